@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The VMM core: a freestanding ELF at HANDOFF_CORE_VA, carried by every boot loader.
+#
+#   portolan_core_sources(FILE...)   adds files of the calling folder to it
+#   portolan_link_core()             links it, with its own symbol table for backtraces
+
+set(PORTOLAN_CORE_FLAGS
+    -O2 -g -ffreestanding -fno-builtin-printf -mgeneral-regs-only -mno-red-zone -mcmodel=kernel
+    -fno-pic -fno-pie -fstack-protector-strong -mstack-protector-guard=global
+    -fno-strict-aliasing -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer
+    -fno-asynchronous-unwind-tables -fcf-protection=none -ffunction-sections -fdata-sections
+    -fno-common -fno-delete-null-pointer-checks
+    -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
+
+function(portolan_core_sources)
+  foreach(file ${ARGN})
+    set_property(GLOBAL APPEND PROPERTY PORTOLAN_CORE_SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+  endforeach()
+endfunction()
+
+function(portolan_link_core)
+  get_property(sources GLOBAL PROPERTY PORTOLAN_CORE_SOURCES)
+  set(script ${CMAKE_SOURCE_DIR}/vmm/core.lds)
+  set(tools ${CMAKE_SOURCE_DIR}/tools)
+  add_library(core-objects OBJECT ${sources})
+  target_compile_options(core-objects PRIVATE
+    ${PORTOLAN_CORE_FLAGS} $<$<COMPILE_LANGUAGE:C>:${PORTOLAN_WARNINGS}>)
+  target_compile_definitions(core-objects PRIVATE PORTOLAN_VERSION="${PROJECT_VERSION}")
+  target_include_directories(core-objects PRIVATE ${CMAKE_SOURCE_DIR})
+  target_include_directories(core-objects SYSTEM PRIVATE ${NEWLIB_INCLUDES})
+
+  # Linked twice: the first pass gives the addresses for the table of symbols, which lies behind
+  # everything else and so moves nothing in the second.
+  set(link gcc -nostdlib -static -no-pie -Wl,--gc-sections -Wl,-z,max-page-size=4096
+      -Wl,-z,noexecstack -Wl,--build-id=none -Wl,--orphan-handling=error -Wl,--fatal-warnings
+      -T ${script})
+  set(elf ${CMAKE_BINARY_DIR}/portolan-core.elf)
+  add_custom_command(
+    OUTPUT ${elf}
+    COMMAND ${link} -o ${elf}.pass1 $<TARGET_OBJECTS:core-objects> $<TARGET_FILE:newlib-core>
+    COMMAND ${tools}/symbols.sh ${elf}.pass1 ${CMAKE_BINARY_DIR}/symbols.S
+    COMMAND gcc -c -o ${CMAKE_BINARY_DIR}/symbols.o ${CMAKE_BINARY_DIR}/symbols.S
+    COMMAND ${link} -o ${elf} $<TARGET_OBJECTS:core-objects> ${CMAKE_BINARY_DIR}/symbols.o
+            $<TARGET_FILE:newlib-core>
+    COMMAND ${tools}/check-core.sh ${elf}.pass1 ${elf}
+    COMMAND objcopy --strip-all ${elf} ${elf}.stripped
+    DEPENDS core-objects $<TARGET_OBJECTS:core-objects> newlib-core ${script} ${tools}/symbols.sh
+            ${tools}/check-core.sh
+    COMMENT "VMM core" COMMAND_EXPAND_LISTS VERBATIM)
+  add_custom_target(core ALL DEPENDS ${elf})
+  set(PORTOLAN_CORE_ELF ${elf}.stripped PARENT_SCOPE)
+endfunction()

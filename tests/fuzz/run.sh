@@ -1,0 +1,20 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# run.sh PROGRAM RUNS MAX_LEN [CORPUS]: a fixed number of runs of a libFuzzer program, from CORPUS.
+set -euo pipefail
+program=$1 runs=$2 max_len=$3 corpus=${4:-}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# A fixed seed: the test is repeatable; for a hunt run the program by hand, without -seed.
+"$program" -seed=1 -runs="$runs" -max_len="$max_len" -timeout=10 -rss_limit_mb=1024 \
+    -artifact_prefix="$work/" -print_final_stats=1 "$work" ${corpus:+"$corpus"} 2>"$work.log" || {
+    status=$?
+    cat "$work.log"
+    for artifact in "$work"/crash-* "$work"/timeout-* "$work"/oom-*; do
+        [ -e "$artifact" ] && { echo "input that failed: $artifact"; base64 "$artifact"; }
+    done
+    rm -f "$work.log"
+    exit "$status"
+}
+grep -E 'stat::number_of_executed_units|Done|INITED' "$work.log"
+rm -f "$work.log"

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* vmm/format.h on the host. */
+#include "vmm/format.h"
+
+#include <stdio.h>
+
+int format_args(char *buffer, size_t size, const char *fmt, va_list args)
+{
+    return vsnprintf(buffer, size, fmt, args);
+}
+
+int format(char *buffer, size_t size, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    int length = format_args(buffer, size, fmt, args);
+    va_end(args);
+    return length;
+}

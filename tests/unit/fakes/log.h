@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The log on the host: kept in memory, so that a test can look at what was said. */
+#ifndef PORTOLAN_TESTS_UNIT_FAKES_LOG_H
+#define PORTOLAN_TESTS_UNIT_FAKES_LOG_H
+
+#include <stdbool.h>
+
+void fake_log_clear(void);
+bool fake_log_contains(const char *text);
+const char *fake_log_text(void);
+
+#endif
