@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The test machine: a QEMU with OVMF, a boot image, and virtio PFs whose VFs have legacy registers
+in a memory BAR. Used by the machine tests, by './portolan run' and by './portolan demo'."""
+
+import os
+import subprocess
+import sys
+import tempfile
+
+import pexpect
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("PORTOLAN_BUILD", os.path.join(TOP, "build"))
+QEMU = os.environ.get("PORTOLAN_QEMU", "qemu-system-x86_64")
+FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
+VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+DEVICE = os.path.join(BUILD, "qemu-device", "portolan-mmr.so")
+
+IOMMUS = {
+    "none": [],
+    "intel": ["-device", "intel-iommu,intremap=on"],
+    "amd": ["-device", "amd-iommu,intremap=on"],
+}
+
+
+class Failure(Exception):
+    """What a test expected did not happen; the message says what."""
+
+
+def make_image(folder, config, files=(), extra=()):
+    """A disk image for CONFIG (text) with FILES [(path, name)] that it names and EXTRA ones."""
+    for path, name in files:
+        target = os.path.join(folder, name)
+        if not os.path.exists(target):
+            os.symlink(os.path.abspath(path), target)
+    path = os.path.join(folder, "portolan.cfg")
+    with open(path, "w", encoding="ascii") as file:
+        file.write(config)
+    return make_image_of(path, os.path.join(folder, "boot.img"), extra)
+
+
+def make_image_of(config_path, image, extra=()):
+    """A disk image for the configuration file CONFIG_PATH."""
+    command = [os.path.join(TOP, "tools", "image.sh"), BUILD, config_path, image]
+    command += [f"{path}={name}" for path, name in extra]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Failure(f"tools/image.sh failed:\n{done.stdout}{done.stderr}")
+    return image
+
+
+def pf_arguments(vfs=4):
+    """Two PFs with VFS VFs each, behind root ports of their own."""
+    return [
+        "-device", "pcie-root-port,id=rp1,slot=1,chassis=1,addr=2.0,multifunction=on",
+        "-device", "pcie-root-port,id=rp2,slot=2,chassis=2,addr=2.1",
+        "-device", f"portolan-net-pf,id=netpf,bus=rp1,vfs={vfs}",
+        "-device", f"portolan-blk-pf,id=blkpf,bus=rp2,vfs={vfs}",
+    ]
+
+
+def qemu_command(image, cpus=2, memory="512M", iommu="intel", cpu="EPYC", pfs=True, vfs=4,
+                 display=False, extra=()):
+    """The command line of the test machine; its first serial line is standard input and output."""
+    command = [
+        QEMU, "-M", "q35,kernel-irqchip=split", "-accel", "tcg", "-cpu", cpu, "-smp", str(cpus),
+        "-m", memory, "-nodefaults", "-no-reboot",
+        "-drive", f"if=pflash,format=raw,readonly=on,file={FIRMWARE}",
+        "-drive", f"if=pflash,format=raw,snapshot=on,file={VARIABLES}",
+        "-drive", f"if=none,id=boot,format=raw,snapshot=on,file={image}",
+        "-device", "ide-hd,drive=boot,bootindex=0",
+        "-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n",
+    ]
+    command += IOMMUS[iommu]
+    command += ["-device", "VGA"] if display else []
+    if pfs:
+        command += ["-plugin", DEVICE] + pf_arguments(vfs)
+    return command + list(extra)
+
+
+class Machine:
+    """One run of the test machine: expect text from its serial line, send text to it."""
+
+    def __init__(self, image, timeout=90, **machine):
+        self.command = qemu_command(image, **machine)
+        self.command += ["-display", "none", "-monitor", "none", "-serial", "stdio"]
+        self.seen = []
+        self.process = pexpect.spawn(self.command[0], self.command[1:], timeout=timeout,
+                                     encoding="utf-8", codec_errors="replace", echo=False)
+        self.process.logfile_read = self
+
+    # pexpect writes what it reads to us, as to a log file.
+    def write(self, text):
+        self.seen.append(text)
+
+    def flush(self):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.process.close(force=True)
+        if kind is not None:
+            print("--- the test machine:", " ".join(self.command))
+            print("--- its serial line:\n" + self.log())
+            print("--- end of the serial line")
+
+    def log(self):
+        return "".join(self.seen).replace("\r", "")
+
+    def expect(self, pattern, timeout=-1):
+        """Wait for the regular expression PATTERN; return its match."""
+        try:
+            self.process.expect(pattern, timeout=timeout)
+        except pexpect.TIMEOUT:
+            raise Failure(f"no {pattern!r} within the time limit") from None
+        except pexpect.EOF:
+            raise Failure(f"the machine ended before {pattern!r}") from None
+        return self.process.match
+
+    def expect_end(self, timeout=-1):
+        """Wait until the machine has switched itself off."""
+        try:
+            self.process.expect(pexpect.EOF, timeout=timeout)
+        except pexpect.TIMEOUT:
+            raise Failure("the machine did not switch itself off") from None
+        self.process.close()
+
+    def send(self, text):
+        self.process.send(text)
+
+    def require(self, *texts):
+        """Each of TEXTS stands in what the machine has printed so far."""
+        for text in texts:
+            if text not in self.log():
+                raise Failure(f"{text!r} was not printed")
+
+    def forbid(self, *texts):
+        """None of TEXTS stands in what the machine has printed so far."""
+        for text in texts:
+            if text in self.log():
+                raise Failure(f"{text!r} was printed")
+
+
+def run_test(test):
+    """Run TEST(folder) in a folder of its own; exit 1 with its message if it fails."""
+    with tempfile.TemporaryDirectory(prefix="portolan-") as folder:
+        try:
+            test(folder)
+        except Failure as failure:
+            print(f"FAILED: {failure}")
+            sys.exit(1)
+    print("passed")
