@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What one PCI function says of itself: header, BARs, and the capabilities the VMM uses.
+ * PCI Express Base 6.0, chapter 7.
+ */
+#ifndef PORTOLAN_DRIVERS_PCI_FUNCTION_H
+#define PORTOLAN_DRIVERS_PCI_FUNCTION_H
+
+#include "vmm/status.h"
+#include "vmm/types.h"
+
+#define PCI_BARS_MAX 6U
+
+/* Offsets in the header of configuration space. */
+enum pci_register {
+    PCI_VENDOR_ID = 0x00,
+    PCI_DEVICE_ID = 0x02,
+    PCI_COMMAND = 0x04,
+    PCI_STATUS = 0x06,
+    PCI_REVISION = 0x08,
+    PCI_CLASS = 0x09, /* 3 bytes: interface, subclass, base class */
+    PCI_HEADER_TYPE = 0x0e,
+    PCI_BAR0 = 0x10,
+    PCI_BRIDGE_SECONDARY = 0x19,
+    PCI_BRIDGE_SUBORDINATE = 0x1a,
+    PCI_SUBSYSTEM_VENDOR = 0x2c,
+    PCI_SUBSYSTEM_ID = 0x2e,
+    PCI_CAPABILITIES = 0x34,
+    PCI_INTERRUPT_LINE = 0x3c,
+    PCI_INTERRUPT_PIN = 0x3d
+};
+
+#define PCI_COMMAND_IO         0x0001U
+#define PCI_COMMAND_MEMORY     0x0002U
+#define PCI_COMMAND_BUS_MASTER 0x0004U
+#define PCI_COMMAND_INTX_OFF   0x0400U
+
+#define PCI_VENDOR_NONE 0xffffU
+
+enum pci_header { PCI_HEADER_DEVICE = 0, PCI_HEADER_BRIDGE = 1, PCI_HEADER_CARDBUS = 2 };
+
+/* Device/port type in the PCI Express capability, section 7.5.3.2. */
+enum pci_port {
+    PCI_PORT_ENDPOINT = 0,
+    PCI_PORT_LEGACY_ENDPOINT = 1,
+    PCI_PORT_ROOT = 4,
+    PCI_PORT_UPSTREAM = 5,
+    PCI_PORT_DOWNSTREAM = 6,
+    PCI_PORT_TO_PCI = 7,
+    PCI_PORT_FROM_PCI = 8,
+    PCI_PORT_ROOT_ENDPOINT = 9,
+    PCI_PORT_EVENT_COLLECTOR = 10,
+    PCI_PORT_CONVENTIONAL = 0xff /* no PCI Express capability */
+};
+
+/* Offsets of capabilities are 0 where there is none. */
+struct pci_function {
+    bdf_t bdf;
+    uint16_t vendor;
+    uint16_t device;
+    uint16_t subsystem_vendor; /* 0 for bridges */
+    uint16_t subsystem;
+    uint16_t sriov;
+    uint16_t ari;
+    uint16_t ats;
+    uint16_t acs;
+    uint32_t class_code; /* base class << 16 | subclass << 8 | interface */
+    uint8_t revision;
+    uint8_t header; /* enum pci_header; no other gets into a list */
+    uint8_t port;   /* enum pci_port */
+    uint8_t express;
+    uint8_t msi;
+    uint8_t msix;
+    uint8_t af;
+    bool flr;            /* by the PCI Express capability, or by 'af' */
+    bool multi_function; /* says function 0 */
+    bool ari_forwarding; /* bridges: switched on */
+    uint8_t secondary;   /* bridges: as firmware programmed them, not yet checked */
+    uint8_t subordinate;
+};
+
+/*
+ * Read the function at BDF into *FUNCTION. NOT_FOUND when nothing answers there, DEVICE when it
+ * answers with a header type that does not exist. The bus must be open.
+ */
+enum status pci_function_read(bdf_t bdf, struct pci_function *function);
+
+enum pci_bar_kind { PCI_BAR_NONE, PCI_BAR_IO, PCI_BAR_MEMORY_32, PCI_BAR_MEMORY_64 };
+
+struct pci_bar {
+    uint64_t base; /* port or host-physical; 0: firmware gave it no address */
+    uint8_t kind;  /* enum pci_bar_kind; the upper half of a 64-bit BAR is NONE */
+    bool prefetchable;
+};
+
+/*
+ * Decode the COUNT <= PCI_BARS_MAX BARs at OFFSET of BDF's space (a header's, or the VF BARs of an
+ * SR-IOV capability) into BARS. Only reads: sizes are not known. A 64-bit BAR without an upper half
+ * is NONE, with a warning.
+ */
+void pci_bars_read(bdf_t bdf, uint32_t offset, uint32_t count, struct pci_bar *bars);
+
+struct pci_msix {
+    uint32_t table_offset; /* in BAR 'table_bar' */
+    uint32_t pba_offset;   /* in BAR 'pba_bar' */
+    uint16_t vectors;      /* 1..2048 */
+    uint8_t table_bar;     /* 0..5 */
+    uint8_t pba_bar;
+    bool enabled;
+    bool masked;
+};
+
+/* Read the MSI-X capability at offset CAPABILITY of BDF; DEVICE when its BAR numbers are wrong. */
+enum status pci_msix_read(bdf_t bdf, uint16_t capability, struct pci_msix *msix);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the VMM knows about the machine it runs on, in one place: for the report, for the check of
+ * the configuration against the machine, and for whoever asks whether a feature is there.
+ */
+#ifndef PORTOLAN_VMM_REPORT_FACTS_H
+#define PORTOLAN_VMM_REPORT_FACTS_H
+
+#include "vmm/types.h"
+
+/* What the table in vmm/report/features.c has a row for. */
+enum feature_id {
+    FEATURE_NX,
+    FEATURE_PAGES_1G,
+    FEATURE_X2APIC,
+    FEATURE_INVARIANT_TSC,
+    FEATURE_TSC_DEADLINE,
+    FEATURE_SVM,
+    FEATURE_SVM_NPT,
+    FEATURE_SVM_NEXT_RIP,
+    FEATURE_SVM_DECODE_ASSISTS,
+    FEATURE_SVM_FLUSH_BY_ASID,
+    FEATURE_SVM_CLEAN_BITS,
+    FEATURE_SVM_PAUSE_FILTER,
+    FEATURE_SVM_VGIF,
+    FEATURE_SVM_AVIC,
+    FEATURE_SVM_TSC_RATIO,
+    FEATURE_SVM_LBR,
+    FEATURE_VMX,
+    FEATURE_VMX_EPT,
+    FEATURE_VMX_EPT_2M,
+    FEATURE_VMX_EPT_1G,
+    FEATURE_VMX_EPT_WB,
+    FEATURE_VMX_UNRESTRICTED,
+    FEATURE_VMX_INVEPT,
+    FEATURE_VMX_VPID,
+    FEATURE_VMX_INVVPID,
+    FEATURE_VMX_PREEMPTION_TIMER,
+    FEATURE_VMX_APIC_REGISTERS,
+    FEATURE_VMX_APIC_INTERRUPTS,
+    FEATURE_VMX_POSTED_INTERRUPTS,
+    FEATURE_VMX_PML,
+    FEATURE_COUNT
+};
+
+enum cpu_vendor { CPU_VENDOR_OTHER, CPU_VENDOR_AMD, CPU_VENDOR_INTEL };
+
+/* May software switch SVM or VMX on? */
+enum virtualization_lock {
+    VIRTUALIZATION_OPEN,    /* yes */
+    VIRTUALIZATION_OFF,     /* no: firmware switched it off and locked that */
+    VIRTUALIZATION_UNKNOWN, /* the control register cannot be read */
+    VIRTUALIZATION_ABSENT   /* the CPU has none */
+};
+
+enum iommu_kind { IOMMU_VTD, IOMMU_AMDVI };
+
+#define PLATFORM_IOMMUS_MAX 64U
+
+struct platform_iommu {
+    hpa_t base;
+    uint16_t segment;
+    uint8_t kind;          /* enum iommu_kind */
+    bool answers;          /* its registers were read; all below is false or 0 otherwise */
+    uint8_t address_width; /* bits of DMA addresses that its page tables can translate */
+    bool interrupt_remapping;
+    bool x2apic; /* interrupts may go to APIC ids above 254 */
+    bool queued_invalidation;
+    bool pages_2m;
+    bool pages_1g;
+    bool posted_interrupts;
+    bool coherent; /* snoops the caches when it walks tables */
+};
+
+struct platform_facts {
+    uint8_t vendor;         /* enum cpu_vendor */
+    uint8_t virtualization; /* enum virtualization_lock */
+    char brand[49];         /* printable ASCII, trimmed, may be empty */
+    uint32_t family;
+    uint32_t model;
+    uint32_t stepping;
+    uint32_t physical_width; /* bits of physical addresses */
+    uint32_t asids;          /* AMD: address space ids, 0 is the host's; Intel: 65536 with VPID */
+    bool features[FEATURE_COUNT];
+
+    uint32_t cpus_found;
+    uint32_t cpus_started;
+    uint64_t memory_total; /* bytes */
+    uint64_t memory_usable;
+    uint64_t memory_largest; /* longest run of free, 2 MiB-aligned memory */
+
+    bool acpi_present;
+    bool interrupt_remapping; /* every IOMMU does it, and the firmware's table agrees */
+    bool x2apic_opt_out;
+    uint32_t iommu_count;
+    struct platform_iommu iommus[PLATFORM_IOMMUS_MAX];
+};
+
+#endif
