@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""run.py CFG [-- QEMU ARGS]: boot a configuration in the test machine, on this terminal."""
+
+import argparse
+import os
+import sys
+import tempfile
+
+import machine
+
+
+def main():
+    arguments = sys.argv[1:]
+    extra = []
+    if "--" in arguments:
+        split = arguments.index("--")
+        arguments, extra = arguments[:split], arguments[split + 1:]
+    parser = argparse.ArgumentParser(prog="portolan run", description=__doc__)
+    parser.add_argument("config")
+    parser.add_argument("--cpus", type=int, default=2)
+    parser.add_argument("--memory", default="1G")
+    parser.add_argument("--iommu", choices=machine.IOMMUS, default="intel")
+    parser.add_argument("--vfs", type=int, default=4, help="VFs of each PF")
+    parser.add_argument("--display", action="store_true", help="a window with the screen as well")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="portolan-") as folder:
+        try:
+            image = machine.make_image_of(options.config, os.path.join(folder, "boot.img"))
+        except machine.Failure as failure:
+            sys.exit(str(failure))
+        command = machine.qemu_command(image, cpus=options.cpus, memory=options.memory,
+                                       iommu=options.iommu, vfs=options.vfs,
+                                       display=options.display, extra=extra)
+        if not options.display:
+            command += ["-display", "none"]
+        command += ["-serial", "mon:stdio"]
+        print("portolan: Ctrl-A X leaves the test machine", flush=True)
+        sys.exit(os.spawnvp(os.P_WAIT, command[0], command))
+
+
+main()
