@@ -68,10 +68,11 @@ struct acpi_atsr {
 
 struct acpi_dmar {
     bool present;
+    bool complete;            /* no unit, scope or reserved range was left out: may be relied on */
     bool interrupt_remapping; /* the platform supports it; each unit's ECAP.IR says so too */
     bool x2apic_opt_out;      /* firmware asks software not to turn x2APIC on */
     bool dma_opt_in;          /* firmware asks for remapping to be on early */
-    uint8_t address_width;    /* bits of DMA addresses, 12..64 */
+    uint8_t address_width;    /* bits of DMA addresses, 1..64 */
     uint32_t drhd_count;
     uint32_t rmrr_count;
     uint32_t atsr_count;

@@ -23,11 +23,11 @@ struct acpi_fadt {
     bool hardware_reduced; /* no fixed hardware: PM timer and PM1 blocks are absent */
     bool pm_timer_32bit;   /* the timer counts 32 bits, else 24 */
     bool has_8042;         /* a keyboard controller is there; also true on tables before ACPI 2 */
-    uint8_t century;      /* CMOS index of the century, 0: none */
-    uint8_t acpi_enable;  /* value for smi_command that takes the machine out of legacy mode */
-    uint8_t reset_value;  /* for 'reset' */
-    uint16_t sci;         /* interrupt, in ISA or GSI numbering as the MADT says */
-    uint16_t smi_command; /* port, 0: always in ACPI mode */
+    uint8_t century;       /* CMOS index of the century, 0: none */
+    uint8_t acpi_enable;   /* value for smi_command that takes the machine out of legacy mode */
+    uint8_t reset_value;   /* for 'reset' */
+    uint16_t sci;          /* interrupt, in ISA or GSI numbering as the MADT says */
+    uint16_t smi_command;  /* port, 0: always in ACPI mode */
     struct acpi_register pm_timer; /* 3.579545 MHz, read 4 bytes */
     struct acpi_register pm1a_control;
     struct acpi_register pm1b_control;

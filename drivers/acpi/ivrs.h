@@ -61,6 +61,7 @@ struct acpi_ivmd {
 
 struct acpi_ivrs {
     bool present;
+    bool complete;             /* no unit, device or memory range was left out: may be relied on */
     bool dma_remap_guaranteed; /* IVinfo bit 1: firmware had DMA protection on before the OS */
     uint8_t physical_width;    /* bits of physical addresses, 0: not given */
     uint8_t virtual_width;     /* bits of virtual addresses, 0: not given */

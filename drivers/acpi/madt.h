@@ -12,7 +12,7 @@
 
 #define ACPI_CPUS_MAX        256U
 #define ACPI_IOAPICS_MAX     64U
-#define ACPI_OVERRIDES_MAX   32U
+#define ACPI_OVERRIDES_MAX   16U /* one for each ISA interrupt */
 #define ACPI_NMI_SOURCES_MAX 8U
 #define ACPI_LOCAL_NMIS_MAX  256U
 

@@ -16,7 +16,9 @@ struct acpi_spcr {
 };
 
 /*
- * Read the table TABLE (with its header) into *SPCR, which is overwritten. UNSUPPORTED, with
+ * Read the table TABLE (with its header) into *SPCR, which is overwritten. NOT_FOUND when it names
+ * no port, UNSUPPORTED for a UART that is no 16550, INVALID when it makes no sense; *SPCR is empty
+ * then. Pure, any CPU.
  * '*spcr' empty, for a UART that is no 16550; INVALID when the table is too short. Pure, any CPU.
  */
 enum status spcr_parse(struct acpi_window table, struct acpi_spcr *spcr);

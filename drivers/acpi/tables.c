@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "drivers/acpi/tables.h"
+
+#include "vmm/console/log.h"
+#include "vmm/mem/map.h"
+
+#include <string.h>
+
+enum {
+    HEADER_LENGTH = 4,
+    RSDP_REVISION = 15,
+    RSDP_RSDT = 16,
+    RSDP_SIZE_1 = 20, /* ACPI 1.0's */
+    RSDP_LENGTH = 20,
+    RSDP_XSDT = 24,
+    RSDP_SIZE_2 = 36
+};
+
+#define PHYSICAL_LIMIT (1ULL << 52)
+
+static uint8_t checksum(struct acpi_window window)
+{
+    uint8_t sum = 0;
+
+    for (uint32_t i = 0; i < window.size; i++) {
+        sum = (uint8_t)(sum + window.bytes[i]);
+    }
+    return sum;
+}
+
+static enum status window_open(hpa_t address, uint32_t size, struct acpi_window *window)
+{
+    if (address.raw == 0 || !range_fits(address.raw, size, PHYSICAL_LIMIT)) {
+        return STATUS_NOTE(STATUS_INVALID);
+    }
+    *window = (struct acpi_window){map_physical(address, size, MAP_READ_ONLY), size};
+    return window->bytes == NULL ? STATUS_NOTE(STATUS_NO_MEMORY) : STATUS_OK;
+}
+
+static void window_close(struct acpi_window *window)
+{
+    /* map_release() takes the address that map_physical() gave, which was not const. */
+    map_release((void *)(uintptr_t)window->bytes, window->size);
+    *window = (struct acpi_window){0};
+}
+
+static void signature_copy(char *signature, struct acpi_window window)
+{
+    for (uint32_t i = 0; i < 4; i++) {
+        uint8_t c = window_u8(window, i);
+
+        signature[i] = c > ' ' && c < 0x7f ? (char)c : '?';
+    }
+    signature[4] = '\0';
+}
+
+enum status table_peek(hpa_t address, char *signature)
+{
+    struct acpi_window header;
+    enum status status = window_open(address, ACPI_HEADER_SIZE, &header);
+
+    if (status != STATUS_OK) {
+        return status;
+    }
+    signature_copy(signature, header);
+    window_close(&header);
+    return STATUS_OK;
+}
+
+static enum status length_read(hpa_t address, struct acpi_table *table, uint32_t *length)
+{
+    struct acpi_window header;
+    enum status status = window_open(address, ACPI_HEADER_SIZE, &header);
+
+    if (status != STATUS_OK) {
+        log_warn("ACPI: no table can be read at %#llx: %s", (unsigned long long)address.raw,
+                 status_name(status));
+        return status;
+    }
+    signature_copy(table->signature, header);
+    *length = window_u32(header, HEADER_LENGTH);
+    window_close(&header);
+    if (*length < ACPI_HEADER_SIZE || *length > ACPI_TABLE_SIZE_MAX ||
+        !range_fits(address.raw, *length, PHYSICAL_LIMIT)) {
+        log_warn("ACPI: %s at %#llx: length %u is impossible; the table is not used",
+                 table->signature, (unsigned long long)address.raw, *length);
+        return STATUS_NOTE(STATUS_INVALID);
+    }
+    return STATUS_OK;
+}
+
+enum status table_open(hpa_t address, struct acpi_table *table)
+{
+    uint32_t length;
+    enum status status;
+
+    *table = (struct acpi_table){.address = address};
+    status = length_read(address, table, &length);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = window_open(address, length, &table->window);
+    if (status != STATUS_OK) {
+        log_warn("ACPI: %s at %#llx: its %u bytes cannot be mapped", table->signature,
+                 (unsigned long long)address.raw, length);
+        return status;
+    }
+    if (checksum(table->window) != 0) {
+        log_warn("ACPI: %s at %#llx: wrong checksum; the table is not used (a firmware update may "
+                 "mend it)",
+                 table->signature, (unsigned long long)address.raw);
+        table_close(table);
+        return STATUS_NOTE(STATUS_INVALID);
+    }
+    return STATUS_OK;
+}
+
+void table_close(struct acpi_table *table)
+{
+    window_close(&table->window);
+}
+
+/* Open the root table at ADDRESS, which must have SIGNATURE. */
+static enum status root_table_open(hpa_t address, const char *signature, uint32_t entry_size,
+                                   struct acpi_root *root)
+{
+    enum status status = table_open(address, &root->table);
+
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (strcmp(root->table.signature, signature) != 0) {
+        log_warn("ACPI: there is %s at %#llx where the RSDP promises %s", root->table.signature,
+                 (unsigned long long)address.raw, signature);
+        table_close(&root->table);
+        return STATUS_NOTE(STATUS_INVALID);
+    }
+    root->entry_size = entry_size;
+    root->count = (root->table.window.size - ACPI_HEADER_SIZE) / entry_size;
+    if (root->count > ACPI_ROOT_ENTRIES_MAX) {
+        log_warn("ACPI: %s lists %u tables; only the first %u are looked at", signature,
+                 root->count, ACPI_ROOT_ENTRIES_MAX);
+        root->count = ACPI_ROOT_ENTRIES_MAX;
+    }
+    return STATUS_OK;
+}
+
+/* The XSDT's address by an RSDP of ACPI 2.0 or later; 0 when it names none or is unsound. */
+static hpa_t xsdt_address(hpa_t rsdp)
+{
+    struct acpi_window window;
+    hpa_t xsdt = hpa(0);
+
+    if (window_open(rsdp, RSDP_SIZE_2, &window) != STATUS_OK) {
+        return hpa(0);
+    }
+    /* The extended checksum is over 'length' bytes; ACPI 6.5 knows no RSDP longer than 36. */
+    if (window_u32(window, RSDP_LENGTH) != RSDP_SIZE_2 || checksum(window) != 0) {
+        log_warn("ACPI: the RSDP's extension has a wrong length or checksum; its XSDT is not used");
+    } else {
+        xsdt = hpa(window_u64(window, RSDP_XSDT));
+    }
+    window_close(&window);
+    return xsdt;
+}
+
+/* Check ACPI 1.0's part of the RSDP. */
+static enum status rsdp_read(hpa_t rsdp, uint8_t *revision, hpa_t *rsdt)
+{
+    struct acpi_window window;
+    enum status status = window_open(rsdp, RSDP_SIZE_1, &window);
+
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (memcmp(window.bytes, "RSD PTR ", 8) != 0 || checksum(window) != 0) {
+        log_warn("ACPI: there is no sound RSDP at %#llx", (unsigned long long)rsdp.raw);
+        status = STATUS_NOTE(STATUS_INVALID);
+    }
+    *revision = window_u8(window, RSDP_REVISION);
+    *rsdt = hpa(window_u32(window, RSDP_RSDT));
+    window_close(&window);
+    return status;
+}
+
+enum status root_open(hpa_t rsdp, struct acpi_root *root)
+{
+    uint8_t revision;
+    hpa_t rsdt;
+    enum status status = rsdp_read(rsdp, &revision, &rsdt);
+
+    *root = (struct acpi_root){0};
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (revision >= 2) {
+        hpa_t xsdt = xsdt_address(rsdp);
+
+        if (xsdt.raw != 0 && root_table_open(xsdt, "XSDT", 8, root) == STATUS_OK) {
+            return STATUS_OK;
+        }
+    }
+    return root_table_open(rsdt, "RSDT", 4, root);
+}
+
+hpa_t root_entry(const struct acpi_root *root, uint32_t index)
+{
+    return hpa(window_read(root->table.window, ACPI_HEADER_SIZE + index * root->entry_size,
+                           root->entry_size));
+}
