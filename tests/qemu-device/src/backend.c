@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What stands behind a function: its image, network, character device...
+ */
+#include "backend.h"
+#include "qapi/error.h"
+#include "qapi/qmp/qdict.h"
+#include "block/block.h"
+#include "chardev/char-fe.h"
+#include "hw/qdev-properties.h"
+#include "hw/scsi/scsi.h"
+#include "hw/virtio/virtio-blk.h"
+#include "hw/virtio/virtio-net.h"
+
+static PFState *pf_state_of_function(PCIDevice *d)
+{
+    return pf_state(pci_is_vf(d) ? pf_of(d) : d);
+}
+
+/* The virtio device of a function that is not realized yet. */
+static Object *unrealized_virtio(PCIDevice *d)
+{
+    return object_resolve_path_component(OBJECT(d), "virtio-backend");
+}
+
+/* Network */
+
+/* A VF keeps its address when it is disabled and enabled again. */
+static void set_vf_mac(PCIDevice *vf)
+{
+    const uint8_t *pf_mac = VIRTIO_NET(virtio_of(pf_of(vf)))->mac;
+    g_autofree char *mac =
+        g_strdup_printf("06:54:%02x:%02x:%02x:%02x", pf_mac[3], pf_mac[4],
+                        pf_mac[5], vf_number(vf));
+
+    object_property_set_str(OBJECT(vf), "mac", mac, &error_abort);
+}
+
+static bool net_attach(PCIDevice *d, const char *name, Error **errp)
+{
+    NICConf *conf = &VIRTIO_NET(unrealized_virtio(d))->nic_conf;
+
+    if (*name && !object_property_set_str(OBJECT(d), "netdev", name, errp)) {
+        return false;
+    }
+    if (pci_is_vf(d)) {
+        set_vf_mac(d);
+        /* Pairs beyond those of the netdev have no peer. */
+        conf->peers.queues = MAX(conf->peers.queues,
+                                 (int)pf_state(pf_of(d))->vf_queues);
+        object_property_set_bool(OBJECT(d), "mq", conf->peers.queues > 1,
+                                 &error_abort);
+    }
+    return true;
+}
+
+const BackendOps net_backend = { .attach = net_attach };
+
+/* Block */
+
+static BlockDriverState *open_null_node(uint64_t size, Error **errp)
+{
+    QDict *options = qdict_new();
+
+    qdict_put_str(options, "driver", "null-co");
+    qdict_put_int(options, "size", size);
+    qdict_put_bool(options, "read-zeroes", true);
+    return bdrv_open(NULL, NULL, options, BDRV_O_RDWR, errp);
+}
+
+/* Sets DEV's drive.  A null node lives as long as the device that has it. */
+static bool set_drive(DeviceState *dev, PCIDevice *function, const char *name,
+                      Error **errp)
+{
+    BlockDriverState *null = NULL;
+    bool done;
+
+    if (blk_by_name(name)) {
+        error_setg(errp, "'%s' is a -drive, which goes away with its VF: "
+                   "name a node made with -blockdev instead", name);
+        return false;
+    }
+    if (!*name) {
+        null = open_null_node(pf_state_of_function(function)->null_size, errp);
+        if (!null) {
+            return false;
+        }
+        name = bdrv_get_node_name(null);
+    }
+    done = object_property_set_str(OBJECT(dev), "drive", name, errp);
+    bdrv_unref(null);
+    return done;
+}
+
+static bool blk_attach(PCIDevice *d, const char *name, Error **errp)
+{
+    g_autofree char *drive = object_property_get_str(OBJECT(d), "drive",
+                                                     &error_abort);
+
+    return *drive || set_drive(DEVICE(d), d, name, errp);
+}
+
+static void blk_release(PCIDevice *vf, const char *name)
+{
+    blk_remove_bs(VIRTIO_BLK(virtio_of(vf))->blk);
+}
+
+const BackendOps blk_backend = {
+    .attach = blk_attach,
+    .release = blk_release,
+};
+
+/* Console: one port, on CHARDEV if there is one */
+
+static BusState *child_bus(PCIDevice *d)
+{
+    return QLIST_FIRST(&DEVICE(virtio_of(d))->child_bus);
+}
+
+static DeviceState *console_populate(PCIDevice *d, const char *name,
+                                     Error **errp)
+{
+    DeviceState *port = qdev_new("virtconsole");
+
+    if (*name && !object_property_set_str(OBJECT(port), "chardev", name, errp)) {
+        object_unref(OBJECT(port));
+        return NULL;
+    }
+    return qdev_realize_and_unref(port, child_bus(d), errp) ? port : NULL;
+}
+
+static void console_release(PCIDevice *vf, const char *name)
+{
+    Chardev *chr = *name ? qemu_chr_find(name) : NULL;
+
+    if (chr && chr->be) {
+        qemu_chr_fe_deinit(chr->be, false);
+    }
+}
+
+const BackendOps console_backend = {
+    .populate = console_populate,
+    .release = console_release,
+};
+
+/* SCSI: one disk */
+
+static DeviceState *scsi_populate(PCIDevice *d, const char *name, Error **errp)
+{
+    DeviceState *disk = qdev_new("scsi-hd");
+
+    if (!set_drive(disk, d, name, errp)) {
+        object_unref(OBJECT(disk));
+        return NULL;
+    }
+    return qdev_realize_and_unref(disk, child_bus(d), errp) ? disk : NULL;
+}
+
+static void scsi_release(PCIDevice *vf, const char *name)
+{
+    blk_remove_bs(SCSI_DEVICE(vf_state(vf)->child)->conf.blk);
+}
+
+const BackendOps scsi_backend = {
+    .populate = scsi_populate,
+    .release = scsi_release,
+};
+
+/* Entropy: QEMU's own generator unless an rng object is named */
+
+static bool rng_attach(PCIDevice *d, const char *name, Error **errp)
+{
+    return !*name || object_property_set_str(OBJECT(d), "rng", name, errp);
+}
+
+const BackendOps rng_backend = { .attach = rng_attach };

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What differs between the QEMU versions this device builds for.
+ */
+#include "compat.h"
+
+#if QEMU_VERSION_MAJOR >= 10
+
+void compat_ari_init(PCIDevice *d, uint16_t position)
+{
+    pcie_ari_init(d, position);
+}
+
+bool compat_sriov_init(PCIDevice *pf, uint16_t position, const char *vf_type,
+                       uint16_t vf_device_id, uint16_t vfs, Error **errp)
+{
+    return pcie_sriov_pf_init(pf, position, vf_type, vf_device_id, vfs, vfs,
+                              1, 1, errp);
+}
+
+void compat_pf_class_init(DeviceClass *dc)
+{
+}
+
+void compat_pf_config_write(PCIDevice *pf, PCIConfigWriteFunc *next,
+                            uint32_t addr, uint32_t val, int len)
+{
+    next(pf, addr, val, len);
+}
+
+#else
+
+void compat_ari_init(PCIDevice *d, uint16_t position)
+{
+    pcie_ari_init(d, position, 0);
+}
+
+bool compat_sriov_init(PCIDevice *pf, uint16_t position, const char *vf_type,
+                       uint16_t vf_device_id, uint16_t vfs, Error **errp)
+{
+    pcie_sriov_pf_init(pf, position, vf_type, vf_device_id, vfs, vfs, 1, 1);
+    return true;
+}
+
+static GPtrArray *enabled_vfs(PCIDevice *pf)
+{
+    GPtrArray *vfs = g_ptr_array_new();
+
+    for (int i = 0; i < pcie_sriov_num_vfs(pf); i++) {
+        g_ptr_array_add(vfs, pcie_sriov_get_vf_at_index(pf, i));
+    }
+    return vfs;
+}
+
+/* unregister_vfs() keeps the reference of pci_new(): no VF would ever go. */
+static void drop_disabled_vfs(PCIDevice *pf, GPtrArray *before)
+{
+    if (!pcie_sriov_num_vfs(pf)) {
+        g_ptr_array_foreach(before, (GFunc)object_unref, NULL);
+    }
+}
+
+/*
+ * NumVFs is read-only while VF Enable is set and keeps its value when VF
+ * Enable is cleared.
+ */
+static void keep_num_vfs(PCIDevice *pf, uint16_t before)
+{
+    uint16_t offset = pf->exp.sriov_cap + PCI_SRIOV_NUM_VF;
+    bool enabled = pcie_sriov_num_vfs(pf);
+
+    if (!enabled) {
+        pci_set_word(pf->config + offset, before);
+    }
+    pci_set_word(pf->wmask + offset, enabled ? 0 : 0xffff);
+}
+
+void compat_pf_config_write(PCIDevice *pf, PCIConfigWriteFunc *next,
+                            uint32_t addr, uint32_t val, int len)
+{
+    g_autoptr(GPtrArray) before = enabled_vfs(pf);
+    uint16_t num_vfs = pci_get_word(pf->config + pf->exp.sriov_cap +
+                                    PCI_SRIOV_NUM_VF);
+
+    next(pf, addr, val, len);
+    if (before->len && !pcie_sriov_num_vfs(pf)) {
+        keep_num_vfs(pf, num_vfs);
+    } else if (pcie_sriov_num_vfs(pf)) {
+        pci_set_word(pf->wmask + pf->exp.sriov_cap + PCI_SRIOV_NUM_VF, 0);
+    }
+    drop_disabled_vfs(pf, before);
+}
+
+static void reset_sriov_registers(PCIDevice *pf)
+{
+    uint8_t *cap = pf->config + pf->exp.sriov_cap;
+
+    pci_set_word(cap + PCI_SRIOV_CTRL, 0);
+    pci_set_word(cap + PCI_SRIOV_NUM_VF, 0);
+    pci_set_word(cap + PCI_SRIOV_SYS_PGSIZE, 1);
+    for (int i = 0; i < PCI_SRIOV_NUM_BARS; i++) {
+        pci_set_long(cap + PCI_SRIOV_BAR + i * 4,
+                     pf->exp.sriov_pf.vf_bar_type[i]);
+    }
+    pci_set_word(pf->wmask + pf->exp.sriov_cap + PCI_SRIOV_NUM_VF, 0xffff);
+}
+
+static void pf_reset(DeviceState *dev)
+{
+    PCIDevice *pf = PCI_DEVICE(dev);
+    ObjectClass *parent = object_class_get_parent(object_get_class(OBJECT(dev)));
+    g_autoptr(GPtrArray) before = enabled_vfs(pf);
+
+    pcie_sriov_pf_disable_vfs(pf);
+    drop_disabled_vfs(pf, before);
+    reset_sriov_registers(pf);
+    DEVICE_CLASS(parent)->reset(dev);
+}
+
+void compat_pf_class_init(DeviceClass *dc)
+{
+    dc->reset = pf_reset;
+}
+
+#endif

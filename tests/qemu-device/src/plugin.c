@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How QEMU loads this: as a TCG plugin, before it creates devices.  Nothing
+ * is instrumented; a plugin is the way into a stock binary.
+ */
+#include "device.h"
+#include "qapi/error.h"
+#include "qapi/qapi-commands-control.h"
+#include "qemu/error-report.h"
+#include "hw/virtio/virtio-blk.h"
+#include "hw/virtio/virtio-net.h"
+#include "qemu/qemu-plugin.h"
+
+#define STATE_ALIGN 16
+
+QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
+
+size_t state_offset(const Family *f)
+{
+    return ROUND_UP(object_type_get_instance_size(f->parent), STATE_ALIGN);
+}
+
+typedef struct Layout {
+    const char *type;
+    size_t size;
+} Layout;
+
+/* What this code knows the inside of. */
+static const Layout layouts[] = {
+    { TYPE_DEVICE, sizeof(DeviceState) },
+    { TYPE_PCI_DEVICE, sizeof(PCIDevice) },
+    { TYPE_VIRTIO_PCI, sizeof(VirtIOPCIProxy) },
+    { TYPE_VIRTIO_DEVICE, sizeof(VirtIODevice) },
+    { TYPE_VIRTIO_BLK, sizeof(VirtIOBlock) },
+    { TYPE_VIRTIO_NET, sizeof(VirtIONet) },
+};
+
+static bool same_version(void)
+{
+    g_autoptr(VersionInfo) v = qmp_query_version(&error_abort);
+    g_autofree char *running =
+        g_strdup_printf("%" PRId64 ".%" PRId64 ".%" PRId64 "%s%s%s",
+                        v->qemu->major, v->qemu->minor, v->qemu->micro,
+                        *v->package ? " (" : "", v->package,
+                        *v->package ? ")" : "");
+
+    if (!strcmp(running, PORTOLAN_BUILT_FOR)) {
+        return true;
+    }
+    error_report("portolan-mmr: built for QEMU '%s', this is '%s': "
+                 "run tests/qemu-device/build.sh again", PORTOLAN_BUILT_FOR,
+                 running);
+    return false;
+}
+
+static bool same_layouts(void)
+{
+    for (int i = 0; i < ARRAY_SIZE(layouts); i++) {
+        size_t size = object_type_get_instance_size(layouts[i].type);
+
+        if (size != layouts[i].size) {
+            error_report("portolan-mmr: a %s has %zu bytes in this QEMU and "
+                         "%zu in the headers it was built with: run "
+                         "tests/qemu-device/build.sh with an empty folder",
+                         layouts[i].type, size, layouts[i].size);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void register_family(const Family *f)
+{
+    TypeInfo pf = {
+        .name = f->pf_type,
+        .parent = f->parent,
+        .instance_size = state_offset(f) + sizeof(PFState),
+        .instance_init = pf_instance_init,
+        .instance_finalize = pf_instance_finalize,
+        .class_init = pf_class_init,
+    };
+    TypeInfo vf = {
+        .name = f->vf_type,
+        .parent = f->parent,
+        .instance_size = state_offset(f) + sizeof(VFState),
+        .class_init = vf_class_init,
+    };
+
+    type_register_static(&pf);
+    type_register_static(&vf);
+}
+
+QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id,
+                                           const qemu_info_t *info,
+                                           int argc, char **argv)
+{
+    if (!same_version() || !same_layouts()) {
+        return -1;
+    }
+    for (unsigned i = 0; i < family_count; i++) {
+        register_family(&families[i]);
+    }
+    return 0;
+}
