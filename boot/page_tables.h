@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The page tables that a boot loader enters the core with: all RAM one to one, and the core at
+ * HANDOFF_CORE_VA. Four levels (AMD APM vol. 2, 5.3); everything readable, writable, executable.
+ */
+#ifndef PORTOLAN_BOOT_PAGE_TABLES_H
+#define PORTOLAN_BOOT_PAGE_TABLES_H
+
+#include "boot/handoff.h"
+#include "vmm/status.h"
+#include "vmm/types.h"
+
+/* RAM from here on has no one-to-one address: the lower half of the canonical ones ends here. */
+#define BOOT_TABLES_LIMIT (1ULL << 47)
+
+/* Used one page after the other; the loader fills in everything but used. */
+struct boot_tables {
+    uint64_t *pool; /* page_count pages, page-aligned; the first becomes the root */
+    hpa_t base;     /* of pool */
+    size_t page_count;
+    bool has_1g; /* CPUID 80000001 EDX[26] */
+    size_t used;
+};
+
+/* Is memory of TYPE mapped one to one? (RAM is; reserved and device space must not be touched.) */
+bool boot_tables_wants(uint32_t type);
+
+/*
+ * The exact number of pages that boot_tables_build() takes for these REGIONS (sorted, disjoint)
+ * and a core of CORE_SIZE bytes.
+ */
+size_t boot_tables_page_count(const struct handoff_region *regions, size_t count, bool has_1g,
+                              uint64_t core_size);
+
+/*
+ * Build from scratch in TABLES->pool; what was there is lost. The one-to-one map has 2 MiB pages,
+ * and 1 GiB pages where a region fills one (a larger page that reached into reserved space would
+ * let the CPU read there ahead of time). STATUS_NO_MEMORY: the pool is too small.
+ */
+enum status boot_tables_build(struct boot_tables *tables, const struct handoff_region *regions,
+                              size_t count, hpa_t core_base, uint64_t core_size);
+
+#endif
