@@ -30,15 +30,15 @@ add_custom_target(guest-libc DEPENDS ${NEWLIB_DIR}/build/libc.a)
 
 set(newlib_subset
     string/memchr.c string/memcmp.c string/memmove.c string/memcpy.c string/memset.c
-    string/strchr.c string/strcmp.c string/strlen.c string/strncmp.c string/strnlen.c
-    string/strrchr.c string/strstr.c stdlib/strtoul.c stdlib/strtoull.c
-    stdio/vsniprintf.c stdio/fflush.c ctype/ctype_.c locale/locale.c reent/impure.c errno/errno.c)
+    string/strchr.c string/strcmp.c string/strlen.c string/strncmp.c string/strncpy.c string/strnlen.c
+    string/strrchr.c string/strstr.c stdlib/strtoul.c stdlib/strtoull.c stdlib/wctomb_r.c stdlib/mbtowc_r.c
+    stdio/vsniprintf.c stdio/fflush.c ctype/ctype_.c locale/locale.c locale/localeconv.c reent/impure.c errno/errno.c)
 list(TRANSFORM newlib_subset PREPEND ${NEWLIB_LIBC}/)
 
 function(portolan_newlib_subset name)
   # svfiprintf.c of newlib is vfprintf.c compiled with two definitions.
   add_library(${name}-format OBJECT ${NEWLIB_LIBC}/stdio/vfprintf.c)
-  target_compile_definitions(${name}-format PRIVATE INTEGER_ONLY STRING_ONLY)
+  target_compile_definitions(${name}-format PRIVATE INTEGER_ONLY STRING_ONLY _WANT_IO_C99_FORMATS)
   add_library(${name} STATIC ${newlib_subset} $<TARGET_OBJECTS:${name}-format>)
   foreach(target ${name} ${name}-format)
     set_target_properties(${target} PROPERTIES EXPORT_COMPILE_COMMANDS OFF)

@@ -98,7 +98,7 @@ EFI_STATUS leave_prepare(struct leave *leave, hpa_t core_base, uint64_t core_siz
     if (tables_build(leave) != STATUS_OK) {
         return console_fail(EFI_ABORTED, "the page tables for the core cannot be built");
     }
-    console_print("  memory: %lu MiB free of %lu regions",
+    console_print("  memory: %lu MiB free of %zu regions",
                   regions_total(leave->regions, leave->region_count, HANDOFF_MEMORY_USABLE) >> 20,
                   leave->region_count);
     return EFI_SUCCESS;
