@@ -57,7 +57,7 @@ static EFI_STATUS own_path_read(const EFI_LOADED_IMAGE *image, CHAR16 *path, cha
         return console_fail(EFI_LOAD_ERROR, "the firmware's device path of this image: %s",
                             status_name(status));
     }
-    text_to_ascii(text_path_split(path), name, size);
+    text_path_split(path, name, size);
     return EFI_SUCCESS;
 }
 

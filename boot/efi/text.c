@@ -70,25 +70,6 @@ enum status text_path_read(const void *path, size_t limit, uint16_t *out, size_t
     return status;
 }
 
-const uint16_t *text_path_split(uint16_t *path)
-{
-    static const uint16_t empty;
-    size_t last = 0;
-    bool found = false;
-
-    for (size_t i = 0; path[i] != 0; i++) {
-        if (path[i] == '\\') {
-            last = i;
-            found = true;
-        }
-    }
-    if (!found) {
-        return &empty;
-    }
-    path[last] = 0;
-    return &path[last + 1];
-}
-
 void text_to_ascii(const uint16_t *text, char *out, size_t size)
 {
     size_t used = 0;
@@ -97,6 +78,21 @@ void text_to_ascii(const uint16_t *text, char *out, size_t size)
         out[used] = text[used] >= ' ' && text[used] < 0x7f ? (char)text[used] : '?';
     }
     out[used] = '\0';
+}
+
+void text_path_split(uint16_t *path, char *name, size_t size)
+{
+    size_t folder = 0; /* its length */
+    size_t start = 0;  /* of the last component */
+
+    for (size_t i = 0; path[i] != 0; i++) {
+        if (path[i] == '\\') {
+            folder = i;
+            start = i + 1;
+        }
+    }
+    text_to_ascii(path + start, name, size);
+    path[folder] = 0;
 }
 
 static char lower(char character)

@@ -20,8 +20,8 @@
  */
 enum status text_path_read(const void *path, size_t limit, uint16_t *out, size_t capacity);
 
-/* Cut PATH before its last component and return that one, which begins where PATH's NUL was. */
-const uint16_t *text_path_split(uint16_t *path);
+/* Put PATH's last component in NAME, SIZE bytes, and cut PATH down to the folder before it. */
+void text_path_split(uint16_t *path, char *name, size_t size);
 
 /* As ASCII into OUT, SIZE bytes with the NUL; what is not printable ASCII becomes '?'. */
 void text_to_ascii(const uint16_t *text, char *out, size_t size);
