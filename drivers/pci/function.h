@@ -75,7 +75,7 @@ struct pci_function {
     bool flr;            /* by the PCI Express capability, or by 'af' */
     bool multi_function; /* says function 0 */
     bool ari_forwarding; /* bridges: switched on */
-    uint8_t secondary;   /* bridges: as firmware programmed them, not yet checked */
+    uint8_t secondary;   /* bridges; else, and for unused or nonsensical ones, 0 */
     uint8_t subordinate;
 };
 

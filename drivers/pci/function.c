@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "drivers/pci/function.h"
+
+#include "drivers/pci/caps.h"
+#include "drivers/pci/config.h"
+#include "vmm/console/log.h"
+
+#define HEADER_MULTI_FUNCTION 0x80U
+
+/* In the PCI Express capability. */
+#define EXPRESS_FLAGS           0x02U
+#define EXPRESS_DEVICE_CAPS     0x04U
+#define EXPRESS_DEVICE_CONTROL2 0x28U
+#define DEVICE_CAPS_FLR         (1U << 28)
+#define CONTROL2_ARI_FORWARDING (1U << 5)
+
+/* In the advanced features capability. */
+#define AF_CAPS     0x03U
+#define AF_CAPS_FLR 0x02U
+
+#define BAR_IO             0x1U
+#define BAR_TYPE_MASK      0x6U
+#define BAR_TYPE_64        0x4U
+#define BAR_PREFETCHABLE   0x8U
+#define BAR_IO_ADDRESS     (~0x3U)
+#define BAR_MEMORY_ADDRESS (~0xfU)
+
+#define MSIX_CONTROL   0x02U
+#define MSIX_TABLE     0x04U
+#define MSIX_PBA       0x08U
+#define MSIX_SIZE_MASK 0x07ffU
+#define MSIX_MASKED    0x4000U
+#define MSIX_ENABLED   0x8000U
+#define MSIX_BAR_MASK  0x7U
+
+static void read_express(struct pci_function *function)
+{
+    bdf_t bdf = function->bdf;
+    uint32_t flags = pci_config_read(bdf, function->express + EXPRESS_FLAGS, 2);
+    uint32_t caps = pci_config_read(bdf, function->express + EXPRESS_DEVICE_CAPS, 4);
+
+    function->port = flags >> 4 & 0xfU;
+    function->flr = (caps & DEVICE_CAPS_FLR) != 0;
+    /* Only version 2 of the capability has a second control register. */
+    if (function->header == PCI_HEADER_BRIDGE && (flags & 0xfU) >= 2) {
+        uint32_t control = pci_config_read(bdf, function->express + EXPRESS_DEVICE_CONTROL2, 2);
+
+        function->ari_forwarding = (control & CONTROL2_ARI_FORWARDING) != 0;
+    }
+}
+
+static void read_capabilities(struct pci_function *function)
+{
+    struct pci_cap_walk walk = pci_cap_walk(function->bdf);
+    struct pci_cap cap;
+
+    while (pci_cap_next(&walk, &cap)) {
+        uint8_t offset = (uint8_t)cap.offset;
+
+        if (cap.id == PCI_CAP_EXPRESS && function->express == 0) {
+            function->express = offset;
+        } else if (cap.id == PCI_CAP_MSI && function->msi == 0) {
+            function->msi = offset;
+        } else if (cap.id == PCI_CAP_MSIX && function->msix == 0) {
+            function->msix = offset;
+        } else if (cap.id == PCI_CAP_AF && function->af == 0) {
+            function->af = offset;
+        }
+    }
+    if (function->express != 0) {
+        read_express(function);
+    }
+    if (!function->flr && function->af != 0) {
+        function->flr =
+            (pci_config_read(function->bdf, function->af + AF_CAPS, 1) & AF_CAPS_FLR) != 0;
+    }
+}
+
+static void read_extended(struct pci_function *function)
+{
+    struct pci_cap_walk walk = pci_cap_walk_extended(function->bdf);
+    struct pci_cap cap;
+
+    while (pci_cap_next(&walk, &cap)) {
+        if (cap.id == PCI_EXT_CAP_SRIOV && function->sriov == 0) {
+            function->sriov = cap.offset;
+        } else if (cap.id == PCI_EXT_CAP_ARI && function->ari == 0) {
+            function->ari = cap.offset;
+        } else if (cap.id == PCI_EXT_CAP_ATS && function->ats == 0) {
+            function->ats = cap.offset;
+        } else if (cap.id == PCI_EXT_CAP_ACS && function->acs == 0) {
+            function->acs = cap.offset;
+        }
+    }
+}
+
+static void read_header(struct pci_function *function)
+{
+    bdf_t bdf = function->bdf;
+
+    function->device = (uint16_t)pci_config_read(bdf, PCI_DEVICE_ID, 2);
+    function->revision = (uint8_t)pci_config_read(bdf, PCI_REVISION, 1);
+    function->class_code = pci_config_read(bdf, PCI_REVISION, 4) >> 8;
+    if (function->header == PCI_HEADER_DEVICE) {
+        function->subsystem_vendor = (uint16_t)pci_config_read(bdf, PCI_SUBSYSTEM_VENDOR, 2);
+        function->subsystem = (uint16_t)pci_config_read(bdf, PCI_SUBSYSTEM_ID, 2);
+    } else {
+        function->secondary = (uint8_t)pci_config_read(bdf, PCI_BRIDGE_SECONDARY, 1);
+        function->subordinate = (uint8_t)pci_config_read(bdf, PCI_BRIDGE_SUBORDINATE, 1);
+    }
+}
+
+enum status pci_function_read(bdf_t bdf, struct pci_function *function)
+{
+    uint32_t vendor = pci_config_read(bdf, PCI_VENDOR_ID, 2);
+    uint32_t type;
+
+    /* Some bridges answer 0 where nothing is. */
+    if (vendor == PCI_VENDOR_NONE || vendor == 0) {
+        return STATUS_NOT_FOUND;
+    }
+    type = pci_config_read(bdf, PCI_HEADER_TYPE, 1);
+    *function = (struct pci_function){.bdf = bdf,
+                                      .vendor = (uint16_t)vendor,
+                                      .header = type & 0x7fU,
+                                      .port = PCI_PORT_CONVENTIONAL,
+                                      .multi_function = (type & HEADER_MULTI_FUNCTION) != 0};
+    if (function->header > PCI_HEADER_CARDBUS) {
+        log_warn("PCI " BDF_FORMAT ": header type %#x does not exist; the function is left out",
+                 BDF_ARGS(bdf), type);
+        return STATUS_NOTE(STATUS_DEVICE);
+    }
+    read_header(function);
+    read_capabilities(function);
+    if (function->express != 0) {
+        read_extended(function);
+    }
+    return STATUS_OK;
+}
+
+void pci_bars_read(bdf_t bdf, uint32_t offset, uint32_t count, struct pci_bar *bars)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t low = pci_config_read(bdf, offset + 4 * i, 4);
+
+        bars[i] = (struct pci_bar){0};
+        if (low == 0 || low == 0xffffffffU) {
+            continue; /* not there, or the function is gone */
+        }
+        if ((low & BAR_IO) != 0) {
+            bars[i] = (struct pci_bar){.kind = PCI_BAR_IO, .base = low & BAR_IO_ADDRESS};
+            continue;
+        }
+        bars[i] = (struct pci_bar){.kind = PCI_BAR_MEMORY_32,
+                                   .base = low & BAR_MEMORY_ADDRESS,
+                                   .prefetchable = (low & BAR_PREFETCHABLE) != 0};
+        if ((low & BAR_TYPE_MASK) != BAR_TYPE_64) {
+            continue;
+        }
+        if (i + 1 == count) {
+            log_warn("PCI " BDF_FORMAT ": the last BAR is the lower half of a 64-bit one; not used",
+                     BDF_ARGS(bdf));
+            bars[i] = (struct pci_bar){0};
+            return;
+        }
+        bars[i].kind = PCI_BAR_MEMORY_64;
+        bars[i].base |= (uint64_t)pci_config_read(bdf, offset + 4 * (i + 1), 4) << 32;
+        bars[++i] = (struct pci_bar){0};
+    }
+}
+
+enum status pci_msix_read(bdf_t bdf, uint16_t capability, struct pci_msix *msix)
+{
+    uint32_t control = pci_config_read(bdf, capability + MSIX_CONTROL, 2);
+    uint32_t table = pci_config_read(bdf, capability + MSIX_TABLE, 4);
+    uint32_t pba = pci_config_read(bdf, capability + MSIX_PBA, 4);
+
+    *msix = (struct pci_msix){.vectors = (uint16_t)((control & MSIX_SIZE_MASK) + 1),
+                              .enabled = (control & MSIX_ENABLED) != 0,
+                              .masked = (control & MSIX_MASKED) != 0,
+                              .table_bar = table & MSIX_BAR_MASK,
+                              .table_offset = table & ~MSIX_BAR_MASK,
+                              .pba_bar = pba & MSIX_BAR_MASK,
+                              .pba_offset = pba & ~MSIX_BAR_MASK};
+    if (msix->table_bar >= PCI_BARS_MAX || msix->pba_bar >= PCI_BARS_MAX) {
+        log_warn("PCI " BDF_FORMAT ": MSI-X table or PBA in BAR %u or %u, which does not exist",
+                 BDF_ARGS(bdf), msix->table_bar, msix->pba_bar);
+        return STATUS_NOTE(STATUS_DEVICE);
+    }
+    return STATUS_OK;
+}
