@@ -36,6 +36,27 @@ static void set_vf_mac(PCIDevice *vf)
     object_property_set_str(OBJECT(vf), "mac", mac, &error_abort);
 }
 
+static ssize_t swallow(NetClientState *nc, const uint8_t *frame, size_t size)
+{
+    return size;
+}
+
+/* The other end of a queue pair that has none. */
+static NetClientInfo null_peer = {
+    .type = NET_CLIENT_DRIVER_NONE,
+    .size = sizeof(NetClientState),
+    .receive = swallow,
+};
+
+static void add_null_peers(NICConf *conf, int pairs)
+{
+    for (int i = conf->peers.queues; i < pairs; i++) {
+        conf->peers.ncs[i] = qemu_new_net_client(&null_peer, NULL,
+                                                 "portolan-null", NULL);
+        conf->peers.queues = i + 1;
+    }
+}
+
 static bool net_attach(PCIDevice *d, const char *name, Error **errp)
 {
     NICConf *conf = &VIRTIO_NET(unrealized_virtio(d))->nic_conf;
@@ -45,16 +66,31 @@ static bool net_attach(PCIDevice *d, const char *name, Error **errp)
     }
     if (pci_is_vf(d)) {
         set_vf_mac(d);
-        /* Pairs beyond those of the netdev have no peer. */
-        conf->peers.queues = MAX(conf->peers.queues,
-                                 (int)pf_state(pf_of(d))->vf_queues);
+        add_null_peers(conf, pf_state(pf_of(d))->vf_queues);
         object_property_set_bool(OBJECT(d), "mq", conf->peers.queues > 1,
                                  &error_abort);
+    } else {
+        add_null_peers(conf, 1);
     }
     return true;
 }
 
-const BackendOps net_backend = { .attach = net_attach };
+/* The NIC is gone by now, and has let go of its peers. */
+static void net_release(PCIDevice *d, const char *name)
+{
+    NICPeers *peers = &VIRTIO_NET(virtio_of(d))->nic_conf.peers;
+
+    for (int i = 0; i < peers->queues; i++) {
+        if (peers->ncs[i]->info == &null_peer) {
+            qemu_del_net_client(peers->ncs[i]);
+        }
+    }
+}
+
+const BackendOps net_backend = {
+    .attach = net_attach,
+    .release = net_release,
+};
 
 /* Block */
 

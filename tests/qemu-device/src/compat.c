@@ -3,6 +3,7 @@
  * What differs between the QEMU versions this device builds for.
  */
 #include "compat.h"
+#include "qemu/range.h"
 
 #if QEMU_VERSION_MAJOR >= 10
 
@@ -61,34 +62,32 @@ static void drop_disabled_vfs(PCIDevice *pf, GPtrArray *before)
 }
 
 /*
- * NumVFs is read-only while VF Enable is set and keeps its value when VF
+ * NumVFs is read-only while VF Enable is set, and keeps its value when VF
  * Enable is cleared.
  */
-static void keep_num_vfs(PCIDevice *pf, uint16_t before)
+static void write_sriov(PCIDevice *pf, PCIConfigWriteFunc *next,
+                        uint32_t addr, uint32_t val, int len)
 {
+    g_autoptr(GPtrArray) before = enabled_vfs(pf);
     uint16_t offset = pf->exp.sriov_cap + PCI_SRIOV_NUM_VF;
-    bool enabled = pcie_sriov_num_vfs(pf);
+    uint16_t num_vfs = pci_get_word(pf->config + offset);
 
-    if (!enabled) {
-        pci_set_word(pf->config + offset, before);
+    next(pf, addr, val, len);
+    if (before->len && !pcie_sriov_num_vfs(pf)) {
+        pci_set_word(pf->config + offset, num_vfs);
     }
-    pci_set_word(pf->wmask + offset, enabled ? 0 : 0xffff);
+    pci_set_word(pf->wmask + offset, pcie_sriov_num_vfs(pf) ? 0 : 0xffff);
+    drop_disabled_vfs(pf, before);
 }
 
 void compat_pf_config_write(PCIDevice *pf, PCIConfigWriteFunc *next,
                             uint32_t addr, uint32_t val, int len)
 {
-    g_autoptr(GPtrArray) before = enabled_vfs(pf);
-    uint16_t num_vfs = pci_get_word(pf->config + pf->exp.sriov_cap +
-                                    PCI_SRIOV_NUM_VF);
-
-    next(pf, addr, val, len);
-    if (before->len && !pcie_sriov_num_vfs(pf)) {
-        keep_num_vfs(pf, num_vfs);
-    } else if (pcie_sriov_num_vfs(pf)) {
-        pci_set_word(pf->wmask + pf->exp.sriov_cap + PCI_SRIOV_NUM_VF, 0);
+    if (ranges_overlap(addr, len, pf->exp.sriov_cap, PCI_EXT_CAP_SRIOV_SIZEOF)) {
+        write_sriov(pf, next, addr, val, len);
+    } else {
+        next(pf, addr, val, len);
     }
-    drop_disabled_vfs(pf, before);
 }
 
 static void reset_sriov_registers(PCIDevice *pf)
