@@ -154,15 +154,16 @@ static void vfs_follow_mse(PCIDevice *d)
     }
 }
 
+/* In one transaction: QEMU would render all of memory anew for each VF. */
 static void pf_config_write(PCIDevice *d, uint32_t addr, uint32_t val, int len)
 {
+    memory_region_transaction_begin();
     compat_pf_config_write(d, pf_state(d)->config_write, addr, val, len);
     dma_follow_bus_number(d);
     if (ranges_overlap(addr, len, d->exp.sriov_cap, PCI_EXT_CAP_SRIOV_SIZEOF)) {
-        memory_region_transaction_begin();
         vfs_follow_mse(d);
-        memory_region_transaction_commit();
     }
+    memory_region_transaction_commit();
 }
 
 static void pf_realize(PCIDevice *d, Error **errp)
