@@ -81,11 +81,10 @@ static void text_write(const char *text)
 
 static void log_keep(const char *line)
 {
-    size_t length = strlen(line);
-
-    if (log_text != NULL && length < LOG_SIZE - log_used) {
-        memcpy(log_text + log_used, line, length);
-        log_used += length;
+    if (log_text != NULL) {
+        size_t left = LOG_SIZE - log_used;
+        int length = format(log_text + log_used, left, "%s\n", line);
+        log_used += length > 0 && (size_t)length < left ? (size_t)length : 0;
     }
 }
 
@@ -110,12 +109,11 @@ static void line_print(const char *line)
     text_write(line);
     text_write("\n");
     log_keep(line);
-    log_keep("\n");
 }
 
 void console_init(void)
 {
-    log_text = efi_pages_allocate(LOG_SIZE);
+    log_text = services_allocate_pages(LOG_SIZE);
 }
 
 void console_print(const char *fmt, ...)

@@ -179,7 +179,7 @@ static EFI_STATUS file_load(EFI_FILE_HANDLE handle, const struct folder *folder,
         return console_fail(EFI_BAD_BUFFER_SIZE, "%s%s has %lu bytes, at most %lu can be used",
                             folder->path, name, size, limit);
     }
-    file->data = efi_pages_allocate(size);
+    file->data = services_allocate_pages(size);
     if (file->data == NULL) {
         return console_fail(EFI_OUT_OF_RESOURCES, "no memory for %s%s, %lu MiB in one piece",
                             folder->path, name, (size + (1UL << 20) - 1) >> 20);

@@ -3,7 +3,7 @@
 #ifndef PORTOLAN_BOOT_EFI_FILES_H
 #define PORTOLAN_BOOT_EFI_FILES_H
 
-#include "boot/efi/efi_types.h"
+#include "boot/efi/services.h"
 
 #include <stddef.h>
 

@@ -3,7 +3,7 @@
 #ifndef PORTOLAN_BOOT_EFI_FIRMWARE_H
 #define PORTOLAN_BOOT_EFI_FIRMWARE_H
 
-#include "boot/efi/efi_types.h"
+#include "boot/efi/services.h"
 #include "boot/handoff.h"
 
 /* The address of ACPI's RSDP, that of ACPI 2.0 if there is one; 0, with a message: there is none.

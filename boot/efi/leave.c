@@ -66,10 +66,10 @@ static EFI_STATUS map_prepare(struct leave *leave)
     leave->map_capacity = 2 * size + MAP_SLACK;
     leave->range_capacity = leave->map_capacity / MEMORY_MAP_DESCRIPTOR_MIN;
     size_t region_bytes = leave->range_capacity * sizeof(struct handoff_region);
-    leave->map = efi_pages_allocate(leave->map_capacity);
-    leave->ranges = efi_pages_allocate(region_bytes);
-    leave->regions = efi_pages_allocate(2 * region_bytes);
-    leave->edges = efi_pages_allocate(2 * leave->range_capacity * sizeof(struct region_edge));
+    leave->map = services_allocate_pages(leave->map_capacity);
+    leave->ranges = services_allocate_pages(region_bytes);
+    leave->regions = services_allocate_pages(2 * region_bytes);
+    leave->edges = services_allocate_pages(2 * leave->range_capacity * sizeof(struct region_edge));
     if (leave->map == NULL || leave->ranges == NULL || leave->regions == NULL ||
         leave->edges == NULL) {
         return console_fail(EFI_OUT_OF_RESOURCES, "no memory for a copy of the memory map");
@@ -90,7 +90,7 @@ EFI_STATUS leave_prepare(struct leave *leave, hpa_t core_base, uint64_t core_siz
     bool has_1g = cpu_has_1g_pages();
     size_t pages = TABLE_SLACK +
                    boot_tables_page_count(leave->regions, leave->region_count, has_1g, core_size);
-    uint64_t *pool = pages <= TABLES_MAX ? efi_pages_allocate(pages * PAGE_SIZE) : NULL;
+    uint64_t *pool = pages <= TABLES_MAX ? services_allocate_pages(pages * PAGE_SIZE) : NULL;
     if (pool == NULL) {
         return console_fail(EFI_OUT_OF_RESOURCES, "no memory for %lu pages of page tables", pages);
     }

@@ -3,7 +3,7 @@
 #ifndef PORTOLAN_BOOT_EFI_LEAVE_H
 #define PORTOLAN_BOOT_EFI_LEAVE_H
 
-#include "boot/efi/efi_types.h"
+#include "boot/efi/services.h"
 #include "boot/handoff.h"
 #include "boot/page_tables.h"
 #include "boot/regions.h"

@@ -10,13 +10,8 @@
 #include "boot/handoff.h"
 #include "vmm/types.h"
 
-#include <string.h>
-
 #define STACK_SIZE  (32UL << 10)
 #define KEY_SECONDS 30U
-
-EFI_SYSTEM_TABLE *efi_system;
-EFI_BOOT_SERVICES *efi_boot;
 
 /* core_file.S */
 extern const uint8_t core_file[];
@@ -37,18 +32,6 @@ struct loader {
 };
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system);
-
-void *efi_pages_allocate(size_t bytes)
-{
-    EFI_PHYSICAL_ADDRESS base;
-    size_t pages = bytes / PAGE_SIZE + (bytes % PAGE_SIZE != 0 ? 1 : 0);
-
-    if (EFI_ERROR(efi_boot->AllocatePages(AllocateAnyPages, EfiLoaderData, pages, &base))) {
-        return NULL;
-    }
-    void *memory = (void *)(uintptr_t)base;
-    return memset(memory, 0, pages * PAGE_SIZE);
-}
 
 static EFI_STATUS load_files(struct loader *loader)
 {
@@ -77,9 +60,9 @@ static EFI_STATUS load_core(struct loader *loader)
                             "copy portolan.efi again",
                             status_name(status));
     }
-    loader->core_memory = efi_pages_allocate(loader->core.size);
-    loader->stack = efi_pages_allocate(STACK_SIZE);
-    loader->handoff = efi_pages_allocate(sizeof(*loader->handoff));
+    loader->core_memory = services_allocate_pages(loader->core.size);
+    loader->stack = services_allocate_pages(STACK_SIZE);
+    loader->handoff = services_allocate_pages(sizeof(*loader->handoff));
     if (loader->core_memory == NULL || loader->stack == NULL || loader->handoff == NULL) {
         return console_fail(EFI_OUT_OF_RESOURCES,
                             "no memory for the VMM core, %lu KiB in one piece",
@@ -160,11 +143,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
     static struct loader loader;
     uint64_t tsc_entry = cpu_read_tsc();
 
-    efi_system = system;
-    efi_boot = system->BootServices;
+    services_init(system);
     loader.image_handle = image;
-    /* The firmware would reset the machine five minutes after it started us (UEFI 2.10, 7.5.1). */
-    efi_boot->SetWatchdogTimer(0, 0, 0, NULL);
     console_init();
     console_print("Portolan " PORTOLAN_VERSION ", EFI loader");
     EFI_STATUS status = boot(&loader, tsc_entry);

@@ -66,6 +66,6 @@ EFI_STATUS modules_load(EFI_LOADED_IMAGE *image, struct modules *modules)
     if (EFI_ERROR(status)) {
         return status;
     }
-    modules->modules = efi_pages_allocate(PAGE_SIZE);
+    modules->modules = services_allocate_pages(PAGE_SIZE);
     return module_add(modules, &config_folder, base, CONFIG_SIZE_MAX);
 }

@@ -3,7 +3,7 @@
 #ifndef PORTOLAN_BOOT_EFI_PCI_H
 #define PORTOLAN_BOOT_EFI_PCI_H
 
-#include "boot/efi/efi_types.h"
+#include "boot/efi/services.h"
 
 /* The PCI functions that the firmware has drivers on. */
 struct pci_handles {

@@ -75,7 +75,8 @@ void text_to_ascii(const uint16_t *text, char *out, size_t size)
     size_t used = 0;
 
     for (; text[used] != 0 && used + 1 < size; used++) {
-        out[used] = text[used] >= ' ' && text[used] < 0x7f ? (char)text[used] : '?';
+        bool printable = text[used] >= ' ' && text[used] < 0x7f;
+        out[used] = (char)(printable ? text[used] : '?');
     }
     out[used] = '\0';
 }
@@ -97,7 +98,9 @@ void text_path_split(uint16_t *path, char *name, size_t size)
 
 static char lower(char character)
 {
-    return character >= 'A' && character <= 'Z' ? (char)(character - 'A' + 'a') : character;
+    bool upper = character >= 'A' && character <= 'Z';
+
+    return (char)(upper ? character - 'A' + 'a' : character);
 }
 
 /* Are the first LENGTH characters of A and B, which both have as many, equal whatever the case? */
@@ -175,7 +178,7 @@ static enum status options_read(const void *options, size_t bytes, char *out)
         if (character < ' ' || character >= 0x7f || used == OPTIONS_MAX) {
             return STATUS_NOTE(STATUS_INVALID);
         }
-        out[used++] = character == '/' ? '\\' : (char)character;
+        out[used++] = (char)(character == '/' ? '\\' : character);
     }
     out[used] = '\0';
     return STATUS_OK;
@@ -184,7 +187,7 @@ static enum status options_read(const void *options, size_t bytes, char *out)
 enum status text_options_name(const void *options, size_t bytes, const char *own_name, char *name,
                               size_t size)
 {
-    char text[OPTIONS_MAX + 1];
+    char text[OPTIONS_MAX + 1] = {0};
     const char *line = text;
 
     enum status status = options_read(options, bytes, text);
