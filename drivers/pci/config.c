@@ -4,6 +4,7 @@
 #include "vmm/console/log.h"
 #include "vmm/cpu/io.h"
 #include "vmm/cpu/mmio.h"
+#include "vmm/cpu/spinlock.h"
 #include "vmm/mem/map.h"
 
 #define PORT_ADDRESS   0xcf8U
@@ -14,6 +15,8 @@
 
 static const struct acpi_mcfg *ecam;           /* NULL: use the ports */
 static uint8_t *windows[ACPI_ECAM_MAX][BUSES]; /* by range and bus; NULL: not open */
+
+static struct spinlock port_lock; /* the ports' address and data go together */
 
 void pci_config_init(const struct acpi_mcfg *mcfg)
 {
@@ -98,13 +101,30 @@ static bool access_valid(bdf_t bdf, uint32_t offset, unsigned width)
            range_fits(offset, width, pci_config_size(bdf.segment, bdf.bus));
 }
 
-/* Point the ports at the dword of OFFSET; returns the data port of its byte. */
+/* Point the ports at the dword of OFFSET; returns the data port of its byte. Under port_lock. */
 static uint16_t port_select(bdf_t bdf, uint32_t offset)
 {
     port_write(PORT_ADDRESS, 4,
                ADDRESS_ENABLE | (uint32_t)bdf.bus << 16 | (uint32_t)bdf.devfn << 8 |
                    (offset & ~3U));
     return (uint16_t)(PORT_DATA + (offset & 3U));
+}
+
+static uint32_t port_config_read(bdf_t bdf, uint32_t offset, unsigned width)
+{
+    uint32_t value;
+
+    spinlock_acquire(&port_lock);
+    value = port_read(port_select(bdf, offset), width);
+    spinlock_release(&port_lock);
+    return value;
+}
+
+static void port_config_write(bdf_t bdf, uint32_t offset, unsigned width, uint32_t value)
+{
+    spinlock_acquire(&port_lock);
+    port_write(port_select(bdf, offset), width, value);
+    spinlock_release(&port_lock);
 }
 
 static volatile void *ecam_address(bdf_t bdf, uint32_t offset)
@@ -121,7 +141,7 @@ uint32_t pci_config_read(bdf_t bdf, uint32_t offset, unsigned width)
         return width < 4 ? (1U << 8 * width) - 1 : 0xffffffffU;
     }
     if (ecam == NULL) {
-        return port_read(port_select(bdf, offset), width);
+        return port_config_read(bdf, offset, width);
     }
     switch (width) {
     case 1:
@@ -141,7 +161,7 @@ void pci_config_write(bdf_t bdf, uint32_t offset, unsigned width, uint32_t value
         return;
     }
     if (ecam == NULL) {
-        port_write(port_select(bdf, offset), width, value);
+        port_config_write(bdf, offset, width, value);
         return;
     }
     switch (width) {

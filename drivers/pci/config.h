@@ -40,8 +40,8 @@ uint32_t pci_config_size(uint16_t segment, uint8_t bus);
 
 /*
  * Read WIDTH (1, 2, 4) bytes at OFFSET, a multiple of WIDTH. All ones, as from a missing device,
- * when the bus is not open or OFFSET is beyond pci_config_size(). Any CPU; the port method is for
- * one CPU at a time.
+ * when the bus is not open or OFFSET is beyond pci_config_size(). Any CPU; takes
+ * the ports' lock when there is no ECAM.
  */
 uint32_t pci_config_read(bdf_t bdf, uint32_t offset, unsigned width);
 

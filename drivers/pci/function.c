@@ -10,8 +10,10 @@
 /* In the PCI Express capability. */
 #define EXPRESS_FLAGS           0x02U
 #define EXPRESS_DEVICE_CAPS     0x04U
+#define EXPRESS_DEVICE_CAPS2    0x24U
 #define EXPRESS_DEVICE_CONTROL2 0x28U
 #define DEVICE_CAPS_FLR         (1U << 28)
+#define DEVICE_CAPS2_ARI        (1U << 5)
 #define CONTROL2_ARI_FORWARDING (1U << 5)
 
 /* In the advanced features capability. */
@@ -41,10 +43,12 @@ static void read_express(struct pci_function *function)
 
     function->port = flags >> 4 & 0xfU;
     function->flr = (caps & DEVICE_CAPS_FLR) != 0;
-    /* Only version 2 of the capability has a second control register. */
+    /* Only version 2 of the capability has these registers. */
     if (function->header == PCI_HEADER_BRIDGE && (flags & 0xfU) >= 2) {
+        uint32_t caps2 = pci_config_read(bdf, function->express + EXPRESS_DEVICE_CAPS2, 4);
         uint32_t control = pci_config_read(bdf, function->express + EXPRESS_DEVICE_CONTROL2, 2);
 
+        function->ari_supported = (caps2 & DEVICE_CAPS2_ARI) != 0;
         function->ari_forwarding = (control & CONTROL2_ARI_FORWARDING) != 0;
     }
 }

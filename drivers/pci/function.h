@@ -74,7 +74,8 @@ struct pci_function {
     uint8_t af;
     bool flr;            /* by the PCI Express capability, or by 'af' */
     bool multi_function; /* says function 0 */
-    bool ari_forwarding; /* bridges: switched on */
+    bool ari_supported;  /* bridges: ARI forwarding can be switched on */
+    bool ari_forwarding; /* bridges: and is */
     uint8_t secondary;   /* bridges; else, and for unused or nonsensical ones, 0 */
     uint8_t subordinate;
 };

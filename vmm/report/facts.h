@@ -6,6 +6,8 @@
 #ifndef PORTOLAN_VMM_REPORT_FACTS_H
 #define PORTOLAN_VMM_REPORT_FACTS_H
 
+#include "drivers/acpi/acpi.h"
+#include "drivers/virtio/device.h"
 #include "vmm/types.h"
 
 /* What the table in vmm/report/features.c has a row for. */
@@ -33,8 +35,10 @@ enum feature_id {
     FEATURE_VMX_EPT_WB,
     FEATURE_VMX_UNRESTRICTED,
     FEATURE_VMX_INVEPT,
+    FEATURE_VMX_INVEPT_SINGLE,
     FEATURE_VMX_VPID,
     FEATURE_VMX_INVVPID,
+    FEATURE_VMX_INVVPID_SINGLE,
     FEATURE_VMX_PREEMPTION_TIMER,
     FEATURE_VMX_APIC_REGISTERS,
     FEATURE_VMX_APIC_INTERRUPTS,
@@ -89,11 +93,20 @@ struct platform_facts {
     uint64_t memory_usable;
     uint64_t memory_largest; /* longest run of free, 2 MiB-aligned memory */
 
-    bool acpi_present;
     bool interrupt_remapping; /* every IOMMU does it, and the firmware's table agrees */
-    bool x2apic_opt_out;
     uint32_t iommu_count;
     struct platform_iommu iommus[PLATFORM_IOMMUS_MAX];
+
+    /* Found by others, and theirs; constant. */
+    const struct acpi_facts *acpi;
+    const struct virtio_function *virtio; /* 'virtio_count' of them */
+    uint32_t virtio_count;
+    uint32_t pci_count; /* PCI functions */
+
+    /* Of the virtio functions: */
+    uint32_t pfs;              /* those that can have VFs */
+    uint32_t pfs_without_bars; /* of them: firmware gave their VFs no addresses */
+    uint32_t pfs_without_ari;  /* of them: below a port that cannot forward ARI ids */
 };
 
 #endif

@@ -32,7 +32,7 @@ void report_gather(const struct report_machine *machine, struct platform_facts *
 /* Write the report on FACTS to the log (level info), and return its verdict. Any CPU. */
 enum report_verdict report_print(const struct platform_facts *facts);
 
-/* The verdict alone. Pure but for what acpi, pci and virtio found. */
+/* The verdict alone. Pure. */
 enum report_verdict report_verdict(const struct platform_facts *facts);
 
 #endif

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* From CPUID and MSRs to struct platform_facts. */
+#include "drivers/pci/scan.h"
+#include "vmm/cpu/cpuid.h"
+#include "vmm/cpu/msr.h"
+#include "vmm/report/features.h"
+#include "vmm/report/iommu.h"
+#include "vmm/report/report.h"
+
+#include <string.h>
+
+#define LEAF_VENDOR    0x00000000U
+#define LEAF_SIGNATURE 0x00000001U
+#define LEAF_EXTENDED  0x80000000U
+#define LEAF_BRAND     0x80000002U /* and the two after it */
+#define LEAF_WIDTHS    0x80000008U
+#define LEAF_SVM       0x8000000aU
+
+#define MSR_FEATURE_CONTROL 0x03aU
+#define CONTROL_LOCK        (1ULL << 0)
+#define CONTROL_VMX         (1ULL << 2) /* VMXON outside SMX */
+
+#define MSR_VM_CR    0xc0010114U
+#define VM_CR_LOCK   (1ULL << 3)
+#define VM_CR_SVMDIS (1ULL << 4)
+
+#define VPIDS 65536U
+
+/* The leaf, or zeros when the CPU has no such leaf (Intel's would give another one's data). */
+static struct cpuid leaf_read(uint32_t leaf)
+{
+    struct cpuid highest = cpuid_read(leaf & LEAF_EXTENDED, 0);
+
+    if (highest.eax < leaf || (highest.eax & LEAF_EXTENDED) != (leaf & LEAF_EXTENDED)) {
+        return (struct cpuid){0};
+    }
+    return cpuid_read(leaf, 0);
+}
+
+static enum cpu_vendor vendor_read(void)
+{
+    struct cpuid id = cpuid_read(LEAF_VENDOR, 0);
+    char name[12];
+
+    memcpy(name, &id.ebx, 4);
+    memcpy(name + 4, &id.edx, 4);
+    memcpy(name + 8, &id.ecx, 4);
+    /* Hygon's CPUs are AMD's design, under a licence. */
+    if (memcmp(name, "AuthenticAMD", 12) == 0 || memcmp(name, "HygonGenuine", 12) == 0) {
+        return CPU_VENDOR_AMD;
+    }
+    return memcmp(name, "GenuineIntel", 12) == 0 ? CPU_VENDOR_INTEL : CPU_VENDOR_OTHER;
+}
+
+/* The brand string, without what is not printable and without spaces at its ends. */
+static void brand_read(char brand[49])
+{
+    struct cpuid parts[3];
+    char raw[sizeof(parts)];
+    size_t used = 0;
+
+    for (uint32_t i = 0; i < 3; i++) {
+        parts[i] = leaf_read(LEAF_BRAND + i);
+    }
+    memcpy(raw, parts, sizeof(raw));
+    for (size_t i = 0; i < sizeof(raw) && raw[i] != '\0'; i++) {
+        bool space = raw[i] == ' ';
+
+        if (raw[i] > ' ' && raw[i] < 0x7f) {
+            brand[used++] = raw[i];
+        } else if (space && used > 0 && brand[used - 1] != ' ') {
+            brand[used++] = ' ';
+        }
+    }
+    brand[used] = '\0';
+    if (used > 0 && brand[used - 1] == ' ') {
+        brand[used - 1] = '\0';
+    }
+}
+
+/* Family and model as the vendors display them: SDM volume 2 and APM volume 3, CPUID leaf 1. */
+static void signature_read(struct platform_facts *facts)
+{
+    uint32_t eax = leaf_read(LEAF_SIGNATURE).eax;
+    uint32_t family = eax >> 8 & 0xfU;
+
+    facts->stepping = eax & 0xfU;
+    facts->model = eax >> 4 & 0xfU;
+    facts->family = family == 0xf ? family + (eax >> 20 & 0xffU) : family;
+    if (family == 0xf || (family == 6 && facts->vendor == CPU_VENDOR_INTEL)) {
+        facts->model |= eax >> 12 & 0xf0U;
+    }
+}
+
+static bool feature_read(const struct feature *feature)
+{
+    uint64_t value = 0;
+    struct cpuid leaf;
+
+    if (feature->source == SOURCE_MSR) {
+        return msr_read(feature->where, &value) == STATUS_OK && (value >> feature->bit & 1U) != 0;
+    }
+    leaf = leaf_read(feature->where);
+    switch ((enum feature_source)feature->source) {
+    case SOURCE_EAX:
+        value = leaf.eax;
+        break;
+    case SOURCE_EBX:
+        value = leaf.ebx;
+        break;
+    case SOURCE_ECX:
+        value = leaf.ecx;
+        break;
+    case SOURCE_EDX:
+    case SOURCE_MSR:
+        value = leaf.edx;
+        break;
+    }
+    return (value >> feature->bit & 1U) != 0;
+}
+
+/* Parents stand before their children in the table. */
+static void features_read(struct platform_facts *facts)
+{
+    for (uint32_t i = 0; i < FEATURE_COUNT; i++) {
+        const struct feature *feature = &features[i];
+        bool ours = feature->vendor == CPU_VENDOR_OTHER || feature->vendor == facts->vendor;
+        bool open = feature->parent == i || facts->features[feature->parent];
+
+        facts->features[i] = ours && open && feature_read(feature);
+    }
+}
+
+static enum virtualization_lock lock_read(const struct platform_facts *facts)
+{
+    uint64_t value;
+
+    if (facts->features[FEATURE_SVM]) {
+        /* APM volume 2, section 15.4: SVMDIS is final only with LOCK. */
+        if (msr_read(MSR_VM_CR, &value) != STATUS_OK) {
+            return VIRTUALIZATION_UNKNOWN;
+        }
+        return (value & VM_CR_SVMDIS) != 0 && (value & VM_CR_LOCK) != 0 ? VIRTUALIZATION_OFF
+                                                                        : VIRTUALIZATION_OPEN;
+    }
+    if (facts->features[FEATURE_VMX]) {
+        /* SDM volume 3, section 24.7: unlocked, the VMM sets the bits and locks them itself. */
+        if (msr_read(MSR_FEATURE_CONTROL, &value) != STATUS_OK) {
+            return VIRTUALIZATION_UNKNOWN;
+        }
+        return (value & CONTROL_LOCK) != 0 && (value & CONTROL_VMX) == 0 ? VIRTUALIZATION_OFF
+                                                                         : VIRTUALIZATION_OPEN;
+    }
+    return VIRTUALIZATION_ABSENT;
+}
+
+static void cpu_gather(struct platform_facts *facts)
+{
+    uint32_t width;
+
+    facts->vendor = (uint8_t)vendor_read();
+    brand_read(facts->brand);
+    signature_read(facts);
+    width = leaf_read(LEAF_WIDTHS).eax & 0xffU;
+    facts->physical_width = width != 0 ? width : 36;
+    features_read(facts);
+    facts->virtualization = (uint8_t)lock_read(facts);
+    if (facts->features[FEATURE_SVM]) {
+        facts->asids = leaf_read(LEAF_SVM).ebx;
+    } else if (facts->features[FEATURE_VMX_VPID]) {
+        facts->asids = VPIDS;
+    }
+}
+
+/* Has firmware given VF BARs an address? */
+static bool vfs_have_bars(const struct pci_sriov *sriov)
+{
+    bool have = false;
+
+    for (uint32_t i = 0; i < PCI_BARS_MAX; i++) {
+        have |= sriov->bars[i].base != 0;
+    }
+    return have;
+}
+
+static void virtio_gather(struct platform_facts *facts)
+{
+    facts->virtio = virtio_function_at(0);
+    facts->virtio_count = virtio_count();
+    for (uint32_t i = 0; i < facts->virtio_count; i++) {
+        const struct virtio_function *function = &facts->virtio[i];
+        const struct pci_function *port = pci_parent(function->pci->bdf);
+
+        if (function->has_sriov && function->sriov.total_vfs > 0) {
+            facts->pfs++;
+            facts->pfs_without_bars += !vfs_have_bars(&function->sriov);
+            facts->pfs_without_ari += port != NULL && !port->ari_supported;
+        }
+    }
+}
+
+void report_gather(const struct report_machine *machine, struct platform_facts *facts)
+{
+    memset(facts, 0, sizeof(*facts));
+    facts->acpi = acpi_facts();
+    facts->pci_count = pci_count();
+    facts->cpus_found = facts->acpi->madt.cpu_count > 0 ? facts->acpi->madt.cpu_count : 1;
+    facts->cpus_started = machine->cpus_started;
+    facts->memory_total = machine->memory_total;
+    facts->memory_usable = machine->memory_usable;
+    facts->memory_largest = machine->memory_largest;
+    cpu_gather(facts);
+    iommu_gather(facts);
+    virtio_gather(facts);
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/report/lacks.h"
+
+#include "vmm/report/features.h"
+
+/* Conditions of the machine beyond single CPU features. */
+enum condition {
+    CONDITION_VENDOR,
+    CONDITION_SVM_OFF,
+    CONDITION_VMX_OFF,
+    CONDITION_MEMORY,
+    CONDITION_ACPI,
+    CONDITION_ECAM,
+    CONDITION_IOMMU,
+    CONDITION_IOMMU_SILENT,
+    CONDITION_IOMMU_TABLE,
+    CONDITION_PFS,
+    CONDITION_VF_BARS,
+    CONDITION_CPUS,
+    CONDITION_INTERRUPT_REMAPPING,
+    CONDITION_ARI,
+    CONDITION_COUNT
+};
+
+static const struct lack conditions[CONDITION_COUNT] = {
+    [CONDITION_VENDOR] = {"CPU",                     "only AMD and Intel CPUs are supported",    LACK_NEEDED     },
+    [CONDITION_SVM_OFF] = {"SVM is switched off",
+                          "enable SVM Mode in the firmware set-up (often under CPU configuration "
+                           "or Advanced > AMD CBS)",                                             LACK_NEEDED     },
+    [CONDITION_VMX_OFF] = {"VMX is switched off",
+                          "enable Intel Virtualization Technology (VT-x) in the firmware set-up "
+                           "(often under CPU configuration), then power the machine off and on", LACK_NEEDED     },
+    [CONDITION_MEMORY] = {"no 2M run of memory",
+                          "VMs get their memory in 2M pages; add memory, or reduce what firmware "
+                          "reserves",                                                            LACK_NEEDED     },
+    [CONDITION_ACPI] = {"no ACPI tables",
+                          "one CPU, old-style PCI and no IOMMU; boot through UEFI, or enable ACPI in "
+                        "the firmware set-up",                                                   LACK_PASSTHROUGH},
+    [CONDITION_ECAM] = {"no ECAM",
+                          "SR-IOV is out of reach; enable MMCONFIG / PCIe extended configuration in "
+                        "the firmware set-up (machines without PCIe have none)",                 LACK_PASSTHROUGH},
+    [CONDITION_IOMMU] = {"no IOMMU",
+                          "enable VT-d (Intel) or IOMMU (AMD) in the firmware set-up, often under "
+                         "North Bridge or Advanced > AMD CBS > NBIO",                            LACK_PASSTHROUGH},
+    [CONDITION_IOMMU_SILENT] = {"an IOMMU is silent",
+                          "the firmware's table names one that does not answer; update the "
+                                "firmware, or disable and enable VT-d / IOMMU in its set-up",    LACK_PASSTHROUGH},
+    [CONDITION_IOMMU_TABLE] = {"IOMMU table is broken",
+                          "parts of DMAR or IVRS make no sense (see the warnings above), so "
+                               "devices cannot be isolated for sure; update the firmware",       LACK_PASSTHROUGH},
+    [CONDITION_PFS] = {"no virtio SR-IOV device",
+                          "no virtio function can have VFs; enable SR-IOV support in the firmware "
+                       "set-up and on the card",                                                 LACK_PASSTHROUGH},
+    [CONDITION_VF_BARS] = {"VFs without addresses",
+                          "firmware left no room for a device's VFs; enable SR-IOV support and "
+                           "Above 4G decoding in the firmware set-up",                           LACK_WANTED     },
+    [CONDITION_CPUS] = {"CPUs not started",
+                          "some CPUs did not answer and are not used (see the warnings above); "
+                        "update the firmware if it happens again",                               LACK_WANTED     },
+    [CONDITION_INTERRUPT_REMAPPING] = {"interrupt remapping",
+                          "a passed-through device can send any interrupt to any CPU; "
+                                       "enable interrupt remapping (with VT-d / IOMMU) in the "
+                                       "firmware set-up",                                        LACK_WANTED     },
+    [CONDITION_ARI] = {"ARI",
+                          "a device behind a port without ARI can have few VFs; enable ARI support in "
+                       "the firmware set-up, or use another slot",                               LACK_WANTED     },
+};
+
+static bool any_iommu_silent(const struct platform_facts *facts)
+{
+    bool silent = false;
+
+    for (uint32_t i = 0; i < facts->iommu_count; i++) {
+        silent |= !facts->iommus[i].answers;
+    }
+    return silent;
+}
+
+static bool condition_holds(const struct platform_facts *facts, enum condition condition)
+{
+    const struct acpi_facts *acpi = facts->acpi;
+    bool off = facts->virtualization == VIRTUALIZATION_OFF;
+
+    switch (condition) {
+    case CONDITION_VENDOR:
+        return facts->vendor == CPU_VENDOR_OTHER;
+    case CONDITION_SVM_OFF:
+        return off && facts->vendor == CPU_VENDOR_AMD;
+    case CONDITION_VMX_OFF:
+        return off && facts->vendor == CPU_VENDOR_INTEL;
+    case CONDITION_MEMORY:
+        return facts->memory_largest < PAGE_SIZE_2M;
+    case CONDITION_ACPI:
+        return !acpi->present;
+    case CONDITION_ECAM: /* without ACPI it goes without saying; so for the next */
+        return acpi->present && acpi->mcfg.ecam_count == 0;
+    case CONDITION_IOMMU:
+        return acpi->present && facts->iommu_count == 0;
+    case CONDITION_IOMMU_SILENT:
+        return any_iommu_silent(facts);
+    case CONDITION_IOMMU_TABLE:
+        return (acpi->dmar.present && !acpi->dmar.complete) ||
+               (acpi->ivrs.present && !acpi->ivrs.complete);
+    case CONDITION_PFS:
+        return acpi->mcfg.ecam_count > 0 && facts->pfs == 0;
+    case CONDITION_VF_BARS:
+        return facts->pfs_without_bars > 0;
+    case CONDITION_CPUS:
+        return facts->cpus_started < facts->cpus_found;
+    case CONDITION_INTERRUPT_REMAPPING:
+        return facts->iommu_count > 0 && !facts->interrupt_remapping;
+    case CONDITION_ARI:
+        return facts->pfs_without_ari > 0;
+    case CONDITION_COUNT:
+        break;
+    }
+    return false;
+}
+
+static bool feature_lacks(const struct platform_facts *facts, uint32_t id)
+{
+    const struct feature *feature = &features[id];
+    bool ours = feature->vendor == CPU_VENDOR_OTHER || feature->vendor == facts->vendor;
+
+    return ours && !facts->features[id] &&
+           (feature->parent == id || facts->features[feature->parent]);
+}
+
+/* Lack number INDEX of those there can be; false when the machine has it. */
+static bool lack_at(const struct platform_facts *facts, uint32_t index, struct lack *lack)
+{
+    if (index < CONDITION_COUNT) {
+        *lack = conditions[index];
+        return condition_holds(facts, (enum condition)index);
+    }
+    index -= CONDITION_COUNT;
+    *lack =
+        (struct lack){.name = features[index].name,
+                      .remedy = features[index].remedy,
+                      .need = features[index].need == FEATURE_NEEDED ? LACK_NEEDED : LACK_WANTED};
+    return feature_lacks(facts, index);
+}
+
+bool lack_next(const struct platform_facts *facts, uint32_t *cursor, struct lack *lack)
+{
+    const uint32_t all = CONDITION_COUNT + FEATURE_COUNT;
+
+    /* Once through the list for each degree of need. */
+    while (*cursor < LACK_NEEDS * all) {
+        enum lack_need need = (enum lack_need)(*cursor / all);
+        uint32_t index = *cursor % all;
+
+        ++*cursor;
+        if (lack_at(facts, index, lack) && lack->need == need) {
+            return true;
+        }
+    }
+    return false;
+}
