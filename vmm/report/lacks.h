@@ -16,6 +16,7 @@ struct lack {
     const char *name;
     const char *remedy;
     enum lack_need need;
+    bool feature; /* 'name' is the name of a CPU feature, else a sentence's worth */
 };
 
 /*

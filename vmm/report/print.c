@@ -63,7 +63,7 @@ static void print(const char *head, unsigned indent, const char *text)
 }
 
 #define HEAD_INDENT 11U
-#define LACK_INDENT 35U
+#define LACK_INDENT 36U
 
 static void print_cpu(const struct platform_facts *facts)
 {
@@ -205,7 +205,7 @@ static void print_pci(const struct platform_facts *facts)
     }
     print("ECAM", HEAD_INDENT, mcfg->ecam_count > 0 ? text.chars : "none");
     text.used = 0;
-    append(&text, "%u functions", facts->pci_count);
+    append(&text, "%u function%s", facts->pci_count, facts->pci_count == 1 ? "" : "s");
     print("PCI", HEAD_INDENT, text.chars);
 }
 
@@ -320,25 +320,19 @@ enum report_verdict report_verdict(const struct platform_facts *facts)
 
 static void print_verdict(const struct platform_facts *facts, enum report_verdict verdict)
 {
-    struct text text = {.used = 0};
+    static const char *const words[] = {[REPORT_NO_PASSTHROUGH] = "can run VMs; no passthrough",
+                                        [REPORT_CANNOT_RUN] = "cannot run VMs"};
+    uint32_t usable = facts->pfs - facts->pfs_without_bars;
     struct lack lack;
     uint32_t cursor = 0;
 
-    switch (verdict) {
-    case REPORT_READY:
-        append(&text, "this machine can run VMs and pass VFs of %u virtio device%s through",
-               facts->pfs, facts->pfs == 1 ? "" : "s");
-        break;
-    case REPORT_NO_PASSTHROUGH:
-        (void)lack_next(facts, &cursor, &lack);
-        append(&text, "this machine can run VMs; no passthrough: %s (%s)", lack.name, lack.remedy);
-        break;
-    case REPORT_CANNOT_RUN:
-        (void)lack_next(facts, &cursor, &lack);
-        append(&text, "this machine cannot run VMs: %s (%s)", lack.name, lack.remedy);
-        break;
+    if (verdict == REPORT_READY) {
+        log_info("verdict: this machine can run VMs and pass VFs of %u virtio device%s through",
+                 usable, usable == 1 ? "" : "s");
+    } else if (lack_next(facts, &cursor, &lack)) {
+        log_info("verdict: this machine %s: %s%s (%s)", words[verdict], lack.feature ? "no " : "",
+                 lack.name, lack.remedy);
     }
-    log_info("verdict: %s", text.chars);
 }
 
 enum report_verdict report_print(const struct platform_facts *facts)
