@@ -60,6 +60,13 @@ static bool register_map(const struct acpi_register *reg, volatile void **mapped
     return true;
 }
 
+static void register_unmap(const struct acpi_register *reg, volatile void *mapped)
+{
+    if (mapped != NULL) {
+        map_release((void *)(uintptr_t)mapped, reg->width);
+    }
+}
+
 /* Leave legacy mode, in which SLP_EN belongs to firmware. Goes on after a second in any case. */
 static void acpi_mode_enter(const struct acpi_fadt *fadt, volatile void *pm1a)
 {
@@ -99,11 +106,14 @@ enum status acpi_power_off(const struct acpi_facts *facts)
     if (register_map(&fadt->sleep_control, &control)) {
         register_put(&fadt->sleep_control, control,
                      (uint32_t)facts->s5.type_a << SLEEP_CONTROL_SHIFT | SLEEP_CONTROL_ENABLE);
+        register_unmap(&fadt->sleep_control, control);
     } else if (register_map(&fadt->pm1a_control, &pm1a)) {
         acpi_mode_enter(fadt, pm1a);
         pm1_sleep(&fadt->pm1a_control, pm1a, facts->s5.type_a);
+        register_unmap(&fadt->pm1a_control, pm1a);
         if (register_map(&fadt->pm1b_control, &pm1b)) {
             pm1_sleep(&fadt->pm1b_control, pm1b, facts->s5.type_b);
+            register_unmap(&fadt->pm1b_control, pm1b);
         }
     } else {
         return STATUS_NOTE(STATUS_NOT_FOUND);
@@ -135,6 +145,7 @@ static void register_reset(const struct acpi_fadt *fadt)
         pci_config_reset(fadt->reset.address, fadt->reset_value);
     } else if (register_map(&fadt->reset, &mapped)) {
         register_put(&fadt->reset, mapped, fadt->reset_value);
+        register_unmap(&fadt->reset, mapped);
     }
     time_delay_us(RESET_WAIT_US);
 }

@@ -7,6 +7,9 @@
 /* What is wrong with the numbers, NULL: nothing. */
 static const char *sriov_fault(const struct pci_sriov *sriov)
 {
+    if (sriov->page_sizes == 0xffffffffU) {
+        return "the function answers all ones";
+    }
     if (sriov->initial_vfs > sriov->total_vfs) {
         return "InitialVFs is above TotalVFs";
     }

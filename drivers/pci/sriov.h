@@ -45,7 +45,8 @@ struct pci_sriov {
 
 /*
  * Read the capability at offset CAPABILITY of PF into *SRIOV. DEVICE, with a warning, when the
- * numbers contradict each other (NumVFs or InitialVFs above TotalVFs, VFs on with no stride).
+ * numbers contradict each other (NumVFs or InitialVFs above TotalVFs, VFs on with no stride) or
+ * the function is gone.
  */
 enum status pci_sriov_read(bdf_t pf, uint16_t capability, struct pci_sriov *sriov);
 

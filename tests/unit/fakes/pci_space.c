@@ -10,6 +10,8 @@
 #include <string.h>
 
 static uint8_t *space[65536]; /* by bus and devfn */
+static uint32_t used[65536];  /* indices of 'space' that are taken */
+static uint32_t used_count;
 static bool bus_open[256];
 static unsigned long reads;
 static bool without_ecam;
@@ -28,9 +30,11 @@ static uint32_t index_of(bdf_t bdf)
 
 void fake_pci_reset(void)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(space); i++) {
-        free(space[i]);
-        space[i] = NULL;
+    while (used_count > 0) {
+        uint32_t index = used[--used_count];
+
+        free(space[index]);
+        space[index] = NULL;
     }
     memset(bus_open, 0, sizeof(bus_open));
     reads = 0;
@@ -52,6 +56,7 @@ uint8_t *fake_pci_add(bdf_t bdf, uint16_t vendor, uint16_t device)
     uint8_t **slot = &space[index_of(bdf)];
 
     require(*slot == NULL);
+    used[used_count++] = index_of(bdf);
     *slot = calloc(1, PCI_CONFIG_SIZE_EXTENDED);
     require(*slot != NULL);
     fake_put16(*slot, PCI_VENDOR_ID, vendor);
