@@ -13,10 +13,12 @@
  *   hide SIG            there is no table SIG
  *   bad-checksum SIG    table SIG has a wrong checksum
  *   xsdt-garbage        XSDT and RSDT point to what are no tables
+ *   stale-map COUNT     the memory map changes COUNT times under the loader
  */
 #include "boot/efi/console.h"
 #include "boot/efi/files.h"
 #include "boot/efi/services.h"
+#include "tests/machine/efi/hooks.h"
 #include "tests/machine/efi/tables.h"
 #include "vmm/types.h"
 
@@ -44,6 +46,7 @@ static const struct command {
     {"hide",          tables_hide,           NULL,   1},
     {"bad-checksum",  tables_spoil_checksum, NULL,   1},
     {"xsdt-garbage",  tables_spoil_pointers, "",     1},
+    {"stale-map",     hooks_stale_map,       "",     0},
 };
 
 static EFI_GUID loaded_image_guid = EFI_LOADED_IMAGE_PROTOCOL_GUID;
