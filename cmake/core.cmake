@@ -27,6 +27,9 @@ function(portolan_link_core)
   target_compile_options(core-objects PRIVATE
     ${PORTOLAN_CORE_FLAGS} $<$<COMPILE_LANGUAGE:C>:${PORTOLAN_WARNINGS}>)
   target_compile_definitions(core-objects PRIVATE PORTOLAN_VERSION="${PROJECT_VERSION}")
+  target_compile_definitions(core-objects PRIVATE
+    $<$<COMPILE_LANGUAGE:ASM>:PORTOLAN_FONT="${CMAKE_BINARY_DIR}/font.psf">)
+  add_dependencies(core-objects font)
   target_include_directories(core-objects PRIVATE ${CMAKE_SOURCE_DIR})
   target_include_directories(core-objects SYSTEM PRIVATE ${NEWLIB_INCLUDES})
 
@@ -37,7 +40,7 @@ function(portolan_link_core)
       -T ${script})
   set(elf ${CMAKE_BINARY_DIR}/portolan-core.elf)
   add_custom_command(
-    OUTPUT ${elf}
+    OUTPUT ${elf} ${elf}.stripped
     COMMAND ${link} -o ${elf}.pass1 $<TARGET_OBJECTS:core-objects> $<TARGET_FILE:newlib-core>
     COMMAND ${tools}/symbols.sh ${elf}.pass1 ${CMAKE_BINARY_DIR}/symbols.S
     COMMAND gcc -c -o ${CMAKE_BINARY_DIR}/symbols.o ${CMAKE_BINARY_DIR}/symbols.S
@@ -48,6 +51,6 @@ function(portolan_link_core)
     DEPENDS core-objects $<TARGET_OBJECTS:core-objects> newlib-core ${script} ${tools}/symbols.sh
             ${tools}/check-core.sh
     COMMENT "VMM core" COMMAND_EXPAND_LISTS VERBATIM)
-  add_custom_target(core ALL DEPENDS ${elf})
+  add_custom_target(core ALL DEPENDS ${elf} ${elf}.stripped)
   set(PORTOLAN_CORE_ELF ${elf}.stripped PARENT_SCOPE)
 endfunction()

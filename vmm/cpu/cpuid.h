@@ -9,7 +9,8 @@ struct cpuid {
     uint32_t eax, ebx, ecx, edx;
 };
 
-/* Execute CPUID. A leaf beyond the CPU's highest gives the data of another: check first. Any CPU. */
+/* Execute CPUID. A leaf beyond the CPU's highest gives the data of another: check first. Any CPU.
+ */
 struct cpuid cpuid_read(uint32_t leaf, uint32_t subleaf);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Accesses to device registers and to memory that a device or another CPU writes: one access of just
- * this width, not merged, split, repeated or moved by the compiler. On x86 accesses to uncached
- * memory are not reordered by the CPU either.
+ * Accesses to device registers and to memory that a device or another CPU writes: one access of
+ * just this width, not merged, split, repeated or moved by the compiler. On x86 accesses to
+ * uncached memory are not reordered by the CPU either.
  */
 #ifndef PORTOLAN_VMM_CPU_MMIO_H
 #define PORTOLAN_VMM_CPU_MMIO_H

@@ -130,8 +130,8 @@ static bool try_source(const char *source, uint64_t khz)
 
 enum status time_init(uint16_t pm_timer, uint64_t tsc_start)
 {
-    facts.invariant = cpuid_read(0x80000000, 0).eax >= 0x80000007 &&
-                      (cpuid_read(0x80000007, 0).edx & (1U << 8));
+    facts.invariant =
+        cpuid_read(0x80000000, 0).eax >= 0x80000007 && (cpuid_read(0x80000007, 0).edx & (1U << 8));
     start = tsc_start;
     if (try_source("CPUID leaf 15h", rate_from_cpuid()) ||
         (pm_timer && try_source("ACPI PM timer", rate_measured(pm_timer))) ||

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Time by the TSC, calibrated at boot. Before time_init() the clock stands at 0 and delays are rough.
+ * Time by the TSC, calibrated at boot. Before time_init() the clock stands at 0 and delays are
+ * rough.
  */
 #ifndef PORTOLAN_VMM_CPU_TIME_H
 #define PORTOLAN_VMM_CPU_TIME_H

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/console/log.h"
+
+#include "vmm/console/ring.h"
+#include "vmm/console/screen.h"
+#include "vmm/console/sinks.h"
+#include "vmm/cpu/instructions.h"
+#include "vmm/cpu/spinlock.h"
+#include "vmm/cpu/time.h"
+#include "vmm/format.h"
+
+#include "drivers/uart/ns16550.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+static const char *const level_marks[] = {
+    [LOG_ERROR] = "ERROR ",
+    [LOG_WARN] = "warning: ",
+    [LOG_INFO] = "",
+    [LOG_DEBUG] = "debug: ",
+};
+
+static struct spinlock lock;
+static struct ring ring;
+static struct ns16550 serial = {.dead = true};
+static bool screen_on;
+static volatile bool emergency;
+static enum log_level highest = LOG_INFO;
+
+void log_set_level(enum log_level level)
+{
+    highest = level;
+}
+
+void log_set_emergency(void)
+{
+    emergency = true;
+}
+
+static uint64_t log_lock(void)
+{
+    uint64_t flags = cpu_irq_save();
+
+    if (!emergency) {
+        spinlock_acquire(&lock);
+    }
+    return flags;
+}
+
+static void log_unlock(uint64_t flags)
+{
+    if (!emergency) {
+        spinlock_release(&lock);
+    }
+    cpu_irq_restore(flags);
+}
+
+static void serial_put(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '\n') {
+            ns16550_put(&serial, '\r');
+        }
+        ns16550_put(&serial, text[i]);
+    }
+}
+
+static void put_everywhere(const char *text, size_t length)
+{
+    ring_put(&ring, text, length);
+    serial_put(text, length);
+    if (screen_on) {
+        screen_put(text, length);
+    }
+}
+
+void log_raw(const char *text, size_t length)
+{
+    uint64_t flags = log_lock();
+
+    put_everywhere(text, length);
+    log_unlock(flags);
+}
+
+/* Cut at the end, with dots to say so; always ends in a newline. Returns the length. */
+static size_t finish_line(char *line, int wanted)
+{
+    size_t length = wanted < 0 ? strlen(line) : (size_t)wanted;
+
+    if (length > LOG_LINE_MAX - 2) {
+        length = LOG_LINE_MAX - 2;
+        memcpy(&line[length - 3], "...", 3);
+    }
+    line[length] = '\n';
+    line[length + 1] = '\0';
+    return length + 1;
+}
+
+void log_write(enum log_level level, const char *fmt, ...)
+{
+    char line[LOG_LINE_MAX];
+    uint64_t us = time_now_ns() / 1000;
+    va_list args;
+
+    if (level > highest) {
+        return;
+    }
+    int prefix = format(line, sizeof(line), "[%4lu.%06lu] %s", us / 1000000, us % 1000000,
+                        level_marks[level]);
+
+    va_start(args, fmt);
+    int text = format_args(line + prefix, sizeof(line) - (size_t)prefix, fmt, args);
+    va_end(args);
+    size_t length = finish_line(line, text < 0 ? text : prefix + text);
+    uint64_t flags = log_lock();
+
+    put_everywhere(line, length);
+    log_unlock(flags);
+}
+
+/* Give a new sink what the ring holds already. */
+static void replay(void (*put)(const char *text, size_t length))
+{
+    char buffer[128];
+    uint64_t from = 0;
+
+    for (size_t n = ring_read(&ring, &from, buffer, sizeof(buffer)); n > 0;
+         n = ring_read(&ring, &from, buffer, sizeof(buffer))) {
+        put(buffer, n);
+    }
+}
+
+enum status log_start_serial(uint16_t port, uint32_t baud)
+{
+    uint64_t flags = log_lock();
+    enum status status = ns16550_init(&serial, port, baud);
+
+    if (status == STATUS_OK) {
+        replay(serial_put);
+    }
+    log_unlock(flags);
+    return status;
+}
+
+enum status log_start_screen(const struct handoff_framebuffer *framebuffer)
+{
+    enum status status = screen_init(framebuffer);
+
+    if (status == STATUS_OK) {
+        uint64_t flags = log_lock();
+
+        replay(screen_put);
+        screen_on = true;
+        log_unlock(flags);
+    }
+    return status;
+}
+
+void log_flush(void)
+{
+    ns16550_flush(&serial);
+}
+
+size_t log_read(uint64_t *from, char *buffer, size_t size)
+{
+    uint64_t flags = log_lock();
+    size_t copied = ring_read(&ring, from, buffer, size);
+
+    log_unlock(flags);
+    return copied;
+}

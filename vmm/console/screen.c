@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reads from a frame buffer are very slow, so what stands on the screen is kept here, and scrolling
+ * draws only the cells that change.
+ */
+#include "vmm/console/screen.h"
+
+#include "vmm/mem/map.h"
+
+#include <string.h>
+
+#define CELL_WIDTH  8U
+#define CELL_HEIGHT 16U
+#define PSF1_HEADER 4U
+#define PIXELS_MAX  16384U
+#define WHITE       0x00d0d0d0U /* the same in BGRX and RGBX */
+#define BLACK       0x00000000U
+
+/* A PSF 1 font with glyphs of 8 x 16, from font.S; the build has checked its header. */
+extern const uint8_t screen_font[];
+
+static struct {
+    volatile uint32_t *pixels;
+    uint32_t pitch; /* pixels from one line to the next */
+    uint32_t columns, lines;
+    uint32_t column, line;
+    char text[SCREEN_LINES_MAX][SCREEN_COLUMNS_MAX];
+} screen;
+
+enum status screen_check(const struct handoff_framebuffer *fb, uint64_t *size)
+{
+    if (fb->pixel == HANDOFF_PIXEL_NONE || fb->base == 0 || fb->width < CELL_WIDTH ||
+        fb->height < CELL_HEIGHT || fb->width > PIXELS_MAX || fb->height > PIXELS_MAX ||
+        fb->pitch < fb->width * 4 || fb->pitch > PIXELS_MAX * 4 || fb->pitch % 4 || fb->base % 4) {
+        return STATUS_NOTE(STATUS_NOT_FOUND);
+    }
+    *size = (uint64_t)fb->pitch * fb->height;
+    return STATUS_OK;
+}
+
+static void draw_cell(uint32_t line, uint32_t column)
+{
+    const uint8_t *glyph =
+        screen_font + PSF1_HEADER + (uint8_t)screen.text[line][column] * CELL_HEIGHT;
+
+    for (uint32_t y = 0; y < CELL_HEIGHT; y++) {
+        volatile uint32_t *row = screen.pixels + (uint64_t)(line * CELL_HEIGHT + y) * screen.pitch +
+                                 (uint64_t)column * CELL_WIDTH;
+
+        for (uint32_t x = 0; x < CELL_WIDTH; x++) {
+            row[x] = glyph[y] & (0x80U >> x) ? WHITE : BLACK;
+        }
+    }
+}
+
+enum status screen_init(const struct handoff_framebuffer *fb)
+{
+    uint64_t size;
+    enum status status = screen_check(fb, &size);
+
+    if (status != STATUS_OK) {
+        return status;
+    }
+    screen.pixels = map_physical(hpa(fb->base), size, MAP_FRAMEBUFFER);
+    if (!screen.pixels) {
+        return STATUS_NOTE(STATUS_NO_MEMORY);
+    }
+    screen.pitch = fb->pitch / 4;
+    screen.columns = fb->width / CELL_WIDTH;
+    screen.lines = fb->height / CELL_HEIGHT;
+    screen.columns = screen.columns < SCREEN_COLUMNS_MAX ? screen.columns : SCREEN_COLUMNS_MAX;
+    screen.lines = screen.lines < SCREEN_LINES_MAX ? screen.lines : SCREEN_LINES_MAX;
+    memset(screen.text, ' ', sizeof(screen.text));
+    for (uint64_t i = 0; i < size / 4; i++) {
+        screen.pixels[i] = BLACK;
+    }
+    return STATUS_OK;
+}
+
+static void set_cell(uint32_t line, uint32_t column, char c)
+{
+    if (screen.text[line][column] != c) {
+        screen.text[line][column] = c;
+        draw_cell(line, column);
+    }
+}
+
+static void scroll(void)
+{
+    for (uint32_t line = 0; line < screen.lines; line++) {
+        for (uint32_t column = 0; column < screen.columns; column++) {
+            set_cell(line, column, line + 1 < screen.lines ? screen.text[line + 1][column] : ' ');
+        }
+    }
+}
+
+static void new_line(void)
+{
+    screen.column = 0;
+    if (screen.line + 1 < screen.lines) {
+        screen.line++;
+    } else {
+        scroll();
+    }
+}
+
+void screen_put(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '\n') {
+            new_line();
+            continue;
+        }
+        if (text[i] == '\r') {
+            continue;
+        }
+        if (screen.column == screen.columns) {
+            new_line();
+        }
+        set_cell(screen.line, screen.column++, text[i] >= ' ' && text[i] <= '~' ? text[i] : '?');
+    }
+}

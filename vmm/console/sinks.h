@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Where the log goes; set up by main.c as the means become known. */
+#ifndef PORTOLAN_VMM_CONSOLE_SINKS_H
+#define PORTOLAN_VMM_CONSOLE_SINKS_H
+
+#include "boot/handoff.h"
+#include "vmm/console/log.h"
+#include "vmm/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Lines above LEVEL go nowhere. Default: info. */
+void log_set_level(enum log_level level);
+
+/* Put TEXT (lines of somebody else's, as the boot loader's) into the log as it is. */
+void log_raw(const char *text, size_t length);
+
+/*
+ * Send the log to the UART at PORT as well, with all that it holds already. NOT_FOUND, RANGE as
+ * ns16550_init().
+ */
+enum status log_start_serial(uint16_t port, uint32_t baud);
+
+/* Send the log to the screen as well, with what fits of what it holds. NOT_FOUND: there is no
+ * usable one. */
+enum status log_start_screen(const struct handoff_framebuffer *framebuffer);
+
+/* From here on log without the lock: the CPU that holds it may be stopped. For panic(). */
+void log_set_emergency(void);
+
+/* Wait until the serial line has sent everything. */
+void log_flush(void);
+
+/* Read the ring from position *FROM; as ring_read(). */
+size_t log_read(uint64_t *from, char *buffer, size_t size);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What each CPU has for itself; GS points at it. */
+#ifndef PORTOLAN_VMM_CPU_PERCPU_H
+#define PORTOLAN_VMM_CPU_PERCPU_H
+
+#include "vmm/cpu/gdt.h"
+#include "vmm/mem/layout.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Work for another CPU: see vmm/cpu/smp.h. */
+typedef void (*cpu_function)(void *argument);
+
+struct cpu {
+    struct cpu *self; /* at GS:0, for cpu_current() */
+    uint32_t index;   /* 0: the boot CPU */
+    uint32_t apic_id;
+    bool started;
+    bool panicking; /* this CPU runs panic(): a second fault must not start again */
+    struct gdt gdt;
+    struct tss tss;
+    cpu_function call; /* NULL: the mailbox is free */
+    void *call_argument;
+};
+
+static inline struct cpu *cpu_current(void)
+{
+    struct cpu *cpu;
+
+    __asm__("movq %%gs:0, %0" : "=r"(cpu));
+    return cpu;
+}
+
+/* Has this CPU its area yet? Before, GS is what the loader left. */
+bool cpu_has_area(void);
+
+/* CPU INDEX < cpu_count(); its area exists whether it was started or not. */
+struct cpu *cpu_by_index(uint32_t index);
+
+/* CPUs that have an area, and of these the ones that run. */
+uint32_t cpu_count(void);
+uint32_t cpu_count_started(void);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/cpu/trap.h"
+
+#include "vmm/console/log.h"
+#include "vmm/cpu/apic.h"
+#include "vmm/cpu/gdt.h"
+#include "vmm/cpu/instructions.h"
+#include "vmm/cpu/panic.h"
+#include "vmm/cpu/percpu.h"
+#include "vmm/types.h"
+
+#define VECTORS    256U
+#define ENTRY_SIZE 16U
+
+struct expected_fault {
+    uint64_t at;
+    uint64_t go_on;
+};
+
+struct descriptor_pointer {
+    uint16_t limit;
+    uint64_t base;
+} __attribute__((packed));
+
+extern const uint8_t trap_entries[VECTORS * ENTRY_SIZE];
+extern const struct expected_fault expected_faults[], expected_faults_end[];
+
+static struct gate idt[VECTORS] __attribute__((aligned(16)));
+
+static const struct {
+    uint8_t vector;
+    uint8_t ist;
+} own_stacks[] = {
+    {VECTOR_DOUBLE_FAULT,  IST_DOUBLE_FAULT },
+    {VECTOR_NMI,           IST_NMI          },
+    {VECTOR_MACHINE_CHECK, IST_MACHINE_CHECK},
+};
+
+void trap_init(void)
+{
+    for (unsigned vector = 0; vector < VECTORS; vector++) {
+        idt[vector] = gate_build((uint64_t)&trap_entries[vector * ENTRY_SIZE], 0);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(own_stacks); i++) {
+        idt[own_stacks[i].vector].ist = own_stacks[i].ist;
+    }
+}
+
+void trap_load(void)
+{
+    struct descriptor_pointer pointer = {sizeof(idt) - 1, (uint64_t)idt};
+
+    __asm__ volatile("lidt %0" ::"m"(pointer) : "memory");
+}
+
+void trap_init_early(void)
+{
+    static struct gdt gdt;
+    static struct tss tss;
+    static uint8_t stack[PAGE_SIZE] __attribute__((aligned(16)));
+
+    for (unsigned i = 0; i < ARRAY_SIZE(own_stacks); i++) {
+        tss.ist[own_stacks[i].ist - 1] = (uint64_t)stack + sizeof(stack);
+    }
+    tss.io_map = sizeof(tss);
+    gdt_build(&gdt, &tss);
+    gdt_load(&gdt);
+    trap_init();
+    trap_load();
+}
+
+/* An instruction that is known to fault on some machines, and where to go on if it does. */
+static bool trap_expected(struct trap_frame *frame)
+{
+    for (const struct expected_fault *fault = expected_faults; fault < expected_faults_end;
+         fault++) {
+        if (frame->rip == fault->at) {
+            frame->rip = fault->go_on;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void trap_exception(struct trap_frame *frame)
+{
+    if (frame->vector == VECTOR_NMI && panic_stop_requested()) {
+        cpu_halt_forever();
+    }
+    if (frame->vector == VECTOR_NMI) {
+        log_warn("NMI that nobody asked for: the hardware reports a fault of its own");
+        return;
+    }
+    if (!trap_expected(frame)) {
+        panic_exception(frame);
+    }
+}
+
+void trap_handle(struct trap_frame *frame)
+{
+    if (frame->vector < VECTOR_EXCEPTIONS) {
+        trap_exception(frame);
+        return;
+    }
+    switch (frame->vector) {
+    case VECTOR_SPURIOUS: /* no EOI: it was never in service (Intel SDM 3, 11.9) */
+        return;
+    case VECTOR_CALL:
+    case VECTOR_TIMER:
+    case VECTOR_KICK:
+        apic_eoi(); /* its work is done where the CPU was woken */
+        return;
+    default:
+        log_warn("CPU %u: interrupt vector 0x%lx that nobody asked for", cpu_current()->index,
+                 frame->vector);
+        apic_eoi();
+        return;
+    }
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The boot of the VMM core, as a list of calls: core_start() on the loader's stack and tables,
+ * core_main() on its own.
+ */
+#include "boot/handoff.h"
+#include "vmm/console/log.h"
+#include "vmm/console/sinks.h"
+#include "vmm/cpu/apic.h"
+#include "vmm/cpu/cpuid.h"
+#include "vmm/cpu/instructions.h"
+#include "vmm/cpu/panic.h"
+#include "vmm/cpu/selftest.h"
+#include "vmm/cpu/smp.h"
+#include "vmm/cpu/time.h"
+#include "vmm/cpu/trap.h"
+#include "vmm/main_config.h"
+#include "vmm/mem/frame.h"
+#include "vmm/mem/layout.h"
+#include "vmm/mem/map.h"
+#include "vmm/mem/own.h"
+#include "vmm/mem/pool.h"
+#include "vmm/mem/window.h"
+#include "vmm/report/report.h"
+
+#include "drivers/acpi/acpi.h"
+#include "drivers/acpi/power.h"
+#include "drivers/pci/scan.h"
+#include "drivers/virtio/device.h"
+
+#define POOL_BYTES         (4ULL << 20)
+#define REGIONS_MAX        1024U
+#define PHYSICAL_BITS_LEAF 0x80000008U
+
+static struct handoff handoff; /* our copy: the loader's lies in memory that is freed */
+static struct handoff_region regions[REGIONS_MAX];
+static struct platform_facts facts;
+
+void core_start(const struct handoff *loader);
+
+static void core_main(void);
+
+/* Stop before there is any way to say why: nothing but this loop is certain to work. */
+static void core_refuse(void)
+{
+    cpu_halt_forever();
+}
+
+static void copy_handoff(const struct handoff *loader)
+{
+    if (loader->magic != HANDOFF_MAGIC || loader->version != HANDOFF_VERSION ||
+        loader->size != sizeof(handoff)) {
+        core_refuse();
+    }
+    handoff = *loader;
+    log_raw((const char *)handoff.log, handoff.log_size);
+    const struct handoff_region *from = (const struct handoff_region *)handoff.regions;
+
+    if (handoff.region_count > REGIONS_MAX) {
+        log_warn("memory: %u regions of the firmware's map are not used: more than %u",
+                 handoff.region_count - REGIONS_MAX, REGIONS_MAX);
+        handoff.region_count = REGIONS_MAX;
+    }
+    for (uint32_t i = 0; i < handoff.region_count; i++) {
+        regions[i] = from[i];
+    }
+}
+
+static unsigned physical_bits(void)
+{
+    return cpuid_read(0x80000000, 0).eax >= PHYSICAL_BITS_LEAF
+               ? cpuid_read(PHYSICAL_BITS_LEAF, 0).eax & 0xff
+               : 36;
+}
+
+/* A step without which the boot cannot go on. */
+static void must(enum status status, const char *what)
+{
+    if (status != STATUS_OK) {
+        panic("%s: %s", what, status_name(status));
+    }
+}
+
+void core_start(const struct handoff *loader)
+{
+    trap_init_early();
+    copy_handoff(loader);
+    (void)log_start_serial(0x3f8, 115200); /* until the configuration says otherwise */
+    must(frame_init(regions, handoff.region_count, physical_bits()), "memory: no free RAM");
+    must(pool_init(POOL_BYTES), "memory: no 4 MiB below 4 GiB for the VMM");
+    must(own_tables_build(&handoff), "memory: page tables");
+    own_tables_load();
+    window_set_physical_bits(physical_bits());
+    must(cpu_setup_boot(), "CPU 0");
+    cpu_enter_main_stack(core_main);
+}
+
+static void start_cpus(const struct acpi_madt *madt, uint32_t max)
+{
+    static uint32_t ids[ACPI_CPUS_MAX];
+
+    for (uint32_t i = 0; i < madt->cpu_count; i++) {
+        ids[i] = madt->cpus[i].apic_id;
+    }
+    must(apic_init(madt->local_apic), "no local APIC");
+    apic_enable_cpu();
+    (void)smp_start(ids, madt->cpu_count, max);
+    log_info("CPUs: %u found, %u started", cpu_count(), cpu_count_started());
+}
+
+static void print_report(void)
+{
+    struct frame_counters memory = frame_count();
+    struct report_machine machine = {
+        .cpus_started = cpu_count_started(),
+        .memory_total = memory.ram,
+        .memory_usable = memory.free,
+        .memory_largest = memory.largest,
+    };
+
+    report_gather(&machine, &facts);
+    (void)report_print(&facts);
+    log_info("VMM: %lu KiB image, %lu KiB of RAM in use, %lu KiB of page tables",
+             own_image_size() >> 10, (pool_used() >> 10) - own_tables_size() / 1024,
+             own_tables_size() >> 10);
+}
+
+/* The end of a boot that is left with no VM to run: what 'when_idle' says. */
+static void finish(enum main_idle idle)
+{
+    switch (idle) {
+    case MAIN_IDLE_POWEROFF:
+        log_info("no VM is running: the machine is switched off (when_idle = poweroff)");
+        log_flush();
+        if (acpi_power_off(acpi_facts()) != STATUS_OK) {
+            log_warn("the firmware describes no way to switch this machine off: it is halted");
+        }
+        break;
+    case MAIN_IDLE_RESET:
+        log_info("no VM is running: the machine is reset (when_idle = reset)");
+        log_flush();
+        (void)acpi_reset(acpi_facts());
+        break;
+    case MAIN_IDLE_HALT:
+        log_info("no VM is running: the machine idles (when_idle = halt)");
+        break;
+    }
+    smp_idle();
+}
+
+static void core_main(void)
+{
+    const struct main_settings *settings = main_configure(&handoff);
+
+    (void)log_start_screen(&handoff.framebuffer);
+    log_info("Portolan " PORTOLAN_VERSION);
+    (void)acpi_init(hpa(handoff.rsdp));
+    const struct acpi_facts *acpi = acpi_facts();
+
+    (void)time_init(
+        acpi->fadt.pm_timer.space == ACPI_SPACE_IO ? (uint16_t)acpi->fadt.pm_timer.address : 0,
+        handoff.tsc_entry);
+    start_cpus(&acpi->madt, settings->cpus_max);
+    (void)pci_scan();
+    (void)virtio_discover();
+    print_report();
+    selftest_fault(settings->selftest_fault);
+    main_check_machine(&facts);
+    finish(settings->idle);
+}
