@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK 160U /* of the input, for each function */
+#define CHUNK 256U /* of the input, for each function */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -25,8 +25,8 @@ static void function_add(const uint8_t *chunk)
         return;
     }
     config = fake_pci_add(bdf, 0x1af4, (uint16_t)(0x1000 + chunk[2]));
-    memcpy(config + 4, chunk + 4, 76);
-    memcpy(config + 0x100, chunk + 80, 80);
+    memcpy(config + 4, chunk + 4, 124);
+    memcpy(config + 0x100, chunk + 128, 128);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
