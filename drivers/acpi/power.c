@@ -26,18 +26,19 @@
 #define WAIT_STEPS    1000U
 #define RESET_WAIT_US 100000U
 
-/* Port or memory only: what fadt_parse() lets through for all but the reset register. */
-static uint32_t register_get(const struct acpi_register *reg, volatile void *mapped)
+/* A register is in memory, at MAPPED, or else a port: fadt_parse() lets nothing else through here.
+ */
+static uint32_t register_get(const struct acpi_register *reg, void *mapped)
 {
-    if (reg->space == ACPI_SPACE_IO) {
+    if (mapped == NULL) {
         return port_read((uint16_t)reg->address, reg->width);
     }
     return reg->width == 1 ? mmio_read8(mapped) : mmio_read16(mapped);
 }
 
-static void register_put(const struct acpi_register *reg, volatile void *mapped, uint32_t value)
+static void register_put(const struct acpi_register *reg, void *mapped, uint32_t value)
 {
-    if (reg->space == ACPI_SPACE_IO) {
+    if (mapped == NULL) {
         port_write((uint16_t)reg->address, reg->width, value);
     } else if (reg->width == 1) {
         mmio_write8(mapped, (uint8_t)value);
@@ -47,7 +48,7 @@ static void register_put(const struct acpi_register *reg, volatile void *mapped,
 }
 
 /* Make REG reachable. False when it does not exist or cannot be mapped. */
-static bool register_map(const struct acpi_register *reg, volatile void **mapped)
+static bool register_map(const struct acpi_register *reg, void **mapped)
 {
     *mapped = NULL;
     if (reg->address == 0) {
@@ -60,15 +61,15 @@ static bool register_map(const struct acpi_register *reg, volatile void **mapped
     return true;
 }
 
-static void register_unmap(const struct acpi_register *reg, volatile void *mapped)
+static void register_unmap(const struct acpi_register *reg, void *mapped)
 {
     if (mapped != NULL) {
-        map_release((void *)(uintptr_t)mapped, reg->width);
+        map_release(mapped, reg->width);
     }
 }
 
 /* Leave legacy mode, in which SLP_EN belongs to firmware. Goes on after a second in any case. */
-static void acpi_mode_enter(const struct acpi_fadt *fadt, volatile void *pm1a)
+static void acpi_mode_enter(const struct acpi_fadt *fadt, void *pm1a)
 {
     if (fadt->smi_command == 0 || fadt->acpi_enable == 0) {
         return;
@@ -84,7 +85,7 @@ static void acpi_mode_enter(const struct acpi_fadt *fadt, volatile void *pm1a)
     }
 }
 
-static void pm1_sleep(const struct acpi_register *reg, volatile void *mapped, uint8_t type)
+static void pm1_sleep(const struct acpi_register *reg, void *mapped, uint8_t type)
 {
     uint32_t value = register_get(reg, mapped) & ~(PM1_SLEEP_MASK | PM1_SLEEP_ENABLE);
 
@@ -96,9 +97,9 @@ static void pm1_sleep(const struct acpi_register *reg, volatile void *mapped, ui
 enum status acpi_power_off(const struct acpi_facts *facts)
 {
     const struct acpi_fadt *fadt = &facts->fadt;
-    volatile void *pm1a;
-    volatile void *pm1b;
-    volatile void *control;
+    void *pm1a;
+    void *pm1b;
+    void *control;
 
     if (!facts->s5.present) {
         return STATUS_NOTE(STATUS_NOT_FOUND);
@@ -136,7 +137,7 @@ static void pci_config_reset(uint64_t address, uint8_t value)
 
 static void register_reset(const struct acpi_fadt *fadt)
 {
-    volatile void *mapped;
+    void *mapped;
 
     if (fadt->reset.address == 0) {
         return;

@@ -17,6 +17,7 @@ enum {
 };
 
 #define PHYSICAL_LIMIT (1ULL << 52)
+#define RSDP_SIGNATURE 0x2052545020445352ULL /* "RSD PTR ", little-endian */
 
 static uint8_t checksum(struct acpi_window window)
 {
@@ -28,49 +29,50 @@ static uint8_t checksum(struct acpi_window window)
     return sum;
 }
 
-static enum status window_open(hpa_t address, uint32_t size, struct acpi_window *window)
+/* Map SIZE bytes at ADDRESS; on success the caller owes map_release(*va, size). */
+static enum status window_open(hpa_t address, uint32_t size, struct acpi_window *window, void **va)
 {
+    *va = NULL;
     if (address.raw == 0 || !range_fits(address.raw, size, PHYSICAL_LIMIT)) {
         return STATUS_NOTE(STATUS_INVALID);
     }
-    *window = (struct acpi_window){map_physical(address, size, MAP_READ_ONLY), size};
-    return window->bytes == NULL ? STATUS_NOTE(STATUS_NO_MEMORY) : STATUS_OK;
-}
-
-static void window_close(struct acpi_window *window)
-{
-    /* map_release() takes the address that map_physical() gave, which was not const. */
-    map_release((void *)(uintptr_t)window->bytes, window->size);
-    *window = (struct acpi_window){0};
+    *va = map_physical(address, size, MAP_READ_ONLY);
+    *window = (struct acpi_window){*va, size};
+    return *va == NULL ? STATUS_NOTE(STATUS_NO_MEMORY) : STATUS_OK;
 }
 
 static void signature_copy(char *signature, struct acpi_window window)
 {
     for (uint32_t i = 0; i < 4; i++) {
-        uint8_t c = window_u8(window, i);
+        char c = (char)window_u8(window, i);
 
-        signature[i] = c > ' ' && c < 0x7f ? (char)c : '?';
+        signature[i] = c;
+        if (c <= ' ' || c == 0x7f) {
+            signature[i] = '?';
+        }
     }
     signature[4] = '\0';
 }
 
 enum status table_peek(hpa_t address, char *signature)
 {
-    struct acpi_window header;
-    enum status status = window_open(address, ACPI_HEADER_SIZE, &header);
+    struct acpi_window header = {0};
+    void *va;
+    enum status status = window_open(address, ACPI_HEADER_SIZE, &header, &va);
 
     if (status != STATUS_OK) {
         return status;
     }
     signature_copy(signature, header);
-    window_close(&header);
+    map_release(va, ACPI_HEADER_SIZE);
     return STATUS_OK;
 }
 
 static enum status length_read(hpa_t address, struct acpi_table *table, uint32_t *length)
 {
-    struct acpi_window header;
-    enum status status = window_open(address, ACPI_HEADER_SIZE, &header);
+    struct acpi_window header = {0};
+    void *va;
+    enum status status = window_open(address, ACPI_HEADER_SIZE, &header, &va);
 
     if (status != STATUS_OK) {
         log_warn("ACPI: no table can be read at %#llx: %s", (unsigned long long)address.raw,
@@ -79,7 +81,7 @@ static enum status length_read(hpa_t address, struct acpi_table *table, uint32_t
     }
     signature_copy(table->signature, header);
     *length = window_u32(header, HEADER_LENGTH);
-    window_close(&header);
+    map_release(va, ACPI_HEADER_SIZE);
     if (*length < ACPI_HEADER_SIZE || *length > ACPI_TABLE_SIZE_MAX ||
         !range_fits(address.raw, *length, PHYSICAL_LIMIT)) {
         log_warn("ACPI: %s at %#llx: length %u is impossible; the table is not used",
@@ -99,7 +101,7 @@ enum status table_open(hpa_t address, struct acpi_table *table)
     if (status != STATUS_OK) {
         return status;
     }
-    status = window_open(address, length, &table->window);
+    status = window_open(address, length, &table->window, &table->va);
     if (status != STATUS_OK) {
         log_warn("ACPI: %s at %#llx: its %u bytes cannot be mapped", table->signature,
                  (unsigned long long)address.raw, length);
@@ -117,7 +119,8 @@ enum status table_open(hpa_t address, struct acpi_table *table)
 
 void table_close(struct acpi_table *table)
 {
-    window_close(&table->window);
+    map_release(table->va, table->window.size);
+    *table = (struct acpi_table){0};
 }
 
 /* Open the root table at ADDRESS, which must have SIGNATURE. */
@@ -148,10 +151,11 @@ static enum status root_table_open(hpa_t address, const char *signature, uint32_
 /* The XSDT's address by an RSDP of ACPI 2.0 or later; 0 when it names none or is unsound. */
 static hpa_t xsdt_address(hpa_t rsdp)
 {
-    struct acpi_window window;
+    struct acpi_window window = {0};
     hpa_t xsdt = hpa(0);
+    void *va;
 
-    if (window_open(rsdp, RSDP_SIZE_2, &window) != STATUS_OK) {
+    if (window_open(rsdp, RSDP_SIZE_2, &window, &va) != STATUS_OK) {
         return hpa(0);
     }
     /* The extended checksum is over 'length' bytes; ACPI 6.5 knows no RSDP longer than 36. */
@@ -160,26 +164,27 @@ static hpa_t xsdt_address(hpa_t rsdp)
     } else {
         xsdt = hpa(window_u64(window, RSDP_XSDT));
     }
-    window_close(&window);
+    map_release(va, RSDP_SIZE_2);
     return xsdt;
 }
 
 /* Check ACPI 1.0's part of the RSDP. */
 static enum status rsdp_read(hpa_t rsdp, uint8_t *revision, hpa_t *rsdt)
 {
-    struct acpi_window window;
-    enum status status = window_open(rsdp, RSDP_SIZE_1, &window);
+    struct acpi_window window = {0};
+    void *va;
+    enum status status = window_open(rsdp, RSDP_SIZE_1, &window, &va);
 
     if (status != STATUS_OK) {
         return status;
     }
-    if (memcmp(window.bytes, "RSD PTR ", 8) != 0 || checksum(window) != 0) {
+    if (window_u64(window, 0) != RSDP_SIGNATURE || checksum(window) != 0) {
         log_warn("ACPI: there is no sound RSDP at %#llx", (unsigned long long)rsdp.raw);
         status = STATUS_NOTE(STATUS_INVALID);
     }
     *revision = window_u8(window, RSDP_REVISION);
     *rsdt = hpa(window_u32(window, RSDP_RSDT));
-    window_close(&window);
+    map_release(va, RSDP_SIZE_1);
     return status;
 }
 

@@ -22,6 +22,7 @@ struct acpi_table {
     hpa_t address;
     char signature[5]; /* NUL-terminated, with '?' for what is not printable */
     struct acpi_window window;
+    void *va; /* the window's mapping */
 };
 
 /*

@@ -143,7 +143,7 @@ static void scan_bus(uint16_t segment, uint8_t bus)
     if (bridge != NULL && (bridge->port == PCI_PORT_ROOT || bridge->port == PCI_PORT_DOWNSTREAM)) {
         devices = 1;
     }
-    for (uint8_t device = 0; device < devices; device++) {
+    for (uint32_t device = 0; device < devices; device++) {
         bdf_t bdf = {.segment = segment, .bus = bus, .devfn = (uint8_t)(device << 3)};
 
         scan_device(bdf, bridge != NULL && bridge->ari_forwarding);

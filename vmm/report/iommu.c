@@ -47,7 +47,7 @@ static uint8_t vtd_address_width(uint64_t cap)
 static bool registers_read(hpa_t base, uint64_t size, uint32_t offset, unsigned count,
                            uint64_t *values)
 {
-    volatile uint8_t *registers = map_physical(base, size, MAP_DEVICE);
+    uint8_t *registers = map_physical(base, size, MAP_DEVICE);
     bool answers = registers != NULL;
 
     for (unsigned i = 0; answers && i < count; i++) {
@@ -55,7 +55,7 @@ static bool registers_read(hpa_t base, uint64_t size, uint32_t offset, unsigned 
         answers = values[i] != ALL_ONES;
     }
     if (registers != NULL) {
-        map_release((void *)(uintptr_t)registers, size);
+        map_release(registers, size);
     }
     if (!answers) {
         log_warn("IOMMU at %#llx does not answer (the firmware's table names it)",
