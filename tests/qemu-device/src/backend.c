@@ -4,7 +4,6 @@
  */
 #include "backend.h"
 #include "qapi/error.h"
-#include "qapi/qmp/qdict.h"
 #include "block/block.h"
 #include "chardev/char-fe.h"
 #include "hw/qdev-properties.h"

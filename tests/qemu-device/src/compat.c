@@ -7,6 +7,18 @@
 
 #if QEMU_VERSION_MAJOR >= 10
 
+#include <malloc.h>
+
+/* There is no way to ask; what malloc() gave for one is a few bytes more. */
+bool compat_has_instance_size(const char *type, size_t size)
+{
+    Object *obj = object_new(type);
+    size_t given = malloc_usable_size(obj);
+
+    object_unref(obj);
+    return given >= size && given - size < 32;
+}
+
 void compat_ari_init(PCIDevice *d, uint16_t position)
 {
     pcie_ari_init(d, position);
@@ -30,6 +42,11 @@ void compat_pf_config_write(PCIDevice *pf, PCIConfigWriteFunc *next,
 }
 
 #else
+
+bool compat_has_instance_size(const char *type, size_t size)
+{
+    return object_type_get_instance_size(type) == size;
+}
 
 void compat_ari_init(PCIDevice *d, uint16_t position)
 {

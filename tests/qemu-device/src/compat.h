@@ -14,8 +14,10 @@
 #include "hw/pci/pcie.h"
 #include "hw/pci/pcie_sriov.h"
 #if QEMU_VERSION_MAJOR >= 10
+#include "qobject/qdict.h"
 #include "system/block-backend.h"
 #else
+#include "qapi/qmp/qdict.h"
 #include "sysemu/block-backend.h"
 #endif
 
@@ -24,6 +26,9 @@ typedef const void *CompatClassData;
 #else
 typedef void *CompatClassData;
 #endif
+
+/* Has an instance of TYPE, which is not abstract, SIZE bytes in this QEMU? */
+bool compat_has_instance_size(const char *type, size_t size);
 
 void compat_ari_init(PCIDevice *d, uint16_t position);
 

@@ -88,8 +88,11 @@ typedef struct VFState {
     PCIConfigWriteFunc *config_write;
 } VFState;
 
-/* State lies behind the instance of QEMU's own type, which is private. */
-size_t state_offset(const Family *f);
+/* State lies behind the instance of QEMU's own type. */
+static inline size_t state_offset(const Family *f)
+{
+    return ROUND_UP(f->parent_size, 16);
+}
 
 static inline PFState *pf_state(void *pf)
 {

@@ -5,6 +5,11 @@
 #include "qemu/osdep.h"
 #include "families.h"
 #include "backend.h"
+#include "hw/virtio/virtio-blk.h"
+#include "hw/virtio/virtio-net.h"
+#include "hw/virtio/virtio-rng.h"
+#include "hw/virtio/virtio-scsi.h"
+#include "hw/virtio/virtio-serial.h"
 
 /* The legacy device configuration of each kind, as virtio 1.x lays it out. */
 
@@ -64,29 +69,38 @@ static const Field scsi_config[] = {
     { 32, 4, 4 },       /* max_lun */
 };
 
+/* Each of QEMU's virtio-*-pci types is a proxy followed by its device. */
+#define PARENT(name, device) .parent = name, \
+    .parent_size = sizeof(struct { VirtIOPCIProxy proxy; device vdev; })
+
 #define CONFIG(fields) .config = fields, .config_fields = ARRAY_SIZE(fields)
 
 const Family families[] = {
     { .pf_type = "portolan-net-pf", .vf_type = "portolan-net-vf",
-      .parent = "virtio-net-pci", .virtio_id = 1, .mmr_device_id = 0x10f9,
+      PARENT("virtio-net-pci", VirtIONet),
+      .virtio_id = 1, .mmr_device_id = 0x10f9,
       .pf_vectors = 5, .queue_size_property = "rx_queue_size",
       .backend = &net_backend, CONFIG(net_config) },
     { .pf_type = "portolan-blk-pf", .vf_type = "portolan-blk-vf",
-      .parent = "virtio-blk-pci", .virtio_id = 2, .mmr_device_id = 0x10fa,
+      PARENT("virtio-blk-pci", VirtIOBlock),
+      .virtio_id = 2, .mmr_device_id = 0x10fa,
       .pf_vectors = 3, .queue_size_property = "queue-size",
       .queues_property = "num-queues",
       .backend = &blk_backend, CONFIG(blk_config) },
     { .pf_type = "portolan-console-pf", .vf_type = "portolan-console-vf",
-      .parent = "virtio-serial-pci", .virtio_id = 3, .mmr_device_id = 0x10fc,
+      PARENT("virtio-serial-pci", VirtIOSerial),
+      .virtio_id = 3, .mmr_device_id = 0x10fc,
       .pf_vectors = 6,
       .backend = &console_backend, CONFIG(console_config) },
     { .pf_type = "portolan-scsi-pf", .vf_type = "portolan-scsi-vf",
-      .parent = "virtio-scsi-pci", .virtio_id = 8, .mmr_device_id = 0x10fd,
+      PARENT("virtio-scsi-pci", VirtIOSCSI),
+      .virtio_id = 8, .mmr_device_id = 0x10fd,
       .pf_vectors = 5, .queue_size_property = "virtqueue_size",
       .queues_property = "num_queues",
       .backend = &scsi_backend, CONFIG(scsi_config) },
     { .pf_type = "portolan-rng-pf", .vf_type = "portolan-rng-vf",
-      .parent = "virtio-rng-pci", .virtio_id = 4, .mmr_device_id = 0x10fe,
+      PARENT("virtio-rng-pci", VirtIORNG),
+      .virtio_id = 4, .mmr_device_id = 0x10fe,
       .pf_vectors = 3,
       .backend = &rng_backend },
 };

@@ -20,6 +20,7 @@ typedef struct Family {
     const char *pf_type;
     const char *vf_type;
     const char *parent;             /* QEMU's own virtio-*-pci */
+    size_t parent_size;             /* of its instance, which is private */
     uint16_t virtio_id;
     uint16_t mmr_device_id;         /* of a VF with a legacy block */
     uint32_t pf_vectors;            /* one more than its queues need */

@@ -185,7 +185,9 @@ static void pf_realize(PCIDevice *d, Error **errp)
     dma_through_function(d);
     s->config_write = d->config_write;
     d->config_write = pf_config_write;
+    memory_region_transaction_begin();
     init_sriov(d, errp);
+    memory_region_transaction_commit();
 }
 
 static void pf_exit(PCIDevice *d)

@@ -7,33 +7,9 @@
 #include "qapi/error.h"
 #include "qapi/qapi-commands-control.h"
 #include "qemu/error-report.h"
-#include "hw/virtio/virtio-blk.h"
-#include "hw/virtio/virtio-net.h"
 #include "qemu/qemu-plugin.h"
 
-#define STATE_ALIGN 16
-
 QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
-
-size_t state_offset(const Family *f)
-{
-    return ROUND_UP(object_type_get_instance_size(f->parent), STATE_ALIGN);
-}
-
-typedef struct Layout {
-    const char *type;
-    size_t size;
-} Layout;
-
-/* What this code knows the inside of. */
-static const Layout layouts[] = {
-    { TYPE_DEVICE, sizeof(DeviceState) },
-    { TYPE_PCI_DEVICE, sizeof(PCIDevice) },
-    { TYPE_VIRTIO_PCI, sizeof(VirtIOPCIProxy) },
-    { TYPE_VIRTIO_DEVICE, sizeof(VirtIODevice) },
-    { TYPE_VIRTIO_BLK, sizeof(VirtIOBlock) },
-    { TYPE_VIRTIO_NET, sizeof(VirtIONet) },
-};
 
 static bool same_version(void)
 {
@@ -53,16 +29,17 @@ static bool same_version(void)
     return false;
 }
 
+/* The largest structures whose inside this code knows. */
 static bool same_layouts(void)
 {
-    for (int i = 0; i < ARRAY_SIZE(layouts); i++) {
-        size_t size = object_type_get_instance_size(layouts[i].type);
+    for (unsigned i = 0; i < family_count; i++) {
+        const Family *f = &families[i];
 
-        if (size != layouts[i].size) {
-            error_report("portolan-mmr: a %s has %zu bytes in this QEMU and "
-                         "%zu in the headers it was built with: run "
+        if (!compat_has_instance_size(f->parent, f->parent_size)) {
+            error_report("portolan-mmr: a %s has not the %zu bytes in this "
+                         "QEMU that its headers say: run "
                          "tests/qemu-device/build.sh with an empty folder",
-                         layouts[i].type, size, layouts[i].size);
+                         f->parent, f->parent_size);
             return false;
         }
     }

@@ -42,15 +42,15 @@ class Cycles(DeviceCase):
                      ("rng", "vfs=2"),
                      extra=self.image("one") + self.image("two") +
                      ["-netdev", "hubport,id=n1,hubid=0", "-chardev", "null,id=con"])
-        before = self.back_ends()
+        before = self.back_ends(), self.functions()
         for cycle in range(CYCLES):
             for pf in self.pfs:
                 # At once: what QEMU has yet to clean up must not be in the way.
                 vfs = pf.enable(2)
                 self.assertTrue(all(vf.exists() for vf in vfs), f"cycle {cycle}")
                 pf.disable()
-        wait_for("all back ends to be free", lambda: self.back_ends() == before)
-        wait_for("all VFs to be gone", lambda: self.functions() == 0)
+        wait_for("back ends to be free and VFs to be gone",
+                 lambda: (self.back_ends(), self.functions()) == before)
 
     def back_ends(self):
         """What exists, and what of it is attached to something."""
