@@ -25,6 +25,7 @@
 
 #include "drivers/acpi/acpi.h"
 #include "drivers/acpi/power.h"
+#include "drivers/pci/config.h"
 #include "drivers/pci/scan.h"
 #include "drivers/virtio/device.h"
 
@@ -161,6 +162,7 @@ static void core_main(void)
         acpi->fadt.pm_timer.space == ACPI_SPACE_IO ? (uint16_t)acpi->fadt.pm_timer.address : 0,
         handoff.tsc_entry);
     start_cpus(&acpi->madt, settings->cpus_max);
+    pci_config_init(&acpi->mcfg);
     (void)pci_scan();
     (void)virtio_discover();
     print_report();
