@@ -127,11 +127,11 @@ static EFI_STATUS boot(struct loader *loader, uint64_t tsc_entry)
         status = load_core(loader);
     }
     if (!EFI_ERROR(status)) {
+        pci_list(&loader->pci);
         status =
             leave_prepare(&loader->leave, hpa((uintptr_t)loader->core_memory), loader->core.size);
     }
     if (!EFI_ERROR(status)) {
-        pci_list(&loader->pci);
         handoff_fill(loader, tsc_entry);
         status = enter_core(loader);
     }
