@@ -169,7 +169,10 @@ compile() {
         -I"$tree/include" -isystem "$tree/linux-headers" -I"$work" "${includes[@]}")
     (cd "$work" && printf '%s\0' "$here"/src/*.c |
         xargs -0 -n 1 -P "$(nproc)" gcc -c "${flags[@]}")
-    gcc -shared -o "$so.tmp" "$work"/*.o
+    # Weak references let it load into any QEMU, so that it can say itself which one it wants.
+    ld -r -o "$work/all" "$work"/*.o
+    objcopy --weaken "$work/all"
+    gcc -shared -o "$so.tmp" "$work/all"
     mv "$so.tmp" "$so"
 }
 
