@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define COLUMNS      100U
+#define COLUMNS      88U /* with the log's time before it a line keeps within 102 */
 #define TEXT_MAX     768U
 #define VIRTIO_LINES 12U
 #define ECAM_LINES   4U
