@@ -8,6 +8,7 @@
 #include "tests/unit/report/machines.h"
 #include "vmm/format.h"
 #include "vmm/report/lacks.h"
+#include "vmm/report/machine.h"
 #include "vmm/report/report.h"
 
 #include <setjmp.h>
@@ -152,6 +153,31 @@ static void test_order(void **state)
     }
 }
 
+/* What the check of the configuration is told. */
+static void test_config_machine(void **state)
+{
+    static struct config_machine machine;
+
+    (void)report("amd-emulated");
+    report_config_machine(&facts, &machine);
+    assert_true(machine.can_run_vms && machine.has_iommu);
+    assert_int_equal(machine.cpu_count, 4);
+    assert_int_equal(machine.memory, facts.memory_usable);
+    assert_int_equal(machine.pf_count, 2);
+    assert_int_equal(machine.pfs[1].bdf.bus, 2);
+    assert_true(machine.pfs[1].has_sriov);
+    assert_int_equal(machine.pfs[1].total_vfs, 64);
+    (void)report("intel-locked"); /* its IOMMU does not answer */
+    report_config_machine(&facts, &machine);
+    assert_false(machine.can_run_vms || machine.has_iommu);
+    (void)report("amd-off"); /* functions without SR-IOV */
+    report_config_machine(&facts, &machine);
+    assert_int_equal(machine.cpu_count, 16);
+    assert_int_equal(machine.pf_count, 2);
+    assert_false(machine.pfs[0].has_sriov);
+    assert_int_equal(machine.pfs[0].total_vfs, 0);
+}
+
 static int tear_down(void **state)
 {
     machine_release();
@@ -163,7 +189,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),       cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_single_lacks), cmocka_unit_test(test_facts),
-        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_order),        cmocka_unit_test(test_config_machine),
     };
 
     if (argc == 3 && strcmp(argv[1], "print") == 0) {
