@@ -4,12 +4,12 @@
 #include "boot/efi/console.h"
 #include "boot/efi/files.h"
 #include "boot/efi/text.h"
+#include "vmm/config/config.h"
 #include "vmm/types.h"
 
 #include <string.h>
 
 #define CONFIG_NAME     "portolan.cfg"
-#define CONFIG_SIZE_MAX (1UL << 20)
 #define MODULE_SIZE_MAX (64UL << 30)
 
 /* Put the configuration's name in NAME, from the load options or the usual one. */
@@ -33,20 +33,72 @@ static void config_name_find(const EFI_LOADED_IMAGE *image, const char *own_name
     memcpy(name, CONFIG_NAME, sizeof(CONFIG_NAME));
 }
 
-/* Read NAME from FOLDER as the module after those in MODULES. The name must outlive the loader. */
+/* Read NAME from FOLDER into *FILE, as the module after those in MODULES. The name must outlive the
+ * loader. */
 static EFI_STATUS module_add(struct modules *modules, const struct folder *folder, const char *name,
-                             size_t limit)
+                             size_t limit, struct file *file)
 {
-    struct file file;
-
-    EFI_STATUS status = files_read(folder, name, limit, &file);
+    EFI_STATUS status = files_read(folder, name, limit, file);
     if (EFI_ERROR(status)) {
         return status;
     }
-    console_print("  %s%s: %lu bytes", folder->path, name, file.size);
+    console_print("  %s%s: %lu bytes", folder->path, name, file->size);
     modules->modules[modules->count++] =
-        (struct handoff_module){(uintptr_t)file.data, file.size, (uintptr_t)name};
+        (struct handoff_module){(uintptr_t)file->data, file->size, (uintptr_t)name};
     return EFI_SUCCESS;
+}
+
+/* Print what the parser has to say, a line at a time. */
+static void report_print(const struct config_report *report)
+{
+    for (const char *line = report->text; *line != '\0';) {
+        const char *end = strchr(line, '\n');
+        size_t length = end != NULL ? (size_t)(end - line) : strlen(line);
+        console_print("%.*s", (int)length, line);
+        line += length + (end != NULL ? 1 : 0);
+    }
+    if (report->left_out > 0) {
+        console_print("portolan: %u more messages", report->left_out);
+    }
+}
+
+/* Read the files that CONFIG names. The names stay where they are, in *CONFIG. */
+static EFI_STATUS files_load(const struct config *config, const struct folder *folder,
+                             struct config_report *report, struct modules *modules)
+{
+    for (uint32_t i = 0; i < config_file_count(config); i++) {
+        struct file file;
+        EFI_STATUS status =
+            module_add(modules, folder, config_file_name(config, i), MODULE_SIZE_MAX, &file);
+        bool empty = !EFI_ERROR(status) && file.size == 0;
+        if (EFI_ERROR(status) || empty) {
+            config_report_init(report, config->name);
+            config_complain_file(config, i, empty ? "is empty" : "cannot be read", report);
+            report_print(report);
+            return empty ? EFI_LOAD_ERROR : status;
+        }
+    }
+    return EFI_SUCCESS;
+}
+
+/* Parse FILE, called NAME, print what is wrong with it, and read the files that it names. */
+static EFI_STATUS config_follow(const struct folder *folder, const char *name,
+                                const struct file *file, struct modules *modules)
+{
+    struct config *config = services_allocate_pages(sizeof(*config));
+    struct config_report *report = services_allocate_pages(sizeof(*report));
+
+    if (config == NULL || report == NULL) {
+        return console_fail(EFI_OUT_OF_RESOURCES, "no memory for the configuration");
+    }
+    const char *text = file->data != NULL ? file->data : "";
+    enum status status = config_parse(config, name, text, file->size, report);
+    report_print(report);
+    if (status != STATUS_OK) {
+        return console_fail(EFI_LOAD_ERROR, "%s%s is not a good configuration (%u errors)",
+                            folder->path, name, report->errors);
+    }
+    return files_load(config, folder, report, modules);
 }
 
 EFI_STATUS modules_load(EFI_LOADED_IMAGE *image, struct modules *modules)
@@ -55,6 +107,7 @@ EFI_STATUS modules_load(EFI_LOADED_IMAGE *image, struct modules *modules)
     static char config_name[FILES_PATH_MAX];
     static struct folder own_folder;
     static struct folder config_folder;
+    struct file file;
     const char *base;
 
     EFI_STATUS status = files_open_own_folder(image, &own_folder, own_name, sizeof(own_name));
@@ -66,6 +119,10 @@ EFI_STATUS modules_load(EFI_LOADED_IMAGE *image, struct modules *modules)
     if (EFI_ERROR(status)) {
         return status;
     }
-    modules->modules = services_allocate_pages(PAGE_SIZE);
-    return module_add(modules, &config_folder, base, CONFIG_SIZE_MAX);
+    modules->modules = services_allocate_pages((1 + CONFIG_FILES_MAX) * sizeof(*modules->modules));
+    if (modules->modules == NULL) {
+        return console_fail(EFI_OUT_OF_RESOURCES, "no memory for the list of files");
+    }
+    status = module_add(modules, &config_folder, base, CONFIG_SIZE_MAX, &file);
+    return EFI_ERROR(status) ? status : config_follow(&config_folder, base, &file, modules);
 }

@@ -11,6 +11,7 @@ import machine  # noqa: E402  (found through the line above)
 ESP_OFFSET = 2048 * 512
 BACK = r"back to the firmware at the press of a key"
 CONFIG = "[vmm]\n"
+VM = "[vm one]\ncpus = 1\nmemory = 64M\nkernel = kernel.bin\n"
 
 
 def volume(image, *command):
@@ -57,8 +58,36 @@ def bad_config(folder):
         file.write("[vmm]\nno_such_key = 1\n")
     volume(image, "mcopy", "-o", bad, "::EFI/BOOT/portolan.cfg")
     with boot(image) as run:
-        run.expect(r"portolan\.cfg:2:")
+        run.expect(r"portolan\.cfg:2: error: .*no_such_key")
+        run.expect(r"portolan\.cfg is not a good configuration")
         expect_return(run)
+
+
+def missing_file(folder):
+    """A file that the configuration names is not on the volume."""
+    kernel = os.path.join(folder, "kernel.bin")
+    with open(kernel, "wb") as file:
+        file.write(b"kernel")
+    image = machine.make_image(folder, CONFIG + VM, files=[(kernel, "kernel.bin")])
+    volume(image, "mdel", "::EFI/BOOT/kernel.bin")
+    with boot(image) as run:
+        run.expect(r"file kernel\.bin, looked for in \\EFI\\BOOT\\ of the boot volume, "
+                   r"cannot be opened: not found")
+        run.expect(r"portolan\.cfg:5: error: the file 'kernel\.bin' cannot be read")
+        run.expect(r"fix: ")
+        expect_return(run)
+
+
+def large_file(folder):
+    """A file of 20 MiB shows its progress and arrives."""
+    kernel = os.path.join(folder, "kernel.bin")
+    with open(kernel, "wb") as file:
+        file.truncate(20 << 20)
+    image = machine.make_image(folder, CONFIG + VM, files=[(kernel, "kernel.bin")])
+    with boot(image) as run:
+        run.expect(r"kernel\.bin: 50 % of 20 MiB")
+        run.expect(r"\\EFI\\BOOT\\kernel\.bin: 20971520 bytes")
+        run.expect(r"leaving the firmware")
 
 
 def no_key_pressed(folder):
@@ -90,6 +119,7 @@ def no_rsdp(folder):
         run.expect(r"leaving the firmware")
 
 
-CASES = [missing_config, bad_config, no_key_pressed, stale_map, stale_map_for_ever, no_rsdp]
+CASES = [missing_config, bad_config, missing_file, large_file, no_key_pressed, stale_map,
+         stale_map_for_ever, no_rsdp]
 
 machine.run_test({case.__name__: case for case in CASES}[sys.argv[1]])
