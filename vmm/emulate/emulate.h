@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Carry out one instruction of a guest in software, where the hardware says only that it exited.
+ *
+ * The exit handler fills in a struct emulate_cpu, calls one of these functions, writes gpr, rip and
+ * rflags back whatever the outcome, and acts on the outcome. All run on the vCPU's own CPU, take no
+ * lock, and do a bounded amount of work.
+ */
+#ifndef PORTOLAN_VMM_EMULATE_EMULATE_H
+#define PORTOLAN_VMM_EMULATE_EMULATE_H
+
+#include "vmm/emulate/cpu.h"
+
+/* The most bytes that one call moves for a REP string instruction. */
+#define EMULATE_REP_BYTES 4096U
+
+enum emulate_outcome {
+    EMULATE_DONE,  /* rip is behind the instruction */
+    EMULATE_RETRY, /* enter the guest again at rip: a REP is not finished yet (the registers show
+                      how far it got), or the guest changed the code or its tables under us */
+    EMULATE_FAULT, /* raise 'vector', with 'error' if has_error, and 'address' in CR2 for #PF */
+    EMULATE_UNSUPPORTED /* 'bytes' are for the log; nothing was done */
+};
+
+enum emulate_vector {
+    EMULATE_VECTOR_UD = 6,
+    EMULATE_VECTOR_SS = 12,
+    EMULATE_VECTOR_GP = 13,
+    EMULATE_VECTOR_PF = 14,
+    EMULATE_VECTOR_AC = 17
+};
+
+struct emulate_result {
+    enum emulate_outcome outcome;
+    uint8_t vector; /* enum emulate_vector */
+    bool has_error;
+    bool single_step; /* after DONE, or RETRY within a REP: RFLAGS.TF asks for #DB with DR6.BS */
+    uint32_t error;
+    uint64_t address;
+    uint8_t byte_count; /* what could be fetched of the instruction */
+    uint8_t bytes[INSN_MAX];
+};
+
+/* What the hardware said about a string I/O exit, after checking IOPL and the I/O bitmap. */
+struct emulate_string_io {
+    bool in;
+    uint8_t size; /* 1, 2 or 4 */
+};
+
+/*
+ * The instruction at rip made a nested page fault on a device page. UNSUPPORTED also for INS and
+ * OUTS that need the TSS's I/O bitmap: the hardware's I/O exit comes first for those.
+ */
+void emulate_memory(struct emulate_cpu *cpu, struct emulate_result *result);
+
+/*
+ * The instruction at rip is INS or OUTS and made the I/O exit EXPECTED. Anything else at rip gives
+ * RETRY: only what the hardware has checked is carried out.
+ */
+void emulate_string(struct emulate_cpu *cpu, const struct emulate_string_io *expected,
+                    struct emulate_result *result);
+
+/*
+ * Fetch and decode the instruction at rip for an exit that gives no next rip. True: it is one of
+ * the COUNT operations OPS, *INSN is complete, RESULT->outcome is DONE, and nothing was changed
+ * (see emulate_advance()). False: RESULT tells why; RETRY if it is another instruction.
+ */
+bool emulate_decode(struct emulate_cpu *cpu, const enum insn_op *ops, unsigned count,
+                    struct insn *insn, struct emulate_result *result);
+
+/* Step over the instruction: rip, and RFLAGS.RF off. Sets RESULT->single_step from RFLAGS.TF. */
+void emulate_advance(struct emulate_cpu *cpu, const struct insn *insn,
+                     struct emulate_result *result);
+
+/* The linear address of INSN's memory operand, unchecked: for INVLPG. */
+gva_t emulate_operand_address(const struct emulate_cpu *cpu, const struct insn *insn);
+
+/*
+ * Read the operand of LMSW, register or memory, with all checks. False: RESULT says what to do.
+ */
+bool emulate_operand_read(struct emulate_cpu *cpu, const struct insn *insn, uint64_t *value,
+                          struct emulate_result *result);
+
+#endif
