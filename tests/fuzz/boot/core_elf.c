@@ -46,14 +46,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct core_image image;
 
     /* A heap block of the exact size, so that the sanitizer sees each byte beyond it. */
-    uint8_t *file = malloc(size);
-    if (file == NULL) { /* also what malloc(0) may return */
+    uint8_t *file = malloc(sizeof(good));
+    if (file == NULL) {
         return 0;
     }
-    for (size_t i = 0; i < size; i++) {
-        file[i] = data[i] ^ (i < sizeof(good) ? ((const uint8_t *)&good)[i] : 0);
+    memcpy(file, &good, sizeof(good));
+    for (size_t i = 0; i < size && i < sizeof(good); i++) {
+        file[i] ^= data[i];
     }
-    if (core_elf_check(file, size, &image) == STATUS_OK && image.size <= LOAD_MAX) {
+    if (core_elf_check(file, sizeof(good), &image) == STATUS_OK && image.size <= LOAD_MAX) {
         uint8_t *memory = malloc(image.size);
         if (memory != NULL) {
             core_elf_load(file, &image, memory);
