@@ -41,7 +41,7 @@ exec 9>"$build/lock"
 flock 9
 is_current && exit 0
 
-for tool in gcc pkg-config dpkg-source patch xz "$python"; do
+for tool in gcc objcopy pkg-config apt-get patch xz "$python"; do
     command -v "$tool" >/dev/null ||
         die "$tool is missing: install gcc libglib2.0-dev libpixman-1-dev pkg-config dpkg-dev python3"
 done

@@ -313,8 +313,8 @@ void admin_init(PCIDevice *pf)
     VirtIODevice *vdev = virtio_of(pf);
     VirtQueue *gap = virtio_add_queue(vdev, ADMIN_QUEUE_SIZE, handle_nothing);
 
-    a->queue = virtio_add_queue(vdev, ADMIN_QUEUE_SIZE, handle_queue);
-    a->index = virtio_get_queue_index(a->queue);
+    a->index = virtio_get_queue_index(virtio_add_queue(vdev, ADMIN_QUEUE_SIZE,
+                                                       handle_queue));
     virtio_delete_queue(gap);
     virtio_add_feature(&vdev->host_features, F_SR_IOV);
     virtio_add_feature(&vdev->host_features, F_ADMIN_VQ);

@@ -17,7 +17,6 @@
 #define VF_BAR_MSIX         1
 #define VF_BAR_MODERN       4       /* 64-bit */
 #define VF_MSIX_BAR_SIZE    0x1000
-#define VF_MSIX_MAX_VECTORS 128     /* what fits in VF_MSIX_BAR_SIZE */
 
 /* In the modern BAR, behind what QEMU's virtio-pci has there. */
 #define VF_DOORBELL_OFFSET  0x4000
@@ -46,8 +45,7 @@ typedef struct Faults {
 #define FAULT_ANY_OPCODE 0xffff
 
 typedef struct Admin {
-    VirtQueue *queue;
-    uint16_t index;
+    uint16_t index;             /* of the queue */
     uint64_t used[2];           /* opcodes of LIST_USE, by group type */
 } Admin;
 

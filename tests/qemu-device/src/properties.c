@@ -42,7 +42,8 @@ static const PFProperty properties[] = {
     { "vsec-id", KIND_U32, FIXED, AT(vsec_id), 0xffff, "VSEC ID" },
     { "vf-queue-size", KIND_U32, FIXED, AT(vf_queue_size), 1024,
       "size of a VF's queues; 0 is QEMU's default" },
-    { "vf-queues", KIND_U32, FIXED, AT(vf_queues), 64,
+    /* 63 pairs have 128 vectors: what VF_MSIX_BAR_SIZE has place for. */
+    { "vf-queues", KIND_U32, FIXED, AT(vf_queues), 63,
       "request queues, or queue pairs, of a VF" },
 
     { "fault-vf", KIND_U32, RUNTIME, AT(faults.vf), 255,

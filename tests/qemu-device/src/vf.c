@@ -6,7 +6,6 @@
 #include "legacy.h"
 #include "backend.h"
 #include "qapi/error.h"
-#include "hw/pci/msix.h"
 
 uint64_t vf_mmr_bar_size(const PFState *pf)
 {
@@ -297,11 +296,6 @@ static void vf_realize(PCIDevice *d, Error **errp)
     }
     realize_virtio(d, errp);
     if (*errp) {
-        return;
-    }
-    if (VIRTIO_PCI(d)->nvectors > VF_MSIX_MAX_VECTORS) {
-        error_setg(errp, "a VF with %u MSI-X vectors: lower vf-queues",
-                   VIRTIO_PCI(d)->nvectors);
         return;
     }
     compat_ari_init(d, EXT_CAP_ARI);

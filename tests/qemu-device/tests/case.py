@@ -45,6 +45,8 @@ class DeviceCase(unittest.TestCase):
         return result
 
     def setUp(self):
+        self.images = {}
+
         def expire(_number, _frame):
             raise TimeoutError(f"{self.id()} took more than {SECONDS} s")
         signal.signal(signal.SIGALRM, expire)
@@ -62,8 +64,6 @@ class DeviceCase(unittest.TestCase):
 
     def image(self, tag):
         """-blockdev arguments for a new image with the node name TAG; its path is images[TAG]."""
-        if not hasattr(self, "images"):
-            self.images = {}
         folder = tempfile.TemporaryDirectory(prefix="portolan-")
         self.addCleanup(folder.cleanup)
         self.images[tag] = os.path.join(folder.name, tag + ".img")

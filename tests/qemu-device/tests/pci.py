@@ -86,7 +86,7 @@ class PF(Function):
 
     def enumerate(self, bus=None):
         self.bus = bus or self.bus
-        self._open_bridge()
+        self.open_bridge()
         self.write(0x14, self.window32, 4)
         self.write(0x20, self.window64 & 0xFFFFFFFF, 4)
         self.write(0x24, self.window64 >> 32, 4)
@@ -94,7 +94,7 @@ class PF(Function):
         self.sriov = self.extended()[EXT_SRIOV]
         self._place_vf_bars()
 
-    def _open_bridge(self):
+    def open_bridge(self):
         limit32, limit64 = self.window32 + 0xFFFFFF, self.window64 + 0x3FFFFFFF
         self.bridge.write(0x18, self.bus << 8 | self.bus << 16, 4)
         self.bridge.write(0x20, self.window32 >> 16 | (limit32 & 0xFFF00000), 4)

@@ -14,6 +14,26 @@ ANSWER_SECONDS = 20
 WIDTH = {1: "b", 2: "w", 4: "l", 8: "q"}
 
 
+class Lines:
+    """Lines to and from a socket. One file for both would lose what it has read when it writes."""
+
+    def __init__(self, connection):
+        connection.settimeout(ANSWER_SECONDS)
+        self.connection = connection
+        self.incoming = connection.makefile("r", encoding="utf-8")
+
+    def send(self, line):
+        self.connection.sendall(line.encode() + b"\n")
+
+    def receive(self):
+        """The next line; empty at the end."""
+        return self.incoming.readline()
+
+    def close(self):
+        self.incoming.close()
+        self.connection.close()
+
+
 class QemuError(Exception):
     """QEMU ended or refused something."""
 
@@ -37,7 +57,7 @@ class Qemu:
         self.temporary = tempfile.TemporaryDirectory(prefix="portolan-")
         self.folder = self.temporary.name
         self.log = open(self.path("qemu.log"), "w+", encoding="utf-8", errors="replace")
-        self.events = []
+        self.events, self.connections = [], []
         listeners = [self._listen("qtest"), self._listen("qmp")]
         self.command = command_line(so, arguments, self.folder)
         self.command += ["-qtest", "unix:" + self.path("qtest"),
@@ -75,12 +95,12 @@ class Qemu:
                 if self.process.poll() is not None:
                     raise QemuError(f"QEMU ended: {self.output()}") from None
                 continue
-            connection.settimeout(ANSWER_SECONDS)
-            return connection.makefile("rw", encoding="utf-8")
+            self.connections.append(Lines(connection))
+            return self.connections[-1]
         raise QemuError("QEMU did not start in time")
 
-    def _line(self, stream):
-        line = stream.readline()
+    def _line(self, lines):
+        line = lines.receive()
         if not line:
             raise QemuError(f"QEMU is gone: {self.output()}")
         return line
@@ -95,6 +115,8 @@ class Qemu:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        for lines in self.connections:
+            lines.close()
         self.log.close()
         self.printed = self.output()
         self.temporary.cleanup()
@@ -103,8 +125,7 @@ class Qemu:
 
     def ask(self, text):
         """One qtest command; its answer as words."""
-        self.qtest.write(text + "\n")
-        self.qtest.flush()
+        self.qtest.send(text)
         while True:
             line = self._line(self.qtest)
             if line.startswith("OK"):
@@ -132,9 +153,7 @@ class Qemu:
 
     def qmp(self, command, **arguments):
         """The answer to COMMAND; events on the way are kept for wait_event()."""
-        json.dump({"execute": command, "arguments": arguments}, self.monitor)
-        self.monitor.write("\n")
-        self.monitor.flush()
+        self.monitor.send(json.dumps({"execute": command, "arguments": arguments}))
         while True:
             answer = json.loads(self._line(self.monitor))
             if "error" in answer:

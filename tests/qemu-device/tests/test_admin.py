@@ -9,7 +9,7 @@ from qemu import wait_for
 from virtio import (COMMON_READ, COMMON_WRITE, DEV_READ, DEV_WRITE, EINVAL, HOST_FEATURES,
                     INVALID_FIELD, INVALID_GROUP, INVALID_MEMBER, INVALID_OPCODE, LIST_QUERY,
                     LIST_USE, NOTIFY_INFO, OK, QUEUE_NOTIFY, QUEUE_PFN, QUEUE_SELECT, QUEUE_SIZE,
-                    SELF, SRIOV, STATUS, Admin, AdminRegisters, BlockRegisters, Disk, Nic)
+                    SELF, STATUS, Admin, AdminRegisters, BlockRegisters, Disk, Nic)
 
 DONE = (OK, 0, b"")
 

@@ -13,14 +13,15 @@ class WithIommu:
 
     IOMMU = None
 
-    def setUp(self):
-        super().setUp()
-        self.pf = self.machine(("blk", "vfs=3,vf-backends=one:two"), extra=self.IOMMU.ARGUMENTS
+    def start(self, properties="vfs=3,vf-backends=one:two"):
+        """A machine whose IOMMU is on and lets nobody in yet."""
+        self.pf = self.machine(("blk", properties), extra=self.IOMMU.ARGUMENTS
                                + self.image("one") + self.image("two"))
         self.iommu = self.IOMMU(self.qemu, SHIFT)
         self.shifted = Memory(self.qemu, SHIFT + 0x10000, SHIFT)
 
     def test_mapped_passes_and_unmapped_is_blocked(self):
+        self.start()
         let_in, kept_out = self.pf.enable(2)
         self.iommu.let_in(let_in)
         disk = Disk(BlockRegisters(let_in), self.shifted)
@@ -39,12 +40,14 @@ class WithIommu:
             self.assertEqual(self.iommu.blocked(), function.bus << 8 | function.devfn)
 
     def test_pf(self):
+        self.start()
         self.pf.enable(1)
         self.iommu.let_in(self.pf)
         admin = Admin(self.pf, self.shifted)
         self.assertEqual(admin.command(LIST_QUERY, 0, b"", 8)[0], 0)
 
     def test_pf_is_not_let_in_as_another_function(self):
+        self.start()
         for vf in self.pf.enable(2):
             self.iommu.let_in(vf)
         admin = Admin(self.pf, self.shifted, use=0)
@@ -53,6 +56,7 @@ class WithIommu:
         self.check_fault(self.pf)
 
     def test_bus_number_changes(self):
+        self.start()
         self.pf.enumerate(bus=9)
         vf = self.pf.enable(1)[0]
         self.iommu.let_in(self.pf)
@@ -62,14 +66,11 @@ class WithIommu:
         self.assertTrue(disk.read_sector(3).startswith(b"one sector 3."))
 
     def test_64_vfs_one_let_in(self):
-        self.doCleanups()
-        super().setUp()
-        pf = self.machine(("blk", "vfs=64"), extra=self.IOMMU.ARGUMENTS)
-        vfs = pf.enable(64)
-        self.IOMMU(self.qemu, SHIFT).let_in(vfs[63])
-        shifted = Memory(self.qemu, SHIFT + 0x10000, SHIFT)
-        self.assertEqual(Disk(BlockRegisters(vfs[63]), shifted).read_sector(0), bytes(512))
-        blocked = Disk(BlockRegisters(vfs[62]), shifted)
+        self.start("vfs=64")
+        vfs = self.pf.enable(64)
+        self.iommu.let_in(vfs[63])
+        self.assertEqual(Disk(BlockRegisters(vfs[63]), self.shifted).read_sector(0), bytes(512))
+        blocked = Disk(BlockRegisters(vfs[62]), self.shifted)
         blocked.start(0, 0, bytes(512))
         self.assertEqual(blocked.queues[0].done(), 0)
 

@@ -144,7 +144,7 @@ class Resets(DeviceCase):
         self.qemu.qmp("system_reset")
         self.qemu.wait_event("RESET")
         enable_ecam(self.qemu)
-        pf._open_bridge()
+        pf.open_bridge()
         self.check_sriov_is_reset(pf, vfs)
 
     def test_admin_selection_ends_with_pf_flr(self):
