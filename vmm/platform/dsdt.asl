@@ -108,6 +108,16 @@ DefinitionBlock ("dsdt.aml", "DSDT", 1, "PRTLN ", "VIRTPC  ", 1)
                     })
                 }
 
+                /* The auxiliary port fails its test; kernels warn when firmware does not list it. */
+                Device (AUX)
+                {
+                    Name (_HID, EisaId ("PNP0F13"))
+                    Name (_CRS, ResourceTemplate ()
+                    {
+                        IRQNoFlags () { 12 }
+                    })
+                }
+
                 Device (COM1)
                 {
                     Name (_HID, EisaId ("PNP0501"))

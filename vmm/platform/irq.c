@@ -117,7 +117,7 @@ static void drive_pirq(struct platform *p, unsigned pirq)
 
 void irq_set_intx(struct platform *p, uint8_t devfn, unsigned pin, bool level)
 {
-    unsigned pirq = pci_host_pirq(devfn, pin);
+    unsigned pirq = pci_host_pirq(devfn, pin) % PCI_PIRQS;
     uint64_t *word = &p->intx[pirq][devfn >> 6];
     uint64_t bit = 1ULL << (devfn & 63U);
 

@@ -91,7 +91,7 @@ struct lapic {
     uint64_t tsc_deadline; /* guest TSC; 0: not armed */
     uint64_t tsc_offset;   /* guest TSC at virtual time 0, modulo 2^64 */
     uint64_t tsc_hz;
-};
+} __attribute__((aligned(64))); /* CPUs must not fight over each other's cache lines */
 
 enum lapic_effect_kind {
     LAPIC_EFFECT_NONE,

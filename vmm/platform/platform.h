@@ -97,7 +97,7 @@ struct platform {
     uint32_t pic_output;                /* INTR; written under the lock, read anywhere */
     uint64_t pic_targets;               /* vCPUs that take ExtINT; likewise */
     uint32_t lowest_turn;               /* whose turn at lowest priority; atomic */
-    struct lapic lapic[PLATFORM_VCPUS_MAX] __attribute__((aligned(64)));
+    struct lapic lapic[PLATFORM_VCPUS_MAX];
 };
 
 /*
@@ -107,7 +107,10 @@ struct platform {
  */
 enum status platform_init(struct platform *platform, const struct platform_config *config);
 
-/* Hardware reset. No vCPU runs meanwhile. Time, battery-backed RAM and the VM's lines stay. */
+/*
+ * Hardware reset. No vCPU runs meanwhile. Time, battery-backed RAM and the VM's lines stay; the TSC
+ * offsets are 0 until platform_vcpu_set_tsc_offset().
+ */
 void platform_reset(struct platform *platform, uint64_t now);
 
 /* ---- Shared devices: any CPU; take the lock ---- */

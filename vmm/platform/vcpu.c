@@ -107,7 +107,7 @@ static uint64_t width_mask(unsigned width)
 bool platform_mmio_read(struct platform *platform, unsigned vcpu, gpa_t address, unsigned width,
                         uint64_t now, uint64_t *value)
 {
-    uint32_t offset;
+    uint32_t offset = 0;
     enum device device = find(platform, vcpu, address, &offset);
     uint32_t within = offset % REGISTER_STRIDE;
     uint64_t raw = 0;
@@ -131,7 +131,7 @@ bool platform_mmio_read(struct platform *platform, unsigned vcpu, gpa_t address,
 bool platform_mmio_write(struct platform *platform, unsigned vcpu, gpa_t address, unsigned width,
                          uint64_t value, uint64_t now)
 {
-    uint32_t offset;
+    uint32_t offset = 0;
     enum device device = find(platform, vcpu, address, &offset);
 
     if (device == DEVICE_NONE || offset % REGISTER_STRIDE != 0 || width < REGISTER_SIZE) {

@@ -267,6 +267,27 @@ static void check(void)
     require(fake_edge.locked == 0 && fake_edge.bad_locking == 0);
 }
 
+/* What each vCPU knew before a step. */
+static bool was_pending[VCPUS];
+static unsigned kicks_before[VCPUS];
+
+static void remember(void)
+{
+    for (unsigned vcpu = 0; vcpu < VCPUS; vcpu++) {
+        was_pending[vcpu] = platform_interrupt_pending(&machine, vcpu);
+        kicks_before[vcpu] = fake_edge.kicks[vcpu];
+    }
+}
+
+/* A vCPU that did nothing itself hears of an interrupt that has become deliverable to it. */
+static void check_kicks(unsigned actor)
+{
+    for (unsigned vcpu = 0; vcpu < VCPUS; vcpu++) {
+        require(vcpu == actor || was_pending[vcpu] || fake_edge.kicks[vcpu] != kicks_before[vcpu] ||
+                !platform_interrupt_pending(&machine, vcpu));
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -283,11 +304,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (in.left != 0) {
         uint8_t op = (uint8_t)take(&in, 1);
 
+        remember();
         if ((op & 0x80U) != 0) {
             event(&in, op);
         } else {
             access(&in, op);
         }
+        platform_run(&machine, now);
+        check_kicks(op % VCPUS);
         run();
         check();
     }

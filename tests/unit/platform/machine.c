@@ -445,7 +445,7 @@ static void test_bad_configurations(void **state)
 
 static void test_size(void **state)
 {
-    assert_true(sizeof(struct platform) <= 48UL * 1024);
+    assert_true(sizeof(struct platform) <= 20UL * 1024);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
