@@ -9,6 +9,7 @@ set(PORTOLAN_CORE_FLAGS
     -O2 -g -ffreestanding -fno-builtin-printf -mgeneral-regs-only -mno-red-zone -mcmodel=kernel
     -fno-pic -fno-pie -fstack-protector-strong -mstack-protector-guard=global
     -fno-strict-aliasing -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer
+    -fno-optimize-sibling-calls -fno-shrink-wrap # both hide callers from a backtrace
     -fno-asynchronous-unwind-tables -fcf-protection=none -ffunction-sections -fdata-sections
     -fno-common -fno-delete-null-pointer-checks
     -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)

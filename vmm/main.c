@@ -31,6 +31,8 @@
 
 #define POOL_BYTES         (4ULL << 20)
 #define REGIONS_MAX        1024U
+#define SERIAL_PORT        0x3f8U
+#define SERIAL_BAUD        115200U
 #define PHYSICAL_BITS_LEAF 0x80000008U
 
 static struct handoff handoff; /* our copy: the loader's lies in memory that is freed */
@@ -86,7 +88,7 @@ void core_start(const struct handoff *loader)
 {
     trap_init_early();
     copy_handoff(loader);
-    (void)log_start_serial(0x3f8, 115200); /* until the configuration says otherwise */
+    (void)log_start_serial(SERIAL_PORT, SERIAL_BAUD); /* until the configuration says otherwise */
     must(frame_init(regions, handoff.region_count, physical_bits()), "memory: no free RAM");
     must(pool_init(POOL_BYTES), "memory: no 4 MiB below 4 GiB for the VMM");
     must(own_tables_build(&handoff), "memory: page tables");
@@ -127,22 +129,22 @@ static void print_report(void)
 }
 
 /* The end of a boot that is left with no VM to run: what 'when_idle' says. */
-static void finish(enum main_idle idle)
+static void finish(enum config_idle idle)
 {
     switch (idle) {
-    case MAIN_IDLE_POWEROFF:
+    case CONFIG_IDLE_POWEROFF:
         log_info("no VM is running: the machine is switched off (when_idle = poweroff)");
         log_flush();
         if (acpi_power_off(acpi_facts()) != STATUS_OK) {
             log_warn("the firmware describes no way to switch this machine off: it is halted");
         }
         break;
-    case MAIN_IDLE_RESET:
+    case CONFIG_IDLE_RESET:
         log_info("no VM is running: the machine is reset (when_idle = reset)");
         log_flush();
         (void)acpi_reset(acpi_facts());
         break;
-    case MAIN_IDLE_HALT:
+    case CONFIG_IDLE_HALT:
         log_info("no VM is running: the machine idles (when_idle = halt)");
         break;
     }
@@ -151,9 +153,11 @@ static void finish(enum main_idle idle)
 
 static void core_main(void)
 {
-    const struct main_settings *settings = main_configure(&handoff);
+    const struct config_vmm *settings = main_configure(&handoff);
 
-    (void)log_start_screen(&handoff.framebuffer);
+    if (settings->framebuffer) {
+        (void)log_start_screen(&handoff.framebuffer);
+    }
     log_info("Portolan " PORTOLAN_VERSION);
     (void)acpi_init(hpa(handoff.rsdp));
     const struct acpi_facts *acpi = acpi_facts();
@@ -166,7 +170,7 @@ static void core_main(void)
     (void)pci_scan();
     (void)virtio_discover();
     print_report();
-    selftest_fault(settings->selftest_fault);
-    main_check_machine(&facts);
-    finish(settings->idle);
+    selftest_fault((enum config_fault)settings->selftest_fault);
+    (void)main_check_machine(&facts);
+    finish((enum config_idle)settings->when_idle);
 }

@@ -3,9 +3,6 @@
 
 #include "vmm/cpu/panic.h"
 #include "vmm/types.h"
-
-#include <string.h>
-
 static volatile bool panic_faults;
 
 bool selftest_panic_in_panic(void)
@@ -70,25 +67,20 @@ static __attribute__((noinline)) void selftest_panic_twice(void)
     panic("a panic that faults on demand");
 }
 
-static const struct {
-    const char *name;
-    void (*run)(void);
-} faults[] = {
-    {"null-read",      selftest_read_null     },
-    {"write-text",     selftest_write_text    },
-    {"exec-data",      selftest_execute_data  },
-    {"stack-overflow", selftest_overflow_stack},
-    {"stack-smash",    selftest_smash_stack   },
-    {"divide",         selftest_divide        },
-    {"panic",          selftest_panic         },
-    {"panic-in-panic", selftest_panic_twice   },
+static void (*const faults[])(void) = {
+    [CONFIG_FAULT_NULL_READ] = selftest_read_null,
+    [CONFIG_FAULT_WRITE_TEXT] = selftest_write_text,
+    [CONFIG_FAULT_EXEC_DATA] = selftest_execute_data,
+    [CONFIG_FAULT_STACK_OVERFLOW] = selftest_overflow_stack,
+    [CONFIG_FAULT_STACK_SMASH] = selftest_smash_stack,
+    [CONFIG_FAULT_DIVIDE] = selftest_divide,
+    [CONFIG_FAULT_PANIC] = selftest_panic,
+    [CONFIG_FAULT_PANIC_IN_PANIC] = selftest_panic_twice,
 };
 
-void selftest_fault(const char *name)
+void selftest_fault(enum config_fault fault)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(faults); i++) {
-        if (strcmp(faults[i].name, name) == 0) {
-            faults[i].run();
-        }
+    if (fault != CONFIG_FAULT_NONE) {
+        faults[fault]();
     }
 }

@@ -4,11 +4,12 @@
 #ifndef PORTOLAN_VMM_CPU_SELFTEST_H
 #define PORTOLAN_VMM_CPU_SELFTEST_H
 
+#include "vmm/config/config.h"
+
 #include <stdbool.h>
 
-/* Do what NAME asks for: none of them returns, but "" and "none" do; so does a name that is
- * unknown. */
-void selftest_fault(const char *name);
+/* Commit FAULT; only CONFIG_FAULT_NONE returns. */
+void selftest_fault(enum config_fault fault);
 
 /* Shall the panic under way fault in its first step? */
 bool selftest_panic_in_panic(void);

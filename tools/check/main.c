@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* portolan-check: what the VMM says about a configuration when it boots, on the host. See usage().
+ */
+#include "vmm/config/check.h"
+#include "vmm/config/config.h"
+#include "vmm/config/value.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define EXIT_BAD_CONFIG 1
+#define EXIT_USAGE      2
+
+static struct config config;
+static struct config_report report;
+static struct config_machine machine;
+static bool machine_known;
+
+static void usage(FILE *to)
+{
+    fputs("usage: portolan-check [OPTIONS] CFG\n"
+          "\n"
+          "Checks the configuration CFG and that the files it names are there. With any of the "
+          "facts below\n"
+          "also that it fits a machine; what is not said is taken to be plenty.\n"
+          "  --cpus N              the machine has CPUs 0 to N-1\n"
+          "  --memory SIZE         memory that VMs can have, for example 14G\n"
+          "  --pf BDF=TOTALVFS     a virtio device with SR-IOV; may repeat\n"
+          "  --no-iommu            it has no IOMMU\n"
+          "  --list-files          only print the names of the files that CFG names\n"
+          "  --quiet               say nothing about a good configuration\n"
+          "Exit status: 0 good, 1 not good, 2 wrong use.\n",
+          to);
+}
+
+static char *read_file(const char *path, size_t *size)
+{
+    FILE *file = fopen(path, "rb");
+    char *text = malloc(CONFIG_SIZE_MAX + 1);
+
+    if (!file || !text) {
+        perror(path);
+        exit(EXIT_USAGE);
+    }
+    /* One byte more than allowed: then the parser says that it is too long. */
+    *size = fread(text, 1, CONFIG_SIZE_MAX + 1, file);
+    if (ferror(file)) {
+        perror(path);
+        exit(EXIT_USAGE);
+    }
+    fclose(file);
+    return text;
+}
+
+static void check_files(const char *config_path)
+{
+    const char *slash = strrchr(config_path, '/');
+    int folder = slash ? (int)(slash - config_path) + 1 : 0;
+
+    for (uint32_t i = 0; i < config_file_count(&config); i++) {
+        char path[4096];
+        struct stat status;
+
+        snprintf(path, sizeof(path), "%.*s%s", folder, config_path, config_file_name(&config, i));
+        if (stat(path, &status) != 0) {
+            config_complain_file(&config, i, "is missing", &report);
+        } else if (!S_ISREG(status.st_mode)) {
+            config_complain_file(&config, i, "is no ordinary file", &report);
+        } else if (status.st_size == 0) {
+            config_complain_file(&config, i, "is empty", &report);
+        }
+    }
+}
+
+static struct slice slice_of(const char *text)
+{
+    return (struct slice){text, strlen(text)};
+}
+
+static void bad_option(const char *option, const char *value)
+{
+    fprintf(stderr, "portolan-check: %s does not take '%s'\n", option, value);
+    exit(EXIT_USAGE);
+}
+
+static void add_pf(const char *text)
+{
+    struct slice rest = slice_of(text), address = slice_cut(&rest, '=');
+    struct config_machine_pf *pf = &machine.pfs[machine.pf_count];
+    uint64_t total;
+
+    if (machine.pf_count == ARRAY_SIZE(machine.pfs) || !value_bdf(address, &pf->bdf) ||
+        !value_number(rest, &total) || total > UINT16_MAX) {
+        bad_option("--pf", text);
+    }
+    pf->total_vfs = (uint32_t)total;
+    pf->has_sriov = total > 0;
+    machine.pf_count++;
+}
+
+static void set_cpus(const char *text)
+{
+    uint64_t cpus;
+
+    if (!value_number(slice_of(text), &cpus) || cpus < 1 || cpus > ARRAY_SIZE(machine.cpu_usable)) {
+        bad_option("--cpus", text);
+    }
+    machine.cpu_count = (uint32_t)cpus;
+}
+
+static void set_memory(const char *text)
+{
+    if (!value_size(slice_of(text), &machine.memory)) {
+        bad_option("--memory", text);
+    }
+}
+
+/* Without --pf nothing is known about devices: take those that the configuration names. */
+static void assume_pfs(void)
+{
+    for (uint32_t i = 0; machine.pf_count == 0 && i < config.pf_count; i++) {
+        machine.pfs[i] = (struct config_machine_pf){config.pfs[i].bdf, UINT16_MAX, true};
+    }
+    machine.pf_count = machine.pf_count ? machine.pf_count : config.pf_count;
+}
+
+static void print_summary(const char *path)
+{
+    printf("%s: good: %u VMs, %u PFs, %u files\n", path, config.vm_count, config.pf_count,
+           config_file_count(&config));
+    for (uint32_t i = 0; i < config.vm_count; i++) {
+        const struct config_vm *vm = &config.vms[i];
+
+        printf("  VM %-15s %u vCPUs, %lu MiB, %u VFs\n", vm->name, vm->cpus.count,
+               (unsigned long)(vm->memory >> 20), vm->vfs.count);
+    }
+}
+
+enum { OPTION_CPUS = 1, OPTION_MEMORY, OPTION_PF, OPTION_NO_IOMMU, OPTION_LIST, OPTION_QUIET };
+
+static const struct option options[] = {
+    {"cpus",       required_argument, NULL, OPTION_CPUS    },
+    {"memory",     required_argument, NULL, OPTION_MEMORY  },
+    {"pf",         required_argument, NULL, OPTION_PF      },
+    {"no-iommu",   no_argument,       NULL, OPTION_NO_IOMMU},
+    {"list-files", no_argument,       NULL, OPTION_LIST    },
+    {"quiet",      no_argument,       NULL, OPTION_QUIET   },
+    {NULL,         0,                 NULL, 0              },
+};
+
+struct wishes {
+    bool list;
+    bool quiet;
+};
+
+static struct wishes read_options(int argc, char **argv)
+{
+    struct wishes wishes = {false, false};
+
+    for (int option = 0; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        machine_known |= option >= OPTION_CPUS && option <= OPTION_NO_IOMMU;
+        switch (option) {
+        case OPTION_CPUS:
+            set_cpus(optarg);
+            break;
+        case OPTION_MEMORY:
+            set_memory(optarg);
+            break;
+        case OPTION_PF:
+            add_pf(optarg);
+            break;
+        case OPTION_NO_IOMMU:
+            machine.has_iommu = false;
+            break;
+        case OPTION_LIST:
+            wishes.list = true;
+            break;
+        case OPTION_QUIET:
+            wishes.quiet = true;
+            break;
+        default:
+            usage(stderr);
+            exit(EXIT_USAGE);
+        }
+    }
+    if (optind != argc - 1) {
+        usage(stderr);
+        exit(EXIT_USAGE);
+    }
+    return wishes;
+}
+
+static void assume_plenty(void)
+{
+    machine = (struct config_machine){
+        .can_run_vms = true,
+        .has_iommu = true,
+        .cpu_count = ARRAY_SIZE(machine.cpu_usable),
+        .memory = UINT64_MAX,
+    };
+    memset(machine.cpu_usable, true, sizeof(machine.cpu_usable));
+}
+
+int main(int argc, char **argv)
+{
+    assume_plenty();
+    struct wishes wishes = read_options(argc, argv);
+    const char *path = argv[optind], *slash = strrchr(path, '/');
+    size_t size;
+    char *text = read_file(path, &size);
+    enum status status = config_parse(&config, slash ? slash + 1 : path, text, size, &report);
+
+    free(text);
+    if (wishes.list) {
+        for (uint32_t i = 0; i < config_file_count(&config); i++) {
+            puts(config_file_name(&config, i));
+        }
+        return 0;
+    }
+    if (status == STATUS_OK) {
+        check_files(path);
+    }
+    if (status == STATUS_OK && machine_known) {
+        assume_pfs();
+        (void)config_check_machine(&config, &machine, &report);
+    }
+    fputs(report.text, stdout);
+    if (report.left_out) {
+        printf("(%u more messages)\n", report.left_out);
+    }
+    if (report.errors) {
+        printf("%s: %u errors\n", path, report.errors);
+        return EXIT_BAD_CONFIG;
+    }
+    if (!wishes.quiet) {
+        print_summary(path);
+    }
+    return 0;
+}
