@@ -10,9 +10,10 @@
 
 struct guest guest;
 
-/* The emulator promises this of every access. */
+/* What the emulator promises of every access to memory. */
 static void check_access(gpa_t at, unsigned size)
 {
+    guest.edge_calls++;
     if (size < 1 || size > 8 || at.raw % PAGE_SIZE + size > PAGE_SIZE) {
         abort();
     }
@@ -160,7 +161,7 @@ void guest_set_entry(uint32_t linear, uint64_t entry)
 
 void guest_reset(enum insn_mode mode, enum guest_paging paging)
 {
-    memset(&guest, 0, sizeof(guest));
+    memset(&guest, 0, offsetof(struct guest, access));
     bool real = mode == INSN_MODE_16 && paging == GUEST_FLAT;
 
     for (unsigned i = 0; i < INSN_SEGMENT_COUNT; i++) {
@@ -172,6 +173,7 @@ void guest_reset(enum insn_mode mode, enum guest_paging paging)
                 : mode == INSN_MODE_32 ? EMULATE_SEGMENT_DEFAULT_BIG
                                        : 0);
     guest.cpu.cr0 = real ? 0 : EMULATE_CR0_PE;
+    guest.cpu.efer = mode == INSN_MODE_64 ? EMULATE_EFER_LMA : 0;
     guest.cpu.physical_bits = 40;
     guest.cpu.rflags = 2;
     guest.cpu.rip = GUEST_CODE;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A guest for the emulator's tests: 1 MiB of RAM at 0, two pages of device registers, ports, and a
+ * A guest for the emulator's tests: 384 KiB of RAM at 0, two pages of device registers, ports, and a
  * record of every access to the latter. It implements vmm/emulate/edge.h.
  */
 #ifndef PORTOLAN_TESTS_UNIT_EMULATE_GUEST_H
@@ -8,7 +8,7 @@
 
 #include "vmm/emulate/emulate.h"
 
-#define GUEST_RAM_SIZE    0x100000U
+#define GUEST_RAM_SIZE    0x60000U
 #define GUEST_DEVICE      0xfe000000U
 #define GUEST_DEVICE_SIZE 0x2000U
 
@@ -43,16 +43,17 @@ struct guest {
     struct emulate_result result;
     uint8_t ram[GUEST_RAM_SIZE];
     uint8_t device[GUEST_DEVICE_SIZE];
-    struct guest_access access[GUEST_ACCESSES_MAX]; /* the first so many */
     unsigned access_count;
+    unsigned long edge_calls;
     unsigned swaps_to_disturb; /* so many swaps find that another CPU was faster */
+    struct guest_access access[GUEST_ACCESSES_MAX]; /* the first access_count accesses */
 };
 
 extern struct guest guest;
 
 /*
  * Empty RAM, flat segments, and the whole RAM mapped for CPL 0 and 3 with 4 KiB pages. GUEST_FLAT
- * with INSN_MODE_16 is real mode; INSN_MODE_64 needs GUEST_PAGED_LONG.
+ * with INSN_MODE_16 is real mode; with INSN_MODE_64 it is no state of a CPU, but handy.
  */
 void guest_reset(enum insn_mode mode, enum guest_paging paging);
 

@@ -331,7 +331,8 @@ static void try_form(const struct form *form)
                 state.rdx = state.rdx % 0x8000 - 0x4000; /* stay in the buffer */
             }
             if (i % 4 == 0) { /* let CMPXCHG succeed */
-                memcpy(&state.rax, (const void *)(uintptr_t)state.rdi, sizeof(state.rax));
+                memcpy(&state.rax, buffer + (state.rdi - (uint64_t)(uintptr_t)buffer),
+                       sizeof(state.rax));
             }
             buffer_is_device = i & 1;
             compare(&state, instruction, length, form->flags);
