@@ -13,8 +13,9 @@ CONFIG = os.path.join(machine.TOP, "docs", "examples", "report.cfg")
 # What has to be seen for a PASS, and what it proves.
 EXPECTED = [
     (r"verdict: ", "the capability report was printed to its end"),
-    (r"CPUs\b.*\b2 started", "both CPUs were started"),
-    (r"1af4:10[0-7]", "the virtio PFs were found"),
+    (r"CPUs\s+2 found, 2 started", "both CPUs were started"),
+    (r"virtio\s+0000:01:00.0 net, .* 4 VFs", "the virtio-net PF and its VFs were found"),
+    (r"virtio\s+0000:02:00.0 block, .* 4 VFs", "the virtio-blk PF and its VFs were found"),
     (r"no VM is running", "the VMM finished its start and went idle"),
 ]
 

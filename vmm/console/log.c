@@ -134,9 +134,12 @@ static void replay(void (*put)(const char *text, size_t length))
 enum status log_start_serial(uint16_t port, uint32_t baud)
 {
     uint64_t flags = log_lock();
+    bool has_it_all = !serial.dead && serial.port == port;
+
+    ns16550_flush(&serial); /* the rate may change */
     enum status status = ns16550_init(&serial, port, baud);
 
-    if (status == STATUS_OK) {
+    if (status == STATUS_OK && !has_it_all) {
         replay(serial_put);
     }
     log_unlock(flags);

@@ -12,8 +12,9 @@
 #define CPUID_1_ECX_X2APIC (1U << 21)
 #define CPUID_1_EDX_APIC   (1U << 9)
 
-#define BASE_X2APIC (1ULL << 10)
-#define BASE_ENABLE (1ULL << 11)
+#define BASE_X2APIC  (1ULL << 10)
+#define BASE_ENABLE  (1ULL << 11)
+#define BASE_ADDRESS 0x000ffffffffff000ULL
 
 /* Offsets of the registers in the page; divided by 16, of their MSRs. */
 enum apic_register {
@@ -57,8 +58,12 @@ enum status apic_init(hpa_t base)
     if (x2apic) {
         return STATUS_OK;
     }
-    if (!(features.edx & CPUID_1_EDX_APIC) || base.raw == 0) {
+    if (!(features.edx & CPUID_1_EDX_APIC)) {
         return STATUS_NOTE(STATUS_UNSUPPORTED);
+    }
+    if (base.raw == 0) {
+        (void)msr_read(MSR_APIC_BASE, &base.raw);
+        base.raw &= BASE_ADDRESS;
     }
     registers = map_physical(base, PAGE_SIZE, MAP_DEVICE);
     return registers ? STATUS_OK : STATUS_NOTE(STATUS_NO_MEMORY);

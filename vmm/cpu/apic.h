@@ -8,8 +8,8 @@
 #include "vmm/types.h"
 
 /*
- * Map the registers at BASE (from the MADT; used when the CPU has no x2APIC mode). UNSUPPORTED:
- * neither mode works. Boot CPU, once.
+ * Map the registers at BASE (from the MADT; 0: where IA32_APIC_BASE says), which are used when the
+ * CPU has no x2APIC mode. UNSUPPORTED: neither mode works. Boot CPU, once.
  */
 enum status apic_init(hpa_t base);
 

@@ -27,12 +27,15 @@ void window_set_physical_bits(unsigned bits)
  * Addresses are given out once: a window that was released is never mapped again to something else,
  * so no other CPU needs to be told to flush it. 512 GiB of addresses outlast any use of them.
  */
-static uint64_t window_take(uint64_t size)
+static uint64_t window_take(uint64_t size, uint64_t base)
 {
     spinlock_acquire(&lock);
-    uint64_t va = size <= WINDOW_BASE + WINDOW_SIZE - next ? next : 0;
+    /* Large windows lie as their memory lies in its 2 MiB page, so that they can be mapped by such.
+     */
+    uint64_t skip = size >= PAGE_SIZE_2M ? (base - next) % PAGE_SIZE_2M : 0;
+    uint64_t va = range_fits(next - WINDOW_BASE + skip, size, WINDOW_SIZE) ? next + skip : 0;
 
-    next += va ? size : 0;
+    next = va ? va + size : next;
     spinlock_release(&lock);
     return va;
 }
@@ -45,7 +48,7 @@ void *map_physical(hpa_t base, uint64_t size, enum map_kind kind)
     }
     uint64_t first = align_down(base.raw, PAGE_SIZE);
     uint64_t length = align_up(base.raw + size, PAGE_SIZE) - first;
-    uint64_t va = window_take(length);
+    uint64_t va = window_take(length, first);
 
     if (!va || paging_map(va, hpa(first), length, kind_rights[kind]) != STATUS_OK) {
         log_warn("memory: no window for 0x%lx+0x%lx: %s", base.raw, size,
