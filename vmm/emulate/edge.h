@@ -4,7 +4,8 @@
  * link a fake. All are called on the CPU that runs the vCPU, with no lock held by the emulator.
  *
  * No access crosses a page; sizes are 1..8 bytes. Guest-physical addresses are whatever the guest's
- * page tables say and may be any number.
+ * page tables say and may be any number. An aligned access to RAM of 1, 2, 4 or 8 bytes is a single
+ * load or store: other vCPUs change page tables and lock words meanwhile.
  */
 #ifndef PORTOLAN_VMM_EMULATE_EDGE_H
 #define PORTOLAN_VMM_EMULATE_EDGE_H

@@ -19,7 +19,7 @@ enum emulate_outcome {
     EMULATE_RETRY, /* enter the guest again at rip: a REP is not finished yet (the registers show
                       how far it got), or the guest changed the code or its tables under us */
     EMULATE_FAULT, /* raise 'vector', with 'error' if has_error, and 'address' in CR2 for #PF */
-    EMULATE_UNSUPPORTED /* 'bytes' are for the log; nothing was done */
+    EMULATE_UNSUPPORTED /* not in our list, or page tables outside of RAM: log 'bytes' */
 };
 
 enum emulate_vector {
