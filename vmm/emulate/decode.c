@@ -138,7 +138,10 @@ static bool take_prefix(struct decoder *d, uint8_t byte)
     }
 }
 
-/* Prefixes, in any order and number; a REX prefix counts only right in front of the opcode. */
+/*
+ * Prefixes, in any order and number up to INSN_MAX; a REX prefix counts only right in front of the
+ * opcode.
+ */
 static enum insn_result decode_prefixes(struct decoder *d)
 {
     for (;;) {
