@@ -30,7 +30,7 @@ static const char *group = "";
 void guest_setup(void)
 {
     guest_setup_cpu(0);
-    setvbuf(stdout, NULL, _IOLBF, 0);
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
 }
 
 bool check_equal_at(const char *file, int line, const char *what, uint64_t got, uint64_t wanted)

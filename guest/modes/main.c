@@ -37,7 +37,7 @@ static void prepare(void)
         modes_page_directory[i] = i << 22 | 0x83;
     }
     for (unsigned i = 0; i < 4; i++) {
-        modes_pae_pointers[i] = ((uint64_t)guest_pd + i * 4096UL) | 1;
+        modes_pae_pointers[i] = ((uint64_t)guest_pd + (uint64_t)i * 4096) | 1;
     }
 }
 
@@ -49,7 +49,7 @@ int main(void)
     prepare();
     test_group("long, compatibility, protected, real, 4 MiB pages, PAE, long");
     for (unsigned round = 0; round < ROUNDS; round++) {
-        memset((void *)MODES_MARKS, 0, MARKS * 4);
+        memset((void *)MODES_MARKS, 0, MARKS * sizeof(*marks));
         uint64_t cr0 = read_cr0(), efer = rdmsr(0xc0000080);
 
         modes_descend();

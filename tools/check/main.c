@@ -21,19 +21,20 @@ static bool machine_known;
 
 static void usage(FILE *to)
 {
-    fputs("usage: portolan-check [OPTIONS] CFG\n"
-          "\n"
-          "Checks the configuration CFG and that the files it names are there. With any of the "
-          "facts below\n"
-          "also that it fits a machine; what is not said is taken to be plenty.\n"
-          "  --cpus N              the machine has CPUs 0 to N-1\n"
-          "  --memory SIZE         memory that VMs can have, for example 14G\n"
-          "  --pf BDF=TOTALVFS     a virtio device with SR-IOV; may repeat\n"
-          "  --no-iommu            it has no IOMMU\n"
-          "  --list-files          only print the names of the files that CFG names\n"
-          "  --quiet               say nothing about a good configuration\n"
-          "Exit status: 0 good, 1 not good, 2 wrong use.\n",
-          to);
+    (void)fputs(
+        "usage: portolan-check [OPTIONS] CFG\n"
+        "\n"
+        "Checks the configuration CFG and that the files it names are there. With any of the "
+        "facts below\n"
+        "also that it fits a machine; what is not said is taken to be plenty.\n"
+        "  --cpus N              the machine has CPUs 0 to N-1\n"
+        "  --memory SIZE         memory that VMs can have, for example 14G\n"
+        "  --pf BDF=TOTALVFS     a virtio device with SR-IOV; may repeat\n"
+        "  --no-iommu            it has no IOMMU\n"
+        "  --list-files          only print the names of the files that CFG names\n"
+        "  --quiet               say nothing about a good configuration\n"
+        "Exit status: 0 good, 1 not good, 2 wrong use.\n",
+        to);
 }
 
 static char *read_file(const char *path, size_t *size)
@@ -51,7 +52,7 @@ static char *read_file(const char *path, size_t *size)
         perror(path);
         exit(EXIT_USAGE);
     }
-    fclose(file);
+    (void)fclose(file);
     return text;
 }
 
@@ -64,7 +65,8 @@ static void check_files(const char *config_path)
         char path[4096];
         struct stat status;
 
-        snprintf(path, sizeof(path), "%.*s%s", folder, config_path, config_file_name(&config, i));
+        (void)snprintf(path, sizeof(path), "%.*s%s", folder, config_path,
+                       config_file_name(&config, i));
         if (stat(path, &status) != 0) {
             config_complain_file(&config, i, "is missing", &report);
         } else if (!S_ISREG(status.st_mode)) {
@@ -82,7 +84,7 @@ static struct slice slice_of(const char *text)
 
 static void bad_option(const char *option, const char *value)
 {
-    fprintf(stderr, "portolan-check: %s does not take '%s'\n", option, value);
+    (void)fprintf(stderr, "portolan-check: %s does not take '%s'\n", option, value);
     exit(EXIT_USAGE);
 }
 
@@ -129,13 +131,13 @@ static void assume_pfs(void)
 
 static void print_summary(const char *path)
 {
-    printf("%s: good: %u VMs, %u PFs, %u files\n", path, config.vm_count, config.pf_count,
-           config_file_count(&config));
+    (void)printf("%s: good: %u VMs, %u PFs, %u files\n", path, config.vm_count, config.pf_count,
+                 config_file_count(&config));
     for (uint32_t i = 0; i < config.vm_count; i++) {
         const struct config_vm *vm = &config.vms[i];
 
-        printf("  VM %-15s %u vCPUs, %lu MiB, %u VFs\n", vm->name, vm->cpus.count,
-               (unsigned long)(vm->memory >> 20), vm->vfs.count);
+        (void)printf("  VM %-15s %u vCPUs, %lu MiB, %u VFs\n", vm->name, vm->cpus.count,
+                     (unsigned long)(vm->memory >> 20), vm->vfs.count);
     }
 }
 
@@ -227,12 +229,12 @@ int main(int argc, char **argv)
         assume_pfs();
         (void)config_check_machine(&config, &machine, &report);
     }
-    fputs(report.text, stdout);
+    (void)fputs(report.text, stdout);
     if (report.left_out) {
-        printf("(%u more messages)\n", report.left_out);
+        (void)printf("(%u more messages)\n", report.left_out);
     }
     if (report.errors) {
-        printf("%s: %u errors\n", path, report.errors);
+        (void)printf("%s: %u errors\n", path, report.errors);
         return EXIT_BAD_CONFIG;
     }
     if (!wishes.quiet) {

@@ -4,6 +4,7 @@
 #include "vmm/format.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define MESSAGE_MAX 320U
@@ -80,7 +81,9 @@ struct config_quote config_quote(const char *text, size_t length)
     size_t kept = length < QUOTE_MAX ? length : QUOTE_MAX;
 
     for (size_t i = 0; i < kept; i++) {
-        quote.text[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
+        bool printable = text[i] >= ' ' && text[i] <= '~';
+
+        quote.text[i] = (char)(printable ? text[i] : '?');
     }
     memcpy(&quote.text[kept], length > kept ? "..." : "", length > kept ? 4 : 1);
     return quote;

@@ -7,6 +7,7 @@
 
 #include "vmm/mem/map.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #define CELL_WIDTH  8U
@@ -41,7 +42,7 @@ enum status screen_check(const struct handoff_framebuffer *fb, uint64_t *size)
 static void draw_cell(uint32_t line, uint32_t column)
 {
     const uint8_t *glyph =
-        screen_font + PSF1_HEADER + (uint8_t)screen.text[line][column] * CELL_HEIGHT;
+        screen_font + PSF1_HEADER + (size_t)(uint8_t)screen.text[line][column] * CELL_HEIGHT;
 
     for (uint32_t y = 0; y < CELL_HEIGHT; y++) {
         volatile uint32_t *row = screen.pixels + (uint64_t)(line * CELL_HEIGHT + y) * screen.pitch +
@@ -55,7 +56,7 @@ static void draw_cell(uint32_t line, uint32_t column)
 
 enum status screen_init(const struct handoff_framebuffer *fb)
 {
-    uint64_t size;
+    uint64_t size = 0;
     enum status status = screen_check(fb, &size);
 
     if (status != STATUS_OK) {
@@ -89,7 +90,12 @@ static void scroll(void)
 {
     for (uint32_t line = 0; line < screen.lines; line++) {
         for (uint32_t column = 0; column < screen.columns; column++) {
-            set_cell(line, column, line + 1 < screen.lines ? screen.text[line + 1][column] : ' ');
+            char below = ' ';
+
+            if (line + 1 < screen.lines) {
+                below = screen.text[line + 1][column];
+            }
+            set_cell(line, column, below);
         }
     }
 }
@@ -117,6 +123,8 @@ void screen_put(const char *text, size_t length)
         if (screen.column == screen.columns) {
             new_line();
         }
-        set_cell(screen.line, screen.column++, text[i] >= ' ' && text[i] <= '~' ? text[i] : '?');
+        bool printable = text[i] >= ' ' && text[i] <= '~';
+
+        set_cell(screen.line, screen.column++, (char)(printable ? text[i] : '?'));
     }
 }

@@ -7,7 +7,8 @@
 
 bool backtrace_frame_ok(uint64_t rbp)
 {
-    if (rbp % 8 || rbp < STACK_BASE || rbp - STACK_BASE >= CPUS_MAX * STACK_SLOTS * STACK_STRIDE) {
+    if (rbp % 8 || rbp < STACK_BASE ||
+        rbp - STACK_BASE >= (uint64_t)CPUS_MAX * STACK_SLOTS * STACK_STRIDE) {
         return false;
     }
     uint64_t offset = (rbp - STACK_BASE) % STACK_STRIDE;

@@ -39,7 +39,7 @@ static const struct {
 void trap_init(void)
 {
     for (unsigned vector = 0; vector < VECTORS; vector++) {
-        idt[vector] = gate_build((uint64_t)&trap_entries[vector * ENTRY_SIZE], 0);
+        idt[vector] = gate_build((uint64_t)&trap_entries[(size_t)vector * ENTRY_SIZE], 0);
     }
     for (unsigned i = 0; i < ARRAY_SIZE(own_stacks); i++) {
         idt[own_stacks[i].vector].ist = own_stacks[i].ist;

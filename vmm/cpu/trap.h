@@ -26,8 +26,8 @@ struct trap_frame {
     uint64_t rip, cs, rflags, rsp, ss;
 };
 
-_Static_assert(offsetof(struct trap_frame, vector) == 15 * 8, "trap_entry.S pushes 15 registers");
-_Static_assert(sizeof(struct trap_frame) == 22 * 8, "trap_entry.S and the CPU push 22 words");
+_Static_assert(offsetof(struct trap_frame, vector) == 15UL * 8, "trap_entry.S pushes 15 registers");
+_Static_assert(sizeof(struct trap_frame) == 22UL * 8, "trap_entry.S and the CPU push 22 words");
 
 /* Build the IDT that all CPUs share. Boot CPU, once. */
 void trap_init(void);

@@ -80,9 +80,9 @@ static void frame_remove_used(const struct handoff_region *region, uint64_t limi
 
 enum status frame_init(const struct handoff_region *regions, size_t count, unsigned physical_bits)
 {
-    uint64_t limit = 1ULL << (physical_bits < 46 ? physical_bits : 46);
+    uint64_t limit = physical_bits < 52 ? 1ULL << physical_bits : 1ULL << 52;
 
-    _Static_assert(DIRECT_SIZE == 1ULL << 46, "frames must fit the direct view");
+    limit = limit < DIRECT_SIZE ? limit : DIRECT_SIZE;
     counters = (struct frame_counters){0};
     free_frames.count = owned.count = 0;
     for (size_t i = 0; i < count; i++) {

@@ -95,7 +95,7 @@ static enum status map_one(uint64_t va, hpa_t base, unsigned level, uint64_t fla
     uint64_t *entry = NULL;
     enum status status = entry_make(va, level, &entry);
 
-    if (status == STATUS_OK) {
+    if (status == STATUS_OK && entry) {
         *entry = base.raw | flags | (level ? ENTRY_LARGE : 0);
     }
     return status;
