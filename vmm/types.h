@@ -55,8 +55,8 @@ typedef struct {
     uint8_t devfn;
 } bdf_t;
 
-#define BDF_FORMAT     "%04x:%02x:%02x.%x"
-#define BDF_ARGS(bdf)  (bdf).segment, (bdf).bus, (bdf).devfn >> 3, (bdf).devfn & 7U
+#define BDF_FORMAT    "%04x:%02x:%02x.%x"
+#define BDF_ARGS(bdf) (bdf).segment, (bdf).bus, (bdf).devfn >> 3, (bdf).devfn & 7U
 
 static inline bool bdf_equal(bdf_t a, bdf_t b)
 {

@@ -202,7 +202,7 @@ static void check_vm(const struct config *config, uint32_t index, struct config_
 static void check_pf(const struct config_pf *pf, struct config_report *report)
 {
     static const enum config_pf_key place[] = {PF_MMR_BAR, PF_MMR_OFFSET, PF_MMR_LENGTH};
-    uint32_t count, found = 0, line = 0;
+    uint32_t found = 0, line = 0;
 
     if (!given(&pf->lines, PF_NUM_VFS)) {
         config_error(report, pf->lines.section, "the PF " BDF_FORMAT " has no 'num_vfs'",
@@ -214,8 +214,7 @@ static void check_pf(const struct config_pf *pf, struct config_report *report)
         line = given(&pf->lines, place[i]) ? pf->lines.key[place[i]] : line;
     }
     if (found > 0 && found < ARRAY_SIZE(place)) {
-        config_error(report, line, "'%s' alone does not say where the registers are",
-                     config_keys(SECTION_PF, &count)[PF_MMR_BAR].name);
+        config_error(report, line, "the place of the registers is given in part only");
         config_fix(report,
                    "give 'mmr_bar', 'mmr_offset' and 'mmr_length' together, or none of them");
     }

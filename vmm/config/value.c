@@ -65,8 +65,11 @@ static bool number_in_base(struct slice slice, unsigned base, uint64_t *value)
         }
         sum = sum * base + d;
     }
+    if (slice.length == 0) {
+        return false;
+    }
     *value = sum;
-    return slice.length > 0;
+    return true;
 }
 
 bool value_number(struct slice slice, uint64_t *value)
