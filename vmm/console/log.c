@@ -4,7 +4,7 @@
 #include "vmm/console/ring.h"
 #include "vmm/console/screen.h"
 #include "vmm/console/sinks.h"
-#include "vmm/cpu/instructions.h"
+#include "vmm/cpu/irq.h"
 #include "vmm/cpu/spinlock.h"
 #include "vmm/cpu/time.h"
 #include "vmm/format.h"
@@ -40,7 +40,7 @@ void log_set_emergency(void)
 
 static uint64_t log_lock(void)
 {
-    uint64_t flags = cpu_irq_save();
+    uint64_t flags = irq_save();
 
     if (!emergency) {
         spinlock_acquire(&lock);
@@ -53,7 +53,7 @@ static void log_unlock(uint64_t flags)
     if (!emergency) {
         spinlock_release(&lock);
     }
-    cpu_irq_restore(flags);
+    irq_restore(flags);
 }
 
 static void serial_put(const char *text, size_t length)

@@ -4,6 +4,7 @@
 #include "vmm/console/log.h"
 #include "vmm/cpu/cpuid.h"
 #include "vmm/cpu/instructions.h"
+#include "vmm/cpu/irq.h"
 #include "vmm/cpu/mmio.h"
 #include "vmm/cpu/msr.h"
 #include "vmm/cpu/trap.h"
@@ -129,7 +130,7 @@ static void apic_command(uint32_t destination, uint32_t command)
                         (uint64_t)destination << 32 | command);
         return;
     }
-    uint64_t flags = cpu_irq_save();
+    uint64_t flags = irq_save();
 
     mmio_write32(registers + APIC_ICR_HIGH, destination << 24);
     mmio_write32(registers + APIC_ICR_LOW, command);
@@ -137,7 +138,7 @@ static void apic_command(uint32_t destination, uint32_t command)
          i++) {
         cpu_relax();
     }
-    cpu_irq_restore(flags);
+    irq_restore(flags);
 }
 
 void apic_send(uint32_t destination, uint8_t vector)

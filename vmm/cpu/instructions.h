@@ -6,8 +6,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define RFLAGS_IF (1ULL << 9)
-
 static inline uint64_t cpu_read_tsc(void)
 {
     uint32_t low, high;
@@ -82,22 +80,6 @@ static inline void cpu_irq_disable(void)
 static inline void cpu_irq_enable(void)
 {
     __asm__ volatile("sti" ::: "memory");
-}
-
-/* Turn interrupts off and tell what to give cpu_irq_restore(). */
-static inline uint64_t cpu_irq_save(void)
-{
-    uint64_t flags;
-
-    __asm__ volatile("pushfq; popq %0; cli" : "=r"(flags)::"memory");
-    return flags;
-}
-
-static inline void cpu_irq_restore(uint64_t flags)
-{
-    if (flags & RFLAGS_IF) {
-        cpu_irq_enable();
-    }
 }
 
 /* Sleep until an interrupt; called with interrupts off, returns with them on. */

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The log, its ring and its sinks, with a UART and a screen of the test's. */
+#include "vmm/console/log.h"
+#include "vmm/console/ring.h"
+#include "vmm/console/screen.h"
+#include "vmm/console/sinks.h"
+#include "vmm/cpu/spinlock.h"
+#include "vmm/cpu/time.h"
+#include "vmm/mem/map.h"
+
+#include "drivers/uart/ns16550.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define WIDTH  64U /* 8 columns */
+#define HEIGHT 48U /* 3 lines */
+#define WHITE  0x00d0d0d0U
+
+/* A font in which each glyph's lines are the character's own bits. */
+uint8_t screen_font[4 + 256 * 16];
+
+static uint32_t frame[HEIGHT][WIDTH];
+static char serial_text[RING_SIZE * 2];
+static size_t serial_used;
+static uint64_t now_ns;
+
+uint64_t time_now_ns(void)
+{
+    return now_ns;
+}
+
+void *map_physical(hpa_t base, uint64_t size, enum map_kind kind)
+{
+    assert_int_equal(kind, MAP_FRAMEBUFFER);
+    assert_int_equal(size, sizeof(frame));
+    return frame;
+}
+
+enum status ns16550_init(struct ns16550 *uart, uint16_t port, uint32_t baud)
+{
+    *uart = (struct ns16550){.port = port};
+    return STATUS_OK;
+}
+
+void ns16550_put(struct ns16550 *uart, char c)
+{
+    if (!uart->dead && serial_used < sizeof(serial_text) - 1) {
+        serial_text[serial_used++] = c;
+        serial_text[serial_used] = '\0';
+    }
+}
+
+void ns16550_flush(struct ns16550 *uart) {}
+
+static void test_ring(void **state)
+{
+    static struct ring ring;
+    char out[16];
+    uint64_t from = 0;
+
+    ring_put(&ring, "hello", 5);
+    assert_int_equal(ring_read(&ring, &from, out, 3), 3);
+    assert_memory_equal(out, "hel", 3);
+    assert_int_equal(ring_read(&ring, &from, out, sizeof(out)), 2);
+    assert_int_equal(ring_read(&ring, &from, out, sizeof(out)), 0);
+    for (unsigned i = 0; i < RING_SIZE / 4 + 10; i++) {
+        ring_put(&ring, "abcd", 4);
+    }
+    /* What was overwritten is skipped: the oldest byte that is left comes first. */
+    assert_int_equal(ring_read(&ring, &from, out, 4), 4);
+    assert_int_equal(from, ring.written - RING_SIZE + 4);
+    assert_memory_equal(out, "abcd", 4);
+}
+
+static void test_lines(void **state)
+{
+    char longest[600];
+
+    log_raw("from the loader\n", 16);
+    now_ns = 1234567000;
+    log_info("before any sink");
+    assert_int_equal(serial_used, 0);
+    assert_int_equal(log_start_serial(0x3f8, 115200), STATUS_OK);
+    assert_string_equal(serial_text, "from the loader\r\n[   1.234567] before any sink\r\n");
+    serial_used = 0;
+    assert_int_equal(log_start_serial(0x3f8, 9600), STATUS_OK); /* the same line: not said again */
+    assert_int_equal(serial_used, 0);
+    log_warn("careful");
+    assert_string_equal(serial_text, "[   1.234567] warning: careful\r\n");
+    serial_used = 0;
+    log_debug("not at this level");
+    assert_int_equal(serial_used, 0);
+    log_set_level(LOG_DEBUG);
+    log_debug("now it is");
+    assert_string_equal(serial_text, "[   1.234567] debug: now it is\r\n");
+    memset(longest, 'x', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    serial_used = 0;
+    log_info("%s", longest);
+    assert_int_equal(serial_used, LOG_LINE_MAX); /* with the '\r', without the NUL */
+    assert_string_equal(serial_text + serial_used - 6, "x...\r\n");
+    uint64_t from = 0;
+    char first[16];
+
+    assert_int_equal(log_read(&from, first, 15), 15);
+    assert_memory_equal(first, "from the loader", 15);
+}
+
+static void expect_cell(unsigned line, unsigned column, char wanted)
+{
+    for (unsigned x = 0; x < 8; x++) {
+        bool lit = wanted != ' ' && ((unsigned char)wanted & (0x80U >> x));
+
+        assert_int_equal(frame[line * 16][column * 8 + x], lit ? WHITE : 0);
+        assert_int_equal(frame[line * 16 + 15][column * 8 + x], lit ? WHITE : 0);
+    }
+}
+
+static void test_screen(void **state)
+{
+    const struct handoff_framebuffer fb = {0xc0000000, WIDTH, HEIGHT, WIDTH * 4,
+                                           HANDOFF_PIXEL_BGRX};
+
+    for (unsigned c = 0; c < 256; c++) {
+        memset(&screen_font[4 + c * 16], c == ' ' ? 0 : (int)c, 16);
+    }
+    memset(frame, 0xee, sizeof(frame));
+    assert_int_equal(screen_init(&fb), STATUS_OK);
+    assert_int_equal(frame[HEIGHT - 1][WIDTH - 1], 0);
+    screen_put("ab\ncdefghijk", 12); /* the second is longer than a line */
+    expect_cell(0, 0, 'a');
+    expect_cell(0, 1, 'b');
+    expect_cell(1, 7, 'j');
+    expect_cell(2, 0, 'k');
+    screen_put("\n\x1b\xc3z", 4); /* scrolled up by one; what is not ASCII is a question mark */
+    expect_cell(0, 0, 'c');
+    expect_cell(1, 0, 'k');
+    expect_cell(1, 1, ' ');
+    expect_cell(2, 0, '?');
+    expect_cell(2, 1, '?');
+    expect_cell(2, 2, 'z');
+}
+
+static void test_screens_refused(void **state)
+{
+    static const struct handoff_framebuffer bad[] = {
+        {0xc0000000, WIDTH,      HEIGHT,     WIDTH * 4,     HANDOFF_PIXEL_NONE},
+        {0,          WIDTH,      HEIGHT,     WIDTH * 4,     HANDOFF_PIXEL_BGRX},
+        {0xc0000001, WIDTH,      HEIGHT,     WIDTH * 4,     HANDOFF_PIXEL_BGRX},
+        {0xc0000000, 7,          HEIGHT,     WIDTH * 4,     HANDOFF_PIXEL_BGRX},
+        {0xc0000000, WIDTH,      15,         WIDTH * 4,     HANDOFF_PIXEL_BGRX},
+        {0xc0000000, WIDTH,      HEIGHT,     WIDTH * 4 - 4, HANDOFF_PIXEL_BGRX},
+        {0xc0000000, WIDTH,      HEIGHT,     WIDTH * 4 + 1, HANDOFF_PIXEL_BGRX},
+        {0xc0000000, UINT32_MAX, HEIGHT,     UINT32_MAX,    HANDOFF_PIXEL_RGBX},
+        {0xc0000000, WIDTH,      UINT32_MAX, WIDTH * 4,     HANDOFF_PIXEL_RGBX},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+        uint64_t size;
+
+        assert_int_equal(screen_check(&bad[i], &size), STATUS_NOT_FOUND);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ring),
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_screen),
+        cmocka_unit_test(test_screens_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
