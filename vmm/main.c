@@ -9,7 +9,6 @@
 #include "vmm/cpu/apic.h"
 #include "vmm/cpu/cpuid.h"
 #include "vmm/cpu/instructions.h"
-#include "vmm/cpu/panic.h"
 #include "vmm/cpu/selftest.h"
 #include "vmm/cpu/smp.h"
 #include "vmm/cpu/time.h"
@@ -43,17 +42,12 @@ void core_start(const struct handoff *loader);
 
 static void core_main(void);
 
-/* Stop before there is any way to say why: nothing but this loop is certain to work. */
-static void core_refuse(void)
-{
-    cpu_halt_forever();
-}
-
 static void copy_handoff(const struct handoff *loader)
 {
     if (loader->magic != HANDOFF_MAGIC || loader->version != HANDOFF_VERSION ||
         loader->size != sizeof(handoff)) {
-        core_refuse();
+        cpu_halt_forever(); /* there is no way yet to say why: nothing but this is certain to work
+                             */
     }
     handoff = *loader;
     log_raw((const char *)handoff.log, handoff.log_size);
@@ -76,25 +70,30 @@ static unsigned physical_bits(void)
                : 36;
 }
 
-/* A step without which the boot cannot go on. */
-static void must(enum status status, const char *what)
+/* A step without which the boot cannot go on: the machine's fault, not ours, so no panic. */
+static void must(enum status status, const char *what, const char *remedy)
 {
     if (status != STATUS_OK) {
-        panic("%s: %s", what, status_name(status));
+        log_warn("the VMM cannot start: %s (%s); %s", what, status_name(status), remedy);
+        log_flush();
+        cpu_halt_forever();
     }
 }
 
 void core_start(const struct handoff *loader)
 {
+    static const char bad_map[] =
+        "the firmware's memory map leaves too little: update the firmware";
+
     trap_init_early();
     copy_handoff(loader);
     (void)log_start_serial(SERIAL_PORT, SERIAL_BAUD); /* until the configuration says otherwise */
-    must(frame_init(regions, handoff.region_count, physical_bits()), "memory: no free RAM");
-    must(pool_init(POOL_BYTES), "memory: no 4 MiB below 4 GiB for the VMM");
-    must(own_tables_build(&handoff), "memory: page tables");
+    must(frame_init(regions, handoff.region_count, physical_bits()), "no free RAM", bad_map);
+    must(pool_init(POOL_BYTES), "no 4 MiB of free RAM in one piece below 4 GiB", bad_map);
+    must(own_tables_build(&handoff), "no memory for page tables", bad_map);
     own_tables_load();
     window_set_physical_bits(physical_bits());
-    must(cpu_setup_boot(), "CPU 0");
+    must(cpu_setup_boot(), "no memory for CPU 0", bad_map);
     cpu_enter_main_stack(core_main);
 }
 
@@ -105,7 +104,8 @@ static void start_cpus(const struct acpi_madt *madt, uint32_t max)
     for (uint32_t i = 0; i < madt->cpu_count; i++) {
         ids[i] = madt->cpus[i].apic_id;
     }
-    must(apic_init(madt->local_apic), "no local APIC");
+    must(apic_init(madt->local_apic), "CPU 0 has no local APIC",
+         "enable it in the firmware set-up");
     apic_enable_cpu();
     (void)smp_start(ids, madt->cpu_count, max);
     log_info("CPUs: %u found, %u started", cpu_count(), cpu_count_started());

@@ -62,8 +62,9 @@ static void apply(const struct config_vmm *vmm)
 {
     log_set_level((enum log_level)vmm->log);
     panic_set_action(vmm->on_panic == CONFIG_PANIC_RESET ? PANIC_RESET : PANIC_HALT);
-    if (vmm->serial.port &&
-        log_start_serial((uint16_t)vmm->serial.port, vmm->serial.baud) != STATUS_OK) {
+    if (vmm->serial.port == 0) {
+        log_stop_serial();
+    } else if (log_start_serial((uint16_t)vmm->serial.port, vmm->serial.baud) != STATUS_OK) {
         log_warn("no UART answers at port 0x%x: no log on a serial line; 'serial' in [vmm] chooses "
                  "another",
                  vmm->serial.port);

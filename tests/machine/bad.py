@@ -148,5 +148,13 @@ def no_serial(folder):
         run.forbid("PANIC", "verdict: ")
 
 
+def serial_none(folder):
+    """No log on the serial line at all from where the configuration is read."""
+    with machine.Machine(machine.make_image(folder, "[vmm]\nserial = none\nwhen_idle = poweroff\n")) as run:
+        run.expect_end()
+        run.require("leaving the firmware")
+        run.forbid("PANIC", "verdict: ")
+
+
 if __name__ == "__main__":
     machine.run_test(globals()[sys.argv[1]])

@@ -146,6 +146,15 @@ enum status log_start_serial(uint16_t port, uint32_t baud)
     return status;
 }
 
+void log_stop_serial(void)
+{
+    uint64_t flags = log_lock();
+
+    ns16550_flush(&serial);
+    serial.dead = true;
+    log_unlock(flags);
+}
+
 enum status log_start_screen(const struct handoff_framebuffer *framebuffer)
 {
     enum status status = screen_init(framebuffer);

@@ -22,6 +22,9 @@ void log_raw(const char *text, size_t length);
  */
 enum status log_start_serial(uint16_t port, uint32_t baud);
 
+/* Send no more to the serial line. */
+void log_stop_serial(void);
+
 /* Send the log to the screen as well, with what fits of what it holds. NOT_FOUND: there is no
  * usable one. */
 enum status log_start_screen(const struct handoff_framebuffer *framebuffer);

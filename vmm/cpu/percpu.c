@@ -12,6 +12,7 @@
 
 #define CR4_SMEP (1ULL << 20)
 #define CR4_SMAP (1ULL << 21)
+#define CR4_MCE  (1ULL << 6)
 #define CR4_PGE  (1ULL << 7)
 #define CR0_WP   (1ULL << 16)
 #define CR0_CD   (1ULL << 30)
@@ -91,7 +92,8 @@ void cpu_load(struct cpu *cpu)
 {
     /* CR0.WP: read-only is read-only for us too. Caches on, whatever the start left. */
     cpu_write_cr0((cpu_read_cr0() | CR0_WP) & ~(CR0_CD | CR0_NW));
-    cpu_write_cr4(cpu_read_cr4() & ~(CR4_PGE | CR4_SMEP | CR4_SMAP));
+    /* CR4.MCE: a machine check is a dump, not a silent shutdown. */
+    cpu_write_cr4((cpu_read_cr4() | CR4_MCE) & ~(CR4_PGE | CR4_SMEP | CR4_SMAP));
     gdt_load(&cpu->gdt);
     (void)msr_write(MSR_GS_BASE, (uint64_t)cpu);
     trap_load();

@@ -17,7 +17,6 @@ struct cpu {
     uint32_t index;   /* 0: the boot CPU */
     uint32_t apic_id;
     bool started;
-    bool panicking; /* this CPU runs panic(): a second fault must not start again */
     struct gdt gdt;
     struct tss tss;
     cpu_function call; /* NULL: the mailbox is free */

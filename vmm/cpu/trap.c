@@ -12,6 +12,8 @@
 #define VECTORS    256U
 #define ENTRY_SIZE 16U
 
+#define UNEXPECTED_LOGGED_MAX 8U
+
 struct expected_fault {
     uint64_t at;
     uint64_t go_on;
@@ -96,6 +98,19 @@ static void trap_exception(struct trap_frame *frame)
     }
 }
 
+/* A device that firmware left on may send many: enough are logged to find it, and the log stays
+ * readable. */
+static void trap_unexpected(uint64_t vector)
+{
+    static uint32_t count;
+    uint32_t before = __atomic_fetch_add(&count, 1, __ATOMIC_RELAXED);
+
+    if (before < UNEXPECTED_LOGGED_MAX) {
+        log_warn("CPU %u: interrupt vector 0x%lx that nobody asked for%s", cpu_current()->index,
+                 vector, before + 1 == UNEXPECTED_LOGGED_MAX ? "; more are not logged" : "");
+    }
+}
+
 void trap_handle(struct trap_frame *frame)
 {
     if (frame->vector < VECTOR_EXCEPTIONS) {
@@ -111,8 +126,7 @@ void trap_handle(struct trap_frame *frame)
         apic_eoi(); /* its work is done where the CPU was woken */
         return;
     default:
-        log_warn("CPU %u: interrupt vector 0x%lx that nobody asked for", cpu_current()->index,
-                 frame->vector);
+        trap_unexpected(frame->vector);
         apic_eoi();
         return;
     }
