@@ -6,6 +6,7 @@
 # The partition holds portolan.efi as \EFI\BOOT\BOOTX64.EFI, CFG as portolan.cfg beside it and the
 # files that CFG names, at the same relative places. FILE=NAME adds FILE as \EFI\BOOT\NAME.
 set -euo pipefail
+PATH=$PATH:/usr/sbin:/sbin # sfdisk, for users who are not root
 
 build=$1 cfg=$2 out=$3
 shift 3
