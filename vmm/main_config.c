@@ -109,6 +109,10 @@ enum status main_check_machine(const struct platform_facts *facts)
     log_report();
     if (status != STATUS_OK) {
         log_warn("%s: %u errors: no VM is started", file_name, report.errors);
+    } else if (config.vm_count > 0) {
+        log_warn("%s: fits this machine, but this version cannot run VMs yet (SUPPORT.md): none of "
+                 "%u is started",
+                 file_name, config.vm_count);
     }
     return status;
 }
