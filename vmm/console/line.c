@@ -10,6 +10,7 @@
 
 #define PROMPT     "vmm> "
 #define ERASE_LINE "\r\x1b[K" /* ECMA-48 EL */
+#define PLAIN_TEXT "\x1b[0m"  /* SGR: no colours, not bold */
 #define CANCEL     "\x18"     /* CAN ends an escape sequence */
 
 /* Where the terminal's cursor stands. */
@@ -202,8 +203,23 @@ void line_raw(const char *text, size_t length, bool in_sequence)
     }
 }
 
+void line_reset_attributes(void)
+{
+    enum cursor cursor = line.cursor;
+
+    if (line.in_sequence) {
+        (void)put(CANCEL, strlen(CANCEL));
+        line.in_sequence = false;
+    }
+    (void)put(PLAIN_TEXT, strlen(PLAIN_TEXT));
+    line.cursor = cursor; /* it did not move */
+}
+
 void line_prompt(const char *text, size_t length)
 {
+    if (!has_room(LINE_WHOLE_NEED(strlen(PROMPT) + length))) {
+        return; /* no loss: it is drawn anew as soon as there is room */
+    }
     begin_line();
     if (put(PROMPT, strlen(PROMPT))) {
         (void)put(text, length);

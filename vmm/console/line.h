@@ -64,6 +64,9 @@ void line_whole(const char *prefix, const char *text, size_t length);
 /* Lock held. Raw text; in_sequence: its last byte is in the middle of an escape sequence. */
 void line_raw(const char *text, size_t length, bool in_sequence);
 
+/* Lock held. Plain colours again, and an end to an unfinished escape sequence; the cursor stays. */
+void line_reset_attributes(void);
+
 /* Lock held. Show the prompt with TEXT behind it, or show it anew. */
 void line_prompt(const char *text, size_t length);
 
