@@ -115,6 +115,19 @@ static void redraw(void)
     line_leave(flags);
 }
 
+void keys_show_prompt(void)
+{
+    if (terminal_foreground() != CONSOLE_VMM || dump_running()) {
+        return;
+    }
+    uint64_t flags = line_enter(0);
+
+    if (line_prompt_is_away()) {
+        line_prompt(edit.text, edit.length);
+    }
+    line_leave(flags);
+}
+
 static void type_to_vmm(uint8_t byte)
 {
     char text[EDIT_MAX + 1];
@@ -136,11 +149,13 @@ static void type_to_vmm(uint8_t byte)
         break;
     case EDIT_CANCEL:
         end_prompt("^C");
+        keys_show_prompt();
         break;
     case EDIT_LINE:
         edit_take(&edit, text);
         end_prompt("");
         command_run(text);
+        keys_show_prompt(); /* what is typed ahead is to be seen behind it */
         break;
     }
 }
@@ -241,17 +256,4 @@ void keys_poll(void)
     for (unsigned vm = 0; vm < terminal_count(); vm++) {
         offer(vm);
     }
-}
-
-void keys_show_prompt(void)
-{
-    if (terminal_foreground() != CONSOLE_VMM || dump_running()) {
-        return;
-    }
-    uint64_t flags = line_enter(0);
-
-    if (line_prompt_is_away()) {
-        line_prompt(edit.text, edit.length);
-    }
-    line_leave(flags);
 }

@@ -4,7 +4,6 @@
 #include "vmm/console/console.h"
 #include "vmm/console/line.h"
 #include "vmm/console/screen.h"
-#include "vmm/console/sinks.h"
 #include "vmm/cpu/time.h"
 
 #include "drivers/uart/ns16550.h"
@@ -33,8 +32,7 @@ void fake_console_reset(void)
     fake_line_stuck = fake_line_was_stalled = false;
     fake_line_takes = NS16550_FIFO;
     typed_first = typed_count = 0;
-    line_stop();
-    (void)log_start_serial(0x3f8, 115200);
+    (void)line_start(0x3f8, 115200); /* and not log_start_serial(): the log's past is not wanted */
     (void)line_take_lost();
     console_init();
     while (line_poll()) {
