@@ -89,8 +89,7 @@ static enum status module_add(struct plan_builder *builder, unsigned index, uint
     uint64_t limit = builder->input->memory_below_4g;
     uint64_t at = align_up(*from, PAGE_SIZE);
 
-    if (module->size != 0 &&
-        (module->data == NULL || !plan_space_find(builder->plan, module->size, at, limit, &at))) {
+    if (!plan_space_find(builder->plan, module->size, at, limit, &at)) {
         log_warn("load: %s: this module's %llu bytes do not fit between %#llx and %#llx, the end "
                  "of RAM: raise 'memory'",
                  module->name, (unsigned long long)module->size, (unsigned long long)at,

@@ -112,6 +112,7 @@ enum status plan_low_take(struct plan_builder *builder, uint32_t size, uint32_t 
 {
     uint64_t at = align_up(builder->plan->low_used, align);
 
+    *offset = 0;
     if (!range_fits(at, size, BIOS_DATA_OFFSET)) {
         log_error("load: %s: %u bytes of generated data and no room for %u more",
                   builder->input->image.name, builder->plan->low_used, size);
