@@ -44,7 +44,7 @@ enum {
     PARAMS_SIZE = 4096
 };
 
-#define SECTOR            512U
+#define SECTOR            512ULL
 #define SETUP_SECTS_OLD   4U /* what setup_sects 0 means */
 #define BOOT_FLAG         0xaa55U
 #define MAGIC_HDRS        0x53726448U

@@ -27,7 +27,7 @@
 
 /* The generated data: Linux needs most, 6 page tables, boot_params, its command line, and the rest.
  */
-#define LOAD_LOW_SIZE (9U * 4096U)
+#define LOAD_LOW_SIZE 0x9000U
 
 enum load_kind { LOAD_LINUX, LOAD_MULTIBOOT };
 

@@ -28,7 +28,7 @@ enum {
 #define GDT_ENTRIES 4U
 
 /* Intel SDM volume 3, 4.5.4. */
-#define TABLE_ENTRIES  512U
+#define TABLE_ENTRIES  512ULL
 #define TABLE_WRITABLE 3ULL /* present, writable */
 #define TABLE_PAGE     0x83ULL
 #define DIRECTORIES    4U /* of 1 GiB each */
