@@ -15,6 +15,7 @@
 #define QUEUE_INDICES    0x10000U
 #define STATUS_FIELD     0U
 #define QUALIFIER_FIELD  2U
+#define UNWRITTEN        0xff
 #define STATUS_SIZE      4U /* bytes that an answer must have at least */
 #define OPCODES_PER_WORD 64U
 
@@ -126,7 +127,10 @@ static void write_request(const struct virtio_admin *admin,
     if (command->data_size != 0) {
         memcpy(request_page(admin) + sizeof(header), command->data, command->data_size);
     }
-    memset(answer_page(admin), 0, VIRTIO_ADMIN_TAIL + command->result_size);
+    /* A status that the device does not write is an error, and a result none of another command's.
+     */
+    memset(answer_page(admin), UNWRITTEN, VIRTIO_ADMIN_TAIL);
+    memset(answer_page(admin) + VIRTIO_ADMIN_TAIL, 0, command->result_size);
 }
 
 /* Copy the answer of WRITTEN bytes, once: the device can still write to it. */

@@ -174,7 +174,7 @@ enum status virtio_transport_negotiate(struct virtio_transport *transport, uint6
     status_write(transport,
                  VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK);
     value = status_read(transport);
-    if (value == VIRTIO_STATUS_GONE || (value & VIRTIO_STATUS_FEATURES_OK) == 0) {
+    if ((value & VIRTIO_STATUS_FEATURES_OK) == 0) {
         log_warn("virtio " BDF_FORMAT ": refuses the features %#lx of %#lx (status %#x)",
                  BDF_ARGS(transport->bdf), transport->features, offered, value);
         return STATUS_NOTE(STATUS_DEVICE);

@@ -19,7 +19,9 @@
 #define BAR      0xfe000000ULL
 #define BAR_SIZE 0x10000U
 #define IOVA     0x40000000ULL
-#define ROOM     64U /* of an answer that the device likes to write to */
+#define RESULT   18U /* bytes of a result that the device likes to write */
+#define COMMANDS 6U
+#define TRIES    15U /* of a command */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -52,10 +54,13 @@ static void answer(uint8_t how)
 {
     struct virtqueue_rings *rings = (struct virtqueue_rings *)dma;
     uint16_t size = pf.admin.queue.size != 0 ? pf.admin.queue.size : 1;
-    uint32_t length = (how & 1) != 0 ? next() : 8U + (how >> 4);
+    uint32_t length = (how & 1) != 0 ? next() : rings->desc[1].length;
 
-    for (unsigned i = 0; i < ROOM && (how & 2) != 0; i++) {
-        dma[2 * PAGE_SIZE + i] = next();
+    for (unsigned i = 0; i < RESULT && (how & 2) != 0; i++) {
+        dma[2 * PAGE_SIZE + VIRTIO_ADMIN_TAIL + i] = next();
+    }
+    for (unsigned i = 0; i < VIRTIO_ADMIN_TAIL; i++) {
+        dma[2 * PAGE_SIZE + i] = (how & 16) != 0 ? next() : 0;
     }
     rings->used.ring[used_index % size].id = (how & 4) != 0 ? next() : 0;
     rings->used.ring[used_index % size].length = length;
@@ -135,27 +140,55 @@ static struct virtio_region region(void)
         .bar = next() % 8, .offset = next() * 64U, .length = next() * 16U};
 }
 
-static void use(void)
+static void check_list(void)
 {
-    static const struct virtio_bar bars[PCI_BARS_MAX] = {
-        [1] = {{BAR}, BAR_SIZE}
-    };
-    uint32_t value;
     uint64_t used;
-    hpa_t address;
 
     (void)virtio_admin_use(&pf.admin, VIRTIO_GROUP_SRIOV, VIRTIO_LEGACY_COMMANDS, &used);
     require((used & ~(VIRTIO_LEGACY_COMMANDS | 3)) == 0);
-    for (unsigned i = 0; i < 4; i++) {
-        enum status status = virtio_legacy_read(&pf.admin, 1, VIRTIO_LEGACY_DEVICE, 0, 2, &value);
+}
 
-        require(value <= UINT16_MAX && (status == STATUS_OK || value == 0));
-        (void)virtio_legacy_write(&pf.admin, 2, VIRTIO_LEGACY_COMMON, 4, 4, value);
-    }
+static void check_read(void)
+{
+    uint32_t value;
+    enum status status = virtio_legacy_read(&pf.admin, 1, VIRTIO_LEGACY_DEVICE, 0, 2, &value);
+
+    require(value <= UINT16_MAX && (status == STATUS_OK || value == 0));
+}
+
+static void check_doorbell(void)
+{
+    static const struct virtio_bar one = {{BAR}, BAR_SIZE};
+    const struct virtio_bar bars[PCI_BARS_MAX] = {
+        one, one, {{0}, 0},
+          one, one, one
+    };
+    hpa_t address;
+
     if (virtio_legacy_notify_address(&pf.admin, 1, bars, bars, &address) == STATUS_OK) {
         require(address.raw >= BAR && address.raw + 2 <= BAR + BAR_SIZE && address.raw % 2 == 0);
     }
-    require(virtio_admin_count(&pf.admin).sent <= 11 * 15);
+}
+
+static void use(void)
+{
+    for (unsigned i = 0; i < COMMANDS; i++) {
+        switch (next() % 4) {
+        case 0:
+            check_list();
+            break;
+        case 1:
+            check_read();
+            break;
+        case 2:
+            check_doorbell();
+            break;
+        default:
+            (void)virtio_legacy_write(&pf.admin, 2, VIRTIO_LEGACY_COMMON, 4, 4, i);
+            break;
+        }
+    }
+    require(virtio_admin_count(&pf.admin).sent <= COMMANDS * 2 * TRIES);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -146,14 +146,14 @@ static void test_doorbells(void **state)
         struct sim_notify entries[SIM_NOTIFY_COUNT];
         uint64_t address; /* 0: none is to be found */
     } cases[] = {
-        {{{2, 2, 0x10}},                                            0xfd001010         },
-        {{{1, 4, 0x10}},                                            SIM_PF_BAR + 0x10  },
-        {{{1, 4, 0x7ffe}, {2, 2, 0}},                               SIM_PF_BAR + 0x7ffe},
-        {{{2, 2, 0xffe}, {1, 4, 0}},                                0xfd001ffe         },
-        {{{2, 2, 0x1000}, {2, 2, 0xfff}, {3, 2, 0}, {2, 2, 0x20}},  0xfd001020         },
-        {{{2, 4, 0}, {1, 2, 0}, {1, 6, 0}, {2, 255, 0}},            0                  },
-        {{{0, 2, 0}, {2, 2, 0}},                                    0                  },
-        {{{2, 2, UINT64_MAX}, {1, 4, UINT64_MAX - 1}, {255, 4, 0}}, 0                  },
+        {{{2, 2, 0x10}},                                              0xfd001010         },
+        {{{1, 4, 0x10}},                                              SIM_PF_BAR + 0x10  },
+        {{{1, 4, 0x7ffe}, {2, 2, 0}},                                 SIM_PF_BAR + 0x7ffe},
+        {{{2, 2, 0xffe}, {1, 4, 0}},                                  0xfd001ffe         },
+        {{{2, 2, 0x1000}, {2, 2, 0xfff}, {2, 2, 0x11}, {2, 2, 0x20}}, 0xfd001020         },
+        {{{2, 4, 0}, {1, 2, 0}, {1, 6, 0}, {2, 255, 0}},              0                  },
+        {{{0, 2, 0}, {2, 2, 0}},                                      0                  },
+        {{{2, 2, UINT64_MAX}, {1, 4, UINT64_MAX - 1}, {255, 4, 0}},   0                  },
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -166,6 +166,26 @@ static void test_doorbells(void **state)
         assert_int_equal(address.raw, cases[i].address);
     }
     assert_true(fake_log_contains("VF 1: doorbell 0, at 0x1000 of BAR 2 (flags 2), is left out"));
+}
+
+/* What the device says that it wrote, but did not. */
+static void test_unwritten(void **state)
+{
+    uint32_t value;
+
+    memset(sim.vf_common, 0x66, sizeof(sim.vf_common));
+    assert_int_equal(virtio_legacy_read(admin, 1, VIRTIO_LEGACY_COMMON, 0, 4, &value), STATUS_OK);
+    assert_int_equal(value, 0x66666666);
+    sim.answer = SIM_UNWRITTEN;
+    assert_int_equal(virtio_legacy_read(admin, 2, VIRTIO_LEGACY_COMMON, 0, 4, &value),
+                     STATUS_DEVICE);
+    assert_int_equal(value, 0);
+    assert_true(fake_log_contains("unknown status (65535), unknown qualifier (65535)"));
+    sim.answer = SIM_NO_RESULT;
+    assert_int_equal(virtio_legacy_read(admin, 2, VIRTIO_LEGACY_COMMON, 0, 4, &value), STATUS_OK);
+    assert_int_equal(value, 0); /* and not what another VF's register had */
+    sim.answer = SIM_GOOD;
+    assert_int_equal(read_status_register(), STATUS_OK);
 }
 
 /* A result that is cut off: the missing part reads as zero, and is not taken for a register. */
@@ -412,6 +432,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_widths, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_doorbells, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_short_results, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_unwritten, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_slow, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_silence, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lies, set_up, tear_down),

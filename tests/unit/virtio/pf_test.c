@@ -84,8 +84,10 @@ static void test_was_running(void **state)
 {
     sim.status = 0x0f;
     sim.reset_reads = 100;
+    pci_config_write(fake_bdf(0, 2, 0), PCI_COMMAND, 2, PCI_COMMAND_BUS_MASTER);
     assert_int_equal(start(), STATUS_OK);
     assert_true(sim.microseconds >= 100);
+    assert_false(sim.reset_mastering); /* what it was told to write before goes nowhere */
     assert_int_equal(virtio_pf_stop(&pf), STATUS_OK);
 }
 
@@ -256,6 +258,10 @@ static void test_regions(void **state)
     bad = good;
     bad.notify_multiplier = 0xffffffff;
     check_regions(bad, STATUS_DEVICE);
+    bad.notify_multiplier = 1;
+    sim.notify_off = 3;
+    check_regions(bad, STATUS_DEVICE); /* misaligned */
+    sim.notify_off = 4;
     bad = good;
     bad.common.offset = 2;
     check_regions(bad, STATUS_DEVICE);

@@ -238,6 +238,11 @@ static void execute(void)
     run(&c, get16(request), get16(request + 2), get64(request + 16));
     c.length = c.length < c.room ? c.length : c.room;
     c.length -= sim.result_cut < c.length ? sim.result_cut : c.length;
+    if (sim.answer == SIM_UNWRITTEN || sim.answer == SIM_NO_RESULT) {
+        memset(answer, 0, sim.answer == SIM_NO_RESULT ? 8 : 0);
+        put_used(0, sim.writable);
+        return;
+    }
     memset(answer, 0xdd, sim.writable); /* beyond the used length anything may stand */
     memset(answer, 0, 8);
     memcpy(answer, &c.status, 2);
@@ -271,9 +276,16 @@ static void finish(void)
     case SIM_BAD_ID:
     case SIM_TOO_LONG:
     case SIM_TOO_SHORT:
+    case SIM_UNWRITTEN:
+    case SIM_NO_RESULT:
         execute();
         break;
     }
+}
+
+static bool mastering(void)
+{
+    return (pci_config_read(fake_bdf(0, 2, 0), PCI_COMMAND, 2) & PCI_COMMAND_BUS_MASTER) != 0;
 }
 
 static void doorbell(uint32_t queue)
@@ -282,7 +294,7 @@ static void doorbell(uint32_t queue)
 
     require(queue == sim.admin_index && sim.queue_enable == 1 && !sim.in_flight);
     require((sim.status & VIRTIO_STATUS_DRIVER_OK) != 0);
-    require((pci_config_read(fake_bdf(0, 2, 0), PCI_COMMAND, 2) & PCI_COMMAND_BUS_MASTER) != 0);
+    require(mastering());
     require(get16(avail) == 1); /* no interrupts */
     require((uint16_t)(sim.taken + 1) == get16(avail + 2));
     require(get16(avail + 4 + 2UL * (sim.taken % sim.queue_size)) == 0);
@@ -298,6 +310,7 @@ static void doorbell(uint32_t queue)
 static void write_status(uint8_t value)
 {
     if (value == 0) {
+        sim.reset_mastering = mastering();
         sim.reset_left = sim.reset_reads;
         if (sim.reset_left == 0) {
             sim.status = 0;

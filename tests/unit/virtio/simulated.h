@@ -32,6 +32,8 @@ enum sim_answer {
     SIM_BAD_ID,      /* of a buffer that it was not given */
     SIM_TOO_LONG,    /* more bytes than there is room for */
     SIM_TOO_SHORT,   /* no status */
+    SIM_UNWRITTEN,   /* used, but nothing is written */
+    SIM_NO_RESULT,   /* used, but only the status is written */
     SIM_JUMP,        /* two buffers used instead of one */
     SIM_BACK,        /* the used index runs backwards */
     SIM_NEEDS_RESET, /* no answer, and the status says so */
@@ -76,6 +78,7 @@ struct sim {
 
     /* What happened. */
     uint64_t accepted;
+    bool reset_mastering; /* bus mastering was on when it was last reset */
     uint64_t commands;
     uint64_t use[2];   /* by LIST_USE, for each group */
     uint32_t readable; /* lengths of the parts of the last command */
