@@ -16,7 +16,7 @@ enum { NOTIFY_END = 0, NOTIFY_OWNER = 1, NOTIFY_MEMBER = 2 };
  *
  * The length of the value, and of the room for it, is the width of the access. It is sent exactly,
  * not padded to a multiple of 8 as other commands are: a padded length could only mean "the rest of
- * the field", so that a part of one could not be written. All known devices and drivers do so.
+ * the field", so that a part of one could not be written. Linux's driver sends it like this too.
  */
 struct access_data {
     uint8_t offset;

@@ -3,9 +3,8 @@
 
 #include "drivers/pci/config.h"
 #include "vmm/console/log.h"
+#include "vmm/format.h"
 #include "vmm/mem/pool.h"
-
-#include <stdio.h>
 
 #define NET_F_MAC          (1ULL << 5) /* the device configuration begins with the MAC address */
 #define NET_MAC_SIZE       6U
@@ -39,13 +38,13 @@ static void identify(const struct virtio_pf *pf, uint64_t offered, char *text, s
     text[0] = '\0';
     if (pf->function->type == VIRTIO_TYPE_NET && (offered & NET_F_MAC) != 0 &&
         virtio_transport_config(&pf->transport, 0, 1, NET_MAC_SIZE, mac) == STATUS_OK) {
-        (void)snprintf(text, size, " %02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
-                       mac[4], mac[5]);
+        (void)format(text, size, " %02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+                     mac[4], mac[5]);
     }
     if (pf->function->type == VIRTIO_TYPE_BLOCK &&
         virtio_transport_config(&pf->transport, 0, 4, 2, sectors) == STATUS_OK) {
-        (void)snprintf(text, size, " of %lu MiB",
-                       ((uint64_t)sectors[1] << 32 | sectors[0]) >> BLOCK_SECTOR_SHIFT);
+        (void)format(text, size, " of %lu MiB",
+                     ((uint64_t)sectors[1] << 32 | sectors[0]) >> BLOCK_SECTOR_SHIFT);
     }
 }
 
@@ -73,7 +72,7 @@ static enum status bring_up(struct virtio_pf *pf, const struct virtio_dma *memor
 {
     /*
      * SR_IOV must be taken before VFs are switched on; a device of hardware may refuse to work
-     * without the two about the platform, which ask nothing more of a driver like this (section 6).
+     * without the two about the platform, which ask nothing more of a driver like this (chapter 6).
      */
     uint64_t wanted = VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_ORDER_PLATFORM | VIRTIO_F_ADMIN_VQ |
                       (pf->function->has_sriov ? VIRTIO_F_SR_IOV : 0);

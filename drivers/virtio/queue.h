@@ -36,6 +36,7 @@ struct virtqueue_avail {
     uint16_t flags;
     uint16_t index;
     uint16_t ring[VIRTQUEUE_SIZE_MAX];
+    uint16_t used_event; /* not negotiated */
 };
 
 struct virtqueue_used {
@@ -45,16 +46,18 @@ struct virtqueue_used {
         uint32_t id;
         uint32_t length;
     } ring[VIRTQUEUE_SIZE_MAX];
+    uint16_t avail_event;
 };
 
 /* All that a queue has in memory; section 2.7 for the alignments. */
 struct virtqueue_rings {
     struct virtqueue_desc desc[VIRTQUEUE_SIZE_MAX];
     struct virtqueue_avail avail;
-    struct virtqueue_used used __attribute__((aligned(64)));
+    struct virtqueue_used used;
 };
 
 _Static_assert(sizeof(struct virtqueue_desc) == 16, "virtio 1.3, section 2.7.5");
+_Static_assert(offsetof(struct virtqueue_rings, used) % 4 == 0, "virtio 1.3, section 2.7");
 _Static_assert(sizeof(struct virtqueue_rings) <= PAGE_SIZE, "one page of DMA memory");
 
 struct virtqueue {

@@ -50,7 +50,7 @@ static enum status region_locate(bdf_t bdf, const struct virtio_region *region, 
 static enum status region_map(bdf_t bdf, const struct virtio_region *region, const char *what,
                               const struct virtio_bar *bars, uint8_t **window, uint32_t *length)
 {
-    hpa_t base;
+    hpa_t base = hpa(0);
     enum status status = region_locate(bdf, region, what, bars, &base);
 
     if (status != STATUS_OK) {

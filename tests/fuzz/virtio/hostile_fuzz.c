@@ -19,9 +19,11 @@
 #define BAR      0xfe000000ULL
 #define BAR_SIZE 0x10000U
 #define IOVA     0x40000000ULL
-#define RESULT   18U /* bytes of a result that the device likes to write */
-#define COMMANDS 6U
-#define TRIES    15U /* of a command */
+/* Bytes of a result that the device writes: more than one doorbell, or one with a small offset. */
+#define RESULT       18U
+#define RESULT_SMALL 10U
+#define COMMANDS     6U
+#define TRIES        15U /* of a command */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -56,7 +58,7 @@ static void answer(uint8_t how)
     uint16_t size = pf.admin.queue.size != 0 ? pf.admin.queue.size : 1;
     uint32_t length = (how & 1) != 0 ? next() : rings->desc[1].length;
 
-    for (unsigned i = 0; i < RESULT && (how & 2) != 0; i++) {
+    for (unsigned i = 0; i < ((how & 32) != 0 ? RESULT : RESULT_SMALL) && (how & 2) != 0; i++) {
         dma[2 * PAGE_SIZE + VIRTIO_ADMIN_TAIL + i] = next();
     }
     for (unsigned i = 0; i < VIRTIO_ADMIN_TAIL; i++) {

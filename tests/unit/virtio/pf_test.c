@@ -111,7 +111,7 @@ static void test_features(void **state)
     assert_true(fake_log_contains("it is too old for the VMM"));
 }
 
-/* SR_IOV only where there is the capability (virtio 1.3, section 6.1). */
+/* SR_IOV only where there is the capability (virtio 1.3, chapter 6). */
 static void test_no_sriov(void **state)
 {
     struct virtio_function function = *sim_function();

@@ -127,8 +127,8 @@ static void put_used(uint32_t id, uint32_t length)
     uint8_t *ring = used_ring();
     uint16_t index = get16(ring + 2);
 
-    memcpy(ring + 4 + 8U * (index % sim.queue_size), &id, 4);
-    memcpy(ring + 8 + 8U * (index % sim.queue_size), &length, 4);
+    memcpy(ring + 4 + 8UL * (index % sim.queue_size), &id, 4);
+    memcpy(ring + 8 + 8UL * (index % sim.queue_size), &length, 4);
     sim_set_used_index((uint16_t)(index + 1));
 }
 
@@ -182,8 +182,8 @@ static void legacy_access(struct command *c, uint16_t opcode, uint64_t member)
 static void notify_info(struct command *c)
 {
     for (unsigned i = 0; i < SIM_NOTIFY_COUNT; i++) {
-        c->result[16 * i] = sim.notify[i].flags;
-        c->result[16 * i + 1] = sim.notify[i].bar;
+        c->result[16UL * i] = sim.notify[i].flags;
+        c->result[16UL * i + 1] = sim.notify[i].bar;
         memcpy(c->result + 16UL * i + 8, &sim.notify[i].offset, 8);
     }
     c->length = 64;
