@@ -59,11 +59,15 @@ def pf_arguments(vfs=4):
     ]
 
 
+# Time by instructions, on one host thread: whole boots repeat exactly, whatever else the host does.
+ICOUNT = ("-icount", "shift=0,sleep=off", "-rtc", "base=2020-01-01,clock=vm")
+
+
 def qemu_command(image, cpus=2, memory="512M", iommu="intel", cpu="EPYC", pfs=True, vfs=4,
-                 display=False, extra=()):
+                 display=False, icount=False, extra=()):
     """The command line of the test machine; its first serial line is standard input and output."""
     command = [
-        QEMU, "-M", "q35,kernel-irqchip=split", "-accel", "tcg", "-cpu", cpu, "-smp", str(cpus),
+        QEMU, "-M", "q35,kernel-irqchip=split", "-accel", "tcg,thread=single" if icount else "tcg", "-cpu", cpu, "-smp", str(cpus),
         "-m", memory, "-nodefaults", "-no-reboot",
         "-drive", f"if=pflash,format=raw,readonly=on,file={FIRMWARE}",
         "-drive", f"if=pflash,format=raw,snapshot=on,file={VARIABLES}",
@@ -73,6 +77,7 @@ def qemu_command(image, cpus=2, memory="512M", iommu="intel", cpu="EPYC", pfs=Tr
     ]
     command += IOMMUS[iommu]
     command += ["-device", "VGA"] if display else []
+    command += ICOUNT if icount else ()
     if pfs:
         command += ["-plugin", DEVICE] + pf_arguments(vfs)
     return command + list(extra)
