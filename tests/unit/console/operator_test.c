@@ -227,7 +227,9 @@ static void test_input_waits(void **state)
 {
     char many[300];
 
-    memset(many, 'm', sizeof(many));
+    for (unsigned i = 0; i < sizeof(many); i++) {
+        many[i] = (char)('a' + i % 26);
+    }
     type_keys("\x01"
               "1");
     fake_vms[0].deaf = true;
@@ -251,6 +253,7 @@ static void test_input_waits(void **state)
     fake_vms[0].deaf = false;
     poll_all();
     assert_int_equal(fake_vms[0].got, 3 + 256);
+    assert_memory_equal(fake_vms[0].input + 3, many, 256);
     type_keys("\x01l");
     expect_within("running, 344 typed bytes not read");
     fake_vms[0].off = true;
