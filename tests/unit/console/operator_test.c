@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #define QUIET_NS 300000000ULL
-#define LINES    200U /* of each CPU, in test_cpus() */
+#define LINES    1500U /* of each CPU, in test_cpus() */
 #define ERASE    "\r\x1b[K"
 
 static void poll_all(void)
