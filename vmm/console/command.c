@@ -50,11 +50,22 @@ struct words {
     char word[WORDS_MAX][WORD_MAX];
 };
 
+/* How many characters TEXT begins with that are blanks, or are none. */
+static size_t run(const char *text, bool blanks)
+{
+    size_t length = 0;
+
+    while (text[length] && (text[length] == ' ' || text[length] == '\t') == blanks) {
+        length++;
+    }
+    return length;
+}
+
 static void split(const char *text, struct words *words)
 {
     memset(words, 0, sizeof(*words));
     while (*text) {
-        size_t blanks = strspn(text, " \t"), length = strcspn(text + blanks, " \t");
+        size_t blanks = run(text, true), length = run(text + blanks, false);
 
         if (length > 0) {
             if (words->count < WORDS_MAX) {

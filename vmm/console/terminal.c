@@ -161,7 +161,7 @@ void terminal_select(unsigned vm)
     }
     char header[128];
     size_t length = make_header(vm, header, sizeof(header));
-    uint64_t flags = line_enter(2 * LINE_WHOLE_NEED(LINE_WHOLE_MAX));
+    uint64_t flags = line_enter((size_t)LINE_WHOLE_NEED(LINE_WHOLE_MAX) + TEXT_MAX);
 
     if (foreground < count && terminals[foreground].escaped) {
         line_reset_attributes();

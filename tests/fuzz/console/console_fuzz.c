@@ -19,7 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SAID_MAX  8192U
+#define SAID_MAX  65536U
+#define REPEATED  700U
 #define PROMPT    "vmm> "
 #define ERASE     "\r\x1b[K"
 #define TOGETHER  16U /* of the bytes that one operation takes */
@@ -58,6 +59,9 @@ static unsigned owner(char c)
 
 static void say(unsigned vm, uint8_t byte)
 {
+    if (said[vm].length == SAID_MAX) {
+        return;
+    }
     bool front = terminal_foreground() == vm;
     char text = (char)byte;
 
@@ -67,7 +71,6 @@ static void say(unsigned vm, uint8_t byte)
     enum filter_result result = filter_feed(&filters[vm], byte, &text);
 
     if ((result == FILTER_TEXT || front) && owner((char)byte) == vm) {
-        require(said[vm].length < SAID_MAX);
         said[vm].text[said[vm].length++] = (char)byte;
     }
     console_vm_output(vm, byte);
@@ -228,8 +231,14 @@ static size_t operate(uint8_t what, const uint8_t *data, size_t size)
         fake_vms[(what >> 3) % FAKE_VMS].deaf ^= true;
         return 0;
     default:
-        fake_vms[(what >> 3) % FAKE_VMS].off ^= true;
-        return 0;
+        if (taken == 0 || what < 0x20) {
+            fake_vms[(what >> 3) % FAKE_VMS].off ^= true;
+            return 0;
+        }
+        for (unsigned i = 0; i < REPEATED; i++) { /* longer than lines and queues */
+            say((what >> 3) % FAKE_VMS, data[i % taken]);
+        }
+        return taken;
     }
 }
 
@@ -258,7 +267,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         } else {
             at += operate(what, data + at, size - at);
         }
-        if (!fake_line_stuck) {
+        if (!fake_line_stuck && !(what & 0x40)) {
             poll_checked(!breaks);
         }
     }

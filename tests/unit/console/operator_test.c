@@ -6,6 +6,7 @@
 #include "vmm/console/log.h"
 #include "vmm/console/sinks.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,6 +16,7 @@
 #include <cmocka.h>
 
 #define QUIET_NS 300000000ULL
+#define LINES    1500U /* of each CPU, in test_cpus() */
 #define ERASE    "\r\x1b[K"
 
 static void poll_all(void)
@@ -227,7 +229,9 @@ static void test_input_waits(void **state)
 {
     char many[300];
 
-    memset(many, 'm', sizeof(many));
+    for (unsigned i = 0; i < sizeof(many); i++) {
+        many[i] = (char)('a' + i % 26);
+    }
     type_keys("\x01"
               "1");
     fake_vms[0].deaf = true;
@@ -251,6 +255,7 @@ static void test_input_waits(void **state)
     fake_vms[0].deaf = false;
     poll_all();
     assert_int_equal(fake_vms[0].got, 3 + 256);
+    assert_memory_equal(fake_vms[0].input + 3, many, 256);
     type_keys("\x01l");
     expect_within("running, 344 typed bytes not read");
     fake_vms[0].off = true;
@@ -441,6 +446,56 @@ static void test_no_vms(void **state)
     expect_within("[there is no VM 1; Ctrl-A l lists the 0 VMs]");
 }
 
+static volatile unsigned finished;
+
+/* A CPU whose guest talks, and that logs. */
+static void *talk(void *argument)
+{
+    unsigned vm = *(const unsigned *)argument;
+
+    for (unsigned i = 0; i < LINES; i++) {
+        say(vm, vm == 0 ? "aa\n" : "bb\n");
+        log_info("cpu %u", vm);
+    }
+    __atomic_fetch_add(&finished, 1, __ATOMIC_SEQ_CST);
+    return NULL;
+}
+
+static unsigned count_text(const char *wanted)
+{
+    unsigned count = 0;
+
+    for (const char *at = fake_line_text(); (at = strstr(at, wanted)); at++) {
+        count++;
+    }
+    return count;
+}
+
+/* Two CPUs at once while a third polls: every line whole, none lost, none twice. */
+static void test_cpus(void **state)
+{
+    static unsigned vms[] = {0, 1};
+    pthread_t threads[2];
+
+    finished = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, talk, &vms[i]), 0);
+    }
+    while (__atomic_load_n(&finished, __ATOMIC_SEQ_CST) < 2) {
+        (void)console_poll(fake_now_ns);
+        (void)sched_yield();
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    poll_all();
+    assert_int_equal(count_text("[web] aa\r\n"), LINES);
+    assert_int_equal(count_text("[db] bb\r\n"), LINES);
+    assert_int_equal(count_text("[   0.000000] cpu 0\r\n"), LINES);
+    assert_int_equal(count_text("[   0.000000] cpu 1\r\n"), LINES);
+    assert_int_equal(count_text("\n"), 4 * LINES);
+}
+
 /* Last: there is no way back. A panic is said at once, prompt and locks or not. */
 static void test_emergency(void **state)
 {
@@ -475,6 +530,7 @@ int main(void)
         cmocka_unit_test_setup(test_dead_line, setup),
         cmocka_unit_test_setup(test_no_line, setup),
         cmocka_unit_test_setup(test_no_vms, setup),
+        cmocka_unit_test_setup(test_cpus, setup),
         cmocka_unit_test_setup(test_emergency, setup),
     };
 
