@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "boot/multiboot2/console.h"
+
+#include "drivers/uart/ns16550.h"
+#include "vmm/console/log.h"
+#include "vmm/format.h"
+
+#include <string.h>
+
+#define COM1     0x3f8U
+#define BAUD     115200U
+#define LOG_SIZE (16UL << 10)
+
+static struct ns16550 uart = {.dead = true};
+static char log_text[LOG_SIZE];
+static size_t log_used;
+
+void console_init(void)
+{
+    (void)ns16550_init(&uart, COM1, BAUD); /* without one the copy is all there is */
+}
+
+void console_flush(void)
+{
+    ns16550_flush(&uart);
+}
+
+static void uart_write(const char *line)
+{
+    for (; *line != '\0'; line++) {
+        ns16550_put(&uart, *line);
+    }
+    ns16550_put(&uart, '\r');
+    ns16550_put(&uart, '\n');
+}
+
+static void log_keep(const char *line)
+{
+    size_t length = strlen(line);
+
+    if (length < LOG_SIZE - log_used) {
+        memcpy(log_text + log_used, line, length);
+        log_text[log_used + length] = '\n';
+        log_used += length + 1;
+    }
+}
+
+void log_write(enum log_level level, const char *fmt, ...)
+{
+    char line[LOG_LINE_MAX];
+    va_list args;
+
+    if (level == LOG_DEBUG) {
+        return;
+    }
+    va_start(args, fmt);
+    format_args(line, sizeof(line), fmt, args);
+    va_end(args);
+    uart_write(line);
+    log_keep(line);
+}
+
+uint64_t console_log(uint64_t *size)
+{
+    *size = log_used;
+    return (uintptr_t)log_text;
+}
