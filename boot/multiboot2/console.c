@@ -5,7 +5,7 @@
 #include "vmm/console/log.h"
 #include "vmm/format.h"
 
-#include <string.h>
+#include <stddef.h>
 
 #define COM1     0x3f8U
 #define BAUD     115200U
@@ -34,15 +34,13 @@ static void uart_write(const char *line)
     ns16550_put(&uart, '\n');
 }
 
+/* A line that does not fit is left out. */
 static void log_keep(const char *line)
 {
-    size_t length = strlen(line);
+    size_t left = LOG_SIZE - log_used;
+    int length = format(log_text + log_used, left, "%s\n", line);
 
-    if (length < LOG_SIZE - log_used) {
-        memcpy(log_text + log_used, line, length);
-        log_text[log_used + length] = '\n';
-        log_used += length + 1;
-    }
+    log_used += length > 0 && (size_t)length < left ? (size_t)length : 0;
 }
 
 void log_write(enum log_level level, const char *fmt, ...)

@@ -32,14 +32,14 @@ static bool range_is_free(const struct memory *memory, uint64_t base, uint64_t s
 
 enum status memory_claim(struct memory *memory, uint64_t base, uint64_t size)
 {
+    if (size == 0) {
+        return STATUS_OK;
+    }
     if (!range_fits(base, size, REGIONS_LIMIT)) {
         return STATUS_NOTE(STATUS_CONFLICT);
     }
     uint64_t first = align_down(base, PAGE_SIZE);
     uint64_t end = align_up(base + size, PAGE_SIZE);
-    if (end == first) {
-        return STATUS_OK;
-    }
     if (!range_is_free(memory, first, end - first)) {
         return STATUS_NOTE(STATUS_CONFLICT);
     }

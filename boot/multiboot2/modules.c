@@ -90,7 +90,9 @@ static void module_clear_tail(const struct handoff_module *module)
 {
     uint64_t end = module->base + module->size;
 
-    memset((void *)end, 0, align_up(end, PAGE_SIZE) - end);
+    if (module->size % PAGE_SIZE != 0) {
+        memset((void *)end, 0, align_up(end, PAGE_SIZE) - end);
+    }
 }
 
 /* Find the files that the configuration names. */
