@@ -47,6 +47,23 @@ def no_screen(folder):
         run.forbid("PANIC", "ERROR")
 
 
+def no_acpi(folder):
+    """Without ACPI: one CPU, time by the PIT, and it is said why."""
+    with bios.PcMachine(bios.make_iso(folder, "[vmm]\nwhen_idle = reset\n"), extra=["-M", "acpi=off"]) as run:
+        run.expect(r"neither boot loader nor BIOS name ACPI tables \(RSDP\); turn ACPI on in the BIOS set-up")
+        run.expect(r"ACPI: the boot loader found no RSDP")
+        run.expect(r"TSC runs at .* by the PIT")
+        run.expect(r"CPUs: 1 found, 1 started")
+        run.expect(r"verdict: ")
+        run.expect_end()
+        run.forbid("PANIC", "ERROR")
+
+
+def cpu_of_32_bits(folder):
+    with bios.PcMachine(bios.make_iso(folder, POWEROFF), cpu="qemu32") as run:
+        run.expect(r"portolan: this CPU has no 64-bit mode: Portolan cannot run on it")
+
+
 def files(folder):
     """The files that a configuration names arrive as they are, also a compressed one, by their names."""
     kernel, initrd = os.path.join(folder, "some-kernel"), os.path.join(folder, "some-initrd")
