@@ -3,13 +3,18 @@
 
 #include "drivers/uart/ns16550.h"
 #include "vmm/console/log.h"
+#include "vmm/console/screen.h"
 #include "vmm/format.h"
+#include "vmm/mem/map.h"
 
 #include <stddef.h>
 
 #define COM1     0x3f8U
 #define BAUD     115200U
 #define LOG_SIZE (16UL << 10)
+
+/* start.S maps as much, one to one. */
+#define MAPPED_END (1ULL << 32)
 
 static struct ns16550 uart = {.dead = true};
 static char log_text[LOG_SIZE];
@@ -56,6 +61,20 @@ void log_write(enum log_level level, const char *fmt, ...)
     va_end(args);
     uart_write(line);
     log_keep(line);
+}
+
+/* For screen.c, which asks the core's page tables otherwise. What the MTRRs say of device space
+ * holds here. */
+void *map_physical(hpa_t base, uint64_t size, enum map_kind kind)
+{
+    return range_fits(base.raw, size, MAPPED_END) ? (void *)base.raw : NULL;
+}
+
+void console_show(const struct handoff_framebuffer *framebuffer)
+{
+    if (screen_init(framebuffer) == STATUS_OK) {
+        screen_put(log_text, log_used);
+    }
 }
 
 uint64_t console_log(uint64_t *size)

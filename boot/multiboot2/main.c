@@ -220,6 +220,8 @@ void loader_main(uint64_t information_base, uint64_t tsc_entry)
     }
     log_info("portolan: not started; the machine is halted: mend what is said above and reset it");
     console_flush();
+    struct handoff_framebuffer screen = framebuffer_convert(&information.framebuffer);
+    console_show(&screen);
     for (;;) {
         __asm__ volatile("cli; hlt");
     }
