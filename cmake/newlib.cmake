@@ -30,8 +30,8 @@ add_custom_target(guest-libc DEPENDS ${NEWLIB_DIR}/build/libc.a)
 
 set(newlib_subset
     string/memchr.c string/memcmp.c string/memmove.c string/memcpy.c string/memset.c
-    string/strchr.c string/strcmp.c string/strlen.c string/strncmp.c string/strncpy.c string/strnlen.c
-    string/strrchr.c string/strstr.c stdlib/strtoul.c stdlib/strtoull.c stdlib/wctomb_r.c stdlib/mbtowc_r.c
+    string/strchr.c string/strcmp.c string/strcspn.c string/strlen.c string/strncmp.c string/strncpy.c string/strnlen.c
+    string/strrchr.c string/strspn.c string/strstr.c stdlib/strtoul.c stdlib/strtoull.c stdlib/wctomb_r.c stdlib/mbtowc_r.c
     stdio/vsniprintf.c stdio/fflush.c ctype/ctype_.c locale/locale.c locale/localeconv.c reent/impure.c errno/errno.c)
 list(TRANSFORM newlib_subset PREPEND ${NEWLIB_LIBC}/)
 

@@ -4,6 +4,7 @@
  * core_main() on its own.
  */
 #include "boot/handoff.h"
+#include "vmm/console/console.h"
 #include "vmm/console/log.h"
 #include "vmm/console/sinks.h"
 #include "vmm/cpu/apic.h"
@@ -12,8 +13,10 @@
 #include "vmm/cpu/selftest.h"
 #include "vmm/cpu/smp.h"
 #include "vmm/cpu/time.h"
+#include "vmm/cpu/timer.h"
 #include "vmm/cpu/trap.h"
 #include "vmm/main_config.h"
+#include "vmm/main_vms.h"
 #include "vmm/mem/frame.h"
 #include "vmm/mem/layout.h"
 #include "vmm/mem/map.h"
@@ -128,9 +131,11 @@ static void print_report(void)
              own_tables_size() >> 10);
 }
 
-/* The end of a boot that is left with no VM to run: what 'when_idle' says. */
-static void finish(enum config_idle idle)
+/* No VM runs, or runs any more: what 'when_idle' says. */
+static void finish(void)
 {
+    enum config_idle idle = (enum config_idle)main_config()->vmm.when_idle;
+
     switch (idle) {
     case CONFIG_IDLE_POWEROFF:
         log_info("no VM is running: the machine is switched off (when_idle = poweroff)");
@@ -148,7 +153,6 @@ static void finish(enum config_idle idle)
         log_info("no VM is running: the machine idles (when_idle = halt)");
         break;
     }
-    smp_idle();
 }
 
 static void core_main(void)
@@ -166,11 +170,15 @@ static void core_main(void)
         acpi->fadt.pm_timer.space == ACPI_SPACE_IO ? (uint16_t)acpi->fadt.pm_timer.address : 0,
         handoff.tsc_entry);
     start_cpus(&acpi->madt, settings->cpus_max);
+    must(timer_init(), "the local APIC's timer does not count", "update the firmware");
     pci_config_init(&acpi->mcfg);
     (void)pci_scan();
     (void)virtio_discover();
     print_report();
     selftest_fault((enum config_fault)settings->selftest_fault);
-    (void)main_check_machine(&facts);
-    finish((enum config_idle)settings->when_idle);
+    if (main_check_machine(&facts) == STATUS_OK) {
+        main_create_vms();
+    }
+    console_init();
+    main_serve(finish);
 }

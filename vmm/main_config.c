@@ -5,6 +5,7 @@
 #include "vmm/console/sinks.h"
 #include "vmm/cpu/panic.h"
 #include "vmm/cpu/percpu.h"
+#include "vmm/cpu/spinlock.h"
 #include "vmm/mem/map.h"
 #include "vmm/report/machine.h"
 
@@ -15,6 +16,14 @@ static struct config_report report;
 static struct config_machine machine;
 static char file_name[CONFIG_PATH_MAX];
 static enum status parsed = STATUS_NOT_FOUND;
+
+static struct file {
+    hpa_t base;
+    uint64_t size;
+    const uint8_t *data; /* once mapped */
+    bool present;
+} files[CONFIG_FILES_MAX]; /* numbered as config_file_name() does */
+static struct spinlock files_lock;
 
 /* The report's lines, each as one of the log's. */
 static void log_report(void)
@@ -71,6 +80,55 @@ static void apply(const struct config_vmm *vmm)
     }
 }
 
+const struct config *main_config(void)
+{
+    return &config;
+}
+
+static bool name_is(hpa_t at, const char *name)
+{
+    const char *text = map_physical(at, CONFIG_PATH_MAX, MAP_READ_ONLY);
+
+    if (!text) {
+        return false;
+    }
+    bool same = strncmp(text, name, CONFIG_PATH_MAX) == 0;
+
+    map_release((void *)(uint64_t)text, CONFIG_PATH_MAX);
+    return same;
+}
+
+/* Files are mapped once and for all, when they are first asked for: a VM's reset reads them anew.
+ */
+static enum status map_file(struct file *file)
+{
+    if (!file->data) {
+        file->data =
+            file->size ? map_physical(file->base, file->size, MAP_READ_ONLY) : (const uint8_t *)"";
+    }
+    return file->data ? STATUS_OK : STATUS_NOTE(STATUS_NO_MEMORY);
+}
+
+static void note_files(const struct handoff *handoff)
+{
+    uint32_t count = handoff->module_count;
+    uint64_t size = count * sizeof(struct handoff_module);
+    const struct handoff_module *modules =
+        count ? map_physical(hpa(handoff->modules), size, MAP_READ_ONLY) : NULL;
+
+    for (uint32_t i = 0; modules && i < count; i++) {
+        for (uint32_t n = 0; n < config_file_count(&config); n++) {
+            if (name_is(hpa(modules[i].name), config_file_name(&config, n))) {
+                files[n] = (struct file){.base = hpa(modules[i].base), .size = modules[i].size};
+                files[n].present = true;
+            }
+        }
+    }
+    if (modules) {
+        map_release((void *)(uint64_t)modules, size);
+    }
+}
+
 const struct config_vmm *main_configure(const struct handoff *handoff)
 {
     strncpy(file_name, "portolan.cfg", sizeof(file_name));
@@ -81,10 +139,30 @@ const struct config_vmm *main_configure(const struct handoff *handoff)
         parsed = config_parse(&config, file_name, "", 0, &report);
     }
     apply(&config.vmm);
+    note_files(handoff);
     if (parsed != STATUS_OK) {
         log_report();
     }
     return &config.vmm;
+}
+
+enum status main_find_file(const char *name, const uint8_t **data, uint64_t *size)
+{
+    enum status status = STATUS_NOT_FOUND;
+
+    spinlock_acquire(&files_lock);
+    for (uint32_t i = 0; i < config_file_count(&config); i++) {
+        if (files[i].present && strcmp(config_file_name(&config, i), name) == 0) {
+            status = map_file(&files[i]);
+            *data = files[i].data;
+            *size = files[i].size;
+        }
+    }
+    spinlock_release(&files_lock);
+    if (status == STATUS_NOT_FOUND) {
+        log_warn("the boot loader has not brought the file '%s'", name);
+    }
+    return status;
 }
 
 static void fill_machine(const struct platform_facts *facts)
@@ -109,10 +187,6 @@ enum status main_check_machine(const struct platform_facts *facts)
     log_report();
     if (status != STATUS_OK) {
         log_warn("%s: %u errors: no VM is started", file_name, report.errors);
-    } else if (config.vm_count > 0) {
-        log_warn("%s: fits this machine, but this version cannot run VMs yet (SUPPORT.md): none of "
-                 "%u is started",
-                 file_name, config.vm_count);
     }
     return status;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/console/log.h"
 
+#include "vmm/console/line.h"
 #include "vmm/console/ring.h"
 #include "vmm/console/screen.h"
 #include "vmm/console/sinks.h"
@@ -8,8 +9,6 @@
 #include "vmm/cpu/spinlock.h"
 #include "vmm/cpu/time.h"
 #include "vmm/format.h"
-
-#include "drivers/uart/ns16550.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -23,9 +22,7 @@ static const char *const level_marks[] = {
 
 static struct spinlock lock;
 static struct ring ring;
-static struct ns16550 serial = {.dead = true};
 static bool screen_on;
-static volatile bool emergency;
 static enum log_level highest = LOG_INFO;
 
 void log_set_level(enum log_level level)
@@ -35,14 +32,14 @@ void log_set_level(enum log_level level)
 
 void log_set_emergency(void)
 {
-    emergency = true;
+    line_set_emergency();
 }
 
 static uint64_t log_lock(void)
 {
     uint64_t flags = irq_save();
 
-    if (!emergency) {
+    if (!line_in_emergency()) {
         spinlock_acquire(&lock);
     }
     return flags;
@@ -50,26 +47,15 @@ static uint64_t log_lock(void)
 
 static void log_unlock(uint64_t flags)
 {
-    if (!emergency) {
+    if (!line_in_emergency()) {
         spinlock_release(&lock);
     }
     irq_restore(flags);
 }
 
-static void serial_put(const char *text, size_t length)
-{
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] == '\n') {
-            ns16550_put(&serial, '\r');
-        }
-        ns16550_put(&serial, text[i]);
-    }
-}
-
-static void put_everywhere(const char *text, size_t length)
+static void keep(const char *text, size_t length)
 {
     ring_put(&ring, text, length);
-    serial_put(text, length);
     if (screen_on) {
         screen_put(text, length);
     }
@@ -79,7 +65,8 @@ void log_raw(const char *text, size_t length)
 {
     uint64_t flags = log_lock();
 
-    put_everywhere(text, length);
+    keep(text, length);
+    line_text(text, length);
     log_unlock(flags);
 }
 
@@ -115,7 +102,11 @@ void log_write(enum log_level level, const char *fmt, ...)
     size_t length = finish_line(line, text < 0 ? text : prefix + text);
     uint64_t flags = log_lock();
 
-    put_everywhere(line, length);
+    keep(line, length);
+    uint64_t line_flags = line_enter(LINE_WHOLE_NEED(length));
+
+    line_whole("", line, length - 1);
+    line_leave(line_flags);
     log_unlock(flags);
 }
 
@@ -134,13 +125,11 @@ static void replay(void (*put)(const char *text, size_t length))
 enum status log_start_serial(uint16_t port, uint32_t baud)
 {
     uint64_t flags = log_lock();
-    bool has_it_all = !serial.dead && serial.port == port;
-
-    ns16550_flush(&serial); /* the rate may change */
-    enum status status = ns16550_init(&serial, port, baud);
+    bool has_it_all = line_is(port);
+    enum status status = line_start(port, baud);
 
     if (status == STATUS_OK && !has_it_all) {
-        replay(serial_put);
+        replay(line_text);
     }
     log_unlock(flags);
     return status;
@@ -148,11 +137,7 @@ enum status log_start_serial(uint16_t port, uint32_t baud)
 
 void log_stop_serial(void)
 {
-    uint64_t flags = log_lock();
-
-    ns16550_flush(&serial);
-    serial.dead = true;
-    log_unlock(flags);
+    line_stop();
 }
 
 enum status log_start_screen(const struct handoff_framebuffer *framebuffer)
@@ -171,7 +156,7 @@ enum status log_start_screen(const struct handoff_framebuffer *framebuffer)
 
 void log_flush(void)
 {
-    ns16550_flush(&serial);
+    line_flush();
 }
 
 size_t log_read(uint64_t *from, char *buffer, size_t size)
@@ -181,4 +166,13 @@ size_t log_read(uint64_t *from, char *buffer, size_t size)
 
     log_unlock(flags);
     return copied;
+}
+
+uint64_t log_written(void)
+{
+    uint64_t flags = log_lock();
+    uint64_t written = ring.written;
+
+    log_unlock(flags);
+    return written;
 }

@@ -29,9 +29,13 @@ enum apic_register {
     APIC_LVT_LINT0 = 0x350,
     APIC_LVT_LINT1 = 0x360,
     APIC_LVT_ERROR = 0x370,
+    APIC_TIMER_INITIAL = 0x380,
+    APIC_TIMER_CURRENT = 0x390,
+    APIC_TIMER_DIVIDE = 0x3e0,
 };
 
 #define LVT_MASKED     (1U << 16)
+#define DIVIDE_BY_1    0xbU
 #define SVR_ENABLE     (1U << 8)
 #define ICR_NMI        (4U << 8)
 #define ICR_INIT       (5U << 8)
@@ -161,4 +165,16 @@ void apic_send_nmi_to_others(void)
     if (x2apic || registers) {
         apic_command(0, ICR_NMI | ICR_ASSERT | ICR_ALL_OTHERS);
     }
+}
+
+void apic_timer_start(uint32_t ticks, uint8_t vector)
+{
+    apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
+    apic_write(APIC_LVT_TIMER, vector); /* one shot, not masked */
+    apic_write(APIC_TIMER_INITIAL, ticks);
+}
+
+uint32_t apic_timer_left(void)
+{
+    return apic_read(APIC_TIMER_CURRENT);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
+ * bool xcr0_try_write(uint64_t value): as below, for XSETBV of register 0.
  * bool msr_try_read(uint32_t msr, uint64_t *value), bool msr_try_write(uint32_t msr, uint64_t value):
  * false when the instruction at label 1 faults; then the trap handler goes on at label 2.
  */
@@ -34,6 +35,23 @@ msr_try_write:
 2:  xorl %eax, %eax
     ret
     .size msr_try_write, . - msr_try_write
+    .pushsection .expected_faults, "a"
+    .quad 1b, 2b
+    .popsection
+
+    .globl xcr0_try_write
+    .type xcr0_try_write, @function
+xcr0_try_write:
+    xorl %ecx, %ecx
+    movl %edi, %eax
+    movq %rdi, %rdx
+    shrq $32, %rdx
+1:  xsetbv
+    movl $1, %eax
+    ret
+2:  xorl %eax, %eax
+    ret
+    .size xcr0_try_write, . - xcr0_try_write
     .pushsection .expected_faults, "a"
     .quad 1b, 2b
     .popsection

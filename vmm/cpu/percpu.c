@@ -77,6 +77,9 @@ enum status cpu_create(uint32_t apic_id, struct cpu **created)
     cpu->self = cpu;
     cpu->index = count;
     cpu->apic_id = apic_id;
+    for (unsigned i = 0; i < TIMER_USERS; i++) {
+        cpu->timer[i] = UINT64_MAX; /* never */
+    }
     cpu->tss.rsp[0] = cpu_stack_top(count, STACK_MAIN);
     cpu->tss.ist[IST_DOUBLE_FAULT - 1] = cpu_stack_top(count, STACK_DOUBLE_FAULT);
     cpu->tss.ist[IST_NMI - 1] = cpu_stack_top(count, STACK_NMI);

@@ -12,6 +12,10 @@
 /* Work for another CPU: see vmm/cpu/smp.h. */
 typedef void (*cpu_function)(void *argument);
 
+/* Who shares a CPU's timer, and the VMM's own periodic work: see vmm/cpu/timer.h. */
+enum timer_user { TIMER_VCPU, TIMER_SERVICE, TIMER_USERS };
+typedef uint64_t (*timer_service_function)(uint64_t now);
+
 struct cpu {
     struct cpu *self; /* at GS:0, for cpu_current() */
     uint32_t index;   /* 0: the boot CPU */
@@ -21,6 +25,8 @@ struct cpu {
     struct tss tss;
     cpu_function call; /* NULL: the mailbox is free */
     void *call_argument;
+    uint64_t timer[TIMER_USERS]; /* deadlines in ns */
+    timer_service_function service;
 };
 
 static inline struct cpu *cpu_current(void)

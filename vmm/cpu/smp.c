@@ -6,6 +6,7 @@
 #include "vmm/cpu/instructions.h"
 #include "vmm/cpu/percpu_setup.h"
 #include "vmm/cpu/time.h"
+#include "vmm/cpu/timer.h"
 #include "vmm/cpu/trap.h"
 #include "vmm/mem/frame.h"
 #include "vmm/mem/map.h"
@@ -155,6 +156,7 @@ void smp_idle(void)
     struct cpu *cpu = cpu_current();
 
     for (;;) {
+        timer_service();
         cpu_irq_disable();
         cpu_function function = __atomic_load_n(&cpu->call, __ATOMIC_ACQUIRE);
 
@@ -164,6 +166,8 @@ void smp_idle(void)
             __atomic_store_n(&cpu->call, NULL, __ATOMIC_RELEASE);
             cpu_irq_enable();
             function(argument);
+        } else if (timer_service_is_due()) {
+            cpu_irq_enable();
         } else {
             cpu_sleep(); /* STI's shadow: an interrupt that brings work cannot slip in before HLT */
         }

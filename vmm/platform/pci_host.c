@@ -31,7 +31,7 @@ void pci_host_reset(struct pci_host *host)
         const struct pci_register_table *table = &pci_register_tables[f];
 
         for (unsigned i = 0; i < table->count; i++) {
-            const struct pci_register *r = &table->registers[i];
+            const struct pci_host_register *r = &table->registers[i];
 
             for (unsigned byte = 0; byte < r->size; byte++) {
                 host->config[f][r->offset + byte] = (uint8_t)(r->reset >> 8 * byte);
@@ -54,7 +54,7 @@ void pci_host_write_address(struct pci_host *host, uint32_t value)
 static uint8_t writable_bits(const struct pci_register_table *table, unsigned offset)
 {
     for (unsigned i = 0; i < table->count; i++) {
-        const struct pci_register *r = &table->registers[i];
+        const struct pci_host_register *r = &table->registers[i];
 
         if (offset >= r->offset && offset < (unsigned)r->offset + r->size) {
             return (uint8_t)(r->writable >> 8 * (offset - r->offset));

@@ -23,9 +23,14 @@
 #define PCI_HOLE_BASE 0xe0000000U
 #define PCI_HOLE_END  0xfec00000U
 
-enum pci_function { PCI_HOST_BRIDGE, PCI_ISA_BRIDGE, PCI_POWER_MANAGEMENT, PCI_FUNCTION_COUNT };
+enum pci_host_function {
+    PCI_HOST_BRIDGE,
+    PCI_ISA_BRIDGE,
+    PCI_POWER_MANAGEMENT,
+    PCI_FUNCTION_COUNT
+};
 
-struct pci_register {
+struct pci_host_register {
     const char *name;
     uint8_t offset;
     uint8_t size; /* bytes */
@@ -34,7 +39,7 @@ struct pci_register {
 };
 
 struct pci_register_table {
-    const struct pci_register *registers;
+    const struct pci_host_register *registers;
     unsigned count;
     uint8_t devfn;
 };

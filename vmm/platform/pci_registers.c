@@ -6,7 +6,7 @@
 
 /* Registers that no table names read as zero and ignore writes. */
 
-static const struct pci_register host_bridge[] = {
+static const struct pci_host_register host_bridge[] = {
     {"vendor",            0x00, 2, 0x8086, 0         },
     {"device",            0x02, 2, 0x1237, 0         },
     {"command",           0x04, 2, 0x0006, 0x0140    },
@@ -34,7 +34,7 @@ static const struct pci_register host_bridge[] = {
     {"SMRAM control",     0x72, 1, 0x02,   0x78      },
 };
 
-static const struct pci_register isa_bridge[] = {
+static const struct pci_host_register isa_bridge[] = {
     {"vendor",             0x00, 2, 0x8086, 0     },
     {"device",             0x02, 2, 0x7000, 0     },
     {"command",            0x04, 2, 0x0007, 0x0008},
@@ -56,7 +56,7 @@ static const struct pci_register isa_bridge[] = {
     {"deterministic",      0x82, 1, 0x00,   0x0f  },
 };
 
-static const struct pci_register power_management[] = {
+static const struct pci_host_register power_management[] = {
     {"vendor",            0x00, 2, 0x8086,               0         },
     {"device",            0x02, 2, 0x7113,               0         },
     {"command",           0x04, 2, 0x0001,               0x0001    },

@@ -49,12 +49,19 @@ enum status ns16550_init(struct ns16550 *uart, uint16_t port, uint32_t baud)
     return STATUS_OK;
 }
 
-void ns16550_put(struct ns16550 *uart, char c)
+size_t ns16550_send(struct ns16550 *uart, const char *text, size_t length)
 {
-    if (!uart->dead && serial_used < sizeof(serial_text) - 1) {
-        serial_text[serial_used++] = c;
-        serial_text[serial_used] = '\0';
+    if (uart->dead || length == 0 || serial_used == sizeof(serial_text) - 1) {
+        return 0;
     }
+    serial_text[serial_used++] = *text;
+    serial_text[serial_used] = '\0';
+    return 1;
+}
+
+bool ns16550_get(struct ns16550 *uart, char *c)
+{
+    return false;
 }
 
 void ns16550_flush(struct ns16550 *uart) {}

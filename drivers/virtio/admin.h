@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The administration virtqueue of a PF: group administration commands. Virtio 1.3, sections 2.12.1
+ * and 2.13.
+ *
+ * One command at a time; the rest waits for the queue's lock. A command that is never answered, or
+ * whose answer is nonsense, ends the queue: everything after it fails at once, until the PF has
+ * been reset and started again.
+ */
+#ifndef PORTOLAN_DRIVERS_VIRTIO_ADMIN_H
+#define PORTOLAN_DRIVERS_VIRTIO_ADMIN_H
+
+#include "drivers/virtio/queue.h"
+#include "drivers/virtio/transport.h"
+#include "vmm/cpu/spinlock.h"
+#include "vmm/status.h"
+#include "vmm/types.h"
+
+enum virtio_admin_group { VIRTIO_GROUP_SELF = 0, VIRTIO_GROUP_SRIOV = 1 };
+
+enum virtio_admin_opcode {
+    VIRTIO_ADMIN_LIST_QUERY = 0,
+    VIRTIO_ADMIN_LIST_USE = 1,
+    VIRTIO_ADMIN_LEGACY_COMMON_WRITE = 2,
+    VIRTIO_ADMIN_LEGACY_COMMON_READ = 3,
+    VIRTIO_ADMIN_LEGACY_DEVICE_WRITE = 4,
+    VIRTIO_ADMIN_LEGACY_DEVICE_READ = 5,
+    VIRTIO_ADMIN_LEGACY_NOTIFY_INFO = 6
+};
+
+enum virtio_admin_status {
+    VIRTIO_ADMIN_OK = 0,
+    VIRTIO_ADMIN_ENXIO = 6,
+    VIRTIO_ADMIN_EAGAIN = 11,
+    VIRTIO_ADMIN_ENOMEM = 12,
+    VIRTIO_ADMIN_EBUSY = 16,
+    VIRTIO_ADMIN_EEXIST = 17,
+    VIRTIO_ADMIN_EINVAL = 22,
+    VIRTIO_ADMIN_ENOSPC = 28
+};
+
+enum virtio_admin_qualifier {
+    VIRTIO_ADMIN_Q_OK = 0,
+    VIRTIO_ADMIN_Q_INVALID_COMMAND = 1,
+    VIRTIO_ADMIN_Q_INVALID_OPCODE = 2,
+    VIRTIO_ADMIN_Q_INVALID_FIELD = 3,
+    VIRTIO_ADMIN_Q_INVALID_GROUP = 4,
+    VIRTIO_ADMIN_Q_INVALID_MEMBER = 5,
+    VIRTIO_ADMIN_Q_NO_RESOURCE = 6,
+    VIRTIO_ADMIN_Q_TRY_AGAIN = 7
+};
+
+/* The DMA memory that a queue needs: the rings, a request and an answer, a page each. */
+#define VIRTIO_ADMIN_MEMORY     (3 * PAGE_SIZE)
+#define VIRTIO_ADMIN_HEADER     24U /* of a request */
+#define VIRTIO_ADMIN_TAIL       8U  /* of an answer, before the result */
+#define VIRTIO_ADMIN_DATA_MAX   ((uint32_t)PAGE_SIZE - VIRTIO_ADMIN_HEADER)
+#define VIRTIO_ADMIN_RESULT_MAX ((uint32_t)PAGE_SIZE - VIRTIO_ADMIN_TAIL)
+
+struct virtio_admin_counters {
+    uint64_t sent;      /* commands, each try of them */
+    uint64_t failed;    /* answered with an error, after the last try */
+    uint64_t retried;   /* tries beyond the first */
+    uint64_t timed_out; /* never answered */
+};
+
+struct virtio_admin {
+    struct spinlock lock;
+    const struct virtio_transport *transport;
+    struct virtqueue queue;
+    struct virtio_dma memory;
+    bool usable; /* false: not set up, or given up */
+    struct virtio_admin_counters counters;
+};
+
+/*
+ * A command. The caller fills in the first half; 'data' and 'result' are copied, and stay the
+ * caller's. Sizes are sent as they are: the caller pads where the command has no length of its own
+ * (section 2.13 asks for multiples of 8).
+ */
+struct virtio_admin_command {
+    uint16_t opcode; /* enum virtio_admin_opcode */
+    uint16_t group;  /* enum virtio_admin_group */
+    uint64_t member; /* SR-IOV: number of the VF, from 1; 0 where no member is meant */
+    const void *data;
+    uint32_t data_size; /* at most VIRTIO_ADMIN_DATA_MAX */
+    void *result;
+    uint32_t result_size; /* room for the result, at most VIRTIO_ADMIN_RESULT_MAX */
+    uint32_t timeout_ms;  /* for one try; 0: the usual 2 s */
+
+    uint32_t result_length; /* bytes of 'result' that the device wrote; the others are zero */
+    uint16_t status;        /* enum virtio_admin_status, or a number the standard does not know */
+    uint16_t qualifier;     /* enum virtio_admin_qualifier, or the like */
+};
+
+/*
+ * Set up the first administration queue of TRANSPORT, which has negotiated ADMIN_VQ and is before
+ * DRIVER_OK. MEMORY is VIRTIO_ADMIN_MEMORY bytes, the queue's until the device is reset. Errors as
+ * virtqueue_set_up().
+ */
+enum status virtio_admin_set_up(struct virtio_admin *admin,
+                                const struct virtio_transport *transport,
+                                const struct virtio_dma *memory);
+
+/* No more commands: whoever waits for the lock finds the queue given up. Unmaps the doorbell. */
+void virtio_admin_release(struct virtio_admin *admin);
+
+/*
+ * Execute COMMAND and wait for its end. The device's "try again" is obeyed up to 14 times, for 1.6
+ * s in all. Any CPU, not in an interrupt; takes the lock.
+ *
+ * OK: done. STATE: the queue is not usable, or the group does not exist (SR-IOV: VF Enable is
+ * clear). TIMEOUT: not answered; the queue is given up. INVALID: sizes, or a field that the device
+ * refuses. UNSUPPORTED: opcode. NOT_FOUND: no such member, capability or object. NO_MEMORY: the
+ * device's resources are used up. CONFLICT: the object exists or is in use. DEVICE: any other
+ * failure, also nonsense, and then the queue is given up.
+ */
+enum status virtio_admin_execute(struct virtio_admin *admin, struct virtio_admin_command *command);
+
+/*
+ * Ask the device for the commands that it has for GROUP, and tell it that those of WANTED (bit n:
+ * opcode n, below 64) that it has will be used; *USED is that set. After each reset, and for the
+ * SR-IOV group after each time VFs were switched on. Errors as virtio_admin_execute(); *USED is
+ * then 0.
+ */
+enum status virtio_admin_use(struct virtio_admin *admin, enum virtio_admin_group group,
+                             uint64_t wanted, uint64_t *used);
+
+struct virtio_admin_counters virtio_admin_count(struct virtio_admin *admin);
+
+/* In words, never NULL. */
+const char *virtio_admin_opcode_name(uint16_t opcode);
+const char *virtio_admin_status_name(uint16_t status);
+const char *virtio_admin_qualifier_name(uint16_t qualifier);
+
+/* What a failed command means to the VMM; OK for VIRTIO_ADMIN_OK. Pure. */
+enum status virtio_admin_outcome(uint16_t status, uint16_t qualifier);
+
+/* Does the device ask to send the command once more? Pure. */
+bool virtio_admin_is_transient(uint16_t status, uint16_t qualifier);
+
+#endif

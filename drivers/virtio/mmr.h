@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The legacy registers that a VF has in a memory BAR: docs/mmr-device.md, sections 4 and 5.
+ */
+#ifndef PORTOLAN_DRIVERS_VIRTIO_MMR_H
+#define PORTOLAN_DRIVERS_VIRTIO_MMR_H
+
+#include "drivers/virtio/transport.h"
+#include "vmm/config/config.h"
+#include "vmm/status.h"
+#include "vmm/types.h"
+
+#define MMR_LENGTH_MIN 24U       /* the header with its MSI-X vectors */
+#define MMR_LENGTH_MAX PAGE_SIZE /* more is not mapped: no device has so much configuration */
+
+/* The mapped legacy block of one VF. Whoever has it opened it, and closes it. */
+struct mmr {
+    uint8_t *registers;
+    uint32_t length; /* bytes that are mapped */
+    uint16_t type;   /* virtio device id */
+    hpa_t base;
+};
+
+/*
+ * Find the legacy block of VF and map it, uncached. BARS are the VF's own PCI_BARS_MAX; VF_DEVICE
+ * is the device id that its PF's SR-IOV capability gives. What PF says in the configuration (NULL:
+ * nothing) goes before the VF's capability: the place if mmr_length > 0, the type if mmr_type > 0.
+ *
+ * NOT_FOUND: the VF has no block and none is configured. DEVICE: it has one that is not sound.
+ * INVALID: the configured one is not in its BAR. UNSUPPORTED: the device's type is not known.
+ * NO_MEMORY: no window. All but the first with a warning. The VF's memory space must be on
+ * before registers are used.
+ */
+enum status mmr_open(bdf_t vf, uint16_t vf_device, const struct virtio_bar *bars,
+                     const struct config_pf *pf, struct mmr *mmr);
+
+/* Unmap it. */
+void mmr_close(struct mmr *mmr);
+
+/*
+ * Read or write the register at OFFSET with its natural width. An offset that is misaligned or
+ * beyond the block reads as all ones, and a write there is dropped: the block's end is the
+ * device's word, so the caller's table of registers cannot know it. Any CPU.
+ */
+uint8_t mmr_read8(const struct mmr *mmr, uint32_t offset);
+uint16_t mmr_read16(const struct mmr *mmr, uint32_t offset);
+uint32_t mmr_read32(const struct mmr *mmr, uint32_t offset);
+void mmr_write8(const struct mmr *mmr, uint32_t offset, uint8_t value);
+void mmr_write16(const struct mmr *mmr, uint32_t offset, uint16_t value);
+void mmr_write32(const struct mmr *mmr, uint32_t offset, uint32_t value);
+
+#endif

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A hostile PF: every register reads as the input says, and whenever the driver waits or notifies,
+ * the device writes what the input says to the DMA memory. The driver must come to an end, stay in
+ * its memory, and believe nothing that cannot be.
+ */
+#include "drivers/pci/config.h"
+#include "drivers/virtio/legacy.h"
+#include "drivers/virtio/pf.h"
+#include "drivers/virtio/registers.h"
+#include "tests/unit/fakes/pci_space.h"
+#include "tests/unit/fakes/physical.h"
+#include "vmm/cpu/time.h"
+#include "vmm/mem/pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BAR      0xfe000000ULL
+#define BAR_SIZE 0x10000U
+#define IOVA     0x40000000ULL
+/* Bytes of a result that the device writes: more than one doorbell, or one with a small offset. */
+#define RESULT       18U
+#define RESULT_SMALL 10U
+#define COMMANDS     6U
+#define TRIES        15U /* of a command */
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const uint8_t *input;
+static size_t left;
+static uint8_t bar[BAR_SIZE];
+static uint8_t dma[VIRTIO_ADMIN_MEMORY] __attribute__((aligned(PAGE_SIZE)));
+static struct virtio_pf pf;
+static uint8_t *config;
+static uint16_t used_index;
+
+static uint8_t next(void)
+{
+    if (left == 0) {
+        return 0;
+    }
+    left--;
+    return *input++;
+}
+
+static void require(bool condition)
+{
+    if (!condition) {
+        abort();
+    }
+}
+
+/* Answer as a device should, but with the input's numbers where the first byte has a bit. */
+static void answer(uint8_t how)
+{
+    struct virtqueue_rings *rings = (struct virtqueue_rings *)dma;
+    uint16_t size = pf.admin.queue.size != 0 ? pf.admin.queue.size : 1;
+    uint32_t length = (how & 1) != 0 ? next() : rings->desc[1].length;
+
+    for (unsigned i = 0; i < ((how & 32) != 0 ? RESULT : RESULT_SMALL) && (how & 2) != 0; i++) {
+        dma[2 * PAGE_SIZE + VIRTIO_ADMIN_TAIL + i] = next();
+    }
+    for (unsigned i = 0; i < VIRTIO_ADMIN_TAIL; i++) {
+        dma[2 * PAGE_SIZE + i] = (how & 16) != 0 ? next() : 0;
+    }
+    rings->used.ring[used_index % size].id = (how & 4) != 0 ? next() : 0;
+    rings->used.ring[used_index % size].length = length;
+    used_index = (uint16_t)(used_index + ((how & 8) != 0 ? next() : 1));
+    rings->used.index = used_index;
+}
+
+static bool mastering(void)
+{
+    return (config[PCI_COMMAND] & PCI_COMMAND_BUS_MASTER) != 0;
+}
+
+/* What the device does while the driver is not looking. */
+static void device_step(void)
+{
+    uint8_t what = next();
+
+    if (!mastering() || what < 64) {
+        return;
+    }
+    if (what < 80) { /* anything anywhere */
+        size_t at = ((size_t)next() << 8 | next()) % sizeof(dma);
+
+        dma[at] = next();
+        return;
+    }
+    answer(what);
+}
+
+uint32_t virtio_register_read(const volatile void *address, unsigned width)
+{
+    size_t at = (size_t)((const volatile uint8_t *)address - bar);
+    uint32_t value = 0;
+
+    require(at % width == 0 && range_fits(at, width, sizeof(bar)));
+    /* Half of the time what the driver likes to see: it gets nowhere otherwise. */
+    if (at < VIRTIO_COMMON_SIZE_ADMIN && (next() & 1) == 0) {
+        memcpy(&value, bar + at, width);
+        return value;
+    }
+    for (unsigned i = 0; i < width; i++) {
+        value |= (uint32_t)next() << 8 * i;
+    }
+    return value;
+}
+
+void virtio_register_write(volatile void *address, unsigned width, uint32_t value)
+{
+    size_t at = (size_t)((volatile uint8_t *)address - bar);
+
+    require(at % width == 0 && range_fits(at, width, sizeof(bar)));
+    if (at < VIRTIO_COMMON_SIZE_ADMIN && at != VIRTIO_COMMON_DEVICE_FEATURE_SELECT) {
+        memcpy(bar + at, &value, width);
+    }
+    device_step();
+}
+
+void time_delay_us(uint64_t us)
+{
+    require(us > 0);
+    device_step();
+}
+
+void *pool_allocate(uint64_t size, uint64_t align)
+{
+    abort(); /* the memory comes from here */
+}
+
+hpa_t pool_hpa(const void *memory)
+{
+    abort();
+}
+
+static struct virtio_region region(void)
+{
+    return (struct virtio_region){
+        .bar = next() % 8, .offset = next() * 64U, .length = next() * 16U};
+}
+
+static void check_list(void)
+{
+    uint64_t used;
+
+    (void)virtio_admin_use(&pf.admin, VIRTIO_GROUP_SRIOV, VIRTIO_LEGACY_COMMANDS, &used);
+    require((used & ~(VIRTIO_LEGACY_COMMANDS | 3)) == 0);
+}
+
+static void check_read(void)
+{
+    uint32_t value;
+    enum status status = virtio_legacy_read(&pf.admin, 1, VIRTIO_LEGACY_DEVICE, 0, 2, &value);
+
+    require(value <= UINT16_MAX && (status == STATUS_OK || value == 0));
+}
+
+static void check_doorbell(void)
+{
+    static const struct virtio_bar one = {{BAR}, BAR_SIZE};
+    const struct virtio_bar bars[PCI_BARS_MAX] = {
+        one, one, {{0}, 0},
+          one, one, one
+    };
+    hpa_t address;
+
+    if (virtio_legacy_notify_address(&pf.admin, 1, bars, bars, &address) == STATUS_OK) {
+        require(address.raw >= BAR && address.raw + 2 <= BAR + BAR_SIZE && address.raw % 2 == 0);
+    }
+}
+
+static void use(void)
+{
+    for (unsigned i = 0; i < COMMANDS; i++) {
+        switch (next() % 4) {
+        case 0:
+            check_list();
+            break;
+        case 1:
+            check_read();
+            break;
+        case 2:
+            check_doorbell();
+            break;
+        default:
+            (void)virtio_legacy_write(&pf.admin, 2, VIRTIO_LEGACY_COMMON, 4, 4, i);
+            break;
+        }
+    }
+    require(virtio_admin_count(&pf.admin).sent <= COMMANDS * 2 * TRIES);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const struct pci_function pci;
+    static const struct virtio_bar bars[PCI_BARS_MAX] = {
+        [4] = {{BAR}, BAR_SIZE}
+    };
+    struct virtio_dma memory = {.va = dma, .iova = IOVA, .size = sizeof(dma)};
+    struct virtio_function function = {.pci = &pci, .type = 1, .has_sriov = true};
+
+    input = data;
+    left = size;
+    used_index = 0;
+    memset(bar, 0, sizeof(bar));
+    fake_pci_reset();
+    config = fake_pci_add(fake_bdf(0, 0, 0), VIRTIO_VENDOR, 0x1041);
+    (void)pci_config_open(0, 0);
+    fake_physical_reset();
+    fake_physical_add(BAR, bar, sizeof(bar));
+    function.type = next() % 3;
+    if ((next() & 3) != 0) { /* as a rule in a sound place, with registers that allow a start */
+        bar[VIRTIO_COMMON_DEVICE_FEATURE] = 0x23;
+        bar[VIRTIO_COMMON_DEVICE_FEATURE + 1] = 2;
+        bar[VIRTIO_COMMON_ADMIN_INDEX] = 3;
+        bar[VIRTIO_COMMON_ADMIN_NUM] = 1;
+        bar[VIRTIO_COMMON_NUM_QUEUES] = 3;
+        bar[VIRTIO_COMMON_QUEUE_SIZE] = 8;
+        function.regions.common = (struct virtio_region){.bar = 4, .length = 64};
+        function.regions.notify = (struct virtio_region){.bar = 4, .offset = 4096, .length = 4096};
+        function.regions.device = (struct virtio_region){.bar = 4, .offset = 8192, .length = 64};
+    } else {
+        function.regions.common = region();
+        function.regions.notify = region();
+        function.regions.device = region();
+    }
+    function.regions.notify_multiplier = next() * 2U;
+    if (virtio_pf_start(&pf, &function, bars, &memory) == STATUS_OK) {
+        require(mastering());
+        use();
+        (void)virtio_pf_stop(&pf);
+    }
+    require(!mastering() && fake_physical_windows() == 0);
+    return 0;
+}

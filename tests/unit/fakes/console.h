@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The hardware and the VMs of a console on the host: a UART that keeps what it sends, a keyboard,
+ * a clock, no screen, and VMs named "web", "db" and "old-mail-server".
+ */
+#ifndef PORTOLAN_TESTS_UNIT_FAKES_CONSOLE_H
+#define PORTOLAN_TESTS_UNIT_FAKES_CONSOLE_H
+
+#include "vmm/console/console_edge.h"
+
+#define FAKE_VMS      3U
+#define FAKE_VM_INPUT 4096U
+#define FAKE_PATIENCE 100U /* refusals after which the UART is stalled */
+
+struct fake_vm {
+    bool off;
+    bool deaf;        /* refuses input */
+    unsigned actions; /* bits 1 << enum console_action, of what was done */
+    unsigned stats;   /* how often they were asked for */
+    enum status answer;
+    size_t got;
+    uint8_t input[FAKE_VM_INPUT];
+};
+
+extern struct fake_vm fake_vms[FAKE_VMS];
+extern unsigned fake_vm_count;
+extern uint64_t fake_now_ns;
+extern bool fake_line_stuck;       /* takes no characters */
+extern bool fake_line_was_stalled; /* and was found so */
+extern bool fake_line_absent;
+extern unsigned fake_line_takes; /* characters at once, 1..16 */
+
+/* A line that works, no output yet, VMs that run and read, time 0, the console begun. */
+void fake_console_reset(void);
+
+/* What is on the line so far, NUL-terminated (it may hold NULs of guests), and its length. */
+const char *fake_line_text(void);
+size_t fake_line_length(void);
+void fake_line_clear(void);
+
+/* Characters that console_poll() will find. */
+void fake_type(const char *text, size_t length);
+
+#endif

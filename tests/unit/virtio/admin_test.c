@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Administration commands, with a device that behaves and one that does not. */
+#include "drivers/virtio/admin.h"
+
+#include "drivers/virtio/legacy.h"
+#include "drivers/virtio/pf.h"
+#include "tests/unit/fakes/log.h"
+#include "tests/unit/virtio/simulated.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct virtio_pf pf;
+static struct virtio_admin *const admin = &pf.admin;
+
+static void start(void)
+{
+    struct virtio_dma memory = sim_memory();
+
+    assert_int_equal(virtio_pf_start(&pf, sim_function(), sim_bars(), &memory), STATUS_OK);
+}
+
+static void use_all(void)
+{
+    uint64_t used;
+
+    assert_int_equal(virtio_admin_use(admin, VIRTIO_GROUP_SRIOV,
+                                      VIRTIO_LEGACY_COMMANDS | VIRTIO_LEGACY_NOTIFY, &used),
+                     STATUS_OK);
+    assert_int_equal(used, SIM_OPCODES);
+}
+
+static int set_up(void **state)
+{
+    sim_reset();
+    start();
+    use_all();
+    fake_log_clear();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    sim.all_ones = false;
+    return (int)virtio_pf_stop(&pf);
+}
+
+static enum status read_status_register(void)
+{
+    uint32_t value;
+
+    return virtio_legacy_read(admin, 1, VIRTIO_LEGACY_COMMON, 0x12, 1, &value);
+}
+
+static void test_lists(void **state)
+{
+    uint64_t used;
+
+    assert_int_equal(sim.use[VIRTIO_GROUP_SRIOV], SIM_OPCODES);
+    assert_int_equal(virtio_admin_use(admin, VIRTIO_GROUP_SELF, UINT64_MAX, &used), STATUS_OK);
+    assert_int_equal(used, 3);
+    sim.opcodes = 0x3f; /* what the device has not cannot be used */
+    assert_int_equal(virtio_admin_use(admin, VIRTIO_GROUP_SRIOV,
+                                      VIRTIO_LEGACY_COMMANDS | VIRTIO_LEGACY_NOTIFY, &used),
+                     STATUS_OK);
+    assert_int_equal(used, 0x3f);
+    assert_int_equal(virtio_admin_use(admin, VIRTIO_GROUP_SRIOV, 0, &used), STATUS_OK);
+    assert_int_equal(used, 3);
+    assert_int_equal(read_status_register(), STATUS_UNSUPPORTED);
+    sim.vf_enable = false;
+    used = 99;
+    assert_int_equal(virtio_admin_use(admin, VIRTIO_GROUP_SRIOV, UINT64_MAX, &used), STATUS_STATE);
+    assert_int_equal(used, 0);
+    assert_true(fake_log_contains("virtio 0000:00:02.0: admin command LIST_QUERY (0) for member 0 "
+                                  "of group 1 failed: EINVAL (22), no such group (4)"));
+    assert_int_equal(virtio_admin_count(admin).sent, 2 + 2 + 2 + 2 + 1 + 1);
+    assert_int_equal(virtio_admin_count(admin).failed, 2);
+}
+
+static void test_registers(void **state)
+{
+    uint32_t value;
+
+    for (unsigned i = 0; i < 24; i++) {
+        sim.vf_common[1][i] = (uint8_t)(0x10 + i);
+    }
+    assert_int_equal(virtio_legacy_read(admin, 2, VIRTIO_LEGACY_COMMON, 0, 4, &value), STATUS_OK);
+    assert_int_equal(value, 0x13121110);
+    assert_int_equal(sim.readable, 24 + 8); /* the offset, padded */
+    assert_int_equal(sim.writable, 8 + 4);  /* and just the width */
+    assert_int_equal(virtio_legacy_read(admin, 2, VIRTIO_LEGACY_COMMON, 0x0e, 2, &value),
+                     STATUS_OK);
+    assert_int_equal(value, 0x1f1e);
+    assert_int_equal(virtio_legacy_read(admin, 2, VIRTIO_LEGACY_COMMON, 0x13, 1, &value),
+                     STATUS_OK);
+    assert_int_equal(value, 0x23);
+    assert_int_equal(virtio_legacy_write(admin, 2, VIRTIO_LEGACY_COMMON, 0x0e, 2, 0xabcd1234),
+                     STATUS_OK);
+    assert_int_equal(sim.readable, 24 + 8 + 2);
+    assert_int_equal(sim.writable, 8);
+    assert_memory_equal(sim.vf_common[1] + 0x0d, "\x1d\x34\x12\x20", 4);
+    assert_int_equal(virtio_legacy_write(admin, 1, VIRTIO_LEGACY_DEVICE, 5, 1, 0x99), STATUS_OK);
+    assert_memory_equal(sim.vf_device[0] + 4, "\0\x99\0", 3);
+    assert_int_equal(virtio_legacy_write(admin, 1, VIRTIO_LEGACY_DEVICE, 60, 4, 0x44332211),
+                     STATUS_OK);
+    assert_int_equal(virtio_legacy_read(admin, 1, VIRTIO_LEGACY_DEVICE, 62, 2, &value), STATUS_OK);
+    assert_int_equal(value, 0x4433);
+    assert_string_equal(fake_log_text(), "");
+    value = 1;
+    assert_int_equal(virtio_legacy_read(admin, 1, VIRTIO_LEGACY_DEVICE, 62, 4, &value),
+                     STATUS_INVALID);
+    assert_int_equal(value, 0);
+    assert_int_equal(virtio_legacy_read(admin, 3, VIRTIO_LEGACY_DEVICE, 0, 4, &value),
+                     STATUS_NOT_FOUND);
+    assert_int_equal(virtio_legacy_write(admin, 0, VIRTIO_LEGACY_COMMON, 0, 4, 0),
+                     STATUS_NOT_FOUND);
+}
+
+static void test_widths(void **state)
+{
+    uint64_t sent = sim.commands;
+
+    for (unsigned width = 0; width < 20; width++) {
+        uint32_t value[8];
+
+        if (width != 1 && width != 2 && width != 4) {
+            assert_int_equal(virtio_legacy_read(admin, 1, VIRTIO_LEGACY_DEVICE, 0, width, value),
+                             STATUS_INVALID);
+            assert_int_equal(virtio_legacy_write(admin, 1, VIRTIO_LEGACY_DEVICE, 0, width, 0),
+                             STATUS_INVALID);
+        }
+    }
+    assert_int_equal(sim.commands, sent);
+}
+
+static void test_doorbells(void **state)
+{
+    static const struct virtio_bar vf_bars[PCI_BARS_MAX] = {
+        [2] = {{0xfd001000}, 0x1000}
+    };
+    static const struct {
+        struct sim_notify entries[SIM_NOTIFY_COUNT];
+        uint64_t address; /* 0: none is to be found */
+    } cases[] = {
+        {{{2, 2, 0x10}},                                              0xfd001010         },
+        {{{1, 4, 0x10}},                                              SIM_PF_BAR + 0x10  },
+        {{{1, 4, 0x7ffe}, {2, 2, 0}},                                 SIM_PF_BAR + 0x7ffe},
+        {{{2, 2, 0xffe}, {1, 4, 0}},                                  0xfd001ffe         },
+        {{{2, 2, 0x1000}, {2, 2, 0xfff}, {2, 2, 0x11}, {2, 2, 0x20}}, 0xfd001020         },
+        {{{2, 4, 0}, {1, 2, 0}, {1, 6, 0}, {2, 255, 0}},              0                  },
+        {{{0, 2, 0}, {2, 2, 0}},                                      0                  },
+        {{{2, 2, UINT64_MAX}, {1, 4, UINT64_MAX - 1}, {255, 4, 0}},   0                  },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        hpa_t address = hpa(0);
+        enum status wanted = cases[i].address != 0 ? STATUS_OK : STATUS_NOT_FOUND;
+
+        memcpy(sim.notify, cases[i].entries, sizeof(sim.notify));
+        assert_int_equal(virtio_legacy_notify_address(admin, 1, sim_bars(), vf_bars, &address),
+                         wanted);
+        assert_int_equal(address.raw, cases[i].address);
+    }
+    assert_true(fake_log_contains("VF 1: doorbell 0, at 0x1000 of BAR 2 (flags 2), is left out"));
+}
+
+/* What the device says that it wrote, but did not. */
+static void test_unwritten(void **state)
+{
+    uint32_t value;
+
+    memset(sim.vf_common, 0x66, sizeof(sim.vf_common));
+    assert_int_equal(virtio_legacy_read(admin, 1, VIRTIO_LEGACY_COMMON, 0, 4, &value), STATUS_OK);
+    assert_int_equal(value, 0x66666666);
+    sim.answer = SIM_UNWRITTEN;
+    assert_int_equal(virtio_legacy_read(admin, 2, VIRTIO_LEGACY_COMMON, 0, 4, &value),
+                     STATUS_DEVICE);
+    assert_int_equal(value, 0);
+    assert_true(fake_log_contains("unknown status (65535), unknown qualifier (65535)"));
+    sim.answer = SIM_NO_RESULT;
+    assert_int_equal(virtio_legacy_read(admin, 2, VIRTIO_LEGACY_COMMON, 0, 4, &value), STATUS_OK);
+    assert_int_equal(value, 0); /* and not what another VF's register had */
+    sim.answer = SIM_GOOD;
+    assert_int_equal(read_status_register(), STATUS_OK);
+}
+
+/* A result that is cut off: the missing part reads as zero, and is not taken for a register. */
+static void test_short_results(void **state)
+{
+    hpa_t address;
+    uint32_t value = 1;
+
+    memset(sim.vf_common, 0xff, sizeof(sim.vf_common));
+    sim.result_cut = 1;
+    assert_int_equal(virtio_legacy_read(admin, 1, VIRTIO_LEGACY_COMMON, 0, 4, &value),
+                     STATUS_DEVICE);
+    assert_int_equal(value, 0);
+    sim.result_cut = 56; /* the doorbell's flags and BAR, but no offset */
+    sim.notify[0].bar = 4;
+    assert_int_equal(virtio_legacy_notify_address(admin, 1, sim_bars(), sim_bars(), &address),
+                     STATUS_OK);
+    assert_int_equal(address.raw, SIM_PF_BAR);
+    sim.result_cut = 64;
+    assert_int_equal(virtio_legacy_notify_address(admin, 1, sim_bars(), sim_bars(), &address),
+                     STATUS_NOT_FOUND);
+    sim.result_cut = 0;
+    assert_int_equal(read_status_register(), STATUS_OK); /* the queue is none the worse */
+}
+
+static void test_slow(void **state)
+{
+    sim.answer_us = 1900000;
+    sim.microseconds = 0;
+    assert_int_equal(read_status_register(), STATUS_OK);
+    assert_in_range(sim.microseconds, 1900000, 1901000);
+    sim.answer_us = 10; /* what is quick is seen quickly */
+    sim.microseconds = 0;
+    assert_int_equal(read_status_register(), STATUS_OK);
+    assert_in_range(sim.microseconds, 10, 11);
+}
+
+/* After COMMAND's failure nothing more is sent, until the PF has been started again. */
+static void check_given_up(enum status wanted, const char *message)
+{
+    uint64_t sent;
+
+    assert_int_equal(read_status_register(), wanted);
+    assert_true(fake_log_contains(message));
+    assert_true(fake_log_contains("the PF takes no more commands until it is reset"));
+    sent = sim.commands;
+    sim.answer = SIM_GOOD;
+    assert_int_equal(read_status_register(), STATUS_STATE);
+    assert_int_equal(sim.commands, sent);
+    sim.all_ones = false;
+    assert_int_equal(virtio_pf_stop(&pf), STATUS_OK);
+    assert_int_equal(read_status_register(), STATUS_STATE);
+    start();
+    use_all();
+    assert_int_equal(read_status_register(), STATUS_OK);
+    fake_log_clear();
+}
+
+static void test_silence(void **state)
+{
+    sim.answer = SIM_SILENT;
+    sim.microseconds = 0;
+    assert_int_equal(virtio_admin_count(admin).timed_out, 0);
+    assert_int_equal(read_status_register(), STATUS_TIMEOUT);
+    assert_in_range(sim.microseconds, 2000000, 2001000);
+    assert_int_equal(virtio_admin_count(admin).timed_out, 1);
+    assert_true(fake_log_contains("LEGACY_COMMON_CFG_READ (3) for member 1 was not answered in "
+                                  "time; the PF takes no more commands until it is reset"));
+    assert_int_equal(read_status_register(), STATUS_STATE);
+    sim.answer = SIM_GOOD;
+    assert_int_equal(virtio_pf_stop(&pf), STATUS_OK);
+    start();
+    use_all();
+    sim.answer = SIM_SILENT;
+    check_given_up(STATUS_TIMEOUT, "was not answered in time");
+}
+
+static void test_lies(void **state)
+{
+    static const enum sim_answer rings[] = {SIM_BAD_ID, SIM_TOO_LONG, SIM_JUMP, SIM_BACK};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rings); i++) {
+        sim.answer = rings[i];
+        check_given_up(STATUS_DEVICE, "was answered in a used ring that makes no sense");
+    }
+    sim.answer = SIM_TOO_SHORT;
+    check_given_up(STATUS_DEVICE, "was answered without a status");
+    sim_set_used_index(pf.admin.queue.done + 1); /* what was never sent */
+    check_given_up(STATUS_DEVICE, "was not sent: the used ring makes no sense");
+}
+
+static void test_breaks_down(void **state)
+{
+    sim.answer = SIM_NEEDS_RESET;
+    sim.microseconds = 0;
+    check_given_up(STATUS_DEVICE, "met a device that is gone or asks for a reset");
+    assert_true(sim.microseconds < 2000); /* did not wait for the time limit */
+    sim.answer = SIM_VANISH;
+    check_given_up(STATUS_DEVICE, "met a device that is gone or asks for a reset");
+}
+
+static void test_retries(void **state)
+{
+    static const uint16_t transient[][2] = {
+        {11, 0},
+        {11, 1},
+        {16, 7},
+        {12, 6},
+        {22, 7},
+        {99, 6}
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(transient); i++) {
+        uint64_t sent = sim.commands;
+
+        sim.fail_count = 3;
+        sim.fail_status = transient[i][0];
+        sim.fail_qualifier = transient[i][1];
+        assert_int_equal(read_status_register(), STATUS_OK);
+        assert_int_equal(sim.commands - sent, 4);
+        assert_int_equal(virtio_admin_count(admin).retried, 3 * (i + 1));
+    }
+    assert_int_equal(virtio_admin_count(admin).failed, 0);
+    assert_string_equal(fake_log_text(), "");
+    sim.fail_count = SIM_FOR_EVER;
+    sim.fail_status = VIRTIO_ADMIN_EAGAIN;
+    sim.fail_qualifier = VIRTIO_ADMIN_Q_TRY_AGAIN;
+    uint64_t sent = sim.commands;
+
+    sim.microseconds = 0;
+    assert_int_equal(read_status_register(), STATUS_DEVICE);
+    assert_int_equal(sim.commands - sent, 15);
+    assert_in_range(sim.microseconds, 1638300, 1639000);
+    assert_int_equal(virtio_admin_count(admin).failed, 1);
+    assert_true(fake_log_contains("failed: EAGAIN (11), try again (7)"));
+    sim.fail_count = 0;
+    assert_int_equal(read_status_register(), STATUS_OK);
+}
+
+/* How often the log says that a command failed. */
+static unsigned warnings(void)
+{
+    unsigned count = 0;
+
+    for (const char *at = strstr(fake_log_text(), " failed: "); at != NULL;
+         at = strstr(at + 1, " failed: ")) {
+        count++;
+    }
+    return count;
+}
+
+static void test_failures(void **state)
+{
+    static const struct {
+        uint16_t status, qualifier;
+        enum status wanted;
+        const char *text;
+    } cases[] = {
+        {22, 1,      STATUS_DEVICE,      "EINVAL (22), invalid command (1)"          },
+        {22, 2,      STATUS_UNSUPPORTED, "EINVAL (22), unsupported opcode (2)"       },
+        {22, 3,      STATUS_INVALID,     "EINVAL (22), invalid field (3)"            },
+        {22, 4,      STATUS_STATE,       "EINVAL (22), no such group (4)"            },
+        {22, 5,      STATUS_NOT_FOUND,   "EINVAL (22), no such member (5)"           },
+        {22, 0,      STATUS_DEVICE,      "EINVAL (22), no qualifier (0)"             },
+        {22, 0xffff, STATUS_DEVICE,      "EINVAL (22), unknown qualifier (65535)"    },
+        {6,  1,      STATUS_NOT_FOUND,   "ENXIO (6), invalid command (1)"            },
+        {12, 1,      STATUS_NO_MEMORY,   "ENOMEM (12), invalid command (1)"          },
+        {16, 1,      STATUS_CONFLICT,    "EBUSY (16), invalid command (1)"           },
+        {17, 1,      STATUS_CONFLICT,    "EEXIST (17), invalid command (1)"          },
+        {28, 1,      STATUS_NO_MEMORY,   "ENOSPC (28), invalid command (1)"          },
+        {1,  2,      STATUS_DEVICE,      "unknown status (1), unsupported opcode (2)"},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        sim.fail_count = 1;
+        sim.fail_status = cases[i].status;
+        sim.fail_qualifier = cases[i].qualifier;
+        assert_int_equal(read_status_register(), cases[i].wanted);
+        assert_true(fake_log_contains(cases[i].text));
+    }
+    assert_string_equal(virtio_admin_opcode_name(6), "LEGACY_NOTIFY_INFO");
+    assert_string_equal(virtio_admin_opcode_name(7), "unknown");
+    fake_log_clear();
+    sim.fail_count = 100;
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_not_equal(read_status_register(), STATUS_OK);
+    }
+    assert_true(fake_log_contains("; more are only counted"));
+    assert_int_equal(warnings(), 16 - ARRAY_SIZE(cases)); /* a guest could fill the log otherwise */
+    assert_int_equal(virtio_admin_count(admin).failed, 100 + ARRAY_SIZE(cases));
+}
+
+static void test_sizes(void **state)
+{
+    static uint8_t buffer[PAGE_SIZE];
+    struct virtio_admin_command command = {.opcode = VIRTIO_ADMIN_LIST_QUERY,
+                                           .group = VIRTIO_GROUP_SRIOV,
+                                           .data = buffer,
+                                           .data_size = VIRTIO_ADMIN_DATA_MAX,
+                                           .result = buffer,
+                                           .result_size = VIRTIO_ADMIN_RESULT_MAX};
+
+    memset(buffer, 0x77, sizeof(buffer));
+    assert_int_equal(virtio_admin_execute(admin, &command), STATUS_OK);
+    assert_int_equal(sim.readable, PAGE_SIZE);
+    assert_int_equal(sim.writable, PAGE_SIZE);
+    assert_int_equal(command.result_length, 8);
+    assert_int_equal(buffer[0], SIM_OPCODES);
+    assert_int_equal(buffer[8], 0); /* what the device did not write is zero */
+    assert_int_equal(buffer[VIRTIO_ADMIN_RESULT_MAX - 1], 0);
+    assert_int_equal(buffer[VIRTIO_ADMIN_RESULT_MAX], 0x77);
+    command.data_size++;
+    assert_int_equal(virtio_admin_execute(admin, &command), STATUS_INVALID);
+    command.data_size = 0;
+    command.result_size++;
+    assert_int_equal(virtio_admin_execute(admin, &command), STATUS_INVALID);
+    command.result_size = 0;
+    command.timeout_ms = 5;
+    sim.answer = SIM_SILENT;
+    sim.microseconds = 0;
+    assert_int_equal(virtio_admin_execute(admin, &command), STATUS_TIMEOUT);
+    assert_in_range(sim.microseconds, 5000, 6000);
+}
+
+/* More commands than the rings' indices count. */
+static void test_indices_wrap(void **state)
+{
+    for (uint32_t i = 0; i < 70000; i++) {
+        uint32_t value;
+
+        assert_int_equal(virtio_legacy_write(admin, 1, VIRTIO_LEGACY_DEVICE, 0, 4, i), STATUS_OK);
+        assert_int_equal(virtio_legacy_read(admin, 1, VIRTIO_LEGACY_DEVICE, 0, 4, &value),
+                         STATUS_OK);
+        assert_int_equal(value, i);
+    }
+    assert_int_equal(virtio_admin_count(admin).sent, 140002);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_lists, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_registers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_widths, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_doorbells, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_short_results, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_unwritten, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_slow, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_silence, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_lies, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_breaks_down, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_retries, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_failures, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_sizes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_indices_wrap, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/unit/virtio/simulated.h"
+
+#include "drivers/pci/config.h"
+#include "drivers/pci/scan.h"
+#include "drivers/virtio/registers.h"
+#include "tests/unit/fakes/log.h"
+#include "tests/unit/fakes/pci_space.h"
+#include "tests/unit/fakes/physical.h"
+#include "vmm/cpu/time.h"
+#include "vmm/mem/pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DEVICE_OFFSET 0x2000U
+#define NOTIFY_OFFSET 0x3000U
+#define NOTIFY_LENGTH 0x100U
+#define MULTIPLIER    4U
+#define DMA_PAGES     3U
+#define POOL_HPA      0x1000000ULL
+
+struct sim sim;
+
+static uint8_t bar[SIM_BAR_SIZE];
+static uint8_t dma[DMA_PAGES * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+
+static void require(bool condition)
+{
+    if (!condition) {
+        abort();
+    }
+}
+
+void sim_reset(void)
+{
+    uint8_t *config;
+
+    fake_pci_reset();
+    fake_physical_reset();
+    fake_log_clear();
+    fake_physical_add(SIM_PF_BAR, bar, sizeof(bar));
+    config = fake_pci_add(fake_bdf(0, 2, 0), VIRTIO_VENDOR, 0x1041);
+    fake_pci_sriov(config, SIM_VFS, 1, 1, 0x1041);
+    (void)pci_config_open(0, 0);
+    (void)pci_scan();
+    memset(dma, 0xee, sizeof(dma));
+    sim = (struct sim){
+        .offered = SIM_FEATURES | SIM_ADMIN,
+        .num_queues = 3,
+        .admin_index = 4,
+        .admin_num = 1,
+        .queue_max = 64,
+        .notify_off = 4,
+        .opcodes = SIM_OPCODES,
+        .vf_enable = true,
+        .device = {0x52, 0x54, 0, 0x12, 0x34, 0x56},
+        .notify = {{2, 4, 0x3000}  }
+    };
+}
+
+const struct virtio_bar *sim_bars(void)
+{
+    static const struct virtio_bar bars[PCI_BARS_MAX] = {
+        [4] = {{SIM_PF_BAR}, SIM_BAR_SIZE}
+    };
+
+    return bars;
+}
+
+struct virtio_dma sim_memory(void)
+{
+    return (struct virtio_dma){.va = dma, .iova = SIM_IOVA, .size = sizeof(dma)};
+}
+
+const struct virtio_function *sim_function(void)
+{
+    static struct virtio_function function;
+
+    function = (struct virtio_function){
+        .pci = pci_function_at(0),
+        .type = VIRTIO_TYPE_NET,
+        .modern = true,
+        .complete = true,
+        .has_sriov = true,
+        .regions = {.common = {.bar = 4, .offset = 0, .length = 0x40},
+                    .device = {.bar = 4, .offset = DEVICE_OFFSET, .length = SIM_DEVICE_SIZE},
+                    .notify = {.bar = 4, .offset = NOTIFY_OFFSET, .length = NOTIFY_LENGTH},
+                    .notify_multiplier = MULTIPLIER}
+    };
+    return &function;
+}
+
+/* The SIZE bytes at IOVA of DMA memory; an address outside it is the driver's fault. */
+static uint8_t *dma_at(uint64_t iova, uint64_t size)
+{
+    require(iova >= SIM_IOVA && range_fits(iova - SIM_IOVA, size, sizeof(dma)));
+    return dma + (iova - SIM_IOVA);
+}
+
+static uint16_t get16(const uint8_t *from)
+{
+    return (uint16_t)(from[0] | from[1] << 8);
+}
+
+static uint64_t get64(const uint8_t *from)
+{
+    uint64_t value;
+
+    memcpy(&value, from, sizeof(value));
+    return value;
+}
+
+/* Only the used ring's index and entries are the device's. */
+static uint8_t *used_ring(void)
+{
+    return dma_at(sim.addresses[2], 4 + 8ULL * sim.queue_size);
+}
+
+void sim_set_used_index(uint16_t index)
+{
+    memcpy(used_ring() + 2, &index, sizeof(index));
+}
+
+static void put_used(uint32_t id, uint32_t length)
+{
+    uint8_t *ring = used_ring();
+    uint16_t index = get16(ring + 2);
+
+    memcpy(ring + 4 + 8UL * (index % sim.queue_size), &id, 4);
+    memcpy(ring + 8 + 8UL * (index % sim.queue_size), &length, 4);
+    sim_set_used_index((uint16_t)(index + 1));
+}
+
+struct command {
+    const uint8_t *data;
+    uint32_t data_size;
+    uint8_t result[64];
+    uint32_t room;
+    uint32_t length;
+    uint16_t status;
+    uint16_t qualifier;
+};
+
+static void fail(struct command *c, uint16_t qualifier)
+{
+    c->status = 22;
+    c->qualifier = qualifier;
+}
+
+static void list_use(struct command *c, uint16_t group)
+{
+    uint64_t list = get64(c->data);
+
+    require(c->data_size == 8);
+    if ((list & ~(group == 1 ? sim.opcodes : 3)) != 0) {
+        fail(c, 3);
+    } else {
+        sim.use[group] = list;
+    }
+}
+
+/* Commands 2 to 5: the length is meant exactly. */
+static void legacy_access(struct command *c, uint16_t opcode, uint64_t member)
+{
+    bool write = opcode == 2 || opcode == 4;
+    uint8_t *area = opcode < 4 ? sim.vf_common[member - 1] : sim.vf_device[member - 1];
+    uint32_t size = opcode < 4 ? sizeof(sim.vf_common[0]) : SIM_DEVICE_SIZE;
+    uint32_t width = write ? c->data_size - 8 : c->room;
+
+    require(c->data_size >= 8 && get64(c->data) >> 8 == 0); /* the padding is zero */
+    if (width == 0 || width > 4 || !range_fits(c->data[0], width, size)) {
+        fail(c, 3);
+    } else if (write) {
+        memcpy(area + c->data[0], c->data + 8, width);
+    } else {
+        memcpy(c->result, area + c->data[0], width);
+        c->length = width;
+    }
+}
+
+static void notify_info(struct command *c)
+{
+    for (unsigned i = 0; i < SIM_NOTIFY_COUNT; i++) {
+        c->result[16UL * i] = sim.notify[i].flags;
+        c->result[16UL * i + 1] = sim.notify[i].bar;
+        memcpy(c->result + 16UL * i + 8, &sim.notify[i].offset, 8);
+    }
+    c->length = 64;
+}
+
+static void run(struct command *c, uint16_t opcode, uint16_t group, uint64_t member)
+{
+    uint64_t list = group <= 1 ? sim.use[group] | 3 : 0;
+
+    if (sim.fail_count > 0) {
+        sim.fail_count -= sim.fail_count != SIM_FOR_EVER;
+        c->status = sim.fail_status;
+        c->qualifier = sim.fail_qualifier;
+    } else if (group > 1 || (group == 1 && !sim.vf_enable)) {
+        fail(c, 4);
+    } else if (opcode > 6 || (list >> opcode & 1) == 0) {
+        fail(c, 2);
+    } else if (opcode == 0) {
+        uint64_t all = group == 1 ? sim.opcodes : 3;
+
+        memcpy(c->result, &all, 8);
+        c->length = 8;
+    } else if (opcode == 1) {
+        list_use(c, group);
+    } else if (member < 1 || member > SIM_VFS) {
+        fail(c, 5);
+    } else if (opcode == 6) {
+        notify_info(c);
+    } else {
+        legacy_access(c, opcode, member);
+    }
+}
+
+/* Take the chain that the available ring has and answer it. */
+static void execute(void)
+{
+    const uint8_t *desc = dma_at(sim.addresses[0], 16ULL * sim.queue_size);
+    const uint8_t *request;
+    uint8_t *answer;
+    struct command c = {0};
+
+    require(get16(desc + 12) == 1 && get16(desc + 14) == 1 && get16(desc + 28) == 2);
+    memcpy(&sim.readable, desc + 8, 4);
+    memcpy(&sim.writable, desc + 24, 4);
+    require(sim.readable >= 24 && sim.writable >= 8);
+    request = dma_at(get64(desc), sim.readable);
+    answer = dma_at(get64(desc + 16), sim.writable);
+    require(get64(request + 4) == 0 && get64(request + 8) == 0); /* reserved */
+    c.data = request + 24;
+    c.data_size = sim.readable - 24;
+    c.room = sim.writable - 8;
+    run(&c, get16(request), get16(request + 2), get64(request + 16));
+    c.length = c.length < c.room ? c.length : c.room;
+    c.length -= sim.result_cut < c.length ? sim.result_cut : c.length;
+    if (sim.answer == SIM_UNWRITTEN || sim.answer == SIM_NO_RESULT) {
+        memset(answer, 0, sim.answer == SIM_NO_RESULT ? 8 : 0);
+        put_used(0, sim.writable);
+        return;
+    }
+    memset(answer, 0xdd, sim.writable); /* beyond the used length anything may stand */
+    memset(answer, 0, 8);
+    memcpy(answer, &c.status, 2);
+    memcpy(answer + 2, &c.qualifier, 2);
+    memcpy(answer + 8, c.result, c.length);
+    put_used(sim.answer == SIM_BAD_ID ? 1 : 0, sim.answer == SIM_TOO_LONG    ? sim.writable + 1
+                                               : sim.answer == SIM_TOO_SHORT ? 3
+                                                                             : 8 + c.length);
+}
+
+static void finish(void)
+{
+    sim.in_flight = false;
+    switch (sim.answer) {
+    case SIM_SILENT:
+        break;
+    case SIM_NEEDS_RESET:
+        sim.status |= VIRTIO_STATUS_NEEDS_RESET;
+        break;
+    case SIM_VANISH:
+        sim.all_ones = true;
+        break;
+    case SIM_BACK:
+        sim_set_used_index((uint16_t)(get16(used_ring() + 2) - 1));
+        break;
+    case SIM_JUMP:
+        execute();
+        put_used(0, 8);
+        break;
+    case SIM_GOOD:
+    case SIM_BAD_ID:
+    case SIM_TOO_LONG:
+    case SIM_TOO_SHORT:
+    case SIM_UNWRITTEN:
+    case SIM_NO_RESULT:
+        execute();
+        break;
+    }
+}
+
+static bool mastering(void)
+{
+    return (pci_config_read(fake_bdf(0, 2, 0), PCI_COMMAND, 2) & PCI_COMMAND_BUS_MASTER) != 0;
+}
+
+static void doorbell(uint32_t queue)
+{
+    const uint8_t *avail = dma_at(sim.addresses[1], 4 + 2ULL * sim.queue_size);
+
+    require(queue == sim.admin_index && sim.queue_enable == 1 && !sim.in_flight);
+    require((sim.status & VIRTIO_STATUS_DRIVER_OK) != 0);
+    require(mastering());
+    require(get16(avail) == 1); /* no interrupts */
+    require((uint16_t)(sim.taken + 1) == get16(avail + 2));
+    require(get16(avail + 4 + 2UL * (sim.taken % sim.queue_size)) == 0);
+    sim.taken++;
+    sim.commands++;
+    sim.in_flight = true;
+    sim.due = sim.microseconds + sim.answer_us;
+    if (sim.answer_us == 0) {
+        finish();
+    }
+}
+
+static void write_status(uint8_t value)
+{
+    if (value == 0) {
+        sim.reset_mastering = mastering();
+        sim.reset_left = sim.reset_reads;
+        if (sim.reset_left == 0) {
+            sim.status = 0;
+        }
+        sim.queue_enable = 0;
+        sim.taken = 0;
+        sim.in_flight = false;
+        sim.use[0] = sim.use[1] = 0;
+        return;
+    }
+    require((sim.status & ~value) == 0); /* bits are only added */
+    if ((value & ~sim.status & VIRTIO_STATUS_FEATURES_OK) != 0) {
+        require((sim.accepted & ~sim.offered) == 0);
+        if (sim.refuse_features) {
+            value &= (uint8_t)~VIRTIO_STATUS_FEATURES_OK;
+        }
+    }
+    if (sim.refuse_start) {
+        value &= (uint8_t)~VIRTIO_STATUS_DRIVER_OK;
+    }
+    sim.status = value;
+}
+
+static uint8_t read_status(void)
+{
+    uint8_t value = sim.status;
+
+    if (sim.reset_left > 0 && sim.reset_left != SIM_FOR_EVER && --sim.reset_left == 0) {
+        sim.status = 0;
+    }
+    return value;
+}
+
+static uint32_t common_read(uint32_t offset)
+{
+    switch (offset) {
+    case VIRTIO_COMMON_DEVICE_FEATURE:
+        return sim.device_select < 2 ? (uint32_t)(sim.offered >> 32 * sim.device_select) : 0;
+    case VIRTIO_COMMON_NUM_QUEUES:
+        return sim.num_queues;
+    case VIRTIO_COMMON_STATUS:
+        return read_status();
+    case VIRTIO_COMMON_GENERATION:
+        return sim.generation;
+    case VIRTIO_COMMON_QUEUE_SIZE:
+        require(sim.queue_select == sim.admin_index);
+        return sim.queue_size;
+    case VIRTIO_COMMON_QUEUE_ENABLE:
+        return sim.queue_enable;
+    case VIRTIO_COMMON_QUEUE_NOTIFY_OFF:
+        return sim.notify_off;
+    case VIRTIO_COMMON_ADMIN_INDEX:
+        require((sim.accepted & SIM_ADMIN) != 0);
+        return sim.admin_index;
+    case VIRTIO_COMMON_ADMIN_NUM:
+        return sim.admin_num;
+    default:
+        abort(); /* the driver has no business there */
+    }
+}
+
+static void enable_queue(void)
+{
+    require((sim.status & VIRTIO_STATUS_FEATURES_OK) != 0);
+    require((sim.status & VIRTIO_STATUS_DRIVER_OK) == 0);
+    require(sim.queue_size >= 2 && (sim.queue_size & (sim.queue_size - 1)) == 0);
+    require(sim.addresses[0] % 16 == 0 && sim.addresses[1] % 2 == 0 && sim.addresses[2] % 4 == 0);
+    (void)dma_at(sim.addresses[0], 16ULL * sim.queue_size);
+    (void)dma_at(sim.addresses[1], 4 + 2ULL * sim.queue_size);
+    (void)used_ring();
+    sim.queue_enable = !sim.refuse_enable;
+}
+
+static void address_write(uint32_t offset, uint32_t value)
+{
+    uint64_t *address = &sim.addresses[(offset - VIRTIO_COMMON_QUEUE_DESC) / 8];
+
+    *address = offset % 8 == 0 ? (*address & ~0xffffffffULL) | value
+                               : (uint32_t)*address | (uint64_t)value << 32;
+}
+
+static void common_write(uint32_t offset, uint32_t value)
+{
+    switch (offset) {
+    case VIRTIO_COMMON_DEVICE_FEATURE_SELECT:
+        sim.device_select = value;
+        break;
+    case VIRTIO_COMMON_DRIVER_FEATURE_SELECT:
+        sim.driver_select = value;
+        break;
+    case VIRTIO_COMMON_DRIVER_FEATURE:
+        require(sim.driver_select < 2 && (sim.status & VIRTIO_STATUS_FEATURES_OK) == 0);
+        sim.accepted &= ~(0xffffffffULL << 32 * sim.driver_select);
+        sim.accepted |= (uint64_t)value << 32 * sim.driver_select;
+        break;
+    case VIRTIO_COMMON_CONFIG_VECTOR:
+    case VIRTIO_COMMON_QUEUE_VECTOR:
+        require(value == VIRTIO_NO_VECTOR);
+        break;
+    case VIRTIO_COMMON_STATUS:
+        write_status((uint8_t)value);
+        break;
+    case VIRTIO_COMMON_QUEUE_SELECT:
+        sim.queue_select = (uint16_t)value;
+        sim.queue_size = sim.queue_max;
+        break;
+    case VIRTIO_COMMON_QUEUE_SIZE:
+        sim.queue_size = sim.refuse_size ? sim.queue_size : (uint16_t)value;
+        break;
+    case VIRTIO_COMMON_QUEUE_ENABLE:
+        require(value == 1);
+        enable_queue();
+        break;
+    default:
+        require(offset >= VIRTIO_COMMON_QUEUE_DESC && offset < VIRTIO_COMMON_SIZE);
+        address_write(offset, value);
+        break;
+    }
+}
+
+/* Every register has one width. */
+static unsigned natural_width(uint32_t offset)
+{
+    if (offset < VIRTIO_COMMON_CONFIG_VECTOR ||
+        (offset >= VIRTIO_COMMON_QUEUE_DESC && offset < VIRTIO_COMMON_SIZE)) {
+        return 4;
+    }
+    return offset == VIRTIO_COMMON_STATUS || offset == VIRTIO_COMMON_GENERATION ? 1 : 2;
+}
+
+static bool in_bar(const volatile void *address, uint32_t *offset)
+{
+    uintptr_t at = (uintptr_t)address - (uintptr_t)bar;
+
+    *offset = (uint32_t)at;
+    return at < sizeof(bar);
+}
+
+uint32_t virtio_register_read(const volatile void *address, unsigned width)
+{
+    uint32_t offset, value = 0;
+
+    require(in_bar(address, &offset));
+    if (sim.all_ones) {
+        return UINT32_MAX >> (32 - 8 * width);
+    }
+    if (offset < VIRTIO_COMMON_SIZE_ADMIN) {
+        require(width == natural_width(offset));
+        return common_read(offset);
+    }
+    require(offset >= DEVICE_OFFSET && range_fits(offset - DEVICE_OFFSET, width, SIM_DEVICE_SIZE));
+    if (sim.config_changes > 0) {
+        sim.config_changes -= sim.config_changes != SIM_FOR_EVER;
+        sim.generation++;
+        sim.device[0]++;
+        sim.device[4]++;
+    }
+    memcpy(&value, sim.device + offset - DEVICE_OFFSET, width);
+    return value;
+}
+
+void virtio_register_write(volatile void *address, unsigned width, uint32_t value)
+{
+    uint32_t offset;
+
+    require(in_bar(address, &offset));
+    if (sim.all_ones) {
+        return;
+    }
+    if (offset < VIRTIO_COMMON_SIZE_ADMIN) {
+        require(width == natural_width(offset));
+        common_write(offset, value);
+    } else {
+        require(offset == NOTIFY_OFFSET + sim.notify_off * MULTIPLIER && width == 2);
+        doorbell(value);
+    }
+}
+
+void time_delay_us(uint64_t us)
+{
+    sim.microseconds += us;
+    if (sim.in_flight && sim.microseconds >= sim.due) {
+        finish();
+    }
+}
+
+void *pool_allocate(uint64_t size, uint64_t align)
+{
+    require(size == sizeof(dma) && align == PAGE_SIZE);
+    return dma;
+}
+
+hpa_t pool_hpa(const void *memory)
+{
+    require(memory == dma);
+    return hpa(POOL_HPA);
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The commands of the VMM's prompt: a table, and what each entry does. */
+#include "vmm/console/console_edge.h"
+#include "vmm/console/parts.h"
+#include "vmm/format.h"
+
+#include <string.h>
+
+#define WORDS_MAX   6U
+#define WORD_MAX    32U /* with the NUL; a longer word is none that anybody knows */
+#define LOG_DEFAULT 40U
+#define LOG_MAX     1000U
+
+enum command_kind {
+    COMMAND_HELP,
+    COMMAND_LOG,
+    COMMAND_STATS,
+    COMMAND_VM_LIST,
+    COMMAND_VM_CONSOLE,
+    COMMAND_VM_LOG,
+    COMMAND_VM_DO,
+};
+
+struct command {
+    const char *word, *second; /* second: NULL if one word is all */
+    const char *argument;      /* for people; in brackets: may be left out; "": there is none */
+    enum command_kind kind;
+    enum console_action action; /* COMMAND_VM_DO */
+    const char *help;
+};
+
+static const struct command commands[] = {
+    {"help",  NULL,      "[COMMAND]", COMMAND_HELP,       0,              "list the commands, or explain one"                 },
+    {"log",   NULL,      "[LINES]",   COMMAND_LOG,        0,              "the last lines of the VMM's log (40); Ctrl-C stops"},
+    {"stats", NULL,      "[NAME]",    COMMAND_STATS,      0,              "what is counted about one VM, or about all"        },
+    {"vm",    "list",    "",          COMMAND_VM_LIST,    0,              "the VMs: number, name, state"                      },
+    {"vm",    "console", "NAME",      COMMAND_VM_CONSOLE, 0,              "bring a VM to the foreground"                      },
+    {"vm",    "log",     "NAME",      COMMAND_VM_LOG,     0,              "the last 4 KiB that a VM said"                     },
+    {"vm",    "start",   "NAME",      COMMAND_VM_DO,      CONSOLE_START,  "start a VM that is off"                            },
+    {"vm",    "stop",    "NAME",      COMMAND_VM_DO,      CONSOLE_STOP,
+     "switch a VM off at once, as pulling its plug"                                                                           },
+    {"vm",    "reset",   "NAME",      COMMAND_VM_DO,      CONSOLE_RESET,  "press a VM's reset button"                         },
+    {"vm",    "button",  "NAME",      COMMAND_VM_DO,      CONSOLE_BUTTON,
+     "press a VM's power button: the guest decides"                                                                           },
+    {"vm",    "nmi",     "NAME",      COMMAND_VM_DO,      CONSOLE_NMI,    "send an NMI to a VM's CPUs"                        },
+};
+
+struct words {
+    uint32_t count; /* may be more than WORDS_MAX: too many */
+    char word[WORDS_MAX][WORD_MAX];
+};
+
+static void split(const char *text, struct words *words)
+{
+    memset(words, 0, sizeof(*words));
+    while (*text) {
+        size_t blanks = strspn(text, " \t"), length = strcspn(text + blanks, " \t");
+
+        if (length > 0) {
+            if (words->count < WORDS_MAX) {
+                char *word = words->word[words->count];
+
+                /* One that is cut keeps WORD_MAX - 1 characters: longer than any name. */
+                memcpy(word, text + blanks, length < WORD_MAX ? length : WORD_MAX - 1);
+            }
+            words->count++;
+        }
+        text += blanks + length;
+    }
+}
+
+static unsigned words_of(const struct command *command)
+{
+    return command->second ? 2 : 1;
+}
+
+static bool matches(const struct command *command, const struct words *words, uint32_t from)
+{
+    return words->count > from && strcmp(words->word[from], command->word) == 0 &&
+           (!command->second ||
+            (words->count > from + 1 && strcmp(words->word[from + 1], command->second) == 0));
+}
+
+/* The entry that the words from FROM on name, NULL: none. */
+static const struct command *find(const struct words *words, uint32_t from)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
+        if (matches(&commands[i], words, from)) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static void print_usage(const struct command *command)
+{
+    console_print("usage: %s%s%s %s - %s", command->word, command->second ? " " : "",
+                  command->second ? command->second : "", command->argument, command->help);
+}
+
+/* Print the entries whose first word is WORD (NULL: all); returns how many there are. */
+static unsigned print_entries(const char *word)
+{
+    unsigned printed = 0;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
+        const struct command *command = &commands[i];
+
+        if (!word || strcmp(word, command->word) == 0) {
+            console_print("  %-5s %-8s %-10s %s", command->word,
+                          command->second ? command->second : "", command->argument, command->help);
+            printed++;
+        }
+    }
+    return printed;
+}
+
+static void say_unknown(const struct words *words, uint32_t from)
+{
+    if (strcmp(words->word[from], "vm") == 0) {
+        console_print("'vm' needs one of these behind it:");
+        (void)print_entries("vm");
+    } else {
+        console_print("unknown command '%s'; these are known:", words->word[from]);
+        (void)print_entries(NULL);
+    }
+}
+
+static bool parse_number(const char *text, unsigned max, unsigned *number)
+{
+    unsigned value = 0;
+
+    if (*text == '\0' || strlen(text) > 4) {
+        return false;
+    }
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9') {
+            return false;
+        }
+        value = value * 10 + (unsigned)(*text - '0');
+    }
+    *number = value;
+    return value >= 1 && value <= max;
+}
+
+/* A VM by its name, or by the number that 'vm list' shows. */
+static bool find_vm(const char *text, unsigned *vm)
+{
+    for (unsigned i = 0; i < terminal_count(); i++) {
+        if (strcmp(console_edge_vm_name(i), text) == 0) {
+            *vm = i;
+            return true;
+        }
+    }
+    if (parse_number(text, terminal_count(), vm)) {
+        (*vm)--;
+        return true;
+    }
+    if (terminal_count() == 0) {
+        console_print("there is no VM '%s': the configuration has none", text);
+    } else {
+        console_print("there is no VM '%s'; 'vm list' shows the %u that there are", text,
+                      terminal_count());
+    }
+    return false;
+}
+
+static void list_vms(void)
+{
+    if (terminal_count() == 0) {
+        console_print("there are no VMs: the configuration has none");
+    }
+    for (unsigned vm = 0; vm < terminal_count(); vm++) {
+        char lost[48] = "";
+
+        if (keys_lost(vm) > 0) {
+            (void)format(lost, sizeof(lost), ", %lu typed bytes not read", keys_lost(vm));
+        }
+        console_print("%c%2u  %-15s %s%s", vm == terminal_foreground() ? '*' : ' ', vm + 1,
+                      console_edge_vm_name(vm), console_edge_vm_state(vm), lost);
+    }
+}
+
+static void help(const struct words *words)
+{
+    const struct command *command = find(words, 1);
+
+    if (words->count == 1) {
+        (void)print_entries(NULL);
+        console_print("NAME is a VM's name or its number. Ctrl-A h lists the keys.");
+    } else if (command) {
+        print_usage(command);
+    } else if (print_entries(words->word[1]) == 0) {
+        say_unknown(words, 1);
+    }
+}
+
+static void show_log(const struct command *command, const char *lines)
+{
+    unsigned number = LOG_DEFAULT;
+
+    if (*lines && !parse_number(lines, LOG_MAX, &number)) {
+        console_print("'%s' is not a number of lines from 1 to %u", lines, LOG_MAX);
+        print_usage(command);
+        return;
+    }
+    dump_start(CONSOLE_VMM, number);
+}
+
+static void stats(const char *name)
+{
+    unsigned vm;
+
+    if (*name) {
+        if (find_vm(name, &vm)) {
+            console_edge_vm_stats(vm);
+        }
+        return;
+    }
+    for (vm = 0; vm < terminal_count(); vm++) {
+        console_edge_vm_stats(vm);
+    }
+    if (terminal_count() == 0) {
+        list_vms();
+    }
+}
+
+static void do_action(const struct command *command, unsigned vm)
+{
+    enum status status = console_edge_vm_do(vm, command->action);
+
+    if (status == STATUS_OK) {
+        console_print("vm %s %s: done", command->second, console_edge_vm_name(vm));
+    } else if (status == STATUS_STATE) {
+        console_print("vm %s %s: not now, the VM is '%s'", command->second,
+                      console_edge_vm_name(vm), console_edge_vm_state(vm));
+    } else {
+        console_print("vm %s %s: %s; 'log' may say more", command->second, console_edge_vm_name(vm),
+                      status_name(status));
+    }
+}
+
+static void do_vm(const struct command *command, const char *name)
+{
+    unsigned vm;
+
+    if (!find_vm(name, &vm)) {
+        return;
+    }
+    if (command->kind == COMMAND_VM_CONSOLE) {
+        console_select(vm);
+    } else if (command->kind == COMMAND_VM_LOG) {
+        dump_start(vm, LOG_MAX);
+    } else {
+        do_action(command, vm);
+    }
+}
+
+static bool arguments_fit(const struct command *command, uint32_t given)
+{
+    if (command->kind == COMMAND_HELP) {
+        return given <= 2;
+    }
+    if (command->argument[0] == '\0') {
+        return given == 0;
+    }
+    return given == 1 || (given == 0 && command->argument[0] == '[');
+}
+
+void command_run(const char *text)
+{
+    struct words words;
+
+    split(text, &words);
+    if (words.count == 0) {
+        return;
+    }
+    const struct command *command = find(&words, 0);
+
+    if (!command) {
+        say_unknown(&words, 0);
+        return;
+    }
+    uint32_t given = words.count - words_of(command);
+    const char *argument = given > 0 ? words.word[words_of(command)] : "";
+
+    if (!arguments_fit(command, given)) {
+        print_usage(command);
+        return;
+    }
+    switch (command->kind) {
+    case COMMAND_HELP:
+        help(&words);
+        break;
+    case COMMAND_LOG:
+        show_log(command, argument);
+        break;
+    case COMMAND_STATS:
+        stats(argument);
+        break;
+    case COMMAND_VM_LIST:
+        list_vms();
+        break;
+    case COMMAND_VM_CONSOLE:
+    case COMMAND_VM_LOG:
+    case COMMAND_VM_DO:
+        do_vm(command, argument);
+        break;
+    }
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The operator's console: the serial line, shared by the VMM's prompt, its log and the first UARTs
+ * of all VMs. docs/console.md is its manual.
+ *
+ * One of them is in the foreground: it gets the keys, and a VM's bytes go to the line as they are.
+ * The others' lines appear whole, with "[NAME] " before them and harmless for the terminal.
+ *
+ * Lock order: a VM's platform lock, the log's lock, the line's lock (vmm/console/line.h). The
+ * console has no lock of its own: what both sides use is under the line's, the rest belongs to the
+ * CPU that polls.
+ */
+#ifndef PORTOLAN_VMM_CONSOLE_CONSOLE_H
+#define PORTOLAN_VMM_CONSOLE_CONSOLE_H
+
+#include "vmm/types.h"
+
+#define CONSOLE_VMS_MAX  16U
+#define CONSOLE_NAME_MAX 15U
+#define CONSOLE_VMM      0xffffffffU /* in place of a VM's index: the VMM's prompt */
+
+/*
+ * Begin, with the prompt in the foreground. Boot CPU, once, when the VMs are known and log and
+ * serial line have been set up. From here on console_poll() must be called regularly.
+ */
+void console_init(void);
+
+/* Bring VM (or CONSOLE_VMM) to the foreground; others are ignored. Only the CPU that polls. */
+void console_select(unsigned vm);
+
+/*
+ * VM's UART sent BYTE. Any CPU, with the VM's platform lock held or not; no lock below it. Others
+ * than existing VMs are ignored. Waits only while the line's ring is full and the line takes
+ * characters: a flooding guest goes at the line's speed, as on a real UART.
+ */
+void console_vm_output(unsigned vm, uint8_t byte);
+
+/*
+ * Take typed characters, act on them, offer VMs what was typed for them, send. NOW_NS is
+ * time_now_ns(). Always on the same CPU, no lock held, interrupts on or off, at least every 10 ms:
+ * a received character is lost when more than a FIFO of them (16, 1.4 ms at 115200 baud when they
+ * come without a gap) waits. True: there is more to send, so call it again within a millisecond.
+ */
+bool console_poll(uint64_t now_ns);
+
+/*
+ * Print a line for the operator, as commands do; it is not logged. No newline in FMT; cut at 320
+ * characters. Any CPU, with a VM's platform lock held or not; no lock below it. Waits as
+ * console_vm_output().
+ */
+void console_print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

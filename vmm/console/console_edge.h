@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the console asks of the VMs. The VM layer implements it; on the host, tests do.
+ *
+ * All are called by console_init() and console_poll(), on their CPU, with no lock of the console
+ * held, so they may take VMs' locks and may log. None may wait for a guest: console_poll() runs
+ * between a guest's exits. VMs are numbered from 0; for people the console counts from 1.
+ */
+#ifndef PORTOLAN_VMM_CONSOLE_CONSOLE_EDGE_H
+#define PORTOLAN_VMM_CONSOLE_CONSOLE_EDGE_H
+
+#include "vmm/status.h"
+#include "vmm/types.h"
+
+enum console_action {
+    CONSOLE_START,
+    CONSOLE_STOP,  /* at once, without asking the guest */
+    CONSOLE_RESET, /* as the reset button */
+    CONSOLE_NMI,
+    CONSOLE_BUTTON, /* ACPI power button: asks the guest to switch itself off */
+};
+
+/* How many VMs there are, at most CONSOLE_VMS_MAX, and their names (printable ASCII, static, at
+ * most CONSOLE_NAME_MAX characters). Neither changes after console_init(). */
+unsigned console_edge_vm_count(void);
+const char *console_edge_vm_name(unsigned vm);
+
+/* In words, for people: "running", "off", "stopped: triple fault". Static or constant text. */
+const char *console_edge_vm_state(unsigned vm);
+
+/* Does the VM run, so that it will take input some time? */
+bool console_edge_vm_runs(unsigned vm);
+
+/* Do ACTION, or begin it. STATE: not in the VM's present state; others as they come. */
+enum status console_edge_vm_do(unsigned vm, enum console_action action);
+
+/* A byte for the VM's first UART. False: it has no room; the console keeps the byte and offers it
+ * again. */
+bool console_edge_vm_input(unsigned vm, uint8_t byte);
+
+/* Print what is counted about VM with console_print(), at most some 100 lines. */
+void console_edge_vm_stats(unsigned vm);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of the console share. All on the CPU that polls, with no lock held, unless said.
+ */
+#ifndef PORTOLAN_VMM_CONSOLE_PARTS_H
+#define PORTOLAN_VMM_CONSOLE_PARTS_H
+
+#include "vmm/console/console.h"
+
+/* ---- terminal.c: what VMs say ---- */
+
+void terminal_init(unsigned vm_count);
+unsigned terminal_count(void);
+unsigned terminal_foreground(void);
+void terminal_select(unsigned vm);
+
+/* Print the unfinished lines of background VMs that have been quiet for a while. */
+void terminal_flush_quiet(uint64_t now_ns);
+
+/* As ring_read(), of the last 4 KiB that VM said, made harmless, '\n' at line ends; and the
+ * position behind the last of them. */
+size_t terminal_read(unsigned vm, uint64_t *from, char *buffer, size_t size);
+uint64_t terminal_written(unsigned vm);
+
+/* ---- keys.c: what the operator types ---- */
+
+void keys_init(void);
+
+/* Take what was received, a FIFO or two of it. */
+void keys_poll(void);
+
+/* Show the prompt, if it belongs on the line and is not there. */
+void keys_show_prompt(void);
+
+/* Bytes typed for VM that were dropped so far. */
+uint64_t keys_lost(unsigned vm);
+
+/* ---- command.c ---- */
+
+/* Do the command in TEXT, NUL-terminated; an empty one is nothing. */
+void command_run(const char *text);
+
+/* ---- dump.c: long output, in pieces as the line takes it ---- */
+
+/* Begin to print the last LINES of the log (CONSOLE_VMM) or of what VM said. */
+void dump_start(unsigned vm, unsigned lines);
+void dump_stop(void);
+bool dump_running(void);
+void dump_poll(void);
+
+#endif

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/load/formats.h"
+
+#include "vmm/console/log.h"
+#include "vmm/load/bytes.h"
+
+#include <string.h>
+
+/* The setup header, at the same offsets in the file and in struct boot_params; and what else of
+ * boot_params is written. */
+enum {
+    PARAMS_ACPI_RSDP = 0x070,
+    PARAMS_E820_COUNT = 0x1e8,
+    HEADER_START = 0x1f1,
+    HEADER_SETUP_SECTS = 0x1f1,
+    HEADER_SYSSIZE = 0x1f4, /* of the protected-mode part, in 16 bytes */
+    HEADER_VID_MODE = 0x1fa,
+    HEADER_BOOT_FLAG = 0x1fe,
+    HEADER_JUMP_LENGTH = 0x201,
+    HEADER_JUMP_END = 0x202,
+    HEADER_MAGIC = 0x202,
+    HEADER_VERSION = 0x206,
+    HEADER_LOADER_TYPE = 0x210,
+    HEADER_LOADFLAGS = 0x211,
+    HEADER_CODE32_START = 0x214,
+    HEADER_INITRD = 0x218,
+    HEADER_INITRD_SIZE = 0x21c,
+    HEADER_HEAP_END = 0x224,
+    HEADER_LOADER_VERSION = 0x226,
+    HEADER_CMDLINE = 0x228,
+    HEADER_INITRD_MAX = 0x22c,
+    HEADER_ALIGNMENT = 0x230,
+    HEADER_RELOCATABLE = 0x234,
+    HEADER_XLOADFLAGS = 0x236,
+    HEADER_CMDLINE_SIZE = 0x238,
+    HEADER_END_206 = 0x23c,
+    HEADER_SETUP_DATA = 0x250,
+    HEADER_PREF_ADDRESS = 0x258,
+    HEADER_INIT_SIZE = 0x260,
+    HEADER_END_210 = 0x264,
+    HEADER_END_MAX = 0x290, /* of its room in boot_params */
+    PARAMS_E820 = 0x2d0,
+    PARAMS_E820_ENTRY = 20,
+    PARAMS_SIZE = 4096
+};
+
+#define SECTOR            512ULL
+#define SETUP_SECTS_OLD   4U /* what setup_sects 0 means */
+#define BOOT_FLAG         0xaa55U
+#define MAGIC_HDRS        0x53726448U
+#define VERSION_MIN       0x206U /* cmdline_size; Linux 2.6.22 */
+#define VERSION_INIT_SIZE 0x20aU /* pref_address, init_size */
+#define VERSION_XLOAD     0x20cU
+#define LOADED_HIGH       (1U << 0)
+#define KEEP_SEGMENTS     (1U << 6)
+#define CAN_USE_HEAP      (1U << 7)
+#define XLF_KERNEL_64     (1U << 0)
+#define LOADER_UNDEFINED  0xffU
+#define VID_MODE_NORMAL   0xffffU
+#define HEAP_END          0xfe00U
+#define ENTRY_64          0x200U /* of the 64-bit entry, from the load address */
+
+/* How much room a kernel without init_size gets, in sizes of its compressed image. */
+#define EXPANSION 4U
+
+/* What the header says, checked. */
+struct bzimage {
+    const uint8_t *file;
+    uint32_t version;
+    uint32_t header_end;
+    uint64_t offset; /* of the protected-mode part */
+    uint64_t size;   /* of it */
+    uint64_t base;   /* guest-physical: where it goes */
+    uint64_t end;    /* ... and what it needs there until it knows its memory */
+    bool long_mode;  /* it has the 64-bit entry */
+};
+
+static uint64_t mib_up(uint64_t bytes)
+{
+    return (bytes + (1U << 20) - 1) >> 20;
+}
+
+static enum status magic_check(const struct load_file *image)
+{
+    const uint8_t *file = image->data;
+
+    if (image->size < (SETUP_SECTS_OLD + 1) * SECTOR ||
+        bytes_get16(file + HEADER_BOOT_FLAG) != BOOT_FLAG ||
+        bytes_get32(file + HEADER_MAGIC) != MAGIC_HDRS) {
+        log_warn("load: %s: not a Linux bzImage (no 'HdrS' at 202h): give 'kernel' a vmlinuz or "
+                 "bzImage, not a vmlinux; for a Multiboot image use 'multiboot'",
+                 image->name);
+        return STATUS_NOTE(STATUS_INVALID);
+    }
+    uint32_t version = bytes_get16(file + HEADER_VERSION);
+    if (version < VERSION_MIN) {
+        log_warn("load: %s: boot protocol %u.%02u; 2.06 (Linux 2.6.22) is the oldest that is "
+                 "supported: use a newer kernel, or boot it from a disk with 'firmware'",
+                 image->name, version >> 8, version & 0xffU);
+        return STATUS_NOTE(STATUS_UNSUPPORTED);
+    }
+    if ((file[HEADER_LOADFLAGS] & LOADED_HIGH) == 0) {
+        log_warn("load: %s: a zImage, which is loaded below 1 MiB: build a bzImage", image->name);
+        return STATUS_NOTE(STATUS_UNSUPPORTED);
+    }
+    return STATUS_OK;
+}
+
+/* Where the header ends, and the protected-mode part begins. */
+static enum status layout_read(const struct load_file *image, struct bzimage *kernel)
+{
+    const uint8_t *file = image->data;
+    uint32_t sectors = file[HEADER_SETUP_SECTS];
+    uint32_t end = HEADER_JUMP_END + file[HEADER_JUMP_LENGTH];
+    uint32_t end_min = kernel->version >= VERSION_INIT_SIZE ? HEADER_END_210 : HEADER_END_206;
+
+    if (end < end_min) {
+        log_warn("load: %s: its setup header ends at %xh, protocol %u.%02u needs %xh: the file is "
+                 "damaged, copy it again",
+                 image->name, end, kernel->version >> 8, kernel->version & 0xffU, end_min);
+        return STATUS_NOTE(STATUS_INVALID);
+    }
+    /* A later protocol may say more than boot_params has room for; nobody reads that there. */
+    kernel->header_end = end < HEADER_END_MAX ? end : HEADER_END_MAX;
+    kernel->offset = ((sectors != 0 ? sectors : SETUP_SECTS_OLD) + 1) * SECTOR;
+    uint64_t wanted = 16ULL * bytes_get32(file + HEADER_SYSSIZE);
+    if (image->size <= kernel->offset + ENTRY_64 ||
+        wanted > align_up(image->size - kernel->offset, 16)) {
+        log_warn("load: %s: %llu bytes, its header announces %llu: the file is cut off, copy it "
+                 "again",
+                 image->name, (unsigned long long)image->size,
+                 (unsigned long long)(kernel->offset + wanted));
+        return STATUS_NOTE(STATUS_INVALID);
+    }
+    kernel->size = image->size - kernel->offset;
+    return STATUS_OK;
+}
+
+/* Where it wants to be. A relocatable kernel below its pref_address would move itself there. */
+static enum status base_choose(const struct load_file *image, struct bzimage *kernel)
+{
+    const uint8_t *file = image->data;
+    uint64_t base = bytes_get32(file + HEADER_CODE32_START);
+    uint64_t alignment = bytes_get32(file + HEADER_ALIGNMENT);
+
+    if (kernel->version >= VERSION_INIT_SIZE && bytes_get64(file + HEADER_PREF_ADDRESS) != 0) {
+        base = bytes_get64(file + HEADER_PREF_ADDRESS);
+    }
+    if (base < MAP_HIGH_BASE || base >= MAP_4G) {
+        log_warn("load: %s: it wants to be loaded at %#llx; kernels lie between 1 MiB and 4 GiB: "
+                 "the file is damaged, copy it again",
+                 image->name, (unsigned long long)base);
+        return STATUS_NOTE(STATUS_RANGE);
+    }
+    if (file[HEADER_RELOCATABLE] != 0) {
+        if (alignment == 0 || (alignment & (alignment - 1)) != 0) {
+            log_warn("load: %s: kernel_alignment is %#llx, no power of two: the file is damaged, "
+                     "copy it again",
+                     image->name, (unsigned long long)alignment);
+            return STATUS_NOTE(STATUS_INVALID);
+        }
+        base = align_up(base, alignment);
+    }
+    kernel->base = base;
+    return STATUS_OK;
+}
+
+static enum status kernel_place(const struct load_input *input, struct bzimage *kernel)
+{
+    const struct load_file *image = &input->image;
+    enum status status = base_choose(image, kernel);
+    uint64_t room;
+
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (kernel->version >= VERSION_INIT_SIZE) {
+        room = bytes_get32(image->data + HEADER_INIT_SIZE);
+    } else if (__builtin_mul_overflow(kernel->size, EXPANSION, &room)) {
+        return STATUS_NOTE(STATUS_RANGE);
+    }
+    if (room < kernel->size) {
+        room = kernel->size;
+    }
+    if (!range_fits(kernel->base, room, input->memory_below_4g)) {
+        log_warn("load: %s: it starts at %#llx and needs %llu MiB there; the VM's RAM below 4 GiB "
+                 "ends at %llu MiB: raise 'memory'",
+                 image->name, (unsigned long long)kernel->base, (unsigned long long)mib_up(room),
+                 (unsigned long long)(input->memory_below_4g >> 20));
+        return STATUS_NOTE(STATUS_RANGE);
+    }
+    kernel->end = kernel->base + room;
+    return STATUS_OK;
+}
+
+/* As high as the kernel allows, below 4 GiB. *AT is 0 without an initrd. */
+static enum status initrd_add(struct plan_builder *builder, const struct bzimage *kernel,
+                              uint64_t *at)
+{
+    const struct load_file *initrd = &builder->input->initrd;
+    uint64_t top = bytes_get32(kernel->file + HEADER_INITRD_MAX) + 1ULL;
+
+    *at = 0;
+    if (initrd->size == 0) {
+        return STATUS_OK;
+    }
+    if (top > builder->input->memory_below_4g) {
+        top = builder->input->memory_below_4g;
+    }
+    if (initrd->size <= top) {
+        *at = align_down(top - initrd->size, PAGE_SIZE);
+    }
+    if (*at < kernel->end) {
+        log_warn("load: %s: %llu MiB do not fit between the end of the kernel %s, %#llx, and "
+                 "%#llx, the end of RAM or of what that kernel reaches: raise 'memory' or make it "
+                 "smaller",
+                 initrd->name, (unsigned long long)mib_up(initrd->size), builder->input->image.name,
+                 (unsigned long long)kernel->end, (unsigned long long)top);
+        return STATUS_NOTE(STATUS_RANGE);
+    }
+    return plan_piece_add(builder, &(struct load_piece){.to = gpa(*at),
+                                                        .from = initrd->data,
+                                                        .size = initrd->size,
+                                                        .file = initrd->name,
+                                                        .what = "initrd"});
+}
+
+static enum status cmdline_add(struct plan_builder *builder, const struct bzimage *kernel,
+                               uint32_t *address)
+{
+    const char *text = builder->input->cmdline != NULL ? builder->input->cmdline : "";
+    size_t length = strlen(text);
+    uint32_t limit = bytes_get32(kernel->file + HEADER_CMDLINE_SIZE);
+
+    if (length > limit) {
+        log_warn("load: %s: the command line has %zu characters, this kernel takes %u: shorten "
+                 "'cmdline'",
+                 builder->input->image.name, length, limit);
+        return STATUS_NOTE(STATUS_RANGE);
+    }
+    return plan_text_add(builder, text, length, address);
+}
+
+/* The setup header as the kernel brought it, and what is the boot loader's in it. */
+static void header_write(uint8_t *params, const struct bzimage *kernel)
+{
+    memcpy(params + HEADER_START, kernel->file + HEADER_START, kernel->header_end - HEADER_START);
+    bytes_put16(params + HEADER_VID_MODE, VID_MODE_NORMAL);
+    params[HEADER_LOADER_TYPE] = LOADER_UNDEFINED;
+    params[HEADER_LOADFLAGS] =
+        (uint8_t)((params[HEADER_LOADFLAGS] & ~KEEP_SEGMENTS) | CAN_USE_HEAP);
+    bytes_put16(params + HEADER_HEAP_END, HEAP_END);
+    bytes_put16(params + HEADER_LOADER_VERSION, 0); /* and the extended loader type behind it */
+    bytes_put32(params + HEADER_CODE32_START, (uint32_t)kernel->base);
+    if (kernel->version >= VERSION_INIT_SIZE) {
+        bytes_put64(params + HEADER_SETUP_DATA, 0);
+    }
+}
+
+static void memory_map_write(uint8_t *params, const struct map *map)
+{
+    params[PARAMS_E820_COUNT] = (uint8_t)map->count;
+    for (unsigned i = 0; i < map->count; i++) {
+        uint8_t *entry = params + PARAMS_E820 + (size_t)PARAMS_E820_ENTRY * i;
+        bytes_put64(entry, map->range[i].base);
+        bytes_put64(entry + 8, map->range[i].size);
+        bytes_put32(entry + 16, map->range[i].type);
+    }
+}
+
+/* Generate page tables, boot_params, GDT and command line; what is aligned to pages comes first. */
+static enum status params_add(struct plan_builder *builder, const struct bzimage *kernel,
+                              uint64_t initrd)
+{
+    uint32_t offset;
+    uint32_t cmdline = 0;
+    enum status status = kernel->long_mode ? plan_page_tables_add(builder) : STATUS_OK;
+
+    if (status == STATUS_OK) {
+        status = plan_low_take(builder, PARAMS_SIZE, (uint32_t)PAGE_SIZE, &offset);
+    }
+    if (status == STATUS_OK) {
+        status =
+            plan_gdt_add(builder, kernel->long_mode ? LOAD_ENTRY_LONG64 : LOAD_ENTRY_PROTECTED32);
+    }
+    if (status == STATUS_OK) {
+        status = cmdline_add(builder, kernel, &cmdline);
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    uint8_t *params = builder->plan->low + offset;
+    header_write(params, kernel);
+    memory_map_write(params, &builder->map);
+    bytes_put32(params + HEADER_INITRD, (uint32_t)initrd);
+    bytes_put32(params + HEADER_INITRD_SIZE, (uint32_t)builder->input->initrd.size);
+    bytes_put32(params + HEADER_CMDLINE, cmdline);
+    bytes_put64(params + PARAMS_ACPI_RSDP, builder->input->acpi_rsdp.raw);
+    builder->plan->entry.rsi = builder->low_base + offset;
+    return plan_low_add(builder);
+}
+
+static enum status header_read(const struct load_input *input, struct bzimage *kernel)
+{
+    const struct load_file *image = &input->image;
+    enum status status = magic_check(image);
+
+    if (status != STATUS_OK) {
+        return status;
+    }
+    kernel->file = image->data;
+    kernel->version = bytes_get16(image->data + HEADER_VERSION);
+    kernel->long_mode = kernel->version >= VERSION_XLOAD &&
+                        (bytes_get16(image->data + HEADER_XLOADFLAGS) & XLF_KERNEL_64) != 0;
+    status = layout_read(image, kernel);
+    return status == STATUS_OK ? kernel_place(input, kernel) : status;
+}
+
+enum status bzimage_plan(struct plan_builder *builder)
+{
+    struct bzimage kernel = {0};
+    uint64_t initrd = 0;
+    enum status status = header_read(builder->input, &kernel);
+
+    if (status == STATUS_OK) {
+        status = plan_piece_add(builder, &(struct load_piece){.to = gpa(kernel.base),
+                                                              .from = kernel.file + kernel.offset,
+                                                              .size = kernel.size,
+                                                              .file = builder->input->image.name,
+                                                              .what = "kernel"});
+    }
+    if (status == STATUS_OK) {
+        status = initrd_add(builder, &kernel, &initrd);
+    }
+    if (status == STATUS_OK) {
+        status = params_add(builder, &kernel, initrd);
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    builder->plan->entry.rip = kernel.base + (kernel.long_mode ? ENTRY_64 : 0);
+    builder->plan->entry.rsp = PLAN_LOW_BASE;
+    log_info("load: %s: Linux, boot protocol %u.%02u, %s entry, at %#llx..%#llx",
+             builder->input->image.name, kernel.version >> 8, kernel.version & 0xffU,
+             kernel.long_mode ? "64-bit" : "32-bit", (unsigned long long)kernel.base,
+             (unsigned long long)kernel.end);
+    return STATUS_OK;
+}

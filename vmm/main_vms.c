@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/main_vms.h"
+
+#include "vmm/console/console.h"
+#include "vmm/console/log.h"
+#include "vmm/cpu/smp.h"
+#include "vmm/cpu/timer.h"
+#include "vmm/main_config.h"
+#include "vmm/vm/backend.h"
+#include "vmm/vm/vm.h"
+
+/* A UART's FIFO of 16 characters fills in 1.4 ms at 115200 baud. */
+#define SERVICE_PERIOD_NS 1000000U
+
+static void (*idle_action)(void);
+static bool was_busy = true; /* so that a boot without VMs counts as having become idle */
+
+void main_create_vms(void)
+{
+    if (main_config()->vm_count == 0) {
+        return;
+    }
+    if (backend_init() != STATUS_OK) {
+        log_warn("no VM is started: this version runs VMs on AMD CPUs with nested paging only");
+        return;
+    }
+    vm_create_all(main_config());
+}
+
+static void start_vms(void)
+{
+    for (unsigned i = 0; i < vm_count(); i++) {
+        if (vm_by_index(i)->config->autostart) {
+            (void)vm_start(vm_by_index(i));
+        }
+    }
+}
+
+static bool waits_for_operator(void)
+{
+    for (unsigned i = 0; i < vm_count(); i++) {
+        if (!vm_by_index(i)->config->autostart) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* On CPU 0, from its idle loop or between two exits of the vCPU that it runs. */
+static uint64_t serve(uint64_t now)
+{
+    bool busy = vm_running() > 0;
+
+    (void)console_poll(now);
+    if (was_busy && !busy) {
+        idle_action();
+    }
+    was_busy = busy;
+    return now + SERVICE_PERIOD_NS;
+}
+
+void main_serve(void (*finish)(void))
+{
+    idle_action = finish;
+    start_vms();
+    /* VMs that wait to be started by hand are no reason to switch the machine off at once. */
+    was_busy = vm_running() > 0 || !waits_for_operator();
+    timer_set_service(serve);
+    smp_idle();
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * void svm_enter(uint64_t gpr[16], hpa_t vmcb, hpa_t host): the world switch (AMD APM 2, 15.5). Interrupts are off at the call and on
+ * at the return: between CLGI and STGI nothing can come in, so STI only makes VMRUN save a host RFLAGS in which a physical
+ * interrupt ends the guest's run; it is taken at STGI. RAX and RSP of the guest are in the VMCB.
+ */
+    .text
+    .globl svm_enter
+    .type svm_enter, @function
+svm_enter:
+    pushq %rbx
+    pushq %rbp
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    pushq %rdx
+    pushq %rdi
+    movq %rsi, %rax
+    clgi
+    sti
+    vmload %rax
+    movq 1*8(%rdi), %rcx
+    movq 2*8(%rdi), %rdx
+    movq 3*8(%rdi), %rbx
+    movq 5*8(%rdi), %rbp
+    movq 6*8(%rdi), %rsi
+    movq 8*8(%rdi), %r8
+    movq 9*8(%rdi), %r9
+    movq 10*8(%rdi), %r10
+    movq 11*8(%rdi), %r11
+    movq 12*8(%rdi), %r12
+    movq 13*8(%rdi), %r13
+    movq 14*8(%rdi), %r14
+    movq 15*8(%rdi), %r15
+    movq 7*8(%rdi), %rdi
+    vmrun %rax
+    vmsave %rax
+    xchgq %rdi, (%rsp)
+    movq %rcx, 1*8(%rdi)
+    movq %rdx, 2*8(%rdi)
+    movq %rbx, 3*8(%rdi)
+    movq %rbp, 5*8(%rdi)
+    movq %rsi, 6*8(%rdi)
+    movq %r8, 8*8(%rdi)
+    movq %r9, 9*8(%rdi)
+    movq %r10, 10*8(%rdi)
+    movq %r11, 11*8(%rdi)
+    movq %r12, 12*8(%rdi)
+    movq %r13, 13*8(%rdi)
+    movq %r14, 14*8(%rdi)
+    movq %r15, 15*8(%rdi)
+    popq 7*8(%rdi)
+    popq %rax
+    vmload %rax /* GS, TR and the rest of ours: before an interrupt may come */
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbp
+    popq %rbx
+    stgi
+    ret
+    .size svm_enter, . - svm_enter
+
+    .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the operator's console asks of the VMs: vmm/console/console_edge.h. */
+#include "vmm/console/console_edge.h"
+
+#include "vmm/console/console.h"
+#include "vmm/cpu/time.h"
+#include "vmm/vm/vm.h"
+
+unsigned console_edge_vm_count(void)
+{
+    return vm_count();
+}
+
+const char *console_edge_vm_name(unsigned vm)
+{
+    return vm_by_index(vm)->config->name;
+}
+
+bool console_edge_vm_runs(unsigned vm)
+{
+    return __atomic_load_n(&vm_by_index(vm)->state, __ATOMIC_ACQUIRE) == VM_RUNNING;
+}
+
+const char *console_edge_vm_state(unsigned vm)
+{
+    return console_edge_vm_runs(vm) ? "running" : "off";
+}
+
+enum status console_edge_vm_do(unsigned index, enum console_action action)
+{
+    struct vm *vm = vm_by_index(index);
+
+    if (action != CONSOLE_START && !console_edge_vm_runs(index)) {
+        return STATUS_STATE;
+    }
+    switch (action) {
+    case CONSOLE_START:
+        return vm_start(vm);
+    case CONSOLE_STOP:
+        return vm_stop(vm, "the operator wants it");
+    case CONSOLE_RESET:
+        return vm_reset(vm, "the operator wants it");
+    case CONSOLE_NMI:
+        platform_nmi(&vm->platform);
+        return STATUS_OK;
+    case CONSOLE_BUTTON:
+        platform_power_button(&vm->platform, vm_now(vm));
+        return STATUS_OK;
+    }
+    return STATUS_INVALID;
+}
+
+bool console_edge_vm_input(unsigned vm, uint8_t byte)
+{
+    return platform_console_read(&vm_by_index(vm)->platform, byte, vm_now(vm_by_index(vm)));
+}
+
+static void print_vcpu(const struct vcpu *vcpu)
+{
+    uint64_t khz = time_facts()->tsc_khz;
+
+    console_print("  vCPU %u on CPU %u: %lu ms in the guest, %lu interrupts", vcpu->index,
+                  vcpu->cpu->index, vcpu->guest_cycles / khz, vcpu->interrupts);
+    for (unsigned i = 0; i < EXIT_REASONS; i++) {
+        const struct vcpu_counter *counter = &vcpu->counter[i];
+
+        if (counter->exits > 0) {
+            console_print("    %-14s %12lu exits %16lu cycles", exit_name((enum exit_reason)i),
+                          counter->exits, counter->cycles);
+        }
+    }
+}
+
+void console_edge_vm_stats(unsigned index)
+{
+    const struct vm *vm = vm_by_index(index);
+    const struct platform_counters *unclaimed = &vm->platform.unclaimed;
+
+    console_print("%s: %s, %u resets, %u complaints", vm->config->name,
+                  console_edge_vm_state(index), vm->resets, vm->complaints);
+    console_print("  accesses to nothing: %lu port reads, %lu port writes, %lu memory, %lu model "
+                  "registers",
+                  unclaimed->port_reads, unclaimed->port_writes, unclaimed->mmio, unclaimed->msrs);
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        print_vcpu(vm->vcpu[i]);
+    }
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Why a vCPU left its guest, in words that SVM and VMX share. */
+#ifndef PORTOLAN_VMM_VM_EXIT_H
+#define PORTOLAN_VMM_VM_EXIT_H
+
+#include "vmm/types.h"
+
+/* The names stand in exit.c, in this order. */
+enum exit_reason {
+    EXIT_INTERRUPT,  /* a host interrupt or NMI, already served */
+    EXIT_WINDOW,     /* the guest can take an interrupt now */
+    EXIT_NMI_WINDOW, /* it is about to end its NMI handler */
+    EXIT_IO,
+    EXIT_STRING_IO,
+    EXIT_MEMORY, /* no RAM there, or not with these rights */
+    EXIT_HLT,
+    EXIT_CPUID,
+    EXIT_MSR_READ,
+    EXIT_MSR_WRITE,
+    EXIT_CR_READ,
+    EXIT_CR_WRITE,
+    EXIT_XSETBV,
+    EXIT_CACHE,     /* WBINVD, INVD */
+    EXIT_PAUSE,     /* it spins */
+    EXIT_EXCEPTION, /* one that the VMM watches */
+    EXIT_REFUSED,   /* an instruction that a guest does not have: #UD */
+    EXIT_FORBIDDEN, /* one that it has no right to: #GP */
+    EXIT_SHUTDOWN,  /* a triple fault */
+    EXIT_INVALID,   /* the CPU refuses the guest's state */
+    EXIT_UNKNOWN,
+    EXIT_REASONS
+};
+
+struct exit_io {
+    uint16_t port;
+    uint8_t size; /* 1, 2 or 4 */
+    bool in;
+};
+
+struct exit_memory {
+    gpa_t address;
+    bool write;
+    bool fetch;
+    bool walk; /* not the access itself, but a page table of the guest's lies there */
+};
+
+#define EXIT_REGISTER_UNKNOWN 0xffU
+
+struct exit_control {
+    uint8_t number;   /* of the control register */
+    uint8_t reg;      /* general register, or EXIT_REGISTER_UNKNOWN: decode */
+    bool instruction; /* with reg: a MOV, not LMSW or CLTS */
+};
+
+struct exit_exception {
+    uint8_t vector;
+    bool has_error;
+    uint32_t error;
+};
+
+struct exit {
+    enum exit_reason reason;
+    uint8_t length; /* of the instruction; 0: not known */
+    union {
+        struct exit_io io;
+        struct exit_memory memory;
+        struct exit_control control;
+        struct exit_exception exception;
+    };
+    uint64_t code, info1, info2; /* as the hardware says it, for the log */
+};
+
+/* Short and lower-case, for the statistics. */
+const char *exit_name(enum exit_reason reason);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The table of exits, and the handlers of the simple ones. */
+#include "vmm/vm/handlers.h"
+
+#include "vmm/vm/backend.h"
+#include "vmm/vm/vm.h"
+
+#define VECTOR_DB 1U
+#define VECTOR_AC 17U
+
+/* Nothing to do: that it left the guest was all that was wanted. */
+static void handle_nothing(struct vcpu *vcpu, const struct exit *exit) {}
+
+static void handle_hlt(struct vcpu *vcpu, const struct exit *exit)
+{
+    static const enum insn_op ops[] = {INSN_HLT};
+    struct insn insn;
+    unsigned length = vcpu_length(vcpu, exit, ops, ARRAY_SIZE(ops), &insn);
+
+    if (length > 0) {
+        vcpu_skip(vcpu, length);
+        vcpu->activity = VCPU_HALTED;
+    }
+}
+
+/* Caches stay coherent with all that the guest can reach, so there is nothing to write back. */
+static void handle_cache(struct vcpu *vcpu, const struct exit *exit)
+{
+    static const enum insn_op ops[] = {INSN_WBINVD, INSN_INVD};
+    struct insn insn;
+    unsigned length = vcpu_length(vcpu, exit, ops, ARRAY_SIZE(ops), &insn);
+
+    if (length > 0) {
+        vcpu_skip(vcpu, length);
+    }
+}
+
+static void handle_pause(struct vcpu *vcpu, const struct exit *exit)
+{
+    static const enum insn_op ops[] = {INSN_PAUSE};
+    struct insn insn;
+    unsigned length = vcpu_length(vcpu, exit, ops, ARRAY_SIZE(ops), &insn);
+
+    if (length > 0) {
+        vcpu_skip(vcpu, length);
+    }
+}
+
+/* The exceptions that are watched are the guest's all the same. */
+static void handle_exception(struct vcpu *vcpu, const struct exit *exit)
+{
+    unsigned vector = exit->exception.vector;
+
+    if (vector == VECTOR_DB || vector == VECTOR_AC) {
+        vcpu_raise(vcpu, (uint8_t)vector, vector == VECTOR_AC, exit->exception.error);
+    }
+    /* #MC: the host's own handler has dumped it by now if it is fatal. */
+}
+
+static void handle_nmi_window(struct vcpu *vcpu, const struct exit *exit)
+{
+    backend_watch_iret(vcpu, false);
+    vcpu->nmi_ends = true;
+    vcpu->nmi_iret = vcpu->rip;
+    vcpu->look_soon = true;
+}
+
+static void handle_refused(struct vcpu *vcpu, const struct exit *exit)
+{
+    vcpu_raise_ud(vcpu);
+}
+
+static void handle_forbidden(struct vcpu *vcpu, const struct exit *exit)
+{
+    vcpu_raise_gp(vcpu);
+}
+
+static void handle_shutdown(struct vcpu *vcpu, const struct exit *exit)
+{
+    vm_complain(vcpu->vm, "triple fault of vCPU %u at rip 0x%lx: reset", vcpu->index, vcpu->rip);
+    (void)vm_reset(vcpu->vm, NULL);
+}
+
+static void handle_invalid(struct vcpu *vcpu, const struct exit *exit)
+{
+    if (backend_repair(vcpu)) {
+        vcpu_raise_gp(vcpu);
+        return;
+    }
+    vm_complain(vcpu->vm, "vCPU %u: the CPU refuses its state at rip 0x%lx", vcpu->index,
+                vcpu->rip);
+    (void)vm_stop(vcpu->vm, "it reached a state that the CPU refuses");
+}
+
+static void handle_unknown(struct vcpu *vcpu, const struct exit *exit)
+{
+    vm_complain(vcpu->vm, "vCPU %u: exit 0x%lx (0x%lx 0x%lx) at rip 0x%lx is not known",
+                vcpu->index, exit->code, exit->info1, exit->info2, vcpu->rip);
+    (void)vm_stop(vcpu->vm, "it made an exit that is not known");
+}
+
+static void (*const handlers[])(struct vcpu *vcpu, const struct exit *exit) = {
+    [EXIT_INTERRUPT] = handle_nothing,
+    [EXIT_WINDOW] = handle_nothing,
+    [EXIT_NMI_WINDOW] = handle_nmi_window,
+    [EXIT_IO] = handle_io,
+    [EXIT_STRING_IO] = handle_string_io,
+    [EXIT_MEMORY] = handle_memory,
+    [EXIT_HLT] = handle_hlt,
+    [EXIT_CPUID] = handle_cpuid,
+    [EXIT_MSR_READ] = handle_msr_read,
+    [EXIT_MSR_WRITE] = handle_msr_write,
+    [EXIT_CR_READ] = handle_cr_read,
+    [EXIT_CR_WRITE] = handle_cr_write,
+    [EXIT_XSETBV] = handle_xsetbv,
+    [EXIT_CACHE] = handle_cache,
+    [EXIT_PAUSE] = handle_pause,
+    [EXIT_EXCEPTION] = handle_exception,
+    [EXIT_REFUSED] = handle_refused,
+    [EXIT_FORBIDDEN] = handle_forbidden,
+    [EXIT_SHUTDOWN] = handle_shutdown,
+    [EXIT_INVALID] = handle_invalid,
+    [EXIT_UNKNOWN] = handle_unknown,
+};
+
+_Static_assert(ARRAY_SIZE(handlers) == EXIT_REASONS, "every reason has a handler");
+
+void handlers_run(struct vcpu *vcpu, const struct exit *exit)
+{
+    handlers[exit->reason](vcpu, exit);
+}

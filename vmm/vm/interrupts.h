@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What is delivered to a guest, and when. On the vCPU's own CPU. */
+#ifndef PORTOLAN_VMM_VM_INTERRUPTS_H
+#define PORTOLAN_VMM_VM_INTERRUPTS_H
+
+#include "vmm/vm/vcpu.h"
+
+/* Before an entry, interrupts off: choose vcpu->event, and watch for the moment when the rest can
+ * be delivered. */
+void interrupts_prepare(struct vcpu *vcpu);
+
+/* Does anything end a HLT? */
+bool interrupts_wake(const struct vcpu *vcpu);
+
+/* After an exit: the guest may have written CR8. */
+void interrupts_see_cr8(struct vcpu *vcpu);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/vm/program.h"
+
+#include "vmm/console/log.h"
+#include "vmm/cpu/msr.h"
+#include "vmm/load/load.h"
+#include "vmm/main_config.h"
+#include "vmm/platform/tables.h"
+#include "vmm/vm/backend.h"
+
+#define ATTRIBUTES_CODE32 0xc9bU
+#define ATTRIBUTES_CODE64 0xa9bU
+#define ATTRIBUTES_DATA   0xc93U
+
+/* One plan for all VMs: it is big, and needed for a moment only. */
+static struct load_plan plan;
+static struct spinlock plan_lock;
+
+static enum status find_file(const char *name, const char *arguments, struct load_file *file)
+{
+    *file = (struct load_file){.name = name, .arguments = arguments};
+    return main_find_file(name, &file->data, &file->size);
+}
+
+static enum status gather(const struct vm *vm, struct load_input *input, struct load_file *modules)
+{
+    const struct config_vm *config = vm->config;
+    bool linux_kernel = config->kernel.text[0];
+
+    *input = (struct load_input){
+        .kind = linux_kernel ? LOAD_LINUX : LOAD_MULTIBOOT,
+        .cmdline = config->cmdline,
+        .modules = modules,
+        .module_count = config->modules.count,
+        .memory_below_4g = vm->ram.below_4g,
+        .memory_above_4g = vm->ram.above_4g,
+        .acpi_rsdp = vm->rsdp,
+    };
+    enum status status =
+        find_file(linux_kernel ? config->kernel.text : config->multiboot.text, NULL, &input->image);
+
+    if (status == STATUS_OK && config->initrd.text[0]) {
+        status = find_file(config->initrd.text, NULL, &input->initrd);
+    }
+    for (unsigned i = 0; i < config->modules.count && status == STATUS_OK; i++) {
+        const struct config_module *module = &config->modules.module[i];
+
+        status = find_file(module->path.text, module->arguments, &modules[i]);
+    }
+    return status;
+}
+
+static enum status carry_out(struct vm *vm)
+{
+    enum status status = STATUS_OK;
+
+    for (unsigned i = 0; i < plan.piece_count && status == STATUS_OK; i++) {
+        const struct load_piece *piece = &plan.piece[i];
+
+        status = ram_write(&vm->ram, piece->to, piece->from, piece->size);
+        if (status == STATUS_OK) {
+            status = ram_zero(&vm->ram, gpa(piece->to.raw + piece->size), piece->zero);
+        }
+    }
+    vm->entry = plan.entry;
+    return status;
+}
+
+static enum status write_tables(struct vm *vm)
+{
+    uint8_t *image = ram_pointer(&vm->ram, gpa(TABLES_AREA_BASE), TABLES_SIZE_MAX);
+    struct tables tables;
+
+    if (!image) {
+        return STATUS_NOTE(STATUS_RANGE);
+    }
+    enum status status =
+        tables_build(&vm->platform.config, image, TABLES_SIZE_MAX, gpa(TABLES_AREA_BASE), &tables);
+
+    vm->rsdp = tables.rsdp;
+    return status;
+}
+
+enum status program_load(struct vm *vm)
+{
+    struct load_file modules[CONFIG_MODULES_MAX];
+    struct load_input input;
+    enum status status = write_tables(vm);
+
+    if (status == STATUS_OK) {
+        status = gather(vm, &input, modules);
+    }
+    if (status == STATUS_OK) {
+        spinlock_acquire(&plan_lock);
+        status = load_plan_build(&input, &plan);
+        if (status == STATUS_OK) {
+            status = carry_out(vm);
+        }
+        spinlock_release(&plan_lock);
+    }
+    if (status != STATUS_OK) {
+        log_warn("VM '%s' cannot be loaded: %s", vm->config->name, status_name(status));
+    }
+    return status;
+}
+
+static struct state_segment flat(uint16_t selector, uint16_t attributes)
+{
+    return (struct state_segment){
+        .selector = selector, .attributes = attributes, .limit = UINT32_MAX};
+}
+
+static void set_entry(const struct load_entry *entry, struct vcpu_state *state)
+{
+    bool long_mode = entry->mode == LOAD_ENTRY_LONG64;
+
+    state_set_reset(state);
+    for (unsigned i = STATE_ES; i <= STATE_GS; i++) {
+        state->segment[i] = flat(entry->ds, ATTRIBUTES_DATA);
+    }
+    state->segment[STATE_CS] = flat(entry->cs, long_mode ? ATTRIBUTES_CODE64 : ATTRIBUTES_CODE32);
+    state->segment[STATE_GDTR] =
+        (struct state_segment){.limit = entry->gdt_limit, .base = entry->gdt.raw};
+    state->cr0 = CR0_PE | CR0_ET | CR0_NE | (long_mode ? CR0_PG : 0);
+    state->cr4 = long_mode ? CR4_PAE : 0;
+    state->efer = long_mode ? EFER_LME | EFER_LMA : 0;
+    state->cr3 = long_mode ? entry->cr3.raw : 0;
+    state->rip = entry->rip;
+    state->rsp = entry->rsp;
+}
+
+void program_enter(struct vcpu *vcpu)
+{
+    const struct load_entry *entry = &vcpu->vm->entry;
+    struct vcpu_state state;
+
+    set_entry(entry, &state);
+    vcpu_take_state(vcpu, &state);
+    vcpu->gpr[INSN_RDX] = 0;
+    vcpu->gpr[INSN_RAX] = entry->rax;
+    vcpu->gpr[INSN_RBX] = entry->rbx;
+    vcpu->gpr[INSN_RSI] = entry->rsi;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/vm/ram.h"
+
+#include "vmm/mem/frame.h"
+#include "vmm/mem/layout.h"
+#include "vmm/mem/paging.h"
+#include "vmm/platform/pci_host.h"
+
+#include <string.h>
+
+#define FOUR_GIB (1ULL << 32)
+
+static void *direct(hpa_t address)
+{
+    return (void *)(DIRECT_BASE + address.raw);
+}
+
+static enum status take_run(struct ram *ram, uint64_t at, uint64_t size)
+{
+    struct ram_run *run = &ram->run[ram->run_count];
+
+    if (ram->run_count == RAM_RUNS_MAX) {
+        return STATUS_NOTE(STATUS_NO_MEMORY);
+    }
+    enum status status = frame_allocate(size, PAGE_SIZE_2M, FRAME_ANYWHERE, &run->frames);
+
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = paging_map(DIRECT_BASE + run->frames.raw, run->frames, size, PAGING_WRITE);
+    if (status != STATUS_OK) {
+        paging_unmap(DIRECT_BASE + run->frames.raw, size);
+        (void)frame_free(run->frames, size);
+        return status;
+    }
+    run->at = gpa(at);
+    run->size = size;
+    ram->run_count++;
+    return STATUS_OK;
+}
+
+/* In as few runs as the free memory has: the largest power-of-two part of what is left, first. */
+static enum status take_area(struct ram *ram, uint64_t at, uint64_t size)
+{
+    uint64_t part = size;
+
+    while (size > 0) {
+        part = part < size ? part : size;
+        if (take_run(ram, at, part) == STATUS_OK) {
+            at += part;
+            size -= part;
+        } else if (part == PAGE_SIZE_2M) {
+            return STATUS_NOTE(STATUS_NO_MEMORY);
+        } else {
+            part = align_up(part / 2, PAGE_SIZE_2M);
+        }
+    }
+    return STATUS_OK;
+}
+
+enum status ram_allocate(struct ram *ram, uint64_t size)
+{
+    *ram = (struct ram){.below_4g = size < PCI_HOLE_BASE ? size : PCI_HOLE_BASE};
+    ram->above_4g = size - ram->below_4g;
+    enum status status = take_area(ram, 0, ram->below_4g);
+
+    if (status == STATUS_OK) {
+        status = take_area(ram, FOUR_GIB, ram->above_4g);
+    }
+    if (status != STATUS_OK) {
+        ram_free(ram);
+    }
+    return status;
+}
+
+void ram_free(struct ram *ram)
+{
+    for (unsigned i = 0; i < ram->run_count; i++) {
+        /* Other CPUs may keep the translation: it stays true as long as the direct view exists. */
+        paging_unmap(DIRECT_BASE + ram->run[i].frames.raw, ram->run[i].size);
+        (void)frame_free(ram->run[i].frames, ram->run[i].size);
+    }
+    *ram = (struct ram){0};
+}
+
+enum status ram_map(const struct ram *ram, struct nested *nested)
+{
+    enum status status = STATUS_OK;
+
+    for (unsigned i = 0; i < ram->run_count && status == STATUS_OK; i++) {
+        const struct ram_run *run = &ram->run[i];
+
+        status = nested_map(nested, run->at, run->frames, run->size,
+                            NESTED_READ | NESTED_WRITE | NESTED_EXECUTE);
+    }
+    return status;
+}
+
+/* The run that holds AT, or NULL. */
+static const struct ram_run *find(const struct ram *ram, uint64_t at)
+{
+    for (unsigned i = 0; i < ram->run_count; i++) {
+        if (at - ram->run[i].at.raw < ram->run[i].size) {
+            return &ram->run[i];
+        }
+    }
+    return NULL;
+}
+
+void *ram_pointer(const struct ram *ram, gpa_t at, uint64_t size)
+{
+    const struct ram_run *run = find(ram, at.raw);
+
+    if (!run || !range_fits(at.raw - run->at.raw, size, run->size)) {
+        return NULL;
+    }
+    return direct(hpa(run->frames.raw + (at.raw - run->at.raw)));
+}
+
+static bool is_ram(const struct ram *ram, uint64_t at, uint64_t size)
+{
+    return range_fits(at, size, ram->below_4g) ||
+           (at >= FOUR_GIB && range_fits(at - FOUR_GIB, size, ram->above_4g));
+}
+
+/* The part of [AT, AT + SIZE), all RAM, that lies in one run. */
+static void *part(const struct ram *ram, uint64_t at, uint64_t size, uint64_t *length)
+{
+    const struct ram_run *run = find(ram, at);
+    uint64_t offset = at - run->at.raw, left = run->size - offset;
+
+    *length = size < left ? size : left;
+    return direct(hpa(run->frames.raw + offset));
+}
+
+enum status ram_write(const struct ram *ram, gpa_t at, const void *from, uint64_t size)
+{
+    const uint8_t *bytes = from;
+    uint64_t length = 0;
+
+    if (!is_ram(ram, at.raw, size)) {
+        return STATUS_NOTE(STATUS_RANGE);
+    }
+    for (uint64_t done = 0; done < size; done += length) {
+        void *to = part(ram, at.raw + done, size - done, &length);
+
+        memcpy(to, bytes + done, length);
+    }
+    return STATUS_OK;
+}
+
+enum status ram_zero(const struct ram *ram, gpa_t at, uint64_t size)
+{
+    uint64_t length = 0;
+
+    if (!is_ram(ram, at.raw, size)) {
+        return STATUS_NOTE(STATUS_RANGE);
+    }
+    for (uint64_t done = 0; done < size; done += length) {
+        memset(part(ram, at.raw + done, size - done, &length), 0, length);
+    }
+    return STATUS_OK;
+}
+
+void ram_clear(const struct ram *ram)
+{
+    for (unsigned i = 0; i < ram->run_count; i++) {
+        memset(direct(ram->run[i].frames), 0, ram->run[i].size);
+    }
+}

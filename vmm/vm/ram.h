@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A VM's RAM: runs of 2 MiB-aligned frames, kept as long as the VM exists. */
+#ifndef PORTOLAN_VMM_VM_RAM_H
+#define PORTOLAN_VMM_VM_RAM_H
+
+#include "vmm/status.h"
+#include "vmm/types.h"
+#include "vmm/vm/nested.h"
+
+#define RAM_RUNS_MAX 64U
+
+struct ram_run {
+    gpa_t at;
+    hpa_t frames;
+    uint64_t size;
+};
+
+/* In the order of their guest addresses, which have no gap but the PCI hole. */
+struct ram {
+    uint64_t below_4g;
+    uint64_t above_4g;
+    unsigned run_count;
+    struct ram_run run[RAM_RUNS_MAX];
+};
+
+/*
+ * Take SIZE bytes (a multiple of 2 MiB) and map them in the VMM's direct view. NO_MEMORY: then
+ * nothing is taken. Boot CPU.
+ */
+enum status ram_allocate(struct ram *ram, uint64_t size);
+
+/* Give the frames back; nobody uses them any more. */
+void ram_free(struct ram *ram);
+
+/* Map all of it for the guest. NO_MEMORY. */
+enum status ram_map(const struct ram *ram, struct nested *nested);
+
+/*
+ * The VMM's pointer to SIZE bytes of guest memory; NULL if they are not all RAM, or cross from one
+ * run to the next: what lies within a 2 MiB page never does.
+ */
+void *ram_pointer(const struct ram *ram, gpa_t at, uint64_t size);
+
+/* Copy to guest memory, over the ends of runs. RANGE: not all RAM; then nothing was copied. */
+enum status ram_write(const struct ram *ram, gpa_t at, const void *from, uint64_t size);
+
+/* Set guest memory to zero; as ram_write(). */
+enum status ram_zero(const struct ram *ram, gpa_t at, uint64_t size);
+
+/* Set all of it to zero. */
+void ram_clear(const struct ram *ram);
+
+#endif

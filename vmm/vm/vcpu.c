@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The life of a vCPU on its CPU: look what is new, enter the guest, see to its exit, again. */
+#include "vmm/vm/vcpu.h"
+
+#include "vmm/cpu/apic.h"
+#include "vmm/cpu/fpu.h"
+#include "vmm/cpu/instructions.h"
+#include "vmm/cpu/irq.h"
+#include "vmm/cpu/msr.h"
+#include "vmm/cpu/time.h"
+#include "vmm/cpu/timer.h"
+#include "vmm/cpu/trap.h"
+#include "vmm/platform/clock.h"
+#include "vmm/vm/backend.h"
+#include "vmm/vm/handlers.h"
+#include "vmm/vm/interrupts.h"
+#include "vmm/vm/model.h"
+#include "vmm/vm/program.h"
+#include "vmm/vm/vm.h"
+
+#include <string.h>
+
+/* When an event waits for something that makes no exit, the vCPU is looked at again so soon. */
+#define LOOK_AGAIN_NS 2000U
+
+void vcpu_kick(struct vcpu *vcpu)
+{
+    /* One IPI is enough until the vCPU has looked. */
+    if (vcpu->cpu != cpu_current() && !__atomic_exchange_n(&vcpu->kicked, 1, __ATOMIC_SEQ_CST)) {
+        apic_send(vcpu->cpu->apic_id, VECTOR_KICK);
+    }
+}
+
+void vcpu_request(struct vcpu *vcpu, uint32_t request)
+{
+    __atomic_fetch_or(&vcpu->requests, request, __ATOMIC_SEQ_CST);
+    vcpu_kick(vcpu);
+}
+
+void vcpu_take_state(struct vcpu *vcpu, const struct vcpu_state *state)
+{
+    memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
+    vcpu->gpr[INSN_RDX] = model_signature();
+    vcpu->gpr[INSN_RSP] = state->rsp;
+    vcpu->rip = state->rip;
+    vcpu->rflags = state->rflags;
+    vcpu->event = (struct vcpu_event){.kind = VCPU_EVENT_NONE};
+    vcpu->nmi_pending = vcpu->nmi_blocked = vcpu->nmi_ends = vcpu->look_soon = false;
+    vcpu->timer_due = true;
+    backend_vcpu_reset(vcpu, state);
+    backend_set_tsc_offset(vcpu, vcpu->tsc_offset - vcpu->vm->base_tsc);
+}
+
+void vcpu_reset(struct vcpu *vcpu)
+{
+    struct vcpu_state state;
+
+    state_set_reset(&state);
+    vcpu->tsc_offset = 0;
+    vcpu_take_state(vcpu, &state);
+    model_reset(&vcpu->model);
+    fpu_reset();
+    vcpu->activity = vcpu->index == 0 ? VCPU_RUNNING : VCPU_WAITS_FOR_STARTUP;
+    __atomic_store_n(&vcpu->requests, 0, __ATOMIC_SEQ_CST);
+    if (vcpu->index == 0) {
+        program_enter(vcpu);
+    }
+}
+
+/* INIT: as a reset, but model registers and the FPU stay (Intel SDM 3, 9.1.1). */
+static void vcpu_init(struct vcpu *vcpu)
+{
+    struct vcpu_state state;
+
+    platform_vcpu_init(&vcpu->vm->platform, vcpu->index);
+    state_set_reset(&state);
+    vcpu_take_state(vcpu, &state);
+    vcpu->activity = vcpu->index == 0 ? VCPU_RUNNING : VCPU_WAITS_FOR_STARTUP;
+}
+
+static void vcpu_startup(struct vcpu *vcpu)
+{
+    struct vcpu_state state;
+
+    if (vcpu->activity != VCPU_WAITS_FOR_STARTUP) {
+        return;
+    }
+    state_set_startup(&state, (uint8_t)__atomic_load_n(&vcpu->startup_vector, __ATOMIC_RELAXED));
+    vcpu_take_state(vcpu, &state);
+    vcpu->activity = VCPU_RUNNING;
+}
+
+static void vcpu_see_to_requests(struct vcpu *vcpu)
+{
+    if (!__atomic_load_n(&vcpu->requests, __ATOMIC_RELAXED)) {
+        return;
+    }
+    uint32_t requests = __atomic_exchange_n(&vcpu->requests, 0, __ATOMIC_SEQ_CST);
+
+    if (requests & VCPU_REQUEST_INIT) {
+        vcpu_init(vcpu);
+    }
+    if (requests & VCPU_REQUEST_STARTUP) {
+        vcpu_startup(vcpu);
+    }
+    if (requests & VCPU_REQUEST_NMI) {
+        vcpu->nmi_pending = true;
+    }
+}
+
+/* Is there news that must be seen to outside of the guest? */
+static bool vcpu_has_news(const struct vcpu *vcpu)
+{
+    return __atomic_load_n(&vcpu->requests, __ATOMIC_RELAXED) != 0 ||
+           __atomic_load_n(&vcpu->vm->request, __ATOMIC_RELAXED) != VM_REQUEST_NONE;
+}
+
+/* The guest's shared devices are driven by the CPU of vCPU 0. */
+static uint64_t vcpu_next_event(const struct vcpu *vcpu)
+{
+    const struct platform *platform = &vcpu->vm->platform;
+    uint64_t own = platform_vcpu_next_event(platform, vcpu->index);
+    uint64_t shared = vcpu->index == 0 ? platform_next_event(platform) : CLOCK_NEVER;
+
+    return clock_earliest(own, shared);
+}
+
+/* Let expire what is due, and set the CPU's timer for what comes next. */
+static void vcpu_run_timers(struct vcpu *vcpu)
+{
+    struct platform *platform = &vcpu->vm->platform;
+
+    if (cpu_read_tsc() >= vcpu->due_tsc) {
+        uint64_t now = vm_now(vcpu->vm);
+
+        platform_vcpu_run(platform, vcpu->index, now);
+        if (vcpu->index == 0) {
+            platform_run(platform, now);
+        }
+        vcpu->timer_due = true;
+    }
+    uint64_t deadline = vcpu_next_event(vcpu);
+
+    if (vcpu->look_soon) {
+        deadline = clock_earliest(deadline, vm_now(vcpu->vm) + LOOK_AGAIN_NS);
+        vcpu->look_soon = false;
+        vcpu->timer_due = true;
+    }
+    if (deadline != vcpu->deadline || vcpu->timer_due) {
+        vcpu->deadline = deadline;
+        vcpu->timer_due = false;
+        uint64_t host = deadline == CLOCK_NEVER ? TIMER_NEVER : vcpu->vm->base_ns + deadline;
+
+        vcpu->due_tsc = deadline == CLOCK_NEVER ? UINT64_MAX : time_ns_to_tsc(host);
+        timer_set(TIMER_VCPU, host);
+    }
+}
+
+static void vcpu_see_flush(struct vcpu *vcpu)
+{
+    uint32_t generation = __atomic_load_n(&vcpu->vm->nested_generation, __ATOMIC_ACQUIRE);
+
+    if (generation != vcpu->flushed) {
+        vcpu->flushed = generation;
+        backend_flush(vcpu);
+    }
+}
+
+static void vcpu_count_entry(struct vcpu *vcpu, struct vcpu_counter *counter, uint64_t left)
+{
+    uint64_t now = cpu_read_tsc();
+
+    if (counter) {
+        counter->cycles += now - left;
+    }
+    vcpu->entered = now;
+}
+
+/* NMIs stay blocked until the IRET that was seen to begin has been executed. */
+static void vcpu_see_nmi_end(struct vcpu *vcpu)
+{
+    if (vcpu->nmi_ends && vcpu->rip != vcpu->nmi_iret) {
+        vcpu->nmi_ends = false;
+        vcpu->nmi_blocked = false;
+    }
+}
+
+/* Into the guest and out again. *COUNTER is that of the exit before, which ends here. */
+static void vcpu_run(struct vcpu *vcpu, struct vcpu_counter **counter, uint64_t *left)
+{
+    struct exit exit;
+
+    cpu_irq_disable();
+    __atomic_store_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST);
+    if (vcpu_has_news(vcpu)) {
+        cpu_irq_enable();
+        return;
+    }
+    interrupts_prepare(vcpu);
+    vcpu_run_timers(vcpu);
+    vcpu_see_flush(vcpu);
+    vcpu_count_entry(vcpu, *counter, *left);
+    backend_vcpu_run(vcpu, &exit);
+    *left = cpu_read_tsc();
+    vcpu->guest_cycles += *left - vcpu->entered;
+    *counter = &vcpu->counter[exit.reason];
+    (*counter)->exits++;
+    interrupts_see_cr8(vcpu);
+    vcpu_see_nmi_end(vcpu);
+    handlers_run(vcpu, &exit);
+}
+
+/* HLT, or the wait for a SIPI: sleep until there is news. */
+static void vcpu_sleep(struct vcpu *vcpu)
+{
+    cpu_irq_disable();
+    __atomic_store_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST);
+    vcpu_run_timers(vcpu);
+    if (vcpu->activity == VCPU_HALTED && interrupts_wake(vcpu)) {
+        vcpu->activity = VCPU_RUNNING;
+    }
+    if (vcpu->activity == VCPU_RUNNING || vcpu_has_news(vcpu) || timer_service_is_due()) {
+        cpu_irq_enable();
+        return;
+    }
+    cpu_sleep();
+}
+
+void vcpu_main(void *argument)
+{
+    struct vcpu *vcpu = argument;
+    struct vcpu_counter *counter = NULL;
+    uint64_t left = 0;
+
+    if (backend_enable_cpu() != STATUS_OK) {
+        (void)vm_stop(vcpu->vm, "one of its CPUs cannot run guests");
+    }
+    fpu_enable_cpu();
+    vcpu_reset(vcpu);
+    while (vm_meet(vcpu)) {
+        timer_service();
+        vcpu_see_to_requests(vcpu);
+        if (vcpu->activity == VCPU_RUNNING) {
+            vcpu_run(vcpu, &counter, &left);
+        } else {
+            vcpu_sleep(vcpu);
+        }
+    }
+    timer_set(TIMER_VCPU, TIMER_NEVER);
+    vm_vcpu_ended(vcpu);
+}

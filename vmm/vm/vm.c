@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/vm/vm.h"
+
+#include "vmm/console/log.h"
+#include "vmm/cpu/smp.h"
+#include "vmm/cpu/time.h"
+#include "vmm/format.h"
+#include "vmm/mem/pool.h"
+#include "vmm/vm/backend.h"
+#include "vmm/vm/program.h"
+
+#include "drivers/rtc/cmos.h"
+
+#include <string.h>
+
+#define NS_PER_S      1000000000ULL
+#define COMPLAINT_MAX 160U
+
+static struct vm *vms[CONFIG_VMS_MAX];
+static unsigned count;
+
+unsigned vm_count(void)
+{
+    return count;
+}
+
+struct vm *vm_by_index(unsigned index)
+{
+    return index < count ? vms[index] : NULL;
+}
+
+struct vm *vm_by_name(const char *name)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (strcmp(vms[i]->config->name, name) == 0) {
+            return vms[i];
+        }
+    }
+    return NULL;
+}
+
+static enum vm_state state_of(const struct vm *vm)
+{
+    return (enum vm_state)__atomic_load_n(&vm->state, __ATOMIC_ACQUIRE);
+}
+
+unsigned vm_running(void)
+{
+    unsigned running = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        running += state_of(vms[i]) == VM_RUNNING;
+    }
+    return running;
+}
+
+uint64_t vm_now(const struct vm *vm)
+{
+    return time_now_ns() - vm->base_ns;
+}
+
+void vm_complain(struct vm *vm, const char *fmt, ...)
+{
+    uint32_t before = __atomic_fetch_add(&vm->complaints, 1, __ATOMIC_RELAXED);
+    char text[COMPLAINT_MAX];
+    va_list arguments;
+
+    if (before >= VM_COMPLAINTS_MAX) {
+        return;
+    }
+    va_start(arguments, fmt);
+    (void)format_args(text, sizeof(text), fmt, arguments);
+    va_end(arguments);
+    log_warn("VM '%s': %s%s", vm->config->name, text,
+             before + 1 == VM_COMPLAINTS_MAX ? "; more of its kind are only counted" : "");
+}
+
+static enum status create_vcpus(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        struct vcpu *vcpu = pool_allocate(sizeof(*vcpu), PAGE_SIZE);
+
+        if (!vcpu) {
+            return STATUS_NOTE(STATUS_NO_MEMORY);
+        }
+        vcpu->vm = vm;
+        vcpu->index = i;
+        vcpu->cpu = cpu_by_index(vm->config->cpus.cpu[i]);
+        vm->vcpu[i] = vcpu;
+        enum status status = backend_vcpu_create(vcpu);
+
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status create(const struct config_vm *config)
+{
+    struct vm *vm = pool_allocate(sizeof(*vm), PAGE_SIZE);
+    bool giant_pages;
+
+    if (!vm) {
+        return STATUS_NOTE(STATUS_NO_MEMORY);
+    }
+    vm->config = config;
+    vm->index = count;
+    vm->vcpu_count = config->cpus.count;
+    enum status status = create_vcpus(vm);
+
+    if (status == STATUS_OK) {
+        const struct nested_format *format = backend_nested_format(&giant_pages);
+
+        status = nested_init(&vm->nested, format, giant_pages);
+    }
+    if (status == STATUS_OK) {
+        status = ram_allocate(&vm->ram, config->memory);
+    }
+    if (status == STATUS_OK) {
+        status = ram_map(&vm->ram, &vm->nested);
+    }
+    if (status == STATUS_OK) {
+        vms[count++] = vm;
+        log_info("VM '%s': %u vCPUs, %lu MiB in %u runs", config->name, vm->vcpu_count,
+                 config->memory >> 20, vm->ram.run_count);
+    }
+    return status;
+}
+
+void vm_create_all(const struct config *config)
+{
+    for (uint32_t i = 0; i < config->vm_count; i++) {
+        enum status status = create(&config->vms[i]);
+
+        if (status != STATUS_OK) {
+            log_warn("VM '%s' is left out: %s; give it less memory, or the others",
+                     config->vms[i].name, status_name(status));
+        }
+    }
+}
+
+static enum status power_on(struct vm *vm)
+{
+    struct platform_config config = {
+        .vcpu_count = vm->vcpu_count,
+        .memory_below_4g = vm->ram.below_4g,
+        .memory_above_4g = vm->ram.above_4g,
+        .tsc_hz = time_facts()->tsc_khz * 1000,
+        .rtc_seconds = cmos_read_seconds(),
+        .debug_exit = (uint16_t)vm->config->debug_exit,
+        .keyboard = true,
+    };
+
+    vm->base_ns = time_now_ns();
+    vm->base_tsc = time_ns_to_tsc(vm->base_ns);
+    return platform_init(&vm->platform, &config);
+}
+
+static void set_going(struct vm *vm)
+{
+    vm->request = VM_REQUEST_NONE;
+    vm->parked = 0;
+    vm->stopping = false;
+    __atomic_store_n(&vm->active, vm->vcpu_count, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&vm->state, VM_RUNNING, __ATOMIC_SEQ_CST);
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        (void)smp_call(vm->vcpu[i]->cpu, vcpu_main, vm->vcpu[i]);
+    }
+}
+
+enum status vm_start(struct vm *vm)
+{
+    if (state_of(vm) != VM_STOPPED) {
+        return STATUS_STATE;
+    }
+    if (vm->config->firmware.text[0]) {
+        log_warn("VM '%s': this version starts no firmware: give it 'kernel' or 'multiboot'",
+                 vm->config->name);
+        return STATUS_UNSUPPORTED;
+    }
+    ram_clear(&vm->ram);
+    enum status status = power_on(vm);
+
+    if (status == STATUS_OK) {
+        status = program_load(vm);
+    }
+    if (status == STATUS_OK) {
+        log_info("VM '%s': started", vm->config->name);
+        set_going(vm);
+    }
+    return status;
+}
+
+/* A stop replaces a reset that nobody has seen to yet, never the other way round. */
+static enum status request(struct vm *vm, uint32_t wanted)
+{
+    uint32_t before = __atomic_load_n(&vm->request, __ATOMIC_RELAXED);
+
+    if (state_of(vm) != VM_RUNNING) {
+        return STATUS_STATE;
+    }
+    while (before < wanted && !__atomic_compare_exchange_n(&vm->request, &before, wanted, false,
+                                                           __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
+    }
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        vcpu_kick(vm->vcpu[i]);
+    }
+    return STATUS_OK;
+}
+
+static enum status ask(struct vm *vm, uint32_t wanted, const char *what, const char *why)
+{
+    enum status status = request(vm, wanted);
+
+    if (status == STATUS_OK && why) {
+        log_info("VM '%s': %s: %s", vm->config->name, what, why);
+    }
+    return status;
+}
+
+enum status vm_stop(struct vm *vm, const char *why)
+{
+    return ask(vm, VM_REQUEST_STOP, "stop", why);
+}
+
+enum status vm_reset(struct vm *vm, const char *why)
+{
+    return ask(vm, VM_REQUEST_RESET, "reset", why);
+}
+
+void vm_flush(struct vm *vm)
+{
+    __atomic_fetch_add(&vm->nested_generation, 1, __ATOMIC_SEQ_CST);
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        vcpu_kick(vm->vcpu[i]);
+    }
+}
+
+void vm_vcpu_ended(struct vcpu *vcpu)
+{
+    struct vm *vm = vcpu->vm;
+
+    if (__atomic_sub_fetch(&vm->active, 1, __ATOMIC_SEQ_CST) == 0) {
+        log_info("VM '%s': stopped", vm->config->name);
+        __atomic_store_n(&vm->state, VM_STOPPED, __ATOMIC_SEQ_CST);
+    }
+}
