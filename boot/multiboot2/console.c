@@ -7,7 +7,7 @@
 #include "vmm/format.h"
 #include "vmm/mem/map.h"
 
-#include <stddef.h>
+#include <string.h>
 
 #define COM1     0x3f8U
 #define BAUD     115200U
@@ -30,13 +30,15 @@ void console_flush(void)
     ns16550_flush(&uart);
 }
 
-static void uart_write(const char *line)
+/* Wait for room, but not for a UART that stopped taking characters: the rest is in the copy only.
+ */
+static void uart_write(const char *text, size_t length)
 {
-    for (; *line != '\0'; line++) {
-        ns16550_put(&uart, *line);
-    }
-    ns16550_put(&uart, '\r');
-    ns16550_put(&uart, '\n');
+    size_t sent = 0;
+
+    do {
+        sent += ns16550_send(&uart, text + sent, length - sent);
+    } while (sent < length && !uart.dead && !uart.stalled);
 }
 
 /* A line that does not fit is left out. */
@@ -59,7 +61,8 @@ void log_write(enum log_level level, const char *fmt, ...)
     va_start(args, fmt);
     format_args(line, sizeof(line), fmt, args);
     va_end(args);
-    uart_write(line);
+    uart_write(line, strlen(line));
+    uart_write("\r\n", 2);
     log_keep(line);
 }
 
