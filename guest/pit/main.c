@@ -208,10 +208,23 @@ static uint64_t calibrate(unsigned ms)
     return (rdtsc() - start) / ms;
 }
 
+/* The least of several: a machine under load takes the CPU away now and then. */
+static uint64_t calibrate_best(unsigned ms)
+{
+    uint64_t best = UINT64_MAX;
+
+    for (unsigned i = 0; i < 8; i++) {
+        uint64_t rate = calibrate(ms);
+
+        best = rate < best ? rate : best;
+    }
+    return best;
+}
+
 static void test_calibration(void)
 {
     test_group("calibration over 20 and 40 ms agrees within 5 %");
-    uint64_t a = calibrate(20), b = calibrate(40);
+    uint64_t a = calibrate_best(20), b = calibrate_best(40);
     uint64_t difference = a > b ? a - b : b - a;
 
     CHECK(difference < a / 20);

@@ -14,8 +14,11 @@
 #define ENTRY_NX       (1ULL << 63)
 #define ENTRY_ADDRESS  0x000ffffffffff000ULL
 
-/* PDPTEs of PAE paging have no rights: these bits are reserved (SDM 3 table 4-8). */
-#define PAE_PDPTE_RESERVED 0x1e6ULL
+/*
+ * PDPTEs of PAE paging have no rights: these bits are reserved (SDM 3 table 4-8). Bit 5 is too, but
+ * a CPU that walks nested page tables may take it for the accessed bit and set it itself.
+ */
+#define PAE_PDPTE_RESERVED 0x1c6ULL
 
 enum paging { PAGING_NONE, PAGING_32, PAGING_PAE, PAGING_LONG };
 

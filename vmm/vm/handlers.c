@@ -77,7 +77,14 @@ static void handle_forbidden(struct vcpu *vcpu, const struct exit *exit)
 
 static void handle_shutdown(struct vcpu *vcpu, const struct exit *exit)
 {
-    vm_complain(vcpu->vm, "triple fault of vCPU %u at rip 0x%lx: reset", vcpu->index, vcpu->rip);
+    struct emulate_cpu cpu;
+
+    backend_context(vcpu, &cpu);
+    vm_complain(vcpu->vm,
+                "triple fault of vCPU %u: reset; cs base 0x%lx rip 0x%lx cr0 0x%lx cr3 0x%lx cr4 "
+                "0x%lx efer 0x%lx",
+                vcpu->index, cpu.segment[INSN_SEGMENT_CS].base, vcpu->rip, cpu.cr0, cpu.cr3,
+                cpu.cr4, cpu.efer);
     (void)vm_reset(vcpu->vm, NULL);
 }
 
