@@ -10,6 +10,7 @@
 #include "vmm/cpu/apic.h"
 #include "vmm/cpu/cpuid.h"
 #include "vmm/cpu/instructions.h"
+#include "vmm/cpu/pic.h"
 #include "vmm/cpu/selftest.h"
 #include "vmm/cpu/smp.h"
 #include "vmm/cpu/time.h"
@@ -107,6 +108,7 @@ static void start_cpus(const struct acpi_madt *madt, uint32_t max)
     for (uint32_t i = 0; i < madt->cpu_count; i++) {
         ids[i] = madt->cpus[i].apic_id;
     }
+    pic_silence();
     must(apic_init(madt->local_apic), "CPU 0 has no local APIC",
          "enable it in the firmware set-up");
     apic_enable_cpu();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/efi/firmware.h"
 
+#include "boot/cpu.h"
 #include "boot/efi/console.h"
-#include "boot/efi/cpu.h"
 #include "vmm/types.h"
 
 #include <string.h>
@@ -96,16 +96,6 @@ struct handoff_framebuffer firmware_find_framebuffer(void)
     };
 }
 
-/* Let each bit of VALUE reach all others (the finaliser of MurmurHash3, a bijection). */
-static uint64_t bits_mix(uint64_t value)
-{
-    value ^= value >> 33;
-    value *= 0xff51afd7ed558ccdULL;
-    value ^= value >> 33;
-    value *= 0xc4ceb9fe1a85ec53ULL;
-    return value ^ value >> 33;
-}
-
 uint64_t firmware_get_entropy(void)
 {
     EFI_RNG_PROTOCOL *generator;
@@ -115,5 +105,5 @@ uint64_t firmware_get_entropy(void)
     if (!EFI_ERROR(status)) {
         generator->GetRNG(generator, NULL, sizeof(random), (UINT8 *)&random);
     }
-    return bits_mix(random ^ bits_mix(cpu_read_tsc()));
+    return cpu_mix_bits(random ^ cpu_mix_bits(cpu_read_tsc()));
 }

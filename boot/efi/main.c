@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The EFI application: every step from the firmware's start of the image to the core, in order. */
 #include "boot/core_elf.h"
+#include "boot/cpu.h"
 #include "boot/efi/console.h"
-#include "boot/efi/cpu.h"
 #include "boot/efi/firmware.h"
 #include "boot/efi/leave.h"
 #include "boot/efi/modules.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/efi/modules.h"
 
+#include "boot/config_print.h"
 #include "boot/efi/console.h"
 #include "boot/efi/files.h"
 #include "boot/efi/text.h"
@@ -48,20 +49,6 @@ static EFI_STATUS module_add(struct modules *modules, const struct folder *folde
     return EFI_SUCCESS;
 }
 
-/* Print what the parser has to say, a line at a time. */
-static void report_print(const struct config_report *report)
-{
-    for (const char *line = report->text; *line != '\0';) {
-        const char *end = strchr(line, '\n');
-        size_t length = end != NULL ? (size_t)(end - line) : strlen(line);
-        console_print("%.*s", (int)length, line);
-        line += length + (end != NULL ? 1 : 0);
-    }
-    if (report->left_out > 0) {
-        console_print("portolan: %u more messages", report->left_out);
-    }
-}
-
 /* Read the files that CONFIG names. The names stay where they are, in *CONFIG. */
 static EFI_STATUS files_load(const struct config *config, const struct folder *folder,
                              struct config_report *report, struct modules *modules)
@@ -72,9 +59,7 @@ static EFI_STATUS files_load(const struct config *config, const struct folder *f
             module_add(modules, folder, config_file_name(config, i), MODULE_SIZE_MAX, &file);
         bool empty = !EFI_ERROR(status) && file.size == 0;
         if (EFI_ERROR(status) || empty) {
-            config_report_init(report, config->name);
-            config_complain_file(config, i, empty ? "is empty" : "cannot be read", report);
-            report_print(report);
+            config_print_file(config, i, empty ? "is empty" : "cannot be read", report);
             return empty ? EFI_LOAD_ERROR : status;
         }
     }
@@ -93,7 +78,7 @@ static EFI_STATUS config_follow(const struct folder *folder, const char *name,
     }
     const char *text = file->data != NULL ? file->data : "";
     enum status status = config_parse(config, name, text, file->size, report);
-    report_print(report);
+    config_print_report(report);
     if (status != STATUS_OK) {
         return console_fail(EFI_LOAD_ERROR, "%s%s is not a good configuration (%u errors)",
                             folder->path, name, report->errors);

@@ -4,6 +4,7 @@
 import os
 import subprocess
 
+import bios
 import machine
 
 REPORT = os.path.join(machine.TOP, "docs", "examples", "report.cfg")
@@ -38,6 +39,14 @@ def test(folder):
         raise machine.Failure("a bad configuration made an image all the same")
     require(portolan("image", REPORT, "-o", image), "dd if=")
     with machine.Machine(image) as run:
+        run.expect(r"verdict: ")
+        run.expect_end()
+    iso = os.path.join(folder, "stick.iso")
+    require(portolan("image", bad, "-o", iso, status=1), "bad.cfg:2: error")
+    if os.path.exists(iso):
+        raise machine.Failure("a bad configuration made an ISO image all the same")
+    require(portolan("image", REPORT, "-o", iso), "dd if=")
+    with bios.PcMachine(iso) as run:
         run.expect(r"verdict: ")
         run.expect_end()
 

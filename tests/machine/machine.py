@@ -87,12 +87,15 @@ class Machine:
     """One run of the test machine: expect text from its serial line, send text to it."""
 
     def __init__(self, image, timeout=90, **machine):
-        self.command = qemu_command(image, **machine)
+        self.command = self.arguments(image, **machine)
         self.command += ["-display", "none", "-monitor", "none", "-serial", "stdio"]
         self.seen = []
         self.process = pexpect.spawn(self.command[0], self.command[1:], timeout=timeout,
                                      encoding="utf-8", codec_errors="replace", echo=False)
         self.process.logfile_read = self
+
+    def arguments(self, image, **options):
+        return qemu_command(image, **options)
 
     # pexpect writes what it reads to us, as to a log file.
     def write(self, text):
