@@ -4,14 +4,13 @@
 #include "drivers/pci/config.h"
 #include "vmm/console/log.h"
 
-#define ALL_ONES         0xffffffffU
-#define IO_ADDRESS       (~0x3U)
-#define IO_SIZE_MAX      0x10000ULL
-#define MEMORY_FLAGS     0xfULL
-#define ROM_ADDRESS      0xfffff800U
-#define DECODE           (PCI_COMMAND_IO | PCI_COMMAND_MEMORY)
-#define TYPE_RESERVED    0x6U
-#define COMMAND_WRITABLE 0xffffU /* the status above it is cleared by ones: never written */
+#define ALL_ONES      0xffffffffU
+#define IO_ADDRESS    (~0x3U)
+#define IO_SIZE_MAX   0x10000ULL
+#define MEMORY_FLAGS  0xfULL
+#define ROM_ADDRESS   0xfffff800U
+#define DECODE        (PCI_COMMAND_IO | PCI_COMMAND_MEMORY)
+#define TYPE_RESERVED 0x6U
 
 static const char fault_type[] = "its type changes while it is sized, or does not exist";
 static const char fault_mask[] = "the size it claims is no power of two";
@@ -160,20 +159,19 @@ enum status pci_bars_size(const struct pci_function *function, struct pci_bar ba
     const char *rom_fault = NULL;
     enum status status;
 
-    for (uint32_t i = count; i < PCI_BARS_MAX; i++) {
+    for (uint32_t i = 0; i < PCI_BARS_MAX; i++) {
         bars[i] = (struct pci_bar){0};
     }
     *rom = (struct pci_bar){0};
-    if ((command & DECODE) != 0) {
-        pci_config_write(bdf, PCI_COMMAND, 2, command & COMMAND_WRITABLE & ~DECODE);
+    if (command == 0xffffU) {
+        return STATUS_OK; /* the function is gone */
     }
+    pci_config_write(bdf, PCI_COMMAND, 2, command & ~DECODE);
     size_all(bdf, PCI_BAR0, count, bars, faults);
     if (function->header != PCI_HEADER_CARDBUS) {
         rom_fault = size_rom(function, rom);
     }
-    if ((command & DECODE) != 0) {
-        pci_config_write(bdf, PCI_COMMAND, 2, command);
-    }
+    pci_config_write(bdf, PCI_COMMAND, 2, command);
     status = report(bdf, "BAR", count, faults);
     return rom_fault == NULL ? status : report(bdf, "expansion ROM", 1, &rom_fault);
 }

@@ -274,6 +274,9 @@ static bool find_room(struct request want, enum pci_window_kind kind, uint64_t *
     uint32_t level = 0;
 
     plan.levels = 0;
+    if (kind == PCI_WINDOW_MEMORY && chain.levels > 0 && want.limit > PCI_ADDRESS_LIMIT32) {
+        want.limit = PCI_ADDRESS_LIMIT32;
+    }
     while (level < chain.levels && chain.windows[level][kind].size == 0) {
         level++;
     }
@@ -363,13 +366,12 @@ enum status pci_room_assign(const struct pci_function *function, uint32_t slot,
         return STATUS_NOTE(STATUS_NO_MEMORY);
     }
     chain_build(function->bdf);
-    found = sound(at, &want);
-    if (!found) {
+    if (!sound(at, &want)) {
         found = find_room(want, kind, &at);
         if (!found && kind == PCI_WINDOW_PREFETCHABLE) {
             /* A prefetchable BAR may also be where prefetching is not allowed. */
-            want.limit = PCI_ADDRESS_LIMIT32;
-            found = find_room(want, kind = PCI_WINDOW_MEMORY, &at);
+            kind = PCI_WINDOW_MEMORY;
+            found = find_room(want, kind, &at);
         }
         if (!found) {
             refuse(function, &want, bar->prefetchable ? PCI_WINDOW_PREFETCHABLE : kind);

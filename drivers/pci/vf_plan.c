@@ -140,6 +140,8 @@ static enum status enable_forwarding(const struct pci_function *pf, const struct
         log_warn("PCI " BDF_FORMAT ": ARI forwarding cannot be switched on", BDF_ARGS(port->bdf));
         return STATUS_NOTE(STATUS_DEVICE);
     }
+    log_info("PCI " BDF_FORMAT ": ARI forwarding is on now, for the VFs of " BDF_FORMAT,
+             BDF_ARGS(port->bdf), BDF_ARGS(pf->bdf));
     return STATUS_OK;
 }
 
