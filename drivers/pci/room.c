@@ -13,6 +13,7 @@
 #define CLASS_MASK         0xffff00U
 #define ECAM_BUS_SIZE      (1ULL << 20)
 #define INTERRUPT_AREA     0xfec00000ULL /* I/O APICs, HPET, local APICs, firmware's ROM */
+#define LOW_MEMORY         (1ULL << 20)  /* VGA's and ROMs' area below it is not for BARs */
 #define UNKNOWN_EXTENT_MAX (1ULL << 20)
 
 static struct pci_room_entry entries[PCI_ROOM_ENTRIES_MAX];
@@ -271,7 +272,8 @@ enum status pci_room_init(void)
 enum status pci_room_add_aperture(uint16_t segment, uint8_t bus_first, uint8_t bus_last, hpa_t base,
                                   uint64_t size)
 {
-    if (size == 0 || bus_last < bus_first || !range_fits(base.raw, size, PCI_ADDRESS_LIMIT)) {
+    if (size == 0 || base.raw < LOW_MEMORY || bus_last < bus_first ||
+        !range_fits(base.raw, size, PCI_ADDRESS_LIMIT)) {
         return STATUS_NOTE(STATUS_RANGE);
     }
     if (aperture_count == PCI_ROOM_APERTURES_MAX) {

@@ -37,6 +37,7 @@ enum status pci_room_init(void);
  * After pci_room_init(): the host bridge of root buses BUS_FIRST..BUS_LAST of SEGMENT forwards
  * [BASE, BASE + SIZE), as ACPI's _CRS says. Without such knowledge windows of bridges on a root bus
  * grow only above 4 GiB, between the lowest and the highest address that this bus already uses.
+ * RANGE for what is below 1 MiB, NO_MEMORY for too many.
  */
 enum status pci_room_add_aperture(uint16_t segment, uint8_t bus_first, uint8_t bus_last, hpa_t base,
                                   uint64_t size);

@@ -143,6 +143,8 @@ void fake_model_sriov(const struct fake_sriov *sriov)
     fake_put16(mask, sriov->capability + (uint32_t)PCI_SRIOV_NUM_VFS, 0xffff);
     fake_put32(mask, sriov->capability + (uint32_t)PCI_SRIOV_PAGE_SIZE,
                get32(config, sriov->capability + (uint32_t)PCI_SRIOV_PAGE_SIZES));
+    fake_put16(config, sriov->capability + (uint32_t)PCI_SRIOV_FIRST_OFFSET, sriov->offset[0]);
+    fake_put16(config, sriov->capability + (uint32_t)PCI_SRIOV_STRIDE, sriov->stride[0]);
     no_bars(sriov->pf, PCI_BAR0, 24);
     no_bars(sriov->pf, PCI_ROM, 4);
 }
