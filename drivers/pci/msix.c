@@ -185,5 +185,5 @@ bool pci_msix_pending(const struct pci_msix_table *table, uint32_t vector)
     if (table->table == NULL || vector >= table->vectors) {
         return false;
     }
-    return (mmio_read32(table->pba + vector / 32 * 4) >> vector % 32 & 1) != 0;
+    return (mmio_read32(table->pba + (size_t)vector / 32 * 4) >> vector % 32 & 1) != 0;
 }

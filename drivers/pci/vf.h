@@ -24,16 +24,16 @@
 
 /* A VF. Its vendor id is its PF's, its device id sriov.vf_device of the PF. */
 struct pci_vf {
+    struct pci_msix msix;
     bdf_t bdf;
     uint16_t index; /* 0.. among its PF's; virtio's member id is one more */
     uint16_t subsystem_vendor;
     uint16_t subsystem;
     uint8_t revision;
     uint8_t pf;      /* for pci_pf_at() */
+    uint8_t msix_at; /* offset of its MSI-X capability; 0: none that can be used */
     bool present;    /* it answers; if not, nothing but bdf, index and pf is known */
     bool flr;        /* it has function level reset, as every VF must */
-    uint8_t msix_at; /* offset of its MSI-X capability; 0: none that can be used */
-    struct pci_msix msix;
     struct pci_master master;
 };
 

@@ -12,6 +12,7 @@
 #include "vmm/console/log.h"
 
 #define FUNCTIONS 8U
+#define NO_HEADER 0xffU /* reads so where nothing is */
 
 static uint32_t control_at(const struct pci_function *pf)
 {
@@ -145,10 +146,14 @@ static enum status enable_forwarding(const struct pci_function *pf, const struct
     return STATUS_OK;
 }
 
-/* Is VF at VF of another PF, or a function of the list? */
+/*
+ * Is another function at VF? VFs that are off do not answer, so whatever does is not ours, even if
+ * the scan has not listed it.
+ */
 static bool place_taken(bdf_t vf)
 {
-    return pci_find(vf) != NULL || pci_vf_find(vf) != NULL;
+    return pci_find(vf) != NULL || pci_vf_find(vf) != NULL ||
+           pci_config_read(vf, PCI_HEADER_TYPE, 1) != NO_HEADER;
 }
 
 /* May VFs be on BUS, behind PORT (NULL: none)? */
