@@ -8,22 +8,14 @@
 #define HEADER_MULTI_FUNCTION 0x80U
 
 /* In the PCI Express capability. */
-#define EXPRESS_FLAGS           0x02U
-#define EXPRESS_DEVICE_CAPS     0x04U
-#define EXPRESS_DEVICE_CAPS2    0x24U
-#define EXPRESS_DEVICE_CONTROL2 0x28U
-#define DEVICE_CAPS_FLR         (1U << 28)
-#define DEVICE_CAPS2_ARI        (1U << 5)
-#define CONTROL2_ARI_FORWARDING (1U << 5)
+#define EXPRESS_FLAGS        0x02U
+#define EXPRESS_DEVICE_CAPS2 0x24U
+#define DEVICE_CAPS2_ARI     (1U << 5)
 
 /* In the advanced features capability. */
 #define AF_CAPS     0x03U
 #define AF_CAPS_FLR 0x02U
 
-#define BAR_IO             0x1U
-#define BAR_TYPE_MASK      0x6U
-#define BAR_TYPE_64        0x4U
-#define BAR_PREFETCHABLE   0x8U
 #define BAR_IO_ADDRESS     (~0x3U)
 #define BAR_MEMORY_ADDRESS (~0xfU)
 
@@ -39,17 +31,17 @@ static void read_express(struct pci_function *function)
 {
     bdf_t bdf = function->bdf;
     uint32_t flags = pci_config_read(bdf, function->express + EXPRESS_FLAGS, 2);
-    uint32_t caps = pci_config_read(bdf, function->express + EXPRESS_DEVICE_CAPS, 4);
+    uint32_t caps = pci_config_read(bdf, function->express + PCI_EXPRESS_DEVICE_CAPS, 4);
 
     function->port = flags >> 4 & 0xfU;
-    function->flr = (caps & DEVICE_CAPS_FLR) != 0;
+    function->flr = (caps & PCI_EXPRESS_FLR) != 0;
     /* Only version 2 of the capability has these registers. */
     if (function->header == PCI_HEADER_BRIDGE && (flags & 0xfU) >= 2) {
         uint32_t caps2 = pci_config_read(bdf, function->express + EXPRESS_DEVICE_CAPS2, 4);
-        uint32_t control = pci_config_read(bdf, function->express + EXPRESS_DEVICE_CONTROL2, 2);
+        uint32_t control = pci_config_read(bdf, function->express + PCI_EXPRESS_DEVICE_CONTROL2, 2);
 
         function->ari_supported = (caps2 & DEVICE_CAPS2_ARI) != 0;
-        function->ari_forwarding = (control & CONTROL2_ARI_FORWARDING) != 0;
+        function->ari_forwarding = (control & PCI_EXPRESS_ARI_FORWARDING) != 0;
     }
 }
 
@@ -151,14 +143,14 @@ void pci_bars_read(bdf_t bdf, uint32_t offset, uint32_t count, struct pci_bar *b
         if (low == 0 || low == 0xffffffffU) {
             continue; /* not there, or the function is gone */
         }
-        if ((low & BAR_IO) != 0) {
+        if ((low & PCI_BAR_FLAG_IO) != 0) {
             bars[i] = (struct pci_bar){.kind = PCI_BAR_IO, .base = low & BAR_IO_ADDRESS};
             continue;
         }
         bars[i] = (struct pci_bar){.kind = PCI_BAR_MEMORY_32,
                                    .base = low & BAR_MEMORY_ADDRESS,
-                                   .prefetchable = (low & BAR_PREFETCHABLE) != 0};
-        if ((low & BAR_TYPE_MASK) != BAR_TYPE_64) {
+                                   .prefetchable = (low & PCI_BAR_FLAG_PREFETCHABLE) != 0};
+        if ((low & PCI_BAR_FLAG_TYPE) != PCI_BAR_FLAG_64) {
             continue;
         }
         if (i + 1 == count) {

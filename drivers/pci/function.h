@@ -11,6 +11,22 @@
 
 #define PCI_BARS_MAX 6U
 
+/* Bits of a BAR. */
+#define PCI_BAR_FLAG_IO           0x1U
+#define PCI_BAR_FLAG_TYPE         0x6U
+#define PCI_BAR_FLAG_64           0x4U
+#define PCI_BAR_FLAG_PREFETCHABLE 0x8U
+
+/* In the PCI Express capability. */
+#define PCI_EXPRESS_DEVICE_CAPS     0x04U
+#define PCI_EXPRESS_DEVICE_CONTROL  0x08U
+#define PCI_EXPRESS_DEVICE_STATUS   0x0aU
+#define PCI_EXPRESS_DEVICE_CONTROL2 0x28U
+#define PCI_EXPRESS_FLR             (1U << 28) /* in the device capabilities */
+#define PCI_EXPRESS_START_FLR       (1U << 15) /* in the device control */
+#define PCI_EXPRESS_PENDING         (1U << 5)  /* in the device status */
+#define PCI_EXPRESS_ARI_FORWARDING  (1U << 5)  /* in device control 2 */
+
 /* Offsets in the header of configuration space. */
 enum pci_register {
     PCI_VENDOR_ID = 0x00,
@@ -23,9 +39,17 @@ enum pci_register {
     PCI_BAR0 = 0x10,
     PCI_BRIDGE_SECONDARY = 0x19,
     PCI_BRIDGE_SUBORDINATE = 0x1a,
+    PCI_BRIDGE_MEMORY_BASE = 0x20,
+    PCI_BRIDGE_MEMORY_LIMIT = 0x22,
+    PCI_BRIDGE_PREFETCHABLE_BASE = 0x24,
+    PCI_BRIDGE_PREFETCHABLE_LIMIT = 0x26,
+    PCI_BRIDGE_PREFETCHABLE_BASE_UPPER = 0x28,
+    PCI_BRIDGE_PREFETCHABLE_LIMIT_UPPER = 0x2c,
     PCI_SUBSYSTEM_VENDOR = 0x2c,
     PCI_SUBSYSTEM_ID = 0x2e,
+    PCI_ROM = 0x30,
     PCI_CAPABILITIES = 0x34,
+    PCI_BRIDGE_ROM = 0x38,
     PCI_INTERRUPT_LINE = 0x3c,
     PCI_INTERRUPT_PIN = 0x3d
 };
@@ -90,6 +114,7 @@ enum pci_bar_kind { PCI_BAR_NONE, PCI_BAR_IO, PCI_BAR_MEMORY_32, PCI_BAR_MEMORY_
 
 struct pci_bar {
     uint64_t base; /* port or host-physical; 0: firmware gave it no address */
+    uint64_t size; /* bytes, a power of two; 0: not known, or refused (drivers/pci/bars.h) */
     uint8_t kind;  /* enum pci_bar_kind; the upper half of a 64-bit BAR is NONE */
     bool prefetchable;
 };

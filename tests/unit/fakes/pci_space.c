@@ -14,6 +14,10 @@ static uint32_t used[65536];  /* indices of 'space' that are taken */
 static uint32_t used_count;
 static bool bus_open[256];
 static unsigned long reads;
+static unsigned long writes;
+static uint8_t *masks[65536]; /* writable bits; NULL: all */
+static bool written[65536];
+static const struct fake_pci_hooks *hooks;
 static bool without_ecam;
 
 static void require(bool condition)
@@ -34,11 +38,65 @@ void fake_pci_reset(void)
         uint32_t index = used[--used_count];
 
         free(space[index]);
+        free(masks[index]);
         space[index] = NULL;
+        masks[index] = NULL;
     }
+    memset(written, 0, sizeof(written));
+    hooks = NULL;
+    writes = 0;
     memset(bus_open, 0, sizeof(bus_open));
     reads = 0;
     without_ecam = false;
+}
+
+void fake_pci_remove(bdf_t bdf)
+{
+    uint32_t index = index_of(bdf);
+    uint32_t at = used_count;
+
+    require(space[index] != NULL);
+    while (used[--at] != index) {
+    }
+    used[at] = used[--used_count];
+    free(space[index]);
+    free(masks[index]);
+    space[index] = NULL;
+    masks[index] = NULL;
+}
+
+uint8_t *fake_pci_mask(bdf_t bdf)
+{
+    uint8_t **mask = &masks[index_of(bdf)];
+
+    if (*mask == NULL) {
+        *mask = malloc(PCI_CONFIG_SIZE_EXTENDED);
+        require(*mask != NULL);
+        memset(*mask, 0xff, PCI_CONFIG_SIZE_EXTENDED);
+    }
+    return *mask;
+}
+
+void fake_pci_hook(const struct fake_pci_hooks *new_hooks)
+{
+    hooks = new_hooks;
+}
+
+bool fake_pci_written(bdf_t bdf)
+{
+    return written[index_of(bdf)];
+}
+
+void fake_pci_forget_accesses(void)
+{
+    memset(written, 0, sizeof(written));
+    reads = 0;
+    writes = 0;
+}
+
+unsigned long fake_pci_writes(void)
+{
+    return writes;
 }
 
 void fake_pci_without_ecam(void)
@@ -232,6 +290,9 @@ uint32_t pci_config_read(bdf_t bdf, uint32_t offset, unsigned width)
     for (unsigned i = 0; i < width; i++) {
         value |= (uint32_t)config[offset + i] << (8 * i);
     }
+    if (hooks != NULL) {
+        hooks->read(bdf, offset, width, &value);
+    }
     return value;
 }
 
@@ -241,7 +302,15 @@ void pci_config_write(bdf_t bdf, uint32_t offset, unsigned width, uint32_t value
 
     require(config != NULL && offset % width == 0);
     require(range_fits(offset, width, pci_config_size(bdf.segment, bdf.bus)));
+    writes++;
+    written[index_of(bdf)] = true;
     for (unsigned i = 0; i < width; i++) {
-        config[offset + i] = (uint8_t)(value >> (8 * i));
+        uint8_t mask = masks[index_of(bdf)] != NULL ? masks[index_of(bdf)][offset + i] : 0xff;
+        uint8_t byte = (uint8_t)(value >> (8 * i));
+
+        config[offset + i] = (uint8_t)((config[offset + i] & ~mask) | (byte & mask));
+    }
+    if (hooks != NULL) {
+        hooks->write(bdf, offset, width);
     }
 }

@@ -19,6 +19,19 @@ bdf_t fake_bdf(uint8_t bus, uint8_t device, uint8_t function);
 /* Add a function with a plain header; returns its 4096 bytes, which the test may change. */
 uint8_t *fake_pci_add(bdf_t bdf, uint16_t vendor, uint16_t device);
 
+/* Take a function away. */
+void fake_pci_remove(bdf_t bdf);
+
+/* 4096 bytes: the bits of each register that can be written; at first all. */
+uint8_t *fake_pci_mask(bdf_t bdf);
+
+/* What devices do beyond keeping what is written: 'read' may change VALUE, 'write' comes after. */
+struct fake_pci_hooks {
+    void (*read)(bdf_t bdf, uint32_t offset, unsigned width, uint32_t *value);
+    void (*write)(bdf_t bdf, uint32_t offset, unsigned width);
+};
+void fake_pci_hook(const struct fake_pci_hooks *new_hooks);
+
 /* A bridge with a PCI Express capability of type PORT (enum pci_port). */
 uint8_t *fake_pci_add_bridge(bdf_t bdf, uint8_t secondary, uint8_t subordinate, uint8_t port);
 
@@ -42,7 +55,10 @@ uint8_t *fake_pci_config(bdf_t bdf);
 void fake_put16(uint8_t *config, uint32_t offset, uint16_t value);
 void fake_put32(uint8_t *config, uint32_t offset, uint32_t value);
 
-/* Reads so far, and buses that are open. */
+/* Has BDF been written to? Accesses so far, and buses that are open. */
+bool fake_pci_written(bdf_t bdf);
+void fake_pci_forget_accesses(void);
+unsigned long fake_pci_writes(void);
 unsigned long fake_pci_reads(void);
 unsigned fake_pci_open_buses(void);
 

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a PCI-to-PCI bridge passes on: buses and memory windows. PCI Express Base 6.0, section
+ * 7.5.1.3; PCI-to-PCI Bridge Architecture 1.2, section 3.2.5.
+ */
+#ifndef PORTOLAN_DRIVERS_PCI_BRIDGE_H
+#define PORTOLAN_DRIVERS_PCI_BRIDGE_H
+
+#include "drivers/pci/function.h"
+#include "vmm/status.h"
+#include "vmm/types.h"
+
+#define PCI_WINDOW_GRANULE (1ULL << 20)
+
+enum pci_window_kind { PCI_WINDOW_MEMORY, PCI_WINDOW_PREFETCHABLE, PCI_WINDOWS };
+
+struct pci_window {
+    uint64_t base; /* a multiple of the granule; base + size is at most 2^52 */
+    uint64_t size; /* likewise; 0: closed */
+    bool wide;     /* may lie above 4 GiB */
+    bool fixed;    /* cannot be changed: no such window, or nothing that makes sense is in it */
+};
+
+/* Read BRIDGE's window of KIND. Only reads. */
+struct pci_window pci_window_read(const struct pci_function *bridge, enum pci_window_kind kind);
+
+/*
+ * Let BRIDGE's window of KIND be [BASE, BASE + SIZE), whole granules, which must include what the
+ * window is now: what it forwards is forwarded at every moment. DEVICE, with a warning and the
+ * window as before, when the registers do not take it; UNSUPPORTED for a fixed window. Boot CPU.
+ */
+enum status pci_window_grow(const struct pci_function *bridge, enum pci_window_kind kind,
+                            uint64_t base, uint64_t size);
+
+/*
+ * The innermost bridge that forwards BUS, which need not be the bridge's secondary bus: VFs may
+ * lie on later ones. NULL: it is a root bus. One pass over pci_scan()'s list.
+ */
+const struct pci_function *pci_upstream(uint16_t segment, uint8_t bus);
+
+#endif

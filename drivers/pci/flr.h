@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Function level reset. PCI Express Base 6.0, sections 6.6.2 and 9.2.2; for conventional functions
+ * the Advanced Capabilities ECN.
+ *
+ * A state machine, so that one CPU can reset many functions at once: start, then poll until DONE or
+ * FAILED. The VMM's own mappings and tables (MSI-X, legacy registers) are the caller's to restore.
+ */
+#ifndef PORTOLAN_DRIVERS_PCI_FLR_H
+#define PORTOLAN_DRIVERS_PCI_FLR_H
+
+#include "drivers/pci/function.h"
+#include "vmm/status.h"
+#include "vmm/types.h"
+
+#define PCI_FLR_DRAIN_NS  100000000ULL  /* for what is under way to end, before the reset */
+#define PCI_FLR_SETTLE_NS 100000000ULL  /* the function is left alone so long */
+#define PCI_FLR_ANSWER_NS 1000000000ULL /* from the reset: then it must answer */
+
+enum pci_flr_state {
+    PCI_FLR_IDLE,
+    PCI_FLR_DRAIN,  /* requests of the function are still under way */
+    PCI_FLR_SETTLE, /* reset; not to be touched */
+    PCI_FLR_ANSWER, /* it may say 'not yet' */
+    PCI_FLR_DONE,
+    PCI_FLR_FAILED
+};
+
+/* Private to flr.c, but 'state'. Belongs to the caller. */
+struct pci_flr {
+    bdf_t bdf;
+    uint8_t state; /* enum pci_flr_state */
+    bool vf;
+    uint8_t express; /* offset of the capability to use, or 0 and 'af' */
+    uint8_t af;
+    uint16_t device_control;
+    uint64_t deadline_ns;
+    uint32_t header[PCI_BARS_MAX]; /* BARs; not for VFs */
+    uint32_t rom;
+    uint32_t cache_line;
+    uint32_t interrupt_line;
+};
+
+/*
+ * Stop BDF's DMA and begin; VF: it is a VF. UNSUPPORTED when it has no FLR, STATE when it is a PF
+ * whose VFs are on, DEVICE when it does not answer. Bridges cannot be reset so.
+ */
+enum status pci_flr_start(struct pci_flr *flr, bdf_t bdf, bool vf);
+
+/*
+ * Go on as far as the time allows, without waiting; returns the new state. When DONE the function
+ * has Bus Master and decoding off and its BARs as before. FAILED, with a warning: it never came
+ * back. To be called every millisecond or so, from any one CPU at a time.
+ */
+enum pci_flr_state pci_flr_poll(struct pci_flr *flr);
+
+/* Start, and poll to the end: 100 ms to 1.2 s. TIMEOUT when it FAILED. */
+enum status pci_flr_run(bdf_t bdf, bool vf);
+
+/* Does the function answer? Also asks VFs, whose vendor and device id read FFFFh. */
+bool pci_function_answers(bdf_t bdf, bool vf);
+
+#endif

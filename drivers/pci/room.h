@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where memory BARs are, and room for more: the VMM places VF BARs itself when firmware did not.
+ *
+ * Nothing that has an address is moved. A bridge's window grows where what is beside it is free all
+ * the way up to the root bus; otherwise the request is refused, and the log says what to change.
+ * All of it: boot CPU, after pci_scan().
+ */
+#ifndef PORTOLAN_DRIVERS_PCI_ROOM_H
+#define PORTOLAN_DRIVERS_PCI_ROOM_H
+
+#include "drivers/pci/function.h"
+#include "vmm/status.h"
+#include "vmm/types.h"
+
+#define PCI_ROOM_ENTRIES_MAX   4096U
+#define PCI_ROOM_APERTURES_MAX 64U
+
+/* What of a function has the addresses. */
+enum pci_room_slot {
+    PCI_ROOM_BAR = 0, /* + 0..5 */
+    PCI_ROOM_ROM = 6,
+    PCI_ROOM_VF_BAR = 7,  /* + 0..5: those of all VFs of a PF together */
+    PCI_ROOM_WINDOW = 13, /* + enum pci_window_kind */
+    PCI_ROOM_RESERVED = 15
+};
+
+/*
+ * Size every BAR of every listed function and note who has which addresses. Each function's
+ * decoding is off for a moment, but that of host bridges, whose BARs are not sized. NO_MEMORY, with
+ * a warning, when there are more than fit: pci_room_assign() then refuses everything. Cost linear
+ * in the functions.
+ */
+enum status pci_room_init(void);
+
+/*
+ * After pci_room_init(): the host bridge of root buses BUS_FIRST..BUS_LAST of SEGMENT forwards
+ * [BASE, BASE + SIZE), as ACPI's _CRS says. Without such knowledge windows of bridges on a root bus
+ * grow only above 4 GiB, between the lowest and the highest address that this bus already uses.
+ * RANGE for what is below 1 MiB, NO_MEMORY for too many.
+ */
+enum status pci_room_add_aperture(uint16_t segment, uint8_t bus_first, uint8_t bus_last, hpa_t base,
+                                  uint64_t size);
+
+/* After pci_room_init(): nothing may be placed in [BASE, BASE + SIZE): RAM, firmware's own. */
+enum status pci_room_reserve(hpa_t base, uint64_t size);
+
+/* The addresses of FUNCTION's SLOT. NOT_FOUND: it has none. 'size' 0: not to be used. */
+enum status pci_room_find(const struct pci_function *function, uint32_t slot, hpa_t *base,
+                          uint64_t *size);
+
+/*
+ * Addresses for SLOT of FUNCTION: TOTAL bytes (> 0, a multiple of bar->size), aligned to bar->size.
+ * bar->base is kept when it is sound: in the windows of all bridges above, and nobody else's. Else
+ * room is found, or made by growing windows. The BAR itself is not written. NO_MEMORY, with a
+ * warning that names bridge, need and remedy, when there is none; what SLOT had is free then.
+ */
+enum status pci_room_assign(const struct pci_function *function, uint32_t slot,
+                            const struct pci_bar *bar, uint64_t total, hpa_t *base);
+
+/* SLOT of FUNCTION has no addresses any more. */
+void pci_room_release(const struct pci_function *function, uint32_t slot);
+
+#endif

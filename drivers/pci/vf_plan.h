@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Where VFs will be, before they are switched on; for vf.c alone. */
+#ifndef PORTOLAN_DRIVERS_PCI_VF_PLAN_H
+#define PORTOLAN_DRIVERS_PCI_VF_PLAN_H
+
+#include "drivers/pci/function.h"
+#include "drivers/pci/sriov.h"
+#include "vmm/status.h"
+#include "vmm/types.h"
+
+/*
+ * With VF Enable clear: set NumVFs to COUNT, and ARI if the VFs need it, and read offset and stride
+ * into *SRIOV. Refuses, with a warning, VFs that would be on buses that do not lead here, or where
+ * other functions are, or which the port above does not reach. All buses of the VFs are open then.
+ */
+enum status pci_vf_plan(const struct pci_function *pf, struct pci_sriov *sriov, uint16_t count);
+
+#endif
