@@ -23,6 +23,9 @@ bool check_equal_at(const char *file, int line, const char *what, uint64_t got, 
     check_equal_at(__FILE__, __LINE__, #got, (uint64_t)(got), (uint64_t)(wanted))
 #define CHECK(condition) check_equal_at(__FILE__, __LINE__, #condition, (condition) ? 1 : 0, 1)
 
+/* How many checks have failed so far. */
+unsigned test_failures(void);
+
 /* Announce the next group of checks. */
 void test_group(const char *name);
 

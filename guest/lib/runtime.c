@@ -44,6 +44,11 @@ bool check_equal_at(const char *file, int line, const char *what, uint64_t got, 
     return false;
 }
 
+unsigned test_failures(void)
+{
+    return failures;
+}
+
 void test_group(const char *name)
 {
     group = name;
