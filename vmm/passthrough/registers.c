@@ -93,9 +93,19 @@ static void write_select(struct legacy_function *f, uint16_t value)
 }
 
 /*
- * A queue gets its ring, or loses it. Some devices take PFN 0 for a reset of all of them; the
- * status says so.
+ * Some devices, QEMU's among them, take PFN 0 for a reset of the whole device. The status tells; or
+ * the configuration vector, which the VMM has set even before a driver writes a status.
  */
+static bool has_reset_itself(struct legacy_function *f)
+{
+    if (!f->irq.msix) {
+        return legacy_transport_read(f, LEGACY_AREA_HEADER, LEGACY_CONFIG_VECTOR, 2) ==
+               LEGACY_NO_VECTOR;
+    }
+    return f->status != 0 && legacy_transport_read(f, LEGACY_AREA_HEADER, LEGACY_STATUS, 1) == 0;
+}
+
+/* A queue gets its ring, or loses it. */
 static void write_pfn(struct legacy_function *f, uint32_t value)
 {
     if (!select_valid(f) || (value != 0 && !legacy_vectors_prepare_queue(f))) {
@@ -108,7 +118,7 @@ static void write_pfn(struct legacy_function *f, uint32_t value)
         return;
     }
     bit_clear(f->live, f->select);
-    if (f->status != 0 && legacy_transport_read(f, LEGACY_AREA_HEADER, LEGACY_STATUS, 1) == 0) {
+    if (has_reset_itself(f) && !legacy_lost(f)) {
         f->status = 0;
         legacy_vectors_restart(f);
     }
@@ -135,6 +145,10 @@ static void write_status(struct legacy_function *f, uint8_t value)
 
     if (value == 0) {
         legacy_life_reset_device(f);
+        return;
+    }
+    if (status == 0) { /* nothing but bits that do not exist: to the VF it would be a reset */
+        f->counters.ignored++;
         return;
     }
     if ((status & LEGACY_STATUS_DRIVER) != 0) {

@@ -92,6 +92,17 @@ static void odd_writes_do_what_their_start_says(void **state)
     assert_int_equal(fake.vf[0].accesses, 0);
 }
 
+/* The VF gets no bits that do not exist, and nothing that only looks like a reset. */
+static void unknown_status_bits_are_left_out(void **state)
+{
+    out(IO(0) + LEGACY_STATUS, 1, 0x33);
+    assert_int_equal(fake.vf[0].status, 3);
+    guest_queue(0, 0, 1);
+    out(IO(0) + LEGACY_STATUS, 1, 0x30);
+    assert_int_equal(fake.vf[0].status, 3);
+    assert_int_equal(fake.vf[0].queue[0].pfn, 1);
+}
+
 static void the_notify_path_is_one_store(void **state)
 {
     assert_true(legacy_notify(&guest, IO(0) + LEGACY_QUEUE_NOTIFY, 0x1234));
@@ -283,6 +294,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_start_decides, setup, teardown),
         cmocka_unit_test_setup_teardown(wide_reads_leave_the_isr_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(odd_writes_do_what_their_start_says, setup, teardown),
+        cmocka_unit_test_setup_teardown(unknown_status_bits_are_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(the_notify_path_is_one_store, setup, teardown),
         cmocka_unit_test_setup_teardown(without_a_doorbell_the_register_does, setup, teardown),
         cmocka_unit_test_setup_teardown(queues_beyond_all_bounds_look_absent, setup, teardown),
