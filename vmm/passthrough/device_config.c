@@ -33,6 +33,7 @@ uint32_t legacy_device_config_read(struct legacy_function *f, unsigned offset, u
     struct part part;
 
     for (unsigned done = 0; done < width; done += part.count) {
+        unsigned shift = 8 * done & 31U;
         uint32_t bits;
         uint32_t mask;
 
@@ -42,8 +43,8 @@ uint32_t legacy_device_config_read(struct legacy_function *f, unsigned offset, u
         }
         bits =
             legacy_transport_read(f, LEGACY_AREA_CONFIG, part.element.offset, part.element.width);
-        mask = all_ones(part.count) << 8 * done;
-        value = (value & ~mask) | (bits >> 8 * part.first << 8 * done & mask);
+        mask = all_ones(part.count) << shift;
+        value = (value & ~mask) | (bits >> 8 * part.first << shift & mask);
     }
     return value;
 }
@@ -75,6 +76,6 @@ void legacy_device_config_write(struct legacy_function *f, unsigned offset, unsi
             part.count = 1; /* nobody has this byte */
             continue;
         }
-        write_part(f, &part, value >> 8 * done);
+        write_part(f, &part, value >> (8 * done & 31U));
     }
 }

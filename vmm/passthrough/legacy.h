@@ -104,12 +104,12 @@ struct legacy_function {
     uint16_t vectors; /* entries that the guest sees */
     uint8_t devfn;
 
-    /* Lock-free: the notify path and the lookups. 0: not there. */
+    /* Without a lock: the notify path and the lookups. 0: not there. */
+    bool lost;                   /* the VF is out of order; set once until legacy_reset() */
+    volatile uint16_t *doorbell; /* NULL: notifications are register writes */
     uint32_t io_base;
     uint32_t mmio_base;
     uint32_t notify_port;
-    volatile uint16_t *doorbell; /* NULL: notifications are register writes */
-    bool lost;                   /* the VF is out of order; set once until legacy_reset() */
 
     /* Configuration space: under the platform lock; what legacy_settle() needs of it is atomic. */
     uint8_t config[LEGACY_CONFIG_SIZE];

@@ -77,13 +77,13 @@ void legacy_vectors_set_queue(struct legacy_function *f, uint16_t vector)
 /* Before the ring is there, so that no message can be missed. */
 bool legacy_vectors_prepare_queue(struct legacy_function *f)
 {
+    bit_set(f->touched, f->select);
     if (f->irq.msix) {
-        return true;
+        return true; /* the guest sets it, now or later */
     }
     if (legacy_transport_read(f, LEGACY_AREA_HEADER, LEGACY_QUEUE_SIZE, 2) == 0) {
         return false; /* no such queue */
     }
-    bit_set(f->touched, f->select);
     if (!write_intx_queue(f)) {
         legacy_life_lose(f, "does not take an interrupt vector for a queue");
         return false;
@@ -126,7 +126,7 @@ void legacy_vectors_switch(struct legacy_function *f, bool on)
         write_intx_config(f);
     }
     for (unsigned queue = 0; queue < LEGACY_QUEUES_MAX; queue++) {
-        if (bit_get(f->touched, queue) || bit_get(f->live, queue)) {
+        if (bit_get(f->touched, queue)) {
             rewrite_queue(f, queue);
         }
     }
