@@ -19,7 +19,7 @@
  * before a read are one interrupt, as on a real device. An ISR read that was under way when the
  * guest's line rose only makes the driver look once too often.
  *
- * line = (isr != 0 and MSI-X is off and INTx is not disabled and the VF is not lost), always.
+ * line = (isr != 0 and MSI-X is off and INTx is not disabled), always; a lost VF's isr is 0.
  */
 #include "vmm/cpu/irq.h"
 #include "vmm/passthrough/edge.h"
@@ -50,7 +50,7 @@ static void unlock(struct legacy_function *f, uint64_t flags)
 static void update_line(struct legacy_function *f)
 {
     struct legacy_interrupts *irq = &f->irq;
-    bool line = irq->isr != 0 && !irq->msix && !irq->intx_disable && !legacy_lost(f);
+    bool line = irq->isr != 0 && !irq->msix && !irq->intx_disable;
 
     if (line == irq->line) {
         return;

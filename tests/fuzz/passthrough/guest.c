@@ -251,8 +251,7 @@ static void check(void)
         const struct fake_vf *vf = &fake.vf[n];
 
         require(vf->bad == 0);
-        require(fake.line[n] ==
-                (f->irq.isr != 0 && !f->irq.msix && !f->irq.intx_disable && !f->lost));
+        require(fake.line[n] == (f->irq.isr != 0 && !f->irq.msix && !f->irq.intx_disable));
         require(!f->lost || (f->doorbell == NULL && !vf->bus_master && f->irq.isr == 0));
         require(f->lost == (f->doorbell == NULL));
         if (!f->lost && !vf->dead) {

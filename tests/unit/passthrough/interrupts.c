@@ -123,6 +123,9 @@ static void intx_can_be_disabled(void **state)
     assert_int_equal(config_in(0, 4, 4), 0x00180407);
     assert_int_equal(config_in(0, 6, 1), 0x18);
     assert_int_equal(config_in(0, 7, 1), 0);
+    assert_int_equal(config_in(0, 4, 2), DIS); /* in nothing but the status */
+    assert_int_equal(config_in(0, 5, 1), 4);
+    assert_int_equal(config_in(0, 8, 4), 0x02000000);
     config_out(0, 4, 2, ON);
     assert_true(fake.line[0]);
     config_out(0, 4, 2, DIS);

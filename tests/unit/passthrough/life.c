@@ -293,6 +293,7 @@ static uint16_t *doorbell_with(const uint8_t *entries, size_t size)
     uint16_t *doorbell = (uint16_t *)(uintptr_t)guest_function[2].doorbell;
 
     legacy_release(&guest);
+    assert_int_equal(fake.vf[2].bad, 0);
     return doorbell;
 }
 
