@@ -107,6 +107,12 @@ unsigned fake_writes(unsigned n, uint32_t offset, uint32_t value);
 void fake_complete(struct legacy_function *f, unsigned queue);
 void fake_config_change(struct legacy_function *f);
 
+/* The device itself, for fake_edge.c. OFFSET is that of the block with MSI-X enabled. */
+struct fake_vf *fake_vf_of(const struct legacy_function *f);
+uint32_t fake_device_read(struct fake_vf *vf, uint32_t offset, unsigned width);
+void fake_device_write(struct fake_vf *vf, uint32_t offset, unsigned width, uint32_t value);
+void fake_device_reset(struct fake_vf *vf);
+
 /* Send what an unmasked entry of the VF had pending; true if there was something. */
 bool fake_run(struct legacy_function *f);
 
