@@ -135,7 +135,7 @@ void svm_decode_exit(const struct vmcb *vmcb, const struct svm_features *feature
         decode_exception(vmcb, exit);
     } else if (code >= VMCB_EXIT_VMRUN && code <= VMCB_EXIT_SKINIT) {
         exit->reason = EXIT_REFUSED;
-    } else if (code == VMCB_EXIT_INVALID) {
+    } else if ((uint32_t)code == VMCB_EXIT_INVALID) {
         exit->reason = EXIT_INVALID;
     } else {
         (void)decode_plain(vmcb, features, exit);

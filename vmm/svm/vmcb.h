@@ -117,7 +117,7 @@ enum vmcb_exit {
     VMCB_EXIT_RDPRU = 0x8e,
     VMCB_EXIT_NPF = 0x400,
 };
-#define VMCB_EXIT_INVALID UINT64_MAX
+#define VMCB_EXIT_INVALID UINT32_MAX /* -1; some write only the lower half of the exit code */
 
 /* EXITINFO1 of IOIO: 15.10.2. */
 #define VMCB_IO_IN         (1U << 0)

@@ -2,6 +2,7 @@
 /* The table of exits, and the handlers of the simple ones. */
 #include "vmm/vm/handlers.h"
 
+#include "vmm/console/log.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/vm.h"
 
@@ -94,15 +95,15 @@ static void handle_invalid(struct vcpu *vcpu, const struct exit *exit)
         vcpu_raise_gp(vcpu);
         return;
     }
-    vm_complain(vcpu->vm, "vCPU %u: the CPU refuses its state at rip 0x%lx", vcpu->index,
-                vcpu->rip);
+    log_warn("VM '%s': vCPU %u: the CPU refuses its state at rip 0x%lx", vcpu->vm->config->name,
+             vcpu->index, vcpu->rip);
     (void)vm_stop(vcpu->vm, "it reached a state that the CPU refuses");
 }
 
 static void handle_unknown(struct vcpu *vcpu, const struct exit *exit)
 {
-    vm_complain(vcpu->vm, "vCPU %u: exit 0x%lx (0x%lx 0x%lx) at rip 0x%lx is not known",
-                vcpu->index, exit->code, exit->info1, exit->info2, vcpu->rip);
+    log_warn("VM '%s': vCPU %u: exit 0x%lx (0x%lx 0x%lx) at rip 0x%lx is not known",
+             vcpu->vm->config->name, vcpu->index, exit->code, exit->info1, exit->info2, vcpu->rip);
     (void)vm_stop(vcpu->vm, "it made an exit that is not known");
 }
 
