@@ -39,7 +39,7 @@ enum status svm_enable_cpu(void);
 enum status svm_vcpu_create(struct vcpu *vcpu);
 void svm_vcpu_reset(struct vcpu *vcpu, const struct vcpu_state *state);
 void svm_vcpu_run(struct vcpu *vcpu, struct exit *exit);
-bool svm_vcpu_repair(struct vcpu *vcpu);
+void svm_vcpu_repair(struct vcpu *vcpu);
 void svm_vcpu_context(const struct vcpu *vcpu, struct emulate_cpu *cpu);
 void svm_vcpu_write_cr(struct vcpu *vcpu, unsigned number, uint64_t value);
 

@@ -21,12 +21,12 @@
 #define CR_WATCHED_WRITES (1U << 4)
 #define CR8_WRITE         (1U << 8)
 
-#define PAUSES_IN_A_ROW   3000U
-#define PAUSE_GAP_CYCLES  128U
-#define CR3_MBZ_LOW_SHIFT 52
-#define EFER_KNOWN        0x1d01ULL /* SCE, LME, LMA, NXE, SVME */
-#define CS_LONG_AND_BIG   0x600U
-#define CS_BIG            0x400U
+#define PAUSES_IN_A_ROW  3000U
+#define PAUSE_GAP_CYCLES 128U
+#define LEAF_ADDRESSES   0x80000008U
+#define ADDRESS_BITS_MAX 52U
+#define CS_LONG_AND_BIG  0x600U
+#define CS_BIG           0x400U
 
 extern void svm_enter(uint64_t gpr[16], hpa_t vmcb, hpa_t host);
 
@@ -162,27 +162,22 @@ void svm_vcpu_run(struct vcpu *vcpu, struct exit *exit)
 }
 
 /* Clear what VMRUN must not see (15.5.1): some CPUs let a guest load it without a fault. */
-bool svm_vcpu_repair(struct vcpu *vcpu)
+void svm_vcpu_repair(struct vcpu *vcpu)
 {
-    struct vmcb *vmcb = vcpu->svm->vmcb, before = *vmcb;
-    unsigned bits = cpuid_read(0x80000008, 0).eax & 0xff;
-    uint64_t address_mask = bits < CR3_MBZ_LOW_SHIFT ? (1ULL << bits) - 1 : (1ULL << 52) - 1;
+    struct vmcb *vmcb = vcpu->svm->vmcb;
+    unsigned bits = cpuid_read(LEAF_ADDRESSES, 0).eax & 0xff;
 
     vmcb->cr0 &= UINT32_MAX;
     if (!(vmcb->cr0 & CR0_CD)) {
         vmcb->cr0 &= ~CR0_NW;
     }
-    vmcb->cr3 &= address_mask;
+    vmcb->cr3 &= (1ULL << (bits < ADDRESS_BITS_MAX ? bits : ADDRESS_BITS_MAX)) - 1;
     vmcb->dr6 &= UINT32_MAX;
     vmcb->dr7 &= UINT32_MAX;
-    vmcb->efer &= EFER_KNOWN;
     if ((vmcb->segment[VMCB_CS].attributes & CS_LONG_AND_BIG) == CS_LONG_AND_BIG) {
         vmcb->segment[VMCB_CS].attributes &= (uint16_t)~CS_BIG;
     }
     vmcb->clean = 0;
-    return vmcb->cr0 != before.cr0 || vmcb->cr3 != before.cr3 || vmcb->dr6 != before.dr6 ||
-           vmcb->dr7 != before.dr7 || vmcb->efer != before.efer ||
-           vmcb->segment[VMCB_CS].attributes != before.segment[VMCB_CS].attributes;
 }
 
 void svm_vcpu_context(const struct vcpu *vcpu, struct emulate_cpu *cpu)

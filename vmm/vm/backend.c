@@ -171,7 +171,7 @@ void backend_flush(struct vcpu *vcpu)
     asid_flush(&vcpu->svm->asid);
 }
 
-bool backend_repair(struct vcpu *vcpu)
+void backend_repair(struct vcpu *vcpu)
 {
-    return svm_vcpu_repair(vcpu);
+    svm_vcpu_repair(vcpu);
 }

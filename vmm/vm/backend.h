@@ -62,8 +62,7 @@ void backend_context(const struct vcpu *vcpu, struct emulate_cpu *cpu);
 /* Forget all translations of the guest. */
 void backend_flush(struct vcpu *vcpu);
 
-/* The guest's state was refused at entry: mend what the CPU should not have let it load. False:
- * nothing is wrong that we know. */
-bool backend_repair(struct vcpu *vcpu);
+/* The guest's state was refused at entry: mend what the CPU should not have let it load. */
+void backend_repair(struct vcpu *vcpu);
 
 #endif

@@ -3,11 +3,14 @@
 #include "vmm/vm/handlers.h"
 
 #include "vmm/console/log.h"
+#include "vmm/format.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/vm.h"
 
 #define VECTOR_DB 1U
 #define VECTOR_AC 17U
+
+#define STATE_TEXT_MAX 160U
 
 /* Nothing to do: that it left the guest was all that was wanted. */
 static void handle_nothing(struct vcpu *vcpu, const struct exit *exit) {}
@@ -76,28 +79,42 @@ static void handle_forbidden(struct vcpu *vcpu, const struct exit *exit)
     vcpu_raise_gp(vcpu);
 }
 
-static void handle_shutdown(struct vcpu *vcpu, const struct exit *exit)
+/* Where it is and in which mode, for a last word. */
+static void describe_state(const struct vcpu *vcpu, char *text)
 {
     struct emulate_cpu cpu;
 
     backend_context(vcpu, &cpu);
-    vm_complain(vcpu->vm,
-                "triple fault of vCPU %u: reset; cs base 0x%lx rip 0x%lx cr0 0x%lx cr3 0x%lx cr4 "
-                "0x%lx efer 0x%lx",
-                vcpu->index, cpu.segment[INSN_SEGMENT_CS].base, vcpu->rip, cpu.cr0, cpu.cr3,
-                cpu.cr4, cpu.efer);
+    const struct emulate_segment *cs = &cpu.segment[INSN_SEGMENT_CS];
+
+    (void)format(text, STATE_TEXT_MAX,
+                 "rip 0x%lx cs 0x%lx/0x%x rflags 0x%lx cr0 0x%lx cr3 0x%lx cr4 0x%lx efer 0x%lx",
+                 vcpu->rip, cs->base, cs->attributes, vcpu->rflags, cpu.cr0, cpu.cr3, cpu.cr4,
+                 cpu.efer);
+}
+
+static void handle_shutdown(struct vcpu *vcpu, const struct exit *exit)
+{
+    char text[STATE_TEXT_MAX];
+
+    describe_state(vcpu, text);
+    vm_complain(vcpu->vm, "vCPU %u: triple fault: reset; %s", vcpu->index, text);
     (void)vm_reset(vcpu->vm, NULL);
 }
 
+/*
+ * The CPU refuses what the guest has loaded, or was about to load into CR3: a CPU that is careful
+ * raises #GP for it at once. If that cannot be entered either it becomes a double and then a triple
+ * fault, and so a reset.
+ */
 static void handle_invalid(struct vcpu *vcpu, const struct exit *exit)
 {
-    if (backend_repair(vcpu)) {
-        vcpu_raise_gp(vcpu);
-        return;
-    }
-    log_warn("VM '%s': vCPU %u: the CPU refuses its state at rip 0x%lx", vcpu->vm->config->name,
-             vcpu->index, vcpu->rip);
-    (void)vm_stop(vcpu->vm, "it reached a state that the CPU refuses");
+    char text[STATE_TEXT_MAX];
+
+    describe_state(vcpu, text);
+    vm_complain(vcpu->vm, "vCPU %u: the CPU refuses its state: #GP; %s", vcpu->index, text);
+    backend_repair(vcpu);
+    vcpu_raise_gp(vcpu);
 }
 
 static void handle_unknown(struct vcpu *vcpu, const struct exit *exit)
