@@ -194,6 +194,7 @@ static void options_read(void)
     fuzz_state->suicide = (uint32_t)guest_option("resets", DEADLY);
     fuzz_state->walks = guest_option("walks", 0) != 0;
     fuzz_state->lenient = strstr(guest_command_line(), "lenient") != NULL;
+    fuzz_state->tcg = fuzz_state->lenient || strstr(guest_command_line(), "tcg") != NULL;
     printf("fuzz: seed=%lu count=%lu\n", seed, count);
 }
 

@@ -228,7 +228,7 @@ static enum verdict judge_0f(const struct view *view)
 
     switch (view->at[1]) {
     case 0x00: /* QEMU lets LTR load a null selector, and stops at the next trap */
-        return reg == 3 && fuzz_state->lenient ? REFUSE : RUN;
+        return reg == 3 && fuzz_state->tcg ? REFUSE : RUN;
     case 0x01:
         if (modrm < 0xc0) {
             return reg == 2 || reg == 3 ? RARE : RUN; /* LGDT, LIDT */

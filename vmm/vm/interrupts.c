@@ -46,9 +46,12 @@ void interrupts_prepare(struct vcpu *vcpu)
         }
     }
     nmi_waits(vcpu);
-    backend_watch_window(vcpu, platform_interrupt_pending(platform, vcpu->index));
+    bool waits = platform_interrupt_pending(platform, vcpu->index);
+
+    backend_watch_window(vcpu, waits);
+    /* A write to CR8 may let an interrupt through, or hold back the one that waits. */
     backend_write_cr8(vcpu, platform_cr8_read(platform, vcpu->index),
-                      platform_interrupt_blocked_by_cr8(platform, vcpu->index));
+                      waits || platform_interrupt_blocked_by_cr8(platform, vcpu->index));
 }
 
 bool interrupts_wake(const struct vcpu *vcpu)
