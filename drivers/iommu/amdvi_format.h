@@ -57,10 +57,8 @@ enum amdvi_register {
 #define AMDVI_IVHD_RESPONSE_PW 0x04U
 #define AMDVI_IVHD_ISOCHRONOUS 0x08U
 
-/* The unit's capability in configuration space, sections 3.2.1 and 3.2.2. */
-#define AMDVI_CAP_NPCACHE     (1U << 26) /* caches also what is not present */
-#define AMDVI_CAP_BASE_LOW    0x04U
-#define AMDVI_CAP_BASE_ENABLE (1U << 0)
+/* The header of the unit's capability in configuration space, section 3.2.1. */
+#define AMDVI_CAP_NPCACHE (1U << 26) /* caches also what is not present */
 
 /* Rings of 2^8 entries of 16 bytes: the length field of AMDVI_COMMANDS and AMDVI_EVENTS. */
 #define AMDVI_RING_ENTRIES 256U

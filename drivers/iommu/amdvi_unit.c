@@ -10,21 +10,16 @@
 
 #define ALL_ONES (~0ULL)
 
-/* What the unit's own PCI function says. It answers all ones where its bus cannot be reached. */
-static enum status capability_read(struct amdvi_unit *unit)
+/*
+ * What the unit's own PCI function says. Not its enable bit: firmware locks the registers on, and
+ * QEMU's unit shows 0 there and answers. Whether it does is seen at the registers.
+ */
+static void capability_read(struct amdvi_unit *unit)
 {
-    bdf_t bdf = unit->ivhd->bdf;
-    uint32_t header = pci_config_read(bdf, unit->ivhd->capability, 4);
-    uint32_t base = pci_config_read(bdf, unit->ivhd->capability + AMDVI_CAP_BASE_LOW, 4);
+    uint32_t header = pci_config_read(unit->ivhd->bdf, unit->ivhd->capability, 4);
 
+    /* All ones where the bus cannot be reached: the cautious reading. */
     unit->caches_absent = (header & AMDVI_CAP_NPCACHE) != 0;
-    if ((base & AMDVI_CAP_BASE_ENABLE) == 0) {
-        log_warn("IOMMU: firmware has not switched on the registers of %s (" BDF_FORMAT "): update "
-                 "the firmware, or switch the IOMMU on in its set-up",
-                 unit->name, BDF_ARGS(bdf));
-        return STATUS_NOTE(STATUS_UNSUPPORTED);
-    }
-    return STATUS_OK;
 }
 
 enum status amdvi_unit_open(struct amdvi_unit *unit, const struct acpi_ivhd *ivhd)
@@ -32,11 +27,7 @@ enum status amdvi_unit_open(struct amdvi_unit *unit, const struct acpi_ivhd *ivh
     *unit = (struct amdvi_unit){.ivhd = ivhd};
     (void)format(unit->name, sizeof(unit->name), "AMD-Vi at %#llx",
                  (unsigned long long)ivhd->base.raw);
-    enum status status = capability_read(unit);
-
-    if (status != STATUS_OK) {
-        return status;
-    }
+    capability_read(unit);
     unit->registers = map_physical(ivhd->base, AMDVI_REGISTERS_SIZE, MAP_DEVICE);
     unit->commands = pool_allocate(PAGE_SIZE, PAGE_SIZE);
     unit->events = pool_allocate(PAGE_SIZE, PAGE_SIZE);
@@ -89,10 +80,17 @@ enum status amdvi_unit_start(struct amdvi_unit *unit, hpa_t devices, uint64_t si
 {
     uint64_t control = control_of_flags(unit->ivhd->flags) | AMDVI_C_COHERENT | AMDVI_C_TIMEOUT_1S |
                        (x2apic ? AMDVI_C_WIDE_IRQS | AMDVI_C_X2APIC : 0);
+    uint64_t table = devices.raw | (size / PAGE_SIZE - 1);
     enum status status = unit_stop(unit);
 
     if (status == STATUS_OK) {
-        iommu_hw_write64(unit->registers, AMDVI_DEVICE_TABLE, devices.raw | (size / PAGE_SIZE - 1));
+        iommu_hw_write64(unit->registers, AMDVI_DEVICE_TABLE, table);
+        /* Registers that firmware left off, or that are not there, hold nothing. */
+        status = iommu_hw_read64(unit->registers, AMDVI_DEVICE_TABLE) == table
+                     ? STATUS_OK
+                     : STATUS_NOTE(STATUS_DEVICE);
+    }
+    if (status == STATUS_OK) {
         iommu_hw_write64(unit->registers, AMDVI_EXCLUSION_BASE, 0); /* firmware's hole is closed */
         iommu_hw_write64(unit->registers, AMDVI_EXCLUSION_LIMIT, 0);
         rings_set(unit);

@@ -125,8 +125,12 @@ static enum status interrupts_set(struct vtd_unit *unit, hpa_t irq_table, bool x
     if (status == STATUS_OK) {
         status = vtd_queue_run(unit, &forget, 1);
     }
+    /* One change at a time: section 11.4.4. */
+    if (status == STATUS_OK && (iommu_hw_read32(unit->registers, VTD_GSTS) & VTD_G_CFI) != 0) {
+        status = vtd_unit_command(unit, 0, VTD_G_CFI);
+    }
     if (status == STATUS_OK) {
-        status = vtd_unit_command(unit, VTD_G_IRE, VTD_G_CFI);
+        status = vtd_unit_command(unit, VTD_G_IRE, 0);
     }
     return status;
 }
