@@ -65,6 +65,7 @@ static enum status amdvi_init(const struct acpi_facts *acpi, bool x2apic,
 
     ivrs = &acpi->ivrs;
     amdvi_unit_count = 0;
+    amdvi_tables_reset();
     for (uint32_t i = 0; i < ivrs->ivhd_count; i++) {
         enum status status = amdvi_unit_open(&amdvi_units[i], &ivrs->ivhds[i]);
 

@@ -43,6 +43,7 @@ enum status amdvi_unit_open(struct amdvi_unit *unit, const struct acpi_ivhd *ivh
 enum status amdvi_unit_start(struct amdvi_unit *unit, hpa_t devices, uint64_t size, bool x2apic);
 
 /* amdvi_tables.c: device tables; one a segment. */
+void amdvi_tables_reset(void);
 
 /* The last requester id that IVRS gives to a unit of SEGMENT. */
 uint16_t amdvi_tables_last(const struct acpi_ivrs *ivrs, uint16_t segment);

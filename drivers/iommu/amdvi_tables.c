@@ -4,6 +4,8 @@
 #include "drivers/iommu/hardware.h"
 #include "vmm/mem/pool.h"
 
+#include <string.h>
+
 #define SEGMENTS_MAX ACPI_IVHDS_MAX
 
 /* Of acpi_ivhd_device.settings: where the bits go in words 1 and 2 of an entry. Section 5.2.2.2. */
@@ -17,6 +19,11 @@ static struct table {
     struct amdvi_device *devices; /* NULL: free */
     uint32_t count;               /* ids 0..count - 1; later ones are blocked by their absence */
 } tables[SEGMENTS_MAX];
+
+void amdvi_tables_reset(void)
+{
+    memset(tables, 0, sizeof(tables));
+}
 
 uint16_t amdvi_tables_last(const struct acpi_ivrs *ivrs, uint16_t segment)
 {

@@ -113,6 +113,11 @@ extern const struct iommu_backend *iommu_backend; /* never NULL while iommu_stat
 uint64_t iommu_lock(void);
 void iommu_unlock(uint64_t flags);
 
+/* Back to the state before iommu_init(). */
+void iommu_domain_reset(void);
+void iommu_irq_reset(void);
+void iommu_fault_reset(void);
+
 /* domain.c: under the lock. */
 struct iommu_function *iommu_function_find(bdf_t bdf);
 struct iommu_function *iommu_function_at(uint32_t index);

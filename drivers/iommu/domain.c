@@ -3,11 +3,20 @@
 #include "vmm/console/log.h"
 #include "vmm/format.h"
 
+#include <string.h>
+
 #define PRUNE_AT_ONCE 64U
 
 static struct iommu_domain domains[IOMMU_DOMAINS_MAX];
 static struct iommu_function functions[IOMMU_FUNCTIONS_MAX];
 static uint64_t lost_pages;
+
+void iommu_domain_reset(void)
+{
+    memset(domains, 0, sizeof(domains));
+    memset(functions, 0, sizeof(functions));
+    lost_pages = 0;
+}
 
 struct iommu_function *iommu_function_find(bdf_t bdf)
 {

@@ -4,6 +4,8 @@
 #include "vmm/cpu/irq.h"
 #include "vmm/cpu/spinlock.h"
 
+#include <string.h>
+
 struct counted {
     bdf_t bdf;
     uint64_t count; /* 0: free */
@@ -15,6 +17,12 @@ static uint64_t others; /* faults of requesters that have no place in the table 
 static uint64_t total;
 static uint64_t lost;
 static uint32_t polled; /* in the poll that is under way */
+
+void iommu_fault_reset(void)
+{
+    memset(counted, 0, sizeof(counted));
+    others = total = lost = 0;
+}
 
 /* The counter of BDF's faults; that of all others when the table is full. */
 static uint64_t *counter_of(bdf_t bdf)

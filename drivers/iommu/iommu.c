@@ -93,6 +93,9 @@ enum status iommu_init(const struct acpi_facts *acpi, bool x2apic, unsigned phys
     iommu_state =
         (struct iommu_facts){.name = "no IOMMU", .unavailable = "a unit does not work (see above)"};
     iommu_limits = (struct iommu_limits){0};
+    iommu_domain_reset();
+    iommu_irq_reset();
+    iommu_fault_reset();
     iommu_backend = choose_backend(acpi, &iommu_state.unavailable);
     if (iommu_backend != NULL) {
         iommu_state.name = iommu_backend->name;

@@ -2,12 +2,20 @@
 #include "drivers/iommu/backend.h"
 #include "vmm/console/log.h"
 
+#include <string.h>
+
 #define VECTOR_MIN   16U /* Intel SDM 3, section 11.5.2: lower ones are illegal */
 #define PLAIN_ID_MAX 254U
 
 static struct iommu_irq irqs[IOMMU_IRQS_MAX];
 static uint32_t irq_count;
 static uint32_t hint; /* where to look for a free one first */
+
+void iommu_irq_reset(void)
+{
+    memset(irqs, 0, sizeof(irqs));
+    irq_count = hint = 0;
+}
 
 void iommu_irq_count(struct iommu_counters *counters)
 {

@@ -134,6 +134,7 @@ static enum status vtd_init(const struct acpi_facts *acpi, bool x2apic, struct i
 {
     dmar = &acpi->dmar;
     vtd_unit_count = 0;
+    vtd_tables_reset();
     for (uint32_t i = 0; i < dmar->drhd_count; i++) {
         enum status status = vtd_unit_open(&vtd_units[i], &dmar->drhds[i]);
 

@@ -60,6 +60,7 @@ int vtd_scope_unit(const struct acpi_dmar *dmar, bdf_t bdf);
 bool vtd_scope_reserved(const struct acpi_dmar *dmar, bdf_t bdf);
 
 /* vtd_tables.c: root and context tables; one root a segment. */
+void vtd_tables_reset(void);
 enum status vtd_tables_root(uint16_t segment, bool coherent, hpa_t *root);
 
 /* The context entry of requester BDF; with MAKE its table is made. NULL: none, or no memory. */

@@ -4,6 +4,8 @@
 #include "drivers/iommu/vtd.h"
 #include "vmm/mem/pool.h"
 
+#include <string.h>
+
 #define SEGMENTS_MAX 32U
 #define BUSES        256U
 
@@ -14,6 +16,11 @@ static struct root {
     uint16_t segment;
     struct vtd_pair *table; /* NULL: free */
 } roots[SEGMENTS_MAX];
+
+void vtd_tables_reset(void)
+{
+    memset(roots, 0, sizeof(roots));
+}
 
 static struct root *root_find(uint16_t segment)
 {
