@@ -26,11 +26,16 @@ static void build_pci(void)
     bridge[PCI_BRIDGE_SECONDARY] = bridge[PCI_BRIDGE_SUBORDINATE] = 4;
     (void)fake_pci_add(fake_bdf(0, 0x14, 0), 0x8086, 1);
     fake_pci_express(fake_pci_add(MACHINE_PF, 0x1af4, 0x1041), PCI_PORT_ENDPOINT, true);
-    fake_pci_express(fake_pci_add(MACHINE_OTHER, 0x1af4, 0x1042), PCI_PORT_ENDPOINT, true);
-    (void)fake_pci_add_bridge(fake_bdf(2, 1, 0), 3, 3, PCI_PORT_DOWNSTREAM);
+    uint8_t *other = fake_pci_add(MACHINE_OTHER, 0x1af4, 0x1042);
+
+    fake_pci_express(other, PCI_PORT_ENDPOINT, true);
+    other[PCI_HEADER_TYPE] = 0x80; /* there is a function 1 */
+    (void)fake_pci_add_bridge(fake_bdf(2, 0, 1), 3, 3, PCI_PORT_UPSTREAM);
     fake_pci_express(fake_pci_add(MACHINE_DEEP, 0x1af4, 0x1042), PCI_PORT_ENDPOINT, true);
     (void)fake_pci_add(MACHINE_LEGACY, 0x10ec, 0x8139);
     assert_int_equal(pci_scan(), STATUS_OK);
+    assert_non_null(pci_find(MACHINE_DEEP));
+    assert_non_null(pci_find(MACHINE_LEGACY));
 }
 
 static void build_dmar(void)

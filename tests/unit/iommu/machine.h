@@ -3,7 +3,7 @@
  * A machine with two simulated units, Intel's or AMD's:
  *
  *   00:02.0  root port, bus 1: 01:00.0 the PF, its VFs from 01:00.1 on     unit 0
- *   00:03.0  root port, buses 2 and 3: 02:00.0; a switch port 02:01.0, and below it 03:00.0
+ *   00:03.0  root port, buses 2 and 3: 02:00.0; a switch port 02:00.1, and below it 03:00.0
  *                                                                          unit 1
  *   00:1e.0  conventional bridge, bus 4: 04:01.0                           unit 0
  *   00:14.0  a device with reserved memory                                 unit 0

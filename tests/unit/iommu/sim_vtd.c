@@ -69,7 +69,7 @@ static void command_write(struct sim_unit *unit, uint32_t value)
     sim_require((value & ~(0x96800000U | GCMD_ONE_SHOT)) == 0, "reserved bits of GCMD");
     unit->gcmd_pending = change | command;
     unit->gcmd_value = value;
-    unit->gcmd_wait = unit->delay + 1;
+    unit->gcmd_wait = (change | command) != 0 ? unit->delay + 1 : 0;
     unit->gsts &= ~(command & ~GCMD_WBF);
     unit->gsts |= command & GCMD_WBF; /* reads 1 while it is under way */
 }
