@@ -162,6 +162,7 @@ static enum status domain_destroy(struct iommu_domain *domain)
     if (!domain_valid(domain) || domain->functions != 0) {
         return STATUS_NOTE(STATUS_STATE);
     }
+    /* When broken, the unit that may still use it need not be in 'units' any more. */
     enum status status =
         domain->broken ? STATUS_DEVICE : domain_unmap(domain, 0, 1ULL << iommu_limits.iova_bits);
 
@@ -309,8 +310,8 @@ static enum status function_place(struct iommu_function *function, bdf_t bdf, bd
                  BDF_ARGS(bdf));
         return STATUS_NOTE(STATUS_UNSUPPORTED);
     }
-    if (iommu_requester_find(bdf) != NULL ||
-        iommu_requester_find(iommu_requester_bdf(bdf.segment, place.alias)) != NULL) {
+    /* Also finds BDF itself. An id that is another function's alias is not placed at all. */
+    if (iommu_requester_find(iommu_requester_bdf(bdf.segment, place.alias)) != NULL) {
         return STATUS_NOTE(STATUS_CONFLICT);
     }
     *function = (struct iommu_function){.bdf = bdf, .alias = place.alias, .unit = place.unit};

@@ -104,6 +104,19 @@ static void test_alias(void **state)
     assert_int_equal(iommu_domain_destroy(domain), STATUS_OK);
 }
 
+/* 91h is another's alias, and has one itself. */
+static void test_alias_chain(void **state)
+{
+    bdf_t middle = {.devfn = ALIAS_ID};
+
+    sim_acpi.ivrs.devices[4] = (struct acpi_ivhd_device){
+        .first = ALIAS_ID, .last = ALIAS_ID, .alias = 0x92, .has_alias = true};
+    start();
+    struct iommu_domain *domain = machine_domain(1);
+
+    assert_int_equal(iommu_attach(domain, middle, middle), STATUS_UNSUPPORTED);
+}
+
 /* What firmware wants let through stays for devices that nobody has, and for them alone. */
 static void test_system_messages(void **state)
 {
@@ -117,7 +130,7 @@ static void test_system_messages(void **state)
 
     assert_int_equal(iommu_attach(domain, device, device), STATUS_OK);
     assert_int_equal(device_word(machine_unit[0], 0x98, 1), 1); /* the domain */
-    assert_int_equal(device_word(machine_unit[0], 0x98, 2), 1);
+    assert_int_equal(device_word(machine_unit[0], 0x98, 2), 1); /* and none of the NMIs */
     assert_int_equal(iommu_detach(device), STATUS_OK);
     assert_int_equal(device_word(machine_unit[0], 0x98, 0), 3);
     assert_int_equal(device_word(machine_unit[0], 0x98, 1), 3ULL << 40);
@@ -254,6 +267,12 @@ static void test_events(void **state)
     }
     assert_int_equal(machine_unit[0]->event_head, machine_unit[0]->event_tail);
 
+    /* What stood there in an earlier round is not taken for an event that has not arrived. */
+    machine_unit[0]->event_tail = (machine_unit[0]->event_tail + 16) % 4096;
+    sim_edge_count = 0;
+    assert_int_equal(iommu_poll_faults(), 1);
+    assert_string_equal(sim_edge[0].reason, "unknown event");
+
     /* Of the unit itself, not of a device. */
     put_event(machine_unit[0], 0x5000000000000000, 0x123450);
     assert_int_equal(iommu_poll_faults(), 0);
@@ -265,6 +284,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_registers, set_up),
         cmocka_unit_test_setup(test_alias, set_up),
+        cmocka_unit_test_setup(test_alias_chain, set_up),
         cmocka_unit_test_setup(test_system_messages, set_up),
         cmocka_unit_test_setup(test_old_units, set_up),
         cmocka_unit_test_setup(test_np_cache, set_up),

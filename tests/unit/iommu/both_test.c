@@ -94,6 +94,10 @@ static void test_a_function_reaches_its_domain_only(void **state)
     assert_int_equal(iommu_detach(MACHINE_VF(0)), STATUS_OK);
     assert_int_equal(iommu_detach(MACHINE_VF(1)), STATUS_OK);
     assert_int_equal(iommu_detach(MACHINE_OTHER), STATUS_OK);
+    unsigned long commands = machine_unit[1]->commands;
+
+    assert_int_equal(iommu_unmap(one, gpa(0), 0x1000), STATUS_OK);
+    assert_int_equal(machine_unit[1]->commands, commands); /* it has nothing of the domain */
     assert_int_equal(iommu_domain_destroy(one), STATUS_OK);
     assert_int_equal(iommu_domain_destroy(two), STATUS_OK);
     assert_in_range(sim_pool_pages(), 0, pages); /* context tables may stay */
@@ -200,6 +204,12 @@ static void test_large_pages(void **state)
     machine_blocked(MACHINE_VF(0), GB + 0x12345678, false);
     machine_reaches(MACHINE_VF(0), GB - 0x1000, 8 * GB - 0x1000);
 
+    /* What does not lie alike in both spaces goes into small pages. */
+    assert_int_equal(iommu_map(domain, gpa(4 * GB), hpa(9 * GB + 0x1000), PAGE_SIZE_2M, RW),
+                     STATUS_OK);
+    machine_reaches(MACHINE_VF(0), 4 * GB + 0x1ff123, 9 * GB + 0x200123);
+    assert_int_equal(iommu_unmap(domain, gpa(4 * GB), PAGE_SIZE_2M), STATUS_OK);
+
     /* Where small pages were, a large one fits again; and the tables went back. */
     assert_int_equal(iommu_unmap(domain, gpa(0), 4 * GB), STATUS_OK);
     assert_int_equal(iommu_counters().table_pages, 1);
@@ -223,6 +233,11 @@ static void test_random(void **state)
     const uint64_t first = 0x40000000 - SLOTS / 2 * 0x1000; /* across a 1 GiB border */
 
     memset(model, 0, sizeof(model));
+    for (unsigned i = 0; i < 2; i++) {
+        machine_unit[i]->busy = true;
+        machine_unit[i]->busy_source = i == 0 ? 0x101 : 0x200;
+        machine_unit[i]->busy_iova = first + 40 * 0x1000;
+    }
     assert_int_equal(iommu_attach(domain, MACHINE_VF(0), MACHINE_PF), STATUS_OK);
     assert_int_equal(iommu_attach(domain, MACHINE_OTHER, MACHINE_OTHER), STATUS_OK);
     for (unsigned round = 0; round < 3000; round++) {
@@ -264,6 +279,8 @@ static void test_random(void **state)
     }
     assert_int_equal(iommu_detach(MACHINE_VF(0)), STATUS_OK);
     assert_int_equal(iommu_detach(MACHINE_OTHER), STATUS_OK);
+    machine_blocked(MACHINE_VF(0), machine_unit[0]->busy_iova, true);
+    machine_blocked(MACHINE_OTHER, machine_unit[0]->busy_iova, true);
     assert_int_equal(iommu_domain_destroy(domain), STATUS_OK);
     check_no_leak(sim_pool_pages());
 }
@@ -482,9 +499,10 @@ static void test_reserved_memory(void **state)
     assert_int_equal(iommu_attach(vm, MACHINE_RESERVED, MACHINE_PF), STATUS_OK); /* a VF */
     assert_int_equal(iommu_detach(MACHINE_RESERVED), STATUS_OK);
     assert_int_equal(iommu_attach(vm, MACHINE_LEGACY, MACHINE_LEGACY), STATUS_UNSUPPORTED);
-    assert_int_equal(iommu_attach(vm, (bdf_t){.segment = 7}, (bdf_t){.segment = 7}),
-                     STATUS_UNSUPPORTED);
-    assert_int_equal(iommu_attach(vm, (bdf_t){.segment = 7}, MACHINE_PF), STATUS_STATE);
+    bdf_t far = {.segment = 7, .bus = 2};
+
+    assert_int_equal(iommu_attach(vm, far, far), STATUS_UNSUPPORTED);
+    assert_int_equal(iommu_attach(vm, far, MACHINE_PF), STATUS_STATE);
     assert_int_equal(iommu_domain_destroy(vm), STATUS_OK);
     assert_int_equal(iommu_domain_destroy(own), STATUS_OK);
 }
@@ -500,6 +518,7 @@ static void test_unit_dies(void **state)
     assert_int_equal(iommu_map(other, gpa(0), hpa(0x50000000), 0x1000, RW), STATUS_OK);
     assert_int_equal(iommu_attach(domain, MACHINE_VF(0), MACHINE_PF), STATUS_OK);
     assert_int_equal(iommu_attach(other, MACHINE_OTHER, MACHINE_OTHER), STATUS_OK);
+    assert_int_equal(iommu_attach(domain, MACHINE_DEEP, MACHINE_DEEP), STATUS_OK);
     assert_int_equal(iommu_irq_allocate(MACHINE_VF(0), 1, 0x40, &irq, &message), STATUS_OK);
     machine_reaches(MACHINE_VF(0), 0, 0x40000000);
     unsigned pages = sim_pool_pages();
@@ -513,6 +532,8 @@ static void test_unit_dies(void **state)
     assert_int_equal(iommu_irq_free(irq), STATUS_DEVICE);
     assert_int_equal(iommu_irq_free(irq), STATUS_NOT_FOUND);
     assert_int_equal(iommu_detach(MACHINE_VF(0)), STATUS_DEVICE);
+    assert_int_equal(iommu_detach(MACHINE_DEEP), STATUS_OK); /* behind the unit that works */
+    assert_int_equal(iommu_unmap(domain, gpa(0x10000), 0x1000), STATUS_DEVICE);
     assert_int_equal(iommu_domain_destroy(domain), STATUS_DEVICE);
     assert_int_equal(sim_pool_pages(), pages);
 

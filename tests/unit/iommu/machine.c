@@ -103,7 +103,7 @@ static void build_ivrs(void)
         .first = 0xa2, .last = 0xa2, .settings = 0xd7, .special = ACPI_IVHD_IOAPIC, .handle = 4};
     ivrs->devices[3] = (struct acpi_ivhd_device){
         .first = 0x90, .last = 0x90, .alias = 0x91, .has_alias = true}; /* one on its own */
-    ivrs->devices[4] = (struct acpi_ivhd_device){.first = 0x98, .last = 0x98, .settings = 0x30};
+    ivrs->devices[4] = (struct acpi_ivhd_device){.first = 0x98, .last = 0x98, .settings = 0xf7};
     ivrs->devices[5] = (struct acpi_ivhd_device){.first = 0x200, .last = 0x3ff};
     ivrs->ivmds[0] = (struct acpi_ivmd){
         .base = {0x7f000000}, .size = 0x10000, .first = 0xa0, .last = 0xa0, .readable = true};

@@ -128,6 +128,11 @@ static bool unit_knows(const struct sim_unit *unit, uint64_t page)
             }
         }
     }
+    for (unsigned i = 0; i < unit->irq_count; i++) {
+        if (unit->irqs[i].page == page) {
+            return true;
+        }
+    }
     for (unsigned i = 0; i < unit->device_count; i++) {
         for (unsigned k = 0; unit->devices[i].present && k < 4; k++) {
             if (align_down(unit->devices[i].words[k] & 0x000fffffffffffffULL, PAGE_SIZE) == page) {
@@ -240,9 +245,25 @@ uint64_t iommu_hw_load(const uint64_t *entry)
     return *entry;
 }
 
+/* The devices that never rest. */
+static void devices_run(void)
+{
+    for (unsigned i = 0; i < unit_count; i++) {
+        struct sim_unit *unit = &units[i];
+        uint64_t base;
+
+        if (unit->busy) {
+            unit->silent = true;
+            (void)sim_dma(unit, unit->busy_source, unit->busy_iova, true, &base);
+            unit->silent = false;
+        }
+    }
+}
+
 void iommu_hw_store(uint64_t *entry, uint64_t value)
 {
     *entry = value;
+    devices_run();
 }
 
 void iommu_hw_store_pair(uint64_t entry[2], const uint64_t value[2])
@@ -259,6 +280,7 @@ void iommu_hw_write_back(const void *from, uint64_t size)
     sim_require(offset + size <= sizeof(live), "only memory of the pool is written back");
     memcpy(&memory[0][0] + offset, from, size);
     write_backs++;
+    devices_run();
 }
 
 unsigned long sim_write_backs(void)
@@ -276,6 +298,7 @@ void time_delay_us(uint64_t us)
             sim_amdvi_tick(&units[i]);
         }
     }
+    devices_run();
 }
 
 void iommu_edge_fault(const struct iommu_fault *fault)
@@ -283,6 +306,18 @@ void iommu_edge_fault(const struct iommu_fault *fault)
     if (sim_edge_count < SIM_EDGE_MAX) {
         sim_edge[sim_edge_count++] = *fault;
     }
+}
+
+const struct sim_page *sim_remember(struct sim_unit *unit, const struct sim_page *page)
+{
+    for (unsigned i = 0; i < unit->page_count; i++) {
+        if (memcmp(&unit->pages[i], page, sizeof(*page)) == 0) {
+            return &unit->pages[i];
+        }
+    }
+    sim_require(unit->page_count < SIM_CACHE_MAX, "the simulated cache is full");
+    unit->pages[unit->page_count] = *page;
+    return &unit->pages[unit->page_count++];
 }
 
 /* Forget pages of DOMAIN that touch the range, with the tables that led to them; SIZE 0: all. */

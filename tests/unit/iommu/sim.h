@@ -38,6 +38,7 @@ struct sim_page {
 struct sim_irq {
     uint32_t index;
     uint16_t source; /* AMD-Vi: the table's owner */
+    uint64_t page;   /* that the entry stands in */
     uint64_t words[2];
 };
 
@@ -57,6 +58,12 @@ struct sim_unit {
     bool queue_refuses;  /* VT-d: the next descriptor is an error */
     bool absent;         /* reads all ones */
     bool forgets_writes; /* AMD-Vi: registers hold nothing */
+
+    /* A device that goes on and on writing there, between any two steps of the driver. */
+    bool busy;
+    uint16_t busy_source;
+    uint64_t busy_iova;
+    bool silent; /* nothing is recorded just now */
 
     /* State. */
     uint32_t gsts, gcmd_pending, gcmd_value;
@@ -105,6 +112,7 @@ void sim_pool_limit(int pages); /* this many more succeed; negative: no limit */
 uint64_t sim_load(const struct sim_unit *unit, uint64_t address);
 void sim_store(uint64_t address, uint64_t value);
 void sim_require(bool condition, const char *what);
+const struct sim_page *sim_remember(struct sim_unit *unit, const struct sim_page *page);
 void sim_forget_domain(struct sim_unit *unit, uint16_t domain, uint64_t iova, uint64_t size);
 
 uint32_t sim_vtd_read32(struct sim_unit *unit, uint32_t offset);

@@ -56,9 +56,8 @@ static void control_write(struct sim_unit *unit, uint64_t value)
 {
     uint64_t change = unit->control ^ value;
 
-    sim_require((unit->control & CONTROL_ENABLE) == 0 || (value & CONTROL_ENABLE) == 0 ||
-                    (change & (CONTROL_WIDE | CONTROL_X2APIC)) == 0,
-                "the format of interrupt entries changes while the unit is on");
+    sim_require((value & CONTROL_ENABLE) == 0 || (change & (CONTROL_WIDE | CONTROL_X2APIC)) == 0,
+                "the format of interrupt entries is set before the unit is on");
     unit->control = value;
 }
 
@@ -93,7 +92,7 @@ static bool event(struct sim_unit *unit, unsigned code, uint64_t low, uint64_t h
     uint64_t base = unit->registers[0x10 / 8];
     uint64_t next = (unit->event_tail + 16) % ring_size(base);
 
-    if (!runs(unit, CONTROL_EVENTS) || (unit->status & STATUS_OVERFLOW) != 0) {
+    if (unit->silent || !runs(unit, CONTROL_EVENTS) || (unit->status & STATUS_OVERFLOW) != 0) {
         return false;
     }
     if (next == unit->event_head) {
@@ -267,9 +266,9 @@ static const struct sim_page *page_of(struct sim_unit *unit, const struct sim_de
         }
     }
     /* What is not present is not used again without NpCache, but its tables stay known. */
-    sim_require(unit->page_count < SIM_CACHE_MAX, "the simulated cache is full");
-    unit->pages[unit->page_count] = walk(unit, device, iova);
-    return &unit->pages[unit->page_count++];
+    struct sim_page page = walk(unit, device, iova);
+
+    return sim_remember(unit, &page);
 }
 
 bool sim_amdvi_dma(struct sim_unit *unit, uint16_t source, uint64_t iova, bool write,
@@ -328,6 +327,7 @@ bool sim_amdvi_message(struct sim_unit *unit, uint16_t source, uint64_t address,
         bool wide = (unit->control & CONTROL_WIDE) != 0;
         uint64_t at = table + irq.index * (wide ? 16UL : 4UL);
 
+        irq.page = at & ~0xfffULL;
         irq.words[0] = sim_load(unit, at & ~7ULL);
         irq.words[1] = wide ? sim_load(unit, at + 8) : 0;
         irq.words[0] = wide ? irq.words[0] : irq.words[0] >> at % 8 * 8 & 0xffffffffULL;

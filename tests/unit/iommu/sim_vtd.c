@@ -138,7 +138,7 @@ void sim_vtd_write(struct sim_unit *unit, uint32_t offset, uint64_t value, unsig
 static bool record(struct sim_unit *unit, uint16_t source, uint64_t information, unsigned reason,
                    bool write)
 {
-    for (unsigned i = 0; i < SIM_FAULTS; i++) {
+    for (unsigned i = 0; i < SIM_FAULTS && !unit->silent; i++) {
         if ((unit->faults[i][1] >> 63) == 0) {
             unit->faults[i][0] = information;
             unit->faults[i][1] =
@@ -147,7 +147,7 @@ static bool record(struct sim_unit *unit, uint16_t source, uint64_t information,
             return false;
         }
     }
-    unit->fsts |= 1;
+    unit->fsts |= unit->silent ? 0 : 1;
     return false;
 }
 
@@ -344,9 +344,9 @@ static const struct sim_page *page_of(struct sim_unit *unit, const struct sim_de
         }
     }
     /* What is not present is not used again outside caching mode, but its tables stay known. */
-    sim_require(unit->page_count < SIM_CACHE_MAX, "the simulated cache is full");
-    unit->pages[unit->page_count] = walk(unit, device, iova);
-    return &unit->pages[unit->page_count++];
+    struct sim_page page = walk(unit, device, iova);
+
+    return sim_remember(unit, &page);
 }
 
 bool sim_vtd_dma(struct sim_unit *unit, uint16_t source, uint64_t iova, bool write, uint64_t *base)
@@ -399,6 +399,7 @@ bool sim_vtd_message(struct sim_unit *unit, uint16_t source, uint64_t address, u
     if (i == unit->irq_count) {
         uint64_t at = (unit->irq_table & ~0xfffULL) + irq.index * 16UL;
 
+        irq.page = at & ~0xfffULL;
         irq.words[0] = sim_load(unit, at);
         irq.words[1] = sim_load(unit, at + 8);
         sim_require(i < SIM_CACHE_MAX, "the simulated cache is full");

@@ -50,6 +50,9 @@ static void check_life(void)
     uint32_t irq, apic_id = 0;
     uint8_t vector = 0;
 
+    machine_unit[0]->busy = true;
+    machine_unit[0]->busy_source = 0x101;
+    machine_unit[0]->busy_iova = 0x6000;
     machine_blocked(MACHINE_VF(0), 0x5000, true);
     assert_int_equal(iommu_attach(domain, MACHINE_VF(0), MACHINE_PF), STATUS_OK);
     machine_blocked(MACHINE_VF(0), 0x5000,
@@ -77,6 +80,7 @@ static void check_life(void)
     assert_int_equal(iommu_detach(MACHINE_VF(0)), STATUS_OK);
     machine_blocked(MACHINE_VF(0), 0x6678, false);
     assert_int_equal(iommu_domain_destroy(domain), STATUS_OK);
+    machine_unit[0]->busy = false;
     (void)iommu_poll_faults();
 }
 
@@ -365,20 +369,22 @@ static void test_scopes(void **state)
     start();
     struct iommu_domain *domain = machine_domain(1);
     const struct {
-        bdf_t bdf;
+        bdf_t bdf, pf;
         unsigned unit;
     } rows[] = {
-        {MACHINE_OTHER,    1},
-        {MACHINE_DEEP,     1},
-        {MACHINE_RESERVED, 0},
-        {MACHINE_PF,       0}
+        {MACHINE_OTHER,                 MACHINE_OTHER,    1},
+        {MACHINE_DEEP,                  MACHINE_DEEP,     1},
+        {MACHINE_RESERVED,              MACHINE_RESERVED, 0},
+        {MACHINE_PF,                    MACHINE_PF,       0},
+        {(bdf_t){.bus = 2, .devfn = 5}, MACHINE_OTHER,    1}, /* VFs go with their PFs */
+        {(bdf_t){.bus = 1, .devfn = 5}, MACHINE_DEEP,     1}
     };
 
     assert_int_equal(iommu_map(domain, gpa(0), hpa(0x1000), 0x1000, RW), STATUS_OK);
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         unsigned long before[2] = {machine_unit[0]->commands, machine_unit[1]->commands};
 
-        assert_int_equal(iommu_attach(domain, rows[i].bdf, rows[i].bdf), STATUS_OK);
+        assert_int_equal(iommu_attach(domain, rows[i].bdf, rows[i].pf), STATUS_OK);
         assert_int_equal(iommu_detach(rows[i].bdf), STATUS_OK);
         assert_true(machine_unit[rows[i].unit]->commands > before[rows[i].unit]);
         assert_int_equal(machine_unit[!rows[i].unit]->commands, before[!rows[i].unit]);
