@@ -13,8 +13,8 @@ struct amdvi_unit {
     struct amdvi_entry *commands; /* a page each */
     struct amdvi_entry *events;
     uint64_t *status;  /* where the unit writes that it is done */
-    uint32_t tail;     /* next free command */
     uint64_t sequence; /* last value asked for in 'status' */
+    uint32_t tail;     /* next free command */
     bool caches_absent;
     bool failed;   /* given up */
     char name[24]; /* for messages */

@@ -15,9 +15,9 @@
 
 /* The units of a segment share its table: each sees only requests of its own devices. */
 static struct table {
-    uint16_t segment;
     struct amdvi_device *devices; /* NULL: free */
-    uint32_t count;               /* ids 0..count - 1; later ones are blocked by their absence */
+    uint16_t segment;
+    uint32_t count; /* ids 0..count - 1; later ones are blocked by their absence */
 } tables[SEGMENTS_MAX];
 
 void amdvi_tables_reset(void)

@@ -342,7 +342,7 @@ static uint64_t domain_units(const struct iommu_domain *domain)
 static enum status domain_attach(struct iommu_domain *domain, bdf_t bdf, bdf_t pf)
 {
     struct iommu_function *slot = function_free_slot();
-    struct iommu_function function;
+    struct iommu_function function = {.domain = NULL};
 
     if (!domain_valid(domain) || domain->broken || bdf.segment != pf.segment) {
         return STATUS_NOTE(STATUS_STATE);

@@ -41,15 +41,12 @@ void iommu_hw_store(uint64_t *entry, uint64_t value)
 void iommu_hw_store_pair(uint64_t entry[2], const uint64_t value[2])
 {
     uint64_t low = entry[0], high = entry[1];
-    bool done;
 
-    /* We are the only writer, so that the first or second try succeeds. */
-    do {
-        __asm__ volatile("lock cmpxchg16b (%[entry])"
-                         : "=@ccz"(done), "+a"(low), "+d"(high)
-                         : [entry] "r"(entry), "b"(value[0]), "c"(value[1])
-                         : "memory");
-    } while (!done);
+    /* We are the only writer: what was read above is what is there. */
+    __asm__ volatile("lock cmpxchg16b (%[entry])"
+                     : "+a"(low), "+d"(high)
+                     : [entry] "r"(entry), "b"(value[0]), "c"(value[1])
+                     : "memory", "cc");
 }
 
 void iommu_hw_write_back(const void *memory, uint64_t size)

@@ -14,7 +14,7 @@ _Static_assert(1U << (IRQ_TABLE_SIZE_LOG + 1) == IOMMU_IRQS_MAX, "the table hold
 /* Bytes of registers that the unit uses: fault records may lie beyond what the table says. */
 static uint64_t registers_size(uint64_t cap, uint64_t described)
 {
-    uint64_t end = VTD_CAP_FAULTS_AT(cap) + (uint64_t)VTD_CAP_FAULTS(cap) * VTD_FAULT_SIZE;
+    uint32_t end = VTD_CAP_FAULTS_AT(cap) + VTD_CAP_FAULTS(cap) * VTD_FAULT_SIZE;
 
     return align_up(end > described ? end : described, PAGE_SIZE);
 }
