@@ -96,7 +96,8 @@ static enum status domain_prune(struct iommu_domain *domain, uint64_t iova, uint
 
     /* Ends: each round takes tables out, and there are finitely many. */
     while ((count = iommu_table_prune(&domain->table, iova, size, pruned, PRUNE_AT_ONCE)) > 0) {
-        enum status status = domain_invalidate(domain, iova, size);
+        /* All of the domain: a table may be cached for any address that it spans. */
+        enum status status = domain_invalidate(domain, 0, 0);
 
         if (status != STATUS_OK) {
             lost_pages += count;

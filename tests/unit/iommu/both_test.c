@@ -464,7 +464,9 @@ static void test_faults_are_charged(void **state)
 static void test_fault_table_is_bounded(void **state)
 {
     for (unsigned i = 0; i < IOMMU_REQUESTERS + 20; i++) {
-        machine_blocked((bdf_t){.bus = 1, .devfn = (uint8_t)i}, 0x1000, true);
+        bdf_t bdf = {.bus = 1, .devfn = (uint8_t)i};
+
+        machine_blocked(bdf, 0x1000, true);
         assert_int_equal(iommu_poll_faults(), 1);
     }
     assert_int_equal(iommu_counters().faults, IOMMU_REQUESTERS + 20);

@@ -5,12 +5,6 @@
 #include "drivers/pci/scan.h"
 #include "tests/unit/fakes/pci_space.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #define UNIT0 0xfed90000ULL
 #define UNIT1 0xfed94000ULL
 
@@ -33,9 +27,9 @@ static void build_pci(void)
     (void)fake_pci_add_bridge(fake_bdf(2, 0, 1), 3, 3, PCI_PORT_UPSTREAM);
     fake_pci_express(fake_pci_add(MACHINE_DEEP, 0x1af4, 0x1042), PCI_PORT_ENDPOINT, true);
     (void)fake_pci_add(MACHINE_LEGACY, 0x10ec, 0x8139);
-    assert_int_equal(pci_scan(), STATUS_OK);
-    assert_non_null(pci_find(MACHINE_DEEP));
-    assert_non_null(pci_find(MACHINE_LEGACY));
+    sim_require(pci_scan() == STATUS_OK, "the scan");
+    sim_require(pci_find(MACHINE_DEEP) != NULL, "the scan finds all");
+    sim_require(pci_find(MACHINE_LEGACY) != NULL, "the scan finds all");
 }
 
 static void build_dmar(void)
@@ -135,15 +129,14 @@ enum status machine_start(void)
 void machine_up(enum sim_kind kind)
 {
     machine_build(kind, 0);
-    assert_int_equal(machine_start(), STATUS_OK);
-    assert_true(iommu_facts()->ready);
+    sim_require(machine_start() == STATUS_OK && iommu_facts()->ready, "the units start");
 }
 
 struct iommu_domain *machine_domain(uint32_t owner)
 {
     struct iommu_domain *domain = NULL;
 
-    assert_int_equal(iommu_domain_create("vm", owner, &domain), STATUS_OK);
+    sim_require(iommu_domain_create("vm", owner, &domain) == STATUS_OK, "there is a domain");
     return domain;
 }
 
@@ -157,19 +150,7 @@ static struct sim_unit *unit_of(bdf_t bdf)
     return machine_unit[bdf.bus == 2 || bdf.bus == 3];
 }
 
-void machine_reaches(bdf_t bdf, uint64_t iova, uint64_t base)
+bool machine_dma(bdf_t bdf, uint64_t iova, bool write, uint64_t *base)
 {
-    uint64_t found = 0;
-
-    assert_true(sim_dma(unit_of(bdf), machine_id(bdf), iova, false, &found));
-    assert_int_equal(found, base);
-    assert_true(sim_dma(unit_of(bdf), machine_id(bdf), iova, true, &found));
-    assert_int_equal(found, base);
-}
-
-void machine_blocked(bdf_t bdf, uint64_t iova, bool write)
-{
-    uint64_t found = 0;
-
-    assert_false(sim_dma(unit_of(bdf), machine_id(bdf), iova, write, &found));
+    return sim_dma(unit_of(bdf), machine_id(bdf), iova, write, base);
 }

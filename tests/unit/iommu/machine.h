@@ -46,8 +46,23 @@ struct iommu_domain *machine_domain(uint32_t owner);
 /* The requester id of BDF. */
 uint16_t machine_id(bdf_t bdf);
 
-/* Check that BDF's DMA at IOVA through its unit reaches BASE; or nothing. */
-void machine_reaches(bdf_t bdf, uint64_t iova, uint64_t base);
-void machine_blocked(bdf_t bdf, uint64_t iova, bool write);
+/* BDF's DMA at IOVA through its unit: where it goes; false: blocked. */
+bool machine_dma(bdf_t bdf, uint64_t iova, bool write, uint64_t *base);
+
+/* For tests with cmocka: BDF reads and writes BASE there; or it is blocked. */
+#define machine_reaches(bdf, iova, wanted)                   \
+    do {                                                     \
+        uint64_t found_ = 0;                                 \
+        assert_true(machine_dma(bdf, iova, false, &found_)); \
+        assert_int_equal(found_, wanted);                    \
+        assert_true(machine_dma(bdf, iova, true, &found_));  \
+        assert_int_equal(found_, wanted);                    \
+    } while (0)
+
+#define machine_blocked(bdf, iova, write)                     \
+    do {                                                      \
+        uint64_t found_ = 0;                                  \
+        assert_false(machine_dma(bdf, iova, write, &found_)); \
+    } while (0)
 
 #endif

@@ -39,10 +39,10 @@ void sim_require(bool condition, const char *what)
 void sim_reset(unsigned pages)
 {
     memset(taken, 0, sizeof(taken));
-    memset(memory, 0xff, sizeof(memory));
     memset(units, 0, sizeof(units));
     memset(&sim_acpi, 0, sizeof(sim_acpi));
     page_limit = pages != 0 ? pages : PAGES;
+    memset(memory, 0xff, (size_t)page_limit * PAGE_SIZE);
     pages_taken = unit_count = sim_edge_count = 0;
     write_backs = 0;
     allocations_left = -1;
