@@ -163,9 +163,7 @@ static enum status domain_destroy(struct iommu_domain *domain)
     if (!domain_valid(domain) || domain->functions != 0) {
         return STATUS_NOTE(STATUS_STATE);
     }
-    /* When broken, the unit that may still use it need not be in 'units' any more. */
-    enum status status =
-        domain->broken ? STATUS_DEVICE : domain_unmap(domain, 0, 1ULL << iommu_limits.iova_bits);
+    enum status status = domain_unmap(domain, 0, 1ULL << iommu_limits.iova_bits);
 
     if (status == STATUS_OK) {
         /* The root was never out of the tree: nothing may know it any more. */
@@ -275,10 +273,6 @@ enum status iommu_unmap(struct iommu_domain *domain, gpa_t iova, uint64_t size)
     if (status == STATUS_OK) {
         status = domain_unmap(domain, iova.raw, size);
     }
-    /* Also when this call found nothing to do: what failed before is not confirmed yet. */
-    if (status == STATUS_OK && domain->broken) {
-        status = STATUS_NOTE(STATUS_DEVICE);
-    }
     iommu_unlock(flags);
     return status;
 }
@@ -329,15 +323,19 @@ static struct iommu_function *function_free_slot(void)
     return NULL;
 }
 
-/* The units that DOMAIN's functions are behind. */
-static uint64_t domain_units(const struct iommu_domain *domain)
+/*
+ * Find anew which units may have something of DOMAIN cached: those that its functions are behind. A
+ * unit that did not confirm stays among them for ever, so that nothing can be confirmed without it.
+ */
+static void domain_units_update(struct iommu_domain *domain)
 {
-    uint64_t units = 0;
-
-    for (uint32_t i = 0; i < IOMMU_FUNCTIONS_MAX; i++) {
-        units |= functions[i].domain == domain ? 1ULL << functions[i].unit : 0;
+    if (domain->broken) {
+        return;
     }
-    return units;
+    domain->units = 0;
+    for (uint32_t i = 0; i < IOMMU_FUNCTIONS_MAX; i++) {
+        domain->units |= functions[i].domain == domain ? 1ULL << functions[i].unit : 0;
+    }
 }
 
 static enum status domain_attach(struct iommu_domain *domain, bdf_t bdf, bdf_t pf)
@@ -367,7 +365,7 @@ static enum status domain_attach(struct iommu_domain *domain, bdf_t bdf, bdf_t p
         slot->domain = NULL;
         domain->functions--;
         if (undone == STATUS_OK) {
-            domain->units = domain_units(domain);
+            domain_units_update(domain);
         } else {
             (void)domain_break(domain, undone);
         }
@@ -398,9 +396,9 @@ static enum status function_detach(struct iommu_function *function)
     function->domain = NULL;
     domain->functions--;
     if (status != STATUS_OK) {
-        return domain_break(domain, status); /* 'units' stays as it was: its caches are not clean */
+        return domain_break(domain, status);
     }
-    domain->units = domain_units(domain);
+    domain_units_update(domain);
     return STATUS_OK;
 }
 
