@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "drivers/iommu/backend.h"
+#include "vmm/console/log.h"
+#include "vmm/format.h"
+
+#include <string.h>
+
+#define PRUNE_AT_ONCE 64U
+
+static struct iommu_domain domains[IOMMU_DOMAINS_MAX];
+static struct iommu_function functions[IOMMU_FUNCTIONS_MAX];
+static uint64_t lost_pages;
+
+void iommu_domain_reset(void)
+{
+    memset(domains, 0, sizeof(domains));
+    memset(functions, 0, sizeof(functions));
+    lost_pages = 0;
+}
+
+struct iommu_function *iommu_function_find(bdf_t bdf)
+{
+    for (uint32_t i = 0; i < IOMMU_FUNCTIONS_MAX; i++) {
+        if (functions[i].domain != NULL && bdf_equal(functions[i].bdf, bdf)) {
+            return &functions[i];
+        }
+    }
+    return NULL;
+}
+
+struct iommu_function *iommu_function_at(uint32_t index)
+{
+    return &functions[index];
+}
+
+struct iommu_function *iommu_requester_find(bdf_t requester)
+{
+    uint16_t id = iommu_requester(requester);
+
+    for (uint32_t i = 0; i < IOMMU_FUNCTIONS_MAX; i++) {
+        struct iommu_function *function = &functions[i];
+
+        if (function->domain != NULL && function->bdf.segment == requester.segment &&
+            (iommu_requester(function->bdf) == id || function->alias == id)) {
+            return function;
+        }
+    }
+    return NULL;
+}
+
+void iommu_lost_pages_add(uint64_t pages)
+{
+    lost_pages += pages;
+}
+
+void iommu_domain_count(struct iommu_counters *counters)
+{
+    for (uint32_t i = 0; i < IOMMU_DOMAINS_MAX; i++) {
+        if (domains[i].used) {
+            counters->domains++;
+            counters->table_pages += domains[i].table.pages;
+            counters->mapped_bytes += domains[i].mapped_bytes;
+        }
+    }
+    for (uint32_t i = 0; i < IOMMU_FUNCTIONS_MAX; i++) {
+        counters->functions += functions[i].domain != NULL;
+    }
+    counters->lost_pages = lost_pages;
+}
+
+/* An invalidation failed: nothing that DOMAIN ever mapped may be used again. */
+static enum status domain_break(struct iommu_domain *domain, enum status status)
+{
+    if (!domain->broken) {
+        log_warn("IOMMU: domain %s: a unit did not confirm that it let go of memory (%s); the "
+                 "memory stays unused until the machine is reset",
+                 domain->name, status_name(status));
+    }
+    domain->broken = true;
+    return status;
+}
+
+static enum status domain_invalidate(struct iommu_domain *domain, uint64_t iova, uint64_t size)
+{
+    enum status status =
+        domain->units != 0 ? iommu_backend->invalidate(domain, iova, size) : STATUS_OK;
+
+    return status == STATUS_OK ? STATUS_OK : domain_break(domain, status);
+}
+
+/* Give back the tables under the range that became empty, each after its invalidation. */
+static enum status domain_prune(struct iommu_domain *domain, uint64_t iova, uint64_t size)
+{
+    uint64_t *pruned[PRUNE_AT_ONCE];
+    unsigned count;
+
+    /* Ends: each round takes tables out, and there are finitely many. */
+    while ((count = iommu_table_prune(&domain->table, iova, size, pruned, PRUNE_AT_ONCE)) > 0) {
+        /* All of the domain: a table may be cached for any address that it spans. */
+        enum status status = domain_invalidate(domain, 0, 0);
+
+        if (status != STATUS_OK) {
+            lost_pages += count;
+            domain->table.pages -= count;
+            return status;
+        }
+        iommu_table_free(&domain->table, pruned, count);
+    }
+    return STATUS_OK;
+}
+
+/* Unmap what there is, invalidate, give tables back. */
+static enum status domain_unmap(struct iommu_domain *domain, uint64_t iova, uint64_t size)
+{
+    domain->mapped_bytes -= iommu_table_clear(&domain->table, iova, size);
+    enum status status = domain_invalidate(domain, iova, size);
+
+    return status == STATUS_OK ? domain_prune(domain, iova, size) : status;
+}
+
+enum status iommu_domain_create(const char *name, uint32_t owner, struct iommu_domain **result)
+{
+    enum status status = STATUS_NO_MEMORY;
+    uint64_t flags = iommu_lock();
+
+    if (!iommu_state.ready) {
+        iommu_unlock(flags);
+        return STATUS_NOTE(STATUS_STATE);
+    }
+    for (uint32_t i = 0; i < IOMMU_DOMAINS_MAX && i + 1 < iommu_limits.domain_ids; i++) {
+        struct iommu_domain *domain = &domains[i];
+
+        if (domain->used) {
+            continue;
+        }
+        *domain = (struct iommu_domain){
+            .used = true,
+            .id = (uint16_t)(i + 1),
+            .owner = owner,
+            .table = {.format = iommu_limits.format,
+                      .page_sizes = iommu_limits.page_sizes,
+                      .extra_leaf = iommu_limits.extra_leaf,
+                      .levels = iommu_limits.levels,
+                      .coherent = iommu_limits.coherent},
+        };
+        (void)format(domain->name, sizeof(domain->name), "%s", name);
+        status = iommu_table_create(&domain->table);
+        domain->used = status == STATUS_OK;
+        *result = domain;
+        break;
+    }
+    iommu_unlock(flags);
+    return status == STATUS_OK ? STATUS_OK : STATUS_NOTE(status);
+}
+
+static bool domain_valid(const struct iommu_domain *domain)
+{
+    return domain >= domains && domain < domains + IOMMU_DOMAINS_MAX && domain->used;
+}
+
+static enum status domain_destroy(struct iommu_domain *domain)
+{
+    if (!domain_valid(domain) || domain->functions != 0) {
+        return STATUS_NOTE(STATUS_STATE);
+    }
+    enum status status = domain_unmap(domain, 0, 1ULL << iommu_limits.iova_bits);
+
+    if (status == STATUS_OK) {
+        /* The root was never out of the tree: nothing may know it any more. */
+        status = domain_invalidate(domain, 0, 0);
+    }
+    if (status != STATUS_OK) {
+        return STATUS_NOTE(status); /* it keeps its id and tables for ever */
+    }
+    iommu_table_destroy(&domain->table);
+    domain->used = false;
+    return STATUS_OK;
+}
+
+enum status iommu_domain_destroy(struct iommu_domain *domain)
+{
+    uint64_t flags = iommu_lock();
+    enum status status = domain_destroy(domain);
+
+    iommu_unlock(flags);
+    return status;
+}
+
+static enum status iova_check(const struct iommu_domain *domain, uint64_t iova, uint64_t size)
+{
+    if (!domain_valid(domain)) {
+        return STATUS_NOTE(STATUS_STATE);
+    }
+    if (size == 0 || (iova | size) % PAGE_SIZE != 0) {
+        return STATUS_NOTE(STATUS_INVALID);
+    }
+    return range_fits(iova, size, 1ULL << iommu_limits.iova_bits) ? STATUS_OK
+                                                                  : STATUS_NOTE(STATUS_RANGE);
+}
+
+static bool touches_messages(uint64_t base, uint64_t size)
+{
+    return ranges_overlap(base, size, IOMMU_MESSAGES_BASE, IOMMU_MESSAGES_SIZE);
+}
+
+static enum status map_check(const struct iommu_domain *domain, uint64_t iova, uint64_t base,
+                             uint64_t size, unsigned rights)
+{
+    enum status status = iova_check(domain, iova, size);
+
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (domain->broken) {
+        return STATUS_NOTE(STATUS_STATE);
+    }
+    if (rights == 0 || (rights & ~(unsigned)(IOMMU_READ | IOMMU_WRITE)) != 0 ||
+        base % PAGE_SIZE != 0) {
+        return STATUS_NOTE(STATUS_INVALID);
+    }
+    if (!range_fits(base, size, 1ULL << iommu_state.physical_bits)) {
+        return STATUS_NOTE(STATUS_RANGE);
+    }
+    if (touches_messages(iova, size) || touches_messages(base, size) ||
+        iommu_backend->has_registers(hpa(base), size)) {
+        return STATUS_NOTE(STATUS_INVALID);
+    }
+    return STATUS_OK;
+}
+
+static enum status domain_map(struct iommu_domain *domain, uint64_t iova, uint64_t base,
+                              uint64_t size, unsigned rights)
+{
+    uint64_t done = 0;
+    enum status status = map_check(domain, iova, base, size, rights);
+
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = iommu_table_map(&domain->table, iova, base, size, rights, &done);
+    if (status == STATUS_CONFLICT) {
+        return status;
+    }
+    domain->mapped_bytes += done;
+    if (status == STATUS_OK && domain->units != 0) {
+        status = iommu_backend->mapped(domain);
+        status = status == STATUS_OK ? STATUS_OK : domain_break(domain, status);
+    }
+    if (status != STATUS_OK) {
+        (void)domain_unmap(domain, iova, size); /* the first failure is the one to tell */
+    }
+    return status;
+}
+
+enum status iommu_map(struct iommu_domain *domain, gpa_t iova, hpa_t base, uint64_t size,
+                      unsigned rights)
+{
+    uint64_t flags = iommu_lock();
+    enum status status = domain_map(domain, iova.raw, base.raw, size, rights);
+
+    iommu_unlock(flags);
+    return status;
+}
+
+enum status iommu_unmap(struct iommu_domain *domain, gpa_t iova, uint64_t size)
+{
+    uint64_t flags = iommu_lock();
+    enum status status = iova_check(domain, iova.raw, size);
+
+    if (status == STATUS_OK && iommu_table_cuts(&domain->table, iova.raw, size)) {
+        status = STATUS_NOTE(STATUS_CONFLICT);
+    }
+    if (status == STATUS_OK) {
+        status = domain_unmap(domain, iova.raw, size);
+    }
+    iommu_unlock(flags);
+    return status;
+}
+
+enum status iommu_lookup(struct iommu_domain *domain, gpa_t iova, hpa_t *base, unsigned *rights)
+{
+    uint64_t flags = iommu_lock();
+    enum status status = iova_check(domain, align_down(iova.raw, PAGE_SIZE), PAGE_SIZE);
+
+    if (status == STATUS_OK) {
+        status = iommu_table_lookup(&domain->table, iova.raw, base, rights);
+    }
+    iommu_unlock(flags);
+    return status;
+}
+
+/* Fill in FUNCTION for BDF, or say why it cannot be attached. */
+static enum status function_place(struct iommu_function *function, bdf_t bdf, bdf_t pf,
+                                  const struct iommu_domain *domain)
+{
+    struct iommu_place place = {.alias = iommu_requester(bdf)};
+    enum status status = iommu_backend->find(bdf, pf, &place);
+
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (place.reserved_memory && bdf_equal(bdf, pf) && domain->owner != IOMMU_OWNER_VMM) {
+        log_warn("IOMMU: " BDF_FORMAT " is not assigned to a VM: firmware uses it for DMA of its "
+                 "own (RMRR or IVMD); assign a VF of it instead",
+                 BDF_ARGS(bdf));
+        return STATUS_NOTE(STATUS_UNSUPPORTED);
+    }
+    /* Also finds BDF itself. An id that is another function's alias is not placed at all. */
+    if (iommu_requester_find(iommu_requester_bdf(bdf.segment, place.alias)) != NULL) {
+        return STATUS_NOTE(STATUS_CONFLICT);
+    }
+    *function = (struct iommu_function){.bdf = bdf, .alias = place.alias, .unit = place.unit};
+    return STATUS_OK;
+}
+
+static struct iommu_function *function_free_slot(void)
+{
+    for (uint32_t i = 0; i < IOMMU_FUNCTIONS_MAX; i++) {
+        if (functions[i].domain == NULL) {
+            return &functions[i];
+        }
+    }
+    return NULL;
+}
+
+/*
+ * Find anew which units may have something of DOMAIN cached: those that its functions are behind. A
+ * unit that did not confirm stays among them for ever, so that nothing can be confirmed without it.
+ */
+static void domain_units_update(struct iommu_domain *domain)
+{
+    if (domain->broken) {
+        return;
+    }
+    domain->units = 0;
+    for (uint32_t i = 0; i < IOMMU_FUNCTIONS_MAX; i++) {
+        domain->units |= functions[i].domain == domain ? 1ULL << functions[i].unit : 0;
+    }
+}
+
+static enum status domain_attach(struct iommu_domain *domain, bdf_t bdf, bdf_t pf)
+{
+    struct iommu_function *slot = function_free_slot();
+    struct iommu_function function = {.domain = NULL};
+
+    if (!domain_valid(domain) || domain->broken || bdf.segment != pf.segment) {
+        return STATUS_NOTE(STATUS_STATE);
+    }
+    enum status status = function_place(&function, bdf, pf, domain);
+
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (slot == NULL) {
+        return STATUS_NOTE(STATUS_NO_MEMORY);
+    }
+    *slot = function;
+    slot->domain = domain;
+    domain->functions++;
+    domain->units |= 1ULL << function.unit;
+    status = iommu_backend->attach(slot, domain);
+    if (status != STATUS_OK) {
+        enum status undone = iommu_backend->detach(slot, domain);
+
+        slot->domain = NULL;
+        domain->functions--;
+        if (undone == STATUS_OK) {
+            domain_units_update(domain);
+        } else {
+            (void)domain_break(domain, undone);
+        }
+    }
+    return status;
+}
+
+enum status iommu_attach(struct iommu_domain *domain, bdf_t bdf, bdf_t pf)
+{
+    uint64_t flags = iommu_lock();
+    enum status status = domain_attach(domain, bdf, pf);
+
+    iommu_unlock(flags);
+    return status;
+}
+
+static enum status function_detach(struct iommu_function *function)
+{
+    if (function == NULL) {
+        return STATUS_NOTE(STATUS_NOT_FOUND);
+    }
+    if (function->irqs != 0) {
+        return STATUS_NOTE(STATUS_STATE);
+    }
+    struct iommu_domain *domain = function->domain;
+    enum status status = iommu_backend->detach(function, domain);
+
+    function->domain = NULL;
+    domain->functions--;
+    if (status != STATUS_OK) {
+        return domain_break(domain, status);
+    }
+    domain_units_update(domain);
+    return STATUS_OK;
+}
+
+enum status iommu_detach(bdf_t bdf)
+{
+    uint64_t flags = iommu_lock();
+    enum status status = function_detach(iommu_function_find(bdf));
+
+    iommu_unlock(flags);
+    return status;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "drivers/iommu/iommu.h"
+
+#include "drivers/iommu/backend.h"
+#include "drivers/iommu/hardware.h"
+#include "vmm/console/log.h"
+#include "vmm/cpu/irq.h"
+#include "vmm/cpu/spinlock.h"
+#include "vmm/cpu/time.h"
+
+static struct spinlock lock;
+
+struct iommu_facts iommu_state = {.name = "no IOMMU", .unavailable = "not looked for yet"};
+struct iommu_limits iommu_limits;
+const struct iommu_backend *iommu_backend;
+
+uint64_t iommu_lock(void)
+{
+    uint64_t flags = irq_save();
+
+    spinlock_acquire(&lock);
+    return flags;
+}
+
+void iommu_unlock(uint64_t flags)
+{
+    spinlock_release(&lock);
+    irq_restore(flags);
+}
+
+enum status iommu_wait32(const void *registers, uint32_t offset, uint32_t mask, uint32_t value)
+{
+    for (unsigned us = 0; us < IOMMU_WAIT_US; us++) {
+        if ((iommu_hw_read32(registers, offset) & mask) == value) {
+            return STATUS_OK;
+        }
+        time_delay_us(1);
+    }
+    return STATUS_NOTE(STATUS_TIMEOUT);
+}
+
+enum status iommu_wait64(const void *registers, uint32_t offset, uint64_t mask, uint64_t value)
+{
+    for (unsigned us = 0; us < IOMMU_WAIT_US; us++) {
+        if ((iommu_hw_read64(registers, offset) & mask) == value) {
+            return STATUS_OK;
+        }
+        time_delay_us(1);
+    }
+    return STATUS_NOTE(STATUS_TIMEOUT);
+}
+
+/* Which kind of unit firmware describes; NULL, with the reason: none that can be used. */
+static const struct iommu_backend *choose_backend(const struct acpi_facts *acpi,
+                                                  const char **unavailable)
+{
+    const struct acpi_dmar *dmar = &acpi->dmar;
+    const struct acpi_ivrs *ivrs = &acpi->ivrs;
+    bool vtd = dmar->present && dmar->drhd_count > 0;
+    bool amdvi = ivrs->present && ivrs->ivhd_count > 0;
+
+    if (vtd && amdvi) {
+        *unavailable = "firmware has both a DMAR and an IVRS table";
+        return NULL;
+    }
+    if (!vtd && !amdvi) {
+        *unavailable = "firmware describes no IOMMU: enable VT-d or AMD-Vi in its set-up";
+        return NULL;
+    }
+    if (vtd ? !dmar->complete : !ivrs->complete) {
+        *unavailable = vtd ? "firmware's DMAR table is faulty (see above): update the firmware"
+                           : "firmware's IVRS table is faulty (see above): update the firmware";
+        return NULL;
+    }
+    return vtd ? &vtd_backend : &amdvi_backend;
+}
+
+static void limits_to_state(unsigned physical_bits)
+{
+    iommu_state.unit_count = iommu_limits.unit_count;
+    iommu_state.iova_bits = iommu_limits.iova_bits;
+    iommu_state.page_sizes = iommu_limits.page_sizes;
+    iommu_state.interrupts = iommu_limits.interrupts;
+    iommu_state.x2apic = iommu_limits.x2apic;
+    iommu_state.coherent = iommu_limits.coherent;
+    iommu_state.physical_bits = (uint8_t)(physical_bits < 52 ? physical_bits : 52);
+}
+
+enum status iommu_init(const struct acpi_facts *acpi, bool x2apic, unsigned physical_bits)
+{
+    enum status status = STATUS_UNSUPPORTED;
+
+    iommu_state =
+        (struct iommu_facts){.name = "no IOMMU", .unavailable = "a unit does not work (see above)"};
+    iommu_limits = (struct iommu_limits){0};
+    iommu_domain_reset();
+    iommu_irq_reset();
+    iommu_fault_reset();
+    iommu_backend = choose_backend(acpi, &iommu_state.unavailable);
+    if (iommu_backend != NULL) {
+        iommu_state.name = iommu_backend->name;
+        status = iommu_backend->init(acpi, x2apic, &iommu_limits);
+        limits_to_state(physical_bits);
+        iommu_state.unavailable = status == STATUS_OK                ? NULL
+                                  : iommu_limits.unavailable != NULL ? iommu_limits.unavailable
+                                                                     : iommu_state.unavailable;
+    }
+    iommu_state.ready = status == STATUS_OK;
+    if (status != STATUS_OK) {
+        log_warn("IOMMU: no device can be assigned to a VM: %s", iommu_state.unavailable);
+        return STATUS_NOTE(status);
+    }
+    log_info("IOMMU: %u units of %s on, %u-bit addresses, %s; every device is blocked",
+             iommu_state.unit_count, iommu_state.name, iommu_state.iova_bits,
+             !iommu_state.interrupts ? "interrupts not remapped"
+             : iommu_state.x2apic    ? "interrupts remapped, x2APIC ids"
+                                     : "interrupts remapped");
+    if (!iommu_state.interrupts) {
+        log_warn("IOMMU: without interrupt remapping a device's guest can send any interrupt to "
+                 "any CPU; enable it in the firmware set-up");
+    }
+    return STATUS_OK;
+}
+
+const struct iommu_facts *iommu_facts(void)
+{
+    return &iommu_state;
+}
+
+struct iommu_counters iommu_counters(void)
+{
+    struct iommu_counters counters = {0};
+    uint64_t flags = iommu_lock();
+
+    iommu_domain_count(&counters);
+    iommu_irq_count(&counters);
+    iommu_unlock(flags);
+    iommu_fault_count_all(&counters);
+    return counters;
+}
