@@ -44,7 +44,7 @@ uint32_t timer_ticks(uint64_t now, uint64_t deadline, uint64_t hz)
         return 1;
     }
     if (deadline - now >= time_scale(UINT32_MAX, NS_PER_S, hz)) {
-        return UINT32_MAX; /* it will be set again then */
+        return UINT32_MAX; /* timer_fired() sets it again then */
     }
     return (uint32_t)time_scale(deadline - now, hz, NS_PER_S) + 1;
 }
@@ -62,6 +62,21 @@ void timer_set(enum timer_user user, uint64_t deadline)
     apic_timer_start(first == TIMER_NEVER ? 0 : timer_ticks(time_now_ns(), first, rate),
                      VECTOR_TIMER);
     irq_restore(flags);
+}
+
+void timer_fired(void)
+{
+    const struct cpu *cpu = cpu_current();
+    uint64_t now = time_now_ns(), first = TIMER_NEVER;
+
+    for (unsigned i = 0; i < TIMER_USERS; i++) {
+        if (cpu->timer[i] > now && cpu->timer[i] < first) {
+            first = cpu->timer[i];
+        }
+    }
+    if (first != TIMER_NEVER) {
+        apic_timer_start(timer_ticks(now, first, rate), VECTOR_TIMER);
+    }
 }
 
 void timer_set_service(timer_service_function service)

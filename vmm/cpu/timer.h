@@ -20,6 +20,13 @@ enum status timer_init(void);
 void timer_set(enum timer_user user, uint64_t deadline);
 
 /*
+ * The timer's interrupt has come, which wakes those whose deadline has passed. It may have come too
+ * early: its rate is measured, not known, and its counter has 32 bits; and it may have been another
+ * user's. So it is set again for what is still ahead. Interrupts off, from trap_handle().
+ */
+void timer_fired(void);
+
+/*
  * Let this CPU call SERVICE from timer_service(), first at once; it returns when it wants to be
  * called next. This CPU only.
  */

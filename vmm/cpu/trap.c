@@ -7,6 +7,7 @@
 #include "vmm/cpu/instructions.h"
 #include "vmm/cpu/panic.h"
 #include "vmm/cpu/percpu.h"
+#include "vmm/cpu/timer.h"
 #include "vmm/types.h"
 
 #define VECTORS    256U
@@ -120,8 +121,11 @@ void trap_handle(struct trap_frame *frame)
     switch (frame->vector) {
     case VECTOR_SPURIOUS: /* no EOI: it was never in service (Intel SDM 3, 11.9) */
         return;
-    case VECTOR_CALL:
     case VECTOR_TIMER:
+        timer_fired();
+        apic_eoi();
+        return;
+    case VECTOR_CALL:
     case VECTOR_KICK:
         apic_eoi(); /* its work is done where the CPU was woken */
         return;

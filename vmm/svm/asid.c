@@ -5,7 +5,8 @@
 
 void asid_pool_init(struct asid_pool *pool, uint32_t count, bool by_asid)
 {
-    *pool = (struct asid_pool){.count = count, .next = 1, .generation = 1, .by_asid = by_asid};
+    /* As if all were used up: who had this CPU before may have left translations in its TLB. */
+    *pool = (struct asid_pool){.count = count, .next = count, .generation = 1, .by_asid = by_asid};
 }
 
 void asid_flush(struct asid *asid)
@@ -40,4 +41,10 @@ uint8_t asid_choose(struct asid_pool *pool, struct asid *asid)
     }
     asid->stale = false;
     return VMCB_TLB_FLUSH_ASID;
+}
+
+void asid_failed(struct asid_pool *pool, struct asid *asid)
+{
+    pool->next = pool->count;
+    asid->number = 0;
 }

@@ -24,7 +24,7 @@ struct asid {
     bool stale; /* its translations must not be used any more */
 };
 
-/* COUNT >= 2. */
+/* COUNT >= 2. The first VMRUN flushes what was in the TLB before. */
 void asid_pool_init(struct asid_pool *pool, uint32_t count, bool by_asid);
 
 /* The guest's translations are out of date: asid_choose() sees to it. */
@@ -35,5 +35,11 @@ void asid_flush(struct asid *asid);
  * must be for it. The ASID may have changed.
  */
 uint8_t asid_choose(struct asid_pool *pool, struct asid *asid);
+
+/*
+ * VMRUN refused the guest's state after asid_choose(): it carries TLB_CONTROL out after its checks,
+ * so the flush is still to be done.
+ */
+void asid_failed(struct asid_pool *pool, struct asid *asid);
 
 #endif

@@ -156,7 +156,9 @@ void svm_vcpu_run(struct vcpu *vcpu, struct exit *exit)
     vcpu->rflags = vmcb->rflags;
     vmcb->clean = svm_features()->clean_bits ? VMCB_CLEAN_ALL : 0;
     svm_decode_exit(vmcb, svm_features(), exit);
-    if (exit->reason != EXIT_INVALID) { /* else nothing was delivered, and it is still to be */
+    if (exit->reason == EXIT_INVALID) { /* nothing was delivered or flushed: it is still to be */
+        asid_failed(svm_asids(vcpu->cpu), &svm->asid);
+    } else {
         vcpu->event = svm_decode_event(vmcb->exit_event);
     }
 }

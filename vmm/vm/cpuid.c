@@ -42,11 +42,12 @@
      1U << 12 /* BITALG */ | 1U << 14 /* VPOPCNTDQ */ | 1U << 22 /* RDPID */)
 #define L7_EDX_PASS (1U << 4 /* FSRM */)
 
-/* 80000001h: no SVM, OSVW, IBS, SKINIT, WDT, LWP, topology extensions, performance counters. */
+/* 80000001h: no SVM, OSVW, IBS, SKINIT, WDT, LWP, topology extensions, performance counters, and no
+ * breakpoint extensions, whose address masks are model registers. */
 #define X1_ECX_PASS                                                                             \
     (1U << 0 /* LAHF */ | 1U << 4 /* CR8 by LOCK */ | 1U << 5 /* ABM */ | 1U << 6 /* SSE4A */ | \
      1U << 7 /* misaligned SSE */ | 1U << 8 /* PREFETCHW */ | 1U << 11 /* XOP */ |              \
-     1U << 16 /* FMA4 */ | 1U << 21 /* TBM */ | 1U << 30)
+     1U << 16 /* FMA4 */ | 1U << 21 /* TBM */)
 #define X1_ECX_CMP_LEGACY (1U << 1)
 #define X1_EDX_PASS                                                                     \
     (0x0183f3ffU | 1U << 11 /* SYSCALL */ | 1U << 20 /* NX */ | 1U << 22 /* MMXEXT */ | \
@@ -55,8 +56,13 @@
 #define X7_EDX_PASS (1U << 8) /* invariant TSC */
 #define X8_EBX_PASS (1U << 0 /* CLZERO */ | 1U << 2 /* FX error pointers */ | 1U << 12 /* IBPB */)
 
+#define X8_EAX_LINEAR     0xff00U
+#define X8_EAX_LINEAR_48  0x3000U
 #define XCR0_PASS         0xe7ULL /* x87, SSE, AVX, AVX-512 */
-#define LD_1_EAX_PASS     0x7U    /* XSAVEOPT, XSAVEC, XGETBV(1); no XSAVES */
+#define XCR0_FIRST        2U      /* the components before have no leaf of their own */
+#define XCR0_COMPONENTS   64U
+#define XSAVE_LEGACY_SIZE 576U /* with the header */
+#define LD_1_EAX_PASS     0x7U /* XSAVEOPT, XSAVEC, XGETBV(1); no XSAVES */
 #define LEAF_THERMAL_ARAT 0x4U
 
 struct row {
@@ -105,6 +111,20 @@ static struct cpuid features(struct cpuid out, const struct model_view *view)
     return out;
 }
 
+/* Of the area for all components in XCR0. */
+static uint32_t xsave_size(uint64_t xcr0)
+{
+    uint32_t size = XSAVE_LEGACY_SIZE;
+
+    for (uint32_t i = XCR0_FIRST; i < XCR0_COMPONENTS; i++) {
+        struct cpuid component = xcr0 >> i & 1 ? cpuid_read(0xd, i) : (struct cpuid){0};
+        uint32_t end = component.ebx + component.eax; /* its offset and its size */
+
+        size = end > size ? end : size;
+    }
+    return size;
+}
+
 static struct cpuid xsave(uint32_t subleaf)
 {
     uint64_t xcr0 = model_xcr0_mask();
@@ -114,21 +134,13 @@ static struct cpuid xsave(uint32_t subleaf)
         return none;
     }
     if (subleaf == 0) {
-        /* EBX is the size for XCR0 as it is, which is the guest's; ECX for all that the host has.
-         */
-        return (struct cpuid){(uint32_t)xcr0, host.ebx, host.ecx, (uint32_t)(xcr0 >> 32)};
+        /* EBX is the size for XCR0 as it is, which is the guest's. */
+        return (struct cpuid){(uint32_t)xcr0, host.ebx, xsave_size(xcr0), (uint32_t)(xcr0 >> 32)};
     }
     if (subleaf == 1) {
         return (struct cpuid){host.eax & LD_1_EAX_PASS, host.ebx, 0, 0}; /* no IA32_XSS */
     }
-    return subleaf < 64 && (xcr0 >> subleaf & 1) ? host : none;
-}
-
-static struct cpuid extended_features(struct cpuid out, const struct model_view *view)
-{
-    out.ecx |= view->vcpu_count > 1 ? X1_ECX_CMP_LEGACY : 0;
-    out.edx = view->apic ? out.edx | L1_EDX_APIC : out.edx & ~L1_EDX_APIC;
-    return out;
+    return subleaf < XCR0_COMPONENTS && (xcr0 >> subleaf & 1) ? host : none;
 }
 
 /* The number of cores, and of bits in an APIC id that count them. */
@@ -140,6 +152,22 @@ static uint32_t core_count(const struct model_view *view)
         bits++;
     }
     return bits << 12 | (view->vcpu_count - 1);
+}
+
+static struct cpuid extended_features(struct cpuid out, const struct model_view *view)
+{
+    out.ecx |= view->vcpu_count > 1 ? X1_ECX_CMP_LEGACY : 0;
+    out.edx &= view->apic ? ALL : ~L1_EDX_APIC;
+    return out;
+}
+
+static struct cpuid address_sizes(struct cpuid out, const struct model_view *view)
+{
+    if ((out.eax & X8_EAX_LINEAR) > X8_EAX_LINEAR_48) { /* LA57 is not shown */
+        out.eax = (out.eax & ~X8_EAX_LINEAR) | X8_EAX_LINEAR_48;
+    }
+    out.ecx = core_count(view);
+    return out;
 }
 
 static struct cpuid hypervisor(uint32_t leaf)
@@ -170,7 +198,10 @@ struct cpuid model_cpuid(const struct model_view *view, uint32_t leaf, uint32_t 
     }
     uint32_t base = leaf & EXTENDED, host_max = cpuid_read(base, 0).eax;
 
-    for (unsigned i = 0; i < ARRAY_SIZE(rows) && leaf <= host_max; i++) {
+    if (leaf > host_max) {
+        return out;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         /* Leaf 7 has one subleaf for us; the others do not look at it. */
         if (rows[i].leaf == leaf && (leaf != 7 || subleaf == 0)) {
             out = mask(cpuid_read(leaf, subleaf), &rows[i]);
@@ -186,15 +217,14 @@ struct cpuid model_cpuid(const struct model_view *view, uint32_t leaf, uint32_t 
         out.eax = LEAF_THERMAL_ARAT; /* the local APIC's timer never stops */
         return out;
     case 0xd:
-        return host_max >= leaf ? xsave(subleaf) : out;
+        return xsave(subleaf);
     case EXTENDED:
         out.eax = smaller(host_max, EXTENDED_MAX);
         return out;
     case EXTENDED + 1:
         return extended_features(out, view);
     case EXTENDED + 8:
-        out.ecx = core_count(view);
-        return out;
+        return address_sizes(out, view);
     default:
         return out;
     }

@@ -9,14 +9,15 @@
 
 #include <string.h>
 
-#define MTRR_CAP       0x0508U /* 8 variable ranges, fixed ranges, write-combining */
-#define MTRR_DEFAULT   0x0c06U /* on, fixed ranges on, write-back */
-#define MTRR_ALL_WB    0x0606060606060606ULL
-#define MTRR_HOLE_MASK 0x800U
-#define HWCR_TSC_FREQ  (1ULL << 24)
-#define VM_CR_OFF      0x18U /* SVM off, and locked */
-#define IBPB           1ULL
-#define EFER_LMA_BIT   (1ULL << 10)
+#define MTRR_CAP          0x0508U /* 8 variable ranges, fixed ranges, write-combining */
+#define MTRR_DEFAULT      0x0c06U /* on, fixed ranges on, write-back */
+#define MTRR_ALL_WB       0x0606060606060606ULL
+#define MTRR_MASK_VALID   0x800U
+#define MTRR_DEFAULT_BITS 0xcffULL /* type, fixed ranges on, on */
+#define HWCR_TSC_FREQ     (1ULL << 24)
+#define VM_CR_OFF         0x18U /* SVM off, and locked */
+#define IBPB              1ULL
+#define EFER_LMA_BIT      (1ULL << 10)
 
 enum msr_kind {
     MSR_KIND_PLATFORM, /* the virtual PC's */
@@ -97,7 +98,7 @@ void model_reset(struct vcpu_model *model)
     /* The PCI hole, from E0000000h to 4 GiB, is uncached. */
     model->mtrr_variable[0] = PCI_HOLE_BASE;
     model->mtrr_variable[1] =
-        (((1ULL << model_physical_bits()) - 1) & ~(0x20000000ULL - 1)) | MTRR_HOLE_MASK;
+        (((1ULL << model_physical_bits()) - 1) & ~(0x20000000ULL - 1)) | MTRR_MASK_VALID;
     (void)msr_write(0xc0000103, 0);
 }
 
@@ -128,17 +129,43 @@ static enum status write_efer(struct vcpu *vcpu, uint64_t value)
     return STATUS_OK;
 }
 
-/* Memory types 2, 3 and above 7 do not exist; write-combining is 1. */
+/* Memory types 2, 3 and above 7 do not exist; 7 is one of page tables alone. */
+static bool memory_type_is_valid(unsigned type, bool pat)
+{
+    return type <= (pat ? 7U : 6U) && type != 2 && type != 3;
+}
+
 static bool memory_types_are_valid(uint64_t value, bool pat)
 {
     for (unsigned i = 0; i < 8; i++) {
-        unsigned type = value >> 8 * i & 0xff;
-
-        if (type > 7 || type == 2 || type == 3 || (type == 7 && !pat)) {
+        if (!memory_type_is_valid(value >> 8 * i & 0xff, pat)) {
             return false;
         }
     }
     return true;
+}
+
+/* Types and reserved bits: Intel SDM 3, 12.11.2. */
+static enum status write_mtrr_default(struct vcpu_model *model, uint64_t value)
+{
+    if ((value & ~MTRR_DEFAULT_BITS) || !memory_type_is_valid(value & 0xff, false)) {
+        return STATUS_INVALID;
+    }
+    model->mtrr_default = value;
+    return STATUS_OK;
+}
+
+static enum status write_mtrr_variable(struct vcpu_model *model, unsigned index, uint64_t value)
+{
+    uint64_t known = ((1ULL << model_physical_bits()) - 1) & ~(PAGE_SIZE - 1);
+    bool is_mask = index % 2;
+
+    known |= is_mask ? MTRR_MASK_VALID : 0xffU;
+    if ((value & ~known) || (!is_mask && !memory_type_is_valid(value & 0xff, false))) {
+        return STATUS_INVALID;
+    }
+    model->mtrr_variable[index] = value;
+    return STATUS_OK;
 }
 
 static enum status write_pat(struct vcpu *vcpu, uint64_t value)
@@ -235,11 +262,9 @@ enum status model_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
     case MSR_KIND_PAT:
         return write_pat(vcpu, value);
     case MSR_KIND_MTRR_DEFAULT:
-        model->mtrr_default = value;
-        break;
+        return write_mtrr_default(model, value);
     case MSR_KIND_MTRR_VARIABLE:
-        model->mtrr_variable[msr - row->first] = value;
-        break;
+        return write_mtrr_variable(model, msr - row->first, value);
     case MSR_KIND_MTRR_FIXED:
         if (!memory_types_are_valid(value, false)) {
             return STATUS_INVALID;

@@ -6,6 +6,7 @@
 #define ENTRIES       512U
 #define ADDRESS_MASK  0x000ffffffffff000ULL
 #define ADDRESS_LIMIT (1ULL << 48)
+#define HOST_LIMIT    (1ULL << 52)
 
 /* Bytes that one entry of a table at LEVEL (0: of 4 KiB pages) stands for. */
 static uint64_t span(unsigned level)
@@ -184,7 +185,8 @@ static bool range_is_valid(uint64_t at, uint64_t size)
 
 enum status nested_map(struct nested *nested, gpa_t at, hpa_t to, uint64_t size, unsigned rights)
 {
-    if (!range_is_valid(at.raw, size) || to.raw % PAGE_SIZE || (to.raw & ~ADDRESS_MASK)) {
+    if (!range_is_valid(at.raw, size) || to.raw % PAGE_SIZE ||
+        !range_fits(to.raw, size, HOST_LIMIT)) {
         return STATUS_NOTE(STATUS_RANGE);
     }
     for (uint64_t done = 0; done < size;) {

@@ -53,7 +53,8 @@ hpa_t nested_root(const struct nested *nested);
 /*
  * Map SIZE bytes at AT to TO with RIGHTS (enum nested_rights), in the largest pages that fit, in
  * place of what was mapped there; larger pages are split where they must be. All are multiples of
- * 4 KiB, below 2^48. RANGE, or NO_MEMORY: then a part may have been mapped.
+ * 4 KiB; guest addresses end at 2^48, the host's at 2^52. RANGE, or NO_MEMORY: then a part may have
+ * been mapped.
  */
 enum status nested_map(struct nested *nested, gpa_t at, hpa_t to, uint64_t size, unsigned rights);
 

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/unit/vm/fake_vm.h"
+
+#include "vmm/vm/backend.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define RIP 0x1000U
+
+struct vm fake_vm;
+struct vcpu fake_vcpu;
+struct fake_backend fake_backend;
+struct fake_platform fake_platform;
+uint64_t fake_now;
+unsigned fake_resets, fake_stops, fake_complaints;
+uint8_t fake_ram[FAKE_RAM_SIZE] __attribute__((aligned(16)));
+
+void fake_vm_reset(void)
+{
+    memset(&fake_vm, 0, sizeof(fake_vm));
+    memset(fake_ram, 0, sizeof(fake_ram));
+    fake_vcpu = (struct vcpu){.vm = &fake_vm, .rip = RIP, .rflags = RFLAGS_FIXED};
+    fake_vm.vcpu[0] = &fake_vcpu;
+    fake_vm.vcpu_count = 1;
+    fake_backend = (struct fake_backend){
+        .cr0 = CR0_PE | CR0_ET | CR0_NE, .pat = PAT_RESET, .cs_attributes = FAKE_CODE_32};
+    fake_platform = (struct fake_platform){.vector = -1};
+    fake_now = 0;
+    fake_resets = fake_stops = fake_complaints = 0;
+}
+
+void fake_vm_long_mode(void)
+{
+    fake_backend.cs_attributes = FAKE_CODE_LONG;
+    fake_backend.efer = 0x500;
+    fake_backend.cr4 = CR4_PAE;
+}
+
+void fake_code(const uint8_t *bytes, unsigned size)
+{
+    memcpy(&fake_ram[fake_vcpu.rip], bytes, size);
+}
+
+void fake_expect_exception(unsigned vector, bool has_error, uint32_t error)
+{
+    assert_int_equal(fake_vcpu.event.kind, VCPU_EVENT_EXCEPTION);
+    assert_int_equal(fake_vcpu.event.vector, vector);
+    assert_true(fake_vcpu.event.has_error == has_error);
+    assert_int_equal(fake_vcpu.event.error, error);
+}
+
+void fake_expect_nothing(void)
+{
+    assert_int_equal(fake_vcpu.event.kind, VCPU_EVENT_NONE);
+}
+
+/* ---- the VM ---- */
+
+uint64_t vm_now(const struct vm *vm)
+{
+    return fake_now;
+}
+
+void vm_complain(struct vm *vm, const char *fmt, ...)
+{
+    fake_complaints++;
+}
+
+enum status vm_reset(struct vm *vm, const char *why)
+{
+    fake_resets++;
+    return STATUS_OK;
+}
+
+enum status vm_stop(struct vm *vm, const char *why)
+{
+    fake_stops++;
+    return STATUS_OK;
+}
+
+void *ram_pointer(const struct ram *ram, gpa_t at, uint64_t size)
+{
+    return range_fits(at.raw, size, sizeof(fake_ram)) ? &fake_ram[at.raw] : NULL;
+}
+
+/* ---- the backend ---- */
+
+bool backend_is_in_shadow(const struct vcpu *vcpu)
+{
+    return fake_backend.shadow;
+}
+
+bool backend_is_interruptible(const struct vcpu *vcpu)
+{
+    return (vcpu->rflags & RFLAGS_IF) && !fake_backend.shadow;
+}
+
+void backend_end_shadow(struct vcpu *vcpu)
+{
+    fake_backend.shadow = false;
+}
+
+void backend_watch_window(struct vcpu *vcpu, bool on)
+{
+    fake_backend.window = on;
+}
+
+void backend_watch_iret(struct vcpu *vcpu, bool on)
+{
+    fake_backend.iret = on;
+}
+
+uint8_t backend_read_cr8(const struct vcpu *vcpu)
+{
+    return fake_backend.cr8;
+}
+
+void backend_write_cr8(struct vcpu *vcpu, uint8_t value, bool watch)
+{
+    fake_backend.cr8 = value;
+    fake_backend.cr8_watched = watch;
+}
+
+uint64_t backend_read_cr(const struct vcpu *vcpu, unsigned number)
+{
+    switch (number) {
+    case 0:
+        return fake_backend.cr0;
+    case 3:
+        return fake_backend.cr3;
+    case 4:
+        return fake_backend.cr4;
+    default:
+        return 0;
+    }
+}
+
+void backend_write_cr(struct vcpu *vcpu, unsigned number, uint64_t value)
+{
+    assert_true(number == 0 || number == 4);
+    *(number == 0 ? &fake_backend.cr0 : &fake_backend.cr4) = value;
+}
+
+uint64_t backend_read_efer(const struct vcpu *vcpu)
+{
+    return fake_backend.efer;
+}
+
+void backend_write_efer(struct vcpu *vcpu, uint64_t value)
+{
+    fake_backend.efer = value;
+}
+
+uint64_t backend_read_pat(const struct vcpu *vcpu)
+{
+    return fake_backend.pat;
+}
+
+void backend_write_pat(struct vcpu *vcpu, uint64_t value)
+{
+    fake_backend.pat = value;
+}
+
+void backend_write_cr2(struct vcpu *vcpu, uint64_t value)
+{
+    fake_backend.cr2 = value;
+}
+
+void backend_set_dr6(struct vcpu *vcpu, uint64_t bits)
+{
+    fake_backend.dr6 |= bits;
+}
+
+void backend_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
+{
+    fake_backend.tsc_offset = offset;
+}
+
+void backend_context(const struct vcpu *vcpu, struct emulate_cpu *cpu)
+{
+    cpu->cr0 = fake_backend.cr0;
+    cpu->cr3 = fake_backend.cr3;
+    cpu->cr4 = fake_backend.cr4;
+    cpu->efer = fake_backend.efer;
+    cpu->cpl = fake_backend.cpl;
+    cpu->pdpte_cached = false;
+    for (unsigned i = 0; i < INSN_SEGMENT_COUNT; i++) {
+        cpu->segment[i] = (struct emulate_segment){0, UINT32_MAX, 0xc93};
+    }
+    cpu->segment[INSN_SEGMENT_CS].attributes = fake_backend.cs_attributes;
+}
+
+void backend_flush(struct vcpu *vcpu)
+{
+    fake_backend.flushes++;
+}
+
+/* ---- the platform ---- */
+
+uint32_t platform_port_read(struct platform *platform, uint16_t port, unsigned width, uint64_t now)
+{
+    fake_platform.port = port;
+    fake_platform.port_size = width;
+    fake_platform.accesses++;
+    return fake_platform.port_value;
+}
+
+void platform_port_write(struct platform *platform, uint16_t port, unsigned width, uint32_t value,
+                         uint64_t now)
+{
+    fake_platform.port = port;
+    fake_platform.port_size = width;
+    fake_platform.port_value = value;
+    fake_platform.accesses++;
+}
+
+bool platform_mmio_read(struct platform *platform, unsigned vcpu, gpa_t address, unsigned width,
+                        uint64_t now, uint64_t *value)
+{
+    fake_platform.mmio = address.raw;
+    fake_platform.accesses++;
+    *value = fake_platform.mmio_value;
+    return true;
+}
+
+bool platform_mmio_write(struct platform *platform, unsigned vcpu, gpa_t address, unsigned width,
+                         uint64_t value, uint64_t now)
+{
+    fake_platform.mmio = address.raw;
+    fake_platform.mmio_value = value;
+    fake_platform.accesses++;
+    return true;
+}
+
+enum status platform_msr_read(struct platform *platform, unsigned vcpu, uint32_t msr, uint64_t now,
+                              uint64_t *value)
+{
+    fake_platform.msr = msr;
+    *value = fake_platform.msr_value;
+    return fake_platform.msr_status;
+}
+
+enum status platform_msr_write(struct platform *platform, unsigned vcpu, uint32_t msr,
+                               uint64_t value, uint64_t now)
+{
+    fake_platform.msr = msr;
+    fake_platform.msr_value = value;
+    return fake_platform.msr_status;
+}
+
+uint8_t platform_cr8_read(const struct platform *platform, unsigned vcpu)
+{
+    return fake_platform.cr8;
+}
+
+void platform_cr8_write(struct platform *platform, unsigned vcpu, uint8_t value)
+{
+    fake_platform.cr8 = value;
+    fake_platform.cr8_writes++;
+}
+
+bool platform_interrupt_pending(const struct platform *platform, unsigned vcpu)
+{
+    return fake_platform.vector >= 0;
+}
+
+int platform_interrupt_take(struct platform *platform, unsigned vcpu)
+{
+    int vector = fake_platform.gone ? -1 : fake_platform.vector;
+
+    fake_platform.vector = -1;
+    return vector;
+}
+
+bool platform_interrupt_blocked_by_cr8(const struct platform *platform, unsigned vcpu)
+{
+    return fake_platform.blocked_by_cr8;
+}
+
+void platform_vcpu_set_tsc_offset(struct platform *platform, unsigned vcpu, uint64_t offset,
+                                  uint64_t now)
+{
+    fake_platform.tsc_offset = offset;
+}
