@@ -122,7 +122,8 @@ static void test_tables(void)
     test_group("RSDP, RSDT, FADT, DSDT, FACS, MADT");
     const struct root_pointer *root = root_find();
 
-    if (!CHECK(root != NULL)) {
+    if (root == NULL) {
+        CHECK(!"there is an RSDP");
         test_end();
     }
     const struct header *list = (const struct header *)(uint64_t)root->rsdt;
@@ -140,7 +141,8 @@ static void test_tables(void)
     const struct header *madt = table_find(root, "APIC");
 
     fadt = (const struct fadt *)table_find(root, "FACP");
-    if (!CHECK(fadt != NULL) || !CHECK(madt != NULL)) {
+    if (fadt == NULL || madt == NULL) {
+        CHECK(!"there are a FADT and a MADT");
         test_end();
     }
     CHECK(sums_to_zero(fadt, fadt->header.length));
