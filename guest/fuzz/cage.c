@@ -108,7 +108,7 @@ static void build_gdt(uint64_t *gdt)
 {
     uint64_t landing = (uint64_t)fuzz_landing;
 
-    memset(gdt, 0, GDT_ENTRIES * sizeof(*gdt));
+    memset(gdt, 0, sizeof(uint64_t) * GDT_ENTRIES);
     gdt[SEL_CODE64 / 8] = descriptor(0x9b, 0xa, 0);
     gdt[SEL_DATA / 8] = descriptor(0x93, 0xc, 0);
     gdt[SEL_CODE32 / 8] = descriptor(0x9b, 0xc, 0);
@@ -133,11 +133,13 @@ static void build_idt(uint64_t *idt)
         bool nmi = vector == VECTOR_NMI;
         uint64_t target = nmi ? (uint64_t)fuzz_nmi : (uint64_t)fuzz_entries + vector * 16UL;
 
+        uint64_t *gate = idt + 2UL * vector;
+
         /* Every vector is open to INT n at CPL 3. */
-        idt[2 * vector] = (target & 0xffff) | (uint64_t)SEL_CODE64 << 16 |
-                          (uint64_t)(nmi ? IST_NMI : IST_TRAP) << 32 |
-                          (nmi ? 0x8eUL : 0xeeUL) << 40 | (target >> 16 & 0xffff) << 48;
-        idt[2 * vector + 1] = target >> 32;
+        gate[0] = (target & 0xffff) | (uint64_t)SEL_CODE64 << 16 |
+                  (uint64_t)(nmi ? IST_NMI : IST_TRAP) << 32 | (nmi ? 0x8eUL : 0xeeUL) << 40 |
+                  (target >> 16 & 0xffff) << 48;
+        gate[1] = target >> 32;
     }
 }
 

@@ -10,7 +10,7 @@
 #define FORM(name, text)                                                                \
     static uint64_t form_##name(uint64_t address, uint64_t value)                       \
     {                                                                                   \
-        __asm__ volatile(text                                                           \
+        __asm__ volatile("" text                                                        \
                          : "+D"(address), "+a"(value)                                   \
                          :                                                              \
                          : "rbx", "rcx", "rdx", "rsi", "xmm0", "xmm1", "memory", "cc"); \

@@ -21,17 +21,17 @@
 
 /* Where a code segment can run, and with which data selector. */
 static const struct mode {
-    uint16_t selector, stack;
     uint64_t code, data;
+    uint16_t selector, stack;
     bool long_mode;
 } modes[] = {
-    {SEL_CODE64,     SEL_DATA,      CAGE_CODE,     CAGE_DATA,     true },
-    {SEL_CODE32,     SEL_DATA,      CAGE_CODE,     CAGE_DATA,     false},
-    {SEL_CODE16,     SEL_DATA,      CAGE_LOW_CODE, CAGE_LOW_DATA, false},
-    {SEL_USER64,     SEL_USER_DATA, CAGE_CODE,     CAGE_DATA,     true },
-    {SEL_USER32,     SEL_USER_DATA, CAGE_CODE,     CAGE_DATA,     false},
-    {SEL_USER16,     SEL_USER_DATA, CAGE_LOW_CODE, CAGE_LOW_DATA, false},
-    {SEL_CONFORMING, SEL_DATA,      CAGE_CODE,     CAGE_DATA,     true },
+    {CAGE_CODE,     CAGE_DATA,     SEL_CODE64,     SEL_DATA,      true },
+    {CAGE_CODE,     CAGE_DATA,     SEL_CODE32,     SEL_DATA,      false},
+    {CAGE_LOW_CODE, CAGE_LOW_DATA, SEL_CODE16,     SEL_DATA,      false},
+    {CAGE_CODE,     CAGE_DATA,     SEL_USER64,     SEL_USER_DATA, true },
+    {CAGE_CODE,     CAGE_DATA,     SEL_USER32,     SEL_USER_DATA, false},
+    {CAGE_LOW_CODE, CAGE_LOW_DATA, SEL_USER16,     SEL_USER_DATA, false},
+    {CAGE_CODE,     CAGE_DATA,     SEL_CONFORMING, SEL_DATA,      true },
 };
 #define MODES (sizeof(modes) / sizeof(modes[0]))
 

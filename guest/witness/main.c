@@ -199,13 +199,14 @@ static uint64_t debug_read(unsigned number)
 /* What is set once, and must be so for ever. */
 static struct standing {
     uint64_t cr0, cr2, cr3, cr4, cr8, debug[5], lstar, fs_base, kernel_gs, pat;
-    uint16_t x87_control;
-    uint32_t mxcsr;
-    uint64_t x87[3];
+    uint64_t x87_control, mxcsr, x87[3];
 } standing;
 
 static void standing_read(struct standing *now)
 {
+    uint16_t x87_control;
+    uint32_t mxcsr;
+
     memset(now, 0, sizeof(*now));
     now->cr0 = read_cr0();
     now->cr3 = read_cr3();
@@ -218,7 +219,9 @@ static void standing_read(struct standing *now)
     now->fs_base = rdmsr(MSR_FS_BASE);
     now->kernel_gs = rdmsr(MSR_KERNEL_GS);
     now->pat = rdmsr(MSR_PAT);
-    __asm__ volatile("fnstcw %0; stmxcsr %1" : "=m"(now->x87_control), "=m"(now->mxcsr));
+    __asm__ volatile("fnstcw %0; stmxcsr %1" : "=m"(x87_control), "=m"(mxcsr));
+    now->x87_control = x87_control;
+    now->mxcsr = mxcsr;
     /* Take the three numbers off the x87 stack and put them back. */
     __asm__ volatile(
         "fstpl 16(%0); fstpl 8(%0); fstpl (%0); fldl (%0); fldl 8(%0); fldl 16(%0)" ::"r"(now->x87)
