@@ -125,7 +125,7 @@ static uint64_t vcpu_next_event(const struct vcpu *vcpu)
     return clock_earliest(own, shared);
 }
 
-/* Let expire what is due, and set the CPU's timer for what comes next. */
+/* Let expire what is due: before interrupts are looked at, for it may raise one. */
 static void vcpu_run_timers(struct vcpu *vcpu)
 {
     struct platform *platform = &vcpu->vm->platform;
@@ -139,6 +139,11 @@ static void vcpu_run_timers(struct vcpu *vcpu)
         }
         vcpu->timer_due = true;
     }
+}
+
+/* Set the CPU's timer for what comes next: after all that may bring it forward. */
+static void vcpu_set_timer(struct vcpu *vcpu)
+{
     uint64_t deadline = vcpu_next_event(vcpu);
 
     if (vcpu->look_soon) {
@@ -196,8 +201,9 @@ static void vcpu_run(struct vcpu *vcpu, struct vcpu_counter **counter, uint64_t 
         cpu_irq_enable();
         return;
     }
-    interrupts_prepare(vcpu);
     vcpu_run_timers(vcpu);
+    interrupts_prepare(vcpu);
+    vcpu_set_timer(vcpu);
     vcpu_see_flush(vcpu);
     vcpu_count_entry(vcpu, *counter, *left);
     backend_vcpu_run(vcpu, &exit);
@@ -216,6 +222,7 @@ static void vcpu_sleep(struct vcpu *vcpu)
     cpu_irq_disable();
     __atomic_store_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST);
     vcpu_run_timers(vcpu);
+    vcpu_set_timer(vcpu);
     if (vcpu->activity == VCPU_HALTED && interrupts_wake(vcpu)) {
         vcpu->activity = VCPU_RUNNING;
     }
