@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""peer.py BENCH.elf [KERNEL]: the figures of guest/bench under Linux KVM, as lines for peers.txt. See README.md."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
+sys.path.insert(0, os.path.join(TOP, "tests", "machine"))
+
+import machine  # noqa: E402
+
+VCPUS = 2
+TIME_LIMIT = 900
+MODULES = ("virt/lib/irqbypass.ko", "drivers/crypto/ccp/ccp.ko", "arch/x86/kvm/kvm.ko", "arch/x86/kvm/kvm-amd.ko")
+INIT = """#!/bin/busybox sh
+/bin/busybox mkdir -p /dev /proc /sys
+/bin/busybox mount -t devtmpfs none /dev
+/bin/busybox mount -t proc none /proc
+for module in irqbypass ccp kvm kvm-amd; do /bin/busybox insmod /$module.ko; done
+/bin/busybox uname -rv
+/kvmrun /guest.elf {vcpus}
+/bin/busybox poweroff -f
+"""
+
+
+def make_initramfs(folder, guest, version):
+    root = os.path.join(folder, "root")
+    os.makedirs(os.path.join(root, "bin"))
+    for module in MODULES:
+        source = f"/lib/modules/{version}/kernel/{module}"
+        subprocess.run(["cp", source, root], check=True)
+    subprocess.run(["cp", "/bin/busybox", os.path.join(root, "bin", "busybox")], check=True)
+    subprocess.run(["cp", guest, os.path.join(root, "guest.elf")], check=True)
+    subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", os.path.join(root, "kvmrun"),
+                    os.path.join(HERE, "kvmrun.c")], check=True)
+    with open(os.path.join(root, "init"), "w", encoding="ascii") as file:
+        file.write(INIT.format(vcpus=VCPUS))
+    os.chmod(os.path.join(root, "init"), 0o755)
+    archive = os.path.join(folder, "initramfs")
+    with open(archive, "wb") as file:
+        subprocess.run("find . | cpio --quiet -o -H newc", shell=True, cwd=root, stdout=file, check=True)
+    return archive
+
+
+def newest_kernel():
+    kernels = sorted(name for name in os.listdir("/boot") if re.fullmatch(r"vmlinuz-6\.1\.0-\d+-amd64", name))
+    if not kernels:
+        sys.exit("no Debian 12 kernel in /boot: apt install linux-image-amd64")
+    return os.path.join("/boot", kernels[-1])
+
+
+def run(command):
+    """Run the machine, show what it prints, and return it."""
+    lines = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, errors="replace") as process:
+        watchdog = threading.Timer(TIME_LIMIT, process.kill)
+        watchdog.start()
+        for line in process.stdout:
+            lines.append(line.rstrip("\r\n"))
+            print(lines[-1], file=sys.stderr, flush=True)
+        watchdog.cancel()
+    return "\n".join(lines)
+
+
+def main():
+    guest = sys.argv[1]
+    kernel = sys.argv[2] if len(sys.argv) > 2 else newest_kernel()
+    version = os.path.basename(kernel).removeprefix("vmlinuz-")
+    with tempfile.TemporaryDirectory(prefix="portolan-") as folder:
+        command = [
+            machine.QEMU, "-M", "pc", "-accel", "tcg,thread=single", "-cpu", "EPYC", "-smp", str(VCPUS + 1), "-m", "1G",
+            "-nodefaults", "-no-reboot", "-display", "none", "-monitor", "none", "-serial", "stdio", *machine.ICOUNT,
+            "-kernel", kernel, "-initrd", make_initramfs(folder, guest, version),
+            "-append", "console=ttyS0 mitigations=off panic=-1",
+        ]
+        text = run(command)
+    rows = re.findall(r"^bench (\w+) (\d+) (\d+)$", text, re.M)
+    if "kvmrun: the guest ended with status 0" not in text or not rows:
+        sys.exit("FAILED: the guest did not pass under KVM")
+    print(f"# Linux {version} KVM")
+    for name, smallest, median in rows:
+        print(f"{name} {median} {smallest}")
+
+
+main()
