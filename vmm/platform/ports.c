@@ -40,7 +40,10 @@ struct port_range {
     enum port_device device;
 };
 
-/* THE table: what a guest's access to a port reaches. Entries may overlap in different widths. */
+/*
+ * THE table: what a guest's access to a port reaches, by rising .first. Entries may overlap in
+ * different widths.
+ */
 static const struct port_range ranges[] = {
     {0x020, 0x021, W1,           PORT_PIC          },
     {0x040, 0x043, W1,           PORT_PIT          },
@@ -219,14 +222,14 @@ static void write_device(struct platform *p, enum port_device device, uint16_t p
 
 static bool takes(const struct port_range *range, uint32_t base, uint32_t port, unsigned width)
 {
-    return (range->widths & width) != 0 && port >= base + range->first &&
-           (port - base) % width == 0 && port + width - 1 <= base + range->last;
+    return port + width - 1 <= base + range->last && port >= base + range->first &&
+           (range->widths & width) != 0 && ((port - base) & (width - 1)) == 0;
 }
 
 /* The device that takes the whole access in one piece, or NULL. */
 static const struct port_range *find(const struct platform *p, uint32_t port, unsigned width)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(ranges); i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(ranges) && ranges[i].first <= port; i++) {
         if (takes(&ranges[i], 0, port, width)) {
             return &ranges[i];
         }
