@@ -11,6 +11,7 @@
 #define _GNU_SOURCE
 #include <elf.h>
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <pthread.h>
@@ -213,7 +214,12 @@ static void *run_cpu(void *argument)
         errx(1, "CPU %d is not there", (int)(cpu - cpus) + 1);
     }
     for (;;) {
-        CONTROL(cpu->fd, KVM_RUN, 0);
+        if (ioctl(cpu->fd, KVM_RUN, 0) < 0) {
+            if (errno == EAGAIN || errno == EINTR) {
+                continue; /* it waits for its start, and has had news */
+            }
+            err(1, "KVM_RUN");
+        }
         switch (cpu->run->exit_reason) {
         case KVM_EXIT_IO:
             see_to_port(cpu->run);
