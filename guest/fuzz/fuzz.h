@@ -48,7 +48,9 @@ struct fuzz_state {
     uint64_t random, budget, mode;
     uint64_t steps, reseats, refused, hung, faults[32], interrupts;
     uint32_t suicide; /* one dangerous instruction in so many is let through; 0: none */
-    bool lenient, walks, debug_dirty;
+    bool lenient;     /* plain QEMU's devices */
+    bool tcg;         /* QEMU runs the instructions */
+    bool walks, debug_dirty;
 };
 
 #define fuzz_state ((struct fuzz_state *)STATE_BASE)
