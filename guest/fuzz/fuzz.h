@@ -48,8 +48,8 @@ struct fuzz_state {
     uint64_t random, budget, mode;
     uint64_t steps, reseats, refused, hung, faults[32], interrupts;
     uint32_t suicide; /* one dangerous instruction in so many is let through; 0: none */
-    bool lenient; /* plain QEMU: its devices and its CPU */
-    bool tcg;     /* the CPU is QEMU's, whoever the machine is */
+    bool lenient;     /* plain QEMU's devices */
+    bool tcg;         /* QEMU runs the instructions */
     bool walks, debug_dirty;
 };
 

@@ -7,6 +7,7 @@
  *             to end in a triple fault, after which the run goes on with the next batch
  *   first=N   begin with this batch, to see it again
  *   every=N   say so after each N batches
+ *   tcg=1     QEMU without KVM is below: leave out the instructions that end QEMU itself
  *   walks=1   page tables in device memory as well
  *
  * What happens depends on the seed and on the number of the batch. The progress is in CMOS RAM, so
@@ -194,7 +195,7 @@ static void options_read(void)
     fuzz_state->suicide = (uint32_t)guest_option("resets", DEADLY);
     fuzz_state->walks = guest_option("walks", 0) != 0;
     fuzz_state->lenient = strstr(guest_command_line(), "lenient") != NULL;
-    fuzz_state->tcg = fuzz_state->lenient || strstr(guest_command_line(), "tcg") != NULL;
+    fuzz_state->tcg = fuzz_state->lenient || guest_option("tcg", 0);
     printf("fuzz: seed=%lu count=%lu\n", seed, count);
 }
 
