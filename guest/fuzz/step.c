@@ -15,6 +15,7 @@
 #define FLAG_FIXED 0x2UL
 #define FLAG_VM    0x20000UL
 #define FLAG_NT    0x4000UL
+#define FLAG_AC    0x40000UL
 #define FLAG_MASK  0x3f7fd7UL
 #define TRIES      8
 #define PREFIXES   14
@@ -360,8 +361,50 @@ static bool account(void)
     return vector == VECTOR_DB || vector == VECTOR_BP;
 }
 
+void fuzz_burst_begin(void)
+{
+    unsigned at = fuzz_below(CAGE_CODE_LEN / 2);
+
+    while (fuzz_burst_rank[at] == fuzz_burst_rank[at + 1]) {
+        at++;
+    }
+    fuzz_reseat();
+    fuzz_state->rip = CAGE_CODE + at + 1;
+    fuzz_state->burst_from = fuzz_burst_rank[at + 1];
+    fuzz_state->regs[RSI] = CAGE_DATA + 0x1000 + fuzz_below(CAGE_LOW_LEN / 2);
+    fuzz_state->regs[RDI] = CAGE_DATA + 0x1000 + fuzz_below(CAGE_LOW_LEN / 2);
+    fuzz_state->regs[RBX] = CAGE_DATA + 0x1000 + (fuzz_below(CAGE_LOW_LEN / 2) & ~15U);
+    fuzz_state->regs[RBP] = CAGE_DATA + 0x1000 + fuzz_below(CAGE_LOW_LEN / 2);
+    fuzz_state->rflags &= ~(FLAG_TF | FLAG_VM | FLAG_NT | FLAG_AC);
+    fuzz_state->rflags |= FLAG_FIXED;
+    fuzz_state->ss = SEL_DATA;
+}
+
+/* A burst has ended, or an interrupt came in its middle. */
+static bool burst_step(void)
+{
+    uint64_t at = fuzz_state->rip - CAGE_CODE;
+
+    if (account() && fuzz_state->vector >= 32) {
+        return true;
+    }
+    uint64_t done = (at <= CAGE_CODE_LEN ? fuzz_burst_rank[at] : fuzz_state->burst_from) -
+                    fuzz_state->burst_from + 1;
+
+    fuzz_state->steps += done;
+    fuzz_state->budget -= done < fuzz_state->budget ? done : fuzz_state->budget;
+    if (fuzz_state->budget == 0) {
+        return false;
+    }
+    fuzz_burst_begin();
+    return true;
+}
+
 bool fuzz_step(void)
 {
+    if (fuzz_state->bursts) {
+        return burst_step();
+    }
     const struct mode *mode = mode_of(fuzz_state->cs);
 
     if (!account() || mode == NULL || !in_code(mode)) {
