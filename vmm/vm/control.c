@@ -263,7 +263,7 @@ static bool is_privileged(const struct vcpu *vcpu)
     return cpu.cpl == 0;
 }
 
-/* The exit comes before the CPU has looked at anything but whether it knows the instruction. */
+/* Nothing here relies on what the CPU has checked before it makes this exit. */
 void handle_xsetbv(struct vcpu *vcpu, const struct exit *exit)
 {
     static const enum insn_op ops[] = {INSN_XSETBV};
