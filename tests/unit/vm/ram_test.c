@@ -118,7 +118,7 @@ static int setup(void **state)
     }
     memset(used, 0, sizeof(used));
     mapped = 0;
-    paging_budget = map_budget = 1000;
+    paging_budget = map_budget = UINT32_MAX;
     seen_count = 0;
     fake_log_clear();
     return 0;
@@ -263,7 +263,6 @@ static void test_paging_fails(void **state)
         paging_budget = budget;
         assert_int_equal(ram_allocate(&ram, 3 * M2), STATUS_NO_MEMORY);
         expect_nothing_taken();
-        paging_budget = 1000;
     }
 }
 
