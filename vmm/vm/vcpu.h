@@ -57,7 +57,8 @@ struct vcpu_model {
 };
 
 /* Padded on purpose: what other CPUs write has a cache line of its own. */
-struct vcpu { /* NOLINT(clang-analyzer-optin.performance.Padding) */
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
+struct vcpu {
     uint64_t gpr[16]; /* as ModRM numbers them; enter.S knows that they come first */
     uint64_t rip;
     uint64_t rflags;
