@@ -63,6 +63,7 @@ void handle_string_io(struct vcpu *vcpu, const struct exit *exit)
     vcpu_store(vcpu, &cpu, &result);
 }
 
+/* TO has any alignment. Copies of a size that is known here need no call (each walk makes four). */
 bool emulate_ram_read(struct vcpu *vcpu, gpa_t from, void *to, unsigned size)
 {
     const void *memory = ram_pointer(&vcpu->vm->ram, from, size);
@@ -71,23 +72,24 @@ bool emulate_ram_read(struct vcpu *vcpu, gpa_t from, void *to, unsigned size)
     if (!memory) {
         return false;
     }
-    switch (from.raw % size == 0 ? size : 0) {
+    switch ((from.raw & (size - 1)) == 0 ? size : 0) {
     case 8:
         value = __atomic_load_n((const uint64_t *)memory, __ATOMIC_RELAXED);
+        memcpy(to, &value, 8);
         break;
     case 4:
         value = __atomic_load_n((const uint32_t *)memory, __ATOMIC_RELAXED);
+        memcpy(to, &value, 4);
         break;
     case 2:
         value = __atomic_load_n((const uint16_t *)memory, __ATOMIC_RELAXED);
+        memcpy(to, &value, 2);
         break;
     default:
         for (unsigned i = 0; i < size; i++) {
             ((uint8_t *)to)[i] = ((const volatile uint8_t *)memory)[i];
         }
-        return true;
     }
-    memcpy(to, &value, size); /* TO has any alignment */
     return true;
 }
 
