@@ -6,7 +6,8 @@
 #   portolan_link_core()             links it, with its own symbol table for backtraces
 
 set(PORTOLAN_CORE_FLAGS
-    -O2 -g -ffreestanding -fno-builtin-printf -mgeneral-regs-only -mno-red-zone -mcmodel=kernel
+    -O2 -g -ffreestanding -fbuiltin -fno-builtin-printf # memcpy of a known small size needs no call
+    -mgeneral-regs-only -mno-red-zone -mcmodel=kernel
     -fno-pic -fno-pie -fstack-protector-strong -mstack-protector-guard=global
     -fno-strict-aliasing -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer
     -fno-optimize-sibling-calls -fno-shrink-wrap # both hide callers from a backtrace
