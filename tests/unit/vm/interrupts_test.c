@@ -203,18 +203,22 @@ static void test_watched_exceptions(void **state)
     }
 }
 
-/* What the CPU refuses is mended, or the VM is stopped; no loop. */
+/* What the CPU refuses is mended and becomes #GP; again and again, it ends the machine. */
 static void test_invalid_state(void **state)
 {
     static const struct exit invalid = {.reason = EXIT_INVALID};
 
-    fake_repairable = true;
+    fake_repairs = 0;
     handlers_run(vcpu, &invalid);
-    fake_expect_exception(13, true, 0);
-    assert_int_equal(fake_stops, 0);
-    fake_repairable = false;
+    assert_int_equal(fake_repairs, 1);
+    assert_int_equal(vcpu->event.kind, VCPU_EVENT_EXCEPTION);
+    assert_int_equal(vcpu->event.vector, 13);
+    /* Not entered even with that: a double fault, and then the machine's end. */
     handlers_run(vcpu, &invalid);
-    assert_int_equal(fake_stops, 1);
+    assert_int_equal(vcpu->event.vector, 8);
+    handlers_run(vcpu, &invalid);
+    assert_int_equal(fake_repairs, 3);
+    assert_int_equal(vcpu->event.kind, VCPU_EVENT_NONE);
 }
 
 static void test_ports(void **state)
