@@ -19,10 +19,6 @@ CTRL_A = "\x01"
 BOOT = 400
 
 
-def files_of(*kinds):
-    return [(os.path.join(IMAGES, kind, name), f"{kind}/{name}") for kind in kinds for name in ("vmlinuz", "initrd.img")]
-
-
 def vm_section(name, cpus, kind="amd64", test=None):
     cmdline = CMDLINE + (f" portolan.test={test}" if test else "")
     return (f"[vm {name}]\ncpus = {cpus}\nmemory = 256M\nkernel = {kind}/vmlinuz\ninitrd = {kind}/initrd.img\n"
@@ -33,15 +29,15 @@ def config_of(*sections):
     return "[vmm]\nwhen_idle = poweroff\n" + "".join(sections)
 
 
-def start(folder, *sections, cpus, kinds=("amd64",)):
-    """The test machine with the VMs of SECTIONS; it goes off when the last VM does."""
-    image = machine.make_image(folder, config_of(*sections), files_of(*kinds))
+def start(folder, *sections, cpus):
+    """The test machine with the VMs of SECTIONS; it goes off when the last VM does. The kernels are those of IMAGES."""
+    image = machine.make_image(folder, config_of(*sections))
     return machine.Machine(image, timeout=BOOT, cpus=cpus, memory="1G", pfs=False)
 
 
-def start_exact(folder, *sections, cpus, kinds=("amd64",)):
+def start_exact(folder, *sections, cpus):
     """The same with time by instructions, where nothing depends on the host; from BIOS, since OVMF takes long so."""
-    iso = bios.make_iso(folder, config_of(*sections), files_of(*kinds))
+    iso = bios.make_iso(folder, config_of(*sections))
     return bios.PcMachine(iso, timeout=BOOT, cpus=cpus, memory="1G", icount=True)
 
 
@@ -77,7 +73,7 @@ def expect_off(run):
 
 
 def boot(folder, kind, cpus):
-    with start(folder, vm_section("lx", f"1-{cpus}", kind), cpus=cpus + 1, kinds=(kind,)) as run:
+    with start(folder, vm_section("lx", f"1-{cpus}", kind), cpus=cpus + 1) as run:
         expect_init(run, cpus)
         foreground(run, 1)
         ask(run, "echo answer-$((6*7))", "answer-42")
@@ -161,12 +157,12 @@ def idle(folder):
         raise machine.Failure("the guest's clock does not go with the RTC")
 
 
-def reference_log(kind, cpus):
-    """What the same test prints on QEMU's own PC, without any VMM."""
+def run_reference(kind, cpus, cmdline, extra=()):
+    """What a kernel prints on QEMU's own PC, without any VMM, until it switches that off."""
     command = [machine.QEMU, "-M", "pc", "-accel", "tcg,thread=single", "-cpu", "EPYC", "-smp", str(cpus), "-m", "256M",
                "-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio", *machine.ICOUNT,
                "-kernel", os.path.join(IMAGES, kind, "vmlinuz"), "-initrd", os.path.join(IMAGES, kind, "initrd.img"),
-               "-append", CMDLINE + " portolan.test=log"]
+               "-append", f"{CMDLINE} {cmdline}", *extra]
     with pexpect.spawn(command[0], command[1:], timeout=BOOT, encoding="utf-8", codec_errors="replace") as process:
         return process.read().replace("\r", "")
 
@@ -183,20 +179,32 @@ def warnings_of(log):
 def kernel_log(folder, kind, cpus):
     """The kernel warns of nothing in a VM that it does not warn of in the machine that the VM is modelled on, and the
     VMM does not warn of the kernel."""
-    with start_exact(folder, vm_section("lx", f"1-{cpus}", kind, test="log"), cpus=cpus + 1, kinds=(kind,)) as run:
+    with start_exact(folder, vm_section("lx", f"1-{cpus}", kind, test="log"), cpus=cpus + 1) as run:
         run.expect(r"test log ended with status 0")
         expect_off(run)
         run.forbid("warning: VM")
         ours = warnings_of(run.log())
-    theirs = warnings_of(reference_log(kind, cpus))
+    theirs = warnings_of(run_reference(kind, cpus, "portolan.test=log"))
     print("--- the reference machine's:", *theirs, "--- the VM's:", *ours, sep="\n")
     new = [line for line in ours if line not in theirs]
     if new:
         raise machine.Failure("only in the VM the kernel says:\n" + "\n".join(new))
 
 
+def disk(_, kind):
+    """The images themselves, without any VMM: the root file system on a legacy virtio disk, read and written."""
+    image = os.path.join(IMAGES, kind, "rootfs.img")
+    log = run_reference(kind, 1, "root=/dev/vda portolan.test=data", [
+        "-drive", f"if=none,id=disk,format=raw,snapshot=on,file={image}",
+        "-device", "virtio-blk-pci,disable-modern=on,drive=disk"])
+    print(log)
+    for wanted in ("data: on /dev/vda", "known.bin: OK", "data: right", "test data ended with status 0"):
+        if wanted not in log:
+            raise machine.Failure(f"{wanted!r} was not printed")
+
+
 def in_bochs(folder):
-    iso = bios.make_iso(folder, config_of(vm_section("lx", 1)), files_of("amd64"))
+    iso = bios.make_iso(folder, config_of(vm_section("lx", 1)))
     with bochs.BochsMachine(iso, timeout=1500, cpus=2, memory=512) as run:
         expect_init(run, 1)
         foreground(run, 1)
@@ -219,6 +227,9 @@ CASES = {
     "log-amd64-1cpu": lambda folder: kernel_log(folder, "amd64", 1),
     "log-amd64-2cpu": lambda folder: kernel_log(folder, "amd64", 2),
     "log-i386": lambda folder: kernel_log(folder, "i386", 1),
+    "disk-amd64": lambda folder: disk(folder, "amd64"),
+    "disk-i386": lambda folder: disk(folder, "i386"),
+    "disk-i386-pae": lambda folder: disk(folder, "i386-pae"),
     "bochs": in_bochs,
 }
 

@@ -32,7 +32,6 @@ def make_image(folder, config, files=(), extra=()):
     for path, name in files:
         target = os.path.join(folder, name)
         if not os.path.exists(target):
-            os.makedirs(os.path.dirname(target), exist_ok=True)
             os.symlink(os.path.abspath(path), target)
     path = os.path.join(folder, "portolan.cfg")
     with open(path, "w", encoding="ascii") as file:
