@@ -33,26 +33,7 @@ kernels="amd64 linux-image-amd64 amd64
 i386 linux-image-686 i386
 i386-pae linux-image-686-pae i386"
 
-# What the packages' part of the result depends on, and what the images' part does beside it.
-packages_fingerprint() { printf '%s\n' "$kernels" | cat - "$here"/{build.sh,fetch.sh,modules} | sha256sum; }
-images_fingerprint() {
-    find "$here" -type f ! -name CMakeLists.txt -print0 | sort -z | xargs -0 sha256sum
-    cat "$out"/packages.stamp "$out"/*/version 2>/dev/null || true
-}
-
-is_current() {
-    [ "$refresh" = no ] && [ "$(cat "$out/packages.stamp" 2>/dev/null)" = "$(packages_fingerprint)" ] &&
-        [ "$(cat "$out/images.stamp" 2>/dev/null)" = "$(images_fingerprint)" ]
-}
-
-is_current && exit 0
-exec 9>"$out/lock"
-flock 9
-is_current && exit 0
-
-for tool in apt-get dpkg-deb depmod mke2fs "$python"; do
-    command -v "$tool" >/dev/null || die "$tool is missing: install apt dpkg kmod e2fsprogs python3"
-done
+listed_modules() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$here/modules"; }
 
 # unpack_kernel DEB VERSION TO: the kernel, and those modules that are listed with all that they need.
 unpack_kernel() {
@@ -65,10 +46,10 @@ unpack_kernel() {
             "./lib/modules/$release/kernel/lib" "./lib/modules/$release/kernel/net" \
             "./lib/modules/$release/kernel/crypto" "./lib/modules/$release/kernel/arch"
     depmod -b "$work" "$release"
-    rm -rf "$to/lib"
+    rm -rf "${to:?}/lib"
     mkdir -p "$to/lib/modules/$release"
     # A module that is built into this kernel is in no file; one that is nowhere is an error of the list.
-    sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$here/modules" | while read -r module; do
+    listed_modules | while read -r module; do
         grep -q "/$module\.ko" "$work/lib/modules/$release"/modules.{dep,builtin} ||
             die "$release has no module $module, which guest/linux/modules lists"
         sed -n "s|^\(.*/$module\.ko[^:]*\):|\1|p" "$work/lib/modules/$release/modules.dep"
@@ -110,8 +91,33 @@ build_images() {
     images_fingerprint >"$out/images.stamp"
 }
 
-if [ "$refresh" = yes ] || [ "$(cat "$out/packages.stamp" 2>/dev/null)" != "$(packages_fingerprint)" ]; then
+# What the packages' part of the result depends on, and what the images' part does beside it.
+packages_fingerprint() {
+    { printf '%s\n' "$kernels"; listed_modules; declare -f listed_modules unpack_kernel fetch_packages; } | sha256sum
+}
+images_fingerprint() {
+    (cd "$here" && find . -type f ! -name CMakeLists.txt -print0 | sort -z | xargs -0 sha256sum)
+    cat "$out"/packages.stamp "$out"/*/version 2>/dev/null || true
+}
+
+packages_are_current() { [ "$(cat "$out/packages.stamp" 2>/dev/null)" = "$(packages_fingerprint)" ]; }
+is_current() {
+    [ "$refresh" = no ] && packages_are_current &&
+        [ "$(cat "$out/images.stamp" 2>/dev/null)" = "$(images_fingerprint)" ]
+}
+
+is_current && exit 0
+exec 9>"$out/lock"
+flock 9
+is_current && exit 0
+
+for tool in apt-get dpkg-deb depmod mke2fs "$python"; do
+    command -v "$tool" >/dev/null || die "$tool is missing: install apt dpkg kmod e2fsprogs python3"
+done
+
+if [ "$refresh" = yes ] || ! packages_are_current; then
     rm -f "$out/packages.stamp" "$out/images.stamp"
+    [ "$refresh" = no ] || rm -rf "$out/download" "$out/apt" # what an interrupted run has left
     fetch_packages
 fi
 build_images
