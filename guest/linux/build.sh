@@ -117,7 +117,8 @@ done
 
 if [ "$refresh" = yes ] || ! packages_are_current; then
     rm -f "$out/packages.stamp" "$out/images.stamp"
-    [ "$refresh" = no ] || rm -rf "$out/download" "$out/apt" # what an interrupted run has left
+    rm -rf "$out/apt" # what an interrupted run has left; its downloads are good, but not the newest
+    [ "$refresh" = no ] || rm -rf "$out/download"
     fetch_packages
 fi
 build_images

@@ -61,7 +61,7 @@ read_lists() {
     say "reading the archive's lists of packages"
     # One list of several that fails (a third party's, a mirror being updated) is no failure: whether the packages
     # are there decides.
-    apt-get -q update >"$apt/log" 2>&1 || say "not all lists could be read; what the others have is used"
+    apt-get -q --error-on=any update >"$apt/log" 2>&1 || say "not all lists could be read; what the others have is used"
     : >"$apt/ready"
 }
 
