@@ -4,22 +4,22 @@
 # image.sh BUILD CFG OUT [FILE=NAME...]: a bootable disk image (GPT with one EFI system partition).
 #
 # The partition holds portolan.efi as \EFI\BOOT\BOOTX64.EFI, CFG as portolan.cfg beside it and the
-# files that CFG names, at the same relative places. FILE=NAME adds FILE as \EFI\BOOT\NAME.
+# files that CFG names, at the same relative places: those in CFG's folder, or of BUILD/linux. FILE=NAME adds FILE as \EFI\BOOT\NAME.
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin # sfdisk, for users who are not root
 
 build=$1 cfg=$2 out=$3
 shift 3
 [ -r "$cfg" ] || { echo "image: $cfg: cannot be read" >&2; exit 1; }
-folder=$(dirname "$cfg")
 export MTOOLS_SKIP_CHECK=1 MTOOLSRC=/dev/null
 
 # A bad configuration would only fail on the server: refuse it here, with the VMM's own words.
-mapfile -t files < <("$build/portolan-check" --list-files "$cfg")
-"$build/portolan-check" --quiet "$cfg"
+check=("$build/portolan-check" --files "$build/linux")
+mapfile -t files < <("${check[@]}" --list-files "$cfg") # each: name, tab, path
+"${check[@]}" --quiet "$cfg"
 
 loader=$build/portolan.efi
-bytes=$(stat -c %s "$loader" "$cfg" "${files[@]/#/$folder/}" | awk '{ n += $1 } END { print n }')
+bytes=$(stat -c %s "$loader" "$cfg" "${files[@]#*$'\t'}" | awk '{ n += $1 } END { print n }')
 # FAT32 wants 65,525 clusters or more; one sector each keeps the smallest image at 36 MiB.
 sectors=$(((bytes + bytes / 16) / 512 + 70000))
 first=2048
@@ -49,7 +49,7 @@ put() {
 put "$loader" BOOTX64.EFI
 put "$cfg" portolan.cfg
 for file in "${files[@]}"; do
-    put "$folder/$file" "$file"
+    put "${file#*$'\t'}" "${file%%$'\t'*}"
 done
 for extra in "$@"; do
     put "${extra%%=*}" "${extra#*=}"

@@ -3,17 +3,17 @@
 #
 # iso.sh BUILD CFG OUT.iso: a bootable ISO image with GRUB, for BIOS machines (also from a stick).
 #
-# It holds portolan.mb2, CFG as portolan.cfg and the files that CFG names, in /boot/portolan; its
-# grub.cfg gives each to the VMM as a module, by the name that CFG has for it.
+# It holds portolan.mb2, CFG as portolan.cfg and the files that CFG names (in CFG's folder, or of
+# BUILD/linux), in /boot/portolan; its grub.cfg gives each to the VMM as a module, by the name that CFG has for it.
 set -euo pipefail
 
 build=$1 cfg=$2 out=$3
 [ -r "$cfg" ] || { echo "iso: $cfg: cannot be read" >&2; exit 1; }
-folder=$(dirname "$cfg")
 
 # A bad configuration would only fail on the server: refuse it here, with the VMM's own words.
-mapfile -t files < <("$build/portolan-check" --list-files "$cfg")
-"$build/portolan-check" --quiet "$cfg"
+check=("$build/portolan-check" --files "$build/linux")
+mapfile -t files < <("${check[@]}" --list-files "$cfg") # each: name, tab, path
+"${check[@]}" --quiet "$cfg"
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"; rm -f "$out.tmp"' EXIT
@@ -36,7 +36,7 @@ module() { # NAME
 put "$build/portolan.mb2" portolan.mb2
 put "$cfg" portolan.cfg
 for file in "${files[@]}"; do
-    put "$folder/$file" "$file"
+    put "${file#*$'\t'}" "${file%%$'\t'*}"
 done
 mkdir -p "$root/boot/grub"
 {
@@ -45,7 +45,7 @@ mkdir -p "$root/boot/grub"
     echo "multiboot2 /boot/portolan/portolan.mb2"
     module portolan.cfg
     for file in "${files[@]}"; do
-        module "$file"
+        module "${file%%$'\t'*}"
     done
     echo "boot"
 } >"$root/boot/grub/grub.cfg"

@@ -34,7 +34,8 @@ def main():
         if not options.display:
             command += ["-display", "none"]
         command += ["-serial", "mon:stdio"]
-        print("portolan: Ctrl-A X leaves the test machine", flush=True)
+        print("portolan: Ctrl-] 1 leads to VM 1, Ctrl-] 0 to the VMM's prompt; Ctrl-A X leaves the test machine",
+              flush=True)
         sys.exit(os.spawnvp(os.P_WAIT, command[0], command))
 
 

@@ -18,6 +18,7 @@ static struct config config;
 static struct config_report report;
 static struct config_machine machine;
 static bool machine_known;
+static const char *files_folder;
 
 static void usage(FILE *to)
 {
@@ -31,7 +32,8 @@ static void usage(FILE *to)
         "  --memory SIZE         memory that VMs can have, for example 14G\n"
         "  --pf BDF=TOTALVFS     a virtio device with SR-IOV; may repeat\n"
         "  --no-iommu            it has no IOMMU\n"
-        "  --list-files          only print the names of the files that CFG names\n"
+        "  --files FOLDER        look here for files that are not in CFG's own folder\n"
+        "  --list-files          only print the files that CFG names: name, tab, path\n"
         "  --quiet               say nothing about a good configuration\n"
         "Exit status: 0 good, 1 not good, 2 wrong use.\n",
         to);
@@ -56,17 +58,29 @@ static char *read_file(const char *path, size_t *size)
     return text;
 }
 
-static void check_files(const char *config_path)
+/* Where the file NAME is: in the configuration's own folder, otherwise in the one of --files if it
+ * is there. The path stands until the next call. */
+static const char *locate_file(const char *config_path, const char *name)
 {
+    static char own[4096], other[4096];
     const char *slash = strrchr(config_path, '/');
     int folder = slash ? (int)(slash - config_path) + 1 : 0;
+    struct stat status;
 
+    (void)snprintf(own, sizeof(own), "%.*s%s", folder, config_path, name);
+    if (!files_folder || stat(own, &status) == 0) {
+        return own;
+    }
+    (void)snprintf(other, sizeof(other), "%s/%s", files_folder, name);
+    return stat(other, &status) == 0 ? other : own;
+}
+
+static void check_files(const char *config_path)
+{
     for (uint32_t i = 0; i < config_file_count(&config); i++) {
-        char path[4096];
+        const char *path = locate_file(config_path, config_file_name(&config, i));
         struct stat status;
 
-        (void)snprintf(path, sizeof(path), "%.*s%s", folder, config_path,
-                       config_file_name(&config, i));
         if (stat(path, &status) != 0) {
             config_complain_file(&config, i, "is missing", &report);
         } else if (!S_ISREG(status.st_mode)) {
@@ -74,6 +88,15 @@ static void check_files(const char *config_path)
         } else if (status.st_size == 0) {
             config_complain_file(&config, i, "is empty", &report);
         }
+    }
+}
+
+static void list_files(const char *config_path)
+{
+    for (uint32_t i = 0; i < config_file_count(&config); i++) {
+        const char *name = config_file_name(&config, i);
+
+        (void)printf("%s\t%s\n", name, locate_file(config_path, name));
     }
 }
 
@@ -141,13 +164,22 @@ static void print_summary(const char *path)
     }
 }
 
-enum { OPTION_CPUS = 1, OPTION_MEMORY, OPTION_PF, OPTION_NO_IOMMU, OPTION_LIST, OPTION_QUIET };
+enum {
+    OPTION_CPUS = 1,
+    OPTION_MEMORY,
+    OPTION_PF,
+    OPTION_NO_IOMMU,
+    OPTION_FILES,
+    OPTION_LIST,
+    OPTION_QUIET
+};
 
 static const struct option options[] = {
     {"cpus",       required_argument, NULL, OPTION_CPUS    },
     {"memory",     required_argument, NULL, OPTION_MEMORY  },
     {"pf",         required_argument, NULL, OPTION_PF      },
     {"no-iommu",   no_argument,       NULL, OPTION_NO_IOMMU},
+    {"files",      required_argument, NULL, OPTION_FILES   },
     {"list-files", no_argument,       NULL, OPTION_LIST    },
     {"quiet",      no_argument,       NULL, OPTION_QUIET   },
     {NULL,         0,                 NULL, 0              },
@@ -176,6 +208,9 @@ static struct wishes read_options(int argc, char **argv)
             break;
         case OPTION_NO_IOMMU:
             machine.has_iommu = false;
+            break;
+        case OPTION_FILES:
+            files_folder = optarg;
             break;
         case OPTION_LIST:
             wishes.list = true;
@@ -217,9 +252,7 @@ int main(int argc, char **argv)
 
     free(text);
     if (wishes.list) {
-        for (uint32_t i = 0; i < config_file_count(&config); i++) {
-            puts(config_file_name(&config, i));
-        }
+        list_files(path);
         return 0;
     }
     if (status == STATUS_OK) {

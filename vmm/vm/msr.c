@@ -75,7 +75,8 @@ static const struct msr_row rows[] = {
     {0xc0010140, 0xc0010141, MSR_KIND_CONSTANT,      0            }, /* no workarounds needed */
     {0xc0011005, 0xc0011005, MSR_KIND_CONSTANT,      0            }, /* feature overrides */
     {0xc0011020, 0xc0011023, MSR_KIND_CONSTANT,      0            }, /* LS, IC, DC, BU_CFG */
-    {0xc0011029, 0xc001102a, MSR_KIND_CONSTANT,      0            }, /* DE_CFG, BU_CFG2 */
+    {0xc0011028, 0xc001102a, MSR_KIND_CONSTANT,      0            }, /* FP_CFG, DE_CFG, BU_CFG2 */
+    {0xc001102c, 0xc001102d, MSR_KIND_CONSTANT,      0            }, /* EX_CFG, LS_CFG2 */
 };
 
 static const struct msr_row *find(uint32_t msr)

@@ -1,0 +1,106 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# fetch.sh APT TO PACKAGE:ARCHITECTURE...: download packages of Debian, of any architecture, without installing
+# anything and without root.
+#
+# They come through apt, which checks the archive's signatures, from the system's own sources in a private copy in
+# APT; nothing of the system is changed. TO/PACKAGE:ARCHITECTURE is then a file with the name of the .deb in TO. Of a
+# package that only names the newest kernel (linux-image-amd64), the kernel is what is downloaded.
+set -euo pipefail
+
+apt=$1 to=$2
+shift 2
+
+say() { printf 'linux-images: %s\n' "$*" >&2; }
+
+die() {
+    say "$*"
+    exit 1
+}
+
+# The system's sources of packages. That one is for the system's architecture alone does not matter here.
+write_sources() {
+    local list parts file
+    list=$(apt-config shell f Dir::Etc::sourcelist/f) && eval "$list" && list=${f:-}
+    parts=$(apt-config shell d Dir::Etc::sourceparts/d) && eval "$parts" && parts=${d:-}
+    mkdir -p "$apt/parts"
+    rm -f "$apt"/parts/*
+    for file in "$list" "$parts"/*.list; do
+        [ -r "$file" ] || continue
+        sed -n -e 's/arch=[^] ]*//' -e 's/^[[:space:]]*deb[[:space:]]\+/deb /p' "$file" |
+            grep -v 'cdrom:' || true
+    done | sort -u >"$apt/sources.list"
+    for file in "$parts"/*.sources; do
+        [ -r "$file" ] || continue
+        sed -e 's/^[Tt]ypes:.*/Types: deb/' -e '/^[Aa]rchitectures:/d' "$file" >"$apt/parts/${file##*/}"
+    done
+}
+
+# Only how to reach the archive is taken over: hooks of the system may want root.
+write_apt_conf() {
+    apt-config dump | grep '^Acquire::' | grep -v '^Acquire::IndexTargets' >"$apt/apt.conf" || true
+    cat >>"$apt/apt.conf" <<END
+Dir::Etc::main "/dev/null";
+Dir::Etc::parts "/dev/null";
+Dir::Etc::sourcelist "$apt/sources.list";
+Dir::Etc::sourceparts "$apt/parts";
+Dir::State "$apt/state";
+Dir::State::lists "$apt/lists";
+Dir::State::status "$apt/status";
+Dir::Cache "$apt/cache";
+#clear APT::Architectures;
+APT::Architectures { "amd64"; "i386"; };
+APT::Sandbox::User "";
+Acquire::Languages "none";
+END
+}
+
+read_lists() {
+    : >"$apt/status"
+    say "reading the archive's lists of packages"
+    # One list of several that fails (a third party's, a mirror being updated) is no failure: whether the packages
+    # are there decides.
+    apt-get -q --error-on=any update >"$apt/log" 2>&1 || say "not all lists could be read; what the others have is used"
+    : >"$apt/ready"
+}
+
+# The name of the kernel that a package without contents depends on; any other package is meant itself.
+real_name() {
+    case $1 in
+    linux-image-*)
+        apt-cache show --no-all-versions "$1" 2>>"$apt/log" |
+            sed -n 's/^Depends:.*\(linux-image-[^ ,]*\).*/\1/p' | grep . || return 1
+        ;;
+    *) printf '%s\n' "${1%:*}" ;;
+    esac
+}
+
+fetch() {
+    local wanted=$1 architecture=${1##*:} name deb
+    name=$(real_name "$wanted") || {
+        cat "$apt/log" >&2
+        die "the archive cannot be reached, or has no $wanted (what apt says is above): check the network and" \
+            "the sources in /etc/apt, and try again"
+    }
+    say "downloading $name:$architecture"
+    (cd "$to" && apt-get -q download "$name:$architecture" >>"$apt/log" 2>&1) || {
+        cat "$apt/log" >&2
+        die "$name:$architecture could not be downloaded (what apt says is above): try again"
+    }
+    # Debian writes the colon of a version as %3a in a file's name.
+    deb=$(cd "$to" && printf '%s\n' "${name}"_*_"$architecture".deb | tail -n 1)
+    [ -e "$to/$deb" ] || die "apt has downloaded $name:$architecture, but there is no $to/$deb"
+    printf '%s\n' "$deb" >"$to/$wanted"
+}
+
+mkdir -p "$apt"/{state,lists/partial,cache/archives/partial}
+if [ ! -e "$apt/ready" ]; then
+    write_sources
+    write_apt_conf
+fi
+export APT_CONFIG=$apt/apt.conf # the system's own configuration, until here
+[ -e "$apt/ready" ] || read_lists
+for package in "$@"; do
+    [ -e "$to/$package" ] || fetch "$package"
+done
