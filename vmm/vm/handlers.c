@@ -145,6 +145,7 @@ static void (*const handlers[])(struct vcpu *vcpu, const struct exit *exit) = {
     [EXIT_FORBIDDEN] = handle_forbidden,
     [EXIT_SHUTDOWN] = handle_shutdown,
     [EXIT_INVALID] = handle_invalid,
+    [EXIT_NOTIFY] = handle_nothing,
     [EXIT_UNKNOWN] = handle_unknown,
 };
 
