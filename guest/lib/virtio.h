@@ -73,7 +73,8 @@ bool virtio_find(uint16_t device, struct virtio_device *virtio);
 /* Status 0, then read the ISR, as all drivers do. */
 void virtio_reset(const struct virtio_device *virtio);
 
-/* Queue NUMBER in MEMORY, page-aligned and zeroed here, of BYTES. False: absent, in use, too big. */
+/* Queue NUMBER in MEMORY, page-aligned and zeroed here, of BYTES. False: absent, in use, too big.
+ */
 bool virtio_set_up_queue(const struct virtio_device *virtio, uint16_t number, void *memory,
                          size_t bytes, struct virtio_queue *queue);
 
