@@ -2,6 +2,7 @@
 /* The VFs of a VM on the operator's console. */
 #include "vmm/assign/internal.h"
 #include "vmm/console/console.h"
+#include "vmm/cpu/vector.h"
 
 static void print_vf(const struct assign_vf *vf)
 {
@@ -36,10 +37,11 @@ void assign_print(const struct vm *vm)
     }
     struct iommu_counters iommu = iommu_counters();
 
-    console_print("  %u faults of its VFs; IOMMU: %u domains, %u functions, %u interrupts, %lu "
-                  "KiB of tables, %lu faults",
-                  assign->faults, iommu.domains, iommu.functions, iommu.irqs,
-                  iommu.table_pages << 2, iommu.faults);
+    console_print("  %u accesses of its VFs blocked", assign->faults);
+    console_print("  all VMs: %u domains, %u functions, %u interrupts, %u vectors, %lu pages of "
+                  "tables, %lu lost; %lu accesses blocked, %lu stray interrupts",
+                  iommu.domains, iommu.functions, iommu.irqs, vector_count(), iommu.table_pages,
+                  iommu.lost_pages, iommu.faults, vector_strays());
     for (uint32_t i = 0; i < assign->count; i++) {
         print_vf(assign->vf[i]);
     }
