@@ -22,6 +22,7 @@ enum fuzz_kind {
     FUZZ_MMIO,
     FUZZ_PAGE_TABLES,
     FUZZ_DEVICES, /* sequences that mean something to a device, with random values */
+    FUZZ_BURSTS,
     FUZZ_KINDS,
 };
 
@@ -48,9 +49,11 @@ struct fuzz_state {
     uint64_t random, budget, mode;
     uint64_t steps, reseats, refused, hung, faults[32], interrupts;
     uint32_t suicide; /* one dangerous instruction in so many is let through; 0: none */
-    bool lenient; /* plain QEMU: its devices and its CPU */
-    bool tcg;     /* the CPU is QEMU's, whoever the machine is */
+    bool lenient;     /* plain QEMU's devices */
+    bool tcg;         /* QEMU runs the instructions */
     bool walks, debug_dirty;
+    bool bursts; /* no step after each instruction */
+    uint64_t burst_from;
 };
 
 #define fuzz_state ((struct fuzz_state *)STATE_BASE)
@@ -128,6 +131,14 @@ void fuzz_run_controls(void);
 void fuzz_run_mmio(void);
 void fuzz_run_page_tables(void);
 void fuzz_run_devices(void);
+void fuzz_run_bursts(void);
+
+/* ---- burst.c ---- */
+
+/* How many instructions begin before each byte of the code. */
+extern uint16_t fuzz_burst_rank[CAGE_CODE_LEN + 1];
+/* Begin somewhere in it (in step.c). */
+void fuzz_burst_begin(void);
 
 /* ---- devices.c ---- */
 

@@ -7,6 +7,7 @@
  *             to end in a triple fault, after which the run goes on with the next batch
  *   first=N   begin with this batch, to see it again
  *   every=N   say so after each N batches
+ *   tcg=1     QEMU without KVM is below: leave out the instructions that end QEMU itself
  *   walks=1   page tables in device memory as well
  *
  * What happens depends on the seed and on the number of the batch. The progress is in CMOS RAM, so
@@ -24,7 +25,7 @@
 #define CMOS_RESETS   0x76 /* two */
 #define MAGIC         0xf5
 #define REPORTS       20
-#define WEIGHTS       32
+#define WEIGHTS       2048
 #define DEADLY        8192
 #define MEMORY_NEEDED 0x2300000UL
 
@@ -39,9 +40,11 @@ static const char *const kind_names[FUZZ_KINDS] = {
     [FUZZ_MMIO] = "device memory accesses",
     [FUZZ_PAGE_TABLES] = "accesses through random page tables",
     [FUZZ_DEVICES] = "device sequences",
+    [FUZZ_BURSTS] = "instructions in bursts",
 };
 
-static const uint8_t weights[FUZZ_KINDS] = {9, 9, 4, 3, 3, 2, 1, 1};
+/* An operation that exits costs a thousand times as much as an instruction of a burst. */
+static const uint16_t weights[FUZZ_KINDS] = {9, 9, 4, 3, 3, 2, 1, 1, WEIGHTS - 32};
 
 static uint32_t batch, batches, resets;
 static uint64_t seed;
@@ -178,8 +181,11 @@ static void run(enum fuzz_kind kind)
         fuzz_run_page_tables();
         break;
     case FUZZ_DEVICES:
-    case FUZZ_KINDS:
         fuzz_run_devices();
+        break;
+    case FUZZ_BURSTS:
+    case FUZZ_KINDS:
+        fuzz_run_bursts();
         break;
     }
 }
@@ -194,7 +200,7 @@ static void options_read(void)
     fuzz_state->suicide = (uint32_t)guest_option("resets", DEADLY);
     fuzz_state->walks = guest_option("walks", 0) != 0;
     fuzz_state->lenient = strstr(guest_command_line(), "lenient") != NULL;
-    fuzz_state->tcg = fuzz_state->lenient || strstr(guest_command_line(), "tcg") != NULL;
+    fuzz_state->tcg = fuzz_state->lenient || guest_option("tcg", 0);
     printf("fuzz: seed=%lu count=%lu\n", seed, count);
 }
 

@@ -18,7 +18,7 @@
 #define ACK         0xfa
 #define PASSED      0xaa
 #define RESEND      0xfe
-#define PATIENCE    3000000U
+#define PATIENCE    100000U
 #define NOTHING     0x1ff
 #define PIC_VECTORS 0x20
 #define KBD_IRQ     1

@@ -80,7 +80,7 @@ enum status svm_enable_cpu(void)
 {
     struct svm_cpu *own = &cpus[cpu_current()->index];
     uint64_t vm_cr, efer;
-    hpa_t save_area;
+    hpa_t save_area = hpa(0);
 
     if (own->host) {
         return STATUS_OK;

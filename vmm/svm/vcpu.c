@@ -167,7 +167,6 @@ static inline bool notify(struct vcpu *vcpu)
     vmcb->interrupt_shadow = 0;
     vmcb->inject = 0;
     vmcb->tlb_control = 0;
-    vmcb->clean = svm_features()->clean_bits ? VMCB_CLEAN_ALL : 0;
     uint64_t spent = cpu_read_tsc() - left;
 
     vcpu->counter[EXIT_NOTIFY].cycles += spent;
@@ -179,6 +178,8 @@ void svm_vcpu_run(struct vcpu *vcpu, struct exit *exit)
 {
     struct svm_vcpu *svm = vcpu->svm;
     struct vmcb *vmcb = svm->vmcb;
+    uint32_t clean = svm_features()->clean_bits ? VMCB_CLEAN_ALL : 0;
+    hpa_t host = svm_host_vmcb(vcpu->cpu);
 
     set_asid(vcpu);
     vmcb->inject = svm_encode_event(&vcpu->event);
@@ -186,16 +187,15 @@ void svm_vcpu_run(struct vcpu *vcpu, struct exit *exit)
     vmcb->rsp = vcpu->gpr[INSN_RSP];
     vmcb->rip = vcpu->rip;
     vmcb->rflags = vcpu->rflags;
-    svm_enter(vcpu->gpr, svm->vmcb_at, svm_host_vmcb(vcpu->cpu));
-    while (is_notify_like(vmcb) && notify(vcpu)) {
-        svm_enter(vcpu->gpr, svm->vmcb_at, svm_host_vmcb(vcpu->cpu));
-    }
+    do {
+        svm_enter(vcpu->gpr, svm->vmcb_at, host);
+        vmcb->clean = clean;
+    } while (is_notify_like(vmcb) && notify(vcpu));
     cpu_irq_enable();
     vcpu->gpr[INSN_RAX] = vmcb->rax;
     vcpu->gpr[INSN_RSP] = vmcb->rsp;
     vcpu->rip = vmcb->rip;
     vcpu->rflags = vmcb->rflags;
-    vmcb->clean = svm_features()->clean_bits ? VMCB_CLEAN_ALL : 0;
     svm_decode_exit(vmcb, svm_features(), exit);
     if (exit->reason == EXIT_INVALID) { /* nothing was delivered or flushed: it is still to be */
         asid_failed(svm_asids(vcpu->cpu), &svm->asid);

@@ -255,6 +255,15 @@ static bool xcr0_is_valid(uint64_t value)
            (!(value & XCR0_AVX512) || ((value & XCR0_AVX512) == XCR0_AVX512 && (value & XCR0_AVX)));
 }
 
+static bool is_privileged(const struct vcpu *vcpu)
+{
+    struct emulate_cpu cpu;
+
+    backend_context(vcpu, &cpu);
+    return cpu.cpl == 0;
+}
+
+/* Nothing here relies on what the CPU has checked before it makes this exit. */
 void handle_xsetbv(struct vcpu *vcpu, const struct exit *exit)
 {
     static const enum insn_op ops[] = {INSN_XSETBV};
@@ -266,8 +275,8 @@ void handle_xsetbv(struct vcpu *vcpu, const struct exit *exit)
     }
     if (!(backend_read_cr(vcpu, 4) & CR4_OSXSAVE)) {
         vcpu_raise_ud(vcpu);
-    } else if ((uint32_t)vcpu->gpr[INSN_RCX] != 0 || !xcr0_is_valid(edx_eax(vcpu)) ||
-               !fpu_write_xcr0(edx_eax(vcpu))) {
+    } else if (!is_privileged(vcpu) || (uint32_t)vcpu->gpr[INSN_RCX] != 0 ||
+               !xcr0_is_valid(edx_eax(vcpu)) || !fpu_write_xcr0(edx_eax(vcpu))) {
         vcpu_raise_gp(vcpu);
     } else {
         vcpu_skip(vcpu, length);

@@ -88,7 +88,6 @@ static void handle_nmi_window(struct vcpu *vcpu, const struct exit *exit)
     backend_watch_iret(vcpu, false);
     vcpu->nmi_ends = true;
     vcpu->nmi_iret = vcpu->rip;
-    vcpu->look_soon = true;
 }
 
 static void handle_refused(struct vcpu *vcpu, const struct exit *exit)

@@ -5,6 +5,8 @@
 #include "vmm/vm/handlers.h"
 #include "vmm/vm/vm.h"
 
+#include <string.h>
+
 #define PCI_DATA     0xcfcU
 #define PCI_DATA_END 0xd00U
 
@@ -81,48 +83,53 @@ void handle_string_io(struct vcpu *vcpu, const struct exit *exit)
 bool emulate_ram_read(struct vcpu *vcpu, gpa_t from, void *to, unsigned size)
 {
     const void *memory = ram_pointer(&vcpu->vm->ram, from, size);
+    uint64_t value;
 
     if (!memory) {
         return false;
     }
     switch (from.raw % size == 0 ? size : 0) {
     case 8:
-        *(uint64_t *)to = __atomic_load_n((const uint64_t *)memory, __ATOMIC_RELAXED);
+        value = __atomic_load_n((const uint64_t *)memory, __ATOMIC_RELAXED);
         break;
     case 4:
-        *(uint32_t *)to = __atomic_load_n((const uint32_t *)memory, __ATOMIC_RELAXED);
+        value = __atomic_load_n((const uint32_t *)memory, __ATOMIC_RELAXED);
         break;
     case 2:
-        *(uint16_t *)to = __atomic_load_n((const uint16_t *)memory, __ATOMIC_RELAXED);
+        value = __atomic_load_n((const uint16_t *)memory, __ATOMIC_RELAXED);
         break;
     default:
         for (unsigned i = 0; i < size; i++) {
             ((uint8_t *)to)[i] = ((const volatile uint8_t *)memory)[i];
         }
+        return true;
     }
+    memcpy(to, &value, size); /* TO has any alignment */
     return true;
 }
 
 bool emulate_ram_write(struct vcpu *vcpu, gpa_t to, const void *from, unsigned size)
 {
     void *memory = ram_pointer(&vcpu->vm->ram, to, size);
+    uint64_t value = 0;
 
     if (!memory) {
         return false;
     }
+    memcpy(&value, from, size); /* FROM has any alignment */
     switch (to.raw % size == 0 ? size : 0) {
     case 8:
-        __atomic_store_n((uint64_t *)memory, *(const uint64_t *)from, __ATOMIC_RELAXED);
+        __atomic_store_n((uint64_t *)memory, value, __ATOMIC_RELAXED);
         break;
     case 4:
-        __atomic_store_n((uint32_t *)memory, *(const uint32_t *)from, __ATOMIC_RELAXED);
+        __atomic_store_n((uint32_t *)memory, (uint32_t)value, __ATOMIC_RELAXED);
         break;
     case 2:
-        __atomic_store_n((uint16_t *)memory, *(const uint16_t *)from, __ATOMIC_RELAXED);
+        __atomic_store_n((uint16_t *)memory, (uint16_t)value, __ATOMIC_RELAXED);
         break;
     default:
         for (unsigned i = 0; i < size; i++) {
-            ((volatile uint8_t *)memory)[i] = ((const uint8_t *)from)[i];
+            ((volatile uint8_t *)memory)[i] = (uint8_t)(value >> 8 * i);
         }
     }
     return true;

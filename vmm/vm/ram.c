@@ -157,7 +157,9 @@ enum status ram_zero(const struct ram *ram, gpa_t at, uint64_t size)
         return STATUS_NOTE(STATUS_RANGE);
     }
     for (uint64_t done = 0; done < size; done += length) {
-        memset(part(ram, at.raw + done, size - done, &length), 0, length);
+        void *to = part(ram, at.raw + done, size - done, &length);
+
+        memset(to, 0, length);
     }
     return STATUS_OK;
 }

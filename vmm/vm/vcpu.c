@@ -20,8 +20,11 @@
 
 #include <string.h>
 
-/* When an event waits for something that makes no exit, the vCPU is looked at again so soon. */
-#define LOOK_AGAIN_NS 2000U
+/*
+ * When an NMI waits for something that makes no exit, the vCPU is looked at again so soon: long
+ * enough for the guest to get on by some instructions, even where an entry is slow.
+ */
+#define LOOK_AGAIN_NS 100000U
 
 void vcpu_kick(struct vcpu *vcpu)
 {

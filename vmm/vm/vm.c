@@ -128,6 +128,8 @@ static enum status create(const struct config_vm *config)
         vms[count++] = vm;
         log_info("VM '%s': %u vCPUs, %lu MiB in %u runs", config->name, vm->vcpu_count,
                  config->memory >> 20, vm->ram.run_count);
+    } else {
+        ram_free(&vm->ram); /* the other VMs may need it */
     }
     return status;
 }

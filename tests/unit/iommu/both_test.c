@@ -285,53 +285,6 @@ static void test_random(void **state)
     check_no_leak(sim_pool_pages());
 }
 
-/* Each allocation in turn fails: nothing stays mapped, nothing leaks. */
-static void test_no_memory(void **state)
-{
-    struct iommu_domain *domain = machine_domain(1);
-    enum status status = STATUS_NO_MEMORY;
-    unsigned tries = 0;
-
-    assert_int_equal(iommu_attach(domain, MACHINE_VF(0), MACHINE_PF), STATUS_OK);
-    for (; status == STATUS_NO_MEMORY; tries++) {
-        unsigned pages = sim_pool_pages();
-
-        sim_pool_limit((int)tries);
-        status = iommu_map(domain, gpa(GB - 0x1000), hpa(0x1000), 0x2000, RW);
-        sim_pool_limit(-1);
-        if (status == STATUS_NO_MEMORY) {
-            assert_int_equal(sim_pool_pages(), pages);
-            assert_int_equal(iommu_counters().mapped_bytes, 0);
-            machine_blocked(MACHINE_VF(0), GB - 0x1000, false);
-            machine_blocked(MACHINE_VF(0), GB, false);
-        }
-    }
-    assert_int_equal(status, STATUS_OK);
-    assert_int_equal(tries, 6); /* a table of level 3, two each of 2 and 1 */
-    machine_reaches(MACHINE_VF(0), GB, 0x2000);
-    assert_int_equal(iommu_detach(MACHINE_VF(0)), STATUS_OK);
-    assert_int_equal(iommu_domain_destroy(domain), STATUS_OK);
-
-    sim_pool_limit(0);
-    assert_int_equal(iommu_domain_create("vm", 1, &domain), STATUS_NO_MEMORY);
-    sim_pool_limit(-1);
-    check_no_leak(sim_pool_pages());
-}
-
-static void test_domains_run_out(void **state)
-{
-    struct iommu_domain *domains[IOMMU_DOMAINS_MAX], *more = NULL;
-
-    for (unsigned i = 0; i < IOMMU_DOMAINS_MAX; i++) {
-        domains[i] = machine_domain(i);
-    }
-    assert_int_equal(iommu_domain_create("vm", 99, &more), STATUS_NO_MEMORY);
-    for (unsigned i = 0; i < IOMMU_DOMAINS_MAX; i++) {
-        assert_int_equal(iommu_domain_destroy(domains[i]), STATUS_OK);
-    }
-    check_no_leak(sim_pool_pages());
-}
-
 static void test_interrupts(void **state)
 {
     struct iommu_domain *domain = machine_domain(1);
@@ -509,102 +462,6 @@ static void test_reserved_memory(void **state)
     assert_int_equal(iommu_domain_destroy(own), STATUS_OK);
 }
 
-/* A unit that stops answering: no memory of the domain is used again, and nothing hangs. */
-static void test_unit_dies(void **state)
-{
-    struct iommu_domain *domain = machine_domain(1), *other = machine_domain(2), *third;
-    struct iommu_message message;
-    uint32_t irq;
-
-    assert_int_equal(iommu_map(domain, gpa(0), hpa(0x40000000), 0x2000, RW), STATUS_OK);
-    assert_int_equal(iommu_map(other, gpa(0), hpa(0x50000000), 0x1000, RW), STATUS_OK);
-    assert_int_equal(iommu_attach(domain, MACHINE_VF(0), MACHINE_PF), STATUS_OK);
-    assert_int_equal(iommu_attach(other, MACHINE_OTHER, MACHINE_OTHER), STATUS_OK);
-    assert_int_equal(iommu_attach(domain, MACHINE_DEEP, MACHINE_DEEP), STATUS_OK);
-    assert_int_equal(iommu_irq_allocate(MACHINE_VF(0), 1, 0x40, &irq, &message), STATUS_OK);
-    machine_reaches(MACHINE_VF(0), 0, 0x40000000);
-    unsigned pages = sim_pool_pages();
-
-    machine_unit[0]->queue_hangs = true;
-    assert_int_equal(iommu_unmap(domain, gpa(0), 0x1000), STATUS_TIMEOUT);
-    assert_true(fake_log_contains("nothing is assigned behind it any more"));
-    assert_true(fake_log_contains("domain vm: a unit did not confirm that it let go of memory"));
-    assert_int_equal(iommu_unmap(domain, gpa(0), 0x1000), STATUS_DEVICE); /* still */
-    assert_int_equal(iommu_map(domain, gpa(0x8000), hpa(0), 0x1000, RW), STATUS_STATE);
-    assert_int_equal(iommu_irq_free(irq), STATUS_DEVICE);
-    assert_int_equal(iommu_irq_free(irq), STATUS_NOT_FOUND);
-    assert_int_equal(iommu_detach(MACHINE_VF(0)), STATUS_DEVICE);
-    assert_int_equal(iommu_detach(MACHINE_DEEP), STATUS_OK); /* behind the unit that works */
-    assert_int_equal(iommu_unmap(domain, gpa(0x10000), 0x1000), STATUS_DEVICE);
-    assert_int_equal(iommu_domain_destroy(domain), STATUS_DEVICE);
-    assert_int_equal(sim_pool_pages(), pages);
-
-    /* Its id is not given to another, nor is anything behind the unit; the other unit works. */
-    assert_int_equal(iommu_domain_create("vm", 3, &third), STATUS_OK);
-    assert_ptr_not_equal(third, domain);
-    assert_int_equal(iommu_attach(third, MACHINE_VF(1), MACHINE_PF), STATUS_UNSUPPORTED);
-    assert_int_equal(iommu_attach(third, MACHINE_DEEP, MACHINE_DEEP), STATUS_OK);
-    assert_int_equal(iommu_detach(MACHINE_DEEP), STATUS_OK);
-    assert_int_equal(iommu_detach(MACHINE_OTHER), STATUS_OK);
-    assert_int_equal(iommu_domain_destroy(other), STATUS_OK);
-    assert_int_equal(iommu_domain_destroy(third), STATUS_OK);
-    assert_int_equal(iommu_counters().domains, 1);
-}
-
-/* The unit dies while a function is attached: it does not count as attached, and is blocked. */
-static void test_attach_fails(void **state)
-{
-    machine_build(kind_of(state), 0);
-    machine_unit[0]->cap |= 1U << 7; /* VT-d: caching mode, or there is nothing to wait for */
-    assert_int_equal(machine_start(), STATUS_OK);
-    struct iommu_domain *domain = machine_domain(1);
-
-    assert_int_equal(iommu_map(domain, gpa(0), hpa(0x40000000), 0x1000, RW), STATUS_OK);
-    machine_unit[0]->queue_hangs = true;
-    assert_int_not_equal(iommu_attach(domain, MACHINE_RESERVED, MACHINE_PF), STATUS_OK);
-    assert_int_equal(iommu_counters().functions, 0);
-    machine_blocked(MACHINE_RESERVED, 0, false);
-}
-
-static void test_without_tables(void **state)
-{
-    struct iommu_domain *domain;
-
-    machine_build(kind_of(state), 0);
-    sim_acpi.dmar.complete = sim_acpi.ivrs.complete = false;
-    assert_int_equal(machine_start(), STATUS_UNSUPPORTED);
-    assert_true(fake_log_contains("no device can be assigned to a VM: firmware's"));
-    assert_false(iommu_facts()->ready);
-    assert_int_equal(iommu_domain_create("vm", 1, &domain), STATUS_STATE);
-    assert_int_equal(iommu_poll_faults(), 0);
-
-    machine_build(kind_of(state), 0);
-    memset(&sim_acpi, 0, sizeof(sim_acpi));
-    assert_int_equal(machine_start(), STATUS_UNSUPPORTED);
-    assert_string_equal(iommu_facts()->name, "no IOMMU");
-    assert_non_null(iommu_facts()->unavailable);
-
-    machine_build(kind_of(state), 0);
-    machine_unit[1]->absent = true;
-    assert_int_equal(machine_start(), STATUS_DEVICE);
-    assert_true(fake_log_contains("at 0xfed94000 does not answer"));
-
-    /* No memory at any step: it says so, and does not start. */
-    for (int left = 0; left < 200; left++) {
-        machine_build(kind_of(state), 0);
-        sim_pool_limit(left);
-        enum status status = machine_start();
-
-        if (status == STATUS_OK) {
-            assert_in_range(left, 5, 16);
-            return;
-        }
-        assert_int_equal(status, STATUS_NO_MEMORY);
-        assert_false(iommu_facts()->ready);
-    }
-    fail_msg("it never started");
-}
-
 #define BOTH(test)                                 \
     {"vtd " #test, test, set_up, NULL, &vtd},      \
     {                                              \
@@ -621,17 +478,12 @@ int main(void)
         BOTH(test_refusals),
         BOTH(test_large_pages),
         BOTH(test_random),
-        BOTH(test_no_memory),
-        BOTH(test_domains_run_out),
         BOTH(test_interrupts),
         BOTH(test_many_interrupts),
         BOTH(test_faults_are_charged),
         BOTH(test_fault_table_is_bounded),
         BOTH(test_overflow),
         BOTH(test_reserved_memory),
-        BOTH(test_unit_dies),
-        BOTH(test_attach_fails),
-        BOTH(test_without_tables),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

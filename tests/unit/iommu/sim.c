@@ -288,17 +288,25 @@ unsigned long sim_write_backs(void)
     return write_backs;
 }
 
-/* vmm/cpu/time.h: time passes only while the driver waits. */
+/*
+ * vmm/cpu/time.h: time passes only while the driver waits. Devices run as long as something is
+ * under way; the wait for a unit that hangs has nothing more to show.
+ */
 void time_delay_us(uint64_t us)
 {
+    bool under_way = false;
+
     for (unsigned i = 0; i < unit_count; i++) {
+        under_way = under_way || units[i].gcmd_wait > 0 || units[i].queue_wait > 0;
         if (units[i].kind == SIM_VTD) {
             sim_vtd_tick(&units[i]);
         } else {
             sim_amdvi_tick(&units[i]);
         }
     }
-    devices_run();
+    if (under_way) {
+        devices_run();
+    }
 }
 
 void iommu_edge_fault(const struct iommu_fault *fault)

@@ -16,6 +16,7 @@ struct vm fake_vm;
 struct vcpu fake_vcpu;
 struct fake_backend fake_backend;
 struct fake_platform fake_platform;
+bool fake_repairable;
 uint64_t fake_now;
 unsigned fake_resets, fake_stops, fake_complaints;
 uint8_t fake_ram[FAKE_RAM_SIZE] __attribute__((aligned(16)));
@@ -198,6 +199,11 @@ void backend_context(const struct vcpu *vcpu, struct emulate_cpu *cpu)
 void backend_flush(struct vcpu *vcpu)
 {
     fake_backend.flushes++;
+}
+
+bool backend_repair(struct vcpu *vcpu)
+{
+    return fake_repairable;
 }
 
 /* ---- the platform ---- */

@@ -48,6 +48,7 @@ extern struct vm fake_vm;
 extern struct vcpu fake_vcpu;
 extern struct fake_backend fake_backend;
 extern struct fake_platform fake_platform;
+extern bool fake_repairable;
 extern uint64_t fake_now;
 extern unsigned fake_resets, fake_stops, fake_complaints;
 extern uint8_t fake_ram[FAKE_RAM_SIZE];

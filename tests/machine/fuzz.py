@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""fuzz.py [COUNT [SEED]]: a guest that does everything wrong, COUNT times, beside one that checks itself throughout.
+
+For longer: PORTOLAN_BUILD=build python3 tests/machine/fuzz.py 1000000000 12345"""
+
+import os
+import sys
+
+import machine
+
+CONFIG = """[vmm]
+when_idle = poweroff
+[vm fuzz]
+cpus = 1
+memory = 64M
+multiboot = fuzz.elf
+cmdline = tcg=1 seed={seed} count={count}
+debug_exit = 0xf4
+[vm witness]
+cpus = 2
+memory = 64M
+multiboot = witness.elf
+cmdline = seconds=1000000
+debug_exit = 0xf4
+"""
+
+
+def test(folder):
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    files = [(os.path.join(machine.BUILD, "guest", name), name) for name in ("fuzz.elf", "witness.elf")]
+    image = machine.make_image(folder, CONFIG.format(count=count, seed=seed), files)
+    with machine.Machine(image, cpus=3, pfs=False, timeout=120) as run:
+        run.expect(r"\[witness\] witness: round \d+ ok")
+        # Twenty reports on the way; each within the time limit, so that a hang is seen early.
+        while run.expect(r"\[fuzz\] fuzz: (\d+) operations, \d+ resets(, last)?").group(2):
+            pass
+        done = int(run.process.match.group(1))
+        run.expect(r"VM 'fuzz': debug exit, status 1\b")
+        run.expect(r"VM 'fuzz': stopped")
+        run.expect(r"\[witness\] witness: round \d+ ok")
+        run.send("vm stop witness\r")
+        run.expect_end()
+        run.require("[fuzz] PASS: ")
+        run.forbid("PANIC", "ERROR", "FAIL")
+        if done < count:
+            raise machine.Failure(f"only {done} operations of {count}")
+        print(run.log()[run.log().find("instructions at CPL 0") - 30:])
+
+
+machine.run_test(test)

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Exceptions on top of exceptions, stepping over instructions, and the way back from emulation. */
+#include "tests/unit/vm/fake_cpu.h"
+#include "tests/unit/vm/fake_vm.h"
+#include "vmm/emulate/emulate.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define DE 0U
+#define DB 1U
+#define UD 6U
+#define DF 8U
+#define GP 13U
+#define PF 14U
+
+static struct vcpu *const vcpu = &fake_vcpu;
+
+static int setup(void **state)
+{
+    fake_cpu_milan();
+    fake_vm_reset();
+    return 0;
+}
+
+enum class { BENIGN, CONTRIBUTORY, PAGE_FAULT, DOUBLE_FAULT };
+
+/* AMD APM 2, 8.2.9: #DE, #TS, #NP, #SS and #GP are contributory. */
+static const enum class classes[32] = {
+    [0] = CONTRIBUTORY,  [8] = DOUBLE_FAULT,  [10] = CONTRIBUTORY, [11] = CONTRIBUTORY,
+    [12] = CONTRIBUTORY, [13] = CONTRIBUTORY, [14] = PAGE_FAULT,
+};
+
+enum outcome { SECOND, DOUBLE, SHUTDOWN };
+
+/* Table 8-6, the rows by the first exception, the columns by the second. */
+static const enum outcome table[4][4] = {
+    [BENIGN] = {SECOND, SECOND,   SECOND,   SECOND},
+    [CONTRIBUTORY] = {SECOND, DOUBLE,   SECOND,   SECOND},
+    [PAGE_FAULT] = {SECOND, DOUBLE,   DOUBLE,   SECOND},
+    [DOUBLE_FAULT] = {SECOND, SHUTDOWN, SHUTDOWN, SECOND},
+};
+
+static void check_pair(unsigned first, unsigned second)
+{
+    fake_vm_reset();
+    vcpu->event =
+        (struct vcpu_event){.kind = VCPU_EVENT_EXCEPTION, .vector = (uint8_t)first, .error = 9};
+    vcpu_raise(vcpu, (uint8_t)second, second == GP, second == GP ? 0x18 : 0);
+    enum outcome outcome = table[classes[first]][classes[second]];
+
+    assert_int_equal(fake_resets, outcome == SHUTDOWN);
+    switch (outcome) {
+    case SECOND:
+        fake_expect_exception(second, second == GP, second == GP ? 0x18 : 0);
+        break;
+    case DOUBLE:
+        fake_expect_exception(DF, true, 0);
+        break;
+    case SHUTDOWN:
+        fake_expect_nothing();
+        assert_int_equal(fake_complaints, 1);
+        break;
+    }
+}
+
+static void test_every_pair(void **state)
+{
+    for (unsigned first = 0; first < 32; first++) {
+        for (unsigned second = 0; second < 32; second++) {
+            check_pair(first, second);
+        }
+    }
+}
+
+/* Interrupts and NMIs under way are benign, whatever their vectors. */
+static void test_on_top_of_others(void **state)
+{
+    static const enum vcpu_event_kind kinds[] = {VCPU_EVENT_NONE, VCPU_EVENT_INTERRUPT,
+                                                 VCPU_EVENT_NMI, VCPU_EVENT_SOFTWARE};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
+        for (unsigned vector = 0; vector < 32; vector++) {
+            vcpu->event = (struct vcpu_event){.kind = kinds[i], .vector = (uint8_t)vector};
+            vcpu_raise(vcpu, PF, true, 6);
+            fake_expect_exception(PF, true, 6);
+        }
+    }
+    assert_int_equal(fake_resets, 0);
+}
+
+/* #GP while a #GP is delivered, then #NP while that #DF is: a triple fault. */
+static void test_triple_fault(void **state)
+{
+    vcpu_raise_gp(vcpu);
+    fake_expect_exception(GP, true, 0);
+    vcpu_raise_gp(vcpu);
+    fake_expect_exception(DF, true, 0);
+    vcpu_raise(vcpu, 11, true, 0x33);
+    fake_expect_nothing();
+    assert_int_equal(fake_resets, 1);
+}
+
+static void expect_skip(uint64_t from, unsigned length, uint64_t to)
+{
+    vcpu->rip = from;
+    vcpu_skip(vcpu, length);
+    assert_int_equal(vcpu->rip, to);
+}
+
+static void test_rip_wraps(void **state)
+{
+    expect_skip(0x1000, 3, 0x1003);
+    expect_skip(0xfffffffe, 2, 0);
+    expect_skip(0xffffffff, 3, 2);
+    fake_backend.cs_attributes = FAKE_CODE_16;
+    expect_skip(0xfffe, 3, 0x10001); /* beyond the limit: the fetch gives #GP */
+    fake_vm_long_mode();
+    expect_skip(0xfffffffe, 2, 0x100000000);
+    expect_skip(0x7ffffffffffe, 2, 0x800000000000);
+    expect_skip(UINT64_MAX - 1, 2, 0);
+    fake_backend.cs_attributes = FAKE_CODE_32; /* compatibility mode */
+    expect_skip(0xfffffffe, 2, 0);
+}
+
+static void test_skip(void **state)
+{
+    fake_backend.shadow = true;
+    vcpu->rflags |= RFLAGS_RF;
+    vcpu_skip(vcpu, 1);
+    assert_false(fake_backend.shadow);
+    assert_int_equal(vcpu->rflags & RFLAGS_RF, 0);
+    fake_expect_nothing();
+    assert_int_equal(fake_backend.dr6, 0);
+    vcpu->rflags |= RFLAGS_TF;
+    vcpu_skip(vcpu, 1);
+    fake_expect_exception(DB, false, 0);
+    assert_int_equal(fake_backend.dr6, DR6_BS);
+    assert_true(vcpu->rflags & RFLAGS_TF); /* the CPU clears it as it enters the handler */
+}
+
+static void store(struct emulate_cpu *cpu, struct emulate_result result)
+{
+    vcpu_store(vcpu, cpu, &result);
+}
+
+static void test_store(void **state)
+{
+    const struct exit exit = {.reason = EXIT_MEMORY};
+    struct emulate_cpu cpu;
+
+    vcpu->gpr[INSN_RBX] = 77;
+    vcpu_context(vcpu, &exit, &cpu);
+    assert_int_equal(cpu.gpr[INSN_RBX], 77);
+    assert_int_equal(cpu.rip, vcpu->rip);
+    assert_int_equal(cpu.physical_bits, 48);
+    assert_int_equal(cpu.byte_count, 0);
+    cpu.gpr[INSN_RBX] = 78;
+    cpu.rip += 4;
+    cpu.rflags |= EMULATE_ZF;
+    fake_backend.shadow = true;
+    store(&cpu, (struct emulate_result){.outcome = EMULATE_DONE});
+    assert_int_equal(vcpu->gpr[INSN_RBX], 78);
+    assert_int_equal(vcpu->rip, 0x1004);
+    assert_true(vcpu->rflags & EMULATE_ZF);
+    assert_false(fake_backend.shadow);
+    fake_expect_nothing();
+
+    fake_backend.shadow = true;
+    store(&cpu, (struct emulate_result){.outcome = EMULATE_RETRY});
+    assert_true(fake_backend.shadow); /* it has not been carried out yet */
+    fake_expect_nothing();
+    store(&cpu, (struct emulate_result){.outcome = EMULATE_RETRY, .single_step = true});
+    fake_expect_exception(DB, false, 0);
+    assert_int_equal(fake_backend.dr6, DR6_BS);
+}
+
+static void test_store_faults(void **state)
+{
+    struct emulate_cpu cpu = {.rip = 5, .rflags = RFLAGS_FIXED};
+
+    fake_backend.cr2 = 1;
+    store(&cpu, (struct emulate_result){.outcome = EMULATE_FAULT,
+                                        .vector = PF,
+                                        .has_error = true,
+                                        .error = 7,
+                                        .address = 0xabcdef0123});
+    fake_expect_exception(PF, true, 7);
+    assert_int_equal(fake_backend.cr2, 0xabcdef0123);
+    vcpu->event.kind = VCPU_EVENT_NONE;
+    store(&cpu, (struct emulate_result){
+                    .outcome = EMULATE_FAULT, .vector = GP, .has_error = true, .address = 9});
+    fake_expect_exception(GP, true, 0);
+    assert_int_equal(fake_backend.cr2, 0xabcdef0123);
+    vcpu->event.kind = VCPU_EVENT_NONE;
+    store(&cpu, (struct emulate_result){.outcome = EMULATE_UNSUPPORTED, .byte_count = INSN_MAX});
+    fake_expect_exception(UD, false, 0);
+    assert_int_equal(fake_complaints, 1);
+}
+
+static void test_length(void **state)
+{
+    static const enum insn_op ops[] = {INSN_CPUID, INSN_HLT};
+    struct exit exit = {.reason = EXIT_CPUID, .length = 5};
+    struct insn insn;
+
+    assert_int_equal(vcpu_length(vcpu, &exit, ops, 2, &insn), 5);
+    exit.length = 0;
+    FAKE_CODE(0x66, 0x0f, 0xa2);
+    assert_int_equal(vcpu_length(vcpu, &exit, ops, 2, &insn), 3);
+    FAKE_CODE(0xf4);
+    assert_int_equal(vcpu_length(vcpu, &exit, ops, 2, &insn), 1);
+    assert_int_equal(insn.op, INSN_HLT);
+    fake_expect_nothing();
+    FAKE_CODE(0x8b, 0x00); /* the guest has changed it meanwhile: it is executed again */
+    assert_int_equal(vcpu_length(vcpu, &exit, ops, 2, &insn), 0);
+    fake_expect_nothing();
+    vcpu->rip = FAKE_RAM_SIZE + 0x1000; /* no RAM */
+    assert_int_equal(vcpu_length(vcpu, &exit, ops, 2, &insn), 0);
+    fake_expect_exception(UD, false, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_every_pair, setup),
+        cmocka_unit_test_setup(test_on_top_of_others, setup),
+        cmocka_unit_test_setup(test_triple_fault, setup),
+        cmocka_unit_test_setup(test_rip_wraps, setup),
+        cmocka_unit_test_setup(test_skip, setup),
+        cmocka_unit_test_setup(test_store, setup),
+        cmocka_unit_test_setup(test_store_faults, setup),
+        cmocka_unit_test_setup(test_length, setup),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The life of VMs: creation, start, and vCPUs on threads that are stopped and reset from all sides
+ * at once. A vCPU's guest here is left for nothing but a kick, so a lost one hangs the test.
+ */
+#include "vmm/vm/vm.h"
+
+#include "tests/unit/fakes/log.h"
+#include "tests/unit/vm/fake_pages.h"
+#include "vmm/cpu/smp.h"
+#include "vmm/cpu/time.h"
+#include "vmm/vm/backend.h"
+#include "vmm/vm/program.h"
+
+#include "drivers/rtc/cmos.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define CPUS       4U
+#define DEADLOCK_S 100U
+#define ROUNDS     150U
+#define TROUBLERS  2U
+
+static struct config config;
+static struct cpu cpus[CPUS];
+static uint32_t in_guest;   /* vCPUs that run guest code; atomic */
+static uint32_t loads;      /* how often a program was loaded; atomic */
+static uint32_t sees[CPUS]; /* the load that each vCPU was reset after */
+static uint32_t ram_frees, quit, failures;
+static enum status load_status, vcpu_status, nested_status, ram_status, map_status, init_status;
+static unsigned own_resets; /* every so many entries a guest resets its machine itself */
+
+/* A thread cannot fail a cmocka test: it counts, and the test looks. */
+static void check(bool good)
+{
+    if (!good) {
+        __atomic_fetch_add(&failures, 1, __ATOMIC_RELAXED);
+    }
+}
+
+/* Between two looks: the followers in meet.c spin, and need the host's CPUs. */
+static void rest(void)
+{
+    (void)usleep(20);
+}
+
+static uint32_t load(const uint32_t *word)
+{
+    return __atomic_load_n(word, __ATOMIC_SEQ_CST);
+}
+
+/* ---- what vm.c and meet.c need of the rest ---- */
+
+uint64_t time_now_ns(void)
+{
+    return 1000;
+}
+
+uint64_t time_ns_to_tsc(uint64_t ns)
+{
+    return 3 * ns;
+}
+
+const struct time_facts *time_facts(void)
+{
+    static const struct time_facts facts = {.tsc_khz = 3000000};
+
+    return &facts;
+}
+
+int64_t cmos_read_seconds(void)
+{
+    return 1700000000;
+}
+
+struct cpu *cpu_by_index(uint32_t index)
+{
+    return &cpus[index];
+}
+
+const struct nested_format *backend_nested_format(bool *giant_pages)
+{
+    *giant_pages = true;
+    return NULL;
+}
+
+enum status backend_vcpu_create(struct vcpu *vcpu)
+{
+    return vcpu_status;
+}
+
+enum status nested_init(struct nested *nested, const struct nested_format *format, bool giant_pages)
+{
+    return nested_status;
+}
+
+enum status ram_allocate(struct ram *ram, uint64_t size)
+{
+    ram->below_4g = ram_status == STATUS_OK ? size : 0;
+    ram->run_count = ram_status == STATUS_OK;
+    return ram_status;
+}
+
+void ram_free(struct ram *ram)
+{
+    ram_frees += ram->run_count;
+    *ram = (struct ram){0};
+}
+
+enum status ram_map(const struct ram *ram, struct nested *nested)
+{
+    return map_status;
+}
+
+void ram_clear(const struct ram *ram)
+{
+    check(load(&in_guest) == 0);
+}
+
+enum status platform_init(struct platform *platform, const struct platform_config *wanted)
+{
+    check(load(&in_guest) == 0);
+    platform->config = *wanted;
+    return init_status;
+}
+
+void platform_reset(struct platform *platform, uint64_t now)
+{
+    check(load(&in_guest) == 0);
+}
+
+enum status program_load(struct vm *vm)
+{
+    check(load(&in_guest) == 0);
+    __atomic_fetch_add(&loads, 1, __ATOMIC_SEQ_CST);
+    check(load(&in_guest) == 0);
+    return load_status;
+}
+
+void vcpu_kick(struct vcpu *vcpu)
+{
+    (void)__atomic_exchange_n(&vcpu->kicked, 1, __ATOMIC_SEQ_CST);
+}
+
+void vcpu_reset(struct vcpu *vcpu)
+{
+    sees[vcpu->cpu->index] = load(&loads);
+}
+
+/* ---- CPUs ---- */
+
+enum status smp_call(struct cpu *cpu, cpu_function function, void *argument)
+{
+    if (__atomic_load_n(&cpu->call, __ATOMIC_ACQUIRE)) {
+        check(false);
+        return STATUS_STATE;
+    }
+    cpu->call_argument = argument;
+    __atomic_store_n(&cpu->call, function, __ATOMIC_RELEASE);
+    return STATUS_OK;
+}
+
+static void *run_cpu(void *argument)
+{
+    struct cpu *cpu = argument;
+
+    while (!load(&quit)) {
+        cpu_function function = __atomic_load_n(&cpu->call, __ATOMIC_ACQUIRE);
+
+        if (function) {
+            __atomic_store_n(&cpu->call, NULL, __ATOMIC_RELEASE);
+            function(cpu->call_argument);
+        }
+        rest();
+    }
+    return NULL;
+}
+
+/* As vcpu_run() does it: KICKED is taken back first, then news are looked for. */
+static void enter_guest(struct vcpu *vcpu)
+{
+    __atomic_store_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST);
+    if (load(&vcpu->vm->request) != VM_REQUEST_NONE) {
+        return;
+    }
+    __atomic_fetch_add(&in_guest, 1, __ATOMIC_SEQ_CST);
+    check(load(&vcpu->vm->state) == VM_RUNNING);
+    while (!load(&vcpu->kicked)) {
+        check(sees[vcpu->cpu->index] == load(&loads));
+        rest();
+    }
+    __atomic_fetch_sub(&in_guest, 1, __ATOMIC_SEQ_CST);
+}
+
+void vcpu_main(void *argument)
+{
+    struct vcpu *vcpu = argument;
+    unsigned entries = 0;
+
+    vcpu_reset(vcpu);
+    while (vm_meet(vcpu)) {
+        if (own_resets && ++entries % own_resets == vcpu->index) {
+            check(vm_reset(vcpu->vm, NULL) == STATUS_OK);
+        } else {
+            enter_guest(vcpu);
+        }
+    }
+    vm_vcpu_ended(vcpu);
+}
+
+/* ---- tests ---- */
+
+static struct config_vm *add_vm(const char *name, unsigned vcpus)
+{
+    struct config_vm *vm = &config.vms[config.vm_count++];
+
+    *vm = (struct config_vm){.memory = 64 << 20};
+    strncpy(vm->name, name, sizeof(vm->name) - 1);
+    vm->cpus.count = vcpus;
+    for (unsigned i = 0; i < vcpus; i++) {
+        vm->cpus.cpu[i] = (uint16_t)i;
+    }
+    return vm;
+}
+
+static void make_all_well(void)
+{
+    load_status = vcpu_status = nested_status = ram_status = map_status = init_status = STATUS_OK;
+    fake_log_clear();
+}
+
+/* Those that cannot be made are left out; the others keep their order. Runs first: VMs are for
+ * ever. */
+static void test_creation(void **state)
+{
+    enum status *const parts[] = {&vcpu_status, &nested_status, &ram_status, &map_status};
+
+    fake_pages_reset(2000);
+    make_all_well();
+    add_vm("bad", 2);
+    for (unsigned i = 0; i < ARRAY_SIZE(parts); i++) {
+        make_all_well();
+        ram_frees = 0;
+        *parts[i] = STATUS_NO_MEMORY;
+        vm_create_all(&config);
+        assert_int_equal(vm_count(), 0);
+        assert_true(fake_log_contains("VM 'bad' is left out"));
+        assert_int_equal(ram_frees, parts[i] == &map_status); /* others may want it */
+    }
+    make_all_well();
+    config.vm_count = 0;
+    add_vm("one", 1);
+    add_vm("three", 3);
+    add_vm("firmware", 1)->firmware.text[0] = 'f';
+    vm_create_all(&config);
+    assert_int_equal(vm_count(), 3);
+    assert_string_equal(vm_by_index(1)->config->name, "three");
+    assert_ptr_equal(vm_by_name("three"), vm_by_index(1));
+    assert_null(vm_by_name("thre"));
+    assert_null(vm_by_index(3));
+    assert_int_equal(vm_by_index(1)->vcpu[2]->index, 2);
+    assert_ptr_equal(vm_by_index(1)->vcpu[2]->cpu, &cpus[2]);
+    assert_int_equal(vm_running(), 0);
+}
+
+static void test_start_refusals(void **state)
+{
+    struct vm *vm = vm_by_name("one");
+
+    make_all_well();
+    assert_int_equal(vm_start(vm_by_name("firmware")), STATUS_UNSUPPORTED);
+    assert_int_equal(vm_stop(vm, "test"), STATUS_STATE);
+    assert_int_equal(vm_reset(vm, "test"), STATUS_STATE);
+    init_status = STATUS_CONFLICT;
+    assert_int_equal(vm_start(vm), STATUS_CONFLICT);
+    init_status = STATUS_OK;
+    load_status = STATUS_INVALID;
+    assert_int_equal(vm_start(vm), STATUS_INVALID);
+    assert_int_equal(vm_running(), 0);
+    assert_null(cpus[0].call);
+    load_status = STATUS_OK;
+    assert_int_equal(vm_start(vm), STATUS_OK);
+    assert_non_null(cpus[0].call);
+    assert_int_equal(vm_running(), 1);
+    assert_int_equal(vm->platform.config.tsc_hz, 3000000000);
+    assert_int_equal(vm->platform.config.memory_below_4g, 64 << 20);
+    assert_int_equal(vm_start(vm), STATUS_STATE);
+    /* A stop wins over a reset, whichever comes first. */
+    assert_int_equal(vm_reset(vm, "test"), STATUS_OK);
+    assert_int_equal(vm->request, VM_REQUEST_RESET);
+    assert_int_equal(vm_stop(vm, "test"), STATUS_OK);
+    assert_int_equal(vm_reset(vm, "test"), STATUS_OK);
+    assert_int_equal(vm->request, VM_REQUEST_STOP);
+    cpus[0].call = NULL;
+    vcpu_main(vm->vcpu[0]);
+    assert_int_equal(vm_running(), 0);
+    assert_int_equal(vm->resets, 0);
+    assert_int_equal(failures, 0);
+}
+
+/* A reset whose program cannot be loaded any more stops the VM. */
+static void test_reset_that_fails(void **state)
+{
+    struct vm *vm = vm_by_name("one");
+
+    make_all_well();
+    assert_int_equal(vm_start(vm), STATUS_OK);
+    cpus[0].call = NULL;
+    assert_int_equal(vm_reset(vm, "test"), STATUS_OK);
+    load_status = STATUS_NOT_FOUND;
+    vcpu_main(vm->vcpu[0]);
+    assert_int_equal(vm_running(), 0);
+    assert_int_equal(failures, 0);
+}
+
+static void test_complaints(void **state)
+{
+    struct vm *vm = vm_by_name("one");
+
+    fake_log_clear();
+    for (unsigned i = 1; i <= 1000; i++) {
+        vm_complain(vm, "number %u", i);
+    }
+    assert_int_equal(vm->complaints, 1000);
+    assert_true(fake_log_contains("VM 'one': number 1\n"));
+    assert_true(fake_log_contains("number 16; more of its kind are only counted"));
+    assert_false(fake_log_contains("number 17"));
+}
+
+static void test_flush(void **state)
+{
+    struct vm *vm = vm_by_name("three");
+
+    vm->vcpu[0]->kicked = vm->vcpu[1]->kicked = vm->vcpu[2]->kicked = 0;
+    vm_flush(vm);
+    assert_int_equal(vm->nested_generation, 1);
+    assert_int_equal(vm->vcpu[0]->kicked & vm->vcpu[1]->kicked & vm->vcpu[2]->kicked, 1);
+}
+
+/* ---- threads ---- */
+
+static void wait_until_stopped(const struct vm *vm)
+{
+    while (load(&vm->state) != VM_STOPPED) {
+        rest();
+    }
+    check(load(&vm->active) == 0);
+    check(load(&in_guest) == 0);
+}
+
+/* Resets and stops, all the time, without looking. */
+static void *trouble(void *argument)
+{
+    struct vm *vm = argument;
+
+    for (unsigned i = 0; !load(&quit); i++) {
+        if (i % 7 == 0) {
+            (void)vm_stop(vm, NULL);
+        } else if (i % 7 < 5) {
+            (void)vm_reset(vm, NULL);
+        } else {
+            vm_flush(vm);
+        }
+        for (unsigned n = 0; n < i % 50; n++) {
+            rest();
+        }
+    }
+    return NULL;
+}
+
+static void start_threads(pthread_t *threads)
+{
+    quit = failures = 0;
+    (void)alarm(DEADLOCK_S);
+    for (unsigned i = 0; i < CPUS; i++) {
+        cpus[i].index = i;
+        cpus[i].call = NULL;
+        assert_int_equal(pthread_create(&threads[i], NULL, run_cpu, &cpus[i]), 0);
+    }
+}
+
+static void end_threads(const pthread_t *threads, unsigned count)
+{
+    __atomic_store_n(&quit, 1, __ATOMIC_SEQ_CST);
+    for (unsigned i = 0; i < count; i++) {
+        (void)pthread_join(threads[i], NULL);
+    }
+    (void)alarm(0);
+    assert_int_equal(failures, 0);
+}
+
+/* One after the other: every reset is carried out, every stop ends all. */
+static void test_in_turn(void **state)
+{
+    struct vm *vm = vm_by_name("three");
+    pthread_t threads[CPUS];
+
+    make_all_well();
+    own_resets = 0;
+    start_threads(threads);
+    for (unsigned round = 0; round < ROUNDS / 10; round++) {
+        uint32_t resets = load(&vm->resets);
+
+        check(vm_start(vm) == STATUS_OK);
+        for (unsigned i = 1; i <= 3; i++) {
+            check(vm_reset(vm, NULL) == STATUS_OK);
+            while (load(&vm->resets) != resets + i) {
+                rest();
+            }
+        }
+        check(vm_stop(vm, NULL) == STATUS_OK);
+        wait_until_stopped(vm);
+        check(vm_stop(vm, NULL) == STATUS_STATE);
+        check(vm_reset(vm, NULL) == STATUS_STATE);
+        check(load(&vm->resets) == resets + 3);
+    }
+    end_threads(threads, CPUS);
+}
+
+static void test_all_at_once(void **state)
+{
+    struct vm *vm = vm_by_name("three");
+    pthread_t threads[CPUS + TROUBLERS];
+    uint32_t resets = vm->resets;
+
+    make_all_well();
+    start_threads(threads);
+    for (unsigned i = 0; i < TROUBLERS; i++) {
+        assert_int_equal(pthread_create(&threads[CPUS + i], NULL, trouble, vm), 0);
+    }
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        enum status status = vm_start(vm);
+
+        check(status == STATUS_OK);
+        wait_until_stopped(vm); /* a trouble maker sees to it */
+    }
+    end_threads(threads, CPUS + TROUBLERS);
+    assert_true(vm->resets > resets);
+}
+
+/* The guests reset their machine themselves, from every vCPU. */
+static void test_from_within(void **state)
+{
+    struct vm *vm = vm_by_name("three");
+    pthread_t threads[CPUS];
+    uint32_t resets = vm->resets;
+
+    make_all_well();
+    own_resets = 3;
+    start_threads(threads);
+    check(vm_start(vm) == STATUS_OK);
+    while (load(&vm->resets) < resets + ROUNDS / 5) {
+        vm_flush(vm); /* or all may wait in their guests for something to happen */
+        rest();
+    }
+    check(vm_stop(vm, NULL) == STATUS_OK);
+    wait_until_stopped(vm);
+    end_threads(threads, CPUS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_creation),
+        cmocka_unit_test(test_start_refusals),
+        cmocka_unit_test(test_reset_that_fails),
+        cmocka_unit_test(test_complaints),
+        cmocka_unit_test(test_flush),
+        cmocka_unit_test(test_in_turn),
+        cmocka_unit_test(test_all_at_once),
+        cmocka_unit_test(test_from_within),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
