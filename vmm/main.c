@@ -4,6 +4,7 @@
  * core_main() on its own.
  */
 #include "boot/handoff.h"
+#include "vmm/assign/assign.h"
 #include "vmm/console/console.h"
 #include "vmm/console/log.h"
 #include "vmm/console/sinks.h"
@@ -175,10 +176,12 @@ static void core_main(void)
     must(timer_init(), "the local APIC's timer does not count", "update the firmware");
     pci_config_init(&acpi->mcfg);
     (void)pci_scan();
+    assign_confine_devices(physical_bits());
     (void)virtio_discover();
     print_report();
     selftest_fault((enum config_fault)settings->selftest_fault);
     if (main_check_machine(&facts) == STATUS_OK) {
+        assign_start_pfs(main_config());
         main_create_vms();
     }
     console_init();

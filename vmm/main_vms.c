@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/main_vms.h"
 
+#include "vmm/assign/assign.h"
 #include "vmm/console/console.h"
 #include "vmm/console/log.h"
 #include "vmm/cpu/smp.h"
@@ -52,6 +53,7 @@ static uint64_t serve(uint64_t now)
     bool busy = vm_running() > 0;
 
     (void)console_poll(now);
+    assign_poll_faults();
     if (was_busy && !busy) {
         idle_action();
     }

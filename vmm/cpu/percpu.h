@@ -16,6 +16,8 @@ typedef void (*cpu_function)(void *argument);
 enum timer_user { TIMER_VCPU, TIMER_SERVICE, TIMER_USERS };
 typedef uint64_t (*timer_service_function)(uint64_t now);
 
+struct vector_table;
+
 struct cpu {
     struct cpu *self; /* at GS:0, for cpu_current() */
     uint32_t index;   /* 0: the boot CPU */
@@ -27,6 +29,7 @@ struct cpu {
     void *call_argument;
     uint64_t timer[TIMER_USERS]; /* deadlines in ns */
     timer_service_function service;
+    struct vector_table *vectors; /* of devices: see vmm/cpu/vector.h; NULL: none yet */
 };
 
 static inline struct cpu *cpu_current(void)

@@ -8,6 +8,7 @@
 #include "vmm/cpu/panic.h"
 #include "vmm/cpu/percpu.h"
 #include "vmm/cpu/timer.h"
+#include "vmm/cpu/vector.h"
 #include "vmm/types.h"
 
 #define VECTORS    256U
@@ -130,7 +131,9 @@ void trap_handle(struct trap_frame *frame)
         apic_eoi(); /* its work is done where the CPU was woken */
         return;
     default:
-        trap_unexpected(frame->vector);
+        if (!vector_handle(frame->vector)) {
+            trap_unexpected(frame->vector);
+        }
         apic_eoi();
         return;
     }

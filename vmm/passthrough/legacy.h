@@ -86,6 +86,7 @@ struct legacy_interrupts {
 struct legacy_counters {
     uint64_t reads;              /* of the VF's registers */
     uint64_t writes;             /* of them, without those of legacy_notify() */
+    uint64_t notifies;           /* by legacy_notify(); atomic, no lock */
     uint64_t refused;            /* commands that the device refused */
     uint64_t ignored;            /* accesses of the guest that reach no register */
     uint64_t interrupts;         /* from the VF */
@@ -202,7 +203,7 @@ void legacy_interrupt(struct legacy_function *function, unsigned entry);
 static inline bool legacy_notify(const struct legacy_set *set, uint16_t port, uint16_t queue)
 {
     unsigned owner = __atomic_load_n(&set->owner[port / LEGACY_PORT_PAGE], __ATOMIC_RELAXED);
-    const struct legacy_function *function;
+    struct legacy_function *function;
     volatile uint16_t *doorbell;
 
     if (owner == 0) {
@@ -214,6 +215,7 @@ static inline bool legacy_notify(const struct legacy_set *set, uint16_t port, ui
         return false;
     }
     mmio_write16(doorbell, queue);
+    __atomic_fetch_add(&function->counters.notifies, 1, __ATOMIC_RELAXED);
     return true;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * void svm_enter(uint64_t gpr[16], hpa_t vmcb, hpa_t host): the world switch (AMD APM 2, 15.5). Interrupts are off at the call and on
- * at the return: between CLGI and STGI nothing can come in, so STI only makes VMRUN save a host RFLAGS in which a physical
- * interrupt ends the guest's run; it is taken at STGI. RAX and RSP of the guest are in the VMCB.
+ * void svm_enter(uint64_t gpr[16], hpa_t vmcb, hpa_t host): the world switch (AMD APM 2, 15.5). Interrupts are off at the call and at
+ * the return: between CLGI and STGI nothing can come in, so STI only makes VMRUN save a host RFLAGS in which a physical
+ * interrupt ends the guest's run; it is taken when the caller allows interrupts. RAX and RSP of the guest are in the VMCB.
  */
     .text
     .globl svm_enter
@@ -59,6 +59,7 @@ svm_enter:
     popq %r12
     popq %rbp
     popq %rbx
+    cli
     stgi
     ret
     .size svm_enter, . - svm_enter

@@ -125,6 +125,8 @@ enum vmcb_exit {
 #define VMCB_IO_REPEAT     (1U << 3)
 #define VMCB_IO_SIZE_SHIFT 4
 #define VMCB_IO_PORT_SHIFT 16
+#define VMCB_IO_KIND       (VMCB_IO_IN | VMCB_IO_STRING | VMCB_IO_REPEAT | 7U << VMCB_IO_SIZE_SHIFT)
+#define VMCB_IO_OUT_2      (2U << VMCB_IO_SIZE_SHIFT) /* of VMCB_IO_KIND */
 
 /* EXITINFO1 of CR accesses with decode assists: 15.33.1. */
 #define VMCB_CR_IS_MOV   (1ULL << 63)

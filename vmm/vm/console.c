@@ -2,6 +2,7 @@
 /* What the operator's console asks of the VMs: vmm/console/console_edge.h. */
 #include "vmm/console/console_edge.h"
 
+#include "vmm/assign/assign.h"
 #include "vmm/console/console.h"
 #include "vmm/cpu/time.h"
 #include "vmm/vm/vm.h"
@@ -81,6 +82,7 @@ void console_edge_vm_stats(unsigned index)
     console_print("  accesses to nothing: %lu port reads, %lu port writes, %lu memory, %lu model "
                   "registers",
                   unclaimed->port_reads, unclaimed->port_writes, unclaimed->mmio, unclaimed->msrs);
+    assign_print(vm);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         print_vcpu(vm->vcpu[i]);
     }

@@ -91,10 +91,12 @@ void vm_edge_deadline_changed(struct platform *platform, uint64_t deadline_ns)
 
 uint32_t vm_edge_pci_read(struct platform *platform, uint8_t devfn, uint8_t offset, unsigned width)
 {
-    return UINT32_MAX;
+    return legacy_config_read(&vm_of(platform)->legacy, devfn, offset, width);
 }
 
+/* What it asks for is done after the platform's lock is given back: emulate_port_write(). */
 void vm_edge_pci_write(struct platform *platform, uint8_t devfn, uint8_t offset, unsigned width,
                        uint32_t value)
 {
+    legacy_config_write(&vm_of(platform)->legacy, devfn, offset, width, value);
 }

@@ -22,6 +22,7 @@ static const char *const names[] = {
     [EXIT_FORBIDDEN] = "forbidden",
     [EXIT_SHUTDOWN] = "triple fault",
     [EXIT_INVALID] = "invalid state",
+    [EXIT_NOTIFY] = "notify",
     [EXIT_UNKNOWN] = "unknown",
 };
 

@@ -27,6 +27,7 @@ enum exit_reason {
     EXIT_FORBIDDEN, /* one that it has no right to: #GP */
     EXIT_SHUTDOWN,  /* a triple fault */
     EXIT_INVALID,   /* the CPU refuses the guest's state */
+    EXIT_NOTIFY,    /* a queue notification, done already: only counted */
     EXIT_UNKNOWN,
     EXIT_REASONS
 };

@@ -7,18 +7,35 @@
 
 #include <string.h>
 
-#define WALK_FAULT_RESERVED 9U /* present, reserved bit */
+#define PCI_DATA     0xcfcU
+#define PCI_DATA_END 0xd00U
 
 static const uint64_t masks[] = {[1] = 0xff, [2] = 0xffff, [4] = 0xffffffff};
 
 uint32_t emulate_port_read(struct vcpu *vcpu, uint16_t port, unsigned size)
 {
+    uint32_t value;
+
+    if (legacy_port_read(&vcpu->vm->legacy, port, size, &value)) {
+        return value;
+    }
     return platform_port_read(&vcpu->vm->platform, port, size, vm_now(vcpu->vm));
 }
 
 void emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value)
 {
-    platform_port_write(&vcpu->vm->platform, port, size, value, vm_now(vcpu->vm));
+    struct vm *vm = vcpu->vm;
+
+    if (size == 2 && legacy_notify(&vm->legacy, port, (uint16_t)value)) {
+        return;
+    }
+    if (legacy_port_write(&vm->legacy, port, size, value)) {
+        return;
+    }
+    platform_port_write(&vm->platform, port, size, value, vm_now(vm));
+    if (port + size > PCI_DATA && port < PCI_DATA_END) {
+        legacy_settle(&vm->legacy);
+    }
 }
 
 /* IN to EAX clears the upper half of RAX, to AX and AL leaves the rest (AMD APM 3, IN). */
@@ -151,16 +168,28 @@ enum emulate_swap emulate_ram_swap(struct vcpu *vcpu, gpa_t at, unsigned size, u
     }
 }
 
+/* The part of the address map that belongs to VFs: docs/platform.md. */
+static bool is_for_functions(gpa_t at)
+{
+    return at.raw >= PCI_HOLE_BASE && at.raw < PCI_HOLE_END;
+}
+
 uint64_t emulate_device_read(struct vcpu *vcpu, gpa_t at, unsigned size)
 {
     uint64_t value = 0;
 
+    if (is_for_functions(at) && legacy_mmio_read(&vcpu->vm->legacy, at, size, &value)) {
+        return value;
+    }
     (void)platform_mmio_read(&vcpu->vm->platform, vcpu->index, at, size, vm_now(vcpu->vm), &value);
     return value;
 }
 
 void emulate_device_write(struct vcpu *vcpu, gpa_t at, unsigned size, uint64_t value)
 {
+    if (is_for_functions(at) && legacy_mmio_write(&vcpu->vm->legacy, at, size, value)) {
+        return;
+    }
     (void)platform_mmio_write(&vcpu->vm->platform, vcpu->index, at, size, value, vm_now(vcpu->vm));
 }
 

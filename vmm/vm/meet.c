@@ -4,7 +4,7 @@
  * have left the guest, acts, and lets them go. They cannot stay away: a kick ends every guest's
  * run, and nothing else on their CPUs waits for a guest.
  */
-#include "vmm/console/log.h"
+#include "vmm/assign/assign.h"
 #include "vmm/cpu/instructions.h"
 #include "vmm/vm/program.h"
 #include "vmm/vm/vm.h"
@@ -40,6 +40,7 @@ static bool reset(struct vm *vm)
 {
     vm->resets++;
     platform_reset(&vm->platform, vm_now(vm));
+    assign_reset(vm);
     return program_load(vm) == STATUS_OK;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/vm/vm.h"
 
+#include "vmm/assign/assign.h"
 #include "vmm/console/log.h"
 #include "vmm/cpu/smp.h"
 #include "vmm/cpu/time.h"
@@ -121,6 +122,9 @@ static enum status create(const struct config_vm *config)
         status = ram_map(&vm->ram, &vm->nested);
     }
     if (status == STATUS_OK) {
+        status = assign_create(vm);
+    }
+    if (status == STATUS_OK) {
         vms[count++] = vm;
         log_info("VM '%s': %u vCPUs, %lu MiB in %u runs", config->name, vm->vcpu_count,
                  config->memory >> 20, vm->ram.run_count);
@@ -185,13 +189,19 @@ enum status vm_start(struct vm *vm)
     enum status status = power_on(vm);
 
     if (status == STATUS_OK) {
-        status = program_load(vm);
+        status = assign_start(vm);
     }
-    if (status == STATUS_OK) {
-        log_info("VM '%s': started", vm->config->name);
-        set_going(vm);
+    if (status != STATUS_OK) {
+        return status;
     }
-    return status;
+    status = program_load(vm);
+    if (status != STATUS_OK) {
+        assign_stop(vm);
+        return status;
+    }
+    log_info("VM '%s': started", vm->config->name);
+    set_going(vm);
+    return STATUS_OK;
 }
 
 /* A stop replaces a reset that nobody has seen to yet, never the other way round. */
@@ -244,6 +254,7 @@ void vm_vcpu_ended(struct vcpu *vcpu)
     struct vm *vm = vcpu->vm;
 
     if (__atomic_sub_fetch(&vm->active, 1, __ATOMIC_SEQ_CST) == 0) {
+        assign_stop(vm);
         log_info("VM '%s': stopped", vm->config->name);
         __atomic_store_n(&vm->state, VM_STOPPED, __ATOMIC_SEQ_CST);
     }

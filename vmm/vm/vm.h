@@ -7,6 +7,7 @@
 #include "vmm/config/config.h"
 #include "vmm/cpu/spinlock.h"
 #include "vmm/load/load.h"
+#include "vmm/passthrough/legacy.h"
 #include "vmm/platform/platform.h"
 #include "vmm/vm/nested.h"
 #include "vmm/vm/ram.h"
@@ -45,6 +46,9 @@ struct vm {
     uint32_t complaints; /* atomic */
     gpa_t rsdp;
     struct load_entry entry;
+
+    struct legacy_set legacy; /* its VFs, while it runs */
+    struct assign *assign;    /* how it gets them; NULL: it has none */
 };
 
 /* Make the VMs of CONFIG: memory, vCPUs. Those that cannot be made are said and left out. Boot CPU,

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Giving VFs to VMs: what lies between the configuration, the drivers (PCI, IOMMU, virtio) and
+ * vmm/passthrough. docs/assign.md tells the whole way.
+ */
+#ifndef PORTOLAN_VMM_ASSIGN_ASSIGN_H
+#define PORTOLAN_VMM_ASSIGN_ASSIGN_H
+
+#include "vmm/config/config.h"
+#include "vmm/status.h"
+
+struct vm;
+
+/*
+ * Switch the IOMMU on, if there is one: from here on no device reaches memory that it was not
+ * given. PHYSICAL_BITS: the CPU's address width. Boot CPU, once, after pci_scan().
+ */
+void assign_confine_devices(unsigned physical_bits);
+
+/*
+ * Bring the PFs of CONFIG up and switch their VFs on. One that fails is said, and left out: the VMs
+ * that want its VFs are not started. Boot CPU, once, after virtio_discover().
+ */
+void assign_start_pfs(const struct config *config);
+
+/*
+ * Find the VFs of VM and what they need. Those that cannot be had are said, now and at each start.
+ * NO_MEMORY. Boot CPU, after assign_start_pfs().
+ */
+enum status assign_create(struct vm *vm);
+
+/*
+ * Give VM its VFs: DMA to its RAM and nothing else, reset, visible in its slots. The VM is powered
+ * on, and no vCPU runs. Failure, said in the log: it has none of them. Takes 100 ms for a VF.
+ */
+enum status assign_start(struct vm *vm);
+
+/* The VM is reset: its VFs too. No vCPU runs; after platform_reset(). */
+void assign_reset(struct vm *vm);
+
+/*
+ * Take its VFs away again. No vCPU runs any more. If a unit of the IOMMU does not confirm, the VM
+ * cannot be started again, and its memory is never used for anything else. Any CPU.
+ */
+void assign_stop(struct vm *vm);
+
+/* See what the IOMMU has blocked. CPU 0, from time to time. */
+void assign_poll_faults(void);
+
+/* Print VM's VFs and what they have done on the operator's console. */
+void assign_print(const struct vm *vm);
+
+#endif

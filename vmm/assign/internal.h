@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of vmm/assign share. */
+#ifndef PORTOLAN_VMM_ASSIGN_INTERNAL_H
+#define PORTOLAN_VMM_ASSIGN_INTERNAL_H
+
+#include "drivers/iommu/iommu.h"
+#include "drivers/pci/msix.h"
+#include "drivers/pci/vf.h"
+#include "drivers/virtio/mmr.h"
+#include "drivers/virtio/pf.h"
+#include "vmm/assign/assign.h"
+#include "vmm/cpu/percpu.h"
+#include "vmm/passthrough/legacy.h"
+#include "vmm/vm/vm.h"
+
+/* A PF of the configuration. */
+struct assign_pf {
+    const struct config_pf *config;
+    const struct pci_pf *pci; /* NULL: it is not up; the log has said why */
+    struct virtio_pf virtio;
+    struct pci_master master;
+    uint64_t commands; /* of the administration queue that may be used; bit n: opcode n */
+};
+
+/* An entry of a VF's MSI-X table that has a vector. */
+struct assign_entry {
+    struct cpu *cpu; /* NULL: it has none */
+    uint32_t irq;    /* of the IOMMU */
+    uint8_t vector;
+};
+
+/* A VF of a VM; made at boot, kept. */
+struct assign_vf {
+    struct legacy_function function; /* valid while the VM runs */
+    struct vm *vm;
+    struct assign_pf *pf;
+    const struct pci_vf *pci;
+    struct pci_msix_table msix;
+    struct mmr mmr; /* registers NULL: it goes by the PF's administration queue */
+    struct legacy_setup setup;
+    bool attached; /* to the VM's IOMMU domain */
+    hpa_t doorbell_at;
+    volatile uint16_t *doorbell; /* mapped once, at doorbell_at; NULL: not yet */
+    struct assign_entry entry[LEGACY_VECTORS_MAX];
+};
+
+/* All that a VM needs for its VFs. */
+struct assign {
+    struct iommu_domain *domain; /* while the VM runs */
+    enum status fit;             /* not OK: it cannot be started; see the log */
+    bool tainted;                /* a unit of the IOMMU may still reach its memory */
+    uint32_t faults;             /* DMA and interrupts of its VFs that were blocked; atomic */
+    uint32_t count;
+    struct assign_vf *vf[CONFIG_VM_VFS_MAX];
+};
+
+static inline struct assign_vf *assign_vf_of(struct legacy_function *function)
+{
+    return (struct assign_vf *)((uintptr_t)function - offsetof(struct assign_vf, function));
+}
+
+/* The PF at BDF of the configuration; NULL. */
+struct assign_pf *assign_pf_find(bdf_t bdf);
+
+#endif
