@@ -148,12 +148,6 @@ def no_serial(folder):
         run.forbid("PANIC", "verdict: ")
 
 
-def vms_are_not_run_yet(folder):
-    """What the VMM cannot do yet, it says."""
-    with boot_with_kernel(folder, VM.format(cpus="1", memory="64M")) as run:
-        ends_well(run, "fits this machine, but this version cannot run VMs yet", "none of 1 is started")
-
-
 def serial_none(folder):
     """No log on the serial line at all from where the configuration is read."""
     with machine.Machine(machine.make_image(folder, "[vmm]\nserial = none\nwhen_idle = poweroff\n")) as run:
