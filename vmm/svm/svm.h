@@ -25,7 +25,8 @@ struct svm_vcpu {
     struct vmcb *vmcb;
     hpa_t vmcb_at;
     struct asid asid;
-    uint64_t cr4; /* as the guest sees it */
+    uint32_t clean; /* the clean bits when nothing was changed: none where the CPU knows none */
+    uint64_t cr4;   /* as the guest sees it */
 };
 
 extern const struct nested_format svm_nested_format;

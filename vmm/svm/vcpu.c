@@ -30,7 +30,8 @@
 #define CS_LONG_AND_BIG  0x600U
 #define CS_BIG           0x400U
 
-extern void svm_enter(uint64_t gpr[16], hpa_t vmcb, hpa_t host);
+extern void svm_enter(struct vcpu *vcpu, hpa_t vmcb, hpa_t host);
+bool svm_notify(struct vcpu *vcpu);
 
 enum status svm_vcpu_create(struct vcpu *vcpu)
 {
@@ -42,6 +43,7 @@ enum status svm_vcpu_create(struct vcpu *vcpu)
     }
     svm->vmcb = vmcb;
     svm->vmcb_at = pool_hpa(vmcb);
+    svm->clean = svm_features()->clean_bits ? VMCB_CLEAN_ALL : 0;
     vcpu->svm = svm;
     return STATUS_OK;
 }
@@ -140,22 +142,29 @@ static void set_asid(struct vcpu *vcpu)
     }
 }
 
-/* OUT of two bytes from AX, not single-stepped, and the CPU says where the next instruction is. */
+/*
+ * OUT of two bytes from AX, not single-stepped or resumed behind a breakpoint, and the CPU says
+ * where the next instruction is.
+ */
 static inline bool is_notify_like(const struct vmcb *vmcb)
 {
     return vmcb->exit_code == VMCB_EXIT_IOIO &&
            (vmcb->exit_info1 & VMCB_IO_KIND) == VMCB_IO_OUT_2 &&
-           vmcb->exit_info2 - vmcb->rip - 1 < INSN_MAX && !(vmcb->rflags & RFLAGS_TF);
+           vmcb->exit_info2 - vmcb->rip - 1 < INSN_MAX && !(vmcb->rflags & (RFLAGS_TF | RFLAGS_RF));
 }
 
 /*
- * If the guest notifies a queue, step over its OUT and be ready to enter again. Interrupts have
- * been off since the exit, so whatever is new meanwhile ends the next run of the guest before its
- * first instruction, and is seen to then.
+ * From enter.S: if the guest notifies a queue, do it, step over its OUT and be ready to enter
+ * again. Nothing can interrupt since the exit, so nothing that is new is missed.
  */
-static inline bool notify(struct vcpu *vcpu)
+bool svm_notify(struct vcpu *vcpu)
 {
-    struct vmcb *vmcb = vcpu->svm->vmcb;
+    struct svm_vcpu *svm = vcpu->svm;
+    struct vmcb *vmcb = svm->vmcb;
+
+    if (!is_notify_like(vmcb)) {
+        return false;
+    }
     uint64_t left = cpu_read_tsc();
 
     if (!vcpu_notify_fast(vcpu, (uint16_t)(vmcb->exit_info1 >> VMCB_IO_PORT_SHIFT),
@@ -163,10 +172,10 @@ static inline bool notify(struct vcpu *vcpu)
         return false;
     }
     vmcb->rip = vmcb->exit_info2;
-    vmcb->rflags &= ~RFLAGS_RF;
     vmcb->interrupt_shadow = 0;
     vmcb->inject = 0;
     vmcb->tlb_control = 0;
+    vmcb->clean = svm->clean;
     uint64_t spent = cpu_read_tsc() - left;
 
     vcpu->counter[EXIT_NOTIFY].cycles += spent;
@@ -178,8 +187,6 @@ void svm_vcpu_run(struct vcpu *vcpu, struct exit *exit)
 {
     struct svm_vcpu *svm = vcpu->svm;
     struct vmcb *vmcb = svm->vmcb;
-    uint32_t clean = svm_features()->clean_bits ? VMCB_CLEAN_ALL : 0;
-    hpa_t host = svm_host_vmcb(vcpu->cpu);
 
     set_asid(vcpu);
     vmcb->inject = svm_encode_event(&vcpu->event);
@@ -187,10 +194,8 @@ void svm_vcpu_run(struct vcpu *vcpu, struct exit *exit)
     vmcb->rsp = vcpu->gpr[INSN_RSP];
     vmcb->rip = vcpu->rip;
     vmcb->rflags = vcpu->rflags;
-    do {
-        svm_enter(vcpu->gpr, svm->vmcb_at, host);
-        vmcb->clean = clean;
-    } while (is_notify_like(vmcb) && notify(vcpu));
+    svm_enter(vcpu, svm->vmcb_at, svm_host_vmcb(vcpu->cpu));
+    vmcb->clean = svm->clean;
     cpu_irq_enable();
     vcpu->gpr[INSN_RAX] = vmcb->rax;
     vcpu->gpr[INSN_RSP] = vmcb->rsp;
