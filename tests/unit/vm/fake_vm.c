@@ -293,3 +293,27 @@ void platform_vcpu_set_tsc_offset(struct platform *platform, unsigned vcpu, uint
 {
     fake_platform.tsc_offset = offset;
 }
+
+/* ---- VFs: there are none ---- */
+
+bool legacy_port_read(struct legacy_set *set, uint16_t port, unsigned width, uint32_t *value)
+{
+    return false;
+}
+
+bool legacy_port_write(struct legacy_set *set, uint16_t port, unsigned width, uint32_t value)
+{
+    return false;
+}
+
+void legacy_settle(struct legacy_set *set) {}
+
+bool legacy_mmio_read(struct legacy_set *set, gpa_t address, unsigned width, uint64_t *value)
+{
+    return false;
+}
+
+bool legacy_mmio_write(struct legacy_set *set, gpa_t address, unsigned width, uint64_t value)
+{
+    return false;
+}
