@@ -23,9 +23,12 @@ uint8_t fake_ram[FAKE_RAM_SIZE] __attribute__((aligned(16)));
 
 void fake_vm_reset(void)
 {
+    static const struct config_vm config = {.name = "fake"};
+
     memset(&fake_vm, 0, sizeof(fake_vm));
     memset(fake_ram, 0, sizeof(fake_ram));
     fake_vcpu = (struct vcpu){.vm = &fake_vm, .rip = RIP, .rflags = RFLAGS_FIXED};
+    fake_vm.config = &config;
     fake_vm.vcpu[0] = &fake_vcpu;
     fake_vm.vcpu_count = 1;
     fake_backend = (struct fake_backend){
