@@ -28,6 +28,8 @@ struct vm {
     struct vcpu *vcpu[CONFIG_VM_CPUS_MAX];
     struct ram ram;
     struct nested nested;
+    struct legacy_set legacy;   /* its VFs, while it runs */
+    struct assign *assign;      /* how it gets them; NULL: it has none */
     uint32_t nested_generation; /* grows when the TLBs must forget; atomic */
 
     struct spinlock lock; /* the platform's */
@@ -46,9 +48,6 @@ struct vm {
     uint32_t complaints; /* atomic */
     gpa_t rsdp;
     struct load_entry entry;
-
-    struct legacy_set legacy; /* its VFs, while it runs */
-    struct assign *assign;    /* how it gets them; NULL: it has none */
 };
 
 /* Make the VMs of CONFIG: memory, vCPUs. Those that cannot be made are said and left out. Boot CPU,
