@@ -97,7 +97,7 @@ def statistics(run, name):
     run.expect(rf"{name}: off")
     run.expect(r"all VMs: \d+ domains.*\n")
     run.send("vm list\r") # behind the last line
-    run.expect(r"vm list\r?\n")
+    run.expect(rf"\d +{name} +off")
     return plain(run.log()[before:])
 
 
