@@ -8,6 +8,7 @@
 #include "guest/lib/guest.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define CMOS_MAGIC   0x78
 #define CMOS_BOOT    0x79
@@ -109,7 +110,12 @@ static void check_after(void)
 int main(void)
 {
     uint8_t boot = cmos_read(CMOS_MAGIC) == MAGIC ? cmos_read(CMOS_BOOT) : 0;
+    unsigned last = WAYS;
 
+    if (strstr(guest_command_line(), "no-triple-fault")) {
+        printf("skipped: a triple fault: it ends the emulator\n");
+        last--;
+    }
     if (boot == 0) {
         cmos_write(CMOS_FAILED, 0);
         cmos_write(CMOS_MAGIC, MAGIC);
@@ -118,8 +124,8 @@ int main(void)
         check_after();
         cmos_write(CMOS_FAILED, (uint8_t)(cmos_read(CMOS_FAILED) + test_failures()));
     }
-    if (boot >= WAYS) {
-        CHECK_EQUAL(boot, WAYS);
+    if (boot >= last) {
+        CHECK_EQUAL(boot, last);
         CHECK_EQUAL(cmos_read(CMOS_FAILED), 0);
         cmos_write(CMOS_MAGIC, 0);
         test_end();
