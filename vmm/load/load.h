@@ -25,8 +25,7 @@
 #define LOAD_BELOW_4G_MAX   0xe0000000ULL
 #define LOAD_MEMORY_END_MAX (1ULL << 48)
 
-/* The generated data: Linux needs most, 6 page tables, boot_params, its command line, and the rest.
- */
+/* Room for the generated data: Linux needs most, 6 page tables, boot_params and command line. */
 #define LOAD_LOW_SIZE 0x9000U
 
 enum load_kind { LOAD_LINUX, LOAD_MULTIBOOT };

@@ -182,6 +182,10 @@ static void test_initrd(void **state)
     bytes_put32(file + 0x22c, 0x37fffff); /* as high as the kernel reaches */
     assert_int_equal(load_plan_build(&input, &plan), STATUS_OK);
     assert_ptr_equal(guest_at(0x3800000 - 0x13000), initrd);
+    input.initrd.size = PAGE_SIZE; /* the address in the header is that of the last byte */
+    assert_int_equal(load_plan_build(&input, &plan), STATUS_OK);
+    assert_ptr_equal(guest_at(0x3800000 - PAGE_SIZE), initrd);
+    input.initrd.size = sizeof(initrd);
     input.memory_below_4g = LOAD_BELOW_4G_MAX;
     bytes_put32(file + 0x22c, 0xffffffff);
     assert_int_equal(load_plan_build(&input, &plan), STATUS_OK);
@@ -211,6 +215,11 @@ static void test_memory(void **state)
                                  "RAM below 4 GiB ends at 23 MiB: raise 'memory'");
     bytes_put32(file + 0x260, 0xffffffff);
     expect_refusal(STATUS_RANGE, "needs 4096 MiB there");
+    bytes_put32(file + 0x260, 0); /* less than there is in the file */
+    input.memory_below_4g = BZIMAGE_BASE + 0x3000;
+    assert_int_equal(load_plan_build(&input, &plan), STATUS_OK);
+    input.memory_below_4g -= PAGE_SIZE;
+    expect_refusal(STATUS_RANGE, "and needs 1 MiB there");
     bytes_put16(file + 0x206, 0x206); /* an old kernel gets four times its size */
     file[0x234] = 0;
     input.memory_below_4g = 2 * MIB;

@@ -214,6 +214,10 @@ static void test_entry_virtual(void **state)
     elf32.code.p_vaddr = 0xc0100000;
     expect_good();
     assert_int_equal(plan.entry.rip, MULTIBOOT_ENTRY);
+    elf32.data.p_vaddr = 0xe0000000;
+    elf32.header.e_entry = 0xe0000004; /* in the second segment */
+    expect_good();
+    assert_int_equal(plan.entry.rip, MULTIBOOT_BASE + 0x1004);
     elf32.header.e_entry = MULTIBOOT_ENTRY; /* ... and whose entry is physical already */
     expect_good();
     assert_int_equal(plan.entry.rip, MULTIBOOT_ENTRY);
@@ -333,13 +337,13 @@ static void test_too_many_segments(void **state)
 {
     static struct {
         struct multiboot32 elf;
-        Elf32_Phdr program[64];
+        Elf32_Phdr program[65];
     } file;
 
     multiboot32_make(&file.elf);
     file.elf.header.e_phoff = offsetof(typeof(file), program);
     file.elf.header.e_phnum = 64;
-    for (unsigned i = 0; i < 64; i++) {
+    for (unsigned i = 0; i < 65; i++) {
         file.program[i] = file.elf.code;
         file.program[i].p_paddr += 0x1000 * i;
         file.program[i].p_vaddr = file.program[i].p_paddr;
@@ -347,6 +351,10 @@ static void test_too_many_segments(void **state)
     input.image.data = (const uint8_t *)&file;
     input.image.size = sizeof(file);
     expect_refusal(STATUS_NO_MEMORY, "guest.elf: more than 64 pieces: link it with fewer segments");
+    file.elf.header.e_phnum = 65;
+    input.image.data = (const uint8_t *)&file;
+    input.image.size = sizeof(file);
+    expect_refusal(STATUS_INVALID, "guest.elf: 65 program headers of 32 bytes");
     file.elf.header.e_phnum = 62; /* with BIOS data and boot information, 64 */
     input.image.data = (const uint8_t *)&file;
     input.image.size = sizeof(file);

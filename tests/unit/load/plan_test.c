@@ -137,6 +137,9 @@ static void test_entry(void **state)
     expect(STATUS_RANGE, "is nothing that was loaded");
     plan.entry.gdt_limit = 30;
     expect(STATUS_RANGE, "selectors 0x10 and 0x18 are beyond the GDT's limit 0x1e");
+    plan.entry.gdt_limit = 0x16;
+    plan.entry.ds = 8;
+    expect(STATUS_RANGE, "selectors 0x10 and 0x8 are beyond the GDT's limit 0x16");
     plan.entry.cs = 0x20;
     expect(STATUS_RANGE, "selectors 0x20");
     plan.piece_count = LOAD_PIECES_MAX + 1;
