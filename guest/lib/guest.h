@@ -157,6 +157,11 @@ static inline void irq_wait(void)
 {
     __asm__ volatile("sti; hlt; cli" ::: "memory");
 }
+/* Take what interrupts are pending. The one instruction behind STI is still without them. */
+static inline void irq_poll(void)
+{
+    __asm__ volatile("sti; nop; nop; cli" ::: "memory");
+}
 static inline void cpu_relax(void)
 {
     __asm__ volatile("pause" ::: "memory");

@@ -8,6 +8,10 @@
  *   count=N    requests for each way
  *   stray      at the end, let the device read into memory that is not this VM's
  *   cost=N     at the end, notify N times, and say how much longer that takes than not doing it
+ *   rounds     before all that, work in rounds, and say of each that it was right, until the power
+ *              button is pressed; if the disk goes away, say so and wait for a reset
+ *   way=W      of the rounds: 0 polled, 1 INTx, 2 MSI-X (2)
+ *   restart    each round begins with a reset of the disk
  */
 #include "guest/lib/apic.h"
 #include "guest/lib/guest.h"
@@ -33,6 +37,15 @@
 #define STRAY_ADDRESS 0x3f000000UL /* beyond the VM's RAM, within the machine's */
 #define STRAY_POLLS   200000U
 #define RING_PAGES    8
+#define ROUND_READS   48U
+#define ROUND_WRITES  16U
+#define ROUND_PACE    64U      /* of the rounds write different data, then the same again */
+#define PATIENCE      1000000U /* looks for an interrupt, then one at the status */
+#define GONE          0xff     /* a status that no device has */
+#define PM_STATUS     0x600
+#define WITNESSES     8192U /* words of memory that nobody but this guest may change */
+#define WITNESS_STEP  0x9e3779b97f4a7c15UL
+#define PM_BUTTON     (1U << 8)
 
 enum way { POLLED, INTX, MSIX };
 
@@ -46,6 +59,8 @@ static struct {
 static uint8_t data[SECTORS * SECTOR] __attribute__((aligned(512)));
 static volatile uint8_t outcome;
 static volatile unsigned interrupts, config_changes, idle_interrupts;
+static bool in_rounds, gone;
+static volatile uint64_t witness[WITNESSES] __attribute__((aligned(4096)));
 
 static uint8_t pattern(uint64_t sector, unsigned byte)
 {
@@ -98,6 +113,26 @@ static void submit(uint32_t type, uint64_t sector, const void *buffer)
     virtio_offer(&disk, &queue, 0);
 }
 
+/* Wait for the request's end with an eye on the device: false, and 'gone', if it has gone away. */
+static bool watch(enum way way, unsigned before)
+{
+    uint16_t status = (uint16_t)(disk.base + VIRTIO_STATUS);
+
+    for (;;) {
+        for (unsigned i = 0; i < PATIENCE; i++) {
+            if (way == POLLED ? queue.used->index != queue.seen : interrupts != before) {
+                return true;
+            }
+            cpu_relax();
+            irq_poll();
+        }
+        if (inb(status) == GONE) {
+            gone = true;
+            return false;
+        }
+    }
+}
+
 /*
  * Wait for the request's end; true if it came and is good. With interrupts each one is waited for,
  * even if the request has ended already: one that is lost stops the test.
@@ -107,6 +142,9 @@ static bool finish(enum way way)
     unsigned before = interrupts;
     uint32_t length = 0;
 
+    if (in_rounds && !watch(way, before)) {
+        return false;
+    }
     while (way != POLLED && interrupts == before) {
         irq_wait();
     }
@@ -164,16 +202,23 @@ static void exercise(enum way way, unsigned count)
     printf("%u interrupts, %u without a reason\n", interrupts - before, idle_interrupts);
 }
 
-static void start(enum way way)
+/* False: the disk is gone, or does not work. */
+static bool start(enum way way)
 {
     uint16_t base = disk.base;
 
     virtio_reset(&disk);
-    CHECK_EQUAL(inb((uint16_t)(base + VIRTIO_STATUS)), 0);
+    uint8_t status = inb((uint16_t)(base + VIRTIO_STATUS));
+
+    gone = in_rounds && status == GONE;
+    if (gone || !CHECK_EQUAL(status, 0)) {
+        return false;
+    }
     virtio_msix_enable(&disk, way == MSIX);
     outb((uint16_t)(base + VIRTIO_STATUS), VIRTIO_ACKNOWLEDGE);
     outb((uint16_t)(base + VIRTIO_STATUS), VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER);
-    printf("features %08x\n", inl((uint16_t)(base + VIRTIO_HOST_FEATURES)));
+    uint32_t features = inl((uint16_t)(base + VIRTIO_HOST_FEATURES));
+
     outl((uint16_t)(base + VIRTIO_GUEST_FEATURES), 0);
     if (way == MSIX) {
         outw((uint16_t)(base + VIRTIO_CONFIG_VECTOR), 0);
@@ -188,9 +233,13 @@ static void start(enum way way)
     }
     outb((uint16_t)(base + VIRTIO_STATUS), VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_DRIVER_OK);
     CHECK_EQUAL(inb((uint16_t)(base + VIRTIO_STATUS)), 7);
-    printf("queue of %u, capacity %lu sectors\n", queue.size,
-           inl(virtio_config(&disk)) | (uint64_t)inl((uint16_t)(virtio_config(&disk) + 4)) << 32);
-    CHECK(inl(virtio_config(&disk)) >= WRITTEN_FIRST + 3 * WRITTEN_EACH);
+    uint64_t sectors =
+        inl(virtio_config(&disk)) | (uint64_t)inl((uint16_t)(virtio_config(&disk) + 4)) << 32;
+
+    if (!in_rounds) {
+        printf("features %08x, queue of %u, capacity %lu sectors\n", features, queue.size, sectors);
+    }
+    return CHECK(sectors >= WRITTEN_FIRST + 3 * WRITTEN_EACH);
 }
 
 static void test_stray(void)
@@ -198,7 +247,7 @@ static void test_stray(void)
     uint32_t length;
 
     test_group("DMA beyond the VM's memory goes nowhere");
-    start(POLLED);
+    (void)start(POLLED);
     submit(READ, 0, (const void *)STRAY_ADDRESS);
     for (unsigned i = 0; i < STRAY_POLLS && !virtio_take(&queue, &length); i++) {
         cpu_relax();
@@ -213,7 +262,7 @@ static void measure(uint64_t rounds)
     uint16_t port = (uint16_t)(disk.base + VIRTIO_QUEUE_NOTIFY);
 
     test_group("what a notification costs");
-    start(POLLED);
+    (void)start(POLLED);
     uint64_t begin = rdtsc();
 
     for (uint64_t i = 0; i < rounds; i++) {
@@ -225,6 +274,86 @@ static void measure(uint64_t rounds)
         __asm__ volatile("outw %%ax, %%dx" ::"a"(0), "d"(port) : "memory");
     }
     printf("%lu notifications: %lu ticks\n", rounds, rdtsc() - middle - (middle - begin));
+}
+
+/* ---- rounds ---- */
+
+static bool button_pressed(void)
+{
+    return (inw(PM_STATUS) & PM_BUTTON) != 0;
+}
+
+/* The test finds this in the machine's memory, and lets others try to write there. */
+static void witness_fill(void)
+{
+    for (unsigned i = 0; i < WITNESSES; i++) {
+        witness[i] = (i + 1) * WITNESS_STEP;
+    }
+}
+
+static void witness_check(void)
+{
+    unsigned wrong = 0;
+
+    for (unsigned i = 0; i < WITNESSES; i++) {
+        wrong += witness[i] != (i + 1) * WITNESS_STEP;
+    }
+    CHECK_EQUAL(wrong, 0);
+}
+
+/* Sectors of WAY's own are written, all are read again. */
+static void work(enum way way, unsigned round)
+{
+    uint64_t mine = WRITTEN_FIRST + (unsigned)way * WRITTEN_EACH;
+    unsigned shift = 16 + round % ROUND_PACE;
+
+    for (unsigned i = 0; i < ROUND_READS && !gone && test_failures() == 0; i++) {
+        uint64_t sector = (round * ROUND_READS + i) * SECTORS % WRITTEN_FIRST;
+
+        memset(data, 0, sizeof(data));
+        if (transfer(way, READ, sector)) {
+            CHECK(same(sector, 0));
+        }
+    }
+    for (unsigned i = 0; i < ROUND_WRITES && !gone && test_failures() == 0; i++) {
+        uint64_t sector = mine + (uint64_t)i * SECTORS;
+
+        for (unsigned k = 0; k < sizeof(data); k++) {
+            data[k] = (uint8_t)(pattern(sector + k / SECTOR, k % SECTOR) + shift);
+        }
+        if (transfer(way, WRITE, sector)) {
+            memset(data, 0, sizeof(data));
+            if (transfer(way, READ, sector)) {
+                CHECK(same(sector, shift));
+            }
+        }
+    }
+}
+
+static void run_rounds(enum way way, unsigned pin)
+{
+    bool restart = strstr(guest_command_line(), "restart") != NULL;
+
+    test_group("rounds");
+    ioapic_route(pin, way == INTX ? VECTOR_INTX | LEVEL : MASKED, 0);
+    in_rounds = true;
+    witness_fill();
+    for (unsigned round = 1; !button_pressed() && test_failures() == 0; round++) {
+        if (round == 1 || restart) {
+            (void)start(way);
+        }
+        work(way, round);
+        witness_check();
+        if (gone) {
+            printf("the disk is gone\n");
+            for (;;) {
+                __asm__ volatile("cli; hlt");
+            }
+        }
+        printf("round %u %s\n", round, test_failures() ? "FAILED" : "ok");
+    }
+    in_rounds = false;
+    ioapic_route(pin, MASKED, 0);
 }
 
 int main(void)
@@ -244,18 +373,21 @@ int main(void)
 
     printf("slot %u, ports at %x, memory at %lx, line %u\n", disk.slot, disk.base, disk.memory,
            disk.line);
+    virtio_msix_set(&disk, 0, VECTOR_CONFIG, 0);
+    virtio_msix_set(&disk, 1, VECTOR_QUEUE, 0);
+    if (strstr(guest_command_line(), "rounds")) {
+        run_rounds((enum way)guest_option("way", MSIX), pin);
+    }
     test_group("polled");
-    start(POLLED);
+    (void)start(POLLED);
     exercise(POLLED, count);
     test_group("INTx");
     ioapic_route(pin, VECTOR_INTX | LEVEL, 0);
-    start(INTX);
+    (void)start(INTX);
     exercise(INTX, count);
     ioapic_route(pin, MASKED, 0);
     test_group("MSI-X");
-    virtio_msix_set(&disk, 0, VECTOR_CONFIG, 0);
-    virtio_msix_set(&disk, 1, VECTOR_QUEUE, 0);
-    start(MSIX);
+    (void)start(MSIX);
     exercise(MSIX, count);
     if (strstr(guest_command_line(), "stray") && test_failures() == 0) {
         test_stray();

@@ -5,11 +5,7 @@ import os
 import sys
 
 import machine
-
-SECTOR = 512
-SECTORS = 4096
-WRITTEN_FIRST = 1024
-WRITTEN_EACH = 256
+from disks import VfMachine, check_disk, make_disk
 
 CONFIG = """[vmm]
 when_idle = {idle}
@@ -25,52 +21,10 @@ debug_exit = 0xf4
 """
 
 
-def sector(number, shift=0):
-    """What sector NUMBER of the image holds, as the guest knows it."""
-    first = number * 7 + (number >> 8) + 1 + shift
-    return bytes((first + 13 * i) & 0xff for i in range(SECTOR))
-
-
-def make_disk(folder):
-    path = os.path.join(folder, "disk.img")
-    with open(path, "wb") as file:
-        for number in range(SECTORS):
-            file.write(sector(number))
-    return path
-
-
-def check_disk(path):
-    """The guest wrote three runs of sectors, and nothing else."""
-    with open(path, "rb") as file:
-        for number in range(SECTORS):
-            way = (number - WRITTEN_FIRST) // WRITTEN_EACH
-            shift = way + 1 if 0 <= way < 3 else 0
-            if file.read(SECTOR) != sector(number, shift):
-                raise machine.Failure(f"sector {number} of the disk is not what it should be")
-
-
-class VfMachine(machine.Machine):
-    """The test machine with a file behind VF 1 (the second one) of the block PF."""
-
-    def __init__(self, image, disk, properties="", **options):
-        self.disk = disk
-        self.properties = properties
-        super().__init__(image, **options)
-
-    def arguments(self, image, **options):
-        pfs = ["-plugin", machine.DEVICE,
-               "-device", "pcie-root-port,id=rp1,slot=1,chassis=1,addr=2.0,multifunction=on",
-               "-device", "pcie-root-port,id=rp2,slot=2,chassis=2,addr=2.1",
-               "-device", "portolan-net-pf,id=netpf,bus=rp1,vfs=4",
-               "-blockdev", f"driver=file,node-name=one,filename={self.disk}",
-               "-device", f"portolan-blk-pf,id=blkpf,bus=rp2,vfs=4,vf-backends=:one{self.properties}"]
-        return machine.qemu_command(image, pfs=False, extra=pfs, **options)
-
-
 def boot(folder, cmdline="", pf="", idle="poweroff", **options):
     files = [(os.path.join(machine.BUILD, "guest", "vblk.elf"), "vblk.elf")]
     image = machine.make_image(folder, CONFIG.format(cmdline=cmdline, pf=pf, idle=idle), files)
-    return VfMachine(image, make_disk(folder), **options)
+    return VfMachine(image, [None, make_disk(folder)], **options)
 
 
 def run_guest(folder, *texts, forbid=(), **options):

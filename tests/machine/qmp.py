@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""QEMU's machine protocol: JSON lines over a Unix socket."""
+
+import json
+import os
+import socket
+import time
+
+import machine
+
+PATIENCE = 60 # seconds
+
+
+class Qmp:
+    """A connection to a QEMU that was started with arguments(PATH)."""
+
+    def __init__(self, path):
+        self.folder = os.path.dirname(path)
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(PATIENCE)
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self.socket.connect(path)
+                break
+            except OSError as error: # QEMU is not there yet
+                if time.monotonic() > end:
+                    raise machine.Failure(f"no QMP at {path}: {error}") from None
+                time.sleep(0.05)
+        self.file = self.socket.makefile("rw", encoding="utf-8")
+        self.receive() # the greeting
+        self.command("qmp_capabilities")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.socket.close()
+
+    def receive(self):
+        try:
+            line = self.file.readline()
+        except OSError as error:
+            raise machine.Failure(f"QMP: {error}") from None
+        if not line:
+            raise machine.Failure("QMP: the machine is gone")
+        return json.loads(line)
+
+    def command(self, name, **arguments):
+        """Execute NAME, and return what it returns."""
+        self.file.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+        self.file.flush()
+        while True:
+            answer = self.receive()
+            if "error" in answer:
+                raise machine.Failure(f"QMP: {name} {arguments}: {answer['error']['desc']}")
+            if "return" in answer: # the others are events
+                return answer["return"]
+
+    def set(self, device, **properties):
+        """Set properties of the device with id DEVICE; '_' stands for '-'."""
+        for name, value in properties.items():
+            self.command("qom-set", path=f"/machine/peripheral/{device}", property=name.replace("_", "-"), value=value)
+
+    def get(self, device, name):
+        return self.command("qom-get", path=f"/machine/peripheral/{device}", property=name)
+
+    def memory(self, address, size):
+        """SIZE bytes of the machine's memory at ADDRESS."""
+        path = os.path.join(self.folder, "memory.bin")
+        self.command("pmemsave", val=address, size=size, filename=path)
+        with open(path, "rb") as file:
+            return file.read()
+
+
+def arguments(path):
+    return ["-qmp", f"unix:{path},server=on,wait=off"]
