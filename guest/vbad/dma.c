@@ -34,19 +34,18 @@ void case_dma_write(uint64_t address, uint64_t value)
     }
 }
 
-/* What was read is shown, if it was. */
+/* What was read is shown, if the device has it. */
 void case_dma_read(uint64_t address, uint64_t value)
 {
+    uint64_t loot = 0;
+
     disk_start(false);
     bool done = disk_transfer(WRITE, SECTOR_LOOT, address, SECTOR);
 
-    printf("read from %lx: %s\n", address, verdict(done));
     if (done && CHECK(disk_transfer(READ, SECTOR_LOOT, (uint64_t)buffer, SECTOR))) {
-        uint64_t loot;
-
         memcpy(&loot, buffer, sizeof(loot));
-        printf("loot: %016lx\n", loot);
     }
+    printf("read from %lx: %s, loot: %016lx\n", address, verdict(done), loot);
 }
 
 /* The device writes the data of an interrupt message, all over the page of the addresses for it. */

@@ -166,7 +166,7 @@ static void poke_ports(uint32_t base)
             continue;
         }
         (void)inb(at);
-        outb(at, 0xff);
+        outb(at, 0); /* to an 8259 not the beginning of an initialisation */
     }
     pic_mask_all();
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the IOMMU has blocked, charged to the VM whose VF it was. */
 #include "vmm/assign/internal.h"
+#include "vmm/console/log.h"
+#include "vmm/cpu/time.h"
 
 void assign_poll_faults(void)
 {
@@ -9,17 +11,34 @@ void assign_poll_faults(void)
     }
 }
 
+static const char *kind_of(const struct iommu_fault *fault)
+{
+    if (fault->interrupt) {
+        return "an interrupt";
+    }
+    return fault->write ? "a write" : "a read";
+}
+
+/*
+ * Not vm_complain(): its messages are few, and a guest could use them up before it lets its VF
+ * loose. Called on one CPU at a time, under the fault lock.
+ */
 void iommu_edge_fault(const struct iommu_fault *fault)
 {
     struct vm *vm = fault->owned ? vm_by_index(fault->owner) : NULL;
+    uint64_t dropped = 0;
 
     if (!vm || !vm->assign) {
         return;
     }
     __atomic_fetch_add(&vm->assign->faults, 1, __ATOMIC_RELAXED);
-    vm_complain(vm, "VF " BDF_FORMAT ": %s at 0x%lx was blocked: %s", BDF_ARGS(fault->bdf),
-                fault->interrupt ? "an interrupt"
-                : fault->write   ? "a write"
-                                 : "a read",
-                fault->address, fault->reason);
+    if (!log_limit_pass(&vm->assign->fault_limit, time_now_ns(), &dropped)) {
+        return;
+    }
+    if (dropped > 0) {
+        log_warn("VM '%s': %lu more accesses of its VFs were blocked, too fast to log each",
+                 vm->config->name, dropped);
+    }
+    log_warn("VM '%s': VF " BDF_FORMAT ": %s at 0x%lx was blocked: %s", vm->config->name,
+             BDF_ARGS(fault->bdf), kind_of(fault), fault->address, fault->reason);
 }

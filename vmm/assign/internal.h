@@ -9,6 +9,7 @@
 #include "drivers/virtio/mmr.h"
 #include "drivers/virtio/pf.h"
 #include "vmm/assign/assign.h"
+#include "vmm/console/limit.h"
 #include "vmm/cpu/percpu.h"
 #include "vmm/passthrough/legacy.h"
 #include "vmm/vm/vm.h"
@@ -50,6 +51,7 @@ struct assign {
     enum status fit;             /* not OK: it cannot be started; see the log */
     bool tainted;                /* a unit of the IOMMU may still reach its memory */
     uint32_t faults;             /* DMA and interrupts of its VFs that were blocked; atomic */
+    struct log_limit fault_limit;
     uint32_t count;
     struct assign_vf *vf[CONFIG_VM_VFS_MAX];
 };
