@@ -90,8 +90,7 @@ class Test:
 
     def rounds(self):
         """The good VM goes on: a whole round from here on."""
-        self.run.expect(r"\[good\] round \d+ ok")
-        self.run.expect(r"\[good\] round \d+ ok")
+        self.run.wait(self.run.mark(), r"\[good\] round \d+ ok(?s:.*)\[good\] round \d+ ok")
 
     def check(self):
         for watch in self.watched:
@@ -100,10 +99,10 @@ class Test:
 
     def case(self, text, answer):
         """The bad VM does TEXT, which it ends by ANSWER; nobody is harmed."""
+        mark = self.run.mark()
         self.order(text)
-        said = self.run.expect(rf"\[bad\] ({answer}[^\r\n]*)").group(1)
-        self.run.expect(r"\[bad\] ready, (\d+) failed")
-        if self.run.process.match.group(1) != "0":
+        said = self.run.wait(mark, rf"\[bad\] ({answer}[^\r\n]*)").group(1)
+        if self.run.wait(mark, r"\[bad\] ready, (\d+) failed").group(1) != "0":
             raise machine.Failure(f"a check of the bad VM failed in {text!r}")
         self.check()
         self.rounds()
@@ -113,8 +112,7 @@ class Test:
         """The log names VM and VF for what they did at ADDRESS. QEMU's AMD-Vi records nothing."""
         if self.iommu == "amd":
             return
-        if not re.search(rf"VM 'bad': VF {BAD_VF}: a {kind} at {address:#x} was blocked", self.run.log()):
-            self.run.expect(rf"VM 'bad': VF {BAD_VF}: a {kind} at {address:#x} was blocked")
+        self.run.wait(0, rf"VM 'bad': VF {BAD_VF}: a {kind} at {address:#x} was blocked")
 
 
 def watch_memory(test):
@@ -181,31 +179,33 @@ def do_rings(test, places):
 def leave(test, text, end):
     """The bad VM goes with I/O under way, and END is what the log says of it; None: it has to be stopped."""
     print(text)
+    mark = test.run.mark()
     test.order(text)
     if end is None:
-        test.run.expect(r"\[bad\] (storm: |leaving by )")
+        test.run.wait(mark, r"\[bad\] (storm: |leaving by )")
         test.rounds()
         test.run.send("vm stop bad\r")
-    test.run.expect(end or r"VM 'bad': stopped")
+    test.run.wait(mark, end or r"VM 'bad': stopped")
     test.check()
     test.rounds()
-
-
-def come_back(test):
-    test.run.send("vm start bad\r")
-    test.run.expect(r"\[bad\] ready")
+    if end is None or "stopped" in end:
+        test.run.send("vm start bad\r")
+    test.run.wait(mark, r"\[bad\] ready")
 
 
 def leave_in_all_ways(test):
-    leave(test, "triple", r"VM 'bad': vCPU 0: triple fault: reset")
-    test.run.expect(r"\[bad\] ready")
-    for text, end in (("exit", r"VM 'bad': stopped"), ("init", None), ("storm", None)):
+    for text, end in (("triple", r"VM 'bad': vCPU 0: triple fault: reset"), ("exit", r"VM 'bad': stopped"), ("init", None),
+                      ("storm", None)):
         leave(test, text, end)
-        come_back(test)
+
+
+def be_honest(test):
+    """The bad VM's VF still works, for honest work too."""
     test.case("honest 0 37", "honest: all right")
+    mark = test.run.mark()
     test.order("pass")
-    test.run.expect(r"VM 'bad': debug exit, status 1\b")
-    test.run.expect(r"VM 'bad': stopped")
+    test.run.wait(mark, r"VM 'bad': debug exit, status 1\b")
+    test.run.wait(mark, r"VM 'bad': stopped")
 
 
 def play(test):
@@ -215,14 +215,17 @@ def play(test):
     for address, data in FORGED[test.iommu]:
         print(f"message {data:#x} to {address:#x}")
         test.case(f"forge {address:x} {data:x}", "message ")
-    do_rings(test, places)
-    for text, answer in MISUSES.items():
-        print(test.case(text, answer))
-    leave_in_all_ways(test)
+    if test.iommu == "intel": # what the kind of IOMMU has no part in
+        do_rings(test, places)
+        for text, answer in MISUSES.items():
+            print(test.case(text, answer))
+        leave_in_all_ways(test)
+    be_honest(test)
     test.check()
+    mark = test.run.mark()
     test.run.send("vm button good\r")
-    test.run.expect(r"VM 'good': debug exit, status 1\b")
-    test.run.expect(r"VM 'good': stopped")
+    test.run.wait(mark, r"VM 'good': debug exit, status 1\b")
+    test.run.wait(mark, r"VM 'good': stopped")
 
 
 def isolation(folder):
@@ -233,7 +236,7 @@ def isolation(folder):
     with VfMachine(image, [good, bad], cpus=3, iommu=iommu, extra=qmp.arguments(path)) as run, \
             qmp.Qmp(path) as control:
         test = Test(run, control, bad, iommu)
-        run.expect(r"\[bad\] ready")
+        run.wait(0, r"\[bad\] ready")
         test.rounds()
         play(test)
         run.require("[good] PASS: ", "[bad] PASS: ")

@@ -3,9 +3,11 @@
 in a memory BAR. Used by the machine tests, by './portolan run' and by './portolan demo'."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import time
 
 import pexpect
 
@@ -126,6 +128,22 @@ class Machine:
         except pexpect.EOF:
             raise Failure(f"the machine ended before {pattern!r}") from None
         return self.process.match
+
+    def mark(self):
+        """A place in the log, for wait()."""
+        return len(self.log())
+
+    def wait(self, mark, pattern):
+        """Wait for the regular expression PATTERN behind MARK, whatever else comes in between; return its match. Unlike
+        expect() this does not depend on the order of lines of several VMs."""
+        end = time.monotonic() + self.process.timeout
+        while True:
+            match = re.search(pattern, self.log()[mark:])
+            if match:
+                return match
+            if time.monotonic() > end:
+                raise Failure(f"no {pattern!r} within the time limit")
+            self.expect(r"\n")
 
     def expect_end(self, timeout=-1):
         """Wait until the machine has switched itself off."""
