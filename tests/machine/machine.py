@@ -141,9 +141,10 @@ class Machine:
             match = re.search(pattern, self.log()[mark:])
             if match:
                 return match
-            if time.monotonic() > end:
-                raise Failure(f"no {pattern!r} within the time limit")
-            self.expect(r"\n")
+            try:
+                self.process.expect(r"\n", timeout=max(end - time.monotonic(), 0))
+            except (pexpect.TIMEOUT, pexpect.EOF):
+                raise Failure(f"no {pattern!r} within the time limit, or before the machine's end") from None
 
     def expect_end(self, timeout=-1):
         """Wait until the machine has switched itself off."""
