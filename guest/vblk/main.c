@@ -202,44 +202,48 @@ static void exercise(enum way way, unsigned count)
     printf("%u interrupts, %u without a reason\n", interrupts - before, idle_interrupts);
 }
 
-/* False: the disk is gone, or does not work. */
-static bool start(enum way way)
+/* Registers are 'right', then the queue is there. */
+static bool set_up(enum way way)
 {
     uint16_t base = disk.base;
+    bool right = inb((uint16_t)(base + VIRTIO_STATUS)) == 0;
 
-    virtio_reset(&disk);
-    uint8_t status = inb((uint16_t)(base + VIRTIO_STATUS));
-
-    gone = in_rounds && status == GONE;
-    if (gone || !CHECK_EQUAL(status, 0)) {
-        return false;
-    }
     virtio_msix_enable(&disk, way == MSIX);
     outb((uint16_t)(base + VIRTIO_STATUS), VIRTIO_ACKNOWLEDGE);
     outb((uint16_t)(base + VIRTIO_STATUS), VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER);
-    uint32_t features = inl((uint16_t)(base + VIRTIO_HOST_FEATURES));
-
     outl((uint16_t)(base + VIRTIO_GUEST_FEATURES), 0);
     if (way == MSIX) {
         outw((uint16_t)(base + VIRTIO_CONFIG_VECTOR), 0);
-        CHECK_EQUAL(inw((uint16_t)(base + VIRTIO_CONFIG_VECTOR)), 0);
+        right = right && inw((uint16_t)(base + VIRTIO_CONFIG_VECTOR)) == 0;
     }
-    if (!CHECK(virtio_set_up_queue(&disk, 0, ring, sizeof(ring), &queue))) {
-        test_end();
+    if (!right || !virtio_set_up_queue(&disk, 0, ring, sizeof(ring), &queue)) {
+        return false;
     }
     if (way == MSIX) {
         outw((uint16_t)(base + VIRTIO_QUEUE_VECTOR), 1);
-        CHECK_EQUAL(inw((uint16_t)(base + VIRTIO_QUEUE_VECTOR)), 1);
+        right = inw((uint16_t)(base + VIRTIO_QUEUE_VECTOR)) == 1;
     }
     outb((uint16_t)(base + VIRTIO_STATUS), VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_DRIVER_OK);
-    CHECK_EQUAL(inb((uint16_t)(base + VIRTIO_STATUS)), 7);
-    uint64_t sectors =
-        inl(virtio_config(&disk)) | (uint64_t)inl((uint16_t)(virtio_config(&disk) + 4)) << 32;
+    return right && inb((uint16_t)(base + VIRTIO_STATUS)) == 7;
+}
 
-    if (!in_rounds) {
-        printf("features %08x, queue of %u, capacity %lu sectors\n", features, queue.size, sectors);
+/* False: the disk is gone, or does not work. */
+static bool start(enum way way)
+{
+    virtio_reset(&disk);
+    bool right = set_up(way);
+    uint16_t config = virtio_config(&disk);
+    uint64_t sectors = inl(config) | (uint64_t)inl((uint16_t)(config + 4)) << 32;
+
+    gone = in_rounds && inb((uint16_t)(disk.base + VIRTIO_STATUS)) == GONE;
+    if (gone) {
+        return false;
     }
-    return CHECK(sectors >= WRITTEN_FIRST + 3 * WRITTEN_EACH);
+    if (!in_rounds) {
+        printf("features %08x, queue of %u, capacity %lu sectors\n",
+               inl((uint16_t)(disk.base + VIRTIO_HOST_FEATURES)), queue.size, sectors);
+    }
+    return CHECK(right) && CHECK(sectors >= WRITTEN_FIRST + 3 * WRITTEN_EACH);
 }
 
 static void test_stray(void)

@@ -3,7 +3,6 @@
 #include "vmm/passthrough/edge.h"
 
 #include "drivers/pci/flr.h"
-#include "drivers/pci/room.h"
 #include "vmm/assign/internal.h"
 #include "vmm/console/log.h"
 #include "vmm/cpu/instructions.h"
@@ -87,10 +86,12 @@ volatile uint16_t *passthrough_edge_doorbell(struct legacy_function *function, b
     hpa_t base;
     uint64_t size;
 
+    if (bar >= PCI_BARS_MAX) {
+        return NULL;
+    }
     if (owner) {
-        if (pci_room_find(vf->pf->pci->function, PCI_ROOM_BAR + bar, &base, &size) != STATUS_OK) {
-            return NULL;
-        }
+        base = vf->pf->bars[bar].base;
+        size = vf->pf->bars[bar].size;
     } else {
         struct pci_bar place = pci_vf_bar(vf->pci, bar);
 

@@ -18,8 +18,12 @@
 struct assign_pf {
     const struct config_pf *config;
     const struct pci_pf *pci; /* NULL: it is not up; the log has said why */
+    const struct virtio_function *function;
     struct virtio_pf virtio;
+    struct virtio_dma memory; /* of the administration queue */
+    struct virtio_bar bars[PCI_BARS_MAX];
     struct pci_master master;
+    bool broken;       /* it was up, and could not be restarted */
     uint64_t commands; /* of the administration queue that may be used; bit n: opcode n */
 };
 
@@ -36,6 +40,7 @@ struct assign_vf {
     struct vm *vm;
     struct assign_pf *pf;
     const struct pci_vf *pci;
+    enum status fit; /* not OK: it cannot be had; see the log */
     struct pci_msix_table msix;
     struct mmr mmr; /* registers NULL: it goes by the PF's administration queue */
     struct legacy_setup setup;
@@ -48,7 +53,6 @@ struct assign_vf {
 /* All that a VM needs for its VFs. */
 struct assign {
     struct iommu_domain *domain; /* while the VM runs */
-    enum status fit;             /* not OK: it cannot be started; see the log */
     bool tainted;                /* a unit of the IOMMU may still reach its memory */
     uint32_t faults;             /* DMA and interrupts of its VFs that were blocked; atomic */
     struct log_limit fault_limit;
@@ -63,5 +67,25 @@ static inline struct assign_vf *assign_vf_of(struct legacy_function *function)
 
 /* The PF at BDF of the configuration; NULL. */
 struct assign_pf *assign_pf_find(bdf_t bdf);
+
+/* Was it up, and takes no more commands? Any CPU. */
+bool assign_pf_is_dead(const struct assign_pf *pf);
+
+/*
+ * Reset PF, bring it up again, and switch its VFs on. No VM that runs has one of them, nothing of
+ * them is mapped, and each must be found anew. CPU 0; takes 1 to 3 s. Errors, said in the log,
+ * leave it down: it may be tried again.
+ */
+enum status assign_pf_restart(struct assign_pf *pf);
+
+/* Find VM's VFs of PF, as at boot; VM is stopped. CPU 0. */
+void assign_find_again(struct vm *vm, const struct assign_pf *pf);
+
+/*
+ * See that VM's PFs take commands where its VFs need them: one that does not is restarted, unless
+ * another VM runs on it. CONFLICT or what a restart fails with, said in the log: VM cannot start.
+ * VM is stopped and has an 'assign'. CPU 0.
+ */
+enum status assign_revive_pfs(struct vm *vm);
 
 #endif

@@ -80,22 +80,20 @@ static enum status open_path(struct assign_pf *pf, bdf_t bdf)
     return status;
 }
 
-static enum status bring_up(struct assign_pf *pf, const struct virtio_function *function)
+static enum status bring_up(struct assign_pf *pf)
 {
-    struct virtio_bar bars[PCI_BARS_MAX];
-    struct virtio_dma memory;
-    bdf_t bdf = function->pci->bdf;
-    enum status status = virtio_pf_allocate(&memory);
+    bdf_t bdf = pf->config->bdf;
+    enum status status = virtio_pf_allocate(&pf->memory);
 
     if (status == STATUS_OK) {
         status = open_path(pf, bdf);
     }
     if (status == STATUS_OK) {
-        status = confine(bdf, &memory);
+        status = confine(bdf, &pf->memory);
     }
     if (status == STATUS_OK) {
-        find_bars(function->pci, bars);
-        status = virtio_pf_start(&pf->virtio, function, bars, &memory);
+        find_bars(pf->function->pci, pf->bars);
+        status = virtio_pf_start(&pf->virtio, pf->function, pf->bars, &pf->memory);
     }
     if (status != STATUS_OK) {
         pci_master_release(&pf->master, bdf); /* it stays attached: to nothing but these pages */
@@ -106,6 +104,7 @@ static enum status bring_up(struct assign_pf *pf, const struct virtio_function *
 /* Which commands for VFs it has: none is no failure, VFs may have registers of their own. */
 static void list_commands(struct assign_pf *pf)
 {
+    pf->commands = 0;
     if (pf->virtio.has_admin && virtio_admin_use(&pf->virtio.admin, VIRTIO_GROUP_SRIOV,
                                                  VIRTIO_LEGACY_COMMANDS | VIRTIO_LEGACY_NOTIFY,
                                                  &pf->commands) != STATUS_OK) {
@@ -114,19 +113,13 @@ static void list_commands(struct assign_pf *pf)
     }
 }
 
-static void start_pf(struct assign_pf *pf)
+static enum status switch_on(struct assign_pf *pf)
 {
     bdf_t bdf = pf->config->bdf;
-    const struct virtio_function *function = find_virtio(bdf);
-    enum status status = function ? bring_up(pf, function) : STATUS_NOT_FOUND;
+    enum status status = pci_vf_enable(bdf, (uint16_t)pf->config->num_vfs);
 
-    if (status == STATUS_OK) {
-        status = pci_vf_enable(bdf, (uint16_t)pf->config->num_vfs);
-    }
     if (status != STATUS_OK) {
-        log_warn("PF " BDF_FORMAT ": no VFs (%s): VMs that want one of them are not started",
-                 BDF_ARGS(bdf), status_name(status));
-        return;
+        return status;
     }
     list_commands(pf);
     pf->pci = pci_pf_find(bdf);
@@ -134,6 +127,53 @@ static void start_pf(struct assign_pf *pf)
              (pf->commands & VIRTIO_LEGACY_COMMANDS) == VIRTIO_LEGACY_COMMANDS
                  ? "commands for their legacy registers"
                  : "no commands for their legacy registers");
+    return STATUS_OK;
+}
+
+static void start_pf(struct assign_pf *pf)
+{
+    enum status status = STATUS_NOT_FOUND;
+
+    pf->function = find_virtio(pf->config->bdf);
+    if (pf->function) {
+        status = bring_up(pf);
+    }
+    if (status == STATUS_OK) {
+        status = switch_on(pf);
+    }
+    if (status != STATUS_OK) {
+        log_warn("PF " BDF_FORMAT ": no VFs (%s): VMs that want one of them are not started",
+                 BDF_ARGS(pf->config->bdf), status_name(status));
+    }
+}
+
+bool assign_pf_is_dead(const struct assign_pf *pf)
+{
+    return pf->broken || (pf->pci && pf->virtio.has_admin &&
+                          !__atomic_load_n(&pf->virtio.admin.usable, __ATOMIC_RELAXED));
+}
+
+enum status assign_pf_restart(struct assign_pf *pf)
+{
+    enum status status = STATUS_OK;
+
+    if (pf->pci) {
+        pf->pci = NULL;
+        status = pci_vf_disable(pf->config->bdf);
+    }
+    pf->broken = true;
+    /* Failing to reset it is no reason not to try: starting it begins with a reset. */
+    if (status == STATUS_OK && pf->virtio.transport.common) {
+        (void)virtio_pf_stop(&pf->virtio);
+    }
+    if (status == STATUS_OK) {
+        status = virtio_pf_start(&pf->virtio, pf->function, pf->bars, &pf->memory);
+    }
+    if (status == STATUS_OK) {
+        status = switch_on(pf);
+    }
+    pf->broken = status != STATUS_OK;
+    return status;
 }
 
 void assign_start_pfs(const struct config *config)

@@ -143,12 +143,23 @@ enum status assign_create(struct vm *vm)
         }
         vf->vm = vm;
         vm->assign->vf[vm->assign->count++] = vf;
-        enum status status = find_vf(vf, &wanted->vf[i]);
-
-        vm->assign->fit = status == STATUS_OK ? vm->assign->fit : status;
+        vf->fit = find_vf(vf, &wanted->vf[i]);
     }
     choose_slots(vm->assign);
     return STATUS_OK;
+}
+
+/* VFs without a slot of the configuration's get the one they had: the lowest that are free. */
+void assign_find_again(struct vm *vm, const struct assign_pf *pf)
+{
+    for (uint32_t i = 0; i < vm->assign->count; i++) {
+        struct assign_vf *vf = vm->assign->vf[i];
+
+        if (vf->pf == pf) {
+            vf->fit = find_vf(vf, &vm->config->vfs.vf[i]);
+        }
+    }
+    choose_slots(vm->assign);
 }
 
 /* ---- At each start and stop ---- */
@@ -211,19 +222,49 @@ static void report(const struct vm *vm)
     }
 }
 
+/* Can it have all of them? */
+static enum status fit(const struct assign *assign)
+{
+    for (uint32_t i = 0; i < assign->count; i++) {
+        if (assign->vf[i]->fit != STATUS_OK) {
+            return assign->vf[i]->fit;
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status check(struct vm *vm)
+{
+    struct assign *assign = vm->assign;
+
+    if (assign->tainted) {
+        log_warn("VM '%s' is not started: the IOMMU may still let its VFs reach its old memory",
+                 vm->config->name);
+        return STATUS_STATE;
+    }
+    enum status status = assign_revive_pfs(vm);
+
+    if (status == STATUS_OK) {
+        status = fit(assign);
+        if (status != STATUS_OK) {
+            log_warn("VM '%s' is not started: its VFs cannot be had, as was said before",
+                     vm->config->name);
+        }
+    }
+    return status;
+}
+
 enum status assign_start(struct vm *vm)
 {
     struct assign *assign = vm->assign;
-    enum status status = STATUS_OK;
 
     if (!assign) {
         return STATUS_OK;
     }
-    if (assign->fit != STATUS_OK || assign->tainted) {
-        log_warn("VM '%s' is not started: %s", vm->config->name,
-                 assign->tainted ? "the IOMMU may still let its VFs reach its old memory"
-                                 : "its VFs cannot be had, as was said at boot");
-        return assign->tainted ? STATUS_STATE : assign->fit;
+    enum status status = check(vm);
+
+    if (status != STATUS_OK) {
+        return status;
     }
     status = attach(vm);
     if (status == STATUS_OK) {

@@ -43,7 +43,7 @@ static bool admin(struct legacy_function *f, uint16_t opcode, const void *data, 
     enum status status = passthrough_edge_admin(f, opcode, data, size, result, result_size);
 
     if (status == STATUS_TIMEOUT) {
-        legacy_life_lose(f, "does not answer to commands of its PF");
+        legacy_life_lose(f, "gets no answers to commands of its PF");
     } else if (status != STATUS_OK) {
         f->counters.refused++;
     }

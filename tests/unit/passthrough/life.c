@@ -269,7 +269,7 @@ static void commands_without_answer_mean_lost(void **state)
     guest_queue(0, 0, 0x10);
     VF.dead = true;
     assert_int_equal(in(IO(0) + LEGACY_STATUS, 1), 0xff);
-    check_lost("does not answer to commands of its PF");
+    check_lost("gets no answers to commands of its PF");
 }
 
 static void refused_commands_read_all_ones(void **state)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""vf_faults.py mmr|admin|start: devices that break while VMs use them. Who loses a VF is told, and all others go on."""
+
+import os
+import sys
+
+import machine
+import qmp
+from disks import VfMachine, check_disk, make_disk
+
+CONFIG = """[vmm]
+when_idle = halt
+[pf 02:00.0]
+num_vfs = 2
+{pf}[vm good]
+cpus = 1
+memory = 64M
+multiboot = vblk.elf
+cmdline = rounds count=16
+vf = 02:00.0/0
+debug_exit = 0xf4
+[vm hurt]
+cpus = 2
+memory = 64M
+multiboot = vblk.elf
+cmdline = rounds count=16 restart
+vf = {other}/1
+debug_exit = 0xf4
+{others}"""
+
+FOREVER = 0xffffffff
+EAGAIN, EINVAL = 11, 22
+LOST = r"VM hurt: VF 0000:02:00\.2 \(slot 2\) "
+
+
+class Test:
+    """Two VMs that work in rounds; the VF of one, the second of its PF, is going to be hurt."""
+
+    def __init__(self, run, control):
+        self.run, self.control = run, control
+        for name in ("good", "hurt"):
+            self.rounds(name)
+
+    def rounds(self, name):
+        """VM NAME goes on: a whole round from here on."""
+        self.run.wait(self.run.mark(), rf"\[{name}\] round \d+ ok(?s:.*)\[{name}\] round \d+ ok")
+
+    def fault(self, **properties):
+        self.control.set("blkpf", fault_vf=2, **properties)
+
+    def command(self, text, *answers):
+        mark = self.run.mark()
+        self.run.send(text + "\r")
+        for answer in answers:
+            self.run.wait(mark, answer)
+
+    def loses(self, why, **properties):
+        """With the fault of PROPERTIES the VF is lost, with the message WHY, and the other VM goes on."""
+        mark = self.run.mark()
+        self.fault(**properties)
+        self.run.wait(mark, LOST + why)
+        self.run.wait(mark, r"\[hurt\] the disk is gone")
+        self.rounds("good")
+
+    def works_again(self, command):
+        """After COMMAND for the VM that lost it, the VF is as new."""
+        mark = self.run.mark()
+        self.run.send(f"vm {command} hurt\r")
+        self.run.wait(mark, r"\[hurt\] round 1 ok(?s:.*)\[hurt\] round 2 ok")
+        self.rounds("good")
+
+    def end(self, folder):
+        """Both end well, and their disks are right."""
+        for name in ("good", "hurt"):
+            self.command(f"vm button {name}", rf"VM '{name}': debug exit, status 1\b", rf"VM '{name}': stopped")
+        self.run.forbid("PANIC", "ERROR", "FAIL", "nobody asked for", "was blocked")
+        self.run.require("[good] PASS: ", "[hurt] PASS: ")
+        print(self.run.log()[self.run.log().find("VM 'good': slot"):])
+        self.run.process.close(force=True)
+        for name in ("good", "hurt"):
+            check_disk(os.path.join(folder, name + ".img"))
+
+
+def start(folder, pf="", other="02:00.0", others="", **options):
+    files = [(os.path.join(machine.BUILD, "guest", "vblk.elf"), "vblk.elf")]
+    image = machine.make_image(folder, CONFIG.format(pf=pf, other=other, others=others), files)
+    disks = [make_disk(folder, name + ".img") for name in ("good", "hurt")]
+    path = os.path.join(folder, "qmp")
+    run = VfMachine(image, disks, cpus=3, extra=qmp.arguments(path), **options)
+    return run, path
+
+
+def mmr(folder):
+    """Registers in memory: all ones, slow resets."""
+    run, path = start(folder)
+    with run, qmp.Qmp(path) as control:
+        test = Test(run, control)
+        test.loses("answers all ones", fault_all_ones=True)
+        # While it is so, the VM can be stopped but not started.
+        test.command("vm stop hurt", r"VF 0000:02:00\.2 cannot be reset", r"VM 'hurt': stopped")
+        test.command("vm start hurt", r"VM 'hurt' is not started: its VFs cannot be given to it")
+        test.rounds("good")
+        test.fault(fault_all_ones=False)
+        test.works_again("start")
+        # A reset that takes its time is waited for.
+        test.fault(fault_slow_reset=1000)
+        test.rounds("hurt")
+        # One without an end is not. The FLR of the VM's reset ends it, until the guest resets the VF once more.
+        test.loses("did not finish a reset within 1 s", fault_slow_reset=FOREVER)
+        test.command("vm reset hurt", r"\[hurt\] round 1 ok", LOST + "did not finish a reset within 1 s", r"\[hurt\] the disk is gone")
+        test.fault(fault_slow_reset=0)
+        test.works_again("reset")
+        test.end(folder)
+
+
+def admin(folder):
+    """Registers by commands to the PF: tries again, errors, no answer."""
+    run, path = start(folder, pf="transport = admin\n")
+    with run, qmp.Qmp(path) as control:
+        test = Test(run, control)
+        test.fault(fault_admin_count=5, fault_admin_status=EAGAIN)
+        test.rounds("hurt")
+        if control.get("blkpf", "fault-admin-count") != 0:
+            raise machine.Failure("the commands that were to be tried again were not sent")
+        test.loses("did not finish a reset within 1 s", fault_admin_count=FOREVER, fault_admin_status=EINVAL)
+        run.require("failed: EINVAL")
+        test.fault(fault_admin_count=0)
+        test.works_again("reset")
+        # The queue hangs: the other VM goes on as long as it needs no command.
+        test.loses("gets no answers to commands of its PF", fault_admin_count=1, fault_admin_hang=True)
+        run.require("was not answered in time; the PF takes no more commands until it is reset")
+        test.command("vm stop hurt", r"VM 'hurt': stopped")
+        test.command("vm start hurt", r"VM 'hurt' is not started: PF 0000:02:00\.0 takes no more commands until it is reset, "
+                     r"which would take the VFs of VM 'good' away")
+        test.rounds("good")
+        test.command("vm stop good", r"VM 'good': stopped")
+        test.command("vm start hurt", r"PF 0000:02:00\.0 is reset", r"\[hurt\] round 1 ok")
+        test.command("vm start good", r"\[good\] round 1 ok")
+        test.rounds("hurt")
+        test.rounds("good")
+        test.end(folder)
+
+
+CASES = {case.__name__: case for case in (mmr, admin)}
+
+machine.run_test(CASES[sys.argv[1]])
