@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""vf_faults.py mmr|admin|start: devices that break while VMs use them. Who loses a VF is told, and all others go on."""
+"""vf_faults.py mmr|admin|silent: devices that break while VMs use them. Who loses a VF is told, and all others go on."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ multiboot = vblk.elf
 cmdline = rounds count=16 restart
 vf = {other}/1
 debug_exit = 0xf4
-{others}"""
+"""
 
 FOREVER = 0xffffffff
 EAGAIN, EINVAL = 11, 22
@@ -36,9 +36,9 @@ LOST = r"VM hurt: VF 0000:02:00\.2 \(slot 2\) "
 class Test:
     """Two VMs that work in rounds; the VF of one, the second of its PF, is going to be hurt."""
 
-    def __init__(self, run, control):
+    def __init__(self, run, control, *names):
         self.run, self.control = run, control
-        for name in ("good", "hurt"):
+        for name in names:
             self.rounds(name)
 
     def rounds(self, name):
@@ -81,20 +81,23 @@ class Test:
             check_disk(os.path.join(folder, name + ".img"))
 
 
-def start(folder, pf="", other="02:00.0", others="", **options):
+def boot(folder, pf="", other=None, properties=""):
+    """The test machine, and its QMP path. The VF to hurt is of the same PF, with PF in the configuration, or of another one,
+    with OTHER; PROPERTIES are those of the devices."""
     files = [(os.path.join(machine.BUILD, "guest", "vblk.elf"), "vblk.elf")]
-    image = machine.make_image(folder, CONFIG.format(pf=pf, other=other, others=others), files)
-    disks = [make_disk(folder, name + ".img") for name in ("good", "hurt")]
+    image = machine.make_image(folder, CONFIG.format(pf=pf + (other or ""), other="01:00.0" if other else "02:00.0"), files)
+    good, hurt = [make_disk(folder, name + ".img") for name in ("good", "hurt")]
     path = os.path.join(folder, "qmp")
-    run = VfMachine(image, disks, cpus=3, extra=qmp.arguments(path), **options)
+    options = {"others": [None, hurt], "other": properties} if other else {}
+    run = VfMachine(image, [good, None if other else hurt], properties=properties, cpus=3, extra=qmp.arguments(path), **options)
     return run, path
 
 
 def mmr(folder):
     """Registers in memory: all ones, slow resets."""
-    run, path = start(folder)
+    run, path = boot(folder)
     with run, qmp.Qmp(path) as control:
-        test = Test(run, control)
+        test = Test(run, control, "good", "hurt")
         test.loses("answers all ones", fault_all_ones=True)
         # While it is so, the VM can be stopped but not started.
         test.command("vm stop hurt", r"VF 0000:02:00\.2 cannot be reset", r"VM 'hurt': stopped")
@@ -115,9 +118,9 @@ def mmr(folder):
 
 def admin(folder):
     """Registers by commands to the PF: tries again, errors, no answer."""
-    run, path = start(folder, pf="transport = admin\n")
+    run, path = boot(folder, pf="transport = admin\n")
     with run, qmp.Qmp(path) as control:
-        test = Test(run, control)
+        test = Test(run, control, "good", "hurt")
         test.fault(fault_admin_count=5, fault_admin_status=EAGAIN)
         test.rounds("hurt")
         if control.get("blkpf", "fault-admin-count") != 0:
@@ -141,6 +144,21 @@ def admin(folder):
         test.end(folder)
 
 
-CASES = {case.__name__: case for case in (mmr, admin)}
+def silent(folder):
+    """Two PFs that never answer a command: one is not needed for its VFs, whose registers are in memory. The VM that needs the
+    other one's commands is not started, until they are answered."""
+    run, path = boot(folder, other="[pf 01:00.0]\nnum_vfs = 2\ntransport = admin\n",
+                     properties=f",fault-admin-count={FOREVER},fault-admin-hang=on")
+    with run, qmp.Qmp(path) as control:
+        test = Test(run, control, "good")
+        run.wait(0, r"VM 'hurt' is not started: its VFs cannot be had")
+        run.require("PF 0000:01:00.0: its commands for VFs cannot be used", "PF 0000:02:00.0: its commands for VFs cannot be used")
+        control.set("otherpf", fault_admin_count=0)
+        test.command("vm start hurt", r"PF 0000:01:00\.0 is reset", r"\[hurt\] round 2 ok")
+        test.rounds("good")
+        test.end(folder)
+
+
+CASES = {case.__name__: case for case in (mmr, admin, silent)}
 
 machine.run_test(CASES[sys.argv[1]])
