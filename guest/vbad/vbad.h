@@ -7,11 +7,11 @@
 #include "guest/lib/virtio.h"
 
 #define SECTOR     512U
-#define BUFFER     (64U * 1024)
+#define BUFFER     0x10000UL
 #define READ       0
 #define WRITE      1
 #define RING_PAGES 8U
-#define POLLS      200000U
+#define POLLS      50000U
 #define VECTOR_OWN 0x53
 
 /* ---- disk.c ---- */

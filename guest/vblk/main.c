@@ -37,8 +37,8 @@
 #define STRAY_ADDRESS 0x3f000000UL /* beyond the VM's RAM, within the machine's */
 #define STRAY_POLLS   200000U
 #define RING_PAGES    8
-#define ROUND_READS   48U
-#define ROUND_WRITES  16U
+#define ROUND_READS   16U
+#define ROUND_WRITES  8U
 #define ROUND_PACE    64U      /* of the rounds write different data, then the same again */
 #define PATIENCE      1000000U /* looks for an interrupt, then one at the status */
 #define GONE          0xff     /* a status that no device has */

@@ -136,9 +136,20 @@ class Machine:
     def wait(self, mark, pattern):
         """Wait for the regular expression PATTERN behind MARK, whatever else comes in between; return its match. Unlike
         expect() this does not depend on the order of lines of several VMs."""
+        return self.wait_in(lambda: self.log()[mark:], pattern)
+
+    def said(self, name, mark=0):
+        """What VM NAME has said behind MARK, without ends of lines: the console cuts the lines of a VM that pauses."""
+        return "".join(re.findall(rf"\[{name}\] ([^\n]*)", self.log()[mark:]))
+
+    def wait_said(self, name, mark, pattern):
+        """Wait for PATTERN in what VM NAME says; return its match."""
+        return self.wait_in(lambda: self.said(name, mark), pattern)
+
+    def wait_in(self, text, pattern):
         end = time.monotonic() + self.process.timeout
         while True:
-            match = re.search(pattern, self.log()[mark:])
+            match = re.search(pattern, text())
             if match:
                 return match
             try:

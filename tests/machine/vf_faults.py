@@ -43,30 +43,34 @@ class Test:
 
     def rounds(self, name):
         """VM NAME goes on: a whole round from here on."""
-        self.run.wait(self.run.mark(), rf"\[{name}\] round \d+ ok(?s:.*)\[{name}\] round \d+ ok")
+        self.run.wait_said(name, self.run.mark(), r"round \d+ ok.*round \d+ ok")
 
     def fault(self, **properties):
         self.control.set("blkpf", fault_vf=2, **properties)
 
-    def command(self, text, *answers):
+    def command(self, text, *answers, hurt=None, good=None):
+        """TEXT at the operator's prompt; the log has ANSWERS, and the VMs say HURT and GOOD."""
         mark = self.run.mark()
         self.run.send(text + "\r")
         for answer in answers:
             self.run.wait(mark, answer)
+        for name, said in (("hurt", hurt), ("good", good)):
+            if said:
+                self.run.wait_said(name, mark, said)
 
     def loses(self, why, **properties):
         """With the fault of PROPERTIES the VF is lost, with the message WHY, and the other VM goes on."""
         mark = self.run.mark()
         self.fault(**properties)
         self.run.wait(mark, LOST + why)
-        self.run.wait(mark, r"\[hurt\] the disk is gone")
+        self.run.wait_said("hurt", mark, "the disk is gone")
         self.rounds("good")
 
     def works_again(self, command):
         """After COMMAND for the VM that lost it, the VF is as new."""
         mark = self.run.mark()
         self.run.send(f"vm {command} hurt\r")
-        self.run.wait(mark, r"\[hurt\] round 1 ok(?s:.*)\[hurt\] round 2 ok")
+        self.run.wait_said("hurt", mark, "round 1 ok.*round 2 ok")
         self.rounds("good")
 
     def end(self, folder):
@@ -74,7 +78,8 @@ class Test:
         for name in ("good", "hurt"):
             self.command(f"vm button {name}", rf"VM '{name}': debug exit, status 1\b", rf"VM '{name}': stopped")
         self.run.forbid("PANIC", "ERROR", "FAIL", "nobody asked for", "was blocked")
-        self.run.require("[good] PASS: ", "[hurt] PASS: ")
+        for name in ("good", "hurt"):
+            self.run.wait_said(name, 0, "PASS: ")
         print(self.run.log()[self.run.log().find("VM 'good': slot"):])
         self.run.process.close(force=True)
         for name in ("good", "hurt"):
@@ -110,7 +115,7 @@ def mmr(folder):
         test.rounds("hurt")
         # One without an end is not. The FLR of the VM's reset ends it, until the guest resets the VF once more.
         test.loses("did not finish a reset within 1 s", fault_slow_reset=FOREVER)
-        test.command("vm reset hurt", r"\[hurt\] round 1 ok", LOST + "did not finish a reset within 1 s", r"\[hurt\] the disk is gone")
+        test.command("vm reset hurt", LOST + "did not finish a reset within 1 s", hurt="round 1 ok.*the disk is gone")
         test.fault(fault_slow_reset=0)
         test.works_again("reset")
         test.end(folder)
@@ -137,8 +142,8 @@ def admin(folder):
                      r"which would take the VFs of VM 'good' away")
         test.rounds("good")
         test.command("vm stop good", r"VM 'good': stopped")
-        test.command("vm start hurt", r"PF 0000:02:00\.0 is reset", r"\[hurt\] round 1 ok")
-        test.command("vm start good", r"\[good\] round 1 ok")
+        test.command("vm start hurt", r"PF 0000:02:00\.0 is reset", hurt="round 1 ok")
+        test.command("vm start good", good="round 1 ok")
         test.rounds("hurt")
         test.rounds("good")
         test.end(folder)
@@ -154,7 +159,7 @@ def silent(folder):
         run.wait(0, r"VM 'hurt' is not started: its VFs cannot be had")
         run.require("PF 0000:01:00.0: its commands for VFs cannot be used", "PF 0000:02:00.0: its commands for VFs cannot be used")
         control.set("otherpf", fault_admin_count=0)
-        test.command("vm start hurt", r"PF 0000:01:00\.0 is reset", r"\[hurt\] round 2 ok")
+        test.command("vm start hurt", r"PF 0000:01:00\.0 is reset", hurt="round 2 ok")
         test.rounds("good")
         test.end(folder)
 
