@@ -74,12 +74,12 @@ void disk_offer(unsigned slot, uint32_t type, uint64_t sector, uint64_t address,
     queue.available->index++;
 }
 
-bool disk_finish(unsigned slot, uint8_t *outcome)
+bool disk_finish(unsigned slot, unsigned polls, uint8_t *outcome)
 {
     uint32_t length;
     bool done = false;
 
-    for (unsigned i = 0; i < POLLS && !done; i++) {
+    for (unsigned i = 0; i < polls && !done; i++) {
         cpu_relax();
         done = virtio_take(&queue, &length);
     }
@@ -87,12 +87,23 @@ bool disk_finish(unsigned slot, uint8_t *outcome)
     return done;
 }
 
-bool disk_transfer(uint32_t type, uint64_t sector, uint64_t address, uint32_t length)
+static bool transfer(uint32_t type, uint64_t sector, uint64_t address, uint32_t length,
+                     unsigned polls)
 {
     uint8_t outcome;
 
     disk_offer(0, type, sector, address, length, true);
-    return disk_finish(0, &outcome) && outcome == 0;
+    return disk_finish(0, polls, &outcome) && outcome == 0;
+}
+
+bool disk_transfer(uint32_t type, uint64_t sector, uint64_t address, uint32_t length)
+{
+    return transfer(type, sector, address, length, POLLS_MAX);
+}
+
+bool disk_try(uint32_t type, uint64_t sector, uint64_t address, uint32_t length)
+{
+    return transfer(type, sector, address, length, POLLS);
 }
 
 void disk_load(void)

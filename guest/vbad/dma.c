@@ -30,7 +30,7 @@ void case_dma_write(uint64_t address, uint64_t value)
     disk_start(false);
     if (prepare_data(value)) {
         printf("write to %lx: %s\n", address,
-               verdict(disk_transfer(READ, SECTOR_DATA, address, SECTOR)));
+               verdict(disk_try(READ, SECTOR_DATA, address, SECTOR)));
     }
 }
 
@@ -40,8 +40,9 @@ void case_dma_read(uint64_t address, uint64_t value)
     uint64_t loot = 0;
 
     disk_start(false);
-    bool done = disk_transfer(WRITE, SECTOR_LOOT, address, SECTOR);
+    bool done = disk_try(WRITE, SECTOR_LOOT, address, SECTOR);
 
+    disk_start(false);
     if (done && CHECK(disk_transfer(READ, SECTOR_LOOT, (uint64_t)buffer, SECTOR))) {
         memcpy(&loot, buffer, sizeof(loot));
     }
@@ -54,7 +55,7 @@ void case_forge(uint64_t address, uint64_t value)
     disk_start(false);
     if (prepare_data(value << 32 | value)) {
         printf("message %lx to %lx: %s\n", value, address,
-               verdict(disk_transfer(READ, SECTOR_DATA, address, SECTOR)));
+               verdict(disk_try(READ, SECTOR_DATA, address, SECTOR)));
     }
 }
 
@@ -151,7 +152,7 @@ void case_chains(uint64_t address, uint64_t value)
         spoil((enum nonsense)kind);
         outw((uint16_t)(disk.base + VIRTIO_QUEUE_NOTIFY), 0);
         outw((uint16_t)(disk.base + VIRTIO_QUEUE_NOTIFY), 0xffff);
-        (void)disk_finish(0, &outcome);
+        (void)disk_finish(0, POLLS, &outcome);
     }
     printf("chains: %u kinds of nonsense\n", NONSENSES);
 }

@@ -44,7 +44,7 @@ static void fetch_order(void)
 
     while (!done) {
         disk_start(false);
-        done = disk_transfer(READ, SECTOR_ORDER, (uint64_t)&order, sizeof(order));
+        done = disk_try(READ, SECTOR_ORDER, (uint64_t)&order, sizeof(order));
     }
     order.text[sizeof(order.text) - 1] = '\0';
 }

@@ -130,7 +130,7 @@ void case_table(uint64_t address, uint64_t value)
     unsigned before = seen;
 
     trigger();
-    for (unsigned i = 0; i < POLLS && seen == before; i++) {
+    for (unsigned i = 0; i < POLLS_MAX && seen == before; i++) {
         cpu_relax();
         irq_poll();
     }

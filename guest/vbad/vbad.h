@@ -11,7 +11,8 @@
 #define READ       0
 #define WRITE      1
 #define RING_PAGES 8U
-#define POLLS      50000U
+#define POLLS      100000U
+#define POLLS_MAX  500000000U
 #define VECTOR_OWN 0x53
 
 /* ---- disk.c ---- */
@@ -35,11 +36,15 @@ void disk_ready(void);
 void disk_offer(unsigned slot, uint32_t type, uint64_t sector, uint64_t address, uint32_t length,
                 bool notify);
 
-/* Wait a while for a request's end: true with the device's verdict, 0 being good. */
-bool disk_finish(unsigned slot, uint8_t *outcome);
+/* Look POLLS times for a request's end: true with the device's verdict, 0 being good. */
+bool disk_finish(unsigned slot, unsigned polls, uint8_t *outcome);
 
-/* Both, with chain 0. True if the device says that it has done it. */
+/*
+ * Both, with chain 0. True if the device says that it has done it. The first is for what must work
+ * and waits as long as it takes, the second for what may never end.
+ */
 bool disk_transfer(uint32_t type, uint64_t sector, uint64_t address, uint32_t length);
+bool disk_try(uint32_t type, uint64_t sector, uint64_t address, uint32_t length);
 
 /* As much I/O as the ring takes, into the guest's own memory, begun and not waited for. */
 void disk_load(void);
