@@ -52,7 +52,7 @@ struct fuzz_state {
     bool lenient;     /* plain QEMU's devices */
     bool tcg;         /* QEMU runs the instructions */
     bool walks, debug_dirty;
-    bool armed; /* the watchdog is as it was armed */
+    bool armed;  /* the watchdog is as it was armed */
     bool bursts; /* no step after each instruction */
     uint64_t burst_from;
 };
