@@ -26,7 +26,7 @@ enum fuzz_kind {
     FUZZ_KINDS,
 };
 
-#define FUZZ_BATCH 512 /* operations */
+#define FUZZ_BATCH 2048 /* operations */
 
 enum fuzz_register { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R11 = 11, REGISTERS = 16 };
 

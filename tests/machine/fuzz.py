@@ -33,7 +33,7 @@ def test(folder):
     with machine.Machine(image, cpus=3, pfs=False, timeout=120) as run:
         run.expect(r"\[witness\] witness: round \d+ ok")
         # A hundred reports on the way; each within the time limit, so that a hang is seen early.
-        while "last" in run.expect(r"\[fuzz\] fuzz: (\d+) operations, \d+ resets(, last|\r?\n)").group(2):
+        while "last" in run.expect(r"\[fuzz\] fuzz: (\d+) operations, \d+ resets(, last|\s)").group(2):
             pass
         done = int(run.process.match.group(1))
         run.expect(r"VM 'fuzz': debug exit, status 1\b")
