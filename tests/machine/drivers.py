@@ -124,20 +124,20 @@ def reference(folder):
 class DriversMachine(machine.Machine):
     """The test machine with a PF of each type, each of whose second VFs has a back end."""
 
-    def __init__(self, image, backends, **options):
-        self.backends = backends
+    def __init__(self, image, backends, errors, **options):
+        self.backends, self.errors = backends, errors
         super().__init__(image, **options)
 
     def arguments(self, image, **options):
-        extra = ["-plugin", machine.DEVICE] + self.backends.arguments
+        extra = ["-plugin", machine.DEVICE, "-d", "guest_errors", "-D", self.errors] + self.backends.arguments
         for number, (kind, name) in enumerate(PFS.items(), 1):
             extra += ["-device", f"pcie-root-port,id=rp{number},slot={number},chassis={number},addr=2.{number - 1},"
                                  "multifunction=on",
-                      "-device", f"portolan-{kind}-pf,id={kind}pf,bus=rp{number},vfs=2,vf-backends=:{path(name)}"]
+                      "-device", f"portolan-{kind}-pf,id={kind}pf,bus=rp{number},vfs=2,vf-backends=:{backend(name)}"]
         return machine.qemu_command(image, pfs=False, extra=extra, **options)
 
 
-def path(name):
+def backend(name):
     """A back end as the test device wants it: entropy by its object's path."""
     return "/objects/rng" if name == "rng" else name
 
@@ -148,7 +148,8 @@ def run_vm(folder, transport, says):
     config = CONFIG.format(pfs="".join(f"[pf {n:02x}:00.0]\nnum_vfs = 2\ntransport = {transport}\n" for n in numbers),
                            vfs="".join(f"vf = {n:02x}:00.0/1\n" for n in numbers))
     image = machine.make_image(folder, config, [(GUEST, "drivers.elf")])
-    with DriversMachine(image, backends) as run:
+    errors = os.path.join(folder, "errors")
+    with DriversMachine(image, backends, errors) as run:
         run.expect(r"VM 'guest': debug exit, status (\d+)")
         status = int(run.process.match.group(1))
         run.expect_end()
@@ -158,7 +159,16 @@ def run_vm(folder, transport, says):
         if status != 1:
             raise machine.Failure(f"the guest ended with status {status}")
         backends.check(log)
+        check_errors(errors)
         print(log[log.find("VM 'guest': slot"):])
+
+
+def check_errors(path):
+    """However the guest read its registers: what reached the VFs were accesses to one register each."""
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            if "is not an access to one register" in line:
+                raise machine.Failure(line.strip())
 
 
 def mmr(folder):
