@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "guest/drivers/drivers.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define SLOTS         8U
@@ -112,6 +113,28 @@ void block_pending_dump(struct driver *driver)
     CHECK(disk_check(driver, false, 0, slots[0].data));
 }
 
+static uint64_t capacity(const struct driver *driver)
+{
+    uint64_t sectors;
+
+    memcpy(&sectors, driver->config, sizeof(sectors));
+    return sectors;
+}
+
+/* The disk grows while the driver looks elsewhere. */
+static void watch_growth(struct driver *driver)
+{
+    driver_read_config(driver, true);
+    uint64_t before = capacity(driver);
+
+    printf("  capacity is %lu: waiting for another\n", before);
+    while (capacity(driver) == before) {
+        wait_for_change(driver);
+        driver_read_config(driver, true);
+    }
+    CHECK_EQUAL(capacity(driver), before + DISK_SECTORS);
+}
+
 void block_exercise(struct driver *driver)
 {
     transfer(driver, TYPE_READ, false, READS);
@@ -121,4 +144,7 @@ void block_exercise(struct driver *driver)
     }
     transfer(driver, TYPE_READ, true, WRITES);
     disk_report(driver);
+    if (driver->way != POLLED) {
+        watch_growth(driver);
+    }
 }

@@ -75,7 +75,7 @@ static void read_config(const struct driver *driver, enum config_access access, 
 }
 
 /* The style's way gives the same as any other, now and later. */
-static void check_config(struct driver *driver)
+void driver_read_config(struct driver *driver, bool announced)
 {
     uint8_t by_style[CONFIG_MAX], by_bytes[CONFIG_MAX];
     unsigned length = config_length(driver->type);
@@ -83,7 +83,7 @@ static void check_config(struct driver *driver)
     read_config(driver, driver->style->config, by_style);
     read_config(driver, BY_BYTES, by_bytes);
     CHECK(memcmp(by_style, by_bytes, length) == 0);
-    if (driver->config_known) {
+    if (driver->config_known && !announced) {
         CHECK(memcmp(by_style, driver->config, length) == 0);
     }
     memcpy(driver->config, by_style, length);
@@ -212,7 +212,7 @@ static void run_step(struct driver *driver, enum step step)
         negotiate(driver);
         break;
     case STEP_CONFIG:
-        check_config(driver);
+        driver_read_config(driver, false);
         break;
     case STEP_DUMP:
         driver_dump(driver);

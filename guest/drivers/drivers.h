@@ -92,12 +92,15 @@ struct driver {
     uint16_t kicked[QUEUES_MAX]; /* index of the available ring when it was last looked at */
     unsigned woken;              /* interrupts of the main queue that were taken notice of */
     bool awake;
+    unsigned changes; /* of device configuration that an interrupt told of */
 };
 
 /* ---- driver.c ---- */
 
 uint16_t driver_port(const struct driver *driver, enum virtio_port offset);
 void driver_run(struct driver *driver, const enum step *steps);
+/* Reads device configuration in the style's way: all as before, unless something was announced. */
+void driver_read_config(struct driver *driver, bool announced);
 /* 32 bits from each register, and nothing has changed by it. */
 void driver_dump(const struct driver *driver);
 
@@ -125,6 +128,8 @@ void wait_kick(struct driver *driver, unsigned number);
  * the style does: with interrupts nothing is looked at before one came. *LENGTH: what was written.
  */
 uint16_t wait_for(struct driver *driver, unsigned number, uint32_t *length);
+/* Sleep until an interrupt says that device configuration has changed. */
+void wait_for_change(struct driver *driver);
 /* An interrupt is pending, or will be soon: are registers that are read too wide no end to it? */
 void wait_check_dump(struct driver *driver);
 /* Print what came, and check that it is what the style wants. */

@@ -5,8 +5,9 @@
  * and back, lines to the console's other end and back, entropy comes in.
  *
  * Wants a network card whose gateway answers to ARP and pings (QEMU's user network), a block device
- * and a SCSI disk of 2 MiB with the pattern of disk.c, a console whose other end sends back each
- * line in reverse, and an entropy device.
+ * and a SCSI disk of 2 MiB with the pattern of disk.c, the first of which grows by 4 KiB whenever
+ * the guest says that it waits for that, a console whose other end sends back each line in reverse,
+ * and an entropy device.
  *
  *   types=N   bits of the devices that there are (enum device_type); all without it
  */

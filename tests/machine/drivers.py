@@ -4,10 +4,10 @@
 CASE is 'reference' (QEMU's own legacy devices, without Portolan: what the guest asks for is what a real legacy device
 gives), 'mmr' (a VM with a VF of each type) or 'admin' (the same, by commands of the PFs)."""
 
+import json
 import os
 import re
 import socket
-import subprocess
 import sys
 import threading
 
@@ -16,6 +16,7 @@ import vf
 
 GUEST = os.path.join(machine.BUILD, "guest", "drivers.elf")
 SECTORS = 4096
+GROWTH = 4096 # bytes; disk.c knows it as the sectors of a request
 # How many drivers there are for each type, as the guest should have run them.
 GROUPS = {"net": 9, "block": 9, "console": 4, "rng": 7, "scsi": 5}
 # PF n is behind root port n, alone on bus n. What stands behind its second VF.
@@ -49,6 +50,33 @@ class Mirror(threading.Thread):
                 self.lines += 1
 
 
+class Grower:
+    """Makes the block device's file larger, through QEMU's own monitor."""
+
+    def __init__(self, path):
+        self.path, self.stream = path, None
+        self.size = SECTORS * vf.SECTOR
+
+    def execute(self, name, **arguments):
+        self.stream.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+        self.stream.flush()
+        answer = {}
+        while not answer.keys() & {"return", "error"}: # events come in between
+            answer = json.loads(self.stream.readline())
+        if "error" in answer:
+            raise machine.Failure(f"{name}: {answer['error']}")
+
+    def grow(self):
+        if self.stream is None:
+            monitor = socket.socket(socket.AF_UNIX)
+            monitor.connect(self.path)
+            self.stream = monitor.makefile("rw", encoding="utf-8")
+            self.stream.readline() # the greeting
+            self.execute("qmp_capabilities")
+        self.size += GROWTH
+        self.execute("block_resize", **{"node-name": "block", "size": self.size})
+
+
 class Backends:
     """Files, a network and a console's other end, in FOLDER; the same for both kinds of device."""
 
@@ -61,29 +89,32 @@ class Backends:
         path = os.path.join(folder, "console")
         self.mirror = Mirror(path)
         self.mirror.start()
-        self.arguments = ["-netdev", "user,id=net,ipv6=off",
+        monitor = os.path.join(folder, "monitor")
+        self.grower = Grower(monitor)
+        self.arguments = ["-qmp", f"unix:{monitor},server=on,wait=off",
+                          "-netdev", "user,id=net,ipv6=off",
                           "-chardev", f"socket,id=console,path={path}",
                           "-object", "rng-builtin,id=rng"]
         for name, image in self.disks.items():
             self.arguments += ["-blockdev", f"driver=file,node-name={name},filename={image}"]
 
-    def check(self, log):
+    def check(self, said):
         """The guest passed, ran all that there is, and the disks are as it says and not otherwise."""
-        if "PASS: " not in log or "FAIL" in log:
+        if "PASS: " not in said or "FAIL" in said:
             raise machine.Failure("the guest did not pass")
-        counts = {name: len(re.findall(rf"group {name}, ", log)) for name in GROUPS}
+        counts = {name: len(re.findall(rf"group {name}, ", said)) for name in GROUPS}
         if counts != GROUPS:
             raise machine.Failure(f"groups of checks were left out: {counts}")
         for name, path in self.disks.items():
-            check_disk(path, changes(log, name))
+            check_disk(path, changes(said, name))
         if self.mirror.lines < GROUPS["console"]:
             raise machine.Failure(f"only {self.mirror.lines} lines came from the consoles")
 
 
-def changes(log, name):
+def changes(said, name):
     """What the guest says that it wrote to disk NAME: {sector: what its bytes are larger by}."""
     changed = {}
-    for group in re.split(r"group ", log)[1:]:
+    for group in re.split(r"group ", said)[1:]:
         if group.startswith(name + ","):
             for first, last, shift in re.findall(r"sectors (\d+) to (\d+) are larger by (\d+)", group):
                 changed.update(dict.fromkeys(range(int(first), int(last) + 1), int(shift)))
@@ -99,26 +130,20 @@ def check_disk(path, changed):
                 raise machine.Failure(f"{path}: sector {number} is not what it should be")
 
 
-def reference(folder):
-    """QEMU's 'pc' machine with its own legacy devices, of one PCI function each, and no VMM."""
-    backends = Backends(folder)
-    command = [machine.QEMU, "-M", "pc", "-accel", "tcg", "-cpu", "EPYC", "-m", "128", "-nodefaults",
-               "-no-reboot", "-display", "none", "-monitor", "none", "-serial", "stdio",
-               "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel", GUEST] + backends.arguments
-    for device in ("virtio-net-pci,netdev=net,romfile=", "virtio-blk-pci,drive=block", "virtio-serial-pci",
-                   "virtio-rng-pci,rng=rng", "virtio-scsi-pci"):
-        command += ["-device", device + ",disable-modern=on,disable-legacy=off"]
-    command += ["-device", "virtconsole,chardev=console", "-device", "scsi-hd,drive=scsi"]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=100, check=False)
-        text, status = done.stdout, done.returncode
-    except subprocess.TimeoutExpired as late:
-        text, status = late.stdout or b"", "no end within 100 s"
-    log = text.decode(errors="replace").replace("\r", "")
-    print(log)
-    if status != 1: # isa-debug-exit: (0 << 1) | 1
-        raise machine.Failure(f"exit status {status}")
-    backends.check(log)
+class ReferenceMachine(machine.Machine):
+    """QEMU's 'pc' machine with its own legacy devices, each a PCI function, and no VMM: image is the guest."""
+
+    def __init__(self, image, backends):
+        self.backends = backends
+        super().__init__(image)
+
+    def arguments(self, image, **options):
+        command = [machine.QEMU, "-M", "pc", "-accel", "tcg", "-cpu", "EPYC", "-m", "128", "-nodefaults", "-no-reboot",
+                   "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel", image] + self.backends.arguments
+        for device in ("virtio-net-pci,netdev=net,romfile=", "virtio-blk-pci,drive=block", "virtio-serial-pci",
+                       "virtio-rng-pci,rng=rng", "virtio-scsi-pci"):
+            command += ["-device", device + ",disable-modern=on,disable-legacy=off"]
+        return command + ["-device", "virtconsole,chardev=console", "-device", "scsi-hd,drive=scsi"]
 
 
 class DriversMachine(machine.Machine):
@@ -142,6 +167,28 @@ def backend(name):
     return "/objects/rng" if name == "rng" else name
 
 
+def run_guest(run, grower):
+    """Until the guest's verdict; the disk grows when it says that it waits for that. Returns what it said."""
+    grown = 0
+    while True:
+        run.expect(r"\n")
+        said = run.said("guest")
+        while grown < said.count("waiting for another"):
+            grower.grow()
+            grown += 1
+        if re.search(r"(PASS|FAIL): \d+ checks, \d+ failed", said):
+            return said
+
+
+def reference(folder):
+    backends = Backends(folder)
+    with ReferenceMachine(GUEST, backends) as run:
+        said = run_guest(run, backends.grower)
+        run.expect_end()
+        backends.check(said)
+        print(run.log())
+
+
 def run_vm(folder, transport, says):
     backends = Backends(folder)
     numbers = range(1, len(PFS) + 1)
@@ -150,17 +197,14 @@ def run_vm(folder, transport, says):
     image = machine.make_image(folder, config, [(GUEST, "drivers.elf")])
     errors = os.path.join(folder, "errors")
     with DriversMachine(image, backends, errors) as run:
-        run.expect(r"VM 'guest': debug exit, status (\d+)")
-        status = int(run.process.match.group(1))
+        said = run_guest(run, backends.grower)
+        run.expect(r"VM 'guest': debug exit, status 1\b")
         run.expect_end()
-        log = run.log()
         run.require("VM 'guest': stopped", says)
         run.forbid("PANIC", "ERROR", "nobody asked for", "was blocked")
-        if status != 1:
-            raise machine.Failure(f"the guest ended with status {status}")
-        backends.check(log)
+        backends.check(said)
         check_errors(errors)
-        print(log[log.find("VM 'guest': slot"):])
+        print(run.log()[run.log().find("VM 'guest': slot"):])
 
 
 def check_errors(path):

@@ -3,6 +3,7 @@
 in a memory BAR. Used by the machine tests, by './portolan run' and by './portolan demo'."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -116,6 +117,11 @@ class Machine:
 
     def log(self):
         return "".join(self.seen).replace("\r", "")
+
+    def said(self, name):
+        """What VM NAME has printed in the background, without line ends: where the host is busy, the VMM shows a line
+        in pieces, each on a line of its own."""
+        return re.sub(rf"\x1b\[[0-9;=?]*[A-Za-z]|vmm> |\[{name}\] |\n", "", self.log())
 
     def expect(self, pattern, timeout=-1):
         """Wait for the regular expression PATTERN; return its match."""
