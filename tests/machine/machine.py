@@ -118,6 +118,11 @@ class Machine:
     def log(self):
         return "".join(self.seen).replace("\r", "")
 
+    def said(self, name):
+        """What VM NAME has printed in the background, without line ends: where the host is busy, the VMM shows a line
+        in pieces, each on a line of its own."""
+        return re.sub(rf"\x1b\[[0-9;=?]*[A-Za-z]|vmm> |\[{name}\] |\n", "", self.log())
+
     def expect(self, pattern, timeout=-1):
         """Wait for the regular expression PATTERN; return its match."""
         try:

@@ -137,4 +137,5 @@ def cycles(folder):
 
 CASES = {case.__name__: case for case in (mmr, stray, admin, amd, cycles)}
 
-machine.run_test(CASES[sys.argv[1]])
+if __name__ == "__main__":
+    machine.run_test(CASES[sys.argv[1]])
