@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Accesses and interrupts, one at a time. The device answers a request for its name (GET_ID) while
+ * it is notified, so its interrupt comes at once: the time from the OUT to the handler is
+ * the notification and the interrupt, and nothing else.
+ */
+#include "guest/lib/apic.h"
+#include "guest/lib/guest.h"
+#include "guest/lib/virtio.h"
+#include "guest/vbench/vbench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DISK       0x1001
+#define SAMPLES    255U
+#define ROUNDS     1000U
+#define GET_ID     8U
+#define NAME_BYTES 20U
+#define MASKED     (1U << 16)
+#define DRIVER_OK  (VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_DRIVER_OK)
+#define RING_PAGES 16U
+#define ISR_QUEUE  1U
+
+static struct virtio_device disk;
+static struct virtio_queue queue;
+static uint8_t ring[RING_PAGES * PAGE] __attribute__((aligned(4096)));
+static struct {
+    uint32_t type, priority;
+    uint64_t sector;
+} header __attribute__((aligned(16)));
+static uint8_t name[NAME_BYTES];
+static volatile uint8_t outcome;
+static volatile uint64_t arrived, ended;
+static volatile unsigned taken;
+static uint64_t samples[SAMPLES];
+static uint64_t median;
+
+static uint16_t port(unsigned offset)
+{
+    return (uint16_t)(disk.base + offset);
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+    return left < right ? -1 : left > right;
+}
+
+/* The smallest of SAMPLES; the median is in 'median'. */
+static uint64_t sample(uint64_t (*time)(void))
+{
+    for (unsigned i = 0; i < SAMPLES; i++) {
+        samples[i] = time();
+    }
+    qsort(samples, SAMPLES, sizeof(samples[0]), compare);
+    median = samples[SAMPLES / 2];
+    return samples[0];
+}
+
+static void report(const char *what, uint64_t (*time)(void), uint64_t base)
+{
+    uint64_t smallest = sample(time);
+
+    CHECK(smallest >= base);
+    printf("bench %s %lu %lu\n", what, smallest - base, median - base);
+}
+
+/* ---- registers ---- */
+
+/* The time between two readings of the TSC with INSTRUCTION in between. */
+#define TIME(instruction, ...)                     \
+    ({                                             \
+        uint64_t start_ = rdtsc();                 \
+        __asm__ volatile(instruction __VA_ARGS__); \
+        rdtsc() - start_;                          \
+    })
+#define TIME_OUT(name, at, value, suffix, reg)                                    \
+    static uint64_t time_##name(void)                                             \
+    {                                                                             \
+        return TIME("out" suffix " %" reg "0, %w1", ::"a"(value), "d"(port(at))); \
+    }
+#define TIME_IN(name, at, suffix, reg)                                             \
+    static uint64_t time_##name(void)                                              \
+    {                                                                              \
+        uint32_t value;                                                            \
+                                                                                   \
+        return TIME("in" suffix " %w1, %" reg "0", : "=a"(value) : "d"(port(at))); \
+    }
+
+static uint64_t time_nothing(void)
+{
+    return TIME("");
+}
+
+TIME_OUT(status_write, VIRTIO_STATUS, DRIVER_OK, "b", "b")
+TIME_OUT(select_write, VIRTIO_QUEUE_SELECT, 0, "w", "w")
+TIME_IN(features_read, VIRTIO_HOST_FEATURES, "l", "")
+TIME_IN(size_read, VIRTIO_QUEUE_SIZE, "w", "w")
+TIME_IN(status_read, VIRTIO_STATUS, "b", "b")
+TIME_IN(config_read, 0x14, "l", "") /* MSI-X is off: the lower half of the capacity */
+TIME_IN(isr_read, VIRTIO_ISR, "b", "b")
+
+/* A queue that has nothing new: the device looks once, and that is all. */
+static void measure_notify(void)
+{
+    uint64_t begin = rdtsc();
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        __asm__ volatile("nop" ::"a"(0), "d"(port(VIRTIO_QUEUE_NOTIFY)) : "memory");
+    }
+    uint64_t middle = rdtsc();
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        __asm__ volatile("outw %%ax, %%dx" ::"a"(0), "d"(port(VIRTIO_QUEUE_NOTIFY)) : "memory");
+    }
+    uint64_t above = rdtsc() - middle - (middle - begin);
+
+    /* The loop without an exit has a NOP, which counts. */
+    printf("bench notify %lu %lu\n", above / ROUNDS + 1, above / ROUNDS + 1);
+}
+
+/* ---- interrupts ---- */
+
+static void handle_message(struct guest_frame *frame)
+{
+    arrived = rdtsc();
+    mmio_write(APIC_BASE + APIC_EOI, 0);
+    ended = rdtsc();
+    taken++;
+}
+
+static void handle_intx(struct guest_frame *frame)
+{
+    arrived = rdtsc();
+    uint8_t isr = inb(port(VIRTIO_ISR));
+
+    mmio_write(APIC_BASE + APIC_EOI, 0);
+    ended = rdtsc();
+    taken += isr & ISR_QUEUE;
+}
+
+static void handle_base(struct guest_frame *frame)
+{
+    arrived = rdtsc();
+    ended = rdtsc();
+}
+
+/* INT n goes the same way inside of the guest as an interrupt does. */
+static uint64_t time_software_interrupt(void)
+{
+    uint64_t start = rdtsc();
+
+    __asm__ volatile("int %0" ::"i"(VECTOR_BASE) : "memory");
+    return arrived - start;
+}
+
+static uint64_t time_software_interrupt_whole(void)
+{
+    uint64_t start = rdtsc();
+
+    __asm__ volatile("int %0" ::"i"(VECTOR_BASE) : "memory");
+    return ended - start;
+}
+
+static void describe(unsigned index, volatile const void *at, uint32_t length, uint16_t flags)
+{
+    queue.descriptor[index] = (struct virtio_descriptor){
+        .address = (uint64_t)at, .length = length, .flags = flags, .next = (uint16_t)(index + 1)};
+}
+
+/* Offer a request that the device answers at once; the time of the OUT. */
+static uint64_t ask_name(void)
+{
+    uint16_t index = queue.available->index;
+    unsigned before = taken;
+    uint32_t length = 0;
+
+    header.type = GET_ID;
+    outcome = 0xff;
+    describe(0, &header, 16, VIRTIO_NEXT);
+    describe(1, name, sizeof(name), VIRTIO_NEXT | VIRTIO_WRITE);
+    describe(2, &outcome, 1, VIRTIO_WRITE);
+    queue.available->ring[index % queue.size] = 0;
+    __asm__ volatile("mfence" ::: "memory");
+    queue.available->index = (uint16_t)(index + 1);
+    __asm__ volatile("mfence" ::: "memory");
+    uint64_t start = rdtsc();
+
+    __asm__ volatile("outw %w0, %w1" ::"a"(0), "d"(port(VIRTIO_QUEUE_NOTIFY)) : "memory");
+    for (unsigned i = 0; i < POLLS && taken == before; i++) {
+        cpu_relax();
+    }
+    CHECK(virtio_take(&queue, &length));
+    CHECK_EQUAL(outcome, 0);
+    return start;
+}
+
+static uint64_t time_interrupt(void)
+{
+    uint64_t start = ask_name();
+
+    return arrived - start;
+}
+
+static uint64_t time_interrupt_whole(void)
+{
+    uint64_t start = ask_name();
+
+    return ended - start;
+}
+
+static void start(bool msix)
+{
+    virtio_reset(&disk);
+    virtio_msix_enable(&disk, msix);
+    outb(port(VIRTIO_STATUS), VIRTIO_ACKNOWLEDGE);
+    outb(port(VIRTIO_STATUS), VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER);
+    outl(port(VIRTIO_GUEST_FEATURES), 0);
+    if (!CHECK(virtio_set_up_queue(&disk, 0, ring, sizeof(ring), &queue))) {
+        test_end();
+    }
+    if (msix) {
+        outw(port(VIRTIO_QUEUE_VECTOR), 0);
+        CHECK_EQUAL(inw(port(VIRTIO_QUEUE_VECTOR)), 0);
+    }
+    outb(port(VIRTIO_STATUS), DRIVER_OK);
+}
+
+static void measure_interrupts(const char *name_entry, const char *name_whole, uint64_t base,
+                               uint64_t base_whole)
+{
+    irq_enable();
+    report(name_entry, time_interrupt, base);
+    report(name_whole, time_interrupt_whole, base_whole);
+    irq_disable();
+}
+
+void measure_accesses(void)
+{
+    static const struct {
+        const char *name;
+        uint64_t (*time)(void);
+    } rows[] = {
+        {"status_write",  time_status_write },
+        {"select_write",  time_select_write },
+        {"features_read", time_features_read},
+        {"size_read",     time_size_read    },
+        {"status_read",   time_status_read  },
+        {"config_read",   time_config_read  },
+        {"isr_read",      time_isr_read     },
+    };
+
+    test_group("accesses");
+    if (!CHECK(virtio_find(DISK, &disk)) || !CHECK(disk.msix != 0)) {
+        test_end();
+    }
+    unsigned pin = PIRQ_PIN + (disk.slot + 3) % 4;
+
+    interrupt_set_handler(VECTOR_BASE, handle_base);
+    interrupt_set_handler(VECTOR_INTX, handle_intx);
+    interrupt_set_handler(VECTOR_DISK, handle_message);
+    ioapic_route(pin, VECTOR_INTX | LEVEL, 0);
+    start(false);
+    measure_notify();
+    uint64_t base = sample(time_nothing);
+
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        report(rows[i].name, rows[i].time, base);
+    }
+    base = sample(time_software_interrupt);
+    uint64_t base_whole = sample(time_software_interrupt_whole);
+
+    measure_interrupts("intx", "intx_whole", base, base_whole);
+    ioapic_route(pin, MASKED, 0);
+    virtio_msix_set(&disk, 0, VECTOR_DISK, 0);
+    start(true);
+    measure_interrupts("msix", "msix_whole", base, base_whole);
+    virtio_reset(&disk);
+    virtio_msix_enable(&disk, false);
+}
