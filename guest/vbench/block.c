@@ -25,6 +25,7 @@ static struct slot {
 } __attribute__((aligned(4096))) slots[SLOTS];
 static unsigned wanted, offered;
 static volatile unsigned done;
+static uint32_t idle_slots; /* bits; atomic */
 static uint64_t blocks_on_disk;
 static volatile uint64_t total; /* so that the data must be looked at */
 
@@ -68,26 +69,34 @@ static void use(unsigned number)
     total += sum;
 }
 
-/* Take what is finished, and offer as much again, if there is more to do. */
 static void handle_queue(struct guest_frame *frame)
 {
-    bool more = false;
-
     while (queue.used->index != queue.seen) {
         unsigned number = queue.used->ring[queue.seen % queue.size].id / PARTS;
 
         queue.seen++;
         use(number);
         done++;
-        if (offered < wanted) {
-            offer(number);
-            more = true;
-        }
-    }
-    if (more) {
-        notify();
+        __atomic_fetch_or(&idle_slots, 1U << number, __ATOMIC_SEQ_CST);
     }
     mmio_write(APIC_BASE + APIC_EOI, 0);
+}
+
+static bool may_offer(void)
+{
+    return offered < wanted && __atomic_load_n(&idle_slots, __ATOMIC_SEQ_CST) != 0;
+}
+
+/* A request for each slot that is idle, and one notification for all. */
+static void refill(void)
+{
+    uint32_t slots_now = __atomic_exchange_n(&idle_slots, 0, __ATOMIC_SEQ_CST);
+
+    while (slots_now != 0 && offered < wanted) {
+        offer((unsigned)__builtin_ctz(slots_now));
+        slots_now &= slots_now - 1;
+    }
+    notify();
 }
 
 void block_start(void)
@@ -123,11 +132,14 @@ void block_start(void)
 }
 
 /* Returns the ticks spent looking whether there is news, without what came in between. */
-static uint64_t spin(void)
+static uint64_t work_spinning(void)
 {
     uint64_t shortest = UINT64_MAX, looks = 0, before = rdtsc();
 
     while (done < wanted) {
+        if (may_offer()) {
+            refill();
+        }
         cpu_relax();
         uint64_t now = rdtsc();
 
@@ -138,34 +150,34 @@ static uint64_t spin(void)
     return looks > 0 ? shortest * looks : 0;
 }
 
-static void sleep(void)
+static void work_sleeping(void)
 {
-    irq_disable();
     while (done < wanted) {
-        irq_wait();
-        irq_enable();
+        if (may_offer()) {
+            refill();
+        }
         irq_disable();
+        if (done < wanted && !may_offer()) {
+            irq_wait();
+        }
+        irq_enable();
     }
-    irq_enable();
 }
 
 void block_read(unsigned count, unsigned depth, uint64_t *busy)
 {
-    uint64_t begin = rdtsc(), idle = 0;
+    uint64_t begin = rdtsc();
 
     done = offered = 0;
     wanted = count;
-    irq_disable();
-    for (unsigned i = 0; i < depth && i < count; i++) {
-        offer(i);
-    }
-    notify();
+    idle_slots = (uint32_t)((1ULL << depth) - 1);
     irq_enable();
     if (busy) {
-        idle = spin();
+        uint64_t idle = work_spinning();
+
         *busy = rdtsc() - begin - idle;
     } else {
-        sleep();
+        work_sleeping();
     }
     irq_disable();
     CHECK_EQUAL(done, count);

@@ -19,8 +19,9 @@ enum { VECTOR_BASE = 0x50, VECTOR_INTX, VECTOR_DISK, VECTOR_NET, VECTOR_KEY };
 void measure_accesses(void);
 
 /*
- * Read COUNT blocks of 4 KiB with DEPTH requests under way, by MSI-X; HLT while there is nothing to
- * do. *BUSY, if it is not NULL: spin instead, and tell the ticks that were not spent spinning.
+ * Read COUNT blocks of 4 KiB with DEPTH requests under way (1 to 32), by MSI-X; HLT while there is
+ * nothing to do. *BUSY, if it is not NULL: spin instead, and tell the ticks that were not spent
+ * spinning.
  */
 void block_start(void);
 void block_read(unsigned count, unsigned depth, uint64_t *busy);
