@@ -64,6 +64,7 @@ static void prepare_keys(void)
 static void count_exits(unsigned count)
 {
     test_group("busy");
+    net_start();
     block_start();
     wait_for_key("depth_1a");
     block_read(count, 1, NULL);
@@ -73,7 +74,6 @@ static void count_exits(unsigned count)
     block_read(count, DEPTH, NULL);
     wait_for_key("depth32b");
     block_read(2 * count, DEPTH, NULL);
-    net_start();
     wait_for_key("ping___a");
     net_ping(count);
     wait_for_key("ping___b");
