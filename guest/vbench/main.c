@@ -7,6 +7,7 @@
  *
  *   wait      before each row of work, and after the last, wait for a key: the test reads the
  *             hypervisor's counters then
+ *   peer      only what can be measured under another hypervisor, with another device
  *   busy      only the throughput, which runs under plain QEMU too
  *   count=N   how many blocks a row of work reads, or pings it sends
  */
@@ -99,17 +100,26 @@ static void measure_throughput(unsigned count)
     measure_busy("busy_depth32", count, DEPTH);
 }
 
+static bool is_asked(const char *word)
+{
+    return strstr(guest_command_line(), word) != NULL;
+}
+
 int main(void)
 {
     unsigned count = (unsigned)guest_option("count", 256);
 
     pic_mask_all();
     apic_enable();
-    may_wait = strstr(guest_command_line(), "wait") != NULL;
+    if (is_asked("peer")) {
+        measure_peer();
+        test_end();
+    }
+    may_wait = is_asked("wait");
     if (may_wait) {
         prepare_keys();
     }
-    if (!strstr(guest_command_line(), "busy")) {
+    if (!is_asked("busy")) {
         measure_accesses();
         count_exits(count);
     }

@@ -9,13 +9,7 @@
 #include "guest/lib/virtio.h"
 #include "guest/vbench/vbench.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #define DISK       0x1001
-#define SAMPLES    255U
-#define ROUNDS     1000U
 #define GET_ID     8U
 #define NAME_BYTES 20U
 #define MASKED     (1U << 16)
@@ -32,40 +26,10 @@ static struct {
 } header __attribute__((aligned(16)));
 static uint8_t name[NAME_BYTES];
 static volatile uint8_t outcome;
-static volatile uint64_t arrived, ended;
-static volatile unsigned taken;
-static uint64_t samples[SAMPLES];
-static uint64_t median;
 
 static uint16_t port(unsigned offset)
 {
     return (uint16_t)(disk.base + offset);
-}
-
-static int compare(const void *a, const void *b)
-{
-    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
-
-    return left < right ? -1 : left > right;
-}
-
-/* The smallest of SAMPLES; the median is in 'median'. */
-static uint64_t sample(uint64_t (*time)(void))
-{
-    for (unsigned i = 0; i < SAMPLES; i++) {
-        samples[i] = time();
-    }
-    qsort(samples, SAMPLES, sizeof(samples[0]), compare);
-    median = samples[SAMPLES / 2];
-    return samples[0];
-}
-
-static void report(const char *what, uint64_t (*time)(void), uint64_t base)
-{
-    uint64_t smallest = sample(time);
-
-    CHECK(smallest >= base);
-    printf("bench %s %lu %lu\n", what, smallest - base, median - base);
 }
 
 /* ---- registers ---- */
@@ -103,68 +67,24 @@ TIME_IN(status_read, VIRTIO_STATUS, "b", "b")
 TIME_IN(config_read, 0x14, "l", "") /* MSI-X is off: the lower half of the capacity */
 TIME_IN(isr_read, VIRTIO_ISR, "b", "b")
 
-/* A queue that has nothing new: the device looks once, and that is all. */
-static uint64_t measure_notify(void)
-{
-    uint64_t begin = rdtsc();
-
-    for (unsigned i = 0; i < ROUNDS; i++) {
-        __asm__ volatile("nop" ::"a"(0), "d"(port(VIRTIO_QUEUE_NOTIFY)) : "memory");
-    }
-    uint64_t middle = rdtsc();
-
-    for (unsigned i = 0; i < ROUNDS; i++) {
-        __asm__ volatile("outw %%ax, %%dx" ::"a"(0), "d"(port(VIRTIO_QUEUE_NOTIFY)) : "memory");
-    }
-    uint64_t above = rdtsc() - middle - (middle - begin);
-
-    uint64_t cost = above / ROUNDS + 1; /* the loop without an exit has a NOP, which counts */
-
-    printf("bench notify %lu %lu\n", cost, cost);
-    return cost;
-}
-
 /* ---- interrupts ---- */
 
 static void handle_message(struct guest_frame *frame)
 {
-    arrived = rdtsc();
+    interrupt.arrived = rdtsc();
     mmio_write(APIC_BASE + APIC_EOI, 0);
-    ended = rdtsc();
-    taken++;
+    interrupt.ended = rdtsc();
+    interrupt.taken++;
 }
 
 static void handle_intx(struct guest_frame *frame)
 {
-    arrived = rdtsc();
+    interrupt.arrived = rdtsc();
     uint8_t isr = inb(port(VIRTIO_ISR));
 
     mmio_write(APIC_BASE + APIC_EOI, 0);
-    ended = rdtsc();
-    taken += isr & ISR_QUEUE;
-}
-
-static void handle_base(struct guest_frame *frame)
-{
-    arrived = rdtsc();
-    ended = rdtsc();
-}
-
-/* INT n goes the same way inside of the guest as an interrupt does. */
-static uint64_t time_software_interrupt(void)
-{
-    uint64_t start = rdtsc();
-
-    __asm__ volatile("int %0" ::"i"(VECTOR_BASE) : "memory");
-    return arrived - start;
-}
-
-static uint64_t time_software_interrupt_whole(void)
-{
-    uint64_t start = rdtsc();
-
-    __asm__ volatile("int %0" ::"i"(VECTOR_BASE) : "memory");
-    return ended - start;
+    interrupt.ended = rdtsc();
+    interrupt.taken += isr & ISR_QUEUE;
 }
 
 static void describe(unsigned index, volatile const void *at, uint32_t length, uint16_t flags)
@@ -177,7 +97,7 @@ static void describe(unsigned index, volatile const void *at, uint32_t length, u
 static uint64_t ask_name(void)
 {
     uint16_t index = queue.available->index;
-    unsigned before = taken;
+    unsigned before = interrupt.taken;
     uint32_t length = 0;
 
     header.type = GET_ID;
@@ -192,26 +112,12 @@ static uint64_t ask_name(void)
     uint64_t start = rdtsc();
 
     __asm__ volatile("outw %w0, %w1" ::"a"(0), "d"(port(VIRTIO_QUEUE_NOTIFY)) : "memory");
-    for (unsigned i = 0; i < POLLS && taken == before; i++) {
+    for (unsigned i = 0; i < POLLS && interrupt.taken == before; i++) {
         cpu_relax();
     }
     CHECK(virtio_take(&queue, &length));
     CHECK_EQUAL(outcome, 0);
     return start;
-}
-
-static uint64_t time_interrupt(void)
-{
-    uint64_t start = ask_name();
-
-    return arrived - start;
-}
-
-static uint64_t time_interrupt_whole(void)
-{
-    uint64_t start = ask_name();
-
-    return ended - start;
 }
 
 static void start(bool msix)
@@ -229,15 +135,6 @@ static void start(bool msix)
         CHECK_EQUAL(inw(port(VIRTIO_QUEUE_VECTOR)), 0);
     }
     outb(port(VIRTIO_STATUS), DRIVER_OK);
-}
-
-static void measure_interrupts(const char *name_entry, const char *name_whole, uint64_t base,
-                               uint64_t base_whole)
-{
-    irq_enable();
-    report(name_entry, time_interrupt, base);
-    report(name_whole, time_interrupt_whole, base_whole);
-    irq_disable();
 }
 
 void measure_accesses(void)
@@ -261,25 +158,21 @@ void measure_accesses(void)
     }
     unsigned pin = PIRQ_PIN + (disk.slot + 3) % 4;
 
-    interrupt_set_handler(VECTOR_BASE, handle_base);
     interrupt_set_handler(VECTOR_INTX, handle_intx);
     interrupt_set_handler(VECTOR_DISK, handle_message);
     ioapic_route(pin, VECTOR_INTX | LEVEL, 0);
     start(false);
-    uint64_t notify = measure_notify();
+    uint64_t notify = measure_notify(port(VIRTIO_QUEUE_NOTIFY));
     uint64_t base = sample(time_nothing);
 
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         report(rows[i].name, rows[i].time, base);
     }
-    base = sample(time_software_interrupt) + notify;
-    uint64_t base_whole = sample(time_software_interrupt_whole) + notify;
-
-    measure_interrupts("intx", "intx_whole", base, base_whole);
+    measure_interrupt("intx", "intx_whole", ask_name, notify);
     ioapic_route(pin, MASKED, 0);
     virtio_msix_set(&disk, 0, VECTOR_DISK, 0);
     start(true);
-    measure_interrupts("msix", "msix_whole", base, base_whole);
+    measure_interrupt("msix", "msix_whole", ask_name, notify);
     virtio_reset(&disk);
     virtio_msix_enable(&disk, false);
 }

@@ -15,8 +15,36 @@ enum { VECTOR_BASE = 0x50, VECTOR_INTX, VECTOR_DISK, VECTOR_NET, VECTOR_KEY };
 #define PAGE        4096U
 #define BLOCK_BYTES 4096U
 
+/* ---- sample.c ---- */
+
+/* The last interrupt: when its handler began, and when it was through with it; and how many. */
+extern struct interrupt {
+    volatile uint64_t arrived, ended;
+    volatile unsigned taken;
+} interrupt;
+
+/* The smallest of many calls of TIME. */
+uint64_t sample(uint64_t (*time)(void));
+/* Print the smallest and the median of many calls of TIME, both less BASE. */
+void report(const char *name, uint64_t (*time)(void), uint64_t base);
+
+/* Print, and return, what a 2-byte OUT of 0 to PORT costs: the difference of two loops. */
+uint64_t measure_notify(uint16_t port);
+
+/*
+ * Print what it takes from ASK, whose own cost is ASK_COST, to the handler's first instruction
+ * (named ENTRY), and until the handler is through (WHOLE). ASK makes the device interrupt, waits
+ * for the handler, and returns the time just before it asked.
+ */
+void measure_interrupt(const char *entry, const char *whole, uint64_t (*ask)(void),
+                       uint64_t ask_cost);
+
+/* ---- the others ---- */
+
 /* What one access costs: registers of the disk, notifications, interrupts (registers.c). */
 void measure_accesses(void);
+/* Notifications and interrupts under another hypervisor (peer.c). */
+void measure_peer(void);
 
 /*
  * Read COUNT blocks of 4 KiB with DEPTH requests under way (1 to 32), by MSI-X; HLT while there is
