@@ -30,11 +30,12 @@ def show(limits, values):
     peers = read_peers()
     if values.keys() != limits.keys():
         raise machine.Failure(f"figures that are missing or not known: {sorted(values.keys() ^ limits.keys())}")
+    texts = {name: f"{value:.2f}" if isinstance(value, float) else str(value) for name, value in values.items()}
     for name, (unit, _, _) in limits.items():
-        print(f"bench {name} {values[name]} {unit} peer={peers.get(name, 'none')}")
+        print(f"bench {name} {texts[name]} {unit} peer={peers.get(name, 'none')}")
     print(f"\n{'':18}{'Portolan':>10}{'KVM':>10}")
     for name, (unit, _, _) in limits.items():
-        print(f"{name:18}{values[name]:10}{peers.get(name, '-'):>10}  {unit.replace('_', ' ')}")
+        print(f"{name:18}{texts[name]:>10}{peers.get(name, '-'):>10}  {unit.replace('_', ' ')}")
     for name, (unit, lowest, highest) in limits.items():
         if not lowest <= values[name] <= highest:
-            raise machine.Failure(f"{name}: {values[name]} {unit} is not within {lowest}..{highest}")
+            raise machine.Failure(f"{name}: {texts[name]} {unit} is not within {lowest}..{highest}")
