@@ -6,32 +6,21 @@ legacy virtio-blk-pci. Each figure is printed as 'bench NAME VALUE UNIT peer=VAL
 """
 
 import os
-import re
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "machine"))
 
 import bios  # noqa: E402
+import counted  # noqa: E402
 import figures  # noqa: E402
 import machine  # noqa: E402
 
 GUEST = os.path.join(machine.BUILD, "guest", "vbench.elf")
 COUNT = 256
-CTRL_A = "\x01"
-CONFIG = f"""[vmm]
-when_idle = poweroff
-[pf 01:00.0]
-num_vfs = 1
-[pf 02:00.0]
-num_vfs = 1
-[vm guest]
-cpus = 1
-memory = 64M
+CONFIG = counted.CONFIG + f"""memory = 64M
 multiboot = vbench.elf
 cmdline = wait count={COUNT}
-vf = 02:00.0/0
-vf = 01:00.0/0
 debug_exit = 0xf4
 """
 
@@ -60,48 +49,15 @@ FIGURES = {
 }
 WORK = {"exits_depth1": "depth_1", "exits_depth32": "depth32", "exits_ping": "ping___"}
 
-# A request takes as long as one to a fast SSD, or a driver would never sleep.
-DISK = "driver=null-co,node-name=disk,read-zeroes=on,size=67108864,latency-ns=100000"
-
-# SeaBIOS leaves a bridge no room for VFs of its own accord.
-ROOM = "mem-reserve=4M,pref64-reserve=16M"
-
-
-class VfMachine(machine.Machine):
-    """A q35 with PFs, an IOMMU and SeaBIOS: OVMF takes minutes where instructions are counted."""
-
-    def arguments(self, image, **options):
-        return bios.pc_command(image, icount=True, board="q35,kernel-irqchip=split", extra=[
-            *machine.IOMMUS["intel"], "-plugin", machine.DEVICE,
-            "-device", f"pcie-root-port,id=rp1,slot=1,chassis=1,addr=2.0,multifunction=on,{ROOM}",
-            "-device", f"pcie-root-port,id=rp2,slot=2,chassis=2,addr=2.1,{ROOM}",
-            "-netdev", "user,id=net", "-blockdev", DISK,
-            "-device", "portolan-net-pf,id=netpf,bus=rp1,vfs=1,vf-backends=net",
-            "-device", "portolan-blk-pf,id=blkpf,bus=rp2,vfs=1,vf-backends=disk"])
-
-
-def count_exits(run):
-    """{REASON: exits} of the VM until now, by the VMM's own count."""
-    before = len(run.log())
-    run.send("stats guest\r")
-    run.expect(r"vCPU 0 on CPU \d+: .*\n")
-    run.send("vm list\r")  # behind the last line
-    run.expect(r"guest +running")
-    text = re.sub(r"\x1b\[[0-9;=?]*[A-Za-z]", "", run.log()[before:])
-    return {name: int(count) for name, count in re.findall(r"^ {4}(\S[a-z0-9 ]*?) +(\d+) exits", text, re.M)}
-
 
 def run_portolan(folder):
-    """The guest's figures, and {NAME: exits so far} at each of its waits. It is in the foreground while it works."""
+    """The guest's figures, and {NAME: {REASON: exits so far}} at each of its waits. It is in the foreground while it works."""
     iso = bios.make_iso(folder, CONFIG, [(GUEST, "vbench.elf")])
     counts = {}
-    with VfMachine(iso, timeout=150) as run:
+    with counted.VfMachine(iso, timeout=150) as run:
         while "the_end_" not in counts:
             name = run.expect(r"waits (\S{8})").group(1)
-            run.send(CTRL_A + "0")
-            counts[name] = count_exits(run)
-            run.send(CTRL_A + "1")
-            run.expect(r"VM 1, \S+: running")
+            counts[name] = {reason: exits for reason, (exits, _) in counted.statistics(run)[0].items()}
             run.send("x")
         run.expect(r"VM 'guest': debug exit, status 1\b")
         run.expect_end()
@@ -113,7 +69,7 @@ def run_plain():
     """The figures of the same guest on QEMU's own device, without a VMM."""
     command = [machine.QEMU, "-M", "pc", "-accel", "tcg,thread=single", "-cpu", "EPYC", "-m", "128M", "-nodefaults", "-no-reboot",
                "-display", "none", "-monitor", "none", "-serial", "stdio", *machine.ICOUNT,
-               "-kernel", GUEST, "-append", f"busy count={COUNT}", "-blockdev", DISK,
+               "-kernel", GUEST, "-append", f"busy count={COUNT}", "-blockdev", counted.DISK,
                "-device", "virtio-blk-pci,disable-modern=on,drive=disk", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     if done.returncode != 1:
