@@ -174,8 +174,8 @@ uint64_t time_ns_to_tsc(uint64_t ns)
 }
 
 /*
- * Well below a microsecond. PAUSE and RDTSC take an emulator that counts instructions a thousand
- * times as long as others; without these turns a tenth of a second would be a minute there.
+ * Well below a microsecond. An emulator that counts instructions leaves its translated code at each
+ * PAUSE and RDTSC; without these turns a tenth of a second would take it a minute.
  */
 static void spin_briefly(void)
 {
