@@ -5,9 +5,8 @@ import os
 import sys
 
 import machine
+import vfdisk
 
-SECTOR = 512
-SECTORS = 4096
 WRITTEN_FIRST = 1024
 WRITTEN_EACH = 256
 
@@ -25,28 +24,10 @@ debug_exit = 0xf4
 """
 
 
-def sector(number, shift=0):
-    """What sector NUMBER of the image holds, as the guest knows it."""
-    first = number * 7 + (number >> 8) + 1 + shift
-    return bytes((first + 13 * i) & 0xff for i in range(SECTOR))
-
-
-def make_disk(folder):
-    path = os.path.join(folder, "disk.img")
-    with open(path, "wb") as file:
-        for number in range(SECTORS):
-            file.write(sector(number))
-    return path
-
-
-def check_disk(path):
-    """The guest wrote three runs of sectors, and nothing else."""
-    with open(path, "rb") as file:
-        for number in range(SECTORS):
-            way = (number - WRITTEN_FIRST) // WRITTEN_EACH
-            shift = way + 1 if 0 <= way < 3 else 0
-            if file.read(SECTOR) != sector(number, shift):
-                raise machine.Failure(f"sector {number} of the disk is not what it should be")
+def written(number):
+    """The guest wrote three runs of sectors, each with a shift of its own, and nothing else."""
+    way = (number - WRITTEN_FIRST) // WRITTEN_EACH
+    return way + 1 if 0 <= way < 3 else 0
 
 
 class VfMachine(machine.Machine):
@@ -70,7 +51,7 @@ class VfMachine(machine.Machine):
 def boot(folder, cmdline="", pf="", idle="poweroff", **options):
     files = [(os.path.join(machine.BUILD, "guest", "vblk.elf"), "vblk.elf")]
     image = machine.make_image(folder, CONFIG.format(cmdline=cmdline, pf=pf, idle=idle), files)
-    return VfMachine(image, make_disk(folder), **options)
+    return VfMachine(image, vfdisk.make(folder), **options)
 
 
 def run_guest(folder, *texts, forbid=(), **options):
@@ -84,7 +65,7 @@ def run_guest(folder, *texts, forbid=(), **options):
         if status != 1:
             raise machine.Failure(f"the guest ended with status {status}")
         print(run.log()[run.log().find("VM 'guest': slot"):])
-    check_disk(os.path.join(folder, "disk.img"))
+    vfdisk.check(os.path.join(folder, "disk.img"), written)
 
 
 def mmr(folder):

@@ -31,7 +31,8 @@ enum status assign_create(struct vm *vm);
 
 /*
  * Give VM its VFs: DMA to its RAM and nothing else, reset, visible in its slots. The VM is powered
- * on, and no vCPU runs. Failure, said in the log: it has none of them. Takes 100 ms for a VF.
+ * on, and no vCPU runs. Failure, said in the log: it has none of them. Takes 100 ms if one of the
+ * VFs was not reset since its last use.
  */
 enum status assign_start(struct vm *vm);
 
@@ -49,5 +50,8 @@ void assign_poll_faults(void);
 
 /* Print VM's VFs and what they have done on the operator's console. */
 void assign_print(const struct vm *vm);
+
+/* Print what is held for the VFs of all VMs. */
+void assign_print_all(void);
 
 #endif
