@@ -6,6 +6,7 @@
 #include "drivers/pci/sriov.h"
 #include "vmm/console/log.h"
 #include "vmm/cpu/time.h"
+#include "vmm/cpu/wait.h"
 
 #define CACHE_LINE   0x0cU
 #define VENDOR_RETRY 0x0001U /* vendor id while a function asks to be tried again, 2.3.2 */
@@ -199,7 +200,7 @@ void pci_flr_finish(struct pci_flr *flr, uint32_t count)
             left += under_way(&flr[i]);
         }
         if (left > 0) {
-            time_delay_us(POLL_US);
+            wait_us(POLL_US);
         }
     }
 }
