@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/pci/flr.h"
 
+#include "drivers/pci/acs.h"
 #include "drivers/pci/caps.h"
 #include "drivers/pci/config.h"
 #include "drivers/pci/sriov.h"
@@ -114,6 +115,7 @@ enum status pci_flr_start(struct pci_flr *flr, bdf_t bdf, bool vf)
             (uint16_t)(pci_config_read(bdf, flr->express + PCI_EXPRESS_DEVICE_CONTROL, 2) &
                        CONTROL_KEEP);
     }
+    flr->acs = pci_cap_find_extended(bdf, PCI_EXT_CAP_ACS);
     flr->ready = (pci_config_read(bdf, PCI_STATUS, 2) & IMMEDIATE_READINESS) != 0;
     command = pci_config_read(bdf, PCI_COMMAND, 2);
     pci_config_write(bdf, PCI_COMMAND, 2, command & ~(vf ? PCI_COMMAND_BUS_MASTER : DISABLE));
@@ -160,6 +162,7 @@ static void await_answer(struct pci_flr *flr)
             /* A function learns its bus number from writes, and has just forgotten it (2.2.6.2). */
             pci_config_write(flr->bdf, PCI_COMMAND, 2, 0);
         }
+        pci_acs_set(flr->bdf, flr->acs);
         flr->state = PCI_FLR_DONE;
     } else if (time_now_ns() >= flr->deadline_ns) {
         log_warn("PCI " BDF_FORMAT ": no answer 1 s after a function level reset; it is not used "

@@ -34,7 +34,8 @@ struct pci_flr {
     uint8_t express; /* offset of the capability to use, or 0 and 'af' */
     uint8_t af;
     uint16_t device_control;
-    bool ready; /* Immediate Readiness: it need not settle */
+    uint16_t acs; /* offset of the capability; 0: none */
+    bool ready;   /* Immediate Readiness: it need not settle */
     uint64_t deadline_ns;
     uint32_t header[PCI_BARS_MAX]; /* BARs; not for VFs */
     uint32_t rom;
@@ -50,8 +51,8 @@ enum status pci_flr_start(struct pci_flr *flr, bdf_t bdf, bool vf);
 
 /*
  * Go on as far as the time allows, without waiting; returns the new state. When DONE the function
- * has Bus Master and decoding off and its BARs as before. FAILED, with a warning: it never came
- * back. To be called every millisecond or so, from any one CPU at a time.
+ * has Bus Master and decoding off, ACS on, and its BARs as before. FAILED, with a warning: it never
+ * came back. To be called every millisecond or so, from any one CPU at a time.
  */
 enum pci_flr_state pci_flr_poll(struct pci_flr *flr);
 

@@ -6,8 +6,9 @@
 #include "vmm/types.h"
 
 /*
- * Sleep for at least US microseconds; interrupts are handled meanwhile. Any CPU, with interrupts on,
- * after timer_init(); not from an interrupt handler. time_delay_us() is for less than some 100 us.
+ * Sleep for at least US microseconds; interrupts are handled meanwhile. Any CPU, with interrupts
+ * on, after timer_init(); not from an interrupt handler. time_delay_us() is for less than some 100
+ * us.
  */
 void wait_us(uint64_t us);
 
