@@ -12,7 +12,7 @@ WRITTEN_EACH = 256
 
 CONFIG = """[vmm]
 when_idle = {idle}
-[pf 02:00.0]
+{vmm}[pf 02:00.0]
 num_vfs = 2
 {pf}[vm guest]
 cpus = 1
@@ -20,6 +20,16 @@ memory = 64M
 multiboot = vblk.elf
 cmdline = {cmdline}
 vf = 02:00.0/1
+debug_exit = 0xf4
+{more}"""
+
+OTHER = """[pf 01:00.0]
+num_vfs = 2
+[vm other]
+cpus = 0
+memory = 64M
+multiboot = vblk.elf
+vf = 01:00.0/0
 debug_exit = 0xf4
 """
 
@@ -33,24 +43,25 @@ def written(number):
 class VfMachine(machine.Machine):
     """The test machine with a file behind VF 1 (the second one) of the block PF."""
 
-    def __init__(self, image, disk, properties="", **options):
+    def __init__(self, image, disk, properties="", port="", **options):
         self.disk = disk
-        self.properties = properties
+        self.properties, self.port = properties, port
         super().__init__(image, **options)
 
     def arguments(self, image, **options):
         pfs = ["-plugin", machine.DEVICE,
-               "-device", "pcie-root-port,id=rp1,slot=1,chassis=1,addr=2.0,multifunction=on",
-               "-device", "pcie-root-port,id=rp2,slot=2,chassis=2,addr=2.1",
+               "-device", f"pcie-root-port,id=rp1,slot=1,chassis=1,addr=2.0,multifunction=on{self.port}",
+               "-device", f"pcie-root-port,id=rp2,slot=2,chassis=2,addr=2.1{self.port}",
                "-device", "portolan-net-pf,id=netpf,bus=rp1,vfs=4",
                "-blockdev", f"driver=file,node-name=one,filename={self.disk}",
                "-device", f"portolan-blk-pf,id=blkpf,bus=rp2,vfs=4,vf-backends=:one{self.properties}"]
         return machine.qemu_command(image, pfs=False, extra=pfs, **options)
 
 
-def boot(folder, cmdline="", pf="", idle="poweroff", **options):
+def boot(folder, cmdline="", pf="", idle="poweroff", vmm="", more="", **options):
     files = [(os.path.join(machine.BUILD, "guest", "vblk.elf"), "vblk.elf")]
-    image = machine.make_image(folder, CONFIG.format(cmdline=cmdline, pf=pf, idle=idle), files)
+    image = machine.make_image(folder, CONFIG.format(cmdline=cmdline, pf=pf, idle=idle, vmm=vmm, more=more),
+                               files)
     return VfMachine(image, vfdisk.make(folder), **options)
 
 
@@ -69,7 +80,8 @@ def run_guest(folder, *texts, forbid=(), **options):
 
 
 def mmr(folder):
-    run_guest(folder, "registers in its memory", cmdline="count=256", forbid=["was blocked"])
+    run_guest(folder, "registers in its memory", "(ACS) is on in 2 of 2 ports", cmdline="count=256",
+              forbid=["was blocked", "past the IOMMU"])
 
 
 def stray(folder):
@@ -116,6 +128,18 @@ def cycles(folder):
             raise machine.Failure(f"the VMM holds more and more: {held}")
 
 
-CASES = {case.__name__: case for case in (mmr, stray, admin, amd, cycles)}
+def no_acs(folder):
+    """Ports that let requests past the IOMMU: VFs of two VMs below them are not used together, unless that is asked for."""
+    options = {"more": OTHER, "port": ",disable-acs=on", "cmdline": "count=8"}
+    run_guest(folder, "(ACS) is on in 0 of 2 ports",
+              "VM 'guest': VF 0000:02:00.2 may reach other devices past the IOMMU: port 0000:00:02.1",
+              "VM 'other' and VM 'guest' are not separated", "VM 'other' is not started", **options,
+              forbid=["VM 'other': started"])
+    with boot(folder, vmm="unsafe_dma = yes\n", **options) as run:
+        run.expect("VM 'other' and VM 'guest' are not separated.*are started all the same")
+        run.expect("VM 'other': started")
+
+
+CASES = {case.__name__: case for case in (mmr, stray, admin, amd, cycles, no_acs)}
 
 machine.run_test(CASES[sys.argv[1]])
