@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""cycles.py [COUNT [SEED]]: VMs with VFs of two PFs, under I/O, are started, stopped and reset COUNT times in all, in every
+"""cycles.py [COUNT [SEED [IOMMU]]]: VMs with VFs of two PFs, under I/O, are started, stopped and reset COUNT times in all, in every
 way, at random moments. Afterwards the VMM holds what it held before, and the VMs' I/O is right."""
 
 import os
@@ -13,8 +13,9 @@ import pexpect
 import machine
 import vfdisk
 
-PARTS = 8 # after each one all VMs are off, and what is held is compared
-SILENCE = 300 # seconds without a line: something hangs
+PARTS = 8 # at most; after each one all VMs are off, and what is held is compared
+PART = 30 # cycles, at least
+SILENCE = 180 # seconds without a line: something hangs
 ROUNDS_AT_END = 5 # lines of progress
 
 CONFIG = """[vmm]
@@ -231,21 +232,22 @@ def compare(before, after, when):
 def test(folder):
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    iommu = sys.argv[3] if len(sys.argv) > 3 else "intel"
     config = CONFIG + "".join(SECTION.format(name=name, cpus=cpus, msix=msix, index=index,
                                              area=OWN_FIRST + index * OWN_STEP)
                               for index, (name, (cpus, msix)) in enumerate(VMS.items()))
     files = [(os.path.join(machine.BUILD, "guest", "churn.elf"), "churn.elf")]
     image = machine.make_image(folder, config, files)
     disk = vfdisk.make(folder)
-    with CycleMachine(image, disk, cpus=5) as run:
+    with CycleMachine(image, disk, cpus=5, iommu=iommu) as run:
         run.expect(r"the machine idles|vmm> ")
         vms = [Vm(run, number + 1, name, random.Random(f"{seed} {name}")) for number, name in enumerate(VMS)]
         run.run_all(vms, [vm.cycle(1) for vm in vms]) # what is taken once and kept
         before = holdings(run)
         begin = time.monotonic()
-        left = count
-        for part in range(PARTS):
-            shares = [(left // (PARTS - part) + i) // len(vms) for i in range(len(vms))]
+        left, parts = count, max(1, min(PARTS, count // PART))
+        for part in range(parts):
+            shares = [(left // (parts - part) + i) // len(vms) for i in range(len(vms))]
             left -= sum(shares)
             run.run_all(vms, [vm.cycle(share) for vm, share in zip(vms, shares)])
             compare(before, holdings(run), f"after {count - left} cycles, seed {seed}")
