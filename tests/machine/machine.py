@@ -3,6 +3,7 @@
 in a memory BAR. Used by the machine tests, by './portolan run' and by './portolan demo'."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -117,6 +118,11 @@ class Machine:
     def log(self):
         return "".join(self.seen).replace("\r", "")
 
+    def said(self, name):
+        """What VM NAME has printed in the background, without line ends: where the host is busy, the VMM shows a line
+        in pieces, each on a line of its own."""
+        return re.sub(rf"\x1b\[[0-9;=?]*[A-Za-z]|vmm> |\[{name}\] |\n", "", self.log())
+
     def expect(self, pattern, timeout=-1):
         """Wait for the regular expression PATTERN; return its match."""
         try:
@@ -126,6 +132,13 @@ class Machine:
         except pexpect.EOF:
             raise Failure(f"the machine ended before {pattern!r}") from None
         return self.process.match
+
+    def expect_all(self, *patterns, timeout=-1):
+        """Wait for each of the regular expressions PATTERNS, in whatever order they come."""
+        left = list(patterns)
+        while left:
+            found = self.expect("|".join(f"(?:{pattern})" for pattern in left), timeout).group()
+            left = [pattern for pattern in left if not re.fullmatch(pattern, found)]
 
     def expect_end(self, timeout=-1):
         """Wait until the machine has switched itself off."""

@@ -142,4 +142,5 @@ def no_acs(folder):
 
 CASES = {case.__name__: case for case in (mmr, stray, admin, amd, cycles, no_acs)}
 
-machine.run_test(CASES[sys.argv[1]])
+if __name__ == "__main__":
+    machine.run_test(CASES[sys.argv[1]])

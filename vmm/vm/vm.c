@@ -12,8 +12,6 @@
 
 #include "drivers/rtc/cmos.h"
 
-#include <string.h>
-
 #define NS_PER_S      1000000000ULL
 #define COMPLAINT_MAX 160U
 
@@ -28,16 +26,6 @@ unsigned vm_count(void)
 struct vm *vm_by_index(unsigned index)
 {
     return index < count ? vms[index] : NULL;
-}
-
-struct vm *vm_by_name(const char *name)
-{
-    for (unsigned i = 0; i < count; i++) {
-        if (strcmp(vms[i]->config->name, name) == 0) {
-            return vms[i];
-        }
-    }
-    return NULL;
 }
 
 static enum vm_state state_of(const struct vm *vm)

@@ -56,7 +56,6 @@ void vm_create_all(const struct config *config);
 
 unsigned vm_count(void);
 struct vm *vm_by_index(unsigned index);
-struct vm *vm_by_name(const char *name);
 
 /* How many are running now. */
 unsigned vm_running(void);

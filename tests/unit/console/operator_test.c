@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#define QUIET_NS 300000000ULL
+#define QUIET_NS 1100000000ULL
 #define LINES    1500U /* of each CPU, in test_cpus() */
 #define ERASE    "\r\x1b[K"
 
