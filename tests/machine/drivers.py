@@ -12,7 +12,7 @@ import sys
 import threading
 
 import machine
-import vf
+import vfdisk
 
 GUEST = os.path.join(machine.BUILD, "guest", "drivers.elf")
 SECTORS = 4096
@@ -55,7 +55,7 @@ class Grower:
 
     def __init__(self, path):
         self.path, self.stream = path, None
-        self.size = SECTORS * vf.SECTOR
+        self.size = SECTORS * vfdisk.SECTOR
 
     def execute(self, name, **arguments):
         self.stream.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
@@ -85,7 +85,7 @@ class Backends:
         for path in self.disks.values():
             with open(path, "wb") as file:
                 for number in range(SECTORS):
-                    file.write(vf.sector(number))
+                    file.write(vfdisk.sector(number))
         path = os.path.join(folder, "console")
         self.mirror = Mirror(path)
         self.mirror.start()
@@ -126,7 +126,7 @@ def changes(said, name):
 def check_disk(path, changed):
     with open(path, "rb") as file:
         for number in range(SECTORS):
-            if file.read(vf.SECTOR) != vf.sector(number, changed.get(number, 0)):
+            if file.read(vfdisk.SECTOR) != vfdisk.sector(number, changed.get(number, 0)):
                 raise machine.Failure(f"{path}: sector {number} is not what it should be")
 
 

@@ -5,15 +5,14 @@ import os
 import sys
 
 import machine
+import vfdisk
 
-SECTOR = 512
-SECTORS = 4096
 WRITTEN_FIRST = 1024
 WRITTEN_EACH = 256
 
 CONFIG = """[vmm]
 when_idle = {idle}
-[pf 02:00.0]
+{vmm}[pf 02:00.0]
 num_vfs = 2
 {pf}[vm guest]
 cpus = 1
@@ -22,55 +21,48 @@ multiboot = vblk.elf
 cmdline = {cmdline}
 vf = 02:00.0/1
 debug_exit = 0xf4
+{more}"""
+
+OTHER = """[pf 01:00.0]
+num_vfs = 2
+[vm other]
+cpus = 0
+memory = 64M
+multiboot = vblk.elf
+vf = 01:00.0/0
+debug_exit = 0xf4
 """
 
 
-def sector(number, shift=0):
-    """What sector NUMBER of the image holds, as the guest knows it."""
-    first = number * 7 + (number >> 8) + 1 + shift
-    return bytes((first + 13 * i) & 0xff for i in range(SECTOR))
-
-
-def make_disk(folder):
-    path = os.path.join(folder, "disk.img")
-    with open(path, "wb") as file:
-        for number in range(SECTORS):
-            file.write(sector(number))
-    return path
-
-
-def check_disk(path):
-    """The guest wrote three runs of sectors, and nothing else."""
-    with open(path, "rb") as file:
-        for number in range(SECTORS):
-            way = (number - WRITTEN_FIRST) // WRITTEN_EACH
-            shift = way + 1 if 0 <= way < 3 else 0
-            if file.read(SECTOR) != sector(number, shift):
-                raise machine.Failure(f"sector {number} of the disk is not what it should be")
+def written(number):
+    """The guest wrote three runs of sectors, each with a shift of its own, and nothing else."""
+    way = (number - WRITTEN_FIRST) // WRITTEN_EACH
+    return way + 1 if 0 <= way < 3 else 0
 
 
 class VfMachine(machine.Machine):
     """The test machine with a file behind VF 1 (the second one) of the block PF."""
 
-    def __init__(self, image, disk, properties="", **options):
+    def __init__(self, image, disk, properties="", port="", **options):
         self.disk = disk
-        self.properties = properties
+        self.properties, self.port = properties, port
         super().__init__(image, **options)
 
     def arguments(self, image, **options):
         pfs = ["-plugin", machine.DEVICE,
-               "-device", "pcie-root-port,id=rp1,slot=1,chassis=1,addr=2.0,multifunction=on",
-               "-device", "pcie-root-port,id=rp2,slot=2,chassis=2,addr=2.1",
+               "-device", f"pcie-root-port,id=rp1,slot=1,chassis=1,addr=2.0,multifunction=on{self.port}",
+               "-device", f"pcie-root-port,id=rp2,slot=2,chassis=2,addr=2.1{self.port}",
                "-device", "portolan-net-pf,id=netpf,bus=rp1,vfs=4",
                "-blockdev", f"driver=file,node-name=one,filename={self.disk}",
                "-device", f"portolan-blk-pf,id=blkpf,bus=rp2,vfs=4,vf-backends=:one{self.properties}"]
         return machine.qemu_command(image, pfs=False, extra=pfs, **options)
 
 
-def boot(folder, cmdline="", pf="", idle="poweroff", **options):
+def boot(folder, cmdline="", pf="", idle="poweroff", vmm="", more="", **options):
     files = [(os.path.join(machine.BUILD, "guest", "vblk.elf"), "vblk.elf")]
-    image = machine.make_image(folder, CONFIG.format(cmdline=cmdline, pf=pf, idle=idle), files)
-    return VfMachine(image, make_disk(folder), **options)
+    image = machine.make_image(folder, CONFIG.format(cmdline=cmdline, pf=pf, idle=idle, vmm=vmm, more=more),
+                               files)
+    return VfMachine(image, vfdisk.make(folder), **options)
 
 
 def run_guest(folder, *texts, forbid=(), **options):
@@ -84,11 +76,12 @@ def run_guest(folder, *texts, forbid=(), **options):
         if status != 1:
             raise machine.Failure(f"the guest ended with status {status}")
         print(run.log()[run.log().find("VM 'guest': slot"):])
-    check_disk(os.path.join(folder, "disk.img"))
+    vfdisk.check(os.path.join(folder, "disk.img"), written)
 
 
 def mmr(folder):
-    run_guest(folder, "registers in its memory", cmdline="count=256", forbid=["was blocked"])
+    run_guest(folder, "registers in its memory", "(ACS) is on in 2 of 2 ports", cmdline="count=256",
+              forbid=["was blocked", "past the IOMMU"])
 
 
 def stray(folder):
@@ -135,7 +128,19 @@ def cycles(folder):
             raise machine.Failure(f"the VMM holds more and more: {held}")
 
 
-CASES = {case.__name__: case for case in (mmr, stray, admin, amd, cycles)}
+def no_acs(folder):
+    """Ports that let requests past the IOMMU: VFs of two VMs below them are not used together, unless that is asked for."""
+    options = {"more": OTHER, "port": ",disable-acs=on", "cmdline": "count=8"}
+    run_guest(folder, "(ACS) is on in 0 of 2 ports",
+              "VM 'guest': VF 0000:02:00.2 may reach other devices past the IOMMU: port 0000:00:02.1",
+              "VM 'other' and VM 'guest' are not separated", "VM 'other' is not started", **options,
+              forbid=["VM 'other': started"])
+    with boot(folder, vmm="unsafe_dma = yes\n", **options) as run:
+        run.expect("VM 'other' and VM 'guest' are not separated.*are started all the same")
+        run.expect("VM 'other': started")
+
+
+CASES = {case.__name__: case for case in (mmr, stray, admin, amd, cycles, no_acs)}
 
 if __name__ == "__main__":
     machine.run_test(CASES[sys.argv[1]])

@@ -39,6 +39,7 @@ struct assign_vf {
     struct mmr mmr; /* registers NULL: it goes by the PF's administration queue */
     struct legacy_setup setup;
     bool attached; /* to the VM's IOMMU domain */
+    bool fresh;    /* an FLR was the last thing that was done to it; atomic */
     hpa_t doorbell_at;
     volatile uint16_t *doorbell; /* mapped once, at doorbell_at; NULL: not yet */
     struct assign_entry entry[LEGACY_VECTORS_MAX];
@@ -61,5 +62,11 @@ static inline struct assign_vf *assign_vf_of(struct legacy_function *function)
 
 /* The PF at BDF of the configuration; NULL. */
 struct assign_pf *assign_pf_find(bdf_t bdf);
+
+/*
+ * An FLR for each of COUNT VFs that is not fresh, all at the same time; STATUS[i] is that of VF[i].
+ * Takes 100 ms, or no time if all are fresh.
+ */
+void assign_reset_vfs(struct assign_vf *const *vf, uint32_t count, enum status *status);
 
 #endif

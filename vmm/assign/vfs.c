@@ -183,10 +183,15 @@ static enum status attach(struct vm *vm)
     return status;
 }
 
-/* The VFs' DMA is confined: now they may be shown to the guest, which switches it on. */
+/*
+ * The VFs' DMA is confined: now they may be shown to the guest, which switches it on. One whose
+ * reset fails is tried again, and said, when its turn comes.
+ */
 static enum status show(struct vm *vm)
 {
-    enum status status = STATUS_OK;
+    enum status resets[CONFIG_VM_VFS_MAX], status = STATUS_OK;
+
+    assign_reset_vfs(vm->assign->vf, vm->assign->count, resets);
 
     for (uint32_t i = 0; i < vm->assign->count && status == STATUS_OK; i++) {
         struct assign_vf *vf = vm->assign->vf[i];

@@ -36,7 +36,8 @@ static uint32_t loads;      /* how often a program was loaded; atomic */
 static uint32_t sees[CPUS]; /* the load that each vCPU was reset after */
 static uint32_t ram_frees, quit, failures;
 static enum status load_status, vcpu_status, nested_status, ram_status, map_status, init_status;
-static unsigned own_resets; /* every so many entries a guest resets its machine itself */
+static struct vm *ask_while_it_ends; /* NULL: nobody asks */
+static unsigned own_resets;          /* every so many entries a guest resets its machine itself */
 
 /* A thread cannot fail a cmocka test: it counts, and the test looks. */
 static void check(bool good)
@@ -305,12 +306,18 @@ static void test_start_refusals(void **state)
     /* A stop wins over a reset, whichever comes first. */
     assert_int_equal(vm_reset(vm, "test"), STATUS_OK);
     assert_int_equal(vm->request, VM_REQUEST_RESET);
+    assert_false(vm_is_stopping(vm));
     assert_int_equal(vm_stop(vm, "test"), STATUS_OK);
-    assert_int_equal(vm_reset(vm, "test"), STATUS_OK);
+    assert_true(vm_is_stopping(vm));
+    assert_int_equal(vm_reset(vm, "test"), STATUS_STATE);
+    assert_int_equal(vm_stop(vm, "test"), STATUS_OK);
     assert_int_equal(vm->request, VM_REQUEST_STOP);
     cpus[0].call = NULL;
+    ask_while_it_ends = vm;
     vcpu_main(vm->vcpu[0]);
+    assert_null(ask_while_it_ends);
     assert_int_equal(vm_running(), 0);
+    assert_false(vm_is_stopping(vm));
     assert_int_equal(vm->resets, 0);
     assert_int_equal(failures, 0);
 }
@@ -489,7 +496,17 @@ enum status assign_start(struct vm *vm)
 
 void assign_reset(struct vm *vm) {}
 
-void assign_stop(struct vm *vm) {}
+/* The VFs' resets take their time. */
+void assign_stop(struct vm *vm)
+{
+    if (vm == ask_while_it_ends) {
+        check(vm_is_stopping(vm));
+        check(vm_reset(vm, "test") == STATUS_STATE);
+        check(vm_stop(vm, "test") == STATUS_STATE);
+        check(vm_start(vm) == STATUS_STATE);
+        ask_while_it_ends = NULL;
+    }
+}
 
 int main(void)
 {
