@@ -29,6 +29,7 @@
 
 #include "drivers/acpi/acpi.h"
 #include "drivers/acpi/power.h"
+#include "drivers/pci/acs.h"
 #include "drivers/pci/config.h"
 #include "drivers/pci/scan.h"
 #include "drivers/virtio/device.h"
@@ -176,6 +177,7 @@ static void core_main(void)
     must(timer_init(), "the local APIC's timer does not count", "update the firmware");
     pci_config_init(&acpi->mcfg);
     (void)pci_scan();
+    pci_acs_init();
     assign_confine_devices(physical_bits());
     (void)virtio_discover();
     print_report();

@@ -26,6 +26,7 @@ void main_create_vms(void)
         return;
     }
     vm_create_all(main_config());
+    assign_check_isolation(main_config()->vmm.unsafe_dma);
 }
 
 static void start_vms(void)

@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/pci/flr.h"
 
+#include "drivers/pci/acs.h"
 #include "drivers/pci/caps.h"
 #include "drivers/pci/config.h"
 #include "drivers/pci/sriov.h"
 #include "vmm/console/log.h"
 #include "vmm/cpu/time.h"
+#include "vmm/cpu/wait.h"
 
 #define CACHE_LINE   0x0cU
 #define VENDOR_RETRY 0x0001U /* vendor id while a function asks to be tried again, 2.3.2 */
 #define HEADER_MASK  0x7fU
 #define DISABLE      (PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER)
-#define POLL_US      1000U
-#define POLLS_MAX    2000U
-#define AF_CAPS      0x03U
-#define AF_CONTROL   0x04U
-#define AF_STATUS    0x05U
-#define AF_HAS_FLR   0x02U
-#define AF_START_FLR 0x01U
-#define AF_PENDING   0x01U
-#define CONTROL_KEEP 0x7fffU
+/* In the Status register: configuration accesses need no wait after a reset, 7.5.1.1.4. */
+#define IMMEDIATE_READINESS 0x0001U
+#define POLL_US             1000U
+#define POLLS_MAX           2000U /* of all functions; the states end sooner, by the clock */
+#define AF_CAPS             0x03U
+#define AF_CONTROL          0x04U
+#define AF_STATUS           0x05U
+#define AF_HAS_FLR          0x02U
+#define AF_START_FLR        0x01U
+#define AF_PENDING          0x01U
+#define CONTROL_KEEP        0x7fffU
 
 bool pci_function_answers(bdf_t bdf, bool vf)
 {
@@ -111,6 +115,8 @@ enum status pci_flr_start(struct pci_flr *flr, bdf_t bdf, bool vf)
             (uint16_t)(pci_config_read(bdf, flr->express + PCI_EXPRESS_DEVICE_CONTROL, 2) &
                        CONTROL_KEEP);
     }
+    flr->acs = pci_cap_find_extended(bdf, PCI_EXT_CAP_ACS);
+    flr->ready = (pci_config_read(bdf, PCI_STATUS, 2) & IMMEDIATE_READINESS) != 0;
     command = pci_config_read(bdf, PCI_COMMAND, 2);
     pci_config_write(bdf, PCI_COMMAND, 2, command & ~(vf ? PCI_COMMAND_BUS_MASTER : DISABLE));
     flr->deadline_ns = time_now_ns() + PCI_FLR_DRAIN_NS;
@@ -156,6 +162,7 @@ static void await_answer(struct pci_flr *flr)
             /* A function learns its bus number from writes, and has just forgotten it (2.2.6.2). */
             pci_config_write(flr->bdf, PCI_COMMAND, 2, 0);
         }
+        pci_acs_set(flr->bdf, flr->acs);
         flr->state = PCI_FLR_DONE;
     } else if (time_now_ns() >= flr->deadline_ns) {
         log_warn("PCI " BDF_FORMAT ": no answer 1 s after a function level reset; it is not used "
@@ -170,7 +177,7 @@ enum pci_flr_state pci_flr_poll(struct pci_flr *flr)
     if (flr->state == PCI_FLR_DRAIN) {
         drain(flr);
     }
-    if (flr->state == PCI_FLR_SETTLE && time_now_ns() >= flr->deadline_ns) {
+    if (flr->state == PCI_FLR_SETTLE && (flr->ready || time_now_ns() >= flr->deadline_ns)) {
         flr->deadline_ns += PCI_FLR_ANSWER_NS - PCI_FLR_SETTLE_NS;
         flr->state = PCI_FLR_ANSWER;
     }
@@ -180,24 +187,35 @@ enum pci_flr_state pci_flr_poll(struct pci_flr *flr)
     return (enum pci_flr_state)flr->state;
 }
 
+static bool under_way(const struct pci_flr *flr)
+{
+    return flr->state != PCI_FLR_DONE && flr->state != PCI_FLR_FAILED;
+}
+
+void pci_flr_finish(struct pci_flr *flr, uint32_t count)
+{
+    uint32_t left = count;
+
+    for (uint32_t polls = 0; left > 0 && polls < POLLS_MAX; polls++) {
+        left = 0;
+        for (uint32_t i = 0; i < count; i++) {
+            (void)pci_flr_poll(&flr[i]);
+            left += under_way(&flr[i]);
+        }
+        if (left > 0) {
+            wait_us(POLL_US);
+        }
+    }
+}
+
 enum status pci_flr_run(bdf_t bdf, bool vf)
 {
     struct pci_flr flr;
     enum status status = pci_flr_start(&flr, bdf, vf);
-    enum pci_flr_state state = PCI_FLR_DRAIN;
 
     if (status != STATUS_OK) {
         return status;
     }
-    for (uint32_t i = 0; i < POLLS_MAX; i++) {
-        state = pci_flr_poll(&flr);
-        if (state == PCI_FLR_DONE) {
-            return STATUS_OK;
-        }
-        if (state == PCI_FLR_FAILED) {
-            break;
-        }
-        time_delay_us(POLL_US);
-    }
-    return STATUS_NOTE(STATUS_TIMEOUT);
+    pci_flr_finish(&flr, 1);
+    return flr.state == PCI_FLR_DONE ? STATUS_OK : STATUS_NOTE(STATUS_TIMEOUT);
 }

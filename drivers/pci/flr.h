@@ -34,6 +34,8 @@ struct pci_flr {
     uint8_t express; /* offset of the capability to use, or 0 and 'af' */
     uint8_t af;
     uint16_t device_control;
+    uint16_t acs; /* offset of the capability; 0: none */
+    bool ready;   /* Immediate Readiness: it need not settle */
     uint64_t deadline_ns;
     uint32_t header[PCI_BARS_MAX]; /* BARs; not for VFs */
     uint32_t rom;
@@ -49,12 +51,21 @@ enum status pci_flr_start(struct pci_flr *flr, bdf_t bdf, bool vf);
 
 /*
  * Go on as far as the time allows, without waiting; returns the new state. When DONE the function
- * has Bus Master and decoding off and its BARs as before. FAILED, with a warning: it never came
- * back. To be called every millisecond or so, from any one CPU at a time.
+ * has Bus Master and decoding off, ACS on, and its BARs as before. FAILED, with a warning: it never
+ * came back. To be called every millisecond or so, from any one CPU at a time.
  */
 enum pci_flr_state pci_flr_poll(struct pci_flr *flr);
 
-/* Start, and poll to the end: 100 ms to 1.2 s. TIMEOUT when it FAILED. */
+/*
+ * Poll COUNT that were started, to the end of all: together they take as long as the slowest. Those
+ * that could not be started stay FAILED.
+ */
+void pci_flr_finish(struct pci_flr *flr, uint32_t count);
+
+/*
+ * Start, and poll to the end: 100 ms to 1.2 s, or next to nothing for a function with Immediate
+ * Readiness. TIMEOUT when it FAILED.
+ */
 enum status pci_flr_run(bdf_t bdf, bool vf);
 
 /* Does the function answer? Also asks VFs, whose vendor and device id read FFFFh. */

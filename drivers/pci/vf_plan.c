@@ -148,11 +148,12 @@ static enum status enable_forwarding(const struct pci_function *pf, const struct
 
 /*
  * Is another function at VF? VFs that are off do not answer, so whatever does is not ours, even if
- * the scan has not listed it.
+ * the scan has not listed it: a VF has no vendor id, a broken function perhaps no header.
  */
 static bool place_taken(bdf_t vf)
 {
     return pci_find(vf) != NULL || pci_vf_find(vf) != NULL ||
+           pci_config_read(vf, PCI_VENDOR_ID, 2) != PCI_VENDOR_NONE ||
            pci_config_read(vf, PCI_HEADER_TYPE, 1) != NO_HEADER;
 }
 

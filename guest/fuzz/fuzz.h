@@ -26,7 +26,7 @@ enum fuzz_kind {
     FUZZ_KINDS,
 };
 
-#define FUZZ_BATCH 256 /* operations */
+#define FUZZ_BATCH 2048 /* operations */
 
 enum fuzz_register { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R11 = 11, REGISTERS = 16 };
 
@@ -52,6 +52,7 @@ struct fuzz_state {
     bool lenient;     /* plain QEMU's devices */
     bool tcg;         /* QEMU runs the instructions */
     bool walks, debug_dirty;
+    bool armed;  /* the watchdog is as it was armed */
     bool bursts; /* no step after each instruction */
     uint64_t burst_from;
 };
@@ -142,7 +143,7 @@ void fuzz_burst_begin(void);
 
 /* ---- devices.c ---- */
 
-/* PIT, IOAPIC and local APIC as the watchdog wants them: an NMI each millisecond. */
+/* PIT, IOAPIC and local APIC as the watchdog wants them, an NMI each 10 ms; if they are not. */
 void fuzz_watchdog_arm(void);
 /* The UART prints, or is in loop-back mode and may be written to at random. */
 void fuzz_console_on(void);

@@ -74,17 +74,13 @@ void virtio_reset(const struct virtio_device *virtio)
     (void)inb((uint16_t)(virtio->base + VIRTIO_ISR));
 }
 
-bool virtio_set_up_queue(const struct virtio_device *virtio, uint16_t number, void *memory,
-                         size_t bytes, struct virtio_queue *queue)
+bool virtio_lay_out_queue(uint16_t number, size_t size, void *memory, size_t bytes,
+                          struct virtio_queue *queue)
 {
-    uint16_t base = virtio->base;
     uintptr_t at = (uintptr_t)memory;
-
-    outw((uint16_t)(base + VIRTIO_QUEUE_SELECT), number);
-    size_t size = inw((uint16_t)(base + VIRTIO_QUEUE_SIZE));
     size_t used = (size * 18 + 6 + PAGE - 1) & ~(size_t)(PAGE - 1);
 
-    if (size == 0 || used + size * 8 + 6 > bytes || inl((uint16_t)(base + VIRTIO_QUEUE_PFN)) != 0) {
+    if (size == 0 || used + size * 8 + 6 > bytes) {
         return false;
     }
     memset(memory, 0, bytes);
@@ -95,11 +91,40 @@ bool virtio_set_up_queue(const struct virtio_device *virtio, uint16_t number, vo
         .available = (volatile void *)(at + size * 16),
         .used = (volatile void *)(at + used),
     };
-    outl((uint16_t)(base + VIRTIO_QUEUE_PFN), (uint32_t)(at / PAGE));
     return true;
 }
 
-void virtio_offer(const struct virtio_device *virtio, struct virtio_queue *queue, uint16_t head)
+uint32_t virtio_page(const struct virtio_queue *queue)
+{
+    return (uint32_t)((uintptr_t)queue->descriptor / PAGE);
+}
+
+bool virtio_set_up_queue(const struct virtio_device *virtio, uint16_t number, void *memory,
+                         size_t bytes, struct virtio_queue *queue)
+{
+    uint16_t base = virtio->base;
+
+    outw((uint16_t)(base + VIRTIO_QUEUE_SELECT), number);
+    size_t size = inw((uint16_t)(base + VIRTIO_QUEUE_SIZE));
+
+    if (inl((uint16_t)(base + VIRTIO_QUEUE_PFN)) != 0 ||
+        !virtio_lay_out_queue(number, size, memory, bytes, queue)) {
+        return false;
+    }
+    outl((uint16_t)(base + VIRTIO_QUEUE_PFN), virtio_page(queue));
+    return true;
+}
+
+void virtio_describe(volatile struct virtio_descriptor *table, uint16_t index,
+                     volatile const void *at, size_t length, uint16_t flags)
+{
+    table[index].address = (uint64_t)at;
+    table[index].length = (uint32_t)length;
+    table[index].flags = flags;
+    table[index].next = (uint16_t)(index + 1);
+}
+
+void virtio_put(struct virtio_queue *queue, uint16_t head)
 {
     uint16_t index = queue->available->index;
 
@@ -107,17 +132,35 @@ void virtio_offer(const struct virtio_device *virtio, struct virtio_queue *queue
     __asm__ volatile("" ::: "memory");
     queue->available->index = (uint16_t)(index + 1);
     __asm__ volatile("mfence" ::: "memory");
+}
+
+void virtio_notify(const struct virtio_device *virtio, const struct virtio_queue *queue)
+{
     outw((uint16_t)(virtio->base + VIRTIO_QUEUE_NOTIFY), queue->number);
 }
 
-bool virtio_take(struct virtio_queue *queue, uint32_t *length)
+void virtio_offer(const struct virtio_device *virtio, struct virtio_queue *queue, uint16_t head)
+{
+    virtio_put(queue, head);
+    virtio_notify(virtio, queue);
+}
+
+bool virtio_take_chain(struct virtio_queue *queue, uint16_t *head, uint32_t *length)
 {
     if (queue->used->index == queue->seen) {
         return false;
     }
+    *head = (uint16_t)queue->used->ring[queue->seen % queue->size].id;
     *length = queue->used->ring[queue->seen % queue->size].length;
     queue->seen++;
     return true;
+}
+
+bool virtio_take(struct virtio_queue *queue, uint32_t *length)
+{
+    uint16_t head;
+
+    return virtio_take_chain(queue, &head, length);
 }
 
 void virtio_msix_set(const struct virtio_device *virtio, unsigned index, uint8_t vector,

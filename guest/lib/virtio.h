@@ -26,8 +26,11 @@ enum virtio_port {
 #define VIRTIO_DRIVER_OK   4
 #define VIRTIO_NO_VECTOR   0xffff
 
-#define VIRTIO_NEXT  1 /* flags of a descriptor */
-#define VIRTIO_WRITE 2
+#define VIRTIO_NEXT     1 /* flags of a descriptor */
+#define VIRTIO_WRITE    2
+#define VIRTIO_INDIRECT 4
+
+#define VIRTIO_NO_INTERRUPT 1 /* flag of the available ring */
 
 struct virtio_descriptor {
     uint64_t address;
@@ -78,10 +81,22 @@ void virtio_reset(const struct virtio_device *virtio);
 bool virtio_set_up_queue(const struct virtio_device *virtio, uint16_t number, void *memory,
                          size_t bytes, struct virtio_queue *queue);
 
-/* Offer the chain that begins at descriptor HEAD, and notify. */
+/* The same in memory only: the device is not told. And the page number that it wants to be told. */
+bool virtio_lay_out_queue(uint16_t number, size_t size, void *memory, size_t bytes,
+                          struct virtio_queue *queue);
+uint32_t virtio_page(const struct virtio_queue *queue);
+
+/* Fill in descriptor INDEX of TABLE; the next one of its chain, if any, is INDEX + 1. */
+void virtio_describe(volatile struct virtio_descriptor *table, uint16_t index,
+                     volatile const void *at, size_t length, uint16_t flags);
+
+/* Put the chain that begins at descriptor HEAD into the ring; notify; both. */
+void virtio_put(struct virtio_queue *queue, uint16_t head);
+void virtio_notify(const struct virtio_device *virtio, const struct virtio_queue *queue);
 void virtio_offer(const struct virtio_device *virtio, struct virtio_queue *queue, uint16_t head);
 
-/* Has the device used a chain since the last time? *LENGTH: what it wrote. */
+/* Has the device used a chain since the last time? *HEAD: which; *LENGTH: what it wrote. */
+bool virtio_take_chain(struct virtio_queue *queue, uint16_t *head, uint32_t *length);
 bool virtio_take(struct virtio_queue *queue, uint32_t *length);
 
 /* Entry INDEX of the MSI-X table: VECTOR to the CPU with APIC id TARGET, unmasked. */

@@ -91,25 +91,16 @@ static void handle_config(struct guest_frame *frame)
     apic_write(APIC_EOI, 0);
 }
 
-static void describe(unsigned index, volatile const void *at, uint32_t length, uint16_t flags)
-{
-    volatile struct virtio_descriptor *descriptor = &queue.descriptor[index];
-
-    descriptor->address = (uint64_t)at;
-    descriptor->length = length;
-    descriptor->flags = flags;
-    descriptor->next = (uint16_t)(index + 1);
-}
-
 static void submit(uint32_t type, uint64_t sector, const void *buffer)
 {
     header.type = type;
     header.priority = 0;
     header.sector = sector;
     outcome = 0xff;
-    describe(0, &header, 16, VIRTIO_NEXT);
-    describe(1, buffer, sizeof(data), type == READ ? VIRTIO_NEXT | VIRTIO_WRITE : VIRTIO_NEXT);
-    describe(2, &outcome, 1, VIRTIO_WRITE);
+    virtio_describe(queue.descriptor, 0, &header, 16, VIRTIO_NEXT);
+    virtio_describe(queue.descriptor, 1, buffer, sizeof(data),
+                    type == READ ? VIRTIO_NEXT | VIRTIO_WRITE : VIRTIO_NEXT);
+    virtio_describe(queue.descriptor, 2, &outcome, 1, VIRTIO_WRITE);
     virtio_offer(&disk, &queue, 0);
 }
 

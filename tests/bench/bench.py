@@ -12,9 +12,9 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "machine"))
 
 import bios  # noqa: E402
+import figures  # noqa: E402
 import machine  # noqa: E402
 
-PEERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "peers.txt")
 CONFIG = """[vmm]
 when_idle = poweroff
 [vm bench]
@@ -50,17 +50,6 @@ FIGURES = {
 }
 
 
-def read_peers():
-    """{NAME: figure} of peers.txt: lines 'NAME FIGURE', and comments."""
-    peers = {}
-    with open(PEERS, encoding="ascii") as file:
-        for line in file:
-            words = line.split("#")[0].split()
-            if len(words) >= 2:
-                peers[words[0]] = words[1]
-    return peers
-
-
 def one(pattern, text):
     match = re.search(pattern, text)
     if not match:
@@ -76,29 +65,19 @@ def measure(folder):
         run.expect_end()
         run.forbid("PANIC", "ERROR", "FAIL", "skipped")
         text = run.log()
-        figures = {name: int(median) for name, median in re.findall(r"\] bench (\w+) \d+ (\d+)\n", text)}
+        values = figures.of_guest(text)
         seconds, micros = one(r"\[ *(\d+)\.(\d{6})\] VM 'bench': started", text)
-        figures["boot"] = int(seconds) * 1000000 + int(micros)
+        values["boot"] = int(seconds) * 1000000 + int(micros)
         names = ("image_in_memory", "ram", "page_tables")
         sizes = one(r"VMM: (\d+) KiB image, (\d+) KiB of RAM in use, (\d+) KiB of page tables", text)
-        figures.update(zip(names, map(int, sizes)))
+        values.update(zip(names, map(int, sizes)))
     for name, file in (("image_efi", "portolan.efi"), ("image_multiboot2", "portolan.mb2")):
-        figures[name] = os.path.getsize(os.path.join(machine.BUILD, file))
-    return figures
+        values[name] = os.path.getsize(os.path.join(machine.BUILD, file))
+    return values
 
 
 def test(folder):
-    figures, peers = measure(folder), read_peers()
-    if figures.keys() != FIGURES.keys():
-        raise machine.Failure(f"figures that are missing or not known: {sorted(figures.keys() ^ FIGURES.keys())}")
-    for name, (unit, _) in FIGURES.items():
-        print(f"bench {name} {figures[name]} {unit} peer={peers.get(name, 'none')}")
-    print(f"\n{'':18}{'Portolan':>10}{'KVM':>10}")
-    for name, (unit, _) in FIGURES.items():
-        print(f"{name:18}{figures[name]:10}{peers.get(name, '-'):>10}  {unit.replace('_', ' ')}")
-    for name, (unit, limit) in FIGURES.items():
-        if not 0 < figures[name] <= limit:
-            raise machine.Failure(f"{name}: {figures[name]} {unit} is not within 1..{limit}")
+    figures.show({name: (unit, 1, highest) for name, (unit, highest) in FIGURES.items()}, measure(folder))
 
 
 machine.run_test(test)

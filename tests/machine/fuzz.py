@@ -32,8 +32,8 @@ def test(folder):
     image = machine.make_image(folder, CONFIG.format(count=count, seed=seed), files)
     with machine.Machine(image, cpus=3, pfs=False, timeout=120) as run:
         run.expect(r"\[witness\] witness: round \d+ ok")
-        # Twenty reports on the way; each within the time limit, so that a hang is seen early.
-        while "last" in run.expect(r"\[fuzz\] fuzz: (\d+) operations, \d+ resets(, last|\r?\n)").group(2):
+        # A hundred reports on the way; each within the time limit, so that a hang is seen early.
+        while "last" in run.expect(r"\[fuzz\] fuzz: (\d+) operations, \d+ resets(, last|\s)").group(2):
             pass
         done = int(run.process.match.group(1))
         run.expect(r"VM 'fuzz': debug exit, status 1\b")

@@ -12,7 +12,9 @@ import sys
 
 import machine
 import qmp
-from disks import SECTOR, VfMachine, check_disk, make_disk
+import vfdisk
+from disks import VfMachine, written
+from vfdisk import SECTOR
 
 CONFIG = """[vmm]
 when_idle = halt
@@ -116,24 +118,36 @@ class Test:
         self.run.wait(0, rf"VM 'bad': VF {BAD_VF}: a {kind} at {address:#x} was blocked")
 
 
+def vmm_text():
+    """The code of the VMM, and how far into its image it lies."""
+    with open(os.path.join(machine.BUILD, "portolan-core.elf.stripped"), "rb") as file:
+        elf = file.read()
+    table, size, count = struct.unpack_from("<Q", elf, 32)[0], *struct.unpack_from("<HH", elf, 54)
+    loads = [struct.unpack_from("<IIQQQQQQ", elf, table + i * size) for i in range(count)]
+    loads = [load for load in loads if load[0] == 1]
+    _, _, offset, address, _, length, _, _ = next(load for load in loads if load[1] & 1)
+    return elf[offset:offset + length], address - loads[0][3]
+
+
 def watch_memory(test):
     """What is the good VM's, and the VMM's, and must not change: find it in the machine's memory. The bad VM is made first and gets
     the lowest memory, so that the addresses of the others' are none of its own RAM."""
-    log = b"VM 'good': started"
-    witnesses, logs = find(test.control, words(1, 64, WITNESS_STEP), log)
-    logs = [at for at in logs if at >= VM_MEMORY]
-    if len(witnesses) != 1 or witnesses[0] < VM_MEMORY or not logs:
-        raise machine.Failure(f"the memory to watch was found at {witnesses} and {logs}")
-    test.watched = [Watch("the good VM's memory", witnesses[0], words(1, WITNESS_SIZE // 8, WITNESS_STEP))]
-    test.watched += [Watch("the VMM's memory", at, log) for at in logs]
-    return witnesses[0], logs
+    witnesses, = find(test.control, words(1, 64, WITNESS_STEP))
+    text, offset = vmm_text()
+    core = int(test.run.wait(0, r"VMM core: \d+ KiB at 0x(\w+)").group(1), 16) + offset
+    if len(witnesses) != 1 or min(witnesses[0], core) < VM_MEMORY:
+        raise machine.Failure(f"the memory to watch is at {witnesses} and {core:#x}")
+    test.watched = [Watch("the good VM's memory", witnesses[0], words(1, WITNESS_SIZE // 8, WITNESS_STEP)),
+                    Watch("the VMM's code", core, text)]
+    test.check()
+    return witnesses[0], core
 
 
-def targets(test, witness, logs):
+def targets(test, witness, core):
     """Addresses that the bad VM's VF must not reach."""
     bars = [region["address"] for bus in test.control.command("query-pci") for device in bus["devices"]
             for region in all_regions(device) if region["type"] == "memory" and region["address"] > 0]
-    places = {"the good VM": witness + PAGE, "the VMM": logs[0] & -PAGE, "the end of its RAM": VM_MEMORY,
+    places = {"the good VM": witness + PAGE, "the VMM": core & -PAGE, "the end of its RAM": VM_MEMORY,
               "no RAM": 0x3f000000, "the IOMMU": 0xfed90000, "the I/O APIC": 0xfec00000, "its own BAR": 0xe0000000}
     places.update({f"BAR at {at:#x}": at for at in sorted(set(bars))[-1:]})
     return places
@@ -227,8 +241,7 @@ def be_honest(test):
 
 
 def play(test):
-    witness, logs = watch_memory(test)
-    places = targets(test, witness, logs)
+    places = targets(test, *watch_memory(test))
     do_dma(test, places)
     for address, data in FORGED[test.iommu]:
         print(f"message {data:#x} to {address:#x}")
@@ -249,7 +262,7 @@ def play(test):
 def isolation(folder):
     files = [(os.path.join(machine.BUILD, "guest", name), name) for name in ("vblk.elf", "vbad.elf")]
     image = machine.make_image(folder, CONFIG, files)
-    good, bad = make_disk(folder, "good.img"), make_disk(folder, "bad.img")
+    good, bad = vfdisk.make(folder, "good.img"), vfdisk.make(folder, "bad.img")
     path, iommu = os.path.join(folder, "qmp"), sys.argv[1]
     with VfMachine(image, [good, bad], cpus=3, iommu=iommu, extra=qmp.arguments(path) + TRACE[iommu](folder)) as run, \
             qmp.Qmp(path) as control:
@@ -260,7 +273,7 @@ def isolation(folder):
         for name in ("good", "bad"):
             run.wait_said(name, 0, "PASS: ")
         print(run.log()[run.log().find("VM 'bad': slot"):])
-    check_disk(good)
+    vfdisk.check(good, written)
     if iommu == "amd":
         check_forged(folder)
 

@@ -22,15 +22,13 @@ cmdline = interrupts
 def test(folder):
     image = machine.make_image(folder, CONFIG, [(os.path.join(machine.BUILD, "guest", "loop.elf"), "loop.elf")])
     with machine.Machine(image, cpus=3, pfs=False) as run:
-        run.expect(r"\[deaf\] loop: looping with interrupts off")
-        run.expect(r"\[busy\] loop: looping with interrupts on")
+        run.expect_all(r"\[deaf\] loop: looping with interrupts off", r"\[busy\] loop: looping with interrupts on")
         run.send("vm reset deaf\r")
         run.expect(r"\[deaf\] loop: looping with interrupts off")
         run.send("vm stop deaf\r")
         run.expect(r"VM 'deaf': stopped")
         run.send("vm list\r")
-        run.expect(r"deaf +off")
-        run.expect(r"busy +running")
+        run.expect_all(r"deaf +off", r"busy +running")
         run.send("vm start deaf\r")
         run.expect(r"\[deaf\] loop: looping with interrupts off")
         run.send("vm stop busy\r")

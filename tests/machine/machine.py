@@ -119,6 +119,11 @@ class Machine:
     def log(self):
         return "".join(self.seen).replace("\r", "")
 
+    def said(self, name):
+        """What VM NAME has printed in the background, without line ends: where the host is busy, the VMM shows a line
+        in pieces, each on a line of its own."""
+        return re.sub(rf"\x1b\[[0-9;=?]*[A-Za-z]|vmm> |\[{name}\] |\n", "", self.log())
+
     def expect(self, pattern, timeout=-1):
         """Wait for the regular expression PATTERN; return its match."""
         try:
@@ -156,6 +161,13 @@ class Machine:
                 self.process.expect(r"\n", timeout=max(end - time.monotonic(), 0))
             except (pexpect.TIMEOUT, pexpect.EOF):
                 raise Failure(f"no {pattern!r} within the time limit, or before the machine's end") from None
+
+    def expect_all(self, *patterns, timeout=-1):
+        """Wait for each of the regular expressions PATTERNS, in whatever order they come."""
+        left = list(patterns)
+        while left:
+            found = self.expect("|".join(f"(?:{pattern})" for pattern in left), timeout).group()
+            left = [pattern for pattern in left if not re.fullmatch(pattern, found)]
 
     def expect_end(self, timeout=-1):
         """Wait until the machine has switched itself off."""

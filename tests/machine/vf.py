@@ -5,11 +5,12 @@ import os
 import sys
 
 import machine
-from disks import VfMachine, check_disk, make_disk
+import vfdisk
+from disks import VfMachine, written
 
 CONFIG = """[vmm]
 when_idle = {idle}
-[pf 02:00.0]
+{vmm}[pf 02:00.0]
 num_vfs = 2
 {pf}[vm guest]
 cpus = 1
@@ -18,13 +19,24 @@ multiboot = vblk.elf
 cmdline = {cmdline}
 vf = 02:00.0/1
 debug_exit = 0xf4
+{more}"""
+
+OTHER = """[pf 01:00.0]
+num_vfs = 2
+[vm other]
+cpus = 0
+memory = 64M
+multiboot = vblk.elf
+vf = 01:00.0/0
+debug_exit = 0xf4
 """
 
 
-def boot(folder, cmdline="", pf="", idle="poweroff", **options):
+def boot(folder, cmdline="", pf="", idle="poweroff", vmm="", more="", **options):
     files = [(os.path.join(machine.BUILD, "guest", "vblk.elf"), "vblk.elf")]
-    image = machine.make_image(folder, CONFIG.format(cmdline=cmdline, pf=pf, idle=idle), files)
-    return VfMachine(image, [None, make_disk(folder)], **options)
+    image = machine.make_image(folder, CONFIG.format(cmdline=cmdline, pf=pf, idle=idle, vmm=vmm, more=more),
+                               files)
+    return VfMachine(image, [None, vfdisk.make(folder)], **options)
 
 
 def run_guest(folder, *texts, forbid=(), **options):
@@ -38,11 +50,12 @@ def run_guest(folder, *texts, forbid=(), **options):
         if status != 1:
             raise machine.Failure(f"the guest ended with status {status}")
         print(run.log()[run.log().find("VM 'guest': slot"):])
-    check_disk(os.path.join(folder, "disk.img"))
+    vfdisk.check(os.path.join(folder, "disk.img"), written)
 
 
 def mmr(folder):
-    run_guest(folder, "registers in its memory", cmdline="count=256", forbid=["was blocked"])
+    run_guest(folder, "registers in its memory", "(ACS) is on in 2 of 2 ports", cmdline="count=256",
+              forbid=["was blocked", "past the IOMMU"])
 
 
 def stray(folder):
@@ -89,6 +102,19 @@ def cycles(folder):
             raise machine.Failure(f"the VMM holds more and more: {held}")
 
 
-CASES = {case.__name__: case for case in (mmr, stray, admin, amd, cycles)}
+def no_acs(folder):
+    """Ports that let requests past the IOMMU: VFs of two VMs below them are not used together, unless that is asked for."""
+    options = {"more": OTHER, "port": ",disable-acs=on", "cmdline": "count=8"}
+    run_guest(folder, "(ACS) is on in 0 of 2 ports",
+              "VM 'guest': VF 0000:02:00.2 may reach other devices past the IOMMU: port 0000:00:02.1",
+              "VM 'other' and VM 'guest' are not separated", "VM 'other' is not started", **options,
+              forbid=["VM 'other': started"])
+    with boot(folder, vmm="unsafe_dma = yes\n", **options) as run:
+        run.expect("VM 'other' and VM 'guest' are not separated.*are started all the same")
+        run.expect("VM 'other': started")
 
-machine.run_test(CASES[sys.argv[1]])
+
+CASES = {case.__name__: case for case in (mmr, stray, admin, amd, cycles, no_acs)}
+
+if __name__ == "__main__":
+    machine.run_test(CASES[sys.argv[1]])

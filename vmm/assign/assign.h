@@ -30,8 +30,16 @@ void assign_start_pfs(const struct config *config);
 enum status assign_create(struct vm *vm);
 
 /*
+ * Say which VFs reach other devices past the IOMMU, since a port above them has no ACS. VMs of
+ * which one could reach a VF of another that way do not run together: the later one of the
+ * configuration cannot be started, unless UNSAFE. Boot CPU, after all VMs are made.
+ */
+void assign_check_isolation(bool unsafe);
+
+/*
  * Give VM its VFs: DMA to its RAM and nothing else, reset, visible in its slots. The VM is powered
- * on, and no vCPU runs. Failure, said in the log: it has none of them. Takes 100 ms for a VF.
+ * on, and no vCPU runs. Failure, said in the log: it has none of them. Takes 100 ms if one of the
+ * VFs was not reset since its last use.
  */
 enum status assign_start(struct vm *vm);
 
@@ -49,5 +57,8 @@ void assign_poll_faults(void);
 
 /* Print VM's VFs and what they have done on the operator's console. */
 void assign_print(const struct vm *vm);
+
+/* Print what is held for the VFs of all VMs. */
+void assign_print_all(void);
 
 #endif

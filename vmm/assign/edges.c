@@ -2,7 +2,6 @@
 /* What vmm/passthrough asks of the hardware: vmm/passthrough/edge.h. */
 #include "vmm/passthrough/edge.h"
 
-#include "drivers/pci/flr.h"
 #include "vmm/assign/internal.h"
 #include "vmm/console/log.h"
 #include "vmm/cpu/instructions.h"
@@ -106,11 +105,6 @@ volatile uint16_t *passthrough_edge_doorbell(struct legacy_function *function, b
 
 /* ---- The VF as a PCI function ---- */
 
-enum status passthrough_edge_flr(struct legacy_function *function)
-{
-    return pci_flr_run(assign_vf_of(function)->pci->bdf, true);
-}
-
 void passthrough_edge_bus_master(struct legacy_function *function, bool on)
 {
     spinlock_acquire(&master_lock);
@@ -128,6 +122,7 @@ enum status passthrough_edge_msix_enable(struct legacy_function *function, bool 
     const struct pci_msix_table *table = &assign_vf_of(function)->msix;
 
     if (on) {
+        __atomic_store_n(&assign_vf_of(function)->fresh, false, __ATOMIC_RELEASE);
         return pci_msix_enable(table);
     }
     pci_msix_disable(table);

@@ -45,6 +45,7 @@ struct assign_vf {
     struct mmr mmr; /* registers NULL: it goes by the PF's administration queue */
     struct legacy_setup setup;
     bool attached; /* to the VM's IOMMU domain */
+    bool fresh;    /* an FLR was the last thing that was done to it; atomic */
     hpa_t doorbell_at;
     volatile uint16_t *doorbell; /* mapped once, at doorbell_at; NULL: not yet */
     struct assign_entry entry[LEGACY_VECTORS_MAX];
@@ -53,6 +54,7 @@ struct assign_vf {
 /* All that a VM needs for its VFs. */
 struct assign {
     struct iommu_domain *domain; /* while the VM runs */
+    enum status fit;             /* not OK: it cannot be started; see the log. As of boot */
     bool tainted;                /* a unit of the IOMMU may still reach its memory */
     uint32_t faults;             /* DMA and interrupts of its VFs that were blocked; atomic */
     struct log_limit fault_limit;
@@ -87,5 +89,11 @@ void assign_find_again(struct vm *vm, const struct assign_pf *pf);
  * VM is stopped and has an 'assign'. CPU 0.
  */
 enum status assign_revive_pfs(struct vm *vm);
+
+/*
+ * An FLR for each of COUNT VFs that is not fresh, all at the same time; STATUS[i] is that of VF[i].
+ * Takes 100 ms, or no time if all are fresh.
+ */
+void assign_reset_vfs(struct assign_vf *const *vf, uint32_t count, enum status *status);
 
 #endif

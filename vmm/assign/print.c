@@ -28,6 +28,16 @@ static void print_vf(const struct assign_vf *vf)
     }
 }
 
+static void print_held(void)
+{
+    struct iommu_counters iommu = iommu_counters();
+
+    console_print("  all VMs: %u domains, %u functions, %u interrupts, %u vectors, %lu pages of "
+                  "tables, %lu lost; %lu accesses blocked, %lu stray interrupts",
+                  iommu.domains, iommu.functions, iommu.irqs, vector_count(), iommu.table_pages,
+                  iommu.lost_pages, iommu.faults, vector_strays());
+}
+
 void assign_print(const struct vm *vm)
 {
     const struct assign *assign = vm->assign;
@@ -35,14 +45,46 @@ void assign_print(const struct vm *vm)
     if (!assign) {
         return;
     }
-    struct iommu_counters iommu = iommu_counters();
-
     console_print("  %u accesses of its VFs blocked", assign->faults);
-    console_print("  all VMs: %u domains, %u functions, %u interrupts, %u vectors, %lu pages of "
-                  "tables, %lu lost; %lu accesses blocked, %lu stray interrupts",
-                  iommu.domains, iommu.functions, iommu.irqs, vector_count(), iommu.table_pages,
-                  iommu.lost_pages, iommu.faults, vector_strays());
+    print_held();
     for (uint32_t i = 0; i < assign->count; i++) {
         print_vf(assign->vf[i]);
     }
+}
+
+/* What VFs of VMs are now: each is one of these. */
+struct states {
+    unsigned used;    /* by a VM that runs */
+    unsigned fresh;   /* nobody uses it, and it was reset after its last use */
+    unsigned unset;   /* nobody uses it; it is reset before its next use */
+    unsigned masters; /* of all: may do DMA */
+};
+
+static void count_states(const struct assign *assign, struct states *states)
+{
+    for (uint32_t i = 0; i < assign->count; i++) {
+        const struct assign_vf *vf = assign->vf[i];
+        bool fresh = __atomic_load_n(&vf->fresh, __ATOMIC_ACQUIRE);
+
+        states->used += vf->attached;
+        states->fresh += !vf->attached && fresh;
+        states->unset += !vf->attached && !fresh;
+        states->masters += vf->pci && vf->pci->master.held;
+    }
+}
+
+void assign_print_all(void)
+{
+    struct states states = {0};
+
+    for (unsigned i = 0; i < vm_count(); i++) {
+        if (vm_by_index(i)->assign) {
+            count_states(vm_by_index(i)->assign, &states);
+        }
+    }
+    console_print("  VFs: %u in use, %u reset, %u to be reset; %u may do DMA", states.used,
+                  states.fresh, states.unset, states.masters);
+    console_print("  DMA: %lu KiB of VMs' and the VMM's memory mapped",
+                  iommu_counters().mapped_bytes >> 10);
+    print_held();
 }

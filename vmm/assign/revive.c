@@ -50,6 +50,8 @@ static void let_go(struct assign_vf *vf)
         map_release((void *)(uintptr_t)vf->doorbell, sizeof(*vf->doorbell));
         vf->doorbell = NULL;
     }
+    __atomic_store_n(&vf->fresh, false, __ATOMIC_RELEASE);
+    vf->pci = NULL;
     vf->fit = STATUS_STATE;
 }
 

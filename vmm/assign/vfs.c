@@ -144,6 +144,7 @@ enum status assign_create(struct vm *vm)
         vf->vm = vm;
         vm->assign->vf[vm->assign->count++] = vf;
         vf->fit = find_vf(vf, &wanted->vf[i]);
+        vm->assign->fit = vf->fit == STATUS_OK ? vm->assign->fit : vf->fit;
     }
     choose_slots(vm->assign);
     return STATUS_OK;
@@ -194,10 +195,15 @@ static enum status attach(struct vm *vm)
     return status;
 }
 
-/* The VFs' DMA is confined: now they may be shown to the guest, which switches it on. */
+/*
+ * The VFs' DMA is confined: now they may be shown to the guest, which switches it on. One whose
+ * reset fails is tried again, and said, when its turn comes.
+ */
 static enum status show(struct vm *vm)
 {
-    enum status status = STATUS_OK;
+    enum status resets[CONFIG_VM_VFS_MAX], status = STATUS_OK;
+
+    assign_reset_vfs(vm->assign->vf, vm->assign->count, resets);
 
     for (uint32_t i = 0; i < vm->assign->count && status == STATUS_OK; i++) {
         struct assign_vf *vf = vm->assign->vf[i];
@@ -222,15 +228,15 @@ static void report(const struct vm *vm)
     }
 }
 
-/* Can it have all of them? */
+/* Can it have all of them, at boot and now? */
 static enum status fit(const struct assign *assign)
 {
-    for (uint32_t i = 0; i < assign->count; i++) {
-        if (assign->vf[i]->fit != STATUS_OK) {
-            return assign->vf[i]->fit;
-        }
+    enum status status = assign->fit;
+
+    for (uint32_t i = 0; i < assign->count && status == STATUS_OK; i++) {
+        status = assign->vf[i]->fit;
     }
-    return STATUS_OK;
+    return status;
 }
 
 static enum status check(struct vm *vm)
@@ -242,7 +248,8 @@ static enum status check(struct vm *vm)
                  vm->config->name);
         return STATUS_STATE;
     }
-    enum status status = assign_revive_pfs(vm);
+    /* Not for VMs that were not fit at boot: who may run beside them was not looked at. */
+    enum status status = assign->fit == STATUS_OK ? assign_revive_pfs(vm) : STATUS_OK;
 
     if (status == STATUS_OK) {
         status = fit(assign);

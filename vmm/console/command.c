@@ -234,6 +234,7 @@ static void stats(const char *name)
     if (terminal_count() == 0) {
         list_vms();
     }
+    console_edge_stats();
 }
 
 static void do_action(const struct command *command, unsigned vm)

@@ -25,7 +25,7 @@ enum console_action {
 unsigned console_edge_vm_count(void);
 const char *console_edge_vm_name(unsigned vm);
 
-/* In words, for people: "running", "off", "stopped: triple fault". Static or constant text. */
+/* In words, for people: "running", "stopping", "off". Static or constant text. */
 const char *console_edge_vm_state(unsigned vm);
 
 /* Does the VM run, so that it will take input some time? */
@@ -40,5 +40,8 @@ bool console_edge_vm_input(unsigned vm, uint8_t byte);
 
 /* Print what is counted about VM with console_print(), at most some 100 lines. */
 void console_edge_vm_stats(unsigned vm);
+
+/* Print what the VMM itself holds for all VMs, likewise. */
+void console_edge_stats(void);
 
 #endif

@@ -11,7 +11,7 @@
 
 #define TEXT_MAX    256U
 #define HISTORY_MAX 4096U
-#define QUIET_NS    250000000ULL
+#define QUIET_NS    1000000000ULL
 #define PREFIX_MAX  (CONSOLE_NAME_MAX + 4)
 
 _Static_assert(TEXT_MAX + PREFIX_MAX <= LINE_WHOLE_MAX, "a background line is one whole line");

@@ -13,7 +13,7 @@
 typedef void (*cpu_function)(void *argument);
 
 /* Who shares a CPU's timer, and the VMM's own periodic work: see vmm/cpu/timer.h. */
-enum timer_user { TIMER_VCPU, TIMER_SERVICE, TIMER_USERS };
+enum timer_user { TIMER_VCPU, TIMER_SERVICE, TIMER_WAIT, TIMER_USERS };
 typedef uint64_t (*timer_service_function)(uint64_t now);
 
 struct vector_table;

@@ -23,6 +23,7 @@
 
 #define RATE_MIN_KHZ  100000ULL
 #define RATE_MAX_KHZ  100000000ULL
+#define SPIN_TURNS    256U
 #define RATE_FALLBACK 1000000ULL
 
 static struct time_facts facts = {.tsc_khz = 0, .source = "not calibrated"};
@@ -172,12 +173,24 @@ uint64_t time_ns_to_tsc(uint64_t ns)
     return start + time_scale(ns, facts.tsc_khz, 1000000);
 }
 
+/*
+ * Well below a microsecond. An emulator that counts instructions leaves its translated code at each
+ * PAUSE and RDTSC; without these turns a tenth of a second would take it a minute.
+ */
+static void spin_briefly(void)
+{
+    for (unsigned i = 0; i < SPIN_TURNS; i++) {
+        __asm__ volatile("");
+    }
+}
+
 void time_delay_us(uint64_t us)
 {
     uint64_t khz = facts.tsc_khz ? facts.tsc_khz : RATE_FALLBACK * 4;
     uint64_t ticks = time_scale(us, khz, 1000) + 1, from = cpu_read_tsc();
 
     while (cpu_read_tsc() - from < ticks) {
+        spin_briefly();
         cpu_relax();
     }
 }

@@ -42,8 +42,14 @@ volatile uint16_t *passthrough_edge_doorbell(struct legacy_function *function, b
 
 /* ---- The VF as a PCI function; the registers lock is held ---- */
 
-/* Reset it and wait until it answers again (PCIe 6.6.2). Bus Master and MSI-X Enable are then 0. */
-enum status passthrough_edge_flr(struct legacy_function *function);
+/*
+ * Reset COUNT functions of one VM, all at the same time, and wait until they answer again (PCIe
+ * 6.6.2): STATUS[i] says how it went with FUNCTION[i], and if OK its Bus Master and MSI-X Enable
+ * are 0. One that was reset and has not had MSI-X switched on since is as good as reset. The
+ * registers lock of each is held.
+ */
+void passthrough_edge_flr(struct legacy_function *const *function, unsigned count,
+                          enum status *status);
 
 void passthrough_edge_bus_master(struct legacy_function *function, bool on);
 

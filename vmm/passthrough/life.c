@@ -100,11 +100,9 @@ static unsigned config_length(struct legacy_function *f)
     return length;
 }
 
-/* Everything as after power-on but configuration space. The registers lock is held. */
-static enum status start(struct legacy_function *f)
+/* Everything as after power-on but the VF itself and configuration space. */
+static void stop_using(struct legacy_function *f)
 {
-    enum status status;
-
     quiet(f);
     __atomic_store_n(&f->lost, false, __ATOMIC_RELEASE);
     for (unsigned entry = 0; entry < LEGACY_VECTORS_MAX; entry++) {
@@ -116,7 +114,11 @@ static enum status start(struct legacy_function *f)
                      __ATOMIC_RELEASE);
     f->command_bus_master = false;
     f->vf_msix = false;
-    status = passthrough_edge_flr(f);
+}
+
+/* STATUS: how the FLR went. */
+static enum status start_using(struct legacy_function *f, enum status status)
+{
     if (status == STATUS_OK) {
         status = passthrough_edge_msix_enable(f, true);
         f->vf_msix = true;
@@ -179,8 +181,11 @@ static enum status check(const struct legacy_set *set, const struct legacy_setup
 /* The registers lock is held. */
 static enum status take_over(struct legacy_set *set, struct legacy_function *f)
 {
-    enum status status = start(f);
+    enum status status;
 
+    stop_using(f);
+    passthrough_edge_flr(&f, 1, &status);
+    status = start_using(f, status);
     if (status != STATUS_OK) {
         return status;
     }
@@ -214,32 +219,56 @@ enum status legacy_add(struct legacy_set *set, struct legacy_function *f,
     return status;
 }
 
-void legacy_reset(struct legacy_set *set)
+/* The registers lock of every function, in the set's order; no vCPU runs, so nobody else has one.
+ */
+static void lock_all(struct legacy_set *set)
 {
     for (unsigned i = 0; i < set->count; i++) {
-        struct legacy_function *f = set->function[i];
-
-        spinlock_acquire(&f->lock);
-        (void)start(f); /* has warned; the function then reads all ones */
-        legacy_config_reset(f, i);
-        spinlock_release(&f->lock);
+        spinlock_acquire(&set->function[i]->lock);
     }
+}
+
+static void unlock_all(struct legacy_set *set)
+{
+    for (unsigned i = set->count; i > 0; i--) {
+        spinlock_release(&set->function[i - 1]->lock);
+    }
+}
+
+void legacy_reset(struct legacy_set *set)
+{
+    enum status status[LEGACY_FUNCTIONS_MAX];
+
+    lock_all(set);
+    for (unsigned i = 0; i < set->count; i++) {
+        stop_using(set->function[i]);
+    }
+    passthrough_edge_flr(set->function, set->count, status);
+    for (unsigned i = 0; i < set->count; i++) {
+        /* If it fails it has warned; the function then reads all ones. */
+        (void)start_using(set->function[i], status[i]);
+        legacy_config_reset(set->function[i], i);
+    }
+    unlock_all(set);
     legacy_settle(set);
 }
 
 void legacy_release(struct legacy_set *set)
 {
-    for (unsigned i = 0; i < set->count; i++) {
-        struct legacy_function *f = set->function[i];
+    enum status status[LEGACY_FUNCTIONS_MAX];
 
-        spinlock_acquire(&f->lock);
-        __atomic_store_n(&f->doorbell, NULL, __ATOMIC_RELEASE);
-        quiet(f);
-        if (passthrough_edge_flr(f) != STATUS_OK) {
+    lock_all(set);
+    for (unsigned i = 0; i < set->count; i++) {
+        __atomic_store_n(&set->function[i]->doorbell, NULL, __ATOMIC_RELEASE);
+        quiet(set->function[i]);
+    }
+    passthrough_edge_flr(set->function, set->count, status);
+    unlock_all(set);
+    for (unsigned i = 0; i < set->count; i++) {
+        if (status[i] != STATUS_OK) {
             log_warn("VM %s: VF " BDF_FORMAT " cannot be reset; do not give it to another VM",
-                     set->vm, BDF_ARGS(f->setup.vf));
+                     set->vm, BDF_ARGS(set->function[i]->setup.vf));
         }
-        spinlock_release(&f->lock);
     }
     legacy_init(set, set->vm);
 }

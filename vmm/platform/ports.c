@@ -226,16 +226,29 @@ static bool takes(const struct port_range *range, uint32_t base, uint32_t port, 
            (range->widths & width) != 0 && ((port - base) & (width - 1)) == 0;
 }
 
+/* Ports of VFs and of nothing are above the table, and are told apart from it at once. */
+static unsigned ranges_to_search(uint32_t port)
+{
+    return port <= ranges[ARRAY_SIZE(ranges) - 1].last ? ARRAY_SIZE(ranges) : 0;
+}
+
+static uint32_t base_of(const struct platform *p, unsigned id)
+{
+    return __atomic_load_n(&p->window[id].first, __ATOMIC_RELAXED);
+}
+
 /* The device that takes the whole access in one piece, or NULL. */
 static const struct port_range *find(const struct platform *p, uint32_t port, unsigned width)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(ranges) && ranges[i].first <= port; i++) {
+    unsigned count = ranges_to_search(port);
+
+    for (unsigned i = 0; i < count && ranges[i].first <= port; i++) {
         if (takes(&ranges[i], 0, port, width)) {
             return &ranges[i];
         }
     }
     for (unsigned i = 0; i < PORT_WINDOW_COUNT; i++) {
-        uint16_t base = __atomic_load_n(&p->window[i].first, __ATOMIC_RELAXED);
+        uint32_t base = base_of(p, i);
 
         if (base != 0 && takes(&windows[i], base, port, width)) {
             return &windows[i];
@@ -244,13 +257,26 @@ static const struct port_range *find(const struct platform *p, uint32_t port, un
     return NULL;
 }
 
+/* Does the device take the access, or a byte of it? */
+static bool takes_part(const struct port_range *range, uint32_t base, uint32_t port, unsigned width)
+{
+    return port <= base + range->last && port + width > base + range->first &&
+           ((range->widths & W1) != 0 || takes(range, base, port, width));
+}
+
 bool ports_claim(const struct platform *platform, uint16_t port, unsigned width)
 {
-    if (find(platform, port, width) != NULL) {
-        return true;
+    unsigned count = ranges_to_search(port);
+
+    for (unsigned i = 0; i < count && ranges[i].first < port + width; i++) {
+        if (takes_part(&ranges[i], 0, port, width)) {
+            return true;
+        }
     }
-    for (unsigned i = 0; width > 1 && i < width; i++) {
-        if (find(platform, (uint16_t)(port + i), 1) != NULL) {
+    for (unsigned i = 0; i < PORT_WINDOW_COUNT; i++) {
+        uint32_t base = base_of(platform, i);
+
+        if (base != 0 && takes_part(&windows[i], base, port, width)) {
             return true;
         }
     }

@@ -15,7 +15,6 @@ enum condition {
     CONDITION_IOMMU_SILENT,
     CONDITION_IOMMU_TABLE,
     CONDITION_PFS,
-    CONDITION_ALL_VF_BARS,
     CONDITION_VF_BARS,
     CONDITION_CPUS,
     CONDITION_INTERRUPT_REMAPPING,
@@ -23,52 +22,94 @@ enum condition {
     CONDITION_COUNT
 };
 
-#define VF_BARS_REMEDY                                                                          \
-    "firmware left no room for a device's VFs; enable SR-IOV support and Above 4G decoding in " \
-    "the firmware set-up"
-
+/* One line would hold the widest of each column. */
+/* clang-format off */
 static const struct lack conditions[CONDITION_COUNT] = {
-    [CONDITION_VENDOR] = {"CPU",                                                              "only AMD and Intel CPUs are supported", LACK_NEEDED                                                                          },
-    [CONDITION_SVM_OFF] = {"SVM is switched off",
-                          "enable SVM Mode in the firmware set-up (often under CPU configuration "
-                           "or Advanced > AMD CBS)",                                                                                   LACK_NEEDED                                                                          },
-    [CONDITION_VMX_OFF] = {"VMX is switched off",
-                          "enable Intel Virtualization Technology (VT-x) in the firmware set-up "
-                           "(often under CPU configuration), then power the machine off and on",                                       LACK_NEEDED                                                                          },
-    [CONDITION_MEMORY] = {"no 2M run of memory",
-                          "VMs get their memory in 2M pages; add memory, or reduce what firmware "
-                          "reserves",                                                                                                  LACK_NEEDED                                                                          },
-    [CONDITION_ACPI] = {"no ACPI tables",
-                          "one CPU, old-style PCI and no IOMMU; boot through UEFI, or enable ACPI in "
-                        "the firmware set-up",                                                                                         LACK_PASSTHROUGH,                                                                      false},
-    [CONDITION_ECAM] = {"no ECAM",
-                          "SR-IOV is out of reach; enable MMCONFIG / PCIe extended configuration in "
-                        "the firmware set-up (machines without PCIe have none)",                                                                                                 LACK_PASSTHROUGH,                                                                                                                                              false},
-    [CONDITION_IOMMU] = {"no IOMMU",
-                          "enable VT-d (Intel) or IOMMU (AMD) in the firmware set-up, often under "
-                         "North Bridge or Advanced > AMD CBS > NBIO",                                                                                                    LACK_PASSTHROUGH,                                   false},
-    [CONDITION_IOMMU_SILENT] = {"an IOMMU is silent",
-                          "the firmware's table names one that does not answer; update the "
-                                "firmware, or disable and enable VT-d / IOMMU in its set-up",LACK_PASSTHROUGH,                                    false},
-    [CONDITION_IOMMU_TABLE] = {"IOMMU table is broken",
-                          "parts of DMAR or IVRS make no sense (see the warnings above), so "
-                               "devices cannot be isolated for sure; update the firmware",                                        LACK_PASSTHROUGH,                                                                                     false},
-    [CONDITION_PFS] = {"no virtio SR-IOV device",
-                          "no virtio function can have VFs; enable SR-IOV support in the firmware "
-                       "set-up and on the card",                                             LACK_PASSTHROUGH,                                                                           false},
-    [CONDITION_ALL_VF_BARS] = {"VFs without addresses",                                                                  VF_BARS_REMEDY,                                                                                 LACK_PASSTHROUGH,                                                                                                                                                                              false},
-    [CONDITION_VF_BARS] = {"VFs without addresses",                                                             VF_BARS_REMEDY,                                                                                                    LACK_WANTED,                                                                                         false},
-    [CONDITION_CPUS] = {"CPUs not started",
-                          "some CPUs did not answer and are not used (see the warnings above); "
-                        "update the firmware if it happens again",    LACK_WANTED},
-    [CONDITION_INTERRUPT_REMAPPING] = {"no interrupt remapping",
-                          "a passed-through device can send any interrupt to any CPU; "
-                                       "enable interrupt remapping (with VT-d / IOMMU) in the "
-                                       "firmware set-up",LACK_WANTED},
-    [CONDITION_ARI] = {"no ARI",
-                          "a device behind a port without ARI can have few VFs; enable ARI support in "
-                       "the firmware set-up, or use another slot",                                                                     LACK_WANTED                                                                                                                                           },
+    [CONDITION_VENDOR] = {
+        "CPU",
+        "only AMD and Intel CPUs are supported",
+        LACK_NEEDED, false
+    },
+    [CONDITION_SVM_OFF] = {
+        "SVM is switched off",
+        "enable SVM Mode in the firmware set-up (often under CPU configuration or Advanced > "
+        "AMD CBS)",
+        LACK_NEEDED, false
+    },
+    [CONDITION_VMX_OFF] = {
+        "VMX is switched off",
+        "enable Intel Virtualization Technology (VT-x) in the firmware set-up (often under "
+        "CPU configuration), then power the machine off and on",
+        LACK_NEEDED, false
+    },
+    [CONDITION_MEMORY] = {
+        "no 2M run of memory",
+        "VMs get their memory in 2M pages; add memory, or reduce what firmware reserves",
+        LACK_NEEDED, false
+    },
+    [CONDITION_ACPI] = {
+        "no ACPI tables",
+        "one CPU, old-style PCI and no IOMMU; boot through UEFI, or enable ACPI in the "
+        "firmware set-up",
+        LACK_PASSTHROUGH, false
+    },
+    [CONDITION_ECAM] = {
+        "no ECAM",
+        "SR-IOV is out of reach; enable MMCONFIG / PCIe extended configuration in the "
+        "firmware set-up (machines without PCIe have none)",
+        LACK_PASSTHROUGH, false
+    },
+    [CONDITION_IOMMU] = {
+        "no IOMMU",
+        "enable VT-d (Intel) or IOMMU (AMD) in the firmware set-up, often under North Bridge "
+        "or Advanced > AMD CBS > NBIO",
+        LACK_PASSTHROUGH, false
+    },
+    [CONDITION_IOMMU_SILENT] = {
+        "an IOMMU is silent",
+        "the firmware's table names one that does not answer; update the firmware, or disable"
+        " and enable VT-d / IOMMU in its set-up",
+        LACK_PASSTHROUGH, false
+    },
+    [CONDITION_IOMMU_TABLE] = {
+        "IOMMU table is broken",
+        "parts of DMAR or IVRS make no sense (see the warnings above), so devices cannot be "
+        "isolated for sure; update the firmware",
+        LACK_PASSTHROUGH, false
+    },
+    [CONDITION_PFS] = {
+        "no virtio SR-IOV device",
+        "no virtio function can have VFs; enable SR-IOV support in the firmware set-up and on"
+        " the card",
+        LACK_PASSTHROUGH, false
+    },
+    [CONDITION_VF_BARS] = {
+        "VFs without addresses",
+        "the firmware placed none of a device's VFs; the VMM does, if the bridges above have "
+        "room. If it says that they have none, enable SR-IOV support and Above 4G decoding in"
+        " the firmware set-up",
+        LACK_WANTED, false
+    },
+    [CONDITION_CPUS] = {
+        "CPUs not started",
+        "some CPUs did not answer and are not used (see the warnings above); update the "
+        "firmware if it happens again",
+        LACK_WANTED, false
+    },
+    [CONDITION_INTERRUPT_REMAPPING] = {
+        "no interrupt remapping",
+        "a passed-through device can send any interrupt to any CPU; enable interrupt "
+        "remapping (with VT-d / IOMMU) in the firmware set-up",
+        LACK_WANTED, false
+    },
+    [CONDITION_ARI] = {
+        "no ARI",
+        "a device behind a port without ARI can have few VFs; enable ARI support in the "
+        "firmware set-up, or use another slot",
+        LACK_WANTED, false
+    },
 };
+/* clang-format on */
 
 static bool any_iommu_silent(const struct platform_facts *facts)
 {
@@ -107,10 +148,8 @@ static bool condition_holds(const struct platform_facts *facts, enum condition c
                (acpi->ivrs.present && !acpi->ivrs.complete);
     case CONDITION_PFS:
         return acpi->mcfg.ecam_count > 0 && facts->pfs == 0;
-    case CONDITION_ALL_VF_BARS:
-        return facts->pfs > 0 && facts->pfs_without_bars == facts->pfs;
     case CONDITION_VF_BARS:
-        return facts->pfs_without_bars > 0 && facts->pfs_without_bars < facts->pfs;
+        return facts->pfs_without_bars > 0;
     case CONDITION_CPUS:
         return facts->cpus_started < facts->cpus_found;
     case CONDITION_INTERRUPT_REMAPPING:

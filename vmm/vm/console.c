@@ -5,6 +5,8 @@
 #include "vmm/assign/assign.h"
 #include "vmm/console/console.h"
 #include "vmm/cpu/time.h"
+#include "vmm/mem/frame.h"
+#include "vmm/mem/pool.h"
 #include "vmm/vm/vm.h"
 
 unsigned console_edge_vm_count(void)
@@ -24,6 +26,9 @@ bool console_edge_vm_runs(unsigned vm)
 
 const char *console_edge_vm_state(unsigned vm)
 {
+    if (vm_is_stopping(vm_by_index(vm))) {
+        return "stopping";
+    }
     return console_edge_vm_runs(vm) ? "running" : "off";
 }
 
@@ -86,4 +91,14 @@ void console_edge_vm_stats(unsigned index)
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         print_vcpu(vm->vcpu[i]);
     }
+}
+
+void console_edge_stats(void)
+{
+    struct frame_counters memory = frame_count();
+
+    console_print("the VMM: %u of %u VMs run", vm_running(), vm_count());
+    console_print("  memory: %lu KiB of RAM free, %lu KiB of the VMM's own in use",
+                  memory.free >> 10, pool_used() >> 10);
+    assign_print_all();
 }

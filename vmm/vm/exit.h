@@ -55,7 +55,6 @@ struct exit_control {
 
 struct exit_exception {
     uint8_t vector;
-    bool has_error;
     uint32_t error;
 };
 

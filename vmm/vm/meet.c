@@ -50,7 +50,7 @@ static void lead(struct vm *vm)
     bool stop =
         __atomic_exchange_n(&vm->request, VM_REQUEST_NONE, __ATOMIC_SEQ_CST) == VM_REQUEST_STOP;
 
-    vm->stopping = stop || !reset(vm);
+    __atomic_store_n(&vm->stopping, stop || !reset(vm), __ATOMIC_RELAXED);
     __atomic_store_n(&vm->parked, 0, __ATOMIC_RELAXED);
     __atomic_fetch_add(&vm->round, 1, __ATOMIC_SEQ_CST);
 }

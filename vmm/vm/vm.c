@@ -12,8 +12,6 @@
 
 #include "drivers/rtc/cmos.h"
 
-#include <string.h>
-
 #define NS_PER_S      1000000000ULL
 #define COMPLAINT_MAX 160U
 
@@ -28,16 +26,6 @@ unsigned vm_count(void)
 struct vm *vm_by_index(unsigned index)
 {
     return index < count ? vms[index] : NULL;
-}
-
-struct vm *vm_by_name(const char *name)
-{
-    for (unsigned i = 0; i < count; i++) {
-        if (strcmp(vms[i]->config->name, name) == 0) {
-            return vms[i];
-        }
-    }
-    return NULL;
 }
 
 static enum vm_state state_of(const struct vm *vm)
@@ -167,7 +155,7 @@ static void set_going(struct vm *vm)
 {
     vm->request = VM_REQUEST_NONE;
     vm->parked = 0;
-    vm->stopping = false;
+    __atomic_store_n(&vm->stopping, false, __ATOMIC_RELAXED);
     __atomic_store_n(&vm->active, vm->vcpu_count, __ATOMIC_SEQ_CST);
     __atomic_store_n(&vm->state, VM_RUNNING, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
@@ -204,12 +192,27 @@ enum status vm_start(struct vm *vm)
     return STATUS_OK;
 }
 
+static bool is_decided(const struct vm *vm)
+{
+    return __atomic_load_n(&vm->stopping, __ATOMIC_RELAXED);
+}
+
+static uint32_t request_of(const struct vm *vm)
+{
+    return __atomic_load_n(&vm->request, __ATOMIC_RELAXED);
+}
+
+bool vm_is_stopping(const struct vm *vm)
+{
+    return state_of(vm) == VM_RUNNING && (is_decided(vm) || request_of(vm) == VM_REQUEST_STOP);
+}
+
 /* A stop replaces a reset that nobody has seen to yet, never the other way round. */
 static enum status request(struct vm *vm, uint32_t wanted)
 {
-    uint32_t before = __atomic_load_n(&vm->request, __ATOMIC_RELAXED);
+    uint32_t before = request_of(vm);
 
-    if (state_of(vm) != VM_RUNNING) {
+    if (state_of(vm) != VM_RUNNING || is_decided(vm) || before > wanted) {
         return STATUS_STATE;
     }
     while (before < wanted && !__atomic_compare_exchange_n(&vm->request, &before, wanted, false,

@@ -43,7 +43,7 @@ struct vm {
     uint32_t parked;  /* vCPUs that wait for the leader; atomic */
     uint32_t round;   /* grows when the leader is done; atomic */
     uint32_t active;  /* vCPUs that have not ended; atomic */
-    bool stopping;    /* what the leader decided */
+    bool stopping;    /* what the leader decided; atomic */
     uint32_t resets;
     uint32_t complaints; /* atomic */
     gpa_t rsdp;
@@ -56,7 +56,6 @@ void vm_create_all(const struct config *config);
 
 unsigned vm_count(void);
 struct vm *vm_by_index(unsigned index);
-struct vm *vm_by_name(const char *name);
 
 /* How many are running now. */
 unsigned vm_running(void);
@@ -65,9 +64,14 @@ unsigned vm_running(void);
  * good. CPU 0, or the console's. */
 enum status vm_start(struct vm *vm);
 
-/* Ask it to stop or reset; does not wait. STATE: it is not running. Any CPU. */
+/* Ask it to stop or reset; does not wait. STATE: it is not running, or stops already; a stop that
+ * nobody has seen to yet may be asked for again. Any CPU. */
 enum status vm_stop(struct vm *vm, const char *why);
 enum status vm_reset(struct vm *vm, const char *why);
+
+/* Does it still run, but not for long: it was asked to stop, or its VFs are being reset? Any CPU.
+ */
+bool vm_is_stopping(const struct vm *vm);
 
 /* All vCPUs are to look at the nested tables anew; does not wait. */
 void vm_flush(struct vm *vm);

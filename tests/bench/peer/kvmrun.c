@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * kvmrun GUEST.elf CPUS: run a Multiboot test guest under Linux KVM with as little user space as
- * can be, so that what is measured is KVM. Interrupt controllers and timer are the kernel's.
+ * kvmrun GUEST.elf CPUS [CMDLINE GROUP BDF]: run a Multiboot test guest under Linux KVM with as
+ * little user space as can be, so that what is measured is KVM. Interrupt controllers and timer are
+ * the kernel's. The guest gets the command line, and a device of the host (device.h).
  * Answered here: the UART, the number of CPUs (fw_cfg) and the end of the guest (port F4h); every
  * other port reads as all ones.
  *
@@ -9,6 +10,8 @@
  * message.
  */
 #define _GNU_SOURCE
+#include "device.h"
+
 #include <elf.h>
 #include <err.h>
 #include <errno.h>
@@ -28,6 +31,9 @@
 #define CPUS_MAX      8
 #define CPUID_ENTRIES 256
 #define BOOT_INFO     0x500
+#define BOOT_CMDLINE  0x600
+#define INFO_CMDLINE  (1U << 2)
+#define INFO_WORD     4          /* of the address */
 #define BOOT_MAGIC    0x2badb002 /* Multiboot 0.6.96, 3.2 */
 #define PORT_EXIT     0xf4
 #define PORT_UART     0x3f8
@@ -177,6 +183,9 @@ static void port_out(uint16_t port, uint32_t value)
         item = value & 0xffff;
         item_at = 0;
         break;
+    case DEVICE_PORT_MODE:
+        device_set_mode(value & 0xff);
+        break;
     case PORT_EXIT:
         printf("kvmrun: the guest ended with status %u\n", value & 0xff);
         fflush(stdout);
@@ -252,14 +261,23 @@ static void level_tsc(void)
     }
 }
 
+/* The Multiboot information: nothing but a command line. */
+static void give_command_line(const char *text)
+{
+    uint32_t info[INFO_WORD + 1] = {[0] = INFO_CMDLINE, [INFO_WORD] = BOOT_CMDLINE};
+
+    memcpy(memory + BOOT_INFO, info, sizeof(info));
+    strcpy((char *)memory + BOOT_CMDLINE, text);
+}
+
 int main(int count, char **arguments)
 {
     int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
     struct kvm_pit_config pit = {.flags = KVM_PIT_SPEAKER_DUMMY};
 
-    cpu_count = count == 3 ? (unsigned)atoi(arguments[2]) : 0;
+    cpu_count = count == 3 || count == 6 ? (unsigned)atoi(arguments[2]) : 0;
     if (cpu_count < 1 || cpu_count > CPUS_MAX) {
-        errx(2, "usage: kvmrun GUEST.elf CPUS");
+        errx(2, "usage: kvmrun GUEST.elf CPUS [CMDLINE GROUP BDF]");
     }
     if (kvm < 0) {
         err(1, "/dev/kvm");
@@ -288,6 +306,10 @@ int main(int count, char **arguments)
         set_cpuid(kvm, i);
     }
     set_entry(cpus[0].fd, load(arguments[1]));
+    if (count == 6) {
+        give_command_line(arguments[3]);
+        device_open(vm, arguments[4], arguments[5]);
+    }
     level_tsc();
     for (unsigned i = 1; i < cpu_count; i++) {
         pthread_t thread;

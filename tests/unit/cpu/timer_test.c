@@ -17,6 +17,8 @@
 
 #define NS_PER_S 1000000000ULL
 
+_Static_assert(TIMER_USERS == 3, "the set-up knows them all");
+
 static struct cpu cpu;
 static uint64_t now;      /* ns */
 static uint64_t real_hz;  /* at which the counter counts */
@@ -79,7 +81,7 @@ static void calibrate(uint64_t real, uint64_t measured)
 static int setup(void **state)
 {
     cpu = (struct cpu){
-        .self = &cpu, .timer = {TIMER_NEVER, TIMER_NEVER}
+        .self = &cpu, .timer = {TIMER_NEVER, TIMER_NEVER, TIMER_NEVER}
     };
     now = 5000;
     next_service = TIMER_NEVER;

@@ -322,7 +322,9 @@ static void model_read(bdf_t bdf, uint32_t offset, unsigned width, uint32_t *val
         }
     }
     if (reset != NULL) {
-        if (reset->started != 0 && now_us() < reset->started + 100000) {
+        bool ready = fake_pci_config(bdf)[PCI_STATUS] & 1; /* Immediate Readiness */
+
+        if (!ready && reset->started != 0 && now_us() < reset->started + 100000) {
             violation(bdf, "a function is used less than 100 ms after its reset");
         }
         if (reset->started != 0 && now_us() < reset->started + reset->busy_us) {

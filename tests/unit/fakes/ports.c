@@ -3,6 +3,7 @@
 
 #include "vmm/cpu/io.h"
 #include "vmm/cpu/time.h"
+#include "vmm/cpu/wait.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,11 @@ void port_write(uint16_t port, unsigned width, uint32_t value)
 }
 
 void time_delay_us(uint64_t us)
+{
+    now_us += us;
+}
+
+void wait_us(uint64_t us)
 {
     now_us += us;
 }

@@ -131,10 +131,8 @@ volatile uint16_t *passthrough_edge_doorbell(struct legacy_function *f, bool own
 
 /* ---- The edge: the function ---- */
 
-enum status passthrough_edge_flr(struct legacy_function *f)
+static enum status reset_one(struct fake_vf *vf)
 {
-    struct fake_vf *vf = enter_registers(f);
-
     for (unsigned i = 0; i < FAKE_ENTRIES; i++) {
         vf->bad += vf->entry[i].open;
         vf->entry[i] = (struct fake_entry){.masked = true};
@@ -146,6 +144,15 @@ enum status passthrough_edge_flr(struct legacy_function *f)
     vf->select = 0;
     fake_device_reset(vf);
     return vf->flr_fails ? STATUS_TIMEOUT : STATUS_OK;
+}
+
+void passthrough_edge_flr(struct legacy_function *const *function, unsigned count,
+                          enum status *status)
+{
+    fake.flr_rounds++;
+    for (unsigned i = 0; i < count; i++) {
+        status[i] = reset_one(enter_registers(function[i]));
+    }
 }
 
 void passthrough_edge_bus_master(struct legacy_function *f, bool on)

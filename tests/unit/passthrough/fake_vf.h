@@ -87,6 +87,7 @@ struct fake_machine {
     uint16_t claimed_last;
     uint64_t now;
     unsigned bad_locking;
+    unsigned flr_rounds; /* calls of passthrough_edge_flr() */
 };
 
 extern struct fake_machine fake;

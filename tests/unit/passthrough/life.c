@@ -156,6 +156,27 @@ static void release_leaves_it_quiet(void **state)
     assert_false(legacy_notify(&guest, IO(0) + LEGACY_QUEUE_NOTIFY, 0));
 }
 
+/* However many there are: they are reset at the same time. */
+static void all_vfs_are_reset_at_once(void **state)
+{
+    unsigned before = fake.flr_rounds;
+
+    fake.vf[1].flr_fails = true;
+    legacy_reset(&guest);
+    assert_int_equal(fake.flr_rounds, before + 1);
+    assert_int_equal(fake.vf[0].flrs, 2);
+    assert_int_equal(fake.vf[1].flrs, 2);
+    assert_false(guest_function[0].lost);
+    assert_true(guest_function[1].lost);
+    assert_true(fake_log_contains("VF 0000:03:00.1 (slot 3) cannot be reset"));
+    fake.vf[1].flr_fails = false;
+    fake.vf[0].flr_fails = true;
+    legacy_release(&guest);
+    assert_int_equal(fake.flr_rounds, before + 2);
+    assert_true(fake_log_contains("VF 0000:03:00.0 cannot be reset; do not give it"));
+    assert_false(fake_log_contains("VF 0000:03:00.1 cannot be reset; do not give it"));
+}
+
 /* What a lost VF looks like, and that its neighbour does not care. */
 static void check_lost(const char *why)
 {
@@ -333,6 +354,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(dma_is_off_until_a_driver_is_there, setup, teardown),
         cmocka_unit_test_setup_teardown(machine_reset_resets_the_vf, setup, teardown),
         cmocka_unit_test_setup_teardown(release_leaves_it_quiet, setup, teardown),
+        cmocka_unit_test_setup_teardown(all_vfs_are_reset_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(all_ones_means_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(all_ones_in_one_register_means_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reset_without_end_means_lost, setup, teardown),

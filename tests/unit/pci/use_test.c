@@ -148,6 +148,46 @@ static void test_flr_states(void **state)
     assert_int_equal(pci_flr_poll(&flr), PCI_FLR_DONE);
 }
 
+/* Together they take as long as the slowest, and one that cannot be reset holds nobody up. */
+static void test_flr_together(void **state)
+{
+    static const uint32_t pending_us[] = {0, 50000, 20000};
+    struct pci_flr flr[4];
+    uint64_t start = fake_time_us();
+
+    for (uint8_t i = 0; i < 3; i++) {
+        bdf_t vf = fake_bdf(2, 1, i);
+
+        fake_pci_express(fake_pci_add(vf, 0xffff, 0xffff), PCI_PORT_ENDPOINT, true);
+        fake_model_flr(vf, pending_us[i], i == 2 ? 250000 : 90000);
+        assert_int_equal(pci_flr_start(&flr[i], vf, true), STATUS_OK);
+    }
+    assert_int_equal(pci_flr_start(&flr[3], fake_bdf(2, 1, 3), true), STATUS_DEVICE);
+    pci_flr_finish(flr, 4);
+    assert_true(fake_time_us() - start >= 270000 && fake_time_us() - start < 280000);
+    for (uint8_t i = 0; i < 3; i++) {
+        assert_int_equal(flr[i].state, PCI_FLR_DONE);
+    }
+    assert_int_equal(flr[3].state, PCI_FLR_FAILED);
+    pci_flr_finish(flr, 0);
+}
+
+/* Immediate Readiness: no wait, but only where the function says so. */
+static void test_flr_without_wait(void **state)
+{
+    uint64_t start = fake_time_us();
+
+    fake_put16(config, PCI_STATUS, 0x0011);
+    fake_model_flr(device, 0, 0);
+    assert_int_equal(pci_flr_run(device, false), STATUS_OK);
+    assert_true(fake_time_us() - start < 1000);
+    time_delay_us(100000);
+    start = fake_time_us();
+    fake_put16(config, PCI_STATUS, 0x0010);
+    assert_int_equal(pci_flr_run(device, false), STATUS_OK);
+    assert_true(fake_time_us() - start >= 100000);
+}
+
 static void test_flr_refused(void **state)
 {
     struct pci_flr flr;
@@ -291,6 +331,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_flr, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_flr_bounds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_flr_states, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_flr_together, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_flr_without_wait, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_flr_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_flr_vf, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_msix, set_up, tear_down),

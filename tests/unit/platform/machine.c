@@ -5,6 +5,7 @@
 #include "tests/unit/platform/unit.h"
 
 #include "vmm/platform/clock.h"
+#include "vmm/platform/ports.h"
 
 #include <string.h>
 
@@ -109,6 +110,34 @@ static void test_wide_accesses_are_split(void **state)
     assert_int_equal(in(0x3ff, 4), 0xffffff34);
     assert_int_equal(in(0xffff, 4) & 0xff, 0xff); /* wraps to port 0 */
     assert_int_equal(in(0xcf9, 2), 0xff00);       /* reset control, and no more */
+}
+
+static bool claims_a_byte(unsigned port, unsigned width)
+{
+    for (unsigned i = 0; i < width; i++) {
+        if (port + i <= UINT16_MAX && ports_claim(&machine, (uint16_t)(port + i), 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Wherever a VF may be: an access is the board's when a byte of it is, or it suits a wide port. */
+static void test_claims(void **state)
+{
+    unsigned bytes = 0;
+
+    for (unsigned port = 0; port <= UINT16_MAX; port++) {
+        bytes += ports_claim(&machine, (uint16_t)port, 1);
+        assert_int_equal(ports_claim(&machine, (uint16_t)port, 2),
+                         claims_a_byte(port, 2) || port == 0x510);
+        assert_int_equal(ports_claim(&machine, (uint16_t)port, 4),
+                         claims_a_byte(port, 4) || port == 0xcf8);
+    }
+    /* The PICs' 6, PIT 5, keyboard 2, RTC 4, POST, A20, APM 2, delay, UART 8, fw_cfg, reset, PCI 4,
+     * PM 64, SMBus 16, debug exit 4. */
+    assert_int_equal(bytes, 6 + 5 + 2 + 4 + 1 + 1 + 2 + 1 + 8 + 1 + 1 + 4 + ACPI_PM_SIZE +
+                                CHIPSET_SMB_SIZE + 4);
 }
 
 static void test_timer_reaches_cpu_through_pic(void **state)
@@ -455,6 +484,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_unclaimed),
         TEST(test_wide_accesses_are_split),
+        TEST(test_claims),
         TEST(test_timer_reaches_cpu_through_pic),
         TEST(test_timer_on_pin_2),
         TEST(test_lint0_modes),

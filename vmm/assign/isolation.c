@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Ports above VFs that let requests past the IOMMU: said, and refused where another VM is hit. */
+#include "drivers/pci/acs.h"
+#include "vmm/assign/internal.h"
+#include "vmm/console/log.h"
+
+static const struct assign *assign_at(unsigned index)
+{
+    return vm_by_index(index)->assign;
+}
+
+/* VF was found at boot: it has an address. */
+static bool is_known(const struct assign_vf *vf)
+{
+    return vf->pci != NULL;
+}
+
+/* Has a VF of VM before number COUNT the same gap? Then it has been said. */
+static bool is_said(const struct assign *assign, uint32_t count, const struct pci_function *gap)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (is_known(assign->vf[i]) && pci_acs_gap(assign->vf[i]->pci->bdf) == gap) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void warn_of_gaps(const struct vm *vm)
+{
+    const struct assign *assign = vm->assign;
+
+    for (uint32_t i = 0; i < assign->count; i++) {
+        const struct assign_vf *vf = assign->vf[i];
+        const struct pci_function *gap = is_known(vf) ? pci_acs_gap(vf->pci->bdf) : NULL;
+
+        if (gap && !is_said(assign, i, gap)) {
+            log_warn("VM '%s': VF " BDF_FORMAT
+                     " may reach other devices past the IOMMU: port " BDF_FORMAT
+                     " above it has no access control (ACS) that works; another slot may have it",
+                     vm->config->name, BDF_ARGS(vf->pci->bdf), BDF_ARGS(gap->bdf));
+        }
+    }
+}
+
+/* A VF of ONE and one of OTHER of which either reaches the other; false: there are none. */
+static bool find_pair(const struct assign *one, const struct assign *other,
+                      const struct assign_vf **first, const struct assign_vf **second)
+{
+    for (uint32_t i = 0; i < one->count; i++) {
+        for (uint32_t k = 0; k < other->count; k++) {
+            *first = one->vf[i];
+            *second = other->vf[k];
+            if (is_known(*first) && is_known(*second) &&
+                (pci_acs_reaches((*first)->pci->bdf, (*second)->pci->bdf) ||
+                 pci_acs_reaches((*second)->pci->bdf, (*first)->pci->bdf))) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* May VM run beside the VMs before it, those of them that are fit? */
+static void check_against_earlier(struct vm *vm, bool unsafe)
+{
+    const struct assign_vf *mine, *theirs;
+
+    for (unsigned i = 0; i < vm->index && vm->assign->fit == STATUS_OK; i++) {
+        if (!assign_at(i) || assign_at(i)->fit != STATUS_OK ||
+            !find_pair(vm->assign, assign_at(i), &mine, &theirs)) {
+            continue;
+        }
+        log_warn("VM '%s' and VM '%s' are not separated: past the IOMMU, VF " BDF_FORMAT
+                 " and VF " BDF_FORMAT " may reach each other (no ACS); %s",
+                 vm->config->name, vm_by_index(i)->config->name, BDF_ARGS(mine->pci->bdf),
+                 BDF_ARGS(theirs->pci->bdf),
+                 unsafe ? "they are started all the same (unsafe_dma = yes)"
+                        : "the first one is not started. Use VFs of one PF, another slot, or "
+                          "'unsafe_dma = yes' in [vmm] if both may do anything");
+        vm->assign->fit = unsafe ? STATUS_OK : STATUS_NOTE(STATUS_CONFLICT);
+    }
+}
+
+void assign_check_isolation(bool unsafe)
+{
+    for (unsigned i = 0; i < vm_count(); i++) {
+        if (assign_at(i)) {
+            warn_of_gaps(vm_by_index(i));
+            check_against_earlier(vm_by_index(i), unsafe);
+        }
+    }
+}
