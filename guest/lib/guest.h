@@ -54,6 +54,13 @@ extern volatile uint64_t fault_error, fault_address;
 /* Give this CPU a GDT, an IDT and a TSS; the boot CPU has them when main() is called. */
 void guest_setup_cpu(unsigned index);
 
+/*
+ * From now on IRQ 0 comes 100 times a second (the 8254's channel 0), so that a CPU that sleeps
+ * looks at its clock from time to time. VECTOR is the IRQ's at the first 8259, which the caller has
+ * set up.
+ */
+void tick_start(unsigned vector);
+
 /* ---- the boot information ---- */
 
 /* The Multiboot command line, or "". */

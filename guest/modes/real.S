@@ -68,11 +68,13 @@ compatibility:
     MARK(1, 0x32)
     ljmp $0x20, $AT(sixteen)
     .code16
-sixteen:
+sixteen: /* real mode keeps the limits: 64 KiB is what it needs, and FS has none (SDM 3, 9.9.2) */
     movw $0x28, %ax
     movw %ax, %ds
     movw %ax, %es
     movw %ax, %ss
+    movw %ax, %fs
+    movw %ax, %gs
     movl %cr0, %eax
     andl $~1, %eax
     movl %eax, %cr0

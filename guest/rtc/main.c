@@ -44,6 +44,7 @@
 #define PM_HZ       3579545UL
 #define PM_MASK     0xffffffU
 #define PATIENCE    (3 * PM_HZ)
+#define WINDOWS_MAX 16
 
 static volatile unsigned taken;
 static volatile uint8_t causes;
@@ -79,17 +80,22 @@ static uint32_t pm_since(uint32_t start)
     return (pm_now() - start) & PM_MASK;
 }
 
-/* Wait with interrupts on until COUNT were taken; false after PATIENCE. */
+/* Wait, asleep, until COUNT interrupts were taken; false after PATIENCE. */
 static bool wait_for(unsigned count)
 {
     uint32_t start = pm_now();
 
-    irq_enable();
     while (taken < count && pm_since(start) < PATIENCE) {
-        cpu_relax();
+        irq_wait();
     }
-    irq_disable();
     return taken >= count;
+}
+
+static void sleep_until(uint32_t start, uint32_t ticks)
+{
+    while (pm_since(start) < ticks) {
+        irq_wait();
+    }
 }
 
 static void interrupts_begin(uint8_t enabled)
@@ -166,6 +172,7 @@ static bool until_second(uint8_t wanted)
         if (pm_since(start) > PATIENCE) {
             return false;
         }
+        irq_wait();
     }
     return true;
 }
@@ -199,12 +206,17 @@ static void test_carry(void)
     CHECK_EQUAL(rtc_read(MONTH), 0x02);
 }
 
-/* Wait for an update; how often UIP was read as set before the time changed. */
+/*
+ * Wait for an update, the last having been at most 10 ms ago: asleep until the next is near. How
+ * often UIP was read as set before the time changed.
+ */
 static unsigned update_seen(void)
 {
     uint8_t before = rtc_read(SECONDS);
     uint32_t start = pm_now();
     unsigned seen = 0;
+
+    sleep_until(start, PM_HZ * 8 / 10);
 
     while (pm_since(start) < PATIENCE) {
         unsigned set = 0;
@@ -238,11 +250,42 @@ static void test_update_in_progress(void)
     rtc_write(REG_B, B_SET | B_24H);
     uint32_t start = pm_now();
 
-    for (seen = 0; pm_since(start) < PM_HZ * 3 / 2;) {
+    sleep_until(start, PM_HZ * 8 / 10);
+    for (seen = 0; pm_since(start) < PM_HZ * 11 / 10;) {
         seen += (rtc_read(REG_A) & A_UIP) != 0;
     }
     CHECK_EQUAL(seen, 0); /* never with the clock stopped */
     rtc_write(REG_B, B_24H);
+}
+
+/*
+ * Measure windows of a sixteenth of a second, or of one interrupt, until one is as long as it has
+ * to be: a busy host lengthens some, and loses interrupts in them. All together are never too
+ * short.
+ */
+static void check_rate(unsigned hz)
+{
+    unsigned window = hz > 16 ? hz / 16 : 1, count = 0;
+    uint64_t expected = PM_HZ * window / hz, took = 0, total = 0;
+    bool right = false;
+
+    for (unsigned tries = 0; tries < WINDOWS_MAX && !right; tries++) {
+        uint32_t start = pm_now();
+
+        count += window;
+        if (!wait_for(1 + count)) {
+            CHECK(!"the interrupts go on");
+            return;
+        }
+        took = pm_since(start);
+        total += took;
+        right = took >= expected * 8 / 10 && took <= expected * (lenient ? 50 : 13) / 10;
+    }
+    if (!right || total < PM_HZ * count / hz * 8 / 10) {
+        printf("rtc: %u Hz: %u interrupts in %lu PM ticks, %u in the last %lu of them\n", hz, count,
+               total, window, took);
+        CHECK(!"the rate is right");
+    }
 }
 
 static void test_periodic(void)
@@ -260,25 +303,14 @@ static void test_periodic(void)
 
     test_group("periodic interrupt at its rates");
     for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
-        unsigned wanted = rates[i].hz > 2 ? rates[i].hz / 2 : 3;
-
         rtc_write(REG_A, (uint8_t)(A_32768HZ | rates[i].code));
         CHECK_EQUAL(rtc_read(REG_A) & 0x7f, A_32768HZ | rates[i].code);
         interrupts_begin(B_PERIODIC);
         CHECK(wait_for(1));
-        uint32_t start = pm_now();
-
-        CHECK(wait_for(1 + wanted));
-        uint64_t expected = PM_HZ * wanted / rates[i].hz, took = pm_since(start);
-
+        check_rate(rates[i].hz);
         interrupts_end();
         CHECK_EQUAL(causes & (C_IRQ | C_PERIODIC | C_UPDATE),
                     C_IRQ | C_PERIODIC | (causes & C_UPDATE));
-        if (took < expected * 8 / 10 || took > expected * (lenient ? 50 : 13) / 10) {
-            printf("rtc: %u Hz: %u interrupts in %lu PM ticks, not %lu\n", rates[i].hz, wanted,
-                   took, expected);
-            CHECK(!"the rate is right");
-        }
     }
     rtc_write(REG_A, A_32768HZ | 0x06);
 }
@@ -291,9 +323,7 @@ static void test_flags(void)
     (void)rtc_read(REG_C);
     uint32_t start = pm_now();
 
-    while (pm_since(start) < PM_HZ * 5 / 4) {
-        cpu_relax();
-    }
+    sleep_until(start, PM_HZ * 5 / 4);
     outb(0x70, REG_C);
     uint8_t flags = inb(0x71), again = inb(0x71);
 
@@ -370,6 +400,7 @@ int main(void)
     outb(0x21, 0xfb);
     outb(0xa1, 0xfe);
     interrupt_set_handler(PIC_VECTORS + RTC_IRQ, handle);
+    tick_start(PIC_VECTORS);
     rtc_write(REG_A, A_32768HZ | 0x06);
     interrupts_end();
     test_ram();

@@ -5,6 +5,7 @@
  */
 #include "guest/lib/guest.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,23 +117,28 @@ static void split(uint64_t address)
     write_cr3(read_cr3());
 }
 
-static volatile uint64_t stopped_rdi, stopped_rcx;
+#define HOLE (pages + 4096)
+
+static volatile uint64_t stopped_rdi, stopped_rcx, stopped_cr2;
+static volatile unsigned stops;
 
 static void repair(struct guest_frame *frame)
 {
     uint64_t cr2;
 
     __asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
+    stops++;
     stopped_rdi = frame->rdi;
     stopped_rcx = frame->rcx;
-    table[cr2 >> 12 & 511] |= 1;
-    invlpg((void *)cr2);
+    stopped_cr2 = cr2;
+    table[(uint64_t)HOLE >> 12 & 511] |= 1;
+    invlpg(HOLE);
 }
 
 static void test_fault(void)
 {
     test_group("a page fault in the middle stops where it is, and goes on");
-    uint8_t *hole = pages + 4096;
+    uint8_t *hole = HOLE;
     void *to = hole - 10;
     uint64_t count = 20;
 
@@ -144,6 +150,13 @@ static void test_fault(void)
     outb(CMOS_INDEX, CMOS_FREE);
     __asm__ volatile("rep insb" : "+D"(to), "+c"(count) : "d"(CMOS_DATA) : "memory");
     interrupt_set_handler(VECTOR_PF, NULL);
+    CHECK_EQUAL(stops, 1);
+    if (strstr(guest_command_line(), "no-cr2")) {
+        printf("skipped: CR2: Bochs 2.7's VMRUN does not load it, so that an injected #PF has an "
+               "old one\n");
+    } else {
+        CHECK_EQUAL(stopped_cr2, (uint64_t)hole);
+    }
     CHECK_EQUAL(stopped_rdi, (uint64_t)hole);
     CHECK_EQUAL(stopped_rcx, 10);
     CHECK_EQUAL(count, 0);

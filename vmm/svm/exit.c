@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* From the VMCB's words to the neutral ones. */
+#include "vmm/cpu/msr.h"
 #include "vmm/svm/svm.h"
+#include "vmm/vm/state.h"
 
 #define INSN_LENGTH_MAX   15U
 #define EXCEPTIONS        32U
@@ -140,6 +142,11 @@ void svm_decode_exit(const struct vmcb *vmcb, const struct svm_features *feature
     } else {
         (void)decode_plain(vmcb, features, exit);
     }
+}
+
+uint64_t svm_settle_efer(uint64_t efer, uint64_t cr0)
+{
+    return (efer & EFER_LME) && (cr0 & CR0_PG) ? efer | EFER_LMA : efer & ~EFER_LMA;
 }
 
 static const uint8_t event_types[] = {

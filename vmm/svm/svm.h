@@ -48,6 +48,13 @@ void svm_vcpu_write_cr(struct vcpu *vcpu, unsigned number, uint64_t value);
 void svm_decode_exit(const struct vmcb *vmcb, const struct svm_features *features,
                      struct exit *exit);
 
+/*
+ * Pure: EFER as it was before an instruction that exited, CR0 being what it was: LMA goes with LME
+ * and CR0.PG (14.6.1). An exit comes before its instruction changes anything, but a selective
+ * write of CR0 in Bochs 2.7 when LMA has changed already.
+ */
+uint64_t svm_settle_efer(uint64_t efer, uint64_t cr0);
+
 /* Pure: EVENTINJ for EVENT; and the event that EXITINTINFO tells was under way. */
 uint64_t svm_encode_event(const struct vcpu_event *event);
 struct vcpu_event svm_decode_event(uint64_t information);

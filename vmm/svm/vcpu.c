@@ -183,6 +183,16 @@ bool svm_notify(struct vcpu *vcpu)
     return true;
 }
 
+static void settle_efer(struct svm_vcpu *svm)
+{
+    uint64_t efer = svm_settle_efer(svm->vmcb->efer, svm->vmcb->cr0);
+
+    if (efer != svm->vmcb->efer) {
+        svm->vmcb->efer = efer;
+        svm_changed(svm, VMCB_CLEAN_CR);
+    }
+}
+
 void svm_vcpu_run(struct vcpu *vcpu, struct exit *exit)
 {
     struct svm_vcpu *svm = vcpu->svm;
@@ -197,6 +207,9 @@ void svm_vcpu_run(struct vcpu *vcpu, struct exit *exit)
     svm_enter(vcpu, svm->vmcb_at, svm_host_vmcb(vcpu->cpu));
     vmcb->clean = svm->clean;
     cpu_irq_enable();
+    if (vmcb->exit_code == VMCB_EXIT_CR0_SELECTIVE) {
+        settle_efer(svm);
+    }
     vcpu->gpr[INSN_RAX] = vmcb->rax;
     vcpu->gpr[INSN_RSP] = vmcb->rsp;
     vcpu->rip = vmcb->rip;

@@ -219,6 +219,22 @@ static void test_exceptions(void **state)
     }
 }
 
+/* Each combination of LME and CR0.PG, whatever LMA says; and nothing else changes. */
+static void test_settled_efer(void **state)
+{
+    const uint64_t lme = 1U << 8, lma = 1U << 10, pg = 1U << 31, others = 0x1801;
+
+    for (unsigned had = 0; had < 2; had++) {
+        uint64_t before = others | (had ? lma : 0);
+
+        assert_int_equal(svm_settle_efer(before, 0x11), others);
+        assert_int_equal(svm_settle_efer(before, pg | 0x11), others);
+        assert_int_equal(svm_settle_efer(before | lme, 0x11), others | lme);
+        assert_int_equal(svm_settle_efer(before | lme, pg | 0x11), others | lme | lma);
+        assert_int_equal(svm_settle_efer(before | lme, ~pg), others | lme);
+    }
+}
+
 static struct vcpu_event event(enum vcpu_event_kind kind, uint8_t vector, bool has_error,
                                uint32_t error)
 {
@@ -307,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_control_registers),
         cmocka_unit_test(test_control_registers_without_assists),
         cmocka_unit_test(test_exceptions),
+        cmocka_unit_test(test_settled_efer),
         cmocka_unit_test(test_encode),
         cmocka_unit_test(test_round_trips),
         cmocka_unit_test(test_decode_event),
