@@ -92,8 +92,10 @@ class Machine:
         self.command = self.arguments(image, **machine)
         self.command += ["-display", "none", "-monitor", "none", "-serial", "stdio"]
         self.seen = []
-        self.process = pexpect.spawn(self.command[0], self.command[1:], timeout=timeout,
-                                     encoding="utf-8", codec_errors="replace", echo=False)
+        # What the emulator itself says goes elsewhere: it would come in the middle of a line of the machine's.
+        self.complaints = tempfile.NamedTemporaryFile(prefix="portolan-")
+        self.process = pexpect.spawn("/bin/sh", ["-c", 'exec 2>"$0"; exec "$@"', self.complaints.name] + self.command,
+                                     timeout=timeout, encoding="utf-8", codec_errors="replace", echo=False)
         self.process.logfile_read = self
 
     def arguments(self, image, **options):
@@ -113,16 +115,13 @@ class Machine:
         self.process.close(force=True)
         if kind is not None:
             print("--- the test machine:", " ".join(self.command))
+            print("--- the emulator's own words:\n" + self.complaints.read().decode(errors="replace"))
             print("--- its serial line:\n" + self.log())
             print("--- end of the serial line")
+        self.complaints.close()
 
     def log(self):
         return "".join(self.seen).replace("\r", "")
-
-    def said(self, name):
-        """What VM NAME has printed in the background, without line ends: where the host is busy, the VMM shows a line
-        in pieces, each on a line of its own."""
-        return re.sub(rf"\x1b\[[0-9;=?]*[A-Za-z]|vmm> |\[{name}\] |\n", "", self.log())
 
     def expect(self, pattern, timeout=-1):
         """Wait for the regular expression PATTERN; return its match."""
