@@ -185,7 +185,7 @@ def show_commands(plan, before, after):
     """Administration commands of the PFs while the guests worked: none, but for registers that are reached so."""
     print()
     for kind, transport, first, last in zip(("block", "net"), (plan.block, plan.net), before, after):
-        row(f"admin commands of the {kind} PF", f"{first} to set its VFs up, {last - first} since")
+        row(f"admin commands of the {kind} PF", f"{first} until the first VM started, {last - first} since")
         if (last == first) == (transport == "admin"):
             raise machine.Failure(f"with transport = {transport} the {kind} PF had {last - first} commands")
 

@@ -13,7 +13,8 @@ PAYLOAD = 1 << 20
 CASES = {
     "msix": Plan([Vm("left", "amd64"), Vm("right", "i386")], payload=PAYLOAD),
     "intx": Plan([Vm("left", "amd64", "INTx"), Vm("right", "i386", "INTx")], payload=PAYLOAD),
-    "admin": Plan([Vm("left", "amd64"), Vm("right", "i386", "INTx")], net="admin", block="admin", payload=PAYLOAD),
+    "admin": Plan([Vm("left", "amd64", "INTx"), Vm("right", "i386")], net="admin", payload=PAYLOAD),
+    "all-admin": Plan([Vm("left", "amd64"), Vm("right", "i386", "INTx")], net="admin", block="admin", payload=PAYLOAD),
 }
 
 if __name__ == "__main__":
