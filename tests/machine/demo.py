@@ -190,14 +190,19 @@ def show_commands(plan, before, after):
             raise machine.Failure(f"with transport = {transport} the {kind} PF had {last - first} commands")
 
 
-def admin_commands(run, name):
+def commands_in(counted):
     """How many commands the block PF and the net PF have had, by the VMM's own count."""
+    return [int(count) for count in re.findall(r"its PF: (\d+) commands", counted)]
+
+
+def first_commands(run, name):
+    """The same, of a VM that has just started."""
     before = len(run.log())
     run.send(f"stats {name}\r")
     run.expect(r"all VMs: \d+ domains")
     run.expect(r"its PF: \d+ commands")
     run.expect(r"its PF: \d+ commands")
-    return [int(count) for count in re.findall(r"its PF: (\d+) commands", plain(run.log()[before:]))]
+    return commands_in(plain(run.log()[before:]))
 
 
 def start(folder, plan, payload, **options):
@@ -224,17 +229,16 @@ def demo(folder, plan):
         run.process.logfile_read = Screen(run.seen)
         run.expect(r"verdict: ")
         run.expect(r"VM '\w+': started")
-        commands = admin_commands(run, names[0])
+        commands = first_commands(run, names[0])
         run.expect(r"no VM is running")
         log = plain(run.log())
         counted = {name: statistics(run, name) for name in names}
-        after = admin_commands(run, names[0])
         run.process.logfile_read = run
     for vm in plan.vms:
         said = lines_of(log, vm.name)
         require(said, r"init: test demo ended with status 0", f"the end of the work in VM '{vm.name}'")
         show(vm, said, counted[vm.name], payload)
-    show_commands(plan, commands, after)
+    show_commands(plan, commands, commands_in(counted[names[0]]))
     for text in ("PANIC", "ERROR", "was blocked", "Call Trace"):
         if text in log:
             raise machine.Failure(f"{text!r} was printed")
