@@ -34,6 +34,9 @@ static void settle(struct platform *p)
         irq_set(p, IRQ_SOURCE_KEYBOARD, I8042_IRQ, false);
     }
     irq_set(p, IRQ_SOURCE_KEYBOARD, I8042_IRQ, i8042_irq(&p->kbc));
+    if (uart_take_fall(&p->uart)) {
+        irq_set(p, IRQ_SOURCE_UART, UART_IRQ, false);
+    }
     irq_set(p, IRQ_SOURCE_UART, UART_IRQ, uart_irq(&p->uart));
     irq_set(p, IRQ_SOURCE_RTC, 8, rtc_irq(&p->rtc));
     irq_set(p, IRQ_SOURCE_SCI, ACPI_PM_SCI_IRQ, acpi_pm_irq(&p->pm));

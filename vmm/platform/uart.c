@@ -211,9 +211,27 @@ static void write_fifo_control(struct uart *uart, uint8_t value)
     uart->fifo_control = (value & FCR_ENABLE) != 0 ? value & FCR_KEPT : 0;
 }
 
+/* A byte ends the "transmitter empty" interrupt until it is out: at once. */
+static void empty_transmitter(struct uart *uart)
+{
+    bool asked = uart_irq(uart);
+
+    uart->transmitter_idle = false;
+    uart->line_fell |= asked && !uart_irq(uart);
+    uart->transmitter_idle = true;
+}
+
+bool uart_take_fall(struct uart *uart)
+{
+    bool fell = uart->line_fell;
+
+    uart->line_fell = false;
+    return fell;
+}
+
 static bool send(struct uart *uart, uint8_t value, uint64_t now, uint8_t *sent)
 {
-    uart->transmitter_idle = true; /* it was sent at once */
+    empty_transmitter(uart);
     if ((uart->modem_control & MCR_LOOP) != 0) {
         push(uart, value, now);
         return false;

@@ -28,7 +28,8 @@ struct uart {
     bool overrun;
     bool transmitter_idle; /* the "transmitter empty" interrupt is pending */
     bool receive_timeout;
-    uint8_t first; /* of the receive FIFO */
+    bool line_fell; /* and rose again: a new edge on IRQ 4 */
+    uint8_t first;  /* of the receive FIFO */
     uint8_t count;
     uint8_t fifo[UART_FIFO_SIZE];
 };
@@ -46,6 +47,10 @@ bool uart_write(struct uart *uart, unsigned offset, uint8_t value, uint64_t now,
 bool uart_receive(struct uart *uart, uint8_t byte, uint64_t now);
 
 void uart_run(struct uart *uart, uint64_t now);
+
+/* Did the interrupt fall for a moment, since a byte was sent before its interrupt was acknowledged?
+ * True once. Drivers that look at LSR alone, and never at IIR, live on the edge that follows. */
+bool uart_take_fall(struct uart *uart);
 
 /* The level of IRQ 4. */
 bool uart_irq(const struct uart *uart);

@@ -359,6 +359,23 @@ static void test_console(void **state)
     assert_int_equal(in(0x3f8, 1), 'x');
 }
 
+/* A driver that never reads IIR gets an interrupt for each byte that it sends, all the same. */
+static void test_transmitter_edges(void **state)
+{
+    start_pics();
+    out(0x3fc, 1, 0x08);
+    out(0x3f9, 1, 0x02);
+    for (const char *c = "ok"; *c != '\0'; c++) {
+        assert_int_equal(platform_interrupt_take(&machine, 0), 0x24);
+        out(0x3f8, 1, (uint8_t)*c);
+        out(0x20, 1, 0x20);
+    }
+    assert_int_equal(platform_interrupt_take(&machine, 0), 0x24);
+    out(0x3f9, 1, 0x00);
+    out(0x20, 1, 0x20);
+    assert_false(platform_interrupt_pending(&machine, 0));
+}
+
 static void test_keyboard_edges(void **state)
 {
     start_pics();
@@ -498,6 +515,7 @@ int main(void)
         TEST(test_ways_to_reset),
         TEST(test_reset_restores),
         TEST(test_console),
+        TEST(test_transmitter_edges),
         TEST(test_keyboard_edges),
         TEST(test_debug_exit_and_delays),
         TEST(test_fw_cfg),
