@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * From 64-bit mode down to real mode and back: long → compatibility → protected → real → protected with
- * PAE-less paging → protected → long. Copied to MODES_CODE, below 1 MiB, where real mode can reach it.
+ * PAE-less paging, another task and back → protected → long. Copied to MODES_CODE, below 1 MiB, where real mode can reach it.
  *
  * Each station leaves its mark in MODES_MARKS; modes_descend() returns to its caller in 64-bit mode.
  */
@@ -36,6 +36,10 @@ back:
     movq saved_stack, %rsp
     lgdt saved_gdt
     lidt saved_idt
+    movq saved_gdt + 2, %rax
+    andb $~2, 0x35(%rax) /* the 64-bit TSS, busy since it was loaded first */
+    movl $0x30, %eax
+    ltr %ax
     popfq
     popq %r15
     popq %r14
@@ -51,6 +55,7 @@ modes_code:
     .code32
 compatibility:
     MARK(0, 0xc0)
+    movl $0xa5, %esi /* kept over the task switch */
     movl $0x10, %eax
     movl %eax, %ds
     movl %eax, %es
@@ -111,6 +116,8 @@ protected:
     movl %eax, %ds
     movl %eax, %es
     movl %eax, %ss
+    movl %eax, %fs
+    movl %eax, %gs
     movl $MODES_STACK, %esp
     MARK(6, 0x33)
     movl %cr4, %eax /* two-level paging with 4 MiB pages */
@@ -122,6 +129,11 @@ protected:
     orl $0x80000000, %eax
     movl %eax, %cr0
     MARK(7, 0x22)
+    movw $0x30, %ax
+    ltr %ax
+    lcall $0x38, $0 /* a task switch, which saves this task's registers and loads the other's */
+    clts
+    movl %esi, MODES_MARKS + 36
     movl %cr0, %eax
     andl $0x7fffffff, %eax
     movl %eax, %cr0
@@ -143,6 +155,13 @@ protected:
     movl $back, %ebx
     movl $guest_enter_long_mode, %eax
     jmp *%eax
+    .globl modes_task
+modes_task: /* the registers are those of the TSS but for the flags, which have NT */
+    pushfl
+    popl MODES_MARKS + 40
+    movl %esi, MODES_MARKS + 44
+    movl $0, %esi
+    iretl
     .balign 4
 real_idt:
     .word 0x3ff

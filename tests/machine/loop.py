@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""An endless loop, with interrupts off and on, is stopped, reset and started again from the console."""
+"""loop.py ENGINE: an endless loop, with interrupts off and on, is stopped, reset and started again from the console.
+
+ENGINE is 'qemu' or 'bochs', as for guest.py."""
 
 import os
+import sys
 
+import bios
+import bochs
 import machine
 
 CONFIG = """[vmm]
@@ -19,9 +24,15 @@ cmdline = interrupts
 """
 
 
+def start(folder, engine):
+    files = [(os.path.join(machine.BUILD, "guest", "loop.elf"), "loop.elf")]
+    if engine == "bochs":
+        return bochs.BochsMachine(bios.make_iso(folder, CONFIG, files), timeout=350, cpus=3, memory=256)
+    return machine.Machine(machine.make_image(folder, CONFIG, files), cpus=3, pfs=False)
+
+
 def test(folder):
-    image = machine.make_image(folder, CONFIG, [(os.path.join(machine.BUILD, "guest", "loop.elf"), "loop.elf")])
-    with machine.Machine(image, cpus=3, pfs=False) as run:
+    with start(folder, sys.argv[1]) as run:
         run.expect_all(r"\[deaf\] loop: looping with interrupts off", r"\[busy\] loop: looping with interrupts on")
         run.send("vm reset deaf\r")
         run.expect(r"\[deaf\] loop: looping with interrupts off")

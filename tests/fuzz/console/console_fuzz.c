@@ -24,7 +24,7 @@
 #define PROMPT    "vmm> "
 #define ERASE     "\r\x1b[K"
 #define TOGETHER  16U /* of the bytes that one operation takes */
-#define WAITED_NS 300000000ULL
+#define WAITED_NS 1100000000ULL
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
