@@ -49,6 +49,6 @@ check() {
     fi
 }
 export -f check
-export tidy build cache headers
+export tidy build cache headers nodes
 printf '%s\0' "${files[@]}" | xargs -0 -n 1 -P "$(nproc)" bash -c 'check "$0" || exit 1'
 echo "tidy: ${#files[@]} files"
