@@ -43,7 +43,7 @@ bool disk_check(const struct driver *driver, bool own, uint64_t sector, const ui
         uint8_t wanted = pattern(sector + i / DISK_SECTOR, i % DISK_SECTOR, shift);
 
         if (data[i] != wanted) {
-            printf("  byte %u of sector %lu\n", i % DISK_SECTOR, sector + i / DISK_SECTOR);
+            printf("  byte %lu of sector %lu\n", i % DISK_SECTOR, sector + i / DISK_SECTOR);
             return CHECK_EQUAL(data[i], wanted);
         }
     }

@@ -154,7 +154,7 @@ void rng_exercise(struct driver *driver);
 
 /* ---- disk.c: what is on the disks, for block and SCSI ---- */
 
-#define DISK_SECTOR  512U
+#define DISK_SECTOR  512UL
 #define DISK_SECTORS 8U /* of one request */
 #define DISK_BYTES   (DISK_SECTORS * DISK_SECTOR)
 

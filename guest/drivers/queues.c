@@ -2,7 +2,7 @@
 /* How a driver finds its queues and gives them rings and vectors; and takes them back. */
 #include "guest/drivers/drivers.h"
 
-#define RING_BYTES      (8 * 4096)
+#define RING_BYTES      (8 * 4096UL)
 #define NET_CONTROL_VQ  (1U << 17)
 #define MSIX_SIZE(word) (((word) >> 16 & 0x7ff) + 1)
 

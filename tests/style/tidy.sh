@@ -9,10 +9,6 @@ tidy=$1 build=$2
 cache=$build/tidy
 mkdir -p "$cache"
 
-# clang does not know these options of GCC's; they change nothing that it looks at.
-sed -E 's/ -fno-shrink-wrap| -mno-omit-leaf-frame-pointer| -fno-optimize-sibling-calls//g' \
-    "$build/compile_commands.json" >"$cache/compile_commands.json"
-
 # How many states of a function the analyzer looks at. Its own limit, 225000, takes four times as long; give that, or
 # more, for a longer look.
 nodes=${PORTOLAN_TIDY_NODES:-50000}
@@ -20,14 +16,20 @@ nodes=${PORTOLAN_TIDY_NODES:-50000}
 # One key for all headers: a header may be included from anywhere.
 headers=$(git ls-files -c -o --exclude-standard '*.h' .clang-tidy cmake | sort | xargs sha256sum | sha256sum | cut -c1-16)-$nodes
 
-mapfile -t files < <(/usr/bin/python3 - "$build/compile_commands.json" "$PWD" <<'END'
-import json, os, sys
+# A file is compiled for the target and for some tests on the host: once is enough here, for the target if it is.
+# clang does not know these options of GCC's; they change nothing that it looks at.
+mapfile -t files < <(/usr/bin/python3 - "$build/compile_commands.json" "$PWD" "$cache/compile_commands.json" <<'END'
+import json, os, re, sys
 top = sys.argv[2] + "/"
-names = {os.path.realpath(entry["file"]) for entry in json.load(open(sys.argv[1]))}
-for name in sorted(names):
+entries = {}
+for entry in sorted(json.load(open(sys.argv[1])), key=lambda entry: "-fsanitize" in entry["command"]):
+    name = os.path.realpath(entry["file"])
     relative = name[len(top):]
     if name.startswith(top) and name.endswith(".c") and relative.split("/")[0] in ("boot", "vmm", "drivers", "guest", "tools"):
-        print(relative)
+        entry["command"] = re.sub(r" -fno-shrink-wrap| -mno-omit-leaf-frame-pointer| -fno-optimize-sibling-calls", "", entry["command"])
+        entries.setdefault(relative, entry)
+json.dump(list(entries.values()), open(sys.argv[3], "w"))
+print("\n".join(sorted(entries)))
 END
 )
 [ "${#files[@]}" -gt 5 ] || { echo "tidy: only ${#files[@]} files in compile_commands.json"; exit 1; }
