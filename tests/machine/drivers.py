@@ -4,7 +4,6 @@
 CASE is 'reference' (QEMU's own legacy devices, without Portolan: what the guest asks for is what a real legacy device
 gives), 'mmr' (a VM with a VF of each type) or 'admin' (the same, by commands of the PFs)."""
 
-import json
 import os
 import re
 import socket
@@ -12,6 +11,7 @@ import sys
 import threading
 
 import machine
+import qmp
 import vfdisk
 
 GUEST = os.path.join(machine.BUILD, "guest", "drivers.elf")
@@ -54,27 +54,13 @@ class Grower:
     """Makes the block device's file larger, through QEMU's own monitor."""
 
     def __init__(self, path):
-        self.path, self.stream = path, None
+        self.path, self.monitor = path, None
         self.size = SECTORS * vfdisk.SECTOR
 
-    def execute(self, name, **arguments):
-        self.stream.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
-        self.stream.flush()
-        answer = {}
-        while not answer.keys() & {"return", "error"}: # events come in between
-            answer = json.loads(self.stream.readline())
-        if "error" in answer:
-            raise machine.Failure(f"{name}: {answer['error']}")
-
     def grow(self):
-        if self.stream is None:
-            monitor = socket.socket(socket.AF_UNIX)
-            monitor.connect(self.path)
-            self.stream = monitor.makefile("rw", encoding="utf-8")
-            self.stream.readline() # the greeting
-            self.execute("qmp_capabilities")
+        self.monitor = self.monitor or qmp.Qmp(self.path)
         self.size += GROWTH
-        self.execute("block_resize", **{"node-name": "block", "size": self.size})
+        self.monitor.command("block_resize", **{"node-name": "block", "size": self.size})
 
 
 class Backends:
@@ -91,10 +77,8 @@ class Backends:
         self.mirror.start()
         monitor = os.path.join(folder, "monitor")
         self.grower = Grower(monitor)
-        self.arguments = ["-qmp", f"unix:{monitor},server=on,wait=off",
-                          "-netdev", "user,id=net,ipv6=off",
-                          "-chardev", f"socket,id=console,path={path}",
-                          "-object", "rng-builtin,id=rng"]
+        self.arguments = qmp.arguments(monitor) + [
+            "-netdev", "user,id=net,ipv6=off", "-chardev", f"socket,id=console,path={path}", "-object", "rng-builtin,id=rng"]
         for name, image in self.disks.items():
             self.arguments += ["-blockdev", f"driver=file,node-name={name},filename={image}"]
 

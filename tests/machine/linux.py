@@ -51,14 +51,6 @@ def ask(run, line, answer):
     return run.expect(answer)
 
 
-def expect_each(run, *patterns):
-    """Wait for each of PATTERNS, whatever their order."""
-    left = list(patterns)
-    while left:
-        names = "|".join(f"(?P<each{number}>{pattern})" for number, pattern in enumerate(left))
-        left.pop(int(run.expect(names).lastgroup.removeprefix("each")))
-
-
 def shells(*vms):
     """The patterns of background VMs [(name, CPUs)] that come to their shells. Only when all are silent is it sure that
     none of their lines breaks into what another VM says in the foreground."""
@@ -106,7 +98,7 @@ def press(run, number, name):
 def four(folder):
     """Four vCPUs and one side by side; the VM with one is stopped and started again while the other goes on."""
     with start(folder, vm_section("left", "1-4"), vm_section("right", 5), cpus=6) as run:
-        expect_each(run, *shells(("left", 4), ("right", 1)))
+        run.expect_all(*shells(("left", 4), ("right", 1)))
         work(run, 1, 4)
         work(run, 2, 1)
         prompt(run)
@@ -115,7 +107,7 @@ def four(folder):
         ask(run, "echo still-$((3*3))", r"still-9\r")
         prompt(run)
         ask(run, "vm start right", r"VM 'right': started")
-        expect_each(run, *shells(("right", 1)))
+        run.expect_all(*shells(("right", 1)))
         press(run, 2, "right")
         off(run, 1, "left")
         off(run, 2, "right")
@@ -162,7 +154,7 @@ def two(folder):
     """amd64 with two vCPUs and i386 side by side. Their kernels warn of nothing that is not warned of in the machine that
     VMs are modelled on, and the VMM does not warn of them. The first resets itself, and nothing of before is left in it."""
     with start(folder, vm_section("left", "1-2"), vm_section("right", 3, "i386"), cpus=4) as run:
-        expect_each(run, *shells(("left", 2), ("right", 1)))
+        run.expect_all(*shells(("left", 2), ("right", 1)))
         work(run, 2, 1)
         ours = {"i386": kernel_log(run)}
         work(run, 1, 2)
@@ -170,7 +162,7 @@ def two(folder):
         ask(run, "echo 17 > /tmp/mark; cat /tmp/mark", r"\n17\r")
         run.send("reboot -f\r")
         run.expect(r"VM 'left': reset")
-        expect_each(run, r"init: 2 CPUs, ", r"/ # ")
+        run.expect_all(r"init: 2 CPUs, ", r"/ # ")
         ask(run, "cat /tmp/mark || echo gone-$((1+1))", r"gone-2\r")
         off(run, 2, "right")
         off(run, 1, "left")
@@ -182,7 +174,7 @@ def two(folder):
 
 def alone(folder, kind, cpus):
     with start(folder, vm_section("lx", f"1-{cpus}", kind), cpus=cpus + 1) as run:
-        expect_each(run, *shells(("lx", cpus)))
+        run.expect_all(*shells(("lx", cpus)))
         work(run, 1, cpus)
         off(run, 1, "lx")
         expect_end(run)
@@ -226,7 +218,7 @@ def disk(_, kind):
 def in_bochs(folder):
     iso = bios.make_iso(folder, "[vmm]\nwhen_idle = poweroff\n" + vm_section("lx", 1))
     with bochs.BochsMachine(iso, timeout=1500, cpus=2, memory=512) as run:
-        expect_each(run, *shells(("lx", 1)))
+        run.expect_all(*shells(("lx", 1)))
         foreground(run, 1)
         ask(run, "echo answer-$((6*7))", "answer-42")
         off(run, 1, "lx")

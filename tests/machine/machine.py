@@ -165,8 +165,8 @@ class Machine:
         """Wait for each of the regular expressions PATTERNS, in whatever order they come."""
         left = list(patterns)
         while left:
-            found = self.expect("|".join(f"(?:{pattern})" for pattern in left), timeout).group()
-            left = [pattern for pattern in left if not re.fullmatch(pattern, found)]
+            names = "|".join(f"(?P<each{number}>{pattern})" for number, pattern in enumerate(left))
+            left.pop(int(self.expect(names, timeout).lastgroup.removeprefix("each")))
 
     def expect_end(self, timeout=-1):
         """Wait until the machine has switched itself off."""
