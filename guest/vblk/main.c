@@ -7,7 +7,6 @@
  *
  *   count=N    requests for each way
  *   stray      at the end, let the device read into memory that is not this VM's
- *   cost=N     at the end, notify N times, and say how much longer that takes than not doing it
  *   rounds     before all that, work in rounds, and say of each that it was right, until the power
  *              button is pressed; if the disk goes away, say so and wait for a reset
  *   way=W      of the rounds: 0 polled, 1 INTx, 2 MSI-X (2)
@@ -251,26 +250,6 @@ static void test_stray(void)
     printf("the device says %u\n", outcome);
 }
 
-/* Notifications of a queue that has nothing new: the device does nothing, so the rest is ours. */
-static void measure(uint64_t rounds)
-{
-    uint16_t port = (uint16_t)(disk.base + VIRTIO_QUEUE_NOTIFY);
-
-    test_group("what a notification costs");
-    (void)start(POLLED);
-    uint64_t begin = rdtsc();
-
-    for (uint64_t i = 0; i < rounds; i++) {
-        __asm__ volatile("nop" ::"a"(0), "d"(port) : "memory");
-    }
-    uint64_t middle = rdtsc();
-
-    for (uint64_t i = 0; i < rounds; i++) {
-        __asm__ volatile("outw %%ax, %%dx" ::"a"(0), "d"(port) : "memory");
-    }
-    printf("%lu notifications: %lu ticks\n", rounds, rdtsc() - middle - (middle - begin));
-}
-
 /* ---- rounds ---- */
 
 static bool button_pressed(void)
@@ -386,9 +365,6 @@ int main(void)
     exercise(MSIX, count);
     if (strstr(guest_command_line(), "stray") && test_failures() == 0) {
         test_stray();
-    }
-    if (guest_option("cost", 0) > 0) {
-        measure(guest_option("cost", 0));
     }
     virtio_reset(&disk);
     test_end();
