@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* ICMP echoes (RFC 792) to the gateway of a network that has addresses 10.0.2.0/24. */
 #include "guest/lib/apic.h"
+#include "guest/lib/frames.h"
 #include "guest/lib/guest.h"
 #include "guest/lib/virtio.h"
 #include "guest/vbench/vbench.h"
@@ -16,19 +17,12 @@
 #define HEADER       10U
 #define NO_INTERRUPT 1 /* in the available ring's flags: the old drivers' wish for frames sent */
 
-#define ETHERNET   14U
-#define TYPE_ARP   0x0806
-#define TYPE_IP    0x0800
-#define ARP_BYTES  28U
-#define ARP_REPLY  2
 #define IP_BYTES   20U
 #define ICMP_BYTES 64U /* 8 of header, 56 of data: a ping */
 #define PROTO_ICMP 1
 #define ECHO       8
 #define ECHO_REPLY 0
-#define PING_BYTES (ETHERNET + IP_BYTES + ICMP_BYTES)
-
-static const uint8_t own_ip[] = {10, 0, 2, 15}, gateway_ip[] = {10, 0, 2, 2};
+#define PING_BYTES (FRAME_ETHERNET + IP_BYTES + ICMP_BYTES)
 
 static struct virtio_device net;
 static struct virtio_queue receive, transmit;
@@ -39,29 +33,6 @@ static uint8_t sent_header[16], sent[FRAME_BYTES] __attribute__((aligned(4096)))
 static uint8_t own_mac[6], gateway_mac[6];
 static volatile bool gateway_known;
 static volatile unsigned answers;
-
-static void put16(uint8_t *at, unsigned value)
-{
-    at[0] = (uint8_t)(value >> 8);
-    at[1] = (uint8_t)value;
-}
-
-static unsigned get16(const uint8_t *at)
-{
-    return (unsigned)at[0] << 8 | at[1];
-}
-
-/* RFC 1071. */
-static unsigned checksum(const uint8_t *bytes, unsigned count)
-{
-    unsigned sum = 0;
-
-    for (unsigned i = 0; i < count; i += 2) {
-        sum += get16(bytes + i);
-    }
-    sum = (sum & 0xffff) + (sum >> 16);
-    return ~(sum + (sum >> 16)) & 0xffff;
-}
 
 static void describe(struct virtio_queue *queue, unsigned index, const void *at, unsigned length,
                      unsigned flags)
@@ -83,57 +54,34 @@ static void send(unsigned bytes)
     virtio_offer(&net, &transmit, 0);
 }
 
-static void start_frame(const uint8_t *to, unsigned type)
-{
-    memset(sent, 0, sizeof(sent));
-    memcpy(sent, to, 6);
-    memcpy(sent + 6, own_mac, 6);
-    put16(sent + 12, type);
-}
-
-static void send_arp_request(void)
-{
-    static const uint8_t everyone[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-    static const uint8_t request[] = {0, 1, 8, 0, 6, 4, 0, 1};
-    uint8_t *arp = sent + ETHERNET;
-
-    start_frame(everyone, TYPE_ARP);
-    memcpy(arp, request, sizeof(request));
-    memcpy(arp + 8, own_mac, 6);
-    memcpy(arp + 14, own_ip, 4);
-    memcpy(arp + 24, gateway_ip, 4);
-    send(ETHERNET + ARP_BYTES);
-}
-
 static void send_echo(unsigned sequence)
 {
-    uint8_t *ip = sent + ETHERNET, *icmp = ip + IP_BYTES;
+    uint8_t *ip = sent + FRAME_ETHERNET, *icmp = ip + IP_BYTES;
 
-    start_frame(gateway_mac, TYPE_IP);
+    memset(icmp, 0, ICMP_BYTES);
+    frame_begin(sent, gateway_mac, own_mac, FRAME_IP);
     ip[0] = 0x45;
-    put16(ip + 2, IP_BYTES + ICMP_BYTES);
+    frame_put16(ip + 2, IP_BYTES + ICMP_BYTES);
     ip[8] = 64;
     ip[9] = PROTO_ICMP;
-    memcpy(ip + 12, own_ip, 4);
-    memcpy(ip + 16, gateway_ip, 4);
-    put16(ip + 10, checksum(ip, IP_BYTES));
+    memcpy(ip + 12, frame_our_ip, 4);
+    memcpy(ip + 16, frame_gateway_ip, 4);
+    frame_put16(ip + 10, frame_checksum(ip, IP_BYTES));
     icmp[0] = ECHO;
-    put16(icmp + 6, sequence);
-    put16(icmp + 2, checksum(icmp, ICMP_BYTES));
+    frame_put16(icmp + 6, sequence);
+    frame_put16(icmp + 2, frame_checksum(icmp, ICMP_BYTES));
     send(PING_BYTES);
 }
 
 static void take_frame(const uint8_t *frame, unsigned bytes)
 {
-    unsigned type = get16(frame + 12);
-    const uint8_t *body = frame + ETHERNET;
+    const uint8_t *ip = frame + FRAME_ETHERNET;
 
-    if (type == TYPE_ARP && bytes >= ETHERNET + ARP_BYTES && get16(body + 6) == ARP_REPLY &&
-        memcmp(body + 14, gateway_ip, 4) == 0) {
-        memcpy(gateway_mac, body + 8, 6);
+    if (frame_is_answer(frame, bytes, own_mac, gateway_mac)) {
         gateway_known = true;
-    } else if (type == TYPE_IP && bytes >= PING_BYTES && body[9] == PROTO_ICMP &&
-               body[IP_BYTES] == ECHO_REPLY && memcmp(body + 12, gateway_ip, 4) == 0) {
+    } else if (bytes >= PING_BYTES && frame_get16(frame + FRAME_TYPE) == FRAME_IP &&
+               ip[9] == PROTO_ICMP && ip[IP_BYTES] == ECHO_REPLY &&
+               memcmp(ip + 12, frame_gateway_ip, 4) == 0) {
         answers++;
     }
 }
@@ -193,7 +141,8 @@ void net_start(void)
         offer_buffer(i);
     }
     irq_disable();
-    send_arp_request();
+    frame_ask(sent, own_mac);
+    send(FRAME_MINIMUM);
     while (!gateway_known) {
         irq_wait();
     }
