@@ -36,6 +36,23 @@ static void handle_without_eoi(struct guest_frame *frame)
     count[frame->vector]++;
 }
 
+static volatile unsigned depth, deepest;
+
+/* Interrupts are off here for longer than the VMM leaves its CPU alone, and nothing exits by
+ * itself. */
+static void handle_slowly(struct guest_frame *frame)
+{
+    uint64_t began = rdtsc();
+
+    if (++depth > deepest) {
+        deepest = depth;
+    }
+    while (rdtsc() - began < TICKS_LONG) {
+    }
+    depth--;
+    handle(frame);
+}
+
 static void open_window(void)
 {
     irq_enable();
@@ -106,6 +123,20 @@ static void test_priorities(void)
     open_window();
     CHECK_EQUAL(count[VECTOR_LOW], 3);
     CHECK_EQUAL(count[VECTOR_HIGH], 3);
+}
+
+static void test_delivered_once(void)
+{
+    test_group("an interrupt comes once, whatever interrupts the VMM meanwhile");
+    interrupt_set_handler(VECTOR_HIGH, handle_slowly);
+    count[VECTOR_HIGH] = 0;
+    for (unsigned i = 1; i <= 10; i++) {
+        send_self(VECTOR_HIGH);
+        open_window();
+        CHECK_EQUAL(count[VECTOR_HIGH], i);
+    }
+    CHECK_EQUAL(deepest, 1);
+    interrupt_set_handler(VECTOR_HIGH, handle);
 }
 
 static void test_timer_modes(void)
@@ -241,6 +272,7 @@ static void test_x2apic(void)
     CHECK_EQUAL(fault_catch(write_msr_apic_base, &base), VECTOR_GP);
     apic_enable();
     test_priorities();
+    test_delivered_once();
     test_timer_modes();
     test_deadline();
 
@@ -261,6 +293,7 @@ int main(void)
     }
     test_registers();
     test_priorities();
+    test_delivered_once();
     test_timer_modes();
     test_deadline();
     test_x2apic();

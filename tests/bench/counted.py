@@ -30,7 +30,7 @@ class VfMachine(machine.Machine):
 
     def arguments(self, image, **options):
         return bios.pc_command(image, icount=True, board="q35,kernel-irqchip=split", **options, extra=[
-            *machine.IOMMUS["intel"], "-plugin", machine.DEVICE,
+            *machine.IOMMUS["intel"],
             "-device", f"pcie-root-port,id=rp1,slot=1,chassis=1,addr=2.0,multifunction=on,{ROOM}",
             "-device", f"pcie-root-port,id=rp2,slot=2,chassis=2,addr=2.1,{ROOM}",
             "-netdev", "user,id=net", "-blockdev", DISK,

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """guest.py ENGINE GUEST...: run small test guests in one boot, each in a VM with its name and on CPUs of its own.
 
-ENGINE is 'qemu' (UEFI, SVM as QEMU's TCG has it) or 'bochs' (BIOS; SVM with ASIDs and a TLB that keeps what is not flushed).
+ENGINE is 'qemu' (UEFI, SVM as QEMU's TCG has it), 'icount' (the same from BIOS, with time counted in instructions) or 'bochs'
+(BIOS; SVM with ASIDs and a TLB that keeps what is not flushed).
 GUEST is NAME[,CPUS[,WORD]...]: 'smp,4', 'reset,1,no-triple-fault'; the WORDs are the guest's command line.
 
 In QEMU, whose CPUs share the host's, two guests run at a time, in the order of the arguments: give those that mostly sleep
@@ -81,6 +82,8 @@ def start(folder, engine, guests):
         config = VMM.format(idle="poweroff") + "".join(guest.config("yes") for guest in guests)
         return bochs.BochsMachine(bios.make_iso(folder, config, files), timeout=350, cpus=cpus, memory=memory)
     config = VMM.format(idle="halt") + "".join(guest.config("no") for guest in guests)
+    if engine == "icount":
+        return bios.PcMachine(bios.make_iso(folder, config, files), cpus=cpus, memory=f"{memory}M", icount=True)
     return machine.Machine(machine.make_image(folder, config, files), cpus=cpus, memory=f"{memory}M", pfs=False)
 
 

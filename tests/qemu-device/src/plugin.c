@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * How QEMU loads this: as a TCG plugin, before it creates devices.  Nothing
- * is instrumented; a plugin is the way into a stock binary.
+ * is instrumented unless the plugin's argument asks for it; a plugin is the
+ * way into a stock binary.
  */
 #include "device.h"
+#include "injection.h"
 #include "qapi/error.h"
 #include "qapi/qapi-commands-control.h"
 #include "qemu/error-report.h"
@@ -67,11 +69,25 @@ static void register_family(const Family *f)
     type_register_static(&vf);
 }
 
+static bool apply_arguments(qemu_plugin_id_t id, int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "mend-injection=on")) {
+            error_report("portolan-mmr: no argument '%s': the only one is "
+                         "mend-injection=on", argv[i]);
+            return false;
+        }
+        injection_mend(id);
+    }
+    return true;
+}
+
 QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id,
                                            const qemu_info_t *info,
                                            int argc, char **argv)
 {
-    if (!same_version() || !same_layouts()) {
+    if (!same_version() || !same_layouts() ||
+        !apply_arguments(id, argc, argv)) {
         return -1;
     }
     for (unsigned i = 0; i < family_count; i++) {

@@ -31,6 +31,9 @@ class Refused(unittest.TestCase):
     def test_fixed_queue_size(self):
         self.refused(pf_arguments([("rng", "vf-queue-size=64")]), "leave vf-queue-size out")
 
+    def test_unknown_argument(self):
+        self.refused([], "the only one is mend-injection=on", so=SO + ",mend-injection=yes")
+
     def test_not_behind_a_root_port(self):
         self.refused(["-device", "portolan-blk-pf"], "add a pcie-root-port")
 
