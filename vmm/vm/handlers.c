@@ -3,6 +3,7 @@
 #include "vmm/vm/handlers.h"
 
 #include "vmm/console/log.h"
+#include "vmm/cpu/panic.h"
 #include "vmm/format.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/vm.h"
@@ -72,15 +73,22 @@ static void handle_pause(struct vcpu *vcpu, const struct exit *exit)
     }
 }
 
-/* The exceptions that are watched are the guest's all the same. */
+/*
+ * The exceptions that are watched are the guest's all the same; but not #MC, which is the
+ * machine's. Its exit calls no handler of the host's (AMD APM 2, 15.12.18), and the guest must not
+ * go on with what the machine has lost: as for a machine check outside of guests, that is the end.
+ */
 static void handle_exception(struct vcpu *vcpu, const struct exit *exit)
 {
     unsigned vector = exit->exception.vector;
 
+    if (vector == VECTOR_MACHINE_CHECK) {
+        panic("machine check while VM '%s' ran (vCPU %u): the hardware is defective",
+              vcpu->vm->config->name, vcpu->index);
+    }
     if (vector == VECTOR_DB || vector == VECTOR_AC) {
         vcpu_raise(vcpu, (uint8_t)vector, vector == VECTOR_AC, exit->exception.error);
     }
-    /* #MC: the host's own handler has dumped it by now if it is fatal. */
 }
 
 static void handle_nmi_window(struct vcpu *vcpu, const struct exit *exit)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/vm/fake_vm.h"
 
+#include "vmm/cpu/panic.h"
 #include "vmm/vm/backend.h"
 
 #include <setjmp.h>
@@ -19,6 +20,7 @@ struct fake_platform fake_platform;
 unsigned fake_repairs;
 uint64_t fake_now;
 unsigned fake_resets, fake_stops, fake_complaints;
+jmp_buf fake_panicked;
 uint8_t fake_ram[FAKE_RAM_SIZE] __attribute__((aligned(16)));
 
 void fake_vm_reset(void)
@@ -90,6 +92,11 @@ enum status vm_stop(struct vm *vm, const char *why)
 void *ram_pointer(const struct ram *ram, gpa_t at, uint64_t size)
 {
     return range_fits(at.raw, size, sizeof(fake_ram)) ? &fake_ram[at.raw] : NULL;
+}
+
+void panic(const char *fmt, ...)
+{
+    longjmp(fake_panicked, 1);
 }
 
 /* ---- the backend ---- */

@@ -9,6 +9,8 @@
 
 #include "vmm/vm/vm.h"
 
+#include <setjmp.h>
+
 #define FAKE_RAM_SIZE  0x4000U
 #define FAKE_CODE_LONG 0xa9bU
 #define FAKE_CODE_32   0xc9bU
@@ -51,6 +53,7 @@ extern struct fake_platform fake_platform;
 extern unsigned fake_repairs; /* how often the state was mended */
 extern uint64_t fake_now;
 extern unsigned fake_resets, fake_stops, fake_complaints;
+extern jmp_buf fake_panicked; /* where a panic goes on */
 extern uint8_t fake_ram[FAKE_RAM_SIZE];
 
 /* Protected mode without paging, CPL 0, rip 1000h, nothing pending. */
