@@ -73,6 +73,8 @@ void trap_init_early(void)
     trap_load();
 }
 
+static uint32_t nmis; /* that came and have not been logged; atomic */
+
 /* An instruction that is known to fault on some machines, and where to go on if it does. */
 static bool trap_expected(struct trap_frame *frame)
 {
@@ -92,7 +94,8 @@ static void trap_exception(struct trap_frame *frame)
         cpu_halt_forever();
     }
     if (frame->vector == VECTOR_NMI) {
-        log_warn("NMI that nobody asked for: the hardware reports a fault of its own");
+        /* What it has interrupted may hold the log's lock. */
+        __atomic_fetch_add(&nmis, 1, __ATOMIC_RELAXED);
         return;
     }
     if (!trap_expected(frame)) {
@@ -113,13 +116,22 @@ static void trap_unexpected(uint64_t vector)
     }
 }
 
-void trap_handle(struct trap_frame *frame)
+/* With the next interrupt on any CPU: locks are held with interrupts off only. */
+static void trap_report_nmis(void)
 {
-    if (frame->vector < VECTOR_EXCEPTIONS) {
-        trap_exception(frame);
+    if (__atomic_load_n(&nmis, __ATOMIC_RELAXED) == 0) {
         return;
     }
-    switch (frame->vector) {
+    uint32_t count = __atomic_exchange_n(&nmis, 0, __ATOMIC_RELAXED);
+
+    if (count > 0) {
+        log_warn("%u NMIs that nobody asked for: the hardware reports a fault of its own", count);
+    }
+}
+
+static void trap_interrupt(uint64_t vector)
+{
+    switch (vector) {
     case VECTOR_SPURIOUS: /* no EOI: it was never in service (Intel SDM 3, 11.9) */
         return;
     case VECTOR_TIMER:
@@ -131,10 +143,20 @@ void trap_handle(struct trap_frame *frame)
         apic_eoi(); /* its work is done where the CPU was woken */
         return;
     default:
-        if (!vector_handle(frame->vector)) {
-            trap_unexpected(frame->vector);
+        if (!vector_handle(vector)) {
+            trap_unexpected(vector);
         }
         apic_eoi();
         return;
     }
+}
+
+void trap_handle(struct trap_frame *frame)
+{
+    if (frame->vector < VECTOR_EXCEPTIONS) {
+        trap_exception(frame);
+        return;
+    }
+    trap_interrupt(frame->vector);
+    trap_report_nmis();
 }
