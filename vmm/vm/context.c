@@ -52,11 +52,12 @@ void vcpu_raise(struct vcpu *vcpu, uint8_t vector, bool has_error, uint32_t erro
         return;
     }
     bool twice = second && makes_double_fault(event->vector, vector);
+    bool real_mode = !(backend_read_cr(vcpu, 0) & CR0_PE); /* it knows no error codes */
 
     *event = (struct vcpu_event){
         .kind = VCPU_EVENT_EXCEPTION,
         .vector = twice ? VECTOR_DF : vector,
-        .has_error = twice || has_error,
+        .has_error = (twice || has_error) && !real_mode,
         .error = twice ? 0 : error,
     };
 }

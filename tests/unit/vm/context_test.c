@@ -104,6 +104,16 @@ static void test_triple_fault(void **state)
     assert_int_equal(fake_resets, 1);
 }
 
+/* Exceptions of real mode push no error code; with one, VMRUN may do so or refuse. */
+static void test_no_error_code_in_real_mode(void **state)
+{
+    fake_backend.cr0 = CR0_ET;
+    vcpu_raise_gp(vcpu);
+    fake_expect_exception(GP, false, 0);
+    vcpu_raise_gp(vcpu);
+    fake_expect_exception(DF, false, 0);
+}
+
 static void expect_skip(uint64_t from, unsigned length, uint64_t to)
 {
     vcpu->rip = from;
@@ -229,6 +239,7 @@ int main(void)
         cmocka_unit_test_setup(test_every_pair, setup),
         cmocka_unit_test_setup(test_on_top_of_others, setup),
         cmocka_unit_test_setup(test_triple_fault, setup),
+        cmocka_unit_test_setup(test_no_error_code_in_real_mode, setup),
         cmocka_unit_test_setup(test_rip_wraps, setup),
         cmocka_unit_test_setup(test_skip, setup),
         cmocka_unit_test_setup(test_store, setup),
