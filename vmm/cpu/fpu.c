@@ -62,6 +62,9 @@ void fpu_reset(void)
 {
     uint64_t mask;
 
+    /* AMD's FXRSTOR and XRSTOR leave the last instruction's addresses alone unless an exception
+     * waits (CVE-2006-1056); FNINIT clears them, whoever had the CPU before. */
+    __asm__ volatile("fninit");
     if (fpu_has_xsave(&mask)) {
         (void)fpu_write_xcr0(mask);
         __asm__ volatile("xrstor64 %0" ::"m"(initial), "a"(UINT32_MAX), "d"(UINT32_MAX) : "memory");
