@@ -19,7 +19,9 @@
 #define SVM_EDX_PAUSE    (1U << 10)
 #define MSR_VM_CR        0xc0010114U
 #define MSR_VM_HSAVE_PA  0xc0010117U
+#define MSR_DE_CFG       0xc0011029U
 #define VM_CR_SVMDIS     (1ULL << 4)
+#define DE_CFG_LFENCE    (1ULL << 1)
 #define ASIDS_USABLE_MIN 2U
 
 /* What a CPU has for its guests; made when SVM is switched on there. */
@@ -76,6 +78,20 @@ static enum status allocate(struct svm_cpu *own, hpa_t *save_area)
     return STATUS_OK;
 }
 
+/*
+ * Let LFENCE wait for all that stands before it, which guests and cpu_read_tsc() rely on. Guests
+ * set the bit themselves, without effect, and read it as set (vmm/vm/msr.c). A CPU without the
+ * register has such an LFENCE anyhow.
+ */
+static void make_lfence_wait(void)
+{
+    uint64_t value;
+
+    if (msr_read(MSR_DE_CFG, &value) == STATUS_OK && !(value & DE_CFG_LFENCE)) {
+        (void)msr_write(MSR_DE_CFG, value | DE_CFG_LFENCE);
+    }
+}
+
 enum status svm_enable_cpu(void)
 {
     struct svm_cpu *own = &cpus[cpu_current()->index];
@@ -100,6 +116,7 @@ enum status svm_enable_cpu(void)
         msr_write(MSR_VM_HSAVE_PA, save_area.raw) != STATUS_OK) {
         return STATUS_NOTE(STATUS_DEVICE);
     }
+    make_lfence_wait();
     asid_pool_init(&own->asids, features.asids, features.flush_by_asid);
     /* Nothing of this state changes any more: it is saved once and loaded after every exit. */
     __asm__ volatile("vmsave %%rax" ::"a"(pool_hpa(own->host)) : "memory");

@@ -16,6 +16,7 @@
 #define MTRR_DEFAULT_BITS 0xcffULL /* type, fixed ranges on, on */
 #define HWCR_TSC_FREQ     (1ULL << 24)
 #define VM_CR_OFF         0x18U /* SVM off, and locked */
+#define DE_CFG_LFENCE     (1ULL << 1)
 #define IBPB              1ULL
 #define EFER_LMA_BIT      (1ULL << 10)
 
@@ -75,7 +76,9 @@ static const struct msr_row rows[] = {
     {0xc0010140, 0xc0010141, MSR_KIND_CONSTANT,      0            }, /* no workarounds needed */
     {0xc0011005, 0xc0011005, MSR_KIND_CONSTANT,      0            }, /* feature overrides */
     {0xc0011020, 0xc0011023, MSR_KIND_CONSTANT,      0            }, /* LS, IC, DC, BU_CFG */
-    {0xc0011028, 0xc001102a, MSR_KIND_CONSTANT,      0            }, /* FP_CFG, DE_CFG, BU_CFG2 */
+    {0xc0011028, 0xc0011028, MSR_KIND_CONSTANT,      0            }, /* FP_CFG */
+    {0xc0011029, 0xc0011029, MSR_KIND_CONSTANT,      DE_CFG_LFENCE}, /* the VMM has set it */
+    {0xc001102a, 0xc001102a, MSR_KIND_CONSTANT,      0            }, /* BU_CFG2 */
     {0xc001102c, 0xc001102d, MSR_KIND_CONSTANT,      0            }, /* EX_CFG, LS_CFG2 */
 };
 

@@ -102,6 +102,9 @@ static void test_kinds_without_state(void **state)
     }
     assert_int_equal(read_ok(0xc0010114), 0x18); /* VM_CR: locked, SVM off */
     assert_int_equal(read_ok(0xfe), 0x508);
+    assert_int_equal(read_ok(0xc0011028), 0);
+    assert_int_equal(read_ok(0xc0011029), 2); /* DE_CFG: LFENCE waits */
+    assert_int_equal(read_ok(0xc001102a), 0);
     fake_platform.msr_status = STATUS_INVALID;
     write_refused(0x1b, 0);
     assert_int_equal(read_ok(0x8b), 0xa0011d1);
