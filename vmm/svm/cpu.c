@@ -10,6 +10,8 @@
 
 #define LEAF_SVM         0x8000000aU
 #define LEAF_EXTENDED    0x80000001U
+#define LEAF_FEATURES2   0x80000021U
+#define FEATURES2_AIBRS  (1U << 8)
 #define EXTENDED_ECX_SVM (1U << 2)
 #define SVM_EDX_NPT      (1U << 0)
 #define SVM_EDX_NEXT_RIP (1U << 3)
@@ -22,6 +24,7 @@
 #define MSR_DE_CFG       0xc0011029U
 #define VM_CR_SVMDIS     (1ULL << 4)
 #define DE_CFG_LFENCE    (1ULL << 1)
+#define EFER_AIBRSE      (1ULL << 21)
 #define ASIDS_USABLE_MIN 2U
 
 /* What a CPU has for its guests; made when SVM is switched on there. */
@@ -92,10 +95,26 @@ static void make_lfence_wait(void)
     }
 }
 
+/*
+ * Automatic IBRS, where the CPU has it: what guests have taught the branch predictors does not
+ * steer us, and the return predictor is emptied at each exit (AMD APM 2, 3.1.7).
+ */
+static uint64_t own_efer(void)
+{
+    uint64_t efer;
+
+    (void)msr_read(MSR_EFER, &efer);
+    if (cpuid_read(0x80000000, 0).eax >= LEAF_FEATURES2 &&
+        (cpuid_read(LEAF_FEATURES2, 0).eax & FEATURES2_AIBRS)) {
+        efer |= EFER_AIBRSE;
+    }
+    return efer | EFER_SVME;
+}
+
 enum status svm_enable_cpu(void)
 {
     struct svm_cpu *own = &cpus[cpu_current()->index];
-    uint64_t vm_cr, efer;
+    uint64_t vm_cr;
     hpa_t save_area = hpa(0);
 
     if (own->host) {
@@ -111,8 +130,7 @@ enum status svm_enable_cpu(void)
     if (status != STATUS_OK) {
         return status;
     }
-    (void)msr_read(MSR_EFER, &efer);
-    if (msr_write(MSR_EFER, efer | EFER_SVME) != STATUS_OK ||
+    if (msr_write(MSR_EFER, own_efer()) != STATUS_OK ||
         msr_write(MSR_VM_HSAVE_PA, save_area.raw) != STATUS_OK) {
         return STATUS_NOTE(STATUS_DEVICE);
     }
