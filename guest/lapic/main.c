@@ -139,6 +139,16 @@ static void test_delivered_once(void)
     interrupt_set_handler(VECTOR_HIGH, handle);
 }
 
+/* How long TICKS of the timer take, in ticks of the TSC. */
+static uint64_t time_timer(uint32_t ticks)
+{
+    uint64_t start = rdtsc();
+
+    apic_write(APIC_TIMER_INITIAL, ticks);
+    irq_wait();
+    return rdtsc() - start;
+}
+
 static void test_timer_modes(void)
 {
     test_group("timer: one shot, once");
@@ -181,17 +191,18 @@ static void test_timer_modes(void)
     apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_16);
     CHECK_EQUAL(apic_read(APIC_TIMER_DIVIDE), DIVIDE_BY_16);
     apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
-    uint64_t start = rdtsc();
-
-    apic_write(APIC_TIMER_INITIAL, TICKS_LONG);
-    irq_wait();
-    uint64_t slow = rdtsc() - start;
+    uint64_t slow = time_timer(TICKS_LONG);
 
     apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
-    start = rdtsc();
-    apic_write(APIC_TIMER_INITIAL, TICKS_LONG);
-    irq_wait();
-    CHECK(slow > 4 * (rdtsc() - start));
+    uint64_t fast = slow;
+
+    /* The machine may stand still at any time, which only makes it longer: the shortest counts. */
+    for (unsigned i = 0; i < 10 && slow <= 4 * fast; i++) {
+        uint64_t again = time_timer(TICKS_LONG);
+
+        fast = again < fast ? again : fast;
+    }
+    CHECK(slow > 4 * fast);
 }
 
 static void test_deadline(void)
@@ -209,7 +220,9 @@ static void test_deadline(void)
     uint64_t deadline = rdtsc() + 10000000;
 
     wrmsr(MSR_DEADLINE, deadline);
-    CHECK_EQUAL(rdmsr(MSR_DEADLINE), deadline);
+    uint64_t left = rdmsr(MSR_DEADLINE);
+
+    CHECK(left == deadline || (left == 0 && rdtsc() >= deadline));
     irq_wait();
     CHECK(rdtsc() >= deadline);
     CHECK_EQUAL(count[VECTOR_TIMER], 1);
