@@ -73,7 +73,7 @@ endfunction()
 function(portolan_machine_test)
   cmake_parse_arguments(T "" "NAME;SCRIPT;TIMEOUT" "ARGS;LABELS" ${ARGN})
   if(NOT T_TIMEOUT)
-    set(T_TIMEOUT 120)
+    set(T_TIMEOUT 300) # the script's own limits come first: then it shows the machine's log
   endif()
   add_test(NAME machine-${T_NAME}
            COMMAND ${PORTOLAN_MACHINE_PYTHON} ${CMAKE_SOURCE_DIR}/${T_SCRIPT} ${T_ARGS}

@@ -5,16 +5,16 @@ set -euo pipefail
 program=$1 runs=$2 max_len=$3 corpus=${4:-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+log=$work/log found=$work/found
+mkdir "$found"
 # A fixed seed: the test is repeatable; for a hunt run the program by hand, without -seed.
 "$program" -seed=1 -runs="$runs" -max_len="$max_len" -timeout=10 -rss_limit_mb=1024 \
-    -artifact_prefix="$work/" -print_final_stats=1 "$work" ${corpus:+"$corpus"} 2>"$work.log" || {
+    -artifact_prefix="$work/" -print_final_stats=1 "$found" ${corpus:+"$corpus"} 2>"$log" || {
     status=$?
-    cat "$work.log"
+    cat "$log"
     for artifact in "$work"/crash-* "$work"/timeout-* "$work"/oom-*; do
         [ -e "$artifact" ] && { echo "input that failed: $artifact"; base64 "$artifact"; }
     done
-    rm -f "$work.log"
     exit "$status"
 }
-grep -E 'stat::number_of_executed_units|Done|INITED' "$work.log"
-rm -f "$work.log"
+grep -E 'stat::number_of_executed_units|Done|INITED' "$log"

@@ -4,12 +4,14 @@
 import subprocess
 import sys
 
+import machine
+
 EXIT_PASSED = 1  # isa-debug-exit: (0 << 1) | 1
 
 
 def main():
     command = [
-        "qemu-system-x86_64", "-M", "pc", "-accel", "tcg", "-cpu", "EPYC", "-smp", "4", "-m", "128",
+        machine.QEMU, "-M", "pc", "-accel", "tcg", "-cpu", "EPYC", "-smp", "4", "-m", "128",
         "-nodefaults", "-no-reboot", "-display", "none", "-monitor", "none", "-serial", "stdio",
         "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel", sys.argv[1], "-append", "lenient",
     ] + sys.argv[2:]

@@ -4,6 +4,7 @@
 set -euo pipefail
 build=$1
 mapfile -t headers < <(git ls-files 'vmm/*.h' 'drivers/*.h' 'boot/*.h' ':!boot/efi')
+[ "${#headers[@]}" -gt 10 ] || { echo "headers: only ${#headers[@]} files found: not a checkout?"; exit 1; }
 failed=0
 for header in "${headers[@]}"; do
     gcc -std=gnu17 -ffreestanding -fsyntax-only -Wall -Wextra -Werror -Wno-unused-parameter -I. \

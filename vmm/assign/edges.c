@@ -2,6 +2,7 @@
 /* What vmm/passthrough asks of the hardware: vmm/passthrough/edge.h. */
 #include "vmm/passthrough/edge.h"
 
+#include "drivers/virtio/legacy.h"
 #include "vmm/assign/internal.h"
 #include "vmm/console/log.h"
 #include "vmm/cpu/instructions.h"
@@ -60,7 +61,7 @@ enum status passthrough_edge_admin(struct legacy_function *function, uint16_t op
         .result = result,
         .result_size = (uint32_t)result_size,
     };
-    enum status status = virtio_admin_execute(&vf->pf->virtio.admin, &command);
+    enum status status = virtio_legacy_execute(&vf->pf->virtio.admin, &command);
 
     return status == STATUS_STATE ? STATUS_TIMEOUT : status;
 }

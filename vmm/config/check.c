@@ -180,6 +180,18 @@ static void check_slots(const struct config_vm *vm, struct config_report *report
     }
 }
 
+/* Keys that may be given, but are not carried out yet. */
+static void check_not_yet(const struct config_vm *vm, struct config_report *report)
+{
+    if (vm->modern) {
+        config_warning(report, vm->lines.key[VM_MODERN],
+                       "'modern' is not carried out yet: VM '%s' sees the legacy interface of its "
+                       "VFs alone",
+                       vm->name);
+        config_fix(report, "use a guest with legacy virtio drivers, and remove the line");
+    }
+}
+
 static void check_vm(const struct config *config, uint32_t index, struct config_report *report)
 {
     const struct config_vm *vm = &config->vms[index];
@@ -187,6 +199,7 @@ static void check_vm(const struct config *config, uint32_t index, struct config_
     check_required(vm, report);
     check_boot(vm, report);
     check_companions(vm, report);
+    check_not_yet(vm, report);
     for (uint32_t i = 0; i <= index; i++) {
         if (i < index) {
             check_cpus(vm, &config->vms[i], report);

@@ -95,7 +95,7 @@ static enum status magic_check(const struct load_file *image)
     uint32_t version = bytes_get16(file + HEADER_VERSION);
     if (version < VERSION_MIN) {
         log_warn("load: %s: boot protocol %u.%02u; 2.06 (Linux 2.6.22) is the oldest that is "
-                 "supported: use a newer kernel, or boot it from a disk with 'firmware'",
+                 "supported: use a newer kernel",
                  image->name, version >> 8, version & 0xffU);
         return STATUS_NOTE(STATUS_UNSUPPORTED);
     }

@@ -26,9 +26,10 @@ void passthrough_edge_mmr_write(struct legacy_function *function, uint32_t offse
 
 /*
  * A command of the PF's administration queue for this VF (group SR-IOV, its member id), waited for.
- * DATA and RESULT are the command-specific parts, without padding; a shorter result is filled up
- * with zeroes. TIMEOUT: not answered in its time, the tries after EAGAIN included; any other
- * failure: the device refused it and nothing changed.
+ * DATA and RESULT are the command-specific parts, without padding. A register's value is whole or
+ * the command has failed; a shorter list of doorbells is filled up with zeroes. TIMEOUT: not
+ * answered in its time, the tries after EAGAIN included; any other failure: the device refused it
+ * and nothing changed.
  */
 enum status passthrough_edge_admin(struct legacy_function *function, uint16_t opcode,
                                    const void *data, size_t size, void *result, size_t result_size);

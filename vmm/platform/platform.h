@@ -158,10 +158,7 @@ bool platform_mmio_read(struct platform *platform, unsigned vcpu, gpa_t address,
 bool platform_mmio_write(struct platform *platform, unsigned vcpu, gpa_t address, unsigned width,
                          uint64_t value, uint64_t now);
 
-/* Is MSR one of the platform's (APIC base, TSC deadline, x2APIC)? */
-bool platform_owns_msr(uint32_t msr);
-
-/* INVALID: the guest gets #GP. Only for MSRs the platform owns. */
+/* INVALID: the guest gets #GP. Only for MSRs the platform owns: APIC base, TSC deadline, x2APIC. */
 enum status platform_msr_read(struct platform *platform, unsigned vcpu, uint32_t msr, uint64_t now,
                               uint64_t *value);
 enum status platform_msr_write(struct platform *platform, unsigned vcpu, uint32_t msr,

@@ -146,12 +146,6 @@ bool platform_mmio_write(struct platform *platform, unsigned vcpu, gpa_t address
     return true;
 }
 
-bool platform_owns_msr(uint32_t msr)
-{
-    return msr == LAPIC_MSR_BASE || msr == LAPIC_MSR_TSC_DEADLINE ||
-           (msr >= LAPIC_MSR_X2APIC && msr <= LAPIC_MSR_X2APIC_LAST);
-}
-
 static enum status counted(struct platform *p, enum status status)
 {
     if (status != STATUS_OK) {

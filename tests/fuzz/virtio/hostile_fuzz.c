@@ -152,24 +152,50 @@ static void check_list(void)
 
 static void check_read(void)
 {
-    uint32_t value;
-    enum status status = virtio_legacy_read(&pf.admin, 1, VIRTIO_LEGACY_DEVICE, 0, 2, &value);
+    uint8_t offset = 0;
+    uint32_t value = 0;
+    struct virtio_admin_command command = {.opcode = VIRTIO_ADMIN_LEGACY_DEVICE_READ,
+                                           .group = VIRTIO_GROUP_SRIOV,
+                                           .member = 1,
+                                           .data = &offset,
+                                           .data_size = sizeof(offset),
+                                           .result = &value,
+                                           .result_size = 2};
+    enum status status = virtio_legacy_execute(&pf.admin, &command);
 
-    require(value <= UINT16_MAX && (status == STATUS_OK || value == 0));
+    require(value <= UINT16_MAX && (status != STATUS_OK || command.result_length == 2));
 }
 
-static void check_doorbell(void)
+static void check_list_of_doorbells(void)
 {
-    static const struct virtio_bar one = {{BAR}, BAR_SIZE};
-    const struct virtio_bar bars[PCI_BARS_MAX] = {
-        one, one, {{0}, 0},
-          one, one, one
-    };
-    hpa_t address;
+    uint8_t list[65];
+    struct virtio_admin_command command = {.opcode = VIRTIO_ADMIN_LEGACY_NOTIFY_INFO,
+                                           .group = VIRTIO_GROUP_SRIOV,
+                                           .member = 1,
+                                           .result = list,
+                                           .result_size = sizeof(list) - 1};
 
-    if (virtio_legacy_notify_address(&pf.admin, 1, bars, bars, &address) == STATUS_OK) {
-        require(address.raw >= BAR && address.raw + 2 <= BAR + BAR_SIZE && address.raw % 2 == 0);
+    list[64] = 0x5a;
+    if (virtio_legacy_execute(&pf.admin, &command) == STATUS_OK) {
+        require(command.result_length <= 64);
+        for (uint32_t i = command.result_length; i < 64; i++) {
+            require(list[i] == 0);
+        }
     }
+    require(list[64] == 0x5a);
+}
+
+static void write_register(uint32_t value)
+{
+    uint8_t data[12] = {4};
+    struct virtio_admin_command command = {.opcode = VIRTIO_ADMIN_LEGACY_COMMON_WRITE,
+                                           .group = VIRTIO_GROUP_SRIOV,
+                                           .member = 2,
+                                           .data = data,
+                                           .data_size = sizeof(data)};
+
+    memcpy(data + 8, &value, sizeof(value));
+    (void)virtio_legacy_execute(&pf.admin, &command);
 }
 
 static void use(void)
@@ -183,10 +209,10 @@ static void use(void)
             check_read();
             break;
         case 2:
-            check_doorbell();
+            check_list_of_doorbells();
             break;
         default:
-            (void)virtio_legacy_write(&pf.admin, 2, VIRTIO_LEGACY_COMMON, 4, 4, i);
+            write_register(i);
             break;
         }
     }

@@ -174,8 +174,9 @@ class Qemu:
         return self.qmp("qom-get", path=f"/machine/peripheral/{device}", property=name)
 
 
-def wait_for(what, condition, seconds=5.0):
-    """Ask CONDITION until it holds; each question goes through QEMU, which works meanwhile."""
+def wait_for(what, condition, seconds=30.0):
+    """Ask CONDITION until it holds; each question goes through QEMU, which works meanwhile. SECONDS is for a QEMU that hangs,
+    not for one on a busy host: it is far more than any wait takes."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         value = condition()

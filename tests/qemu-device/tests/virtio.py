@@ -62,10 +62,10 @@ class Queue:
     def done(self):
         return self.qemu.read(self.used + 2, 2)
 
-    def wait(self, upto=None, seconds=5.0):
+    def wait(self, upto=None):
         """Wait for the chain that add() numbered UPTO; the length its used entry has."""
         upto = upto or self.added
-        wait_for(f"used index {upto}", lambda: self.done() == upto & 0xFFFF, seconds)
+        wait_for(f"used index {upto}", lambda: self.done() == upto & 0xFFFF)
         return self.qemu.read(self.used + 4 + 8 * ((upto - 1) % self.size) + 4, 4)
 
 

@@ -34,6 +34,7 @@ static size_t read_file(const char *path, char *buffer, size_t room)
 {
     FILE *file = fopen(path, "rb");
 
+    buffer[0] = '\0';
     if (!file) {
         return 0;
     }
