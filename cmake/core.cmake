@@ -5,6 +5,9 @@
 #   portolan_core_sources(FILE...)   adds files of the calling folder to it
 #   portolan_link_core()             links it, with its own symbol table for backtraces
 
+# A guest may have trained the predictor of indirect jumps: none is left that asks it.
+set(PORTOLAN_BRANCH_FLAGS -mindirect-branch=thunk-inline -mindirect-branch-register -fno-jump-tables)
+
 set(PORTOLAN_CORE_FLAGS
     -O2 -g -ffreestanding -fbuiltin -fno-builtin-printf # memcpy of a known small size needs no call
     -mgeneral-regs-only -mno-red-zone -mcmodel=kernel
@@ -13,6 +16,7 @@ set(PORTOLAN_CORE_FLAGS
     -fno-optimize-sibling-calls -fno-shrink-wrap # both hide callers from a backtrace
     -fno-asynchronous-unwind-tables -fcf-protection=none -ffunction-sections -fdata-sections
     -fno-common -fno-delete-null-pointer-checks
+    ${PORTOLAN_BRANCH_FLAGS}
     -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
 
 function(portolan_core_sources)

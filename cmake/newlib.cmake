@@ -54,5 +54,5 @@ function(portolan_newlib_subset name)
   endforeach()
 endfunction()
 
-portolan_newlib_subset(newlib-core -mcmodel=kernel -fno-pic -fno-pie)
+portolan_newlib_subset(newlib-core -mcmodel=kernel -fno-pic -fno-pie ${PORTOLAN_BRANCH_FLAGS})
 portolan_newlib_subset(newlib-pic -fPIC)

@@ -12,6 +12,7 @@
 
 #define MSR_TSC            0x10U
 #define MSR_APIC_BASE      0x1bU
+#define MSR_PRED_CMD       0x49U
 #define MSR_PAT            0x277U
 #define MSR_TSC_DEADLINE   0x6e0U
 #define MSR_X2APIC_FIRST   0x800U
@@ -19,6 +20,8 @@
 #define MSR_FS_BASE        0xc0000100U
 #define MSR_GS_BASE        0xc0000101U
 #define MSR_KERNEL_GS_BASE 0xc0000102U
+
+#define PRED_CMD_IBPB (1ULL << 0)
 
 #define EFER_SCE  (1ULL << 0)
 #define EFER_LME  (1ULL << 8)

@@ -8,6 +8,8 @@
  * After an exit svm_notify() is asked first, with no more of the guest's registers put away than C may change. If it has
  * seen to the exit, the guest goes on at once: what has come in meanwhile ends its run before its first instruction.
  */
+    .set RETURNS_PREDICTED, 32
+
     .text
     .globl svm_enter
     .type svm_enter, @function
@@ -69,7 +71,13 @@ svm_enter:
     movq %r13, 13*8(%rdi)
     movq %r14, 14*8(%rdi)
     movq %r15, 15*8(%rdi)
-    addq $24, %rsp
+    /* Returns to before this function: the guest must not have said where to. A call in vain for each entry of the predictor. */
+    .rept RETURNS_PREDICTED
+    call 3f
+    int3
+3:
+    .endr
+    addq $(8 * RETURNS_PREDICTED + 24), %rsp
     popq %r15
     popq %r14
     popq %r13

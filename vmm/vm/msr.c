@@ -17,7 +17,6 @@
 #define HWCR_TSC_FREQ     (1ULL << 24)
 #define VM_CR_OFF         0x18U /* SVM off, and locked */
 #define DE_CFG_LFENCE     (1ULL << 1)
-#define IBPB              1ULL
 #define EFER_LMA_BIT      (1ULL << 10)
 
 enum msr_kind {
@@ -184,10 +183,10 @@ static enum status write_pat(struct vcpu *vcpu, uint64_t value)
 /* Only that a barrier is wanted; it acts on the CPU that the vCPU has to itself. */
 static enum status write_ibpb(uint64_t value)
 {
-    if (value & ~IBPB) {
+    if (value & ~PRED_CMD_IBPB) {
         return STATUS_INVALID;
     }
-    return value && msr_write(0x49, IBPB) != STATUS_OK ? STATUS_INVALID : STATUS_OK;
+    return value && msr_write(MSR_PRED_CMD, value) != STATUS_OK ? STATUS_INVALID : STATUS_OK;
 }
 
 static enum status write_tsc_aux(struct vcpu *vcpu, uint64_t value)

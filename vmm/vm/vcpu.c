@@ -246,6 +246,8 @@ void vcpu_main(void *argument)
         (void)vm_stop(vcpu->vm, "one of its CPUs cannot run guests");
     }
     fpu_enable_cpu();
+    /* Another VM may have trained this CPU's branch predictors. UNSUPPORTED: it cannot forget. */
+    (void)msr_write(MSR_PRED_CMD, PRED_CMD_IBPB);
     vcpu_reset(vcpu);
     while (vm_meet(vcpu)) {
         timer_service();
