@@ -5,6 +5,7 @@
 #include "vmm/cpu/apic.h"
 #include "vmm/cpu/instructions.h"
 #include "vmm/cpu/percpu_setup.h"
+#include "vmm/cpu/skew.h"
 #include "vmm/cpu/time.h"
 #include "vmm/cpu/timer.h"
 #include "vmm/cpu/trap.h"
@@ -29,6 +30,8 @@ struct trampoline_data {
 
 extern const uint8_t trampoline[], trampoline_data[], trampoline_end[];
 
+static struct skew skew; /* of the CPU that is being started */
+
 static void smp_entry(struct cpu *cpu) __attribute__((noreturn));
 
 static void smp_entry(struct cpu *cpu)
@@ -36,6 +39,7 @@ static void smp_entry(struct cpu *cpu)
     cpu_load(cpu);
     apic_enable_cpu();
     __atomic_store_n(&cpu->started, true, __ATOMIC_RELEASE);
+    skew_answer(&skew);
     smp_idle();
 }
 
@@ -50,20 +54,41 @@ static bool smp_wait(const struct cpu *cpu, uint64_t us)
     return false;
 }
 
+/* VMs are given time by the TSC of whatever CPU asks. */
+static void smp_compare_time(const struct cpu *cpu)
+{
+    int64_t ticks;
+
+    if (skew_measure(&skew, &ticks) != STATUS_OK) {
+        log_warn("CPU %u started, but does not answer: its TSC is not compared with the boot CPU's",
+                 cpu->index);
+    } else if (ticks != 0) {
+        log_warn(
+            "CPU %u: its TSC is %ld ticks or more %s the boot CPU's: time will jump in VMs with "
+            "CPUs of both; look for newer firmware",
+            cpu->index, ticks < 0 ? -ticks : ticks, ticks < 0 ? "behind" : "ahead of");
+    }
+}
+
 static void smp_start_one(struct cpu *cpu, hpa_t page, volatile struct trampoline_data *data)
 {
     data->cr3 = paging_root().raw;
     data->stack = cpu_stack_top(cpu->index, STACK_MAIN);
     data->cpu = (uint64_t)cpu;
     data->entry = (uint64_t)smp_entry;
+    skew = (struct skew){0};
     apic_send_init(cpu->apic_id);
     time_delay_us(INIT_WAIT_US);
     apic_send_startup(cpu->apic_id, page);
-    if (smp_wait(cpu, STARTUP_WAIT_US)) {
-        return;
+    bool answered = smp_wait(cpu, STARTUP_WAIT_US);
+
+    if (!answered) {
+        apic_send_startup(cpu->apic_id, page);
+        answered = smp_wait(cpu, ANSWER_WAIT_US);
     }
-    apic_send_startup(cpu->apic_id, page);
-    if (!smp_wait(cpu, ANSWER_WAIT_US)) {
+    if (answered) {
+        smp_compare_time(cpu);
+    } else {
         /* It may still be on its way: INIT stops it before the page below it is gone. */
         apic_send_init(cpu->apic_id);
         time_delay_us(INIT_WAIT_US);

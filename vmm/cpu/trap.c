@@ -98,7 +98,8 @@ static void trap_exception(struct trap_frame *frame)
         __atomic_fetch_add(&nmis, 1, __ATOMIC_RELAXED);
         return;
     }
-    if (!trap_expected(frame)) {
+    /* A machine check is never expected, wherever it strikes. */
+    if (frame->vector == VECTOR_MACHINE_CHECK || !trap_expected(frame)) {
         panic_exception(frame);
     }
 }
