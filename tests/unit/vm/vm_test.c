@@ -231,7 +231,8 @@ void vcpu_main(void *argument)
     vcpu_reset(vcpu);
     while (vm_meet(vcpu)) {
         if (own_resets && ++entries % own_resets == vcpu->index) {
-            check(vm_reset(vcpu->vm, NULL) == STATUS_OK);
+            /* A stop that was asked for meanwhile goes first. */
+            check(vm_reset(vcpu->vm, NULL) == STATUS_OK || vm_is_stopping(vcpu->vm));
         } else {
             enter_guest(vcpu);
         }
