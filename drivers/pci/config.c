@@ -3,7 +3,6 @@
 
 #include "vmm/console/log.h"
 #include "vmm/cpu/io.h"
-#include "vmm/cpu/mmio.h"
 #include "vmm/cpu/spinlock.h"
 #include "vmm/mem/map.h"
 
@@ -135,6 +134,43 @@ static volatile void *ecam_address(bdf_t bdf, uint32_t offset)
     return *slot + ((uint32_t)bdf.devfn << 12) + offset;
 }
 
+/*
+ * Not a plain pointer: AMD's manuals, from family 10h to today's ('MMIO Configuration Coding
+ * Requirements'), define ECAM accesses only for MOV between memory and AL, AX or EAX.
+ */
+static uint32_t ecam_read(const volatile void *address, unsigned width)
+{
+    uint32_t value = 0;
+
+    switch (width) {
+    case 1:
+        __asm__ volatile("movb (%1), %%al" : "+a"(value) : "r"(address) : "memory");
+        break;
+    case 2:
+        __asm__ volatile("movw (%1), %%ax" : "+a"(value) : "r"(address) : "memory");
+        break;
+    default:
+        __asm__ volatile("movl (%1), %%eax" : "+a"(value) : "r"(address) : "memory");
+        break;
+    }
+    return value;
+}
+
+static void ecam_write(volatile void *address, unsigned width, uint32_t value)
+{
+    switch (width) {
+    case 1:
+        __asm__ volatile("movb %%al, (%1)" ::"a"(value), "r"(address) : "memory");
+        break;
+    case 2:
+        __asm__ volatile("movw %%ax, (%1)" ::"a"(value), "r"(address) : "memory");
+        break;
+    default:
+        __asm__ volatile("movl %%eax, (%1)" ::"a"(value), "r"(address) : "memory");
+        break;
+    }
+}
+
 uint32_t pci_config_read(bdf_t bdf, uint32_t offset, unsigned width)
 {
     if (!access_valid(bdf, offset, width)) {
@@ -143,14 +179,7 @@ uint32_t pci_config_read(bdf_t bdf, uint32_t offset, unsigned width)
     if (ecam == NULL) {
         return port_config_read(bdf, offset, width);
     }
-    switch (width) {
-    case 1:
-        return mmio_read8(ecam_address(bdf, offset));
-    case 2:
-        return mmio_read16(ecam_address(bdf, offset));
-    default:
-        return mmio_read32(ecam_address(bdf, offset));
-    }
+    return ecam_read(ecam_address(bdf, offset), width);
 }
 
 void pci_config_write(bdf_t bdf, uint32_t offset, unsigned width, uint32_t value)
@@ -164,15 +193,5 @@ void pci_config_write(bdf_t bdf, uint32_t offset, unsigned width, uint32_t value
         port_config_write(bdf, offset, width, value);
         return;
     }
-    switch (width) {
-    case 1:
-        mmio_write8(ecam_address(bdf, offset), (uint8_t)value);
-        break;
-    case 2:
-        mmio_write16(ecam_address(bdf, offset), (uint16_t)value);
-        break;
-    default:
-        mmio_write32(ecam_address(bdf, offset), value);
-        break;
-    }
+    ecam_write(ecam_address(bdf, offset), width, value);
 }

@@ -21,11 +21,15 @@
 #define PCI_EXPRESS_DEVICE_CAPS     0x04U
 #define PCI_EXPRESS_DEVICE_CONTROL  0x08U
 #define PCI_EXPRESS_DEVICE_STATUS   0x0aU
+#define PCI_EXPRESS_ROOT_CONTROL    0x1cU
+#define PCI_EXPRESS_ROOT_CAPS       0x1eU
 #define PCI_EXPRESS_DEVICE_CONTROL2 0x28U
 #define PCI_EXPRESS_FLR             (1U << 28) /* in the device capabilities */
 #define PCI_EXPRESS_START_FLR       (1U << 15) /* in the device control */
 #define PCI_EXPRESS_PENDING         (1U << 5)  /* in the device status */
 #define PCI_EXPRESS_ARI_FORWARDING  (1U << 5)  /* in device control 2 */
+#define PCI_EXPRESS_RETRY_SEEN      (1U << 4)  /* in the root control: 'not yet' is passed on */
+#define PCI_EXPRESS_RETRY_CAP       (1U << 0)  /* in the root capabilities: it can be */
 
 /* Offsets in the header of configuration space. */
 enum pci_register {

@@ -209,6 +209,23 @@ static enum status place_bars(const struct pci_function *pf, struct pci_sriov *s
     return status;
 }
 
+/*
+ * Let a root port tell software of a function that says 'not yet' (2.3.2). Otherwise it repeats the
+ * access until it gets another answer, and the CPU stands still as long as a VF takes to come up:
+ * up to a second, where some machines' watchdogs strike before.
+ */
+static void show_retries(const struct pci_function *port)
+{
+    uint32_t at = port->express + PCI_EXPRESS_ROOT_CONTROL;
+
+    if (port->port == PCI_PORT_ROOT &&
+        (pci_config_read(port->bdf, port->express + PCI_EXPRESS_ROOT_CAPS, 2) &
+         PCI_EXPRESS_RETRY_CAP) != 0) {
+        pci_config_write(port->bdf, at, 2,
+                         pci_config_read(port->bdf, at, 2) | PCI_EXPRESS_RETRY_SEEN);
+    }
+}
+
 /* Bridges pass memory accesses on only with Memory Space Enable (7.5.1.1.3). */
 static void open_bridges(bdf_t bdf)
 {
@@ -220,6 +237,7 @@ static void open_bridges(bdf_t bdf)
         if ((command & PCI_COMMAND_MEMORY) == 0) {
             pci_config_write(bridge->bdf, PCI_COMMAND, 2, command | PCI_COMMAND_MEMORY);
         }
+        show_retries(bridge);
         bdf = bridge->bdf;
     }
 }

@@ -43,7 +43,11 @@ void assign_check_isolation(bool unsafe);
  */
 enum status assign_start(struct vm *vm);
 
-/* The VM is reset: its VFs too. No vCPU runs; after platform_reset(). */
+/*
+ * The VM is reset: its VFs too. No vCPU runs. First they are silenced, so that none of their
+ * interrupts gets into the new life of the platform; after platform_reset() they are reset.
+ */
+void assign_silence(struct vm *vm);
 void assign_reset(struct vm *vm);
 
 /*

@@ -287,6 +287,11 @@ enum status assign_start(struct vm *vm)
     return STATUS_OK;
 }
 
+void assign_silence(struct vm *vm)
+{
+    legacy_silence(&vm->legacy);
+}
+
 void assign_reset(struct vm *vm)
 {
     legacy_reset(&vm->legacy);

@@ -160,6 +160,9 @@ void legacy_init(struct legacy_set *set, const char *vm);
 enum status legacy_add(struct legacy_set *set, struct legacy_function *function,
                        const struct legacy_setup *setup);
 
+/* No interrupts and no DMA of any function from here to legacy_reset(). No vCPU runs. */
+void legacy_silence(struct legacy_set *set);
+
 /*
  * Reset all functions with their VM: FLR, registers, configuration space, BARs as a BIOS leaves
  * them. A VF that was lost gets another try. No vCPU runs; after platform_reset().

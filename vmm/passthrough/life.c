@@ -235,6 +235,15 @@ static void unlock_all(struct legacy_set *set)
     }
 }
 
+void legacy_silence(struct legacy_set *set)
+{
+    lock_all(set);
+    for (unsigned i = 0; i < set->count; i++) {
+        quiet(set->function[i]);
+    }
+    unlock_all(set);
+}
+
 void legacy_reset(struct legacy_set *set)
 {
     enum status status[LEGACY_FUNCTIONS_MAX];

@@ -39,6 +39,7 @@ static void wait_for_others(struct vm *vm)
 static bool reset(struct vm *vm)
 {
     vm->resets++;
+    assign_silence(vm);
     platform_reset(&vm->platform, vm_now(vm));
     assign_reset(vm);
     return program_load(vm) == STATUS_OK;

@@ -140,6 +140,26 @@ static void machine_reset_resets_the_vf(void **state)
     assert_int_equal(in(IO(0) + LEGACY_ISR, 1), 1);
 }
 
+/* With MSI-X and a message per completion, until it is reset. */
+static void silence_lasts_until_the_reset(void **state)
+{
+    guest_msix(0, MSIX_ON);
+    guest_queue(0, 0, 0x10);
+    legacy_silence(&guest);
+    assert_false(VF.bus_master);
+    assert_false(fake.line[0]);
+    for (unsigned i = 0; i < FAKE_ENTRIES; i++) {
+        assert_false(VF.entry[i].open);
+    }
+    legacy_silence(&guest);
+    legacy_reset(&guest);
+    assert_int_equal(VF.flrs, 2);
+    config_out(0, 4, 2, 7);
+    guest_queue(0, 0, 0x10);
+    fake_complete(F, 0);
+    assert_int_equal(in(IO(0) + LEGACY_ISR, 1), 1);
+}
+
 static void release_leaves_it_quiet(void **state)
 {
     guest_queue(0, 0, 0x10);
@@ -353,6 +373,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_vf_that_does_not_work_is_not_added, setup, teardown),
         cmocka_unit_test_setup_teardown(dma_is_off_until_a_driver_is_there, setup, teardown),
         cmocka_unit_test_setup_teardown(machine_reset_resets_the_vf, setup, teardown),
+        cmocka_unit_test_setup_teardown(silence_lasts_until_the_reset, setup, teardown),
         cmocka_unit_test_setup_teardown(release_leaves_it_quiet, setup, teardown),
         cmocka_unit_test_setup_teardown(all_vfs_are_reset_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(all_ones_means_lost, setup, teardown),

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The access methods themselves: ECAM windows over fake memory, and the ports. */
+#define _GNU_SOURCE /* REG_RIP */
 #include "drivers/pci/config.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/physical.h"
 #include "tests/unit/fakes/ports.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <ucontext.h>
 
 #include <cmocka.h>
 
@@ -87,6 +91,66 @@ static void test_ecam(void **state)
     assert_int_equal(fake_port_write_count(), 0);
 }
 
+/* ---- By which instruction: the window's memory is not there until an access was looked at ---- */
+
+static uint8_t *watched; /* 3 MiB, closed */
+static unsigned accesses, bad_forms;
+
+/* MOV between memory and AL, AX or EAX: 8A, 8B, 88, 89 with register 0; no MOVZX, no R8. */
+static bool form_allowed(const uint8_t *code)
+{
+    bool extended = false;
+
+    code += *code == 0x66;
+    if ((*code & 0xf0) == 0x40) {
+        extended = (*code++ & 0xc) != 0; /* REX.W or REX.R */
+    }
+    return !extended && *code >= 0x88 && *code <= 0x8b && (code[1] >> 3 & 7) == 0;
+}
+
+static void look(int signal, siginfo_t *info, void *context)
+{
+    const ucontext_t *state = context;
+
+    if ((uint8_t *)info->si_addr < watched || (uint8_t *)info->si_addr >= watched + 3 * MIB) {
+        abort();
+    }
+    accesses++;
+    bad_forms += !form_allowed((const uint8_t *)state->uc_mcontext.gregs[REG_RIP]);
+    (void)mprotect(watched, 3 * MIB, PROT_READ | PROT_WRITE);
+}
+
+static void close_watched(void)
+{
+    assert_int_equal(mprotect(watched, 3 * MIB, PROT_NONE), 0);
+}
+
+static void test_instructions(void **state)
+{
+    struct sigaction action = {.sa_sigaction = look, .sa_flags = SA_SIGINFO}, before;
+
+    watched = mmap(NULL, 3 * MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(watched, MAP_FAILED);
+    fake_physical_reset();
+    fake_physical_add(BASE, watched, 3 * MIB);
+    assert_int_equal(pci_config_open(0, 1), STATUS_OK);
+    assert_int_equal(sigaction(SIGSEGV, &action, &before), 0);
+    accesses = bad_forms = 0;
+    for (unsigned width = 1; width <= 4; width *= 2) {
+        uint32_t value = 0xa1b2c3d4U >> (32 - 8 * width);
+
+        close_watched();
+        pci_config_write(device, 0x104, width, value);
+        close_watched();
+        assert_int_equal(pci_config_read(device, 0x104, width), value);
+    }
+    assert_int_equal(sigaction(SIGSEGV, &before, NULL), 0);
+    pci_config_close(0, 1);
+    assert_int_equal(munmap(watched, 3 * MIB), 0);
+    assert_int_equal(accesses, 6);
+    assert_int_equal(bad_forms, 0);
+}
+
 /* Wrong widths, unaligned or beyond the space: reads give ones, writes are dropped. */
 static void test_bad_accesses(void **state)
 {
@@ -138,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_open, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ecam, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_instructions, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bad_accesses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ports, set_up, tear_down),
     };

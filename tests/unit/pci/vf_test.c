@@ -251,6 +251,19 @@ static void test_no_ari(void **state)
     assert_int_equal(pci_vf_enable(pf, 7), STATUS_OK);
 }
 
+/* Root ports that can are told to pass 'not yet' on; the rest of the register stays. */
+static void test_retries_seen(void **state)
+{
+    add_plain(4);
+    fake_put16(port_config, 0x40 + 0x1cU, 0x0008);
+    fake_put16(port_config, 0x40 + 0x1eU, 0xfffe);
+    assert_int_equal(pci_vf_enable(pf, 1), STATUS_OK);
+    assert_int_equal(pci_config_read(port, 0x40 + 0x1cU, 2), 0x0008);
+    fake_put16(port_config, 0x40 + 0x1eU, 0x0001);
+    assert_int_equal(pci_vf_enable(pf, 2), STATUS_OK);
+    assert_int_equal(pci_config_read(port, 0x40 + 0x1cU, 2), 0x0018);
+}
+
 /* VFs on the next bus need no ARI, but the bus. */
 static void test_buses(void **state)
 {
@@ -507,6 +520,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_room, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ari, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_ari, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_retries_seen, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_buses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bad_numbers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unlisted, set_up, tear_down),

@@ -133,9 +133,31 @@ enum status platform_init(struct platform *platform, const struct platform_confi
     return init_status;
 }
 
+enum { SOUNDS, SILENT, RENEWED };
+
+static unsigned vfs[CONFIG_VMS_MAX]; /* of the VM of that index */
+
+void assign_silence(struct vm *vm)
+{
+    check(load(&in_guest) == 0);
+    check(vfs[vm->index] == SOUNDS);
+    vfs[vm->index] = SILENT;
+}
+
+/* An interrupt of a VF between this and its reset would be one of the VM's last life. */
 void platform_reset(struct platform *platform, uint64_t now)
 {
     check(load(&in_guest) == 0);
+    unsigned index = ((struct vm *)((uintptr_t)platform - offsetof(struct vm, platform)))->index;
+
+    check(vfs[index] == SILENT);
+    vfs[index] = RENEWED;
+}
+
+void assign_reset(struct vm *vm)
+{
+    check(vfs[vm->index] == RENEWED);
+    vfs[vm->index] = SOUNDS;
 }
 
 enum status program_load(struct vm *vm)
@@ -209,7 +231,8 @@ void vcpu_main(void *argument)
     vcpu_reset(vcpu);
     while (vm_meet(vcpu)) {
         if (own_resets && ++entries % own_resets == vcpu->index) {
-            check(vm_reset(vcpu->vm, NULL) == STATUS_OK);
+            /* A stop that was asked for meanwhile goes first. */
+            check(vm_reset(vcpu->vm, NULL) == STATUS_OK || vm_is_stopping(vcpu->vm));
         } else {
             enter_guest(vcpu);
         }
@@ -493,8 +516,6 @@ enum status assign_start(struct vm *vm)
 {
     return STATUS_OK;
 }
-
-void assign_reset(struct vm *vm) {}
 
 /* The VFs' resets take their time. */
 void assign_stop(struct vm *vm)
