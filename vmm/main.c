@@ -183,7 +183,7 @@ static void core_main(void)
     print_report();
     selftest_fault((enum config_fault)settings->selftest_fault);
     if (main_check_machine(&facts) == STATUS_OK) {
-        assign_start_pfs(main_config());
+        assign_start_pfs(main_config(), regions, handoff.region_count);
         main_create_vms();
     }
     console_init();

@@ -6,6 +6,7 @@
 #ifndef PORTOLAN_VMM_ASSIGN_ASSIGN_H
 #define PORTOLAN_VMM_ASSIGN_ASSIGN_H
 
+#include "boot/handoff.h"
 #include "vmm/config/config.h"
 #include "vmm/status.h"
 
@@ -19,9 +20,11 @@ void assign_confine_devices(unsigned physical_bits);
 
 /*
  * Bring the PFs of CONFIG up and switch their VFs on. One that fails is said, and left out: the VMs
- * that want its VFs are not started. Boot CPU, once, after virtio_discover().
+ * that want its VFs are not started. MAP is the loader's, of REGIONS. Boot CPU, once, after
+ * virtio_discover().
  */
-void assign_start_pfs(const struct config *config);
+void assign_start_pfs(const struct config *config, const struct handoff_region *map,
+                      uint32_t regions);
 
 /*
  * Find the VFs of VM and what they need. Those that cannot be had are said, now and at each start.

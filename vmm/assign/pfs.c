@@ -9,6 +9,8 @@
 #include "vmm/console/log.h"
 #include "vmm/cpu/apic.h"
 
+#define HIGH_MEMORY (1ULL << 32)
+
 static struct assign_pf pfs[CONFIG_PFS_MAX];
 static uint32_t count;
 
@@ -176,12 +178,30 @@ enum status assign_pf_restart(struct assign_pf *pf)
     return status;
 }
 
-void assign_start_pfs(const struct config *config)
+/*
+ * Where RAM is, no window of a bridge may grow. Reserved regions are left out: on some machines
+ * they are the windows themselves. Below 4 GiB windows on root buses do not grow.
+ */
+static enum status keep_ram_free(const struct handoff_region *map, uint32_t regions)
+{
+    enum status status = STATUS_OK;
+
+    for (uint32_t i = 0; i < regions && status == STATUS_OK; i++) {
+        if (map[i].base + map[i].size > HIGH_MEMORY && map[i].type != HANDOFF_MEMORY_RESERVED &&
+            map[i].type != HANDOFF_MEMORY_MMIO) {
+            status = pci_room_reserve(hpa(map[i].base), map[i].size);
+        }
+    }
+    return status;
+}
+
+void assign_start_pfs(const struct config *config, const struct handoff_region *map,
+                      uint32_t regions)
 {
     if (config->pf_count == 0 || !iommu_facts()->ready) {
         return;
     }
-    if (pci_room_init() != STATUS_OK) {
+    if (pci_room_init() != STATUS_OK || keep_ram_free(map, regions) != STATUS_OK) {
         log_warn("no VFs are switched on: the addresses of PCI functions could not be listed");
         return;
     }
