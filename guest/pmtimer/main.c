@@ -11,6 +11,7 @@
 
 #define BIOS_START  0xe0000UL
 #define BIOS_END    0x100000UL
+#define MP_START    0xf0000UL
 #define EBDA_WORD   0x40eUL
 #define PM_HZ       3579545UL
 #define PM_MASK     0xffffffU
@@ -115,6 +116,25 @@ static const struct header *table_find(const struct root_pointer *root, const ch
         }
     }
     return NULL;
+}
+
+/* MultiProcessor Specification 1.4, chapter 4: the only place in a BIOS's memory. */
+static void test_mp_pointer(void)
+{
+    bool found = false;
+
+    test_group("MP table");
+    for (uint64_t at = MP_START; at < BIOS_END && !found; at += 16) {
+        const uint8_t *pointer = (const uint8_t *)at;
+
+        if (memcmp(pointer, "_MP_", 4) == 0 && sums_to_zero(pointer, 16)) {
+            uint32_t table;
+
+            memcpy(&table, pointer + 4, sizeof(table));
+            found = memcmp((const void *)(uint64_t)table, "PCMP", 4) == 0;
+        }
+    }
+    CHECK(found);
 }
 
 static void test_tables(void)
@@ -300,6 +320,7 @@ int main(void)
 {
     lenient = strstr(guest_command_line(), "lenient") != NULL;
     test_tables();
+    test_mp_pointer();
     test_monotone();
     test_rate();
     test_registers();

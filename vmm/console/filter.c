@@ -7,6 +7,17 @@
 #define ASCII_ESC 0x1bU
 #define ASCII_DEL 0x7fU
 
+/* The control characters of eight bits that begin a sequence: DCS, SOS, CSI, OSC, PM and APC. */
+static bool is_wide_introducer(uint8_t byte)
+{
+    return byte == 0x90 || byte == 0x98 || byte == 0x9b || (byte >= 0x9d && byte <= 0x9f);
+}
+
+static bool is_cancel(uint8_t byte)
+{
+    return byte == ASCII_CAN || byte == ASCII_SUB;
+}
+
 static enum filter_result ground(uint8_t byte, char *text)
 {
     if (byte == '\n') {
@@ -62,6 +73,24 @@ static enum filter_state next_state(const struct filter *filter, uint8_t byte)
     return FILTER_GROUND;
 }
 
+/* BYTE is part of the sequence, or its end. */
+static void go_on(struct filter *filter, uint8_t byte)
+{
+    enum filter_state before = filter->state, next = next_state(filter, byte);
+
+    if (before == FILTER_STRING_END) {
+        filter->length = 1; /* of a new sequence, if there is one */
+    }
+    bool too_long = ++filter->length > FILTER_STRING_MAX;
+
+    if (next == FILTER_STRING && before != FILTER_STRING) {
+        filter->bell_ends = byte == ']';
+    }
+    filter->state = too_long ? FILTER_GROUND : next;
+    filter->left_behind =
+        too_long || (before == FILTER_STRING && next == FILTER_GROUND && !filter->bell_ends);
+}
+
 enum filter_result filter_feed(struct filter *filter, uint8_t byte, char *text)
 {
     if (filter->state == FILTER_STRING && byte == ASCII_ESC) {
@@ -69,22 +98,19 @@ enum filter_result filter_feed(struct filter *filter, uint8_t byte, char *text)
         return FILTER_NOTHING;
     }
     if (byte == ASCII_ESC) {
-        *filter = (struct filter){FILTER_ESCAPE, 1};
+        *filter = (struct filter){.state = FILTER_ESCAPE, .length = 1};
         return FILTER_NOTHING;
     }
     if (filter->state == FILTER_GROUND) {
+        filter->left_behind = (filter->left_behind && !is_cancel(byte)) || is_wide_introducer(byte);
         return ground(byte, text);
     }
     /* Line ends are obeyed in every sequence: none can hide what follows for long. */
-    if (byte == '\n' || byte == '\r' || byte == ASCII_CAN || byte == ASCII_SUB) {
+    if (byte == '\n' || byte == '\r' || is_cancel(byte)) {
         filter->state = FILTER_GROUND;
+        filter->left_behind = !is_cancel(byte);
         return ground(byte, text);
     }
-    enum filter_state next = next_state(filter, byte);
-
-    if (filter->state == FILTER_STRING_END) {
-        filter->length = 1; /* of a new sequence, if there is one */
-    }
-    filter->state = ++filter->length > FILTER_STRING_MAX ? FILTER_GROUND : next;
+    go_on(filter, byte);
     return FILTER_NOTHING;
 }

@@ -25,7 +25,9 @@ enum filter_state {
 
 struct filter {
     enum filter_state state;
-    uint16_t length; /* bytes of the sequence */
+    uint16_t length;  /* bytes of the sequence */
+    bool bell_ends;   /* the string is an OSC, which terminals also end at BEL */
+    bool left_behind; /* a terminal may still be within what was given up here */
 };
 
 enum filter_result {
@@ -38,10 +40,15 @@ enum filter_result {
 /* A zeroed filter is a fresh one. *TEXT is written for FILTER_TEXT only. */
 enum filter_result filter_feed(struct filter *filter, uint8_t byte, char *text);
 
-/* Is the byte that comes next part of an escape sequence? */
+/*
+ * May a terminal that saw the same bytes take the one that comes next for part of an escape
+ * sequence? It goes on behind a line end, in a string of any length, and perhaps from a control
+ * character of eight bits; only ESC, CAN and SUB bring every terminal out of it (VT510 manual,
+ * chapter 4).
+ */
 static inline bool filter_in_sequence(const struct filter *filter)
 {
-    return filter->state != FILTER_GROUND;
+    return filter->state != FILTER_GROUND || filter->left_behind;
 }
 
 #endif

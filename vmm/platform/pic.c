@@ -67,10 +67,11 @@ static unsigned chip_request(const struct pic *pic, unsigned which)
     if (chip->special_mask) {
         blocking &= (uint8_t)~chip->imr;
     }
-    if (chip->fully_nested && which == MASTER) {
-        blocking &= (uint8_t)~bit(CASCADE); /* the slave may interrupt itself */
-    }
-    return rank < rank_of(chip, blocking) ? line_of_rank(chip, rank) : NONE;
+    unsigned line = line_of_rank(chip, rank);
+    unsigned limit = rank_of(chip, blocking);
+    /* Then the slave may interrupt itself; the lines below it still wait. */
+    bool nested = chip->fully_nested && which == MASTER && line == CASCADE;
+    return rank < limit || (nested && rank == limit) ? line : NONE;
 }
 
 /* The slave's INT is the master's IR 2: a request that goes away takes the master's with it. */

@@ -13,9 +13,11 @@
 /* Enough for PLATFORM_VCPUS_MAX vCPUs. */
 #define TABLES_SIZE_MAX 0x2000U
 
-/* Where kernels look for RSDP and MP floating pointer: the image must lie in here, 64-byte aligned.
+/*
+ * Where kernels look for the MP floating pointer (MultiProcessor Specification 1.4, chapter 4) and,
+ * from E0000h on, for the RSDP: the image must lie in here, 64-byte aligned.
  */
-#define TABLES_AREA_BASE 0xe0000U
+#define TABLES_AREA_BASE 0xf0000U
 #define TABLES_AREA_END  0x100000U
 
 struct tables {

@@ -166,6 +166,18 @@ static void test_long_lines(void **state)
     expect(wanted);
 }
 
+/* What VM 2, in the foreground, says, and what goes to the line between that and a line of the log.
+ */
+static void expect_line_behind(const char *said, const char *between)
+{
+    char wanted[64];
+
+    say(1, said);
+    log_info("news");
+    (void)snprintf(wanted, sizeof(wanted), "%s%s[   0.000000] news\r\n", said, between);
+    expect(wanted);
+}
+
 static void test_foreground(void **state)
 {
     say(1, "boot\r\nlogin: ");
@@ -188,6 +200,13 @@ static void test_foreground(void **state)
     say(1, "\x1b[3"); /* an unfinished sequence would swallow the line */
     log_info("news");
     expect("\x1b[3\x18\r\n[   0.000000] news\r\n");
+    /* Nor does a terminal end a string at a line's end, at BEL but for OSC, or at some length. */
+    expect_line_behind("\x1bP\r\n", "\x18\r\n");
+    expect_line_behind("\x1b_a\x07\r\n", "\x18\r\n");
+    expect_line_behind("\x9d\r\n", "\x18\r\n");
+    expect_line_behind("\x1b]0;title\x07\r\n", "");
+    expect_line_behind("\x1bP\n\x1b\\\r\n", "");
+    expect_line_behind("\x1bP\n\x18\r\n", "");
     say(1, "1mred\r\n");
     fake_line_clear();
     type_keys("\x1d"

@@ -124,8 +124,16 @@ static void test_special_fully_nested(void **state)
     setup_with(0x11);
     pulse(12);
     assert_int_equal(pic_acknowledge(&pic), 0x2c);
+    pulse(4);
+    assert_false(pic_output(&pic)); /* the master's lower lines wait for the slave */
     pulse(9);
     assert_int_equal(pic_acknowledge(&pic), 0x29);
+    assert_false(pic_output(&pic));
+    pulse(1);
+    assert_int_equal(pic_acknowledge(&pic), 0x21);
+    eoi(PIC_PORT_MASTER);
+    eoi(PIC_PORT_MASTER);
+    assert_int_equal(pic_acknowledge(&pic), 0x24);
 }
 
 static void test_auto_eoi_on_both(void **state)

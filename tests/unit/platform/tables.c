@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BASE 0xf0000U
+#define BASE TABLES_AREA_BASE
 
 static uint8_t image[TABLES_SIZE_MAX];
 static struct tables tables;
@@ -138,6 +138,7 @@ static void test_mp(void **state)
         uint32_t at = 44;
 
         build(vcpus);
+        assert_in_range(tables.mp.raw, 0xf0000, 0xffff0); /* no kernel looks elsewhere */
         check_signature(tables.mp.raw, "_MP_");
         assert_int_equal(tables.mp.raw % 16, 0);
         check_sum(tables.mp.raw, 16);
@@ -172,6 +173,8 @@ static void test_places(void **state)
     assert_int_equal(tables_build(&config, image, sizeof(image), gpa(BASE + 8), &tables),
                      STATUS_RANGE);
     assert_int_equal(tables_build(&config, image, sizeof(image), gpa(0x80000), &tables),
+                     STATUS_RANGE);
+    assert_int_equal(tables_build(&config, image, sizeof(image), gpa(0xe0000), &tables),
                      STATUS_RANGE);
     assert_int_equal(tables_build(&config, image, sizeof(image), gpa(0xfff00), &tables),
                      STATUS_RANGE);
