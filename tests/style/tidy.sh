@@ -26,7 +26,7 @@ for entry in sorted(json.load(open(sys.argv[1])), key=lambda entry: "-fsanitize"
     name = os.path.realpath(entry["file"])
     relative = name[len(top):]
     if name.startswith(top) and name.endswith(".c") and relative.split("/")[0] in ("boot", "vmm", "drivers", "guest", "tools"):
-        entry["command"] = re.sub(r" -fno-shrink-wrap| -mno-omit-leaf-frame-pointer| -fno-optimize-sibling-calls", "", entry["command"])
+        entry["command"] = re.sub(r" -fno-shrink-wrap| -mno-omit-leaf-frame-pointer| -fno-optimize-sibling-calls| -mindirect-branch\S*", "", entry["command"])
         entries.setdefault(relative, entry)
 json.dump(list(entries.values()), open(sys.argv[3], "w"))
 print("\n".join(sorted(entries)))

@@ -120,19 +120,17 @@ uint32_t lapic_timer_current(const struct lapic *l, uint64_t now)
     return l->initial_count - (uint32_t)(gone / divisor(l));
 }
 
-/* The count goes on from where it is, at the new speed. */
+/* The count goes on from where it is, at the new speed; one that is at its end stays there. */
 void lapic_timer_write_divide(struct lapic *l, uint32_t value, uint64_t now)
 {
     uint32_t current = lapic_timer_current(l, now);
 
     l->divide = value & DIVIDE_WRITABLE;
-    if (current != 0) {
-        uint64_t gone = (uint64_t)(l->initial_count - current) * divisor(l);
+    uint64_t gone = (uint64_t)(l->initial_count - current) * divisor(l);
 
-        /* A count that is older than the VM (only after a slower divisor, right after the start)
-         * begins anew instead. */
-        l->count_start = now >= gone ? now - gone : now;
-    }
+    /* A count that is older than the VM (only after a slower divisor, right after the start) begins
+     * anew instead. */
+    l->count_start = now >= gone ? now - gone : now;
     arm(l, now);
 }
 
