@@ -30,14 +30,25 @@ struct request {
 _Static_assert(sizeof(struct request) == VIRTIO_ADMIN_HEADER, "virtio 1.3, section 2.12.1");
 _Static_assert(VIRTIO_ADMIN_LEGACY_NOTIFY_INFO < OPCODES_PER_WORD, "one word has all opcodes");
 
-static uint8_t *request_page(const struct virtio_admin *admin)
+/* Where the pages of SLOT are in the memory. */
+static uint64_t request_at(unsigned slot)
 {
-    return (uint8_t *)admin->memory.va + PAGE_SIZE;
+    return (1 + 2 * (uint64_t)slot) * PAGE_SIZE;
 }
 
-static uint8_t *answer_page(const struct virtio_admin *admin)
+static uint64_t answer_at(unsigned slot)
 {
-    return (uint8_t *)admin->memory.va + 2 * PAGE_SIZE;
+    return request_at(slot) + PAGE_SIZE;
+}
+
+static uint8_t *request_page(const struct virtio_admin *admin, unsigned slot)
+{
+    return (uint8_t *)admin->memory.va + request_at(slot);
+}
+
+static uint8_t *answer_page(const struct virtio_admin *admin, unsigned slot)
+{
+    return (uint8_t *)admin->memory.va + answer_at(slot);
 }
 
 enum status virtio_admin_set_up(struct virtio_admin *admin,
@@ -92,6 +103,18 @@ static enum status give_up(struct virtio_admin *admin, const struct virtio_admin
     return STATUS_NOTE(status);
 }
 
+/* The command in flight is left to the device, with its slot. */
+static enum status leave(struct virtio_admin *admin, const struct virtio_admin_command *command)
+{
+    admin->counters.timed_out++;
+    log_warn("virtio " BDF_FORMAT
+             ": admin command %s (%u) for member %lu was not answered in time; "
+             "until it is, none is sent for that member",
+             BDF_ARGS(admin->transport->bdf), virtio_admin_opcode_name(command->opcode),
+             command->opcode, command->member);
+    return STATUS_NOTE(STATUS_TIMEOUT);
+}
+
 /* Wait until the device has answered the command in flight with *WRITTEN bytes. */
 static enum status wait_answer(struct virtio_admin *admin,
                                const struct virtio_admin_command *command, uint32_t *written)
@@ -106,8 +129,7 @@ static enum status wait_answer(struct virtio_admin *admin,
                            STATUS_DEVICE);
         }
         if (!virtio_wait_more(&wait)) {
-            admin->counters.timed_out++;
-            return give_up(admin, command, "was not answered in time", STATUS_TIMEOUT);
+            return leave(admin, command);
         }
         status = virtqueue_poll(&admin->queue, written);
     }
@@ -117,27 +139,29 @@ static enum status wait_answer(struct virtio_admin *admin,
     return STATUS_OK;
 }
 
-static void write_request(const struct virtio_admin *admin,
+static void write_request(struct virtio_admin *admin, unsigned slot,
                           const struct virtio_admin_command *command)
 {
+    uint8_t *request = request_page(admin, slot), *answer = answer_page(admin, slot);
     struct request header = {
         .opcode = command->opcode, .group = command->group, .member = command->member};
 
-    memcpy(request_page(admin), &header, sizeof(header));
+    admin->target[slot] = (struct virtio_admin_target){command->member, command->group};
+    memcpy(request, &header, sizeof(header));
     if (command->data_size != 0) {
-        memcpy(request_page(admin) + sizeof(header), command->data, command->data_size);
+        memcpy(request + sizeof(header), command->data, command->data_size);
     }
     /* A status that the device does not write is an error, and a result none of another command's.
      */
-    memset(answer_page(admin), UNWRITTEN, VIRTIO_ADMIN_TAIL);
-    memset(answer_page(admin) + VIRTIO_ADMIN_TAIL, 0, command->result_size);
+    memset(answer, UNWRITTEN, VIRTIO_ADMIN_TAIL);
+    memset(answer + VIRTIO_ADMIN_TAIL, 0, command->result_size);
 }
 
 /* Copy the answer of WRITTEN bytes, once: the device can still write to it. */
 static enum status read_answer(struct virtio_admin *admin, struct virtio_admin_command *command,
                                uint32_t written)
 {
-    const uint8_t *answer = answer_page(admin);
+    const uint8_t *answer = answer_page(admin, admin->queue.slot);
 
     if (written < STATUS_SIZE) {
         return give_up(admin, command, "was answered without a status", STATUS_DEVICE);
@@ -157,24 +181,56 @@ static enum status read_answer(struct virtio_admin *admin, struct virtio_admin_c
     return STATUS_OK;
 }
 
-/* One try, under the lock. OK: there is an answer, good or bad. */
-static enum status execute_once(struct virtio_admin *admin, struct virtio_admin_command *command)
+/* Has the device a command for this member that it has not answered? */
+static bool owes(const struct virtio_admin *admin, uint16_t group, uint64_t member)
 {
-    struct virtqueue_part readable = {admin->memory.iova + PAGE_SIZE,
-                                      VIRTIO_ADMIN_HEADER + command->data_size};
-    struct virtqueue_part writable = {admin->memory.iova + 2 * PAGE_SIZE,
-                                      VIRTIO_ADMIN_TAIL + command->result_size};
-    uint32_t written = 0;
-    enum status status;
+    for (unsigned slot = 0; slot < VIRTQUEUE_SLOTS_MAX; slot++) {
+        if ((admin->queue.held & 1U << slot) && admin->target[slot].group == group &&
+            admin->target[slot].member == member) {
+            return true;
+        }
+    }
+    return false;
+}
 
+/* Where COMMAND goes. TIMEOUT: nowhere, until one before it is answered. */
+static enum status choose_slot(struct virtio_admin *admin,
+                               const struct virtio_admin_command *command, unsigned *slot)
+{
     if (!admin->usable) {
         return STATUS_NOTE(STATUS_STATE);
     }
-    write_request(admin, command);
-    status = virtqueue_submit(&admin->queue, readable, writable);
-    if (status != STATUS_OK) {
+    enum status status = virtqueue_choose(&admin->queue, slot);
+
+    if (status == STATUS_DEVICE) {
         return give_up(admin, command, "was not sent: the used ring makes no sense", status);
     }
+    if (owes(admin, command->group, command->member)) {
+        return STATUS_NOTE(STATUS_TIMEOUT);
+    }
+    if (status != STATUS_OK) {
+        return give_up(admin, command, "was not sent: too many before it were not answered",
+                       STATUS_TIMEOUT);
+    }
+    return STATUS_OK;
+}
+
+/* One try, under the lock. OK: there is an answer, good or bad. */
+static enum status execute_once(struct virtio_admin *admin, struct virtio_admin_command *command)
+{
+    uint32_t written = 0;
+    unsigned slot = 0;
+    enum status status = choose_slot(admin, command, &slot);
+
+    if (status != STATUS_OK) {
+        return status;
+    }
+    write_request(admin, slot, command);
+    virtqueue_submit(&admin->queue, slot,
+                     (struct virtqueue_part){admin->memory.iova + request_at(slot),
+                                             VIRTIO_ADMIN_HEADER + command->data_size},
+                     (struct virtqueue_part){admin->memory.iova + answer_at(slot),
+                                             VIRTIO_ADMIN_TAIL + command->result_size});
     admin->counters.sent++;
     status = wait_answer(admin, command, &written);
     return status == STATUS_OK ? read_answer(admin, command, written) : status;
@@ -247,6 +303,17 @@ enum status virtio_admin_use(struct virtio_admin *admin, enum virtio_admin_group
         *used = list;
     }
     return status;
+}
+
+bool virtio_admin_takes(struct virtio_admin *admin, enum virtio_admin_group group, uint64_t member)
+{
+    unsigned slot = 0;
+
+    spinlock_acquire(&admin->lock);
+    bool takes = admin->usable && virtqueue_choose(&admin->queue, &slot) != STATUS_DEVICE &&
+                 !owes(admin, (uint16_t)group, member);
+    spinlock_release(&admin->lock);
+    return takes;
 }
 
 struct virtio_admin_counters virtio_admin_count(struct virtio_admin *admin)

@@ -3,9 +3,11 @@
  * The administration virtqueue of a PF: group administration commands. Virtio 1.3, sections 2.12.1
  * and 2.13.
  *
- * One command at a time; the rest waits for the queue's lock. A command that is never answered, or
- * whose answer is nonsense, ends the queue: everything after it fails at once, until the PF has
- * been reset and started again.
+ * One command at a time; the rest waits for the queue's lock. A command that is not answered in
+ * time is left to the device: until its answer comes, commands for the same member fail at once,
+ * and all others go on. A device that owes as many answers as the queue has room for, or whose
+ * answer is nonsense, ends the queue: everything after it fails at once, until the PF has been
+ * reset and started again.
  */
 #ifndef PORTOLAN_DRIVERS_VIRTIO_ADMIN_H
 #define PORTOLAN_DRIVERS_VIRTIO_ADMIN_H
@@ -50,8 +52,9 @@ enum virtio_admin_qualifier {
     VIRTIO_ADMIN_Q_TRY_AGAIN = 7
 };
 
-/* The DMA memory that a queue needs: the rings, a request and an answer, a page each. */
-#define VIRTIO_ADMIN_MEMORY     (3 * PAGE_SIZE)
+/* The DMA memory that a queue needs: the rings; for each slot a request and an answer; a page each.
+ */
+#define VIRTIO_ADMIN_MEMORY     ((1 + 2 * VIRTQUEUE_SLOTS_MAX) * PAGE_SIZE)
 #define VIRTIO_ADMIN_HEADER     24U /* of a request */
 #define VIRTIO_ADMIN_TAIL       8U  /* of an answer, before the result */
 #define VIRTIO_ADMIN_DATA_MAX   ((uint32_t)PAGE_SIZE - VIRTIO_ADMIN_HEADER)
@@ -61,7 +64,13 @@ struct virtio_admin_counters {
     uint64_t sent;      /* commands, each try of them */
     uint64_t failed;    /* answered with an error, after the last try */
     uint64_t retried;   /* tries beyond the first */
-    uint64_t timed_out; /* never answered */
+    uint64_t timed_out; /* not answered in time */
+};
+
+/* Whom the command in a slot is about. */
+struct virtio_admin_target {
+    uint64_t member;
+    uint16_t group;
 };
 
 struct virtio_admin {
@@ -70,6 +79,7 @@ struct virtio_admin {
     struct virtqueue queue;
     struct virtio_dma memory;
     bool usable; /* false: not set up, or given up */
+    struct virtio_admin_target target[VIRTQUEUE_SLOTS_MAX];
     struct virtio_admin_counters counters;
 };
 
@@ -110,10 +120,10 @@ void virtio_admin_release(struct virtio_admin *admin);
  * s in all. Any CPU, not in an interrupt; takes the lock.
  *
  * OK: done. STATE: the queue is not usable, or the group does not exist (SR-IOV: VF Enable is
- * clear). TIMEOUT: not answered; the queue is given up. INVALID: sizes, or a field that the device
- * refuses. UNSUPPORTED: opcode. NOT_FOUND: no such member, capability or object. NO_MEMORY: the
- * device's resources are used up. CONFLICT: the object exists or is in use. DEVICE: any other
- * failure, also nonsense, and then the queue is given up.
+ * clear). TIMEOUT: not answered in time, or one before it for the same member is still not.
+ * INVALID: sizes, or a field that the device refuses. UNSUPPORTED: opcode. NOT_FOUND: no such
+ * member, capability or object. NO_MEMORY: the device's resources are used up. CONFLICT: the object
+ * exists or is in use. DEVICE: any other failure, also nonsense, and then the queue is given up.
  */
 enum status virtio_admin_execute(struct virtio_admin *admin, struct virtio_admin_command *command);
 
@@ -125,6 +135,9 @@ enum status virtio_admin_execute(struct virtio_admin *admin, struct virtio_admin
  */
 enum status virtio_admin_use(struct virtio_admin *admin, enum virtio_admin_group group,
                              uint64_t wanted, uint64_t *used);
+
+/* Can commands for MEMBER of GROUP be sent: is the queue usable, and no answer for it due? */
+bool virtio_admin_takes(struct virtio_admin *admin, enum virtio_admin_group group, uint64_t member);
 
 struct virtio_admin_counters virtio_admin_count(struct virtio_admin *admin);
 

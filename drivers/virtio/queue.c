@@ -11,7 +11,7 @@
 #define DESC_WRITE         2U
 #define AVAIL_NO_INTERRUPT 1U
 #define DOORBELL_WIDTH     2U
-#define QUEUE_SIZE_MIN     2U /* descriptors of one buffer */
+#define DESCS_OF_SLOT      2U
 
 /* The largest power of two that the device and the rings can do, 0 when that is too little. */
 static uint16_t choose_size(uint32_t max)
@@ -21,7 +21,7 @@ static uint16_t choose_size(uint32_t max)
     while (size > max) {
         size /= 2;
     }
-    return size >= QUEUE_SIZE_MIN ? (uint16_t)size : 0;
+    return size >= DESCS_OF_SLOT ? (uint16_t)size : 0;
 }
 
 /* Map the doorbell of the selected queue. Section 4.1.4.4. */
@@ -104,45 +104,83 @@ static uint16_t used_index(const struct virtqueue *queue)
     return __atomic_load_n(&queue->rings->used.index, __ATOMIC_ACQUIRE);
 }
 
-enum status virtqueue_submit(struct virtqueue *queue, struct virtqueue_part readable,
-                             struct virtqueue_part writable)
+/* The next buffer that the device has used. STATE, not noted: there is none. */
+static enum status take_used(struct virtqueue *queue, unsigned *slot, uint32_t *length)
 {
-    volatile struct virtqueue_rings *rings = queue->rings;
+    uint16_t index = used_index(queue);
 
-    if (used_index(queue) != queue->done) {
+    if (index == queue->done) {
+        return STATUS_STATE;
+    }
+    uint32_t id = queue->rings->used.ring[queue->done % queue->size].id;
+    uint32_t written = queue->rings->used.ring[queue->done % queue->size].length;
+
+    if ((uint16_t)(index - queue->done) > (uint16_t)(queue->added - queue->done) ||
+        id >= queue->size || id % DESCS_OF_SLOT != 0 || !(queue->held & 1U << id / DESCS_OF_SLOT) ||
+        written > queue->room[id / DESCS_OF_SLOT]) {
         return STATUS_NOTE(STATUS_DEVICE);
     }
-    rings->desc[0].address = readable.iova;
-    rings->desc[0].length = readable.length;
-    rings->desc[0].flags = DESC_NEXT;
-    rings->desc[0].next = 1;
-    rings->desc[1].address = writable.iova;
-    rings->desc[1].length = writable.length;
-    rings->desc[1].flags = DESC_WRITE;
-    rings->desc[1].next = 0;
-    rings->avail.ring[queue->added % queue->size] = 0;
-    queue->room = writable.length;
+    *slot = id / DESCS_OF_SLOT;
+    *length = written;
+    queue->held &= ~(1U << *slot);
+    queue->done++;
+    return STATUS_OK;
+}
+
+enum status virtqueue_choose(struct virtqueue *queue, unsigned *slot)
+{
+    uint32_t length;
+    enum status status = STATUS_OK;
+
+    while (status == STATUS_OK) { /* at most once for each slot that is held */
+        status = take_used(queue, slot, &length);
+    }
+    if (status != STATUS_STATE) {
+        return status;
+    }
+    for (*slot = 0; *slot < queue->size / DESCS_OF_SLOT; ++*slot) {
+        if (!(queue->held & 1U << *slot)) {
+            return STATUS_OK;
+        }
+    }
+    return STATUS_NOTE(STATUS_NO_MEMORY);
+}
+
+void virtqueue_submit(struct virtqueue *queue, unsigned slot, struct virtqueue_part readable,
+                      struct virtqueue_part writable)
+{
+    volatile struct virtqueue_rings *rings = queue->rings;
+    uint16_t head = (uint16_t)(slot * DESCS_OF_SLOT);
+    volatile struct virtqueue_desc *desc = &rings->desc[head];
+
+    desc[0].address = readable.iova;
+    desc[0].length = readable.length;
+    desc[0].flags = DESC_NEXT;
+    desc[0].next = (uint16_t)(head + 1);
+    desc[1].address = writable.iova;
+    desc[1].length = writable.length;
+    desc[1].flags = DESC_WRITE;
+    desc[1].next = 0;
+    rings->avail.ring[queue->added % queue->size] = head;
+    queue->room[slot] = writable.length;
+    queue->held |= 1U << slot;
+    queue->slot = slot;
     queue->added++;
     __atomic_store_n(&rings->avail.index, queue->added, __ATOMIC_RELEASE);
     /* The doorbell is uncached: x86 makes the stores before it visible first. */
     virtio_register_write(queue->doorbell, DOORBELL_WIDTH, queue->index);
-    return STATUS_OK;
 }
 
 enum status virtqueue_poll(struct virtqueue *queue, uint32_t *length)
 {
-    uint16_t index = used_index(queue);
-    uint32_t id, written;
+    enum status status = STATUS_OK;
+    unsigned slot = 0;
 
-    if (index == queue->done) {
-        return STATUS_STATE; /* not noted: it is no failure */
+    while (status == STATUS_OK) { /* what comes late is passed over */
+        status = take_used(queue, &slot, length);
+        if (status == STATUS_OK && slot == queue->slot) {
+            return STATUS_OK;
+        }
     }
-    id = queue->rings->used.ring[queue->done % queue->size].id;
-    written = queue->rings->used.ring[queue->done % queue->size].length;
-    if (index != queue->added || id != 0 || written > queue->room) {
-        return STATUS_NOTE(STATUS_DEVICE);
-    }
-    queue->done++;
-    *length = written;
-    return STATUS_OK;
+    return status;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A split virtqueue with one buffer in flight at a time, polled. Virtio 1.3, section 2.7.
+ * A split virtqueue, polled. Virtio 1.3, section 2.7. One buffer at a time is waited for; one that
+ * the device does not use in time can be left to it, with its slot, and the next one has another.
  *
  * The device writes the used ring; whatever it writes there is checked. Not locked: its owner does
  * that.
@@ -12,7 +13,8 @@
 #include "vmm/status.h"
 #include "vmm/types.h"
 
-#define VIRTQUEUE_SIZE_MAX 8U
+#define VIRTQUEUE_SIZE_MAX  16U
+#define VIRTQUEUE_SLOTS_MAX (VIRTQUEUE_SIZE_MAX / 2) /* two descriptors for a buffer */
 
 /*
  * Memory that a device may read and write: SIZE bytes at VA, in whole pages, which the device
@@ -63,8 +65,10 @@ _Static_assert(sizeof(struct virtqueue_rings) <= PAGE_SIZE, "one page of DMA mem
 struct virtqueue {
     volatile struct virtqueue_rings *rings;
     uint8_t *doorbell;
-    uint32_t room;  /* bytes that the device may write to the buffer in flight */
-    uint16_t index; /* of the queue in its device */
+    uint32_t room[VIRTQUEUE_SLOTS_MAX]; /* bytes that the device may write */
+    uint32_t held;                      /* slots whose buffers the device has */
+    unsigned slot;                      /* of the last buffer */
+    uint16_t index;                     /* of the queue in its device */
     uint16_t size;
     uint16_t added; /* buffers so far, as in the available ring's index */
     uint16_t done;  /* of these, used */
@@ -88,16 +92,21 @@ enum status virtqueue_set_up(struct virtqueue *queue, const struct virtio_transp
 void virtqueue_release(struct virtqueue *queue);
 
 /*
- * Give the device a buffer of a readable and a writable part; none may be in flight. DEVICE: the
- * device has used buffers that it was not given.
+ * Take back what the device has used late, and choose a *SLOT for the next buffer. NO_MEMORY: the
+ * device has them all. DEVICE: the used ring is nonsense, and nothing of the queue can be trusted
+ * any more.
  */
-enum status virtqueue_submit(struct virtqueue *queue, struct virtqueue_part readable,
-                             struct virtqueue_part writable);
+enum status virtqueue_choose(struct virtqueue *queue, unsigned *slot);
+
+/* Give the device a buffer of a readable and a writable part, in SLOT, which was just chosen. */
+void virtqueue_submit(struct virtqueue *queue, unsigned slot, struct virtqueue_part readable,
+                      struct virtqueue_part writable);
 
 /*
- * Is the buffer used? OK, with the number of bytes the device says that it wrote (at most the
- * writable part's length); STATE: not yet; DEVICE: the used ring is nonsense, and nothing of the
- * queue can be trusted any more.
+ * Is the last buffer used? OK, with the number of bytes the device says that it wrote (at most the
+ * writable part's length); STATE: not yet; DEVICE: as virtqueue_choose(). Whoever stops asking
+ * leaves the buffer to the device: its memory must not be used until virtqueue_choose() gives its
+ * slot again.
  */
 enum status virtqueue_poll(struct virtqueue *queue, uint32_t *length);
 

@@ -70,8 +70,8 @@ static inline struct assign_vf *assign_vf_of(struct legacy_function *function)
 /* The PF at BDF of the configuration; NULL. */
 struct assign_pf *assign_pf_find(bdf_t bdf);
 
-/* Was it up, and takes no more commands? Any CPU. */
-bool assign_pf_is_dead(const struct assign_pf *pf);
+/* Was VF's PF up, and takes no more commands, or none for VF? Any CPU. */
+bool assign_is_cut_off(const struct assign_vf *vf);
 
 /*
  * Reset PF, bring it up again, and switch its VFs on. No VM that runs has one of them, nothing of

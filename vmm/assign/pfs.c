@@ -149,10 +149,17 @@ static void start_pf(struct assign_pf *pf)
     }
 }
 
-bool assign_pf_is_dead(const struct assign_pf *pf)
+bool assign_is_cut_off(const struct assign_vf *vf)
 {
-    return pf->broken || (pf->pci && pf->virtio.has_admin &&
-                          !__atomic_load_n(&pf->virtio.admin.usable, __ATOMIC_RELAXED));
+    struct assign_pf *pf = vf->pf;
+
+    if (pf->broken || !pf->pci || !pf->virtio.has_admin) {
+        return pf->broken;
+    }
+    /* Member 0: what is about all of them. */
+    return !virtio_admin_takes(&pf->virtio.admin, VIRTIO_GROUP_SRIOV, 0) ||
+           (vf->pci &&
+            !virtio_admin_takes(&pf->virtio.admin, VIRTIO_GROUP_SRIOV, vf->pci->index + 1U));
 }
 
 enum status assign_pf_restart(struct assign_pf *pf)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A PF that takes no more commands (docs/virtio.md) must be reset before its queue's memory is used
- * again, and a reset takes all its VFs away. So it is done when a VM that cannot do without
- * commands is started and no VM that runs has a VF of that PF: nobody loses what still works.
+ * A PF that takes no more commands, or none for one of its VFs (docs/virtio.md), must be reset
+ * before its queue's memory is used again, and a reset takes all its VFs away. So it is done when a
+ * VM that cannot do without commands is started and no VM that runs has a VF of that PF: nobody
+ * loses what still works.
  *
  * CPU 0, where VMs are started. VMs may stop on other CPUs meanwhile, none may start.
  */
@@ -77,19 +78,21 @@ static void find_all_again(const struct assign_pf *pf)
     }
 }
 
-static enum status revive(const struct vm *vm, struct assign_pf *pf)
+static enum status revive(const struct vm *vm, const struct assign_vf *vf)
 {
+    struct assign_pf *pf = vf->pf;
     const struct vm *user = find_user(pf);
     enum status status;
 
     if (user) {
-        log_warn("VM '%s' is not started: PF " BDF_FORMAT " takes no more commands until it is "
-                 "reset, which would take the VFs of VM '%s' away: stop that one, then start this "
-                 "one again",
+        log_warn("VM '%s' is not started: PF " BDF_FORMAT " takes no more commands for its VF "
+                 "until it is reset, which would take the VFs of VM '%s' away: stop that one, then "
+                 "start this one again",
                  vm->config->name, BDF_ARGS(pf->config->bdf), user->config->name);
         return STATUS_NOTE(STATUS_CONFLICT);
     }
-    log_info("PF " BDF_FORMAT " is reset: it took no more commands", BDF_ARGS(pf->config->bdf));
+    log_info("PF " BDF_FORMAT " is reset: it took no more commands for a VF of VM '%s'",
+             BDF_ARGS(pf->config->bdf), vm->config->name);
     let_all_go(pf);
     status = assign_pf_restart(pf);
     if (status != STATUS_OK) {
@@ -110,8 +113,8 @@ enum status assign_revive_pfs(struct vm *vm)
         const struct assign_vf *vf = vm->assign->vf[i];
         bool by_commands = vf->fit != STATUS_OK || !vf->mmr.registers;
 
-        if (vf->pf && by_commands && assign_pf_is_dead(vf->pf)) {
-            status = revive(vm, vf->pf);
+        if (vf->pf && by_commands && assign_is_cut_off(vf)) {
+            status = revive(vm, vf);
         }
     }
     return status;

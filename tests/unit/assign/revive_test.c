@@ -36,9 +36,9 @@ struct vm *vm_by_index(unsigned index)
     return &vms[index];
 }
 
-bool assign_pf_is_dead(const struct assign_pf *pf)
+bool assign_is_cut_off(const struct assign_vf *vf)
 {
-    return pf->broken;
+    return vf->pf->broken;
 }
 
 /* Nothing of the PF's VFs may be mapped, and no VM with one of them may run. */
@@ -133,8 +133,8 @@ static void test_user(void **state)
     assert_int_equal(assign_revive_pfs(&vms[0]), STATUS_CONFLICT);
     assert_int_equal(restarts, 0);
     assert_int_equal(closed_tables, 0);
-    assert_true(
-        fake_log_contains("VM 'vm0' is not started: PF 0000:01:00.0 takes no more commands"));
+    assert_true(fake_log_contains(
+        "VM 'vm0' is not started: PF 0000:01:00.0 takes no more commands for its VF "));
     assert_true(fake_log_contains("VFs of VM 'vm1' away"));
 }
 

@@ -228,23 +228,140 @@ static void check_given_up(enum status wanted, const char *message)
     fake_log_clear();
 }
 
-static void test_silence(void **state)
+/* VF 1's command is not answered, in slot 0. */
+static void keep_first(void)
 {
     sim.answer = SIM_SILENT;
+    assert_int_equal(read_status_register(), STATUS_TIMEOUT);
+    sim.answer = SIM_GOOD;
+    assert_int_equal(sim.kept, 1);
+}
+
+static void test_silence(void **state)
+{
+    uint32_t value;
+
     sim.microseconds = 0;
     assert_int_equal(virtio_admin_count(admin).timed_out, 0);
-    assert_int_equal(read_status_register(), STATUS_TIMEOUT);
+    keep_first();
     assert_in_range(sim.microseconds, 2000000, 2001000);
     assert_int_equal(virtio_admin_count(admin).timed_out, 1);
     assert_true(fake_log_contains("LEGACY_COMMON_CFG_READ (3) for member 1 was not answered in "
-                                  "time; the PF takes no more commands until it is reset"));
-    assert_int_equal(read_status_register(), STATUS_STATE);
-    sim.answer = SIM_GOOD;
+                                  "time; until it is, none is sent for that member"));
+    /* Nothing for that VF, and all for the others. */
+    uint64_t sent = sim.commands;
+
+    sim.microseconds = 0;
+    assert_int_equal(read_status_register(), STATUS_TIMEOUT);
+    assert_int_equal(sim.commands, sent);
+    assert_int_equal(sim.microseconds, 0);
+    assert_false(virtio_admin_takes(admin, VIRTIO_GROUP_SRIOV, 1));
+    assert_true(virtio_admin_takes(admin, VIRTIO_GROUP_SRIOV, 2));
+    assert_true(virtio_admin_takes(admin, VIRTIO_GROUP_SRIOV, 0));
+    for (uint32_t i = 0; i < 100; i++) {
+        assert_int_equal(legacy_write(2, DEVICE, 0, 4, i), STATUS_OK);
+        assert_int_equal(legacy_read(2, DEVICE, 0, 4, &value), STATUS_OK);
+        assert_int_equal(value, i);
+    }
+    assert_int_equal(sim.kept, 1);
     assert_int_equal(virtio_pf_stop(&pf), STATUS_OK);
+    assert_false(virtio_admin_takes(admin, VIRTIO_GROUP_SRIOV, 2));
     start();
     use_all();
+    assert_int_equal(read_status_register(), STATUS_OK);
+}
+
+/* The answer comes after all: between commands, or while another one is waited for. */
+static void test_late(void **state)
+{
+    uint32_t value;
+
+    sim.vf_common[0][0x12] = 0x11;
+    sim.vf_common[1][0x12] = 0x22;
+    keep_first();
+    sim_answer_late(0);
+    assert_true(virtio_admin_takes(admin, VIRTIO_GROUP_SRIOV, 1));
+    assert_int_equal(legacy_read(1, COMMON, 0x12, 1, &value), STATUS_OK);
+    assert_int_equal(value, 0x11);
+    for (unsigned i = 0; i < 2; i++) {
+        keep_first();
+        sim.late_first = true;
+        sim.answer_us = i * 50;
+        assert_int_equal(legacy_read(2, COMMON, 0x12, 1, &value), STATUS_OK);
+        assert_int_equal(value, 0x22);
+        assert_int_equal(sim.kept, 0);
+        assert_int_equal(legacy_read(1, COMMON, 0x12, 1, &value), STATUS_OK);
+        assert_int_equal(value, 0x11);
+        sim.answer_us = 0;
+    }
+    assert_int_equal(virtio_admin_count(admin).timed_out, 3);
+}
+
+/* More and more commands are not answered. */
+static void fill(unsigned slots)
+{
+    uint32_t value;
+
     sim.answer = SIM_SILENT;
-    check_given_up(STATUS_TIMEOUT, "was not answered in time");
+    for (uint32_t member = 1; member <= slots; member++) {
+        assert_int_equal(legacy_read(member, COMMON, 0x12, 1, &value), STATUS_TIMEOUT);
+        assert_true(virtio_admin_takes(admin, VIRTIO_GROUP_SRIOV, 0));
+    }
+    sim.answer = SIM_GOOD;
+}
+
+static void test_silence_everywhere(void **state)
+{
+    uint64_t sent;
+    uint32_t value;
+
+    assert_int_equal(pf.admin.queue.size, VIRTQUEUE_SIZE_MAX);
+    fill(VIRTQUEUE_SLOTS_MAX);
+    sim_answer_late(2); /* of VF 3: there is room for one more */
+    assert_int_equal(legacy_read(2, COMMON, 0x12, 1, &value), STATUS_TIMEOUT);
+    assert_int_equal(sim.kept, 0xff & ~(1U << 2));
+    sim.answer = SIM_SILENT;
+    assert_int_equal(legacy_read(20, COMMON, 0x12, 1, &value), STATUS_TIMEOUT);
+    sim.answer = SIM_GOOD;
+    sent = sim.commands;
+    assert_int_equal(legacy_read(21, COMMON, 0x12, 1, &value), STATUS_TIMEOUT);
+    assert_true(fake_log_contains("for member 21 was not sent: too many before it were not "
+                                  "answered; the PF takes no more commands until it is reset"));
+    assert_int_equal(legacy_read(22, COMMON, 0x12, 1, &value), STATUS_STATE);
+    assert_int_equal(sim.commands, sent);
+    assert_int_equal(virtio_pf_stop(&pf), STATUS_OK);
+    sim.queue_max = 2; /* a device with room for one */
+    start();
+    use_all();
+    assert_int_equal(read_status_register(), STATUS_OK);
+    fill(1);
+    assert_int_equal(legacy_read(2, COMMON, 0x12, 1, &value), STATUS_TIMEOUT);
+    assert_int_equal(legacy_read(2, COMMON, 0x12, 1, &value), STATUS_STATE);
+}
+
+static void test_late_lies(void **state)
+{
+    static const enum sim_answer rings[] = {SIM_BAD_ID, SIM_TOO_LONG};
+    uint32_t value;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rings); i++) {
+        keep_first();
+        sim.answer = rings[i];
+        sim_answer_late(0);
+        sim.answer = SIM_GOOD;
+        assert_int_equal(legacy_read(2, COMMON, 0x12, 1, &value), STATUS_DEVICE);
+        assert_true(fake_log_contains("was not sent: the used ring makes no sense"));
+        assert_int_equal(virtio_pf_stop(&pf), STATUS_OK);
+        start();
+        use_all();
+        fake_log_clear();
+    }
+    /* Twice the same. */
+    keep_first();
+    sim_answer_late(0);
+    sim.kept = 1;
+    sim_answer_late(0);
+    assert_int_equal(legacy_read(2, COMMON, 0x12, 1, &value), STATUS_DEVICE);
 }
 
 static void test_lies(void **state)
@@ -416,7 +533,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_unwritten, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_slow, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_silence, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_late, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_silence_everywhere, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lies, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_late_lies, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_breaks_down, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_retries, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failures, set_up, tear_down),

@@ -3,6 +3,7 @@
 
 #include "drivers/pci/config.h"
 #include "drivers/pci/scan.h"
+#include "drivers/virtio/admin.h"
 #include "drivers/virtio/registers.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pci_space.h"
@@ -17,13 +18,12 @@
 #define NOTIFY_OFFSET 0x3000U
 #define NOTIFY_LENGTH 0x100U
 #define MULTIPLIER    4U
-#define DMA_PAGES     3U
 #define POOL_HPA      0x1000000ULL
 
 struct sim sim;
 
 static uint8_t bar[SIM_BAR_SIZE];
-static uint8_t dma[DMA_PAGES * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+static uint8_t dma[VIRTIO_ADMIN_MEMORY] __attribute__((aligned(PAGE_SIZE)));
 
 static void require(bool condition)
 {
@@ -217,15 +217,15 @@ static void run(struct command *c, uint16_t opcode, uint16_t group, uint64_t mem
     }
 }
 
-/* Take the chain that the available ring has and answer it. */
+/* Answer the chain at sim.head. */
 static void execute(void)
 {
-    const uint8_t *desc = dma_at(sim.addresses[0], 16ULL * sim.queue_size);
+    const uint8_t *desc = dma_at(sim.addresses[0], 16ULL * sim.queue_size) + 16UL * sim.head;
     const uint8_t *request;
     uint8_t *answer;
     struct command c = {0};
 
-    require(get16(desc + 12) == 1 && get16(desc + 14) == 1 && get16(desc + 28) == 2);
+    require(get16(desc + 12) == 1 && get16(desc + 14) == sim.head + 1 && get16(desc + 28) == 2);
     memcpy(&sim.readable, desc + 8, 4);
     memcpy(&sim.writable, desc + 24, 4);
     require(sim.readable >= 24 && sim.writable >= 8);
@@ -240,7 +240,7 @@ static void execute(void)
     c.length -= sim.result_cut < c.length ? sim.result_cut : c.length;
     if (sim.answer == SIM_UNWRITTEN || sim.answer == SIM_NO_RESULT) {
         memset(answer, 0, sim.answer == SIM_NO_RESULT ? 8 : 0);
-        put_used(0, sim.writable);
+        put_used(sim.head, sim.writable);
         return;
     }
     memset(answer, 0xdd, sim.writable); /* beyond the used length anything may stand */
@@ -248,16 +248,33 @@ static void execute(void)
     memcpy(answer, &c.status, 2);
     memcpy(answer + 2, &c.qualifier, 2);
     memcpy(answer + 8, c.result, c.length);
-    put_used(sim.answer == SIM_BAD_ID ? 1 : 0, sim.answer == SIM_TOO_LONG    ? sim.writable + 1
-                                               : sim.answer == SIM_TOO_SHORT ? 3
-                                                                             : 8 + c.length);
+    put_used(sim.answer == SIM_BAD_ID ? sim.head + 1U : sim.head,
+             sim.answer == SIM_TOO_LONG    ? sim.writable + 1
+             : sim.answer == SIM_TOO_SHORT ? 3
+                                           : 8 + c.length);
+}
+
+void sim_answer_late(unsigned slot)
+{
+    uint16_t head = sim.head;
+
+    require((sim.kept & 1U << slot) != 0);
+    sim.kept &= ~(1U << slot);
+    sim.head = (uint16_t)(2 * slot);
+    execute();
+    sim.head = head;
 }
 
 static void finish(void)
 {
     sim.in_flight = false;
+    if (sim.late_first) {
+        sim.late_first = false;
+        sim_answer_late((unsigned)__builtin_ctz(sim.kept));
+    }
     switch (sim.answer) {
     case SIM_SILENT:
+        sim.kept |= 1U << sim.head / 2;
         break;
     case SIM_NEEDS_RESET:
         sim.status |= VIRTIO_STATUS_NEEDS_RESET;
@@ -270,7 +287,7 @@ static void finish(void)
         break;
     case SIM_JUMP:
         execute();
-        put_used(0, 8);
+        put_used(sim.head, 8);
         break;
     case SIM_GOOD:
     case SIM_BAD_ID:
@@ -297,7 +314,8 @@ static void doorbell(uint32_t queue)
     require(mastering());
     require(get16(avail) == 1); /* no interrupts */
     require((uint16_t)(sim.taken + 1) == get16(avail + 2));
-    require(get16(avail + 4 + 2UL * (sim.taken % sim.queue_size)) == 0);
+    sim.head = get16(avail + 4 + 2UL * (sim.taken % sim.queue_size));
+    require(sim.head % 2 == 0 && sim.head < sim.queue_size && !(sim.kept & 1U << sim.head / 2));
     sim.taken++;
     sim.commands++;
     sim.in_flight = true;
@@ -318,6 +336,7 @@ static void write_status(uint8_t value)
         sim.queue_enable = 0;
         sim.taken = 0;
         sim.in_flight = false;
+        sim.kept = 0;
         sim.use[0] = sim.use[1] = 0;
         return;
     }

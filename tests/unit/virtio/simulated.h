@@ -70,6 +70,7 @@ struct sim {
     bool refuse_enable;
     uint32_t config_changes; /* reads of the device configuration that change it first */
     enum sim_answer answer;
+    bool late_first;     /* before the next command, one that was kept is answered */
     uint32_t answer_us;  /* how long a command takes */
     uint32_t fail_count; /* commands that fail with the two below */
     uint16_t fail_status;
@@ -93,6 +94,8 @@ struct sim {
     uint16_t queue_select, queue_size, queue_enable;
     uint64_t addresses[3];
     uint16_t taken;
+    uint16_t head; /* descriptor of the command that was taken last */
+    uint32_t kept; /* slots of commands that were not answered */
     bool in_flight;
     uint64_t due;
 };
@@ -110,6 +113,9 @@ struct virtio_dma sim_memory(void);
 
 /* The function as discovery lists it. */
 const struct virtio_function *sim_function(void);
+
+/* Answer the command in SLOT, which was not answered before, in the way of sim.answer. */
+void sim_answer_late(unsigned slot);
 
 /* Write the used index, as a device that has used what it was not given. */
 void sim_set_used_index(uint16_t index);
