@@ -15,15 +15,6 @@ import bios  # noqa: E402
 import figures  # noqa: E402
 import machine  # noqa: E402
 
-CONFIG = """[vmm]
-when_idle = poweroff
-[vm bench]
-cpus = 1-2
-memory = 128M
-multiboot = bench.elf
-debug_exit = 0xf4
-"""
-
 # Every figure, its unit, and the most that it may be: several times what it is today, so that only a change for the
 # worse by its order fails. A new row of guest/bench needs one here.
 FIGURES = {
@@ -59,15 +50,16 @@ def one(pattern, text):
 
 def measure(folder):
     """{NAME: figure} of one run of guest/bench as a VM, and of the VMM that runs it."""
-    iso = bios.make_iso(folder, CONFIG, [(os.path.join(machine.BUILD, "guest", "bench.elf"), "bench.elf")])
+    config = figures.CONFIG.format(guest="bench.elf")
+    iso = bios.make_iso(folder, config, [(os.path.join(machine.BUILD, "guest", "bench.elf"), "bench.elf")])
     with bios.PcMachine(iso, cpus=3, icount=True, timeout=150) as run:
+        boot = figures.of_boot(run)
         run.expect(r"VM 'bench': debug exit, status 1\b")
         run.expect_end()
         run.forbid("PANIC", "ERROR", "FAIL", "skipped")
         text = run.log()
         values = figures.of_guest(text)
-        seconds, micros = one(r"\[ *(\d+)\.(\d{6})\] VM 'bench': started", text)
-        values["boot"] = int(seconds) * 1000000 + int(micros)
+        values["boot"] = boot
         names = ("image_in_memory", "ram", "page_tables")
         sizes = one(r"VMM: (\d+) KiB image, (\d+) KiB of RAM in use, (\d+) KiB of page tables", text)
         values.update(zip(names, map(int, sizes)))

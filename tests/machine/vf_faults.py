@@ -140,7 +140,7 @@ def admin(folder):
         test.rounds("good")
         test.fault(fault_admin_count=0)
         test.works_again("reset")
-        # A command is not answered: none is sent for that VF any more, and all are for the other VM's, which resets its VF in each round.
+        # A command is not answered: none is sent for that VF any more, and all are for the other VM's, which a reset sends anew.
         test.loses("gets no answers to commands of its PF", fault_admin_hang=True, fault_admin_count=1)
         run.require("for member 2 was not answered in time; until it is, none is sent for that member")
         test.rounds("good")

@@ -187,19 +187,19 @@ enum status assign_pf_restart(struct assign_pf *pf)
 
 /*
  * Where RAM is, no window of a bridge may grow. Reserved regions are left out: on some machines
- * they are the windows themselves. Below 4 GiB windows on root buses do not grow.
+ * they are the windows themselves. Below 4 GiB windows on root buses do not grow. Regions that
+ * cannot be (RANGE) are nobody's: frame_init() has said so.
  */
 static enum status keep_ram_free(const struct handoff_region *map, uint32_t regions)
 {
-    enum status status = STATUS_OK;
-
-    for (uint32_t i = 0; i < regions && status == STATUS_OK; i++) {
+    for (uint32_t i = 0; i < regions; i++) {
         if (map[i].base + map[i].size > HIGH_MEMORY && map[i].type != HANDOFF_MEMORY_RESERVED &&
-            map[i].type != HANDOFF_MEMORY_MMIO) {
-            status = pci_room_reserve(hpa(map[i].base), map[i].size);
+            map[i].type != HANDOFF_MEMORY_MMIO &&
+            pci_room_reserve(hpa(map[i].base), map[i].size) == STATUS_NO_MEMORY) {
+            return STATUS_NO_MEMORY;
         }
     }
-    return status;
+    return STATUS_OK;
 }
 
 void assign_start_pfs(const struct config *config, const struct handoff_region *map,
