@@ -21,7 +21,7 @@ const char *console_edge_vm_name(unsigned vm)
 
 bool console_edge_vm_runs(unsigned vm)
 {
-    return __atomic_load_n(&vm_by_index(vm)->state, __ATOMIC_ACQUIRE) == VM_RUNNING;
+    return __atomic_load_n(&vm_by_index(vm)->state, __ATOMIC_ACQUIRE) != VM_STOPPED;
 }
 
 const char *console_edge_vm_state(unsigned vm)

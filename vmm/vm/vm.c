@@ -3,6 +3,7 @@
 
 #include "vmm/assign/assign.h"
 #include "vmm/console/log.h"
+#include "vmm/cpu/instructions.h"
 #include "vmm/cpu/smp.h"
 #include "vmm/cpu/time.h"
 #include "vmm/format.h"
@@ -38,7 +39,7 @@ unsigned vm_running(void)
     unsigned running = 0;
 
     for (unsigned i = 0; i < count; i++) {
-        running += state_of(vms[i]) == VM_RUNNING;
+        running += state_of(vms[i]) != VM_STOPPED;
     }
     return running;
 }
@@ -163,8 +164,17 @@ static void set_going(struct vm *vm)
     }
 }
 
+/* Who reads that a VM has stopped may start it, however slow the CPU is that says so. */
+static void await_last_words(const struct vm *vm)
+{
+    while (state_of(vm) == VM_ENDED) {
+        cpu_relax();
+    }
+}
+
 enum status vm_start(struct vm *vm)
 {
+    await_last_words(vm);
     if (state_of(vm) != VM_STOPPED) {
         return STATUS_STATE;
     }
@@ -204,7 +214,8 @@ static uint32_t request_of(const struct vm *vm)
 
 bool vm_is_stopping(const struct vm *vm)
 {
-    return state_of(vm) == VM_RUNNING && (is_decided(vm) || request_of(vm) == VM_REQUEST_STOP);
+    return state_of(vm) == VM_ENDED ||
+           (state_of(vm) == VM_RUNNING && (is_decided(vm) || request_of(vm) == VM_REQUEST_STOP));
 }
 
 /* A stop replaces a reset that nobody has seen to yet, never the other way round. */
@@ -258,6 +269,7 @@ void vm_vcpu_ended(struct vcpu *vcpu)
 
     if (__atomic_sub_fetch(&vm->active, 1, __ATOMIC_SEQ_CST) == 0) {
         assign_stop(vm);
+        __atomic_store_n(&vm->state, VM_ENDED, __ATOMIC_SEQ_CST);
         log_info("VM '%s': stopped", vm->config->name);
         __atomic_store_n(&vm->state, VM_STOPPED, __ATOMIC_SEQ_CST);
     }

@@ -13,7 +13,8 @@
 #include "vmm/vm/ram.h"
 #include "vmm/vm/vcpu.h"
 
-enum vm_state { VM_STOPPED, VM_RUNNING };
+/* ENDED: it has stopped, and only the line that says so is still to come. */
+enum vm_state { VM_STOPPED, VM_RUNNING, VM_ENDED };
 
 /* Why all vCPUs of a VM are to meet; the higher one wins. */
 enum vm_request { VM_REQUEST_NONE, VM_REQUEST_RESET, VM_REQUEST_STOP };
@@ -60,8 +61,9 @@ struct vm *vm_by_index(unsigned index);
 /* How many are running now. */
 unsigned vm_running(void);
 
-/* Load its first program and set its vCPUs going. STATE: it runs already; INVALID: its files are no
- * good. CPU 0, or the console's. */
+/* Load its first program and set its vCPUs going. STATE: it runs already, or is still stopping (no
+ * more from the moment that the log says that it stopped); INVALID: its files are no good. CPU 0,
+ * or the console's. */
 enum status vm_start(struct vm *vm);
 
 /* Ask it to stop or reset; does not wait. STATE: it is not running, or stops already; a stop that

@@ -505,6 +505,39 @@ static void test_from_within(void **state)
     end_threads(threads, CPUS);
 }
 
+static void *say_last_words(void *argument)
+{
+    struct vm *vm = argument;
+
+    for (unsigned i = 0; i < 1000; i++) {
+        check(vm_is_stopping(vm));
+        check(vm_running() == 1);
+        rest();
+    }
+    __atomic_store_n(&vm->state, VM_STOPPED, __ATOMIC_SEQ_CST);
+    return NULL;
+}
+
+/* Who reads "stopped" can start it, even before the CPU that says so has come back from it. */
+static void test_start_upon_last_words(void **state)
+{
+    struct vm *vm = named("one");
+    pthread_t thread;
+
+    make_all_well();
+    failures = 0;
+    __atomic_store_n(&vm->state, VM_ENDED, __ATOMIC_SEQ_CST);
+    assert_int_equal(pthread_create(&thread, NULL, say_last_words, vm), 0);
+    assert_int_equal(vm_start(vm), STATUS_OK);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_false(vm_is_stopping(vm));
+    assert_int_equal(vm_stop(vm, NULL), STATUS_OK);
+    vcpu_main(vm->vcpu[0]);
+    cpus[0].call = NULL;
+    assert_int_equal(vm->state, VM_STOPPED);
+    assert_int_equal(failures, 0);
+}
+
 /* ---- VFs: there are none ---- */
 
 enum status assign_create(struct vm *vm)
@@ -537,6 +570,7 @@ int main(void)
         cmocka_unit_test(test_reset_that_fails),
         cmocka_unit_test(test_complaints),
         cmocka_unit_test(test_flush),
+        cmocka_unit_test(test_start_upon_last_words),
         cmocka_unit_test(test_in_turn),
         cmocka_unit_test(test_all_at_once),
         cmocka_unit_test(test_from_within),
