@@ -53,6 +53,7 @@ def pc_command(iso, cpus=2, memory="512M", cpu="EPYC", screen=False, icount=Fals
     """The command line of the QEMU machine; its first serial line is standard input and output."""
     command = [machine.QEMU, "-M", board, "-accel", "tcg,thread=single" if icount else "tcg", "-cpu", cpu, "-smp", str(cpus), "-m", memory,
                "-nodefaults", "-no-reboot", "-cdrom", iso]
+    command += machine.PLUGIN
     command += machine.ICOUNT if icount else ()
     return command + (["-vga", "std"] if screen else []) + list(extra)
 

@@ -119,6 +119,7 @@ class BochsMachine(machine.Machine):
     def __exit__(self, kind, value, trace):
         self.stop()
         if kind is not None:
+            print(f"FAILED: {value}")
             print("--- Bochs says:\n" + self.panics())
             print("--- its serial line:\n" + self.log())
             print("--- end of the serial line")

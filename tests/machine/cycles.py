@@ -166,8 +166,7 @@ class CycleMachine(machine.Machine):
 
     def arguments(self, image, **options):
         indices = range(len(VMS))
-        extra = ["-plugin", machine.DEVICE,
-                 "-device", "pcie-root-port,id=rp1,slot=1,chassis=1,addr=2.0,multifunction=on",
+        extra = ["-device", "pcie-root-port,id=rp1,slot=1,chassis=1,addr=2.0,multifunction=on",
                  "-device", "pcie-root-port,id=rp2,slot=2,chassis=2,addr=2.1"]
         for index in indices:
             extra += ["-netdev", f"user,id=net{index},ipv6=off",

@@ -81,8 +81,7 @@ class DemoMachine(machine.Machine):
         super().__init__(image, **options)
 
     def arguments(self, image, **options):
-        extra = ["-plugin", machine.DEVICE,
-                 "-device", "pcie-root-port,id=rp1,slot=1,chassis=1,addr=2.0,multifunction=on",
+        extra = ["-device", "pcie-root-port,id=rp1,slot=1,chassis=1,addr=2.0,multifunction=on",
                  "-device", "pcie-root-port,id=rp2,slot=2,chassis=2,addr=2.1"]
         for number, disk in enumerate(self.disks):
             extra += ["-netdev", f"user,id=net{number},tftp={self.payload}",

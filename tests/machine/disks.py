@@ -29,8 +29,7 @@ class VfMachine(machine.Machine):
                 ["-device", f"portolan-blk-pf,id={name},bus={port},vfs=4,vf-backends={':'.join(nodes)}{properties}"])
 
     def arguments(self, image, extra=(), **options):
-        pfs = ["-plugin", machine.DEVICE,
-               "-device", f"pcie-root-port,id=rp1,slot=1,chassis=1,addr=2.0,multifunction=on{self.port}",
+        pfs = ["-device", f"pcie-root-port,id=rp1,slot=1,chassis=1,addr=2.0,multifunction=on{self.port}",
                "-device", f"pcie-root-port,id=rp2,slot=2,chassis=2,addr=2.1{self.port}"]
         if self.others is None:
             pfs += ["-device", "portolan-net-pf,id=netpf,bus=rp1,vfs=4"]

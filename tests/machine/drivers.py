@@ -141,7 +141,7 @@ class DriversMachine(machine.Machine):
         super().__init__(image, **options)
 
     def arguments(self, image, **options):
-        extra = ["-plugin", machine.DEVICE, "-d", "guest_errors", "-D", self.errors] + self.backends.arguments
+        extra = ["-d", "guest_errors", "-D", self.errors] + self.backends.arguments
         for number, (kind, name) in enumerate(PFS.items(), 1):
             extra += ["-device", f"pcie-root-port,id=rp{number},slot={number},chassis={number},addr=2.{number - 1},"
                                  "multifunction=on",

@@ -233,7 +233,7 @@ def leave_in_all_ways(test):
 
 def be_honest(test):
     """The bad VM's VF still works, for honest work too."""
-    test.case("honest 0 37", "honest: all right")
+    print(test.case("honest 0 37", "honest: all right"))
     mark = test.run.mark()
     test.order("pass")
     test.run.wait(mark, r"VM 'bad': debug exit, status 1\b")
@@ -253,6 +253,7 @@ def play(test):
         leave_in_all_ways(test)
     be_honest(test)
     test.check()
+    print("the good VM's last checks")
     mark = test.run.mark()
     test.run.send("vm button good\r")
     test.run.wait(mark, r"VM 'good': debug exit, status 1\b")

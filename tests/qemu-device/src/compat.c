@@ -8,6 +8,22 @@
 #if QEMU_VERSION_MAJOR >= 10
 
 #include <malloc.h>
+#include "accel/tcg/cpu-ops.h"
+
+CompatInterrupt *compat_hook_do_interrupt(CPUClass *class,
+                                          CompatInterrupt *ours)
+{
+    static TCGCPUOps hooked;
+
+    if (!class->tcg_ops) {
+        return NULL;
+    }
+    hooked = *class->tcg_ops;
+    hooked.do_interrupt = ours;
+    CompatInterrupt *before = class->tcg_ops->do_interrupt;
+    class->tcg_ops = &hooked;
+    return before;
+}
 
 /* There is no way to ask; what malloc() gave for one is a few bytes more. */
 bool compat_has_instance_size(const char *type, size_t size)
@@ -42,6 +58,28 @@ void compat_pf_config_write(PCIDevice *pf, PCIConfigWriteFunc *next,
 }
 
 #else
+
+#include "hw/core/tcg-cpu-ops.h"
+
+/* Devices do not see the functions from do_interrupt() on: there are nine. */
+CompatInterrupt *compat_hook_do_interrupt(CPUClass *class,
+                                          CompatInterrupt *ours)
+{
+    static struct {
+        struct TCGCPUOps seen;
+        CompatInterrupt *do_interrupt;
+        void *others[8];
+    } hooked;
+
+    if (!class->tcg_ops) {
+        return NULL;
+    }
+    memcpy(&hooked, class->tcg_ops, sizeof(hooked));
+    CompatInterrupt *before = hooked.do_interrupt;
+    hooked.do_interrupt = ours;
+    class->tcg_ops = &hooked.seen;
+    return before;
+}
 
 bool compat_has_instance_size(const char *type, size_t size)
 {

@@ -11,6 +11,7 @@
 #if QEMU_VERSION_MAJOR >= 8
 #include "hw/pci/pci_device.h"
 #endif
+#include "hw/core/cpu.h"
 #include "hw/pci/pcie.h"
 #include "hw/pci/pcie_sriov.h"
 #if QEMU_VERSION_MAJOR >= 10
@@ -41,6 +42,14 @@ bool compat_sriov_init(PCIDevice *pf, uint16_t position, const char *vf_type,
 
 /* How the PF is reset, where QEMU's own SR-IOV code does not do it. */
 void compat_pf_class_init(DeviceClass *dc);
+
+/*
+ * Puts OURS before the function that delivers exceptions to CPUs of CLASS, and
+ * returns that function; NULL, and nothing is done, if there is none (no TCG).
+ */
+typedef void CompatInterrupt(CPUState *cpu);
+CompatInterrupt *compat_hook_do_interrupt(CPUClass *class,
+                                          CompatInterrupt *ours);
 
 /*
  * Passes a configuration write of the PF on to NEXT, and mends what QEMU's

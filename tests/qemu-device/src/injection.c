@@ -1,41 +1,101 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * QEMU's VMRUN delivers the interrupt of EVENTINJ at once, but leaves its
- * vector in exception_index as well.  When the CPU loop ends before the
- * guest's next exit or exception, the interrupt is delivered once more, even
- * to a guest that has interrupts off.  -icount ends the loop at the deadline
- * of each timer.  A CPU that runs a block has no exception waiting, so each
- * block forgets what is there.
+ * vector in exception_index as well.  If the CPU loop is asked to end before
+ * the guest's next exit or exception, it takes that for an exception and
+ * delivers the interrupt once more, even to a guest that has interrupts off;
+ * and the request is lost.  The loop is asked to end by other threads when
+ * memory regions change, say, and with -icount at the deadline of each timer.
+ *
+ * Here stands a function before the one that delivers exceptions, which knows
+ * such a one by what VMRUN leaves behind.
  */
 #include "injection.h"
-#include "hw/core/cpu.h"
+#include "compat.h"
+#include "exec/address-spaces.h"
+#include "exec/memory.h"
+#include "hw/core/sysemu-cpu-ops.h"
+#include "migration/vmstate.h"
+#include "qemu/error-report.h"
 
-/* EXCP_INTERRUPT: values from here on are not vectors but QEMU's requests. */
-#define NO_VECTOR 0x10000
+#define VECTORS 256
+#define HFLAGS_GUEST (1U << 21)
+#define VMCB_EVENTINJ 0xa8
+#define EVENTINJ_TYPE 0x700 /* 0: an interrupt */
 
-/* The CPUs by their index: only those that have run a block. */
-static CPUState *seen[256];
+/* Where the state of a CPU is; QEMU says so to those that save it. */
+static struct {
+    size_t hflags, vm_vmcb, exception_next_eip;
+} offsets;
 
-static void forget(unsigned int index, void *data)
+static CompatInterrupt *deliver;
+
+static const VMStateField *find_field(const VMStateDescription *description,
+                                      const char *name)
 {
-    if (index >= ARRAY_SIZE(seen)) {
-        return;
+    const VMStateField *field = description->fields;
+
+    while (field->name && strcmp(field->name, name)) {
+        field++;
     }
-    if (!seen[index]) {
-        seen[index] = qemu_get_cpu(index);
+    return field->name ? field : NULL;
+}
+
+/* exception_next_eip is not saved; it is the word before DR0 to DR7. */
+static bool find_offsets(CPUClass *class)
+{
+    const VMStateDescription *all = class->sysemu_ops->legacy_vmsd;
+    const VMStateField *hflags = find_field(all, "env.hflags");
+    const VMStateField *vmcb = find_field(all, "env.vm_vmcb");
+    const VMStateField *dr = find_field(all, "env.dr");
+
+    if (!hflags || !vmcb || !dr) {
+        return false;
     }
-    if (seen[index]->exception_index < NO_VECTOR) {
-        seen[index]->exception_index = -1;
+    offsets.hflags = hflags->offset;
+    offsets.vm_vmcb = vmcb->offset;
+    offsets.exception_next_eip = dr->offset - sizeof(uint64_t);
+    return true;
+}
+
+static bool is_delivered(CPUState *cpu)
+{
+    uint8_t *state = (uint8_t *)cpu;
+    uint32_t hflags = *(uint32_t *)(state + offsets.hflags);
+    uint64_t vmcb = *(uint64_t *)(state + offsets.vm_vmcb);
+    uint64_t next = *(uint64_t *)(state + offsets.exception_next_eip);
+
+    return cpu->exception_index < VECTORS && (hflags & HFLAGS_GUEST) &&
+           next == UINT64_MAX &&
+           !(address_space_ldl_le(&address_space_memory, vmcb + VMCB_EVENTINJ,
+                                  MEMTXATTRS_UNSPECIFIED, NULL) &
+             EVENTINJ_TYPE);
+}
+
+static void deliver_once(CPUState *cpu)
+{
+    if (is_delivered(cpu)) {
+        cpu_exit(cpu); /* as it was asked to */
+    } else {
+        deliver(cpu);
     }
 }
 
-static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
+static void cpu_made(qemu_plugin_id_t id, unsigned int index)
 {
-    qemu_plugin_register_vcpu_tb_exec_cb(block, forget, QEMU_PLUGIN_CB_NO_REGS,
-                                         NULL);
+    CPUClass *class = CPU_GET_CLASS(qemu_get_cpu(index));
+
+    if (deliver) {
+        return;
+    }
+    if (!find_offsets(class)) {
+        error_report("portolan-mmr: this QEMU's CPUs have no SVM to mend");
+        exit(1);
+    }
+    deliver = compat_hook_do_interrupt(class, deliver_once);
 }
 
 void injection_mend(qemu_plugin_id_t id)
 {
-    qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
+    qemu_plugin_register_vcpu_init_cb(id, cpu_made);
 }

@@ -5,7 +5,7 @@
 #include "qemu/osdep.h"
 #include "qemu/qemu-plugin.h"
 
-/* From now on, deliver each interrupt of EVENTINJ once.  Costs some speed. */
+/* Each interrupt of EVENTINJ is delivered once, by CPUs made from now on. */
 void injection_mend(qemu_plugin_id_t id);
 
 #endif

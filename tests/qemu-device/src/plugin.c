@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * How QEMU loads this: as a TCG plugin, before it creates devices.  Nothing
- * is instrumented unless the plugin's argument asks for it; a plugin is the
- * way into a stock binary.
+ * is instrumented; a plugin is the way into a stock binary.
  */
 #include "device.h"
 #include "injection.h"
@@ -71,12 +70,17 @@ static void register_family(const Family *f)
 
 static bool apply_arguments(qemu_plugin_id_t id, int argc, char **argv)
 {
+    bool mend = true;
+
     for (int i = 0; i < argc; i++) {
-        if (strcmp(argv[i], "mend-injection=on")) {
+        if (strcmp(argv[i], "mend-injection=off")) {
             error_report("portolan-mmr: no argument '%s': the only one is "
-                         "mend-injection=on", argv[i]);
+                         "mend-injection=off", argv[i]);
             return false;
         }
+        mend = false;
+    }
+    if (mend) {
         injection_mend(id);
     }
     return true;
