@@ -116,8 +116,8 @@ enum status iommu_init(const struct acpi_facts *acpi, bool x2apic, unsigned phys
              : iommu_state.x2apic    ? "interrupts remapped, x2APIC ids"
                                      : "interrupts remapped");
     if (!iommu_state.interrupts) {
-        log_warn("IOMMU: without interrupt remapping a device's guest can send any interrupt to "
-                 "any CPU; enable it in the firmware set-up");
+        log_warn("IOMMU: without interrupt remapping a device can send any interrupt to any CPU; "
+                 "enable it in the firmware set-up");
     }
     return STATUS_OK;
 }

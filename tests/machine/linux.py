@@ -51,6 +51,14 @@ def ask(run, line, answer):
     return run.expect(answer)
 
 
+def shell(run, line, answer):
+    """Type LINE at the shell in the foreground, wait for ANSWER, and until the shell is silent again: what it said later, in
+    the background, would break into what another VM says."""
+    match = ask(run, line, answer)
+    run.expect("/ # ")
+    return match
+
+
 def shells(*vms):
     """The patterns of background VMs [(name, CPUs)] that come to their shells. Only when all are silent is it sure that
     none of their lines breaks into what another VM says in the foreground."""
@@ -60,13 +68,13 @@ def shells(*vms):
 def work(run, number, cpus):
     """VM NUMBER answers at its shell, and works on all its CPUs at once. Its kernel has found nothing wrong."""
     foreground(run, number)
-    ask(run, "echo answer-$((6*7))", "answer-42")
-    ask(run, "echo cpus-$(nproc)", rf"cpus-{cpus}\r")
+    shell(run, "echo answer-$((6*7))", "answer-42")
+    shell(run, "echo cpus-$(nproc)", rf"cpus-{cpus}\r")
     before = len(run.log())
-    ask(run, "for i in $(seq $(nproc)); do head -c 1000000 /dev/zero | md5sum & done; wait; echo done-$?", "done-0")
+    shell(run, "for i in $(seq $(nproc)); do head -c 1000000 /dev/zero | md5sum & done; wait; echo done-$?", "done-0")
     if run.log()[before:].count("879f4bba57ed37c9ec5e5aedf9864698") != cpus:
         raise machine.Failure("a CPU has computed something else")
-    ask(run, "dmesg | grep -E 'Call [T]race|cut here|BUG:'; echo found-$?", r"found-1\r")
+    shell(run, "dmesg | grep -E 'Call [T]race|cut here|BUG:'; echo found-$?", r"found-1\r")
 
 
 def off(run, number, name):
@@ -104,7 +112,7 @@ def four(folder):
         prompt(run)
         ask(run, "vm stop right", r"VM 'right': stopped")
         foreground(run, 1)
-        ask(run, "echo still-$((3*3))", r"still-9\r")
+        shell(run, "echo still-$((3*3))", r"still-9\r")
         prompt(run)
         ask(run, "vm start right", r"VM 'right': started")
         run.expect_all(*shells(("right", 1)))
@@ -127,7 +135,7 @@ def run_reference(kind, cmdline, cpus=1, extra=()):
 def kernel_log(run):
     """What the kernel of the VM in the foreground has said, with the level of each line."""
     before = len(run.log())
-    ask(run, "dmesg -r; echo end-$((6*7))", "end-42")
+    shell(run, "dmesg -r; echo end-$((6*7))", "end-42")
     return run.log()[before:]
 
 
@@ -159,11 +167,11 @@ def two(folder):
         ours = {"i386": kernel_log(run)}
         work(run, 1, 2)
         ours["amd64"] = kernel_log(run)
-        ask(run, "echo 17 > /tmp/mark; cat /tmp/mark", r"\n17\r")
+        shell(run, "echo 17 > /tmp/mark; cat /tmp/mark", r"\n17\r")
         run.send("reboot -f\r")
         run.expect(r"VM 'left': reset")
         run.expect_all(r"init: 2 CPUs, ", r"/ # ")
-        ask(run, "cat /tmp/mark || echo gone-$((1+1))", r"gone-2\r")
+        shell(run, "cat /tmp/mark || echo gone-$((1+1))", r"gone-2\r")
         off(run, 2, "right")
         off(run, 1, "left")
         expect_end(run)
@@ -220,7 +228,7 @@ def in_bochs(folder):
     with bochs.BochsMachine(iso, timeout=1500, cpus=2, memory=512) as run:
         run.expect_all(*shells(("lx", 1)))
         foreground(run, 1)
-        ask(run, "echo answer-$((6*7))", "answer-42")
+        shell(run, "echo answer-$((6*7))", "answer-42")
         off(run, 1, "lx")
         run.expect_end()
 

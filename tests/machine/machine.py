@@ -22,6 +22,7 @@ PLUGIN = ("-plugin", os.path.join(BUILD, "qemu-device", "portolan-mmr.so"))
 IOMMUS = {
     "none": [],
     "intel": ["-device", "intel-iommu,intremap=on"],
+    "unmapped": ["-device", "intel-iommu,intremap=off"],
     "amd": ["-device", "amd-iommu,intremap=on"],
 }
 

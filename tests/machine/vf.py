@@ -114,7 +114,18 @@ def no_acs(folder):
         run.expect("VM 'other': started")
 
 
-CASES = {case.__name__: case for case in (mmr, stray, admin, amd, cycles, no_acs)}
+def no_remapping(folder):
+    """An IOMMU that lets a VF's guest send any interrupt: the VM is not started, unless that is asked for."""
+    with boot(folder, cmdline="count=8", iommu="unmapped", idle="halt") as run:
+        run.expect("VM 'guest' could send any interrupt.*it is not started")
+        run.send("vm start guest\r")
+        run.expect("vm start guest: not supported")
+        run.forbid("PANIC", "ERROR", "VM 'guest': started")
+    run_guest(folder, "interrupts not remapped", "it is started all the same (unsafe_dma = yes)", cmdline="count=8", iommu="unmapped",
+              vmm="unsafe_dma = yes\n", forbid=["was blocked"])
+
+
+CASES = {case.__name__: case for case in (mmr, stray, admin, amd, cycles, no_acs, no_remapping)}
 
 if __name__ == "__main__":
     machine.run_test(CASES[sys.argv[1]])

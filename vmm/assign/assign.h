@@ -33,9 +33,9 @@ void assign_start_pfs(const struct config *config, const struct handoff_region *
 enum status assign_create(struct vm *vm);
 
 /*
- * Say which VFs reach other devices past the IOMMU, since a port above them has no ACS. VMs of
- * which one could reach a VF of another that way do not run together: the later one of the
- * configuration cannot be started, unless UNSAFE. Boot CPU, after all VMs are made.
+ * Say what of a VM's VFs gets past the IOMMU. Unless UNSAFE, a VM with VFs cannot be started where
+ * interrupts are not remapped; nor can, of two VMs of which one could reach a VF of the other since
+ * a port above has no ACS, the later one of the configuration. Boot CPU, after all VMs are made.
  */
 void assign_check_isolation(bool unsafe);
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Ports above VFs that let requests past the IOMMU: said, and refused where another VM is hit. */
+/*
+ * What the machine lets past the IOMMU, interrupts and requests to other devices: said, and refused
+ * where it hits the VMM or another VM.
+ */
+#include "drivers/iommu/iommu.h"
 #include "drivers/pci/acs.h"
 #include "vmm/assign/internal.h"
 #include "vmm/console/log.h"
@@ -82,10 +86,27 @@ static void check_against_earlier(struct vm *vm, bool unsafe)
     }
 }
 
+/* A guest makes its VF write what it likes to FEExxxxxh. */
+static void check_interrupts(struct vm *vm, bool unsafe)
+{
+    if (iommu_facts()->interrupts || vm->assign->fit != STATUS_OK) {
+        return;
+    }
+    log_warn(
+        "VM '%s' could send any interrupt to any CPU through its VFs, since the IOMMU does not "
+        "remap interrupts; %s",
+        vm->config->name,
+        unsafe ? "it is started all the same (unsafe_dma = yes)"
+               : "it is not started. Enable interrupt remapping (with VT-d, IOMMU) in the "
+                 "firmware set-up; or write 'unsafe_dma = yes' in [vmm] if it may do anything");
+    vm->assign->fit = unsafe ? STATUS_OK : STATUS_NOTE(STATUS_UNSUPPORTED);
+}
+
 void assign_check_isolation(bool unsafe)
 {
     for (unsigned i = 0; i < vm_count(); i++) {
         if (assign_at(i)) {
+            check_interrupts(vm_by_index(i), unsafe);
             warn_of_gaps(vm_by_index(i));
             check_against_earlier(vm_by_index(i), unsafe);
         }

@@ -98,9 +98,9 @@ static const struct lack conditions[CONDITION_COUNT] = {
     },
     [CONDITION_INTERRUPT_REMAPPING] = {
         "no interrupt remapping",
-        "a passed-through device can send any interrupt to any CPU; enable interrupt "
-        "remapping (with VT-d / IOMMU) in the firmware set-up",
-        LACK_WANTED, false
+        "a VF could send any interrupt to any CPU; enable interrupt remapping (with VT-d / "
+        "IOMMU) in the firmware set-up",
+        LACK_PASSTHROUGH, false
     },
     [CONDITION_ARI] = {
         "no ARI",

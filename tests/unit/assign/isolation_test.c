@@ -36,6 +36,13 @@ struct vm *vm_by_index(unsigned index)
     return &vms[index];
 }
 
+static struct iommu_facts iommu;
+
+const struct iommu_facts *iommu_facts(void)
+{
+    return &iommu;
+}
+
 const struct pci_function *pci_acs_gap(bdf_t bdf)
 {
     return open[bdf.bus] ? &port : NULL;
@@ -53,6 +60,7 @@ static int set_up(void **state)
     memset(assigns, 0, sizeof(assigns));
     memset(reaches, 0, sizeof(reaches));
     memset(open, 0, sizeof(open));
+    iommu = (struct iommu_facts){.interrupts = true};
     fake_log_clear();
     for (unsigned i = 0; i < VMS; i++) {
         vms[i].index = i;
@@ -127,9 +135,35 @@ static void they_run_if_that_is_asked_for(void **state)
     assert_true(fake_log_contains("they are started all the same (unsafe_dma = yes)"));
 }
 
+/* It could hit the VMM itself, so one VM alone is one too many. */
+static void none_is_started_without_remapped_interrupts(void **state)
+{
+    iommu.interrupts = false;
+    assigns[1].fit = STATUS_DEVICE; /* has another reason already */
+    assign_check_isolation(false);
+    expect_fit(false, false, false);
+    assert_int_equal(assigns[0].fit, STATUS_UNSUPPORTED);
+    assert_int_equal(assigns[1].fit, STATUS_DEVICE);
+    assert_true(fake_log_contains("VM 'one' could send any interrupt to any CPU through its VFs"));
+    assert_true(fake_log_contains("it is not started"));
+    assert_false(fake_log_contains("VM 'two'"));
+    assert_false(fake_log_contains("VM 'none'"));
+}
+
+static void forgers_run_if_that_is_asked_for(void **state)
+{
+    iommu.interrupts = false;
+    assign_check_isolation(true);
+    expect_fit(true, true, true);
+    assert_true(fake_log_contains("VM 'three' could send any interrupt"));
+    assert_true(fake_log_contains("it is started all the same (unsafe_dma = yes)"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(none_is_started_without_remapped_interrupts, set_up),
+        cmocka_unit_test_setup(forgers_run_if_that_is_asked_for, set_up),
         cmocka_unit_test_setup(nothing_is_said_of_closed_ports, set_up),
         cmocka_unit_test_setup(a_gap_is_said_once_for_a_vm, set_up),
         cmocka_unit_test_setup(the_later_one_is_not_started, set_up),
