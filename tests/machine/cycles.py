@@ -170,7 +170,7 @@ class CycleMachine(machine.Machine):
                  "-device", "pcie-root-port,id=rp2,slot=2,chassis=2,addr=2.1"]
         for index in indices:
             extra += ["-netdev", f"user,id=net{index},ipv6=off",
-                      "-blockdev", f"driver=file,node-name=file{index},filename={self.disk},locking=off",
+                      "-blockdev", f"{machine.IMAGE},node-name=file{index},filename={self.disk},locking=off",
                       "-blockdev", f"driver=raw,node-name=disk{index},file=file{index}"]
         nets = ":".join(f"net{index}" for index in indices)
         disks = ":".join(f"disk{index}" for index in indices)

@@ -85,7 +85,7 @@ class DemoMachine(machine.Machine):
                  "-device", "pcie-root-port,id=rp2,slot=2,chassis=2,addr=2.1"]
         for number, disk in enumerate(self.disks):
             extra += ["-netdev", f"user,id=net{number},tftp={self.payload}",
-                      "-blockdev", f"driver=file,node-name=disk{number},filename={disk}"]
+                      "-blockdev", f"{machine.IMAGE},node-name=disk{number},filename={disk}"]
         nets = ":".join(f"net{number}" for number in range(len(self.disks)))
         disks = ":".join(f"disk{number}" for number in range(len(self.disks)))
         extra += ["-device", f"portolan-net-pf,id=netpf,bus=rp1,vfs=2,vf-backends={nets}",

@@ -24,7 +24,7 @@ class VfMachine(machine.Machine):
     @staticmethod
     def block_pf(name, port, disks, properties):
         nodes = [f"{name}{number}" if path else "" for number, path in enumerate(disks)]
-        drives = [f"driver=file,node-name={node},filename={path}" for node, path in zip(nodes, disks) if path]
+        drives = [f"{machine.IMAGE},node-name={node},filename={path}" for node, path in zip(nodes, disks) if path]
         return ([part for drive in drives for part in ("-blockdev", drive)] +
                 ["-device", f"portolan-blk-pf,id={name},bus={port},vfs=4,vf-backends={':'.join(nodes)}{properties}"])
 

@@ -80,7 +80,7 @@ class Backends:
         self.arguments = qmp.arguments(monitor) + [
             "-netdev", "user,id=net,ipv6=off", "-chardev", f"socket,id=console,path={path}", "-object", "rng-builtin,id=rng"]
         for name, image in self.disks.items():
-            self.arguments += ["-blockdev", f"driver=file,node-name={name},filename={image}"]
+            self.arguments += ["-blockdev", f"{machine.IMAGE},node-name={name},filename={image}"]
 
     def check(self, said):
         """The guest passed, ran all that there is, and the disks are as it says and not otherwise."""

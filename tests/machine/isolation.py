@@ -64,9 +64,10 @@ class Watch:
 
 def find(control, *patterns):
     """Where each of PATTERNS stands in the machine's memory: a list of lists of addresses."""
-    control.command("pmemsave", val=0, size=MACHINE_MEMORY, filename=os.path.join(control.folder, "memory.bin"))
-    with open(os.path.join(control.folder, "memory.bin"), "rb") as file, \
-            mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as memory:
+    path = os.path.join(control.folder, "memory.bin")
+    control.command("pmemsave", val=0, size=MACHINE_MEMORY, filename=path)
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as memory:
+        os.unlink(path) # before the host begins to write it to its disk
         found = []
         for pattern in patterns:
             places, at = [], memory.find(pattern)

@@ -19,6 +19,10 @@ VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd"
 # The PFs; and mended SVM: QEMU's own delivers interrupts twice now and then.
 PLUGIN = ("-plugin", os.path.join(BUILD, "qemu-device", "portolan-mmr.so"))
 
+# A disk's image. It lives as long as the test, so QEMU need not wait for the host's disk to have it: one write of a guest
+# would wait for all that others on the host have written.
+IMAGE = "driver=file,cache.no-flush=on"
+
 IOMMUS = {
     "none": [],
     "intel": ["-device", "intel-iommu,intremap=on"],
