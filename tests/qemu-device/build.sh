@@ -162,13 +162,14 @@ compile() {
     "$python" -B "$tree/scripts/qapi-gen.py" -b -o "$work/qapi" "$tree/qapi/qapi-schema.json"
     read -ra includes < <(pkg-config --cflags glib-2.0 pixman-1)
     say "compiling for QEMU $version"
-    flags=(-O2 -g -fPIC -std=gnu11 -Wall -fvisibility=hidden -fno-strict-aliasing -fno-common
-        -fwrapv -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_LARGEFILE_SOURCE
+    flags=(-O2 -g -fPIC -std=gnu11 -Wall -Werror=implicit-function-declaration
+        -fvisibility=hidden -fno-strict-aliasing -fno-common -fwrapv -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_LARGEFILE_SOURCE
         -iquote "$here/src" -iquote "$tree" -iquote "$tree/include" -iquote "$tree/tcg/i386"
         -iquote "$tree/host/include/x86_64" -iquote "$tree/host/include/generic"
         -I"$tree/include" -isystem "$tree/linux-headers" -I"$work" "${includes[@]}")
     (cd "$work" && printf '%s\0' "$here"/src/*.c |
-        xargs -0 -n 1 -P "$(nproc)" gcc -c "${flags[@]}")
+        xargs -0 -n 1 -P "$(nproc)" gcc -c "${flags[@]}") ||
+        die "the device does not know the inside of QEMU $version: use one that its README.md names"
     # Weak references let it load into any QEMU, so that it can say itself which one it wants.
     ld -r -o "$work/all" "$work"/*.o
     objcopy --weaken "$work/all"
