@@ -90,13 +90,17 @@ static void leave_by_triple_fault(void)
     __asm__ volatile("lidt %0; int3" ::"m"(nothing));
 }
 
-/* An INIT to this CPU by the disk's own message: it then waits for a start-up that nobody sends. */
+/* An INIT to this CPU by the disk's own message, which comes when the disk is ready: this CPU then
+ * finds nothing where a PC has its BIOS. */
 static void leave_by_init(void)
 {
     disk_start(true);
     virtio_msix_set(&disk, 1, 0, 0);
     mmio_write(disk.memory + 16 + 8, MSI_INIT);
     disk_load();
+    for (;;) {
+        cpu_relax();
+    }
 }
 
 /* The operator has to stop this one. */
