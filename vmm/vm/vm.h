@@ -58,7 +58,7 @@ void vm_create_all(const struct config *config);
 unsigned vm_count(void);
 struct vm *vm_by_index(unsigned index);
 
-/* How many are running now. */
+/* How many are running now, or have not said yet that they stopped. */
 unsigned vm_running(void);
 
 /* Load its first program and set its vCPUs going. STATE: it runs already, or is still stopping (no
