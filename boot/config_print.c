@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/config_print.h"
 
-#include "vmm/console/log.h"
+#include "vmm/base/log.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #include "boot/core_elf.h"
 
 #include "boot/handoff.h"
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 #ifndef PORTOLAN_BOOT_CORE_ELF_H
 #define PORTOLAN_BOOT_CORE_ELF_H
 
-#include "vmm/status.h"
+#include "vmm/base/status.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -7,8 +7,8 @@
 #define PORTOLAN_BOOT_PAGE_TABLES_H
 
 #include "boot/handoff.h"
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 /* RAM from here on has no one-to-one address: the lower half of the canonical ones ends here. */
 #define BOOT_TABLES_LIMIT (1ULL << 47)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/regions.h"
 
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 #define TYPE_COUNT (HANDOFF_MEMORY_MMIO + 1)
 

@@ -7,7 +7,7 @@
 #define PORTOLAN_BOOT_REGIONS_H
 
 #include "boot/handoff.h"
-#include "vmm/status.h"
+#include "vmm/base/status.h"
 
 #include <stddef.h>
 #include <stdint.h>

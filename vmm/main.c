@@ -4,33 +4,33 @@
  * core_main() on its own.
  */
 #include "boot/handoff.h"
-#include "vmm/assign/assign.h"
+#include "vmm/base/log.h"
 #include "vmm/console/console.h"
-#include "vmm/console/log.h"
 #include "vmm/console/sinks.h"
-#include "vmm/cpu/apic.h"
-#include "vmm/cpu/cpuid.h"
-#include "vmm/cpu/instructions.h"
-#include "vmm/cpu/pic.h"
-#include "vmm/cpu/selftest.h"
-#include "vmm/cpu/smp.h"
-#include "vmm/cpu/time.h"
-#include "vmm/cpu/timer.h"
-#include "vmm/cpu/trap.h"
+#include "vmm/host/address_space.h"
+#include "vmm/host/apic.h"
+#include "vmm/host/cpuid.h"
+#include "vmm/host/frame.h"
+#include "vmm/host/i8259.h"
+#include "vmm/host/instructions.h"
+#include "vmm/host/map_physical.h"
+#include "vmm/host/pool.h"
+#include "vmm/host/selftest.h"
+#include "vmm/host/smp.h"
+#include "vmm/host/time.h"
+#include "vmm/host/timer.h"
+#include "vmm/host/trap.h"
+#include "vmm/host/vmm_tables.h"
+#include "vmm/host/window.h"
 #include "vmm/main_config.h"
 #include "vmm/main_vms.h"
-#include "vmm/mem/frame.h"
-#include "vmm/mem/layout.h"
-#include "vmm/mem/map.h"
-#include "vmm/mem/own.h"
-#include "vmm/mem/pool.h"
-#include "vmm/mem/window.h"
 #include "vmm/report/report.h"
+#include "vmm/vf/vf.h"
 
 #include "drivers/acpi/acpi.h"
 #include "drivers/acpi/power.h"
 #include "drivers/pci/acs.h"
-#include "drivers/pci/config.h"
+#include "drivers/pci/pci_config.h"
 #include "drivers/pci/scan.h"
 #include "drivers/virtio/device.h"
 
@@ -96,8 +96,8 @@ void core_start(const struct handoff *loader)
     (void)log_start_serial(SERIAL_PORT, SERIAL_BAUD); /* until the configuration says otherwise */
     must(frame_init(regions, handoff.region_count, physical_bits()), "no free RAM", bad_map);
     must(pool_init(POOL_BYTES), "no 4 MiB of free RAM in one piece below 4 GiB", bad_map);
-    must(own_tables_build(&handoff), "no memory for page tables", bad_map);
-    own_tables_load();
+    must(vmm_tables_build(&handoff), "no memory for page tables", bad_map);
+    vmm_tables_load();
     window_set_physical_bits(physical_bits());
     must(cpu_setup_boot(), "no memory for CPU 0", bad_map);
     cpu_enter_main_stack(core_main);
@@ -131,8 +131,8 @@ static void print_report(void)
     report_gather(&machine, &facts);
     (void)report_print(&facts);
     log_info("VMM: %lu KiB image, %lu KiB of RAM in use, %lu KiB of page tables",
-             own_image_size() >> 10, (pool_used() >> 10) - own_tables_size() / 1024,
-             own_tables_size() >> 10);
+             vmm_image_size() >> 10, (pool_used() >> 10) - vmm_tables_size() / 1024,
+             vmm_tables_size() >> 10);
 }
 
 /* No VM runs, or runs any more: what 'when_idle' says. */
@@ -178,12 +178,12 @@ static void core_main(void)
     pci_config_init(&acpi->mcfg);
     (void)pci_scan();
     pci_acs_init();
-    assign_confine_devices(physical_bits());
+    vf_confine_devices(physical_bits());
     (void)virtio_discover();
     print_report();
     selftest_fault((enum config_fault)settings->selftest_fault);
     if (main_check_machine(&facts) == STATUS_OK) {
-        assign_start_pfs(main_config(), regions, handoff.region_count);
+        vf_start_pfs(main_config(), regions, handoff.region_count);
         main_create_vms();
     }
     console_init();

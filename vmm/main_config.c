@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/main_config.h"
 
-#include "vmm/config/check.h"
+#include "vmm/config/config_check.h"
 #include "vmm/console/sinks.h"
-#include "vmm/cpu/panic.h"
-#include "vmm/cpu/percpu.h"
-#include "vmm/cpu/spinlock.h"
-#include "vmm/mem/map.h"
-#include "vmm/report/machine.h"
+#include "vmm/host/map_physical.h"
+#include "vmm/host/panic.h"
+#include "vmm/host/percpu.h"
+#include "vmm/host/spinlock.h"
+#include "vmm/report/report_machine.h"
 
 #include <string.h>
 

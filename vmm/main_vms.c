@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/main_vms.h"
 
-#include "vmm/assign/assign.h"
+#include "vmm/base/log.h"
 #include "vmm/console/console.h"
-#include "vmm/console/log.h"
-#include "vmm/cpu/smp.h"
-#include "vmm/cpu/timer.h"
+#include "vmm/host/smp.h"
+#include "vmm/host/timer.h"
 #include "vmm/main_config.h"
+#include "vmm/vf/vf.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/vm.h"
 
@@ -26,7 +26,7 @@ void main_create_vms(void)
         return;
     }
     vm_create_all(main_config());
-    assign_check_isolation(main_config()->vmm.unsafe_dma);
+    vf_check_isolation(main_config()->vmm.unsafe_dma);
 }
 
 static void start_vms(void)
@@ -54,7 +54,7 @@ static uint64_t serve(uint64_t now)
     bool busy = vm_running() > 0;
 
     (void)console_poll(now);
-    assign_poll_faults();
+    vf_poll_faults();
     if (was_busy && !busy) {
         idle_action();
     }

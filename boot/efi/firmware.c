@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/efi/firmware.h"
 
-#include "boot/cpu.h"
-#include "boot/efi/console.h"
-#include "vmm/types.h"
+#include "boot/boot_cpu.h"
+#include "boot/efi/efi_console.h"
+#include "vmm/base/types.h"
 
 #include <string.h>
 

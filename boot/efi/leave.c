@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/efi/leave.h"
 
-#include "boot/cpu.h"
-#include "boot/efi/console.h"
+#include "boot/boot_cpu.h"
+#include "boot/efi/efi_console.h"
 #include "boot/efi/memory_map.h"
 
 /* Drivers that let go of devices free memory in many pieces, each a descriptor more. */

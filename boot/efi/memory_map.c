@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/efi/memory_map.h"
 
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
 #define PORTOLAN_BOOT_EFI_MEMORY_MAP_H
 
 #include "boot/handoff.h"
-#include "vmm/status.h"
+#include "vmm/base/status.h"
 
 #include <stddef.h>
 

@@ -6,7 +6,7 @@
 #ifndef PORTOLAN_BOOT_EFI_TEXT_H
 #define PORTOLAN_BOOT_EFI_TEXT_H
 
-#include "vmm/status.h"
+#include "vmm/base/status.h"
 
 #include <stddef.h>
 #include <stdint.h>

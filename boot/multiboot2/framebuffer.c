@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/multiboot2/framebuffer.h"
 
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 #define PIXEL_BITS 32U
 

@@ -4,8 +4,8 @@
 #define PORTOLAN_BOOT_MULTIBOOT2_INFORMATION_H
 
 #include "boot/handoff.h"
+#include "vmm/base/status.h"
 #include "vmm/config/config.h"
-#include "vmm/status.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -2,7 +2,7 @@
 #include "drivers/acpi/acpi.h"
 
 #include "drivers/acpi/tables.h"
-#include "vmm/console/log.h"
+#include "vmm/base/log.h"
 
 #include <string.h>
 

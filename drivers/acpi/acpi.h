@@ -19,8 +19,8 @@
 #include "drivers/acpi/mcfg.h"
 #include "drivers/acpi/sleep.h"
 #include "drivers/acpi/spcr.h"
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 struct acpi_facts {
     bool present; /* an RSDP and a root table were found and are sound */

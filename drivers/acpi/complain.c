@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/acpi/complain.h"
 
-#include "vmm/console/log.h"
-#include "vmm/format.h"
+#include "vmm/base/format.h"
+#include "vmm/base/log.h"
 
 void acpi_complain(struct acpi_complaints *complaints, const char *fmt, ...)
 {

@@ -3,7 +3,7 @@
 #ifndef PORTOLAN_DRIVERS_ACPI_COMPLAIN_H
 #define PORTOLAN_DRIVERS_ACPI_COMPLAIN_H
 
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 /* How many of one table's faults are told in full. */
 #define ACPI_COMPLAINTS_TOLD 8U

@@ -6,9 +6,9 @@
 #ifndef PORTOLAN_DRIVERS_ACPI_DMAR_H
 #define PORTOLAN_DRIVERS_ACPI_DMAR_H
 
-#include "drivers/acpi/window.h"
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "drivers/acpi/table_window.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 #define ACPI_DRHDS_MAX      64U
 #define ACPI_RMRRS_MAX      64U

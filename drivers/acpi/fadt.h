@@ -5,9 +5,9 @@
 #ifndef PORTOLAN_DRIVERS_ACPI_FADT_H
 #define PORTOLAN_DRIVERS_ACPI_FADT_H
 
-#include "drivers/acpi/window.h"
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "drivers/acpi/table_window.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 enum acpi_space { ACPI_SPACE_MEMORY = 0, ACPI_SPACE_IO = 1, ACPI_SPACE_PCI_CONFIG = 2 };
 

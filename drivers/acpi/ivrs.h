@@ -6,9 +6,9 @@
 #ifndef PORTOLAN_DRIVERS_ACPI_IVRS_H
 #define PORTOLAN_DRIVERS_ACPI_IVRS_H
 
-#include "drivers/acpi/window.h"
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "drivers/acpi/table_window.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 #define ACPI_IVHDS_MAX        32U
 #define ACPI_IVHD_DEVICES_MAX 1024U

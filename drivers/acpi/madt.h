@@ -6,9 +6,9 @@
 #ifndef PORTOLAN_DRIVERS_ACPI_MADT_H
 #define PORTOLAN_DRIVERS_ACPI_MADT_H
 
-#include "drivers/acpi/window.h"
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "drivers/acpi/table_window.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 #define ACPI_CPUS_MAX        256U
 #define ACPI_IOAPICS_MAX     64U

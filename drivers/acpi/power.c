@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/acpi/power.h"
 
-#include "vmm/cpu/io.h"
-#include "vmm/cpu/mmio.h"
-#include "vmm/cpu/time.h"
-#include "vmm/mem/map.h"
+#include "vmm/host/map_physical.h"
+#include "vmm/host/mmio.h"
+#include "vmm/host/port_io.h"
+#include "vmm/host/time.h"
 
 #define PM1_SCI_ENABLE   0x0001U /* set: the machine is in ACPI mode */
 #define PM1_SLEEP_SHIFT  10

@@ -7,7 +7,7 @@
 #define PORTOLAN_DRIVERS_ACPI_POWER_H
 
 #include "drivers/acpi/acpi.h"
-#include "vmm/status.h"
+#include "vmm/base/status.h"
 
 /*
  * Switch the machine off (S5). Does not return when it works; NOT_FOUND when firmware describes no

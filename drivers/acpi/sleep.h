@@ -5,8 +5,8 @@
 #ifndef PORTOLAN_DRIVERS_ACPI_SLEEP_H
 #define PORTOLAN_DRIVERS_ACPI_SLEEP_H
 
-#include "drivers/acpi/window.h"
-#include "vmm/status.h"
+#include "drivers/acpi/table_window.h"
+#include "vmm/base/status.h"
 
 /* What to write to SLP_TYP of PM1a and PM1b control for S5. ACPI 6.5, section 7.4.2. */
 struct acpi_s5 {

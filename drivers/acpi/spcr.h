@@ -6,8 +6,8 @@
 #define PORTOLAN_DRIVERS_ACPI_SPCR_H
 
 #include "drivers/acpi/fadt.h"
-#include "drivers/acpi/window.h"
-#include "vmm/status.h"
+#include "drivers/acpi/table_window.h"
+#include "vmm/base/status.h"
 
 struct acpi_spcr {
     bool present;              /* a 16550 or compatible, at 'base' */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/acpi/tables.h"
 
-#include "vmm/console/log.h"
-#include "vmm/mem/map.h"
+#include "vmm/base/log.h"
+#include "vmm/host/map_physical.h"
 
 #include <string.h>
 

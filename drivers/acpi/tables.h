@@ -5,9 +5,9 @@
 #ifndef PORTOLAN_DRIVERS_ACPI_TABLES_H
 #define PORTOLAN_DRIVERS_ACPI_TABLES_H
 
-#include "drivers/acpi/window.h"
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "drivers/acpi/table_window.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 /* Every table starts with a header of this size. */
 #define ACPI_HEADER_SIZE 36U

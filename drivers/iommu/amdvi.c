@@ -6,8 +6,8 @@
 #include "drivers/iommu/amdvi.h"
 
 #include "drivers/iommu/hardware.h"
-#include "vmm/console/log.h"
-#include "vmm/mem/pool.h"
+#include "vmm/base/log.h"
+#include "vmm/host/pool.h"
 
 #define LEVELS       4U
 #define DOMAIN_IDS   65536U

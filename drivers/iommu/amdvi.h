@@ -4,7 +4,7 @@
 #define PORTOLAN_DRIVERS_IOMMU_AMDVI_H
 
 #include "drivers/iommu/amdvi_format.h"
-#include "drivers/iommu/backend.h"
+#include "drivers/iommu/iommu_backend.h"
 
 struct amdvi_unit {
     uint8_t *registers;

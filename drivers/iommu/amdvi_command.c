@@ -2,9 +2,9 @@
 /* The command buffer. AMD I/O Virtualization Technology Specification 3.08, section 2.4. */
 #include "drivers/iommu/amdvi.h"
 #include "drivers/iommu/hardware.h"
-#include "vmm/console/log.h"
-#include "vmm/cpu/time.h"
-#include "vmm/mem/pool.h"
+#include "vmm/base/log.h"
+#include "vmm/host/pool.h"
+#include "vmm/host/time.h"
 
 _Static_assert(AMDVI_BATCH_MAX + 2 < AMDVI_RING_ENTRIES,
                "a batch and its wait never fill the ring");

@@ -2,8 +2,8 @@
 /* The event log. AMD I/O Virtualization Technology Specification 3.08, section 2.5. */
 #include "drivers/iommu/amdvi.h"
 #include "drivers/iommu/hardware.h"
-#include "vmm/console/log.h"
-#include "vmm/cpu/time.h"
+#include "vmm/base/log.h"
+#include "vmm/host/time.h"
 
 /* How long the tail may be ahead of an entry's arrival in memory. */
 #define EVENT_WAIT_US 100U

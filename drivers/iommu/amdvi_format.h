@@ -7,7 +7,7 @@
 #ifndef PORTOLAN_DRIVERS_IOMMU_AMDVI_FORMAT_H
 #define PORTOLAN_DRIVERS_IOMMU_AMDVI_FORMAT_H
 
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 /* Section 3.4; all 64 bits wide. */
 enum amdvi_register {

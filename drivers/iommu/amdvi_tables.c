@@ -2,7 +2,7 @@
 /* Device tables. AMD I/O Virtualization Technology Specification 3.08, section 2.2.2. */
 #include "drivers/iommu/amdvi.h"
 #include "drivers/iommu/hardware.h"
-#include "vmm/mem/pool.h"
+#include "vmm/host/pool.h"
 
 #include <string.h>
 

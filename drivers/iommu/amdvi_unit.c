@@ -2,11 +2,11 @@
 /* One AMD-Vi unit: what it can do, and the order in which it is switched on. */
 #include "drivers/iommu/amdvi.h"
 #include "drivers/iommu/hardware.h"
-#include "drivers/pci/config.h"
-#include "vmm/console/log.h"
-#include "vmm/format.h"
-#include "vmm/mem/map.h"
-#include "vmm/mem/pool.h"
+#include "drivers/pci/pci_config.h"
+#include "vmm/base/format.h"
+#include "vmm/base/log.h"
+#include "vmm/host/map_physical.h"
+#include "vmm/host/pool.h"
 
 #define ALL_ONES (~0ULL)
 

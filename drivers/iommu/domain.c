@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "drivers/iommu/backend.h"
-#include "vmm/console/log.h"
-#include "vmm/format.h"
+#include "drivers/iommu/iommu_backend.h"
+#include "vmm/base/format.h"
+#include "vmm/base/log.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "drivers/iommu/backend.h"
-#include "vmm/console/log.h"
-#include "vmm/cpu/irq.h"
-#include "vmm/cpu/spinlock.h"
+#include "drivers/iommu/iommu_backend.h"
+#include "vmm/base/log.h"
+#include "vmm/host/irq.h"
+#include "vmm/host/spinlock.h"
 
 #include <string.h>
 

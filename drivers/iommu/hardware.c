@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/iommu/hardware.h"
 
-#include "vmm/cpu/mmio.h"
+#include "vmm/host/mmio.h"
 
 #define CACHE_LINE 64U /* of every CPU with VT-d or AMD-Vi */
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/iommu/iommu.h"
 
-#include "drivers/iommu/backend.h"
 #include "drivers/iommu/hardware.h"
-#include "vmm/console/log.h"
-#include "vmm/cpu/irq.h"
-#include "vmm/cpu/spinlock.h"
-#include "vmm/cpu/time.h"
+#include "drivers/iommu/iommu_backend.h"
+#include "vmm/base/log.h"
+#include "vmm/host/irq.h"
+#include "vmm/host/spinlock.h"
+#include "vmm/host/time.h"
 
 static struct spinlock lock;
 

@@ -17,8 +17,8 @@
 #define PORTOLAN_DRIVERS_IOMMU_IOMMU_H
 
 #include "drivers/acpi/acpi.h"
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 #define IOMMU_DOMAINS_MAX   32U  /* 16 VMs, the VMM itself, and what waits for a dead unit */
 #define IOMMU_FUNCTIONS_MAX 320U /* attached at one time: 16 VFs of 16 VMs, and PFs */

@@ -3,7 +3,7 @@
 
 #include "drivers/iommu/hardware.h"
 #include "drivers/iommu/iommu.h"
-#include "vmm/mem/pool.h"
+#include "vmm/host/pool.h"
 
 #define ENTRIES    512U
 #define LEVEL_BITS 9U

@@ -9,8 +9,8 @@
 #ifndef PORTOLAN_DRIVERS_IOMMU_PAGE_TABLE_H
 #define PORTOLAN_DRIVERS_IOMMU_PAGE_TABLE_H
 
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 #define IOMMU_LEVELS_MAX 5U
 

@@ -7,8 +7,8 @@
 
 #include "drivers/iommu/hardware.h"
 #include "drivers/pci/scan.h"
-#include "vmm/console/log.h"
-#include "vmm/mem/pool.h"
+#include "vmm/base/log.h"
+#include "vmm/host/pool.h"
 
 struct vtd_unit vtd_units[IOMMU_UNITS_MAX];
 uint32_t vtd_unit_count; /* those that were started */

@@ -3,7 +3,7 @@
 #ifndef PORTOLAN_DRIVERS_IOMMU_VTD_H
 #define PORTOLAN_DRIVERS_IOMMU_VTD_H
 
-#include "drivers/iommu/backend.h"
+#include "drivers/iommu/iommu_backend.h"
 #include "drivers/iommu/vtd_format.h"
 
 struct vtd_unit {

@@ -7,7 +7,7 @@
 #ifndef PORTOLAN_DRIVERS_IOMMU_VTD_FORMAT_H
 #define PORTOLAN_DRIVERS_IOMMU_VTD_FORMAT_H
 
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 /* Section 11.4; all widths as the specification gives them. */
 enum vtd_register {

@@ -2,9 +2,9 @@
 /* Queued invalidation. Intel VT-d specification 4.1, section 6.5.2. */
 #include "drivers/iommu/hardware.h"
 #include "drivers/iommu/vtd.h"
-#include "vmm/console/log.h"
-#include "vmm/cpu/time.h"
-#include "vmm/mem/pool.h"
+#include "vmm/base/log.h"
+#include "vmm/host/pool.h"
+#include "vmm/host/time.h"
 
 #define QUEUE_ENTRIES (PAGE_SIZE / sizeof(struct vtd_pair)) /* IQA.QS = 0 */
 #define QUEUE_SHIFT   4U                                    /* from an index to IQH and IQT */

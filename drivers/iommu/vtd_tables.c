@@ -2,7 +2,7 @@
 /* Root and context tables. Intel VT-d specification 4.1, sections 3.4.2, 9.1 and 9.3. */
 #include "drivers/iommu/hardware.h"
 #include "drivers/iommu/vtd.h"
-#include "vmm/mem/pool.h"
+#include "vmm/host/pool.h"
 
 #include <string.h>
 

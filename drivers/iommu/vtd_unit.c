@@ -2,9 +2,9 @@
 /* One VT-d unit: what it can do, and the order in which it is switched on. */
 #include "drivers/iommu/hardware.h"
 #include "drivers/iommu/vtd.h"
-#include "vmm/console/log.h"
-#include "vmm/format.h"
-#include "vmm/mem/map.h"
+#include "vmm/base/format.h"
+#include "vmm/base/log.h"
+#include "vmm/host/map_physical.h"
 
 #define ALL_ONES           (~0ULL)
 #define IRQ_TABLE_SIZE_LOG 11U /* IRTA.S: 2^(S + 1) entries */

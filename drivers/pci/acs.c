@@ -2,9 +2,9 @@
 #include "drivers/pci/acs.h"
 
 #include "drivers/pci/bridge.h"
-#include "drivers/pci/config.h"
+#include "drivers/pci/pci_config.h"
 #include "drivers/pci/scan.h"
-#include "vmm/console/log.h"
+#include "vmm/base/log.h"
 
 /* ATS is used nowhere, so no request may say that it is translated. */
 #define WANTED                                                                         \

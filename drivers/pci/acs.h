@@ -7,7 +7,7 @@
 #define PORTOLAN_DRIVERS_PCI_ACS_H
 
 #include "drivers/pci/function.h"
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 /* The registers of the capability, and bits of both. */
 #define PCI_ACS_CAPS        0x04U

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/pci/bars.h"
 
-#include "drivers/pci/config.h"
-#include "vmm/console/log.h"
+#include "drivers/pci/pci_config.h"
+#include "vmm/base/log.h"
 
 #define ALL_ONES      0xffffffffU
 #define IO_ADDRESS    (~0x3U)

@@ -10,8 +10,8 @@
 
 #include "drivers/pci/function.h"
 #include "drivers/pci/sriov.h"
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 #define PCI_BAR_SIZE_MAX    (1ULL << 42) /* a larger one is taken for nonsense */
 #define PCI_ADDRESS_LIMIT   (1ULL << 52) /* no x86 CPU reaches further */

@@ -2,9 +2,9 @@
 #include "drivers/pci/bridge.h"
 
 #include "drivers/pci/bars.h"
-#include "drivers/pci/config.h"
+#include "drivers/pci/pci_config.h"
 #include "drivers/pci/scan.h"
-#include "vmm/console/log.h"
+#include "vmm/base/log.h"
 
 #define REGISTER_ADDRESS 0xfff0U /* address bits 31:20 */
 #define REGISTER_TYPE    0x000fU

@@ -7,8 +7,8 @@
 #define PORTOLAN_DRIVERS_PCI_BRIDGE_H
 
 #include "drivers/pci/function.h"
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 #define PCI_WINDOW_GRANULE (1ULL << 20)
 

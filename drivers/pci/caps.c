@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/pci/caps.h"
 
-#include "drivers/pci/config.h"
 #include "drivers/pci/function.h"
-#include "vmm/console/log.h"
+#include "drivers/pci/pci_config.h"
+#include "vmm/base/log.h"
 
 #define STATUS_HAS_LIST  0x0010U
 #define CAPS_FIRST       0x40U

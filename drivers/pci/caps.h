@@ -9,7 +9,7 @@
 #ifndef PORTOLAN_DRIVERS_PCI_CAPS_H
 #define PORTOLAN_DRIVERS_PCI_CAPS_H
 
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 enum pci_cap_id {
     PCI_CAP_MSI = 0x05,

@@ -3,11 +3,11 @@
 
 #include "drivers/pci/acs.h"
 #include "drivers/pci/caps.h"
-#include "drivers/pci/config.h"
+#include "drivers/pci/pci_config.h"
 #include "drivers/pci/sriov.h"
-#include "vmm/console/log.h"
-#include "vmm/cpu/time.h"
-#include "vmm/cpu/wait.h"
+#include "vmm/base/log.h"
+#include "vmm/host/time.h"
+#include "vmm/host/wait.h"
 
 #define CACHE_LINE   0x0cU
 #define VENDOR_RETRY 0x0001U /* vendor id while a function asks to be tried again, 2.3.2 */

@@ -10,8 +10,8 @@
 #define PORTOLAN_DRIVERS_PCI_FLR_H
 
 #include "drivers/pci/function.h"
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 #define PCI_FLR_DRAIN_NS  100000000ULL  /* for what is under way to end, before the reset */
 #define PCI_FLR_SETTLE_NS 100000000ULL  /* the function is left alone so long */

@@ -2,8 +2,8 @@
 #include "drivers/pci/function.h"
 
 #include "drivers/pci/caps.h"
-#include "drivers/pci/config.h"
-#include "vmm/console/log.h"
+#include "drivers/pci/pci_config.h"
+#include "vmm/base/log.h"
 
 #define HEADER_MULTI_FUNCTION 0x80U
 

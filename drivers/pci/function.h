@@ -6,8 +6,8 @@
 #ifndef PORTOLAN_DRIVERS_PCI_FUNCTION_H
 #define PORTOLAN_DRIVERS_PCI_FUNCTION_H
 
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 #define PCI_BARS_MAX 6U
 

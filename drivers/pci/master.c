@@ -2,9 +2,9 @@
 #include "drivers/pci/master.h"
 
 #include "drivers/pci/bridge.h"
-#include "drivers/pci/config.h"
+#include "drivers/pci/pci_config.h"
 #include "drivers/pci/scan.h"
-#include "vmm/console/log.h"
+#include "vmm/base/log.h"
 
 /* For each listed function, if it is a bridge. */
 static struct {

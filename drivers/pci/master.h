@@ -9,8 +9,8 @@
 #ifndef PORTOLAN_DRIVERS_PCI_MASTER_H
 #define PORTOLAN_DRIVERS_PCI_MASTER_H
 
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 /* One function's hold on its bridges; starts as zeros, and belongs to whoever uses the function. */
 struct pci_master {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/pci/msix.h"
 
-#include "drivers/pci/config.h"
-#include "vmm/console/log.h"
-#include "vmm/cpu/mmio.h"
-#include "vmm/mem/map.h"
+#include "drivers/pci/pci_config.h"
+#include "vmm/base/log.h"
+#include "vmm/host/map_physical.h"
+#include "vmm/host/mmio.h"
 
 #define CONTROL_AT    0x02U
 #define CONTROL_MASK  0x4000U /* function mask */

@@ -3,11 +3,11 @@
 
 #include "drivers/pci/bars.h"
 #include "drivers/pci/bridge.h"
-#include "drivers/pci/config.h"
+#include "drivers/pci/pci_config.h"
 #include "drivers/pci/room_entries.h"
 #include "drivers/pci/scan.h"
 #include "drivers/pci/sriov.h"
-#include "vmm/console/log.h"
+#include "vmm/base/log.h"
 
 #define CLASS_HOST_BRIDGE  0x060000U
 #define CLASS_MASK         0xffff00U

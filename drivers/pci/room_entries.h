@@ -4,8 +4,8 @@
 #define PORTOLAN_DRIVERS_PCI_ROOM_ENTRIES_H
 
 #include "drivers/pci/function.h"
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 #define PCI_ROOM_NOBODY 0xffffU
 

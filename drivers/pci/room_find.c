@@ -8,7 +8,7 @@
 #include "drivers/pci/room.h"
 #include "drivers/pci/room_entries.h"
 #include "drivers/pci/scan.h"
-#include "vmm/console/log.h"
+#include "vmm/base/log.h"
 
 #define LEVELS_MAX 256U
 #define BITS       64U

@@ -7,8 +7,8 @@
 #include "drivers/pci/scan.h"
 
 #include "drivers/pci/caps.h"
-#include "drivers/pci/config.h"
-#include "vmm/console/log.h"
+#include "drivers/pci/pci_config.h"
+#include "vmm/base/log.h"
 
 #define BUSES             256U
 #define DEVICES           32U

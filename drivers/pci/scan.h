@@ -9,8 +9,8 @@
 #define PORTOLAN_DRIVERS_PCI_SCAN_H
 
 #include "drivers/pci/function.h"
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 #define PCI_FUNCTIONS_MAX 2048U
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/pci/sriov.h"
 
-#include "drivers/pci/config.h"
-#include "vmm/console/log.h"
+#include "drivers/pci/pci_config.h"
+#include "vmm/base/log.h"
 
 /* What is wrong with the numbers, NULL: nothing. */
 static const char *sriov_fault(const struct pci_sriov *sriov)

@@ -4,8 +4,8 @@
 #define PORTOLAN_DRIVERS_PCI_SRIOV_H
 
 #include "drivers/pci/function.h"
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 /* Registers, relative to the capability. */
 enum pci_sriov_register {

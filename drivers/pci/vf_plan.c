@@ -6,10 +6,10 @@
 #include "drivers/pci/vf_plan.h"
 
 #include "drivers/pci/bridge.h"
-#include "drivers/pci/config.h"
+#include "drivers/pci/pci_config.h"
+#include "drivers/pci/pci_vf.h"
 #include "drivers/pci/scan.h"
-#include "drivers/pci/vf.h"
-#include "vmm/console/log.h"
+#include "vmm/base/log.h"
 
 #define FUNCTIONS 8U
 #define NO_HEADER 0xffU /* reads so where nothing is */

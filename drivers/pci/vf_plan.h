@@ -5,8 +5,8 @@
 
 #include "drivers/pci/function.h"
 #include "drivers/pci/sriov.h"
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 /*
  * With VF Enable clear: set NumVFs to COUNT, and ARI if the VFs need it, and read offset and stride

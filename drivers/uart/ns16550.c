@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/uart/ns16550.h"
 
-#include "vmm/cpu/io.h"
+#include "vmm/host/port_io.h"
 
 enum ns16550_register {
     UART_DATA = 0, /* divisor, low, while LCR_DIVISOR is set */

@@ -3,8 +3,8 @@
 #ifndef PORTOLAN_DRIVERS_UART_NS16550_H
 #define PORTOLAN_DRIVERS_UART_NS16550_H
 
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 #define NS16550_FIFO 16U
 

@@ -2,8 +2,8 @@
 #include "drivers/virtio/admin.h"
 
 #include "drivers/virtio/registers.h"
-#include "vmm/console/log.h"
-#include "vmm/cpu/time.h"
+#include "vmm/base/log.h"
+#include "vmm/host/time.h"
 
 #include <string.h>
 

@@ -14,9 +14,9 @@
 
 #include "drivers/virtio/queue.h"
 #include "drivers/virtio/transport.h"
-#include "vmm/cpu/spinlock.h"
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
+#include "vmm/host/spinlock.h"
 
 enum virtio_admin_group { VIRTIO_GROUP_SELF = 0, VIRTIO_GROUP_SRIOV = 1 };
 

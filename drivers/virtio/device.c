@@ -2,9 +2,9 @@
 #include "drivers/virtio/device.h"
 
 #include "drivers/pci/caps.h"
-#include "drivers/pci/config.h"
+#include "drivers/pci/pci_config.h"
 #include "drivers/pci/scan.h"
-#include "vmm/console/log.h"
+#include "vmm/base/log.h"
 
 #define DEVICE_TRANSITIONAL_FIRST 0x1000U
 #define DEVICE_MODERN_FIRST       0x1040U

@@ -8,8 +8,8 @@
 
 #include "drivers/pci/function.h"
 #include "drivers/pci/sriov.h"
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 #define VIRTIO_VENDOR           0x1af4U
 #define VIRTIO_FUNCTIONS_MAX    64U

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/virtio/mmr.h"
 
-#include "drivers/pci/config.h"
+#include "drivers/pci/pci_config.h"
 #include "drivers/virtio/registers.h"
-#include "vmm/console/log.h"
-#include "vmm/mem/map.h"
+#include "vmm/base/log.h"
+#include "vmm/host/map_physical.h"
 
 /* Where the block is, by the configuration. */
 static enum status place_configured(const struct config_pf *pf, const struct virtio_bar *bars,

@@ -6,9 +6,9 @@
 #define PORTOLAN_DRIVERS_VIRTIO_MMR_H
 
 #include "drivers/virtio/transport.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 #include "vmm/config/config.h"
-#include "vmm/status.h"
-#include "vmm/types.h"
 
 #define MMR_LENGTH_MIN 24U       /* the header with its MSI-X vectors */
 #define MMR_LENGTH_MAX PAGE_SIZE /* more is not mapped: no device has so much configuration */

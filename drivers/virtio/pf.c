@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/virtio/pf.h"
 
-#include "drivers/pci/config.h"
-#include "vmm/console/log.h"
-#include "vmm/format.h"
-#include "vmm/mem/pool.h"
+#include "drivers/pci/pci_config.h"
+#include "vmm/base/format.h"
+#include "vmm/base/log.h"
+#include "vmm/host/pool.h"
 
 #define NET_F_MAC          (1ULL << 5) /* the device configuration begins with the MAC address */
 #define NET_MAC_SIZE       6U
@@ -72,7 +72,7 @@ static enum status bring_up(struct virtio_pf *pf, const struct virtio_dma *memor
 {
     /*
      * SR_IOV must be taken before VFs are switched on; a device of hardware may refuse to work
-     * without the two about the platform, which ask nothing more of a driver like this (chapter 6).
+     * without the two about the pc, which ask nothing more of a driver like this (chapter 6).
      */
     uint64_t wanted = VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_ORDER_PLATFORM | VIRTIO_F_ADMIN_VQ |
                       (pf->function->has_sriov ? VIRTIO_F_SR_IOV : 0);

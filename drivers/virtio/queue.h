@@ -10,8 +10,8 @@
 #define PORTOLAN_DRIVERS_VIRTIO_QUEUE_H
 
 #include "drivers/virtio/transport.h"
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 #define VIRTQUEUE_SIZE_MAX  16U
 #define VIRTQUEUE_SLOTS_MAX (VIRTQUEUE_SIZE_MAX / 2) /* two descriptors for a buffer */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/virtio/registers.h"
 
-#include "vmm/cpu/mmio.h"
+#include "vmm/host/mmio.h"
 
 uint32_t virtio_register_read(const volatile void *address, unsigned width)
 {

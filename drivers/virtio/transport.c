@@ -2,8 +2,8 @@
 #include "drivers/virtio/transport.h"
 
 #include "drivers/virtio/registers.h"
-#include "vmm/console/log.h"
-#include "vmm/mem/map.h"
+#include "vmm/base/log.h"
+#include "vmm/host/map_physical.h"
 
 #include <string.h>
 

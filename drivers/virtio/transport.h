@@ -9,8 +9,8 @@
 #define PORTOLAN_DRIVERS_VIRTIO_TRANSPORT_H
 
 #include "drivers/virtio/device.h"
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 /* Where a function's BAR is. size 0: there is none, or it has no address. */
 struct virtio_bar {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* portolan-check: what the VMM says about a configuration when it boots, on the host. See usage().
  */
-#include "vmm/config/check.h"
 #include "vmm/config/config.h"
+#include "vmm/config/config_check.h"
 #include "vmm/config/value.h"
 
 #include <getopt.h>

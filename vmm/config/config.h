@@ -9,9 +9,9 @@
 #ifndef PORTOLAN_VMM_CONFIG_CONFIG_H
 #define PORTOLAN_VMM_CONFIG_CONFIG_H
 
-#include "vmm/config/report.h"
-#include "vmm/console/log.h"
-#include "vmm/types.h"
+#include "vmm/base/log.h"
+#include "vmm/base/types.h"
+#include "vmm/config/config_problems.h"
 
 #define CONFIG_SIZE_MAX    65536U /* bytes of the whole file */
 #define CONFIG_LINE_MAX    2048U  /* bytes of one line */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Lines, sections and keys. What a value means is store.c's business, what fits together check.c's.
  */
-#include "vmm/config/check.h"
+#include "vmm/base/format.h"
 #include "vmm/config/config.h"
-#include "vmm/config/keys.h"
+#include "vmm/config/config_check.h"
+#include "vmm/config/config_keys.h"
 #include "vmm/config/store.h"
 #include "vmm/config/value.h"
-#include "vmm/format.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/config/store.h"
 
+#include "vmm/base/format.h"
 #include "vmm/config/config.h"
-#include "vmm/format.h"
 
 #include <string.h>
 

@@ -3,8 +3,8 @@
 #ifndef PORTOLAN_VMM_CONFIG_STORE_H
 #define PORTOLAN_VMM_CONFIG_STORE_H
 
-#include "vmm/config/keys.h"
-#include "vmm/config/report.h"
+#include "vmm/config/config_keys.h"
+#include "vmm/config/config_problems.h"
 #include "vmm/config/value.h"
 
 /* Check VALUE against KEY and store it in SECTION's structure; complain in REPORT about LINE if it

@@ -3,7 +3,7 @@
 #ifndef PORTOLAN_VMM_CONFIG_VALUE_H
 #define PORTOLAN_VMM_CONFIG_VALUE_H
 
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 /* A piece of the text; not NUL-terminated. */
 struct slice {

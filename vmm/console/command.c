@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The commands of the VMM's prompt: a table, and what each entry does. */
+#include "vmm/base/format.h"
 #include "vmm/console/console_edge.h"
 #include "vmm/console/parts.h"
-#include "vmm/format.h"
 
 #include <string.h>
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/console/console.h"
 
+#include "vmm/base/format.h"
+#include "vmm/base/log.h"
 #include "vmm/console/console_edge.h"
 #include "vmm/console/line.h"
-#include "vmm/console/log.h"
 #include "vmm/console/parts.h"
-#include "vmm/format.h"
 
 #include <string.h>
 

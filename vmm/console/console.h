@@ -13,7 +13,7 @@
 #ifndef PORTOLAN_VMM_CONSOLE_CONSOLE_H
 #define PORTOLAN_VMM_CONSOLE_CONSOLE_H
 
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 #define CONSOLE_VMS_MAX  16U
 #define CONSOLE_NAME_MAX 15U

@@ -9,8 +9,8 @@
 #ifndef PORTOLAN_VMM_CONSOLE_CONSOLE_EDGE_H
 #define PORTOLAN_VMM_CONSOLE_CONSOLE_EDGE_H
 
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 enum console_action {
     CONSOLE_START,

@@ -9,7 +9,7 @@
 #ifndef PORTOLAN_VMM_CONSOLE_EDIT_H
 #define PORTOLAN_VMM_CONSOLE_EDIT_H
 
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 #define EDIT_MAX      128U /* characters of a line */
 #define EDIT_ECHO_MAX 3U

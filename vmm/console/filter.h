@@ -10,7 +10,7 @@
 #ifndef PORTOLAN_VMM_CONSOLE_FILTER_H
 #define PORTOLAN_VMM_CONSOLE_FILTER_H
 
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 /* A string that is not ended after so many bytes is not believed to be one. */
 #define FILTER_STRING_MAX 256U

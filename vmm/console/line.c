@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/console/line.h"
 
-#include "vmm/cpu/irq.h"
-#include "vmm/cpu/spinlock.h"
+#include "vmm/host/irq.h"
+#include "vmm/host/spinlock.h"
 
 #include "drivers/uart/ns16550.h"
 

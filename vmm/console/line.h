@@ -18,8 +18,8 @@
 #ifndef PORTOLAN_VMM_CONSOLE_LINE_H
 #define PORTOLAN_VMM_CONSOLE_LINE_H
 
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 #define LINE_RING      16384U
 #define LINE_WHOLE_MAX 320U /* bytes of one whole line, with its prefix */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/console/log.h"
+#include "vmm/base/log.h"
 
+#include "vmm/base/format.h"
 #include "vmm/console/line.h"
 #include "vmm/console/ring.h"
 #include "vmm/console/screen.h"
 #include "vmm/console/sinks.h"
-#include "vmm/cpu/irq.h"
-#include "vmm/cpu/spinlock.h"
-#include "vmm/cpu/time.h"
-#include "vmm/format.h"
+#include "vmm/host/irq.h"
+#include "vmm/host/spinlock.h"
+#include "vmm/host/time.h"
 
 #include <stdbool.h>
 #include <string.h>

@@ -5,7 +5,7 @@
  */
 #include "vmm/console/screen.h"
 
-#include "vmm/mem/map.h"
+#include "vmm/host/map_physical.h"
 
 #include <stdbool.h>
 #include <string.h>

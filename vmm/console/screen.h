@@ -4,7 +4,7 @@
 #define PORTOLAN_VMM_CONSOLE_SCREEN_H
 
 #include "boot/handoff.h"
-#include "vmm/status.h"
+#include "vmm/base/status.h"
 
 #include <stddef.h>
 

@@ -4,8 +4,8 @@
 #define PORTOLAN_VMM_CONSOLE_SINKS_H
 
 #include "boot/handoff.h"
-#include "vmm/console/log.h"
-#include "vmm/status.h"
+#include "vmm/base/log.h"
+#include "vmm/base/status.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -4,8 +4,8 @@
 #include "vmm/console/line.h"
 #include "vmm/console/parts.h"
 
+#include "vmm/base/format.h"
 #include "vmm/console/filter.h"
-#include "vmm/format.h"
 
 #include <string.h>
 

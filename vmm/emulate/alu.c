@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/emulate/alu.h"
 
-#include "vmm/emulate/cpu.h"
+#include "vmm/emulate/emulate_cpu.h"
 
 #define STATUS_FLAGS (EMULATE_CF | EMULATE_PF | EMULATE_AF | EMULATE_ZF | EMULATE_SF | EMULATE_OF)
 

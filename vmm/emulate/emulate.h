@@ -9,7 +9,7 @@
 #ifndef PORTOLAN_VMM_EMULATE_EMULATE_H
 #define PORTOLAN_VMM_EMULATE_EMULATE_H
 
-#include "vmm/emulate/cpu.h"
+#include "vmm/emulate/emulate_cpu.h"
 
 /* The most bytes that one call moves for a REP string instruction. */
 #define EMULATE_REP_BYTES 4096U

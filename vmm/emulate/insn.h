@@ -9,7 +9,7 @@
 #ifndef PORTOLAN_VMM_EMULATE_INSN_H
 #define PORTOLAN_VMM_EMULATE_INSN_H
 
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 /* A longer one raises #GP (SDM 2.3.11, APM 3 1.1). */
 #define INSN_MAX 15U

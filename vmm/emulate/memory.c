@@ -2,7 +2,7 @@
 #include "vmm/emulate/memory.h"
 
 #include "vmm/emulate/alu.h"
-#include "vmm/emulate/edge.h"
+#include "vmm/emulate/emulate_edge.h"
 #include "vmm/emulate/walk.h"
 
 bool memory_stop(struct engine *engine, enum emulate_outcome outcome)

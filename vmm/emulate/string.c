@@ -6,7 +6,7 @@
  * the guest can be entered again, or shown a fault, between any two.
  */
 #include "vmm/emulate/alu.h"
-#include "vmm/emulate/edge.h"
+#include "vmm/emulate/emulate_edge.h"
 #include "vmm/emulate/execute.h"
 
 enum pointer { USES_SI = 1, USES_DI = 2, WRITES_DI = 4 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/emulate/walk.h"
 
-#include "vmm/emulate/edge.h"
+#include "vmm/emulate/emulate_edge.h"
 
 #define LEVELS_MAX 5U
 

@@ -9,7 +9,7 @@
 #ifndef PORTOLAN_VMM_EMULATE_WALK_H
 #define PORTOLAN_VMM_EMULATE_WALK_H
 
-#include "vmm/emulate/cpu.h"
+#include "vmm/emulate/emulate_cpu.h"
 
 /* Bits of a page fault's error code (SDM 3 4.7). The ones in WALK_ACCESS also name an access. */
 #define WALK_PRESENT  0x01U

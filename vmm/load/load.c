@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/load/load.h"
 
-#include "vmm/console/log.h"
-#include "vmm/load/check.h"
+#include "vmm/base/log.h"
 #include "vmm/load/formats.h"
-#include "vmm/platform/pci_host.h"
+#include "vmm/load/load_check.h"
+#include "vmm/pc/pci_host.h"
 
 #include <string.h>
 

@@ -10,8 +10,8 @@
 #ifndef PORTOLAN_VMM_LOAD_LOAD_H
 #define PORTOLAN_VMM_LOAD_LOAD_H
 
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 #define LOAD_PIECES_MAX  64U
 #define LOAD_MODULES_MAX 8U

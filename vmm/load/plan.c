@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/load/plan.h"
 
-#include "vmm/console/log.h"
+#include "vmm/base/log.h"
 #include "vmm/load/bytes.h"
 
 #include <string.h>

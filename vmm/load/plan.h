@@ -4,7 +4,7 @@
 #define PORTOLAN_VMM_LOAD_PLAN_H
 
 #include "vmm/load/load.h"
-#include "vmm/load/map.h"
+#include "vmm/load/memory_ranges.h"
 
 #define PLAN_SELECTOR_CODE 0x10U /* __BOOT_CS and __BOOT_DS of Linux's boot protocol */
 #define PLAN_SELECTOR_DATA 0x18U

@@ -8,7 +8,7 @@
 
 #include "drivers/acpi/acpi.h"
 #include "drivers/virtio/device.h"
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 /* What the table in vmm/report/features.c has a row for. */
 enum feature_id {
@@ -61,7 +61,7 @@ enum iommu_kind { IOMMU_VTD, IOMMU_AMDVI };
 
 #define PLATFORM_IOMMUS_MAX 64U
 
-struct platform_iommu {
+struct pc_iommu {
     hpa_t base;
     uint16_t segment;
     uint8_t kind;          /* enum iommu_kind */
@@ -95,7 +95,7 @@ struct platform_facts {
 
     bool interrupt_remapping; /* every IOMMU does it, and the firmware's table agrees */
     uint32_t iommu_count;
-    struct platform_iommu iommus[PLATFORM_IOMMUS_MAX];
+    struct pc_iommu iommus[PLATFORM_IOMMUS_MAX];
 
     /* Found by others, and theirs; constant. */
     const struct acpi_facts *acpi;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* From CPUID and MSRs to struct platform_facts. */
 #include "drivers/pci/scan.h"
-#include "vmm/cpu/cpuid.h"
-#include "vmm/cpu/msr.h"
+#include "vmm/host/cpuid.h"
+#include "vmm/host/msr.h"
 #include "vmm/report/features.h"
-#include "vmm/report/iommu.h"
 #include "vmm/report/report.h"
+#include "vmm/report/report_iommu.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/svm/maps.h"
 
-#include "vmm/mem/pool.h"
+#include "vmm/host/pool.h"
 
 #include <string.h>
 

@@ -3,8 +3,8 @@
 #ifndef PORTOLAN_VMM_SVM_MAPS_H
 #define PORTOLAN_VMM_SVM_MAPS_H
 
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 #define MAPS_IO_SIZE  0x3000U /* a bit for each port, and one page more for accesses at FFFFh */
 #define MAPS_MSR_SIZE 0x2000U

@@ -3,10 +3,10 @@
 #ifndef PORTOLAN_VMM_SVM_SVM_H
 #define PORTOLAN_VMM_SVM_SVM_H
 
-#include "vmm/status.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 #include "vmm/svm/asid.h"
 #include "vmm/svm/vmcb.h"
-#include "vmm/types.h"
 #include "vmm/vm/exit.h"
 #include "vmm/vm/nested.h"
 #include "vmm/vm/vcpu.h"

@@ -2,7 +2,7 @@
 /* The backend for AMD's SVM: what is no more than a field of the VMCB is done here. */
 #include "vmm/vm/backend.h"
 
-#include "vmm/cpu/msr.h"
+#include "vmm/host/msr.h"
 #include "vmm/svm/svm.h"
 
 enum status backend_init(void)

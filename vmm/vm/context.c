@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Between exit handlers and emulation: state, instruction lengths, exceptions. */
+#include "vmm/base/format.h"
 #include "vmm/emulate/emulate.h"
-#include "vmm/format.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/model.h"
 #include "vmm/vm/vm.h"

@@ -3,7 +3,7 @@
 #ifndef PORTOLAN_VMM_VM_EXIT_H
 #define PORTOLAN_VMM_VM_EXIT_H
 
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 /* The names stand in exit.c, in this order. */
 enum exit_reason {

@@ -17,7 +17,7 @@ static void deliver_nmi(struct vcpu *vcpu)
 
 static void deliver_interrupt(struct vcpu *vcpu)
 {
-    int vector = platform_interrupt_take(&vcpu->vm->platform, vcpu->index);
+    int vector = pc_interrupt_take(&vcpu->vm->pc, vcpu->index);
 
     if (vector >= 0) {
         vcpu->event = (struct vcpu_event){.kind = VCPU_EVENT_INTERRUPT, .vector = (uint8_t)vector};
@@ -35,37 +35,35 @@ static void nmi_waits(struct vcpu *vcpu)
 
 void interrupts_prepare(struct vcpu *vcpu)
 {
-    const struct platform *platform = &vcpu->vm->platform;
+    const struct pc *pc = &vcpu->vm->pc;
 
     if (vcpu->event.kind == VCPU_EVENT_NONE) {
         if (vcpu->nmi_pending && !vcpu->nmi_blocked && !backend_is_in_shadow(vcpu)) {
             deliver_nmi(vcpu);
-        } else if (platform_interrupt_pending(platform, vcpu->index) &&
-                   backend_is_interruptible(vcpu)) {
+        } else if (pc_interrupt_pending(pc, vcpu->index) && backend_is_interruptible(vcpu)) {
             deliver_interrupt(vcpu);
         }
     }
     nmi_waits(vcpu);
-    bool waits = platform_interrupt_pending(platform, vcpu->index);
+    bool waits = pc_interrupt_pending(pc, vcpu->index);
 
     backend_watch_window(vcpu, waits);
     /* A write to CR8 may let an interrupt through, or hold back the one that waits. */
-    backend_write_cr8(vcpu, platform_cr8_read(platform, vcpu->index),
-                      waits || platform_interrupt_blocked_by_cr8(platform, vcpu->index));
+    backend_write_cr8(vcpu, pc_cr8_read(pc, vcpu->index),
+                      waits || pc_interrupt_blocked_by_cr8(pc, vcpu->index));
 }
 
 bool interrupts_wake(const struct vcpu *vcpu)
 {
     return vcpu->event.kind != VCPU_EVENT_NONE || (vcpu->nmi_pending && !vcpu->nmi_blocked) ||
-           ((vcpu->rflags & RFLAGS_IF) &&
-            platform_interrupt_pending(&vcpu->vm->platform, vcpu->index));
+           ((vcpu->rflags & RFLAGS_IF) && pc_interrupt_pending(&vcpu->vm->pc, vcpu->index));
 }
 
 void interrupts_see_cr8(struct vcpu *vcpu)
 {
     uint8_t cr8 = backend_read_cr8(vcpu);
 
-    if (cr8 != platform_cr8_read(&vcpu->vm->platform, vcpu->index)) {
-        platform_cr8_write(&vcpu->vm->platform, vcpu->index, cr8);
+    if (cr8 != pc_cr8_read(&vcpu->vm->pc, vcpu->index)) {
+        pc_cr8_write(&vcpu->vm->pc, vcpu->index, cr8);
     }
 }

@@ -6,8 +6,8 @@
 #ifndef PORTOLAN_VMM_VM_MODEL_H
 #define PORTOLAN_VMM_VM_MODEL_H
 
-#include "vmm/cpu/cpuid.h"
-#include "vmm/status.h"
+#include "vmm/base/status.h"
+#include "vmm/host/cpuid.h"
 #include "vmm/vm/vcpu.h"
 
 /* What a leaf's answer depends on besides the host. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/vm/nested.h"
 
-#include "vmm/mem/pool.h"
+#include "vmm/host/pool.h"
 
 #define ENTRIES       512U
 #define ADDRESS_MASK  0x000ffffffffff000ULL

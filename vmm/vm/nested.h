@@ -9,8 +9,8 @@
 #ifndef PORTOLAN_VMM_VM_NESTED_H
 #define PORTOLAN_VMM_VM_NESTED_H
 
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 #define NESTED_LEVELS 4U
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/vm/program.h"
 
-#include "vmm/console/log.h"
-#include "vmm/cpu/msr.h"
+#include "vmm/base/log.h"
+#include "vmm/host/msr.h"
 #include "vmm/load/load.h"
 #include "vmm/main_config.h"
-#include "vmm/platform/tables.h"
+#include "vmm/pc/guest_tables.h"
 #include "vmm/vm/backend.h"
 
 #define ATTRIBUTES_CODE32 0xc9bU
@@ -75,7 +75,7 @@ static enum status write_tables(struct vm *vm)
         return STATUS_NOTE(STATUS_RANGE);
     }
     enum status status =
-        tables_build(&vm->platform.config, image, TABLES_SIZE_MAX, gpa(TABLES_AREA_BASE), &tables);
+        tables_build(&vm->pc.config, image, TABLES_SIZE_MAX, gpa(TABLES_AREA_BASE), &tables);
 
     vm->rsdp = tables.rsdp;
     return status;

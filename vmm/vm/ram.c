@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/vm/ram.h"
 
-#include "vmm/mem/frame.h"
-#include "vmm/mem/layout.h"
-#include "vmm/mem/paging.h"
-#include "vmm/platform/pci_host.h"
+#include "vmm/host/address_space.h"
+#include "vmm/host/frame.h"
+#include "vmm/host/paging.h"
+#include "vmm/pc/pci_host.h"
 
 #include <string.h>
 

@@ -3,8 +3,8 @@
 #ifndef PORTOLAN_VMM_VM_RAM_H
 #define PORTOLAN_VMM_VM_RAM_H
 
-#include "vmm/status.h"
-#include "vmm/types.h"
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
 #include "vmm/vm/nested.h"
 
 #define RAM_RUNS_MAX 64U

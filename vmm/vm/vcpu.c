@@ -2,17 +2,17 @@
 /* The life of a vCPU on its CPU: look what is new, enter the guest, see to its exit, again. */
 #include "vmm/vm/vcpu.h"
 
-#include "vmm/cpu/apic.h"
-#include "vmm/cpu/fpu.h"
-#include "vmm/cpu/instructions.h"
-#include "vmm/cpu/irq.h"
-#include "vmm/cpu/msr.h"
-#include "vmm/cpu/time.h"
-#include "vmm/cpu/timer.h"
-#include "vmm/cpu/trap.h"
-#include "vmm/platform/clock.h"
+#include "vmm/host/apic.h"
+#include "vmm/host/fpu.h"
+#include "vmm/host/instructions.h"
+#include "vmm/host/irq.h"
+#include "vmm/host/msr.h"
+#include "vmm/host/time.h"
+#include "vmm/host/timer.h"
+#include "vmm/host/trap.h"
+#include "vmm/pc/clock.h"
 #include "vmm/vm/backend.h"
-#include "vmm/vm/handlers.h"
+#include "vmm/vm/exit_table.h"
 #include "vmm/vm/interrupts.h"
 #include "vmm/vm/model.h"
 #include "vmm/vm/program.h"
@@ -75,7 +75,7 @@ static void vcpu_init(struct vcpu *vcpu)
 {
     struct vcpu_state state;
 
-    platform_vcpu_init(&vcpu->vm->platform, vcpu->index);
+    pc_vcpu_init(&vcpu->vm->pc, vcpu->index);
     state_set_reset(&state);
     vcpu_take_state(vcpu, &state);
     vcpu->activity = vcpu->index == 0 ? VCPU_RUNNING : VCPU_WAITS_FOR_STARTUP;
@@ -121,9 +121,9 @@ static bool vcpu_has_news(const struct vcpu *vcpu)
 /* The guest's shared devices are driven by the CPU of vCPU 0. */
 static uint64_t vcpu_next_event(const struct vcpu *vcpu)
 {
-    const struct platform *platform = &vcpu->vm->platform;
-    uint64_t own = platform_vcpu_next_event(platform, vcpu->index);
-    uint64_t shared = vcpu->index == 0 ? platform_next_event(platform) : CLOCK_NEVER;
+    const struct pc *pc = &vcpu->vm->pc;
+    uint64_t own = pc_vcpu_next_event(pc, vcpu->index);
+    uint64_t shared = vcpu->index == 0 ? pc_next_event(pc) : CLOCK_NEVER;
 
     return clock_earliest(own, shared);
 }
@@ -131,14 +131,14 @@ static uint64_t vcpu_next_event(const struct vcpu *vcpu)
 /* Let expire what is due: before interrupts are looked at, for it may raise one. */
 static void vcpu_run_timers(struct vcpu *vcpu)
 {
-    struct platform *platform = &vcpu->vm->platform;
+    struct pc *pc = &vcpu->vm->pc;
 
     if (cpu_read_tsc() >= vcpu->due_tsc) {
         uint64_t now = vm_now(vcpu->vm);
 
-        platform_vcpu_run(platform, vcpu->index, now);
+        pc_vcpu_run(pc, vcpu->index, now);
         if (vcpu->index == 0) {
-            platform_run(platform, now);
+            pc_run(pc, now);
         }
         vcpu->timer_due = true;
     }
@@ -249,7 +249,7 @@ void vcpu_main(void *argument)
     /* Another VM may have trained this CPU's branch predictors. UNSUPPORTED: it cannot forget. */
     (void)msr_write(MSR_PRED_CMD, PRED_CMD_IBPB);
     vcpu_reset(vcpu);
-    while (vm_meet(vcpu)) {
+    while (vm_rendezvous(vcpu)) {
         timer_service();
         vcpu_see_to_requests(vcpu);
         if (vcpu->activity == VCPU_RUNNING) {

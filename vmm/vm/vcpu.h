@@ -3,10 +3,10 @@
 #ifndef PORTOLAN_VMM_VM_VCPU_H
 #define PORTOLAN_VMM_VM_VCPU_H
 
-#include "vmm/cpu/percpu.h"
 #include "vmm/emulate/emulate.h"
+#include "vmm/host/percpu.h"
+#include "vmm/vm/cpu_state.h"
 #include "vmm/vm/exit.h"
-#include "vmm/vm/state.h"
 
 struct vm;
 struct svm_vcpu;

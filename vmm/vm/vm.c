@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/vm/vm.h"
 
-#include "vmm/assign/assign.h"
-#include "vmm/console/log.h"
-#include "vmm/cpu/instructions.h"
-#include "vmm/cpu/smp.h"
-#include "vmm/cpu/time.h"
-#include "vmm/format.h"
-#include "vmm/mem/pool.h"
+#include "vmm/base/format.h"
+#include "vmm/base/log.h"
+#include "vmm/host/instructions.h"
+#include "vmm/host/pool.h"
+#include "vmm/host/smp.h"
+#include "vmm/host/time.h"
+#include "vmm/vf/vf.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/program.h"
 
@@ -111,7 +111,7 @@ static enum status create(const struct config_vm *config)
         status = ram_map(&vm->ram, &vm->nested);
     }
     if (status == STATUS_OK) {
-        status = assign_create(vm);
+        status = vf_create(vm);
     }
     if (status == STATUS_OK) {
         vms[count++] = vm;
@@ -137,7 +137,7 @@ void vm_create_all(const struct config *config)
 
 static enum status power_on(struct vm *vm)
 {
-    struct platform_config config = {
+    struct pc_config config = {
         .vcpu_count = vm->vcpu_count,
         .memory_below_4g = vm->ram.below_4g,
         .memory_above_4g = vm->ram.above_4g,
@@ -149,10 +149,10 @@ static enum status power_on(struct vm *vm)
 
     vm->base_ns = time_now_ns();
     vm->base_tsc = time_ns_to_tsc(vm->base_ns);
-    return platform_init(&vm->platform, &config);
+    return pc_init(&vm->pc, &config);
 }
 
-static void set_going(struct vm *vm)
+static void launch_vcpus(struct vm *vm)
 {
     vm->request = VM_REQUEST_NONE;
     vm->parked = 0;
@@ -187,18 +187,18 @@ enum status vm_start(struct vm *vm)
     enum status status = power_on(vm);
 
     if (status == STATUS_OK) {
-        status = assign_start(vm);
+        status = vf_bind(vm);
     }
     if (status != STATUS_OK) {
         return status;
     }
     status = program_load(vm);
     if (status != STATUS_OK) {
-        assign_stop(vm);
+        vf_unbind(vm);
         return status;
     }
     log_info("VM '%s': started", vm->config->name);
-    set_going(vm);
+    launch_vcpus(vm);
     return STATUS_OK;
 }
 
@@ -268,7 +268,7 @@ void vm_vcpu_ended(struct vcpu *vcpu)
     struct vm *vm = vcpu->vm;
 
     if (__atomic_sub_fetch(&vm->active, 1, __ATOMIC_SEQ_CST) == 0) {
-        assign_stop(vm);
+        vf_unbind(vm);
         __atomic_store_n(&vm->state, VM_ENDED, __ATOMIC_SEQ_CST);
         log_info("VM '%s': stopped", vm->config->name);
         __atomic_store_n(&vm->state, VM_STOPPED, __ATOMIC_SEQ_CST);

@@ -5,10 +5,10 @@
 #define PORTOLAN_VMM_VM_VM_H
 
 #include "vmm/config/config.h"
-#include "vmm/cpu/spinlock.h"
+#include "vmm/host/spinlock.h"
+#include "vmm/legacy/legacy.h"
 #include "vmm/load/load.h"
-#include "vmm/passthrough/legacy.h"
-#include "vmm/platform/platform.h"
+#include "vmm/pc/pc.h"
 #include "vmm/vm/nested.h"
 #include "vmm/vm/ram.h"
 #include "vmm/vm/vcpu.h"
@@ -30,12 +30,12 @@ struct vm {
     struct ram ram;
     struct nested nested;
     struct legacy_set legacy;   /* its VFs, while it runs */
-    struct assign *assign;      /* how it gets them; NULL: it has none */
+    struct vf_set *vfs;         /* how it gets them; NULL: it has none */
     uint32_t nested_generation; /* grows when the TLBs must forget; atomic */
 
     struct spinlock lock; /* the platform's */
     uint64_t lock_flags;  /* of who holds it */
-    struct platform platform;
+    struct pc pc;
     uint64_t base_ns;  /* the VMM's time that is virtual time 0 */
     uint64_t base_tsc; /* the same as host TSC */
 
@@ -86,7 +86,7 @@ void vm_complain(struct vm *vm, const char *fmt, ...) __attribute__((format(prin
 
 /* Between two exits: meet the VM's other vCPUs if somebody asked for it. False: the VM has stopped.
  */
-bool vm_meet(struct vcpu *vcpu);
+bool vm_rendezvous(struct vcpu *vcpu);
 
 /* VCPU has left its guest for the last time. Its own CPU. */
 void vm_vcpu_ended(struct vcpu *vcpu);

@@ -2,7 +2,7 @@
 /* Whatever file the check accepts can be loaded without a byte read or written out of bounds. */
 #include "boot/core_elf.h"
 #include "boot/handoff.h"
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 #include <elf.h>
 #include <stdlib.h>

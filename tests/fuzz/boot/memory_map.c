@@ -4,7 +4,7 @@
 #include "boot/efi/memory_map.h"
 #include "boot/page_tables.h"
 #include "boot/regions.h"
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 #include <stdlib.h>
 #include <string.h>

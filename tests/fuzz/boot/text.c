@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Any device path and any load options give a text that ends, or an error. */
 #include "boot/efi/text.h"
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 #include <stdlib.h>
 #include <string.h>

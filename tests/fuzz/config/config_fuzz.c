@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Any bytes as a configuration: what comes out is within its bounds, whatever was said about it. */
-#include "vmm/config/check.h"
 #include "vmm/config/config.h"
+#include "vmm/config/config_check.h"
 #include "vmm/config/value.h"
 
 #include <stdlib.h>

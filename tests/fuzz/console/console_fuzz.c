@@ -10,10 +10,10 @@
  * - a VM gets what was typed, in order, nothing twice.
  */
 #include "tests/unit/fakes/console.h"
+#include "vmm/base/log.h"
 #include "vmm/console/console.h"
 #include "vmm/console/filter.h"
 #include "vmm/console/line.h"
-#include "vmm/console/log.h"
 #include "vmm/console/parts.h"
 
 #include <stdlib.h>

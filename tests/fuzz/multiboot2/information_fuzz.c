@@ -3,9 +3,9 @@
  * once each, and a map that keeps the hand-off's promises. */
 #include "boot/multiboot2/framebuffer.h"
 #include "boot/multiboot2/information.h"
-#include "boot/multiboot2/memory.h"
+#include "boot/multiboot2/mb2_memory.h"
 #include "boot/multiboot2/rsdp.h"
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -15,15 +15,15 @@
 #include "drivers/pci/bars.h"
 #include "drivers/pci/bridge.h"
 #include "drivers/pci/caps.h"
-#include "drivers/pci/config.h"
 #include "drivers/pci/flr.h"
+#include "drivers/pci/pci_config.h"
+#include "drivers/pci/pci_vf.h"
 #include "drivers/pci/room.h"
 #include "drivers/pci/scan.h"
-#include "drivers/pci/vf.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pci_model.h"
 #include "tests/unit/fakes/pci_space.h"
-#include "vmm/cpu/time.h"
+#include "vmm/host/time.h"
 
 #include <stdlib.h>
 #include <string.h>

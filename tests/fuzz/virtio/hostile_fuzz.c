@@ -4,14 +4,14 @@
  * the device writes what the input says to the DMA memory. The driver must come to an end, stay in
  * its memory, and believe nothing that cannot be.
  */
-#include "drivers/pci/config.h"
-#include "drivers/virtio/legacy.h"
+#include "drivers/pci/pci_config.h"
+#include "drivers/virtio/legacy_commands.h"
 #include "drivers/virtio/pf.h"
 #include "drivers/virtio/registers.h"
 #include "tests/unit/fakes/pci_space.h"
 #include "tests/unit/fakes/physical.h"
-#include "vmm/cpu/time.h"
-#include "vmm/mem/pool.h"
+#include "vmm/host/pool.h"
+#include "vmm/host/time.h"
 
 #include <stdlib.h>
 #include <string.h>

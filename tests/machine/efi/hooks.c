@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/machine/efi/hooks.h"
 
-#include "boot/efi/console.h"
+#include "boot/efi/efi_console.h"
 
 static EFI_EXIT_BOOT_SERVICES exit_original;
 static uint32_t stale_calls;

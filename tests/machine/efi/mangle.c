@@ -15,12 +15,12 @@
  *   xsdt-garbage        XSDT and RSDT point to what are no tables
  *   stale-map COUNT     the memory map changes COUNT times under the loader
  */
-#include "boot/efi/console.h"
-#include "boot/efi/files.h"
+#include "boot/efi/efi_console.h"
+#include "boot/efi/efi_files.h"
 #include "boot/efi/services.h"
 #include "tests/machine/efi/hooks.h"
 #include "tests/machine/efi/tables.h"
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 #include <stdlib.h>
 #include <string.h>

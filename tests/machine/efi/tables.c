@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/machine/efi/tables.h"
 
-#include "boot/efi/console.h"
-#include "vmm/types.h"
+#include "boot/efi/efi_console.h"
+#include "vmm/base/types.h"
 
 #include <string.h>
 

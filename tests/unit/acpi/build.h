@@ -3,8 +3,8 @@
 #ifndef PORTOLAN_TESTS_UNIT_ACPI_BUILD_H
 #define PORTOLAN_TESTS_UNIT_ACPI_BUILD_H
 
-#include "drivers/acpi/window.h"
-#include "vmm/status.h"
+#include "drivers/acpi/table_window.h"
+#include "vmm/base/status.h"
 
 struct blob {
     uint32_t size;

@@ -2,7 +2,7 @@
 #include "boot/efi/memory_map.h"
 
 #include "boot/regions.h"
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

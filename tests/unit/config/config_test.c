@@ -2,7 +2,7 @@
 /* The configuration's parts one by one: values, defaults, what a full file gives, limits, files,
  * documentation. */
 #include "vmm/config/config.h"
-#include "vmm/config/keys.h"
+#include "vmm/config/config_keys.h"
 #include "vmm/config/value.h"
 
 #include <setjmp.h>

@@ -7,8 +7,8 @@
  * machine to check against. 'unit-config-golden FOLDER write' writes the texts anew: read them as
  * an operator would before they are committed.
  */
-#include "vmm/config/check.h"
 #include "vmm/config/config.h"
+#include "vmm/config/config_check.h"
 #include "vmm/config/value.h"
 
 #include <glob.h>

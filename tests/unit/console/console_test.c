@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The log, its ring and its sinks, with a UART and a screen of the test's. */
-#include "vmm/console/log.h"
+#include "vmm/base/log.h"
 #include "vmm/console/ring.h"
 #include "vmm/console/screen.h"
 #include "vmm/console/sinks.h"
-#include "vmm/cpu/spinlock.h"
-#include "vmm/cpu/time.h"
-#include "vmm/mem/map.h"
+#include "vmm/host/map_physical.h"
+#include "vmm/host/spinlock.h"
+#include "vmm/host/time.h"
 
 #include "drivers/uart/ns16550.h"
 

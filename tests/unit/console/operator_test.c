@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The operator's console from outside: keys in, the serial line's text out. */
 #include "tests/unit/fakes/console.h"
+#include "vmm/base/log.h"
 #include "vmm/console/console.h"
 #include "vmm/console/line.h"
-#include "vmm/console/log.h"
 #include "vmm/console/sinks.h"
 
 #include <pthread.h>

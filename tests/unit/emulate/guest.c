@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/emulate/guest.h"
 
-#include "vmm/emulate/edge.h"
+#include "vmm/emulate/emulate_edge.h"
 
 #include <stdlib.h>
 #include <string.h>

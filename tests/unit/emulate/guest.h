@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A guest for the emulator's tests: 384 KiB of RAM at 0, two pages of device registers, ports, and
- * a record of every access to the latter. It implements vmm/emulate/edge.h.
+ * a record of every access to the latter. It implements vmm/emulate/emulate_edge.h.
  */
 #ifndef PORTOLAN_TESTS_UNIT_EMULATE_GUEST_H
 #define PORTOLAN_TESTS_UNIT_EMULATE_GUEST_H

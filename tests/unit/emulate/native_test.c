@@ -5,8 +5,8 @@
  * Once the buffer counts as RAM, once as device registers.
  */
 #include "tests/unit/emulate/random.h"
-#include "vmm/emulate/edge.h"
 #include "vmm/emulate/emulate.h"
+#include "vmm/emulate/emulate_edge.h"
 
 #include <cpuid.h>
 #include <setjmp.h>

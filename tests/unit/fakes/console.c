@@ -4,7 +4,7 @@
 #include "vmm/console/console.h"
 #include "vmm/console/line.h"
 #include "vmm/console/screen.h"
-#include "vmm/cpu/time.h"
+#include "vmm/host/time.h"
 
 #include "drivers/uart/ns16550.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* vmm/format.h on the host. */
-#include "vmm/format.h"
+/* vmm/base/format.h on the host. */
+#include "vmm/base/format.h"
 
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* vmm/cpu/irq.h on the host, where there is nothing to turn off. */
-#include "vmm/cpu/irq.h"
+/* vmm/host/irq.h on the host, where there is nothing to turn off. */
+#include "vmm/host/irq.h"
 
 uint64_t irq_save(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/fakes/log.h"
 
-#include "vmm/console/log.h"
+#include "vmm/base/log.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include "drivers/pci/function.h"
 #include "drivers/pci/sriov.h"
 #include "tests/unit/fakes/pci_space.h"
-#include "vmm/cpu/time.h"
+#include "vmm/host/time.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 #ifndef PORTOLAN_TESTS_UNIT_FAKES_PCI_MODEL_H
 #define PORTOLAN_TESTS_UNIT_FAKES_PCI_MODEL_H
 
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 /* Start: fake_pci_reset(), and behaviour from now on. */
 void fake_model_reset(void);

@@ -2,8 +2,8 @@
 #include "tests/unit/fakes/pci_space.h"
 
 #include "drivers/pci/caps.h"
-#include "drivers/pci/config.h"
 #include "drivers/pci/function.h"
+#include "drivers/pci/pci_config.h"
 #include "drivers/pci/sriov.h"
 
 #include <stdlib.h>

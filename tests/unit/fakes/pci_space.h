@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * drivers/pci/config.h on the host: a configuration space that tests build function by function,
- * segment 0, up to 256 buses of 256 functions.
+ * drivers/pci/pci_config.h on the host: a configuration space that tests build function by
+ * function, segment 0, up to 256 buses of 256 functions.
  */
 #ifndef PORTOLAN_TESTS_UNIT_FAKES_PCI_SPACE_H
 #define PORTOLAN_TESTS_UNIT_FAKES_PCI_SPACE_H
 
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 /* Remove all functions; every bus is closed, and ECAM is there. */
 void fake_pci_reset(void);

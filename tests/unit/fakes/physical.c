@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/fakes/physical.h"
 
-#include "vmm/mem/map.h"
+#include "vmm/host/map_physical.h"
 
 #include <stdlib.h>
 #include <string.h>

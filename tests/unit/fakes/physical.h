@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * vmm/mem/map.h on the host: physical memory made of buffers of the test.
+ * vmm/host/map_physical.h on the host: physical memory made of buffers of the test.
  *
  * A read-only window is a copy of exactly the size asked for, so that the sanitizers see every read
  * beyond it; other kinds give the buffer itself.
@@ -8,7 +8,7 @@
 #ifndef PORTOLAN_TESTS_UNIT_FAKES_PHYSICAL_H
 #define PORTOLAN_TESTS_UNIT_FAKES_PHYSICAL_H
 
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 /* Forget all memory; asserts that every window was released. */
 void fake_physical_reset(void);

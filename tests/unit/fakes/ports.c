@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/fakes/ports.h"
 
-#include "vmm/cpu/io.h"
-#include "vmm/cpu/time.h"
-#include "vmm/cpu/wait.h"
+#include "vmm/host/port_io.h"
+#include "vmm/host/time.h"
+#include "vmm/host/wait.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,9 +4,9 @@
 #include "drivers/iommu/hardware.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pci_space.h"
-#include "vmm/cpu/time.h"
-#include "vmm/mem/map.h"
-#include "vmm/mem/pool.h"
+#include "vmm/host/map_physical.h"
+#include "vmm/host/pool.h"
+#include "vmm/host/time.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,7 +72,7 @@ static struct sim_unit *unit_of(const void *registers)
     return NULL;
 }
 
-/* vmm/mem/map.h */
+/* vmm/host/map_physical.h */
 void *map_physical(hpa_t base, uint64_t size, enum map_kind kind)
 {
     sim_require(kind == MAP_DEVICE && size % PAGE_SIZE == 0, "registers are mapped uncached");
@@ -89,7 +89,7 @@ void map_release(void *va, uint64_t size)
     (void)unit_of(va);
 }
 
-/* vmm/mem/pool.h */
+/* vmm/host/pool.h */
 static unsigned run_find(unsigned count, unsigned align)
 {
     for (unsigned first = 0; first + count <= page_limit; first += align) {
@@ -289,7 +289,7 @@ unsigned long sim_write_backs(void)
 }
 
 /*
- * vmm/cpu/time.h: time passes only while the driver waits. Devices run as long as something is
+ * vmm/host/time.h: time passes only while the driver waits. Devices run as long as something is
  * under way; the wait for a unit that hangs has nothing more to show.
  */
 void time_delay_us(uint64_t us)

@@ -12,7 +12,7 @@
 
 #include "drivers/acpi/acpi.h"
 #include "drivers/iommu/iommu.h"
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 #define SIM_UNITS_MAX 4U
 #define SIM_CACHE_MAX 512U

@@ -2,7 +2,7 @@
 /* The parts of plans, and the check that every plan passes last. */
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/load/images.h"
-#include "vmm/load/check.h"
+#include "vmm/load/load_check.h"
 #include "vmm/load/plan.h"
 
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/mem/fake_pool.h"
 
-#include "vmm/cpu/flush.h"
-#include "vmm/mem/pool.h"
+#include "vmm/host/flush.h"
+#include "vmm/host/pool.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Ranges and frames, the second on top of the first. */
 #include "tests/unit/fakes/log.h"
-#include "vmm/mem/frame.h"
-#include "vmm/mem/ranges.h"
+#include "vmm/base/ranges.h"
+#include "vmm/host/frame.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

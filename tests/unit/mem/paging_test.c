@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/mem/fake_pool.h"
-#include "vmm/mem/layout.h"
-#include "vmm/mem/map.h"
-#include "vmm/mem/paging.h"
-#include "vmm/mem/pool.h"
-#include "vmm/mem/window.h"
+#include "vmm/host/address_space.h"
+#include "vmm/host/map_physical.h"
+#include "vmm/host/paging.h"
+#include "vmm/host/pool.h"
+#include "vmm/host/window.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
 #include "boot/multiboot2/information.h"
 
 #include "tests/unit/multiboot2/build.h"
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

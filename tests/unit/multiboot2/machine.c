@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the loader finds in the machine: RSDP, screen, and devices that may do DMA. */
 #include "boot/multiboot2/framebuffer.h"
-#include "boot/multiboot2/pci.h"
+#include "boot/multiboot2/mb2_pci.h"
 #include "boot/multiboot2/rsdp.h"
-#include "vmm/cpu/io.h"
-#include "vmm/types.h"
+#include "vmm/base/types.h"
+#include "vmm/host/port_io.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "boot/multiboot2/memory.h"
+#include "boot/multiboot2/mb2_memory.h"
 
 #include "tests/unit/multiboot2/build.h"
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The choice of modules, with files at addresses of 32 bits, as a boot loader has them. */
-#include "boot/multiboot2/modules.h"
+#include "boot/multiboot2/mb2_modules.h"
 
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/multiboot2/build.h"
-#include "vmm/types.h"
+#include "vmm/base/types.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

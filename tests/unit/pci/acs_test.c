@@ -9,8 +9,8 @@
  */
 #include "drivers/pci/acs.h"
 #include "drivers/pci/caps.h"
-#include "drivers/pci/config.h"
 #include "drivers/pci/flr.h"
+#include "drivers/pci/pci_config.h"
 #include "drivers/pci/scan.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pci_model.h"

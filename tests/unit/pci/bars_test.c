@@ -3,7 +3,7 @@
 #include "drivers/pci/bars.h"
 #include "drivers/pci/bridge.h"
 #include "drivers/pci/caps.h"
-#include "drivers/pci/config.h"
+#include "drivers/pci/pci_config.h"
 #include "drivers/pci/scan.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pci_model.h"

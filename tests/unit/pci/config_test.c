@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The access methods themselves: ECAM windows over fake memory, and the ports. */
 #define _GNU_SOURCE /* REG_RIP */
-#include "drivers/pci/config.h"
+#include "drivers/pci/pci_config.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/physical.h"
 #include "tests/unit/fakes/ports.h"

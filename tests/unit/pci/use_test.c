@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What is done with a function once it is there: bus mastering, reset, MSI-X. */
 #include "drivers/pci/caps.h"
-#include "drivers/pci/config.h"
 #include "drivers/pci/flr.h"
 #include "drivers/pci/master.h"
 #include "drivers/pci/msix.h"
+#include "drivers/pci/pci_config.h"
 #include "drivers/pci/scan.h"
 #include "drivers/pci/sriov.h"
 #include "tests/unit/fakes/log.h"
@@ -12,7 +12,7 @@
 #include "tests/unit/fakes/pci_space.h"
 #include "tests/unit/fakes/physical.h"
 #include "tests/unit/fakes/ports.h"
-#include "vmm/cpu/time.h"
+#include "vmm/host/time.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Switching VFs on and off, with everything that can be wrong with a device or the way to it. */
-#include "drivers/pci/vf.h"
+#include "drivers/pci/pci_vf.h"
 
 #include "drivers/pci/bars.h"
 #include "drivers/pci/bridge.h"
 #include "drivers/pci/caps.h"
-#include "drivers/pci/config.h"
+#include "drivers/pci/pci_config.h"
 #include "drivers/pci/room.h"
 #include "drivers/pci/scan.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pci_model.h"
 #include "tests/unit/fakes/pci_space.h"
 #include "tests/unit/fakes/ports.h"
-#include "vmm/cpu/time.h"
+#include "vmm/host/time.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,8 +4,8 @@
 #include "drivers/pci/scan.h"
 #include "tests/unit/fakes/pci_space.h"
 #include "tests/unit/fakes/physical.h"
-#include "vmm/cpu/cpuid.h"
-#include "vmm/cpu/msr.h"
+#include "vmm/host/cpuid.h"
+#include "vmm/host/msr.h"
 
 #include <stdlib.h>
 #include <string.h>

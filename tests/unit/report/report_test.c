@@ -6,10 +6,10 @@
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/physical.h"
 #include "tests/unit/report/machines.h"
-#include "vmm/format.h"
+#include "vmm/base/format.h"
 #include "vmm/report/lacks.h"
-#include "vmm/report/machine.h"
 #include "vmm/report/report.h"
+#include "vmm/report/report_machine.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

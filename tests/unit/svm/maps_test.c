@@ -3,7 +3,7 @@
 #include "vmm/svm/maps.h"
 
 #include "tests/unit/vm/fake_pages.h"
-#include "vmm/mem/pool.h"
+#include "vmm/host/pool.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

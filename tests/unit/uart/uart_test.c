@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The 16550 driver against a UART that works, one that is missing, and one that stops. */
-#include "vmm/cpu/io.h"
+#include "vmm/host/port_io.h"
 
 #include "drivers/uart/ns16550.h"
 

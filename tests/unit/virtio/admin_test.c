@@ -2,7 +2,7 @@
 /* Administration commands, with a device that behaves and one that does not. */
 #include "drivers/virtio/admin.h"
 
-#include "drivers/virtio/legacy.h"
+#include "drivers/virtio/legacy_commands.h"
 #include "drivers/virtio/pf.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/virtio/simulated.h"
@@ -51,7 +51,7 @@ static int tear_down(void **state)
 
 enum part { COMMON, DEVICE };
 
-/* A register of VF MEMBER, as vmm/passthrough reads it: the data is the offset, the result has its
+/* A register of VF MEMBER, as vmm/legacy reads it: the data is the offset, the result has its
  * width. */
 static enum status legacy_read(uint32_t member, enum part part, uint8_t offset, unsigned width,
                                uint32_t *value)

@@ -2,7 +2,7 @@
 /* The legacy block of a VF: where it is, and accesses to it. */
 #include "drivers/virtio/mmr.h"
 
-#include "drivers/pci/config.h"
+#include "drivers/pci/pci_config.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pci_space.h"
 #include "tests/unit/fakes/physical.h"

@@ -2,7 +2,7 @@
 /* Bringing a PF up and down, with a device that behaves and one that does not. */
 #include "drivers/virtio/pf.h"
 
-#include "drivers/pci/config.h"
+#include "drivers/pci/pci_config.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pci_space.h"
 #include "tests/unit/fakes/physical.h"

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/virtio/simulated.h"
 
-#include "drivers/pci/config.h"
+#include "drivers/pci/pci_config.h"
 #include "drivers/pci/scan.h"
 #include "drivers/virtio/admin.h"
 #include "drivers/virtio/registers.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pci_space.h"
 #include "tests/unit/fakes/physical.h"
-#include "vmm/cpu/time.h"
-#include "vmm/mem/pool.h"
+#include "vmm/host/pool.h"
+#include "vmm/host/time.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What guests see of four kinds of host, bit by bit. */
 #include "tests/unit/vm/fake_cpu.h"
+#include "vmm/vm/cpu_state.h"
 #include "vmm/vm/model.h"
-#include "vmm/vm/state.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

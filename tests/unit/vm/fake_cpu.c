@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/vm/fake_cpu.h"
 
-#include "vmm/cpu/msr.h"
-#include "vmm/types.h"
+#include "vmm/base/types.h"
+#include "vmm/host/msr.h"
 
 #define LEAVES_MAX 64U
 #define MSRS_MAX   16U

@@ -3,7 +3,7 @@
 #ifndef PORTOLAN_TESTS_UNIT_VM_FAKE_CPU_H
 #define PORTOLAN_TESTS_UNIT_VM_FAKE_CPU_H
 
-#include "vmm/cpu/cpuid.h"
+#include "vmm/host/cpuid.h"
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/vm/fake_pages.h"
 
-#include "vmm/mem/pool.h"
+#include "vmm/host/pool.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* vmm/mem/pool.h on the host: pages that are counted, and a limit. */
+/* vmm/host/pool.h on the host: pages that are counted, and a limit. */
 #ifndef PORTOLAN_TESTS_UNIT_VM_FAKE_PAGES_H
 #define PORTOLAN_TESTS_UNIT_VM_FAKE_PAGES_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/vm/fake_vm.h"
 
-#include "vmm/cpu/panic.h"
+#include "vmm/host/panic.h"
 #include "vmm/vm/backend.h"
 
 #include <setjmp.h>
@@ -218,7 +218,7 @@ void backend_repair(struct vcpu *vcpu)
 
 /* ---- the platform ---- */
 
-uint32_t platform_port_read(struct platform *platform, uint16_t port, unsigned width, uint64_t now)
+uint32_t pc_port_read(struct pc *pc, uint16_t port, unsigned width, uint64_t now)
 {
     fake_platform.port = port;
     fake_platform.port_size = width;
@@ -226,8 +226,7 @@ uint32_t platform_port_read(struct platform *platform, uint16_t port, unsigned w
     return fake_platform.port_value;
 }
 
-void platform_port_write(struct platform *platform, uint16_t port, unsigned width, uint32_t value,
-                         uint64_t now)
+void pc_port_write(struct pc *pc, uint16_t port, unsigned width, uint32_t value, uint64_t now)
 {
     fake_platform.port = port;
     fake_platform.port_size = width;
@@ -235,8 +234,8 @@ void platform_port_write(struct platform *platform, uint16_t port, unsigned widt
     fake_platform.accesses++;
 }
 
-bool platform_mmio_read(struct platform *platform, unsigned vcpu, gpa_t address, unsigned width,
-                        uint64_t now, uint64_t *value)
+bool pc_mmio_read(struct pc *pc, unsigned vcpu, gpa_t address, unsigned width, uint64_t now,
+                  uint64_t *value)
 {
     fake_platform.mmio = address.raw;
     fake_platform.accesses++;
@@ -244,8 +243,8 @@ bool platform_mmio_read(struct platform *platform, unsigned vcpu, gpa_t address,
     return true;
 }
 
-bool platform_mmio_write(struct platform *platform, unsigned vcpu, gpa_t address, unsigned width,
-                         uint64_t value, uint64_t now)
+bool pc_mmio_write(struct pc *pc, unsigned vcpu, gpa_t address, unsigned width, uint64_t value,
+                   uint64_t now)
 {
     fake_platform.mmio = address.raw;
     fake_platform.mmio_value = value;
@@ -253,39 +252,37 @@ bool platform_mmio_write(struct platform *platform, unsigned vcpu, gpa_t address
     return true;
 }
 
-enum status platform_msr_read(struct platform *platform, unsigned vcpu, uint32_t msr, uint64_t now,
-                              uint64_t *value)
+enum status pc_msr_read(struct pc *pc, unsigned vcpu, uint32_t msr, uint64_t now, uint64_t *value)
 {
     fake_platform.msr = msr;
     *value = fake_platform.msr_value;
     return fake_platform.msr_status;
 }
 
-enum status platform_msr_write(struct platform *platform, unsigned vcpu, uint32_t msr,
-                               uint64_t value, uint64_t now)
+enum status pc_msr_write(struct pc *pc, unsigned vcpu, uint32_t msr, uint64_t value, uint64_t now)
 {
     fake_platform.msr = msr;
     fake_platform.msr_value = value;
     return fake_platform.msr_status;
 }
 
-uint8_t platform_cr8_read(const struct platform *platform, unsigned vcpu)
+uint8_t pc_cr8_read(const struct pc *pc, unsigned vcpu)
 {
     return fake_platform.cr8;
 }
 
-void platform_cr8_write(struct platform *platform, unsigned vcpu, uint8_t value)
+void pc_cr8_write(struct pc *pc, unsigned vcpu, uint8_t value)
 {
     fake_platform.cr8 = value;
     fake_platform.cr8_writes++;
 }
 
-bool platform_interrupt_pending(const struct platform *platform, unsigned vcpu)
+bool pc_interrupt_pending(const struct pc *pc, unsigned vcpu)
 {
     return fake_platform.vector >= 0;
 }
 
-int platform_interrupt_take(struct platform *platform, unsigned vcpu)
+int pc_interrupt_take(struct pc *pc, unsigned vcpu)
 {
     int vector = fake_platform.gone ? -1 : fake_platform.vector;
 
@@ -293,13 +290,12 @@ int platform_interrupt_take(struct platform *platform, unsigned vcpu)
     return vector;
 }
 
-bool platform_interrupt_blocked_by_cr8(const struct platform *platform, unsigned vcpu)
+bool pc_interrupt_blocked_by_cr8(const struct pc *pc, unsigned vcpu)
 {
     return fake_platform.blocked_by_cr8;
 }
 
-void platform_vcpu_set_tsc_offset(struct platform *platform, unsigned vcpu, uint64_t offset,
-                                  uint64_t now)
+void pc_vcpu_set_tsc_offset(struct pc *pc, unsigned vcpu, uint64_t offset, uint64_t now)
 {
     fake_platform.tsc_offset = offset;
 }

@@ -3,7 +3,7 @@
 #include "vmm/vm/interrupts.h"
 
 #include "tests/unit/vm/fake_vm.h"
-#include "vmm/vm/handlers.h"
+#include "vmm/vm/exit_table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

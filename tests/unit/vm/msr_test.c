@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Model registers: who answers what, and what is refused. Includes msr.c to see its table. */
-#include "vmm/vm/msr.c" /* NOLINT(bugprone-suspicious-include): the table is private to it */
+#include "vmm/vm/model_msr.c" /* NOLINT(bugprone-suspicious-include): the table is private to it */
 
 #include "tests/unit/vm/fake_cpu.h"
 #include "tests/unit/vm/fake_vm.h"

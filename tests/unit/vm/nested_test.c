@@ -5,7 +5,7 @@
 #include "tests/unit/emulate/random.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/vm/fake_pages.h"
-#include "vmm/mem/pool.h"
+#include "vmm/host/pool.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

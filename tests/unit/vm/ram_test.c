@@ -4,10 +4,10 @@
 
 #include "tests/unit/emulate/random.h"
 #include "tests/unit/fakes/log.h"
-#include "vmm/mem/frame.h"
-#include "vmm/mem/layout.h"
-#include "vmm/mem/paging.h"
-#include "vmm/platform/pci_host.h"
+#include "vmm/host/address_space.h"
+#include "vmm/host/frame.h"
+#include "vmm/host/paging.h"
+#include "vmm/pc/pci_host.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -7,8 +7,8 @@
 
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/vm/fake_pages.h"
-#include "vmm/cpu/smp.h"
-#include "vmm/cpu/time.h"
+#include "vmm/host/smp.h"
+#include "vmm/host/time.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/program.h"
 
@@ -21,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "vmm/assign/assign.h"
+#include "vmm/vf/vf.h"
 #include <cmocka.h>
 
 #define CPUS       4U
@@ -126,10 +126,10 @@ void ram_clear(const struct ram *ram)
     check(load(&in_guest) == 0);
 }
 
-enum status platform_init(struct platform *platform, const struct platform_config *wanted)
+enum status pc_init(struct pc *pc, const struct pc_config *wanted)
 {
     check(load(&in_guest) == 0);
-    platform->config = *wanted;
+    pc->config = *wanted;
     return init_status;
 }
 
@@ -137,7 +137,7 @@ enum { SOUNDS, SILENT, RENEWED };
 
 static unsigned vfs[CONFIG_VMS_MAX]; /* of the VM of that index */
 
-void assign_silence(struct vm *vm)
+void vf_silence(struct vm *vm)
 {
     check(load(&in_guest) == 0);
     check(vfs[vm->index] == SOUNDS);
@@ -145,16 +145,16 @@ void assign_silence(struct vm *vm)
 }
 
 /* An interrupt of a VF between this and its reset would be one of the VM's last life. */
-void platform_reset(struct platform *platform, uint64_t now)
+void pc_reset(struct pc *pc, uint64_t now)
 {
     check(load(&in_guest) == 0);
-    unsigned index = ((struct vm *)((uintptr_t)platform - offsetof(struct vm, platform)))->index;
+    unsigned index = ((struct vm *)((uintptr_t)pc - offsetof(struct vm, pc)))->index;
 
     check(vfs[index] == SILENT);
     vfs[index] = RENEWED;
 }
 
-void assign_reset(struct vm *vm)
+void vf_reset(struct vm *vm)
 {
     check(vfs[vm->index] == RENEWED);
     vfs[vm->index] = SOUNDS;
@@ -229,7 +229,7 @@ void vcpu_main(void *argument)
     unsigned entries = 0;
 
     vcpu_reset(vcpu);
-    while (vm_meet(vcpu)) {
+    while (vm_rendezvous(vcpu)) {
         if (own_resets && ++entries % own_resets == vcpu->index) {
             /* A stop that was asked for meanwhile goes first. */
             check(vm_reset(vcpu->vm, NULL) == STATUS_OK || vm_is_stopping(vcpu->vm));
@@ -323,8 +323,8 @@ static void test_start_refusals(void **state)
     assert_int_equal(vm_start(vm), STATUS_OK);
     assert_non_null(cpus[0].call);
     assert_int_equal(vm_running(), 1);
-    assert_int_equal(vm->platform.config.tsc_hz, 3000000000);
-    assert_int_equal(vm->platform.config.memory_below_4g, 64 << 20);
+    assert_int_equal(vm->pc.config.tsc_hz, 3000000000);
+    assert_int_equal(vm->pc.config.memory_below_4g, 64 << 20);
     assert_int_equal(vm_start(vm), STATUS_STATE);
     /* A stop wins over a reset, whichever comes first. */
     assert_int_equal(vm_reset(vm, "test"), STATUS_OK);
@@ -540,18 +540,18 @@ static void test_start_upon_last_words(void **state)
 
 /* ---- VFs: there are none ---- */
 
-enum status assign_create(struct vm *vm)
+enum status vf_create(struct vm *vm)
 {
     return STATUS_OK;
 }
 
-enum status assign_start(struct vm *vm)
+enum status vf_bind(struct vm *vm)
 {
     return STATUS_OK;
 }
 
 /* The VFs' resets take their time. */
-void assign_stop(struct vm *vm)
+void vf_unbind(struct vm *vm)
 {
     if (vm == ask_while_it_ends) {
         check(vm_is_stopping(vm));

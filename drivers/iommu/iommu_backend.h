@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the common part (iommu.c, domain.c, irq.c, fault.c) and the two kinds of unit (vtd_*.c,
+ * amdvi_*.c) want of each other. Private to this folder.
+ */
+#ifndef PORTOLAN_DRIVERS_IOMMU_IOMMU_BACKEND_H
+#define PORTOLAN_DRIVERS_IOMMU_IOMMU_BACKEND_H
+
+#include "drivers/iommu/iommu.h"
+#include "drivers/iommu/page_table.h"
+
+#define IOMMU_UNITS_MAX      64U /* a bit each in a domain's 'units' */
+#define IOMMU_DOMAIN_NAME    16U
+#define IOMMU_TABLE_IRQS_MAX 256U /* of one function, where each has its own table */
+
+struct iommu_domain {
+    bool used;
+    bool broken; /* a unit did not confirm an invalidation: what it maps is never reused */
+    uint16_t id; /* 1.. : 0 is reserved where units cache what is not present */
+    uint32_t owner;
+    uint32_t functions;
+    uint64_t units; /* those that may have something of it cached */
+    uint64_t mapped_bytes;
+    struct iommu_table table;
+    char name[IOMMU_DOMAIN_NAME];
+};
+
+/* An attached function. */
+struct iommu_function {
+    bdf_t bdf;
+    struct iommu_domain *domain; /* NULL: free slot */
+    uint32_t irqs;
+    uint16_t alias; /* the requester id that it shows up as; its own without an alias */
+    uint8_t unit;
+    uint64_t *irq_table; /* AMD-Vi's table of its own, NULL: none yet */
+};
+
+struct iommu_irq {
+    uint16_t used_by; /* index of a function + 1; 0: free slot */
+    uint16_t entry;   /* in the table that the unit reads */
+    uint32_t apic_id;
+    uint8_t vector;
+    bool lost; /* freed, but a unit did not confirm: never used again */
+};
+
+/* What all units together can do; filled by a backend's init. */
+struct iommu_limits {
+    const struct iommu_page_format *format;
+    uint64_t page_sizes;
+    uint64_t extra_leaf;
+    uint32_t domain_ids; /* ids 1..domain_ids - 1 may be used */
+    uint32_t unit_count;
+    uint8_t levels;
+    uint8_t iova_bits;
+    bool coherent;
+    bool interrupts;
+    bool x2apic;
+    bool shared_irq_table; /* one table for all functions, else one a function */
+    const char *unavailable;
+};
+
+/* Why a function cannot be attached, or where it is. */
+struct iommu_place {
+    uint8_t unit;
+    uint16_t alias;
+    bool reserved_memory; /* firmware wants memory mapped for it */
+};
+
+/* All are called under the IOMMU lock, init and poll excepted. */
+struct iommu_backend {
+    const char *name;
+
+    /* Find the units, block all, switch on. LIMITS is zero before; 'unavailable' says what failed.
+     */
+    enum status (*init)(const struct acpi_facts *acpi, bool x2apic, struct iommu_limits *limits);
+
+    /* Which unit has BDF (PF for a VF). UNSUPPORTED, with a message: none, or not alone. */
+    enum status (*find)(bdf_t bdf, bdf_t pf, struct iommu_place *place);
+
+    /* Does a unit have registers in [BASE, BASE + SIZE)? */
+    bool (*has_registers)(hpa_t base, uint64_t size);
+
+    /* Direct FUNCTION's requests to DOMAIN's table; or to nowhere, and wait for that. */
+    enum status (*attach)(struct iommu_function *function, const struct iommu_domain *domain);
+    enum status (*detach)(struct iommu_function *function, const struct iommu_domain *domain);
+
+    /* New entries were written where there were none: wait until units see them. */
+    enum status (*mapped)(const struct iommu_domain *domain);
+
+    /* Wait until no unit has anything of the range cached; SIZE 0: of the whole domain. */
+    enum status (*invalidate)(const struct iommu_domain *domain, uint64_t iova, uint64_t size);
+
+    /* Write the entry of IRQ (PRESENT, or blocked) for FUNCTION, and wait until it counts. */
+    enum status (*irq_write)(struct iommu_function *function, const struct iommu_irq *irq,
+                             bool present);
+
+    /* The message that leads to ENTRY. */
+    struct iommu_message (*irq_message)(uint16_t entry);
+
+    /* Take what was recorded, and call iommu_fault_report() for each. */
+    void (*poll)(void);
+};
+
+extern const struct iommu_backend vtd_backend;
+extern const struct iommu_backend amdvi_backend;
+
+/* iommu.c */
+extern struct iommu_facts iommu_state;
+extern struct iommu_limits iommu_limits;
+extern const struct iommu_backend *iommu_backend; /* never NULL while iommu_state.ready */
+
+/* Returns what iommu_unlock() wants. */
+uint64_t iommu_lock(void);
+void iommu_unlock(uint64_t flags);
+
+/* Back to the state before iommu_init(). */
+void iommu_domain_reset(void);
+void iommu_irq_reset(void);
+void iommu_fault_reset(void);
+
+/* domain.c: under the lock. */
+struct iommu_function *iommu_function_find(bdf_t bdf);
+struct iommu_function *iommu_function_at(uint32_t index);
+
+/* The attached function that sends requests as REQUESTER, itself or by its alias; NULL: none. */
+struct iommu_function *iommu_requester_find(bdf_t requester);
+
+void iommu_domain_count(struct iommu_counters *counters);
+void iommu_lost_pages_add(uint64_t pages);
+
+/* irq.c: under the lock. */
+void iommu_irq_count(struct iommu_counters *counters);
+
+/* fault.c */
+void iommu_fault_count_all(struct iommu_counters *counters);
+
+/* Called by backends while they poll. 'owned' and 'owner' of FAULT are filled in here. */
+void iommu_fault_report(struct iommu_fault *fault);
+
+/* A unit had no room: it blocked requests that it did not record. */
+void iommu_fault_lost(const char *unit);
+
+/* Wait for at most IOMMU_WAIT_US until (register at OFFSET & MASK) == VALUE; TIMEOUT. */
+enum status iommu_wait32(const void *registers, uint32_t offset, uint32_t mask, uint32_t value);
+enum status iommu_wait64(const void *registers, uint32_t offset, uint64_t mask, uint64_t value);
+
+static inline uint16_t iommu_requester(bdf_t bdf)
+{
+    return (uint16_t)((uint16_t)bdf.bus << 8 | bdf.devfn);
+}
+
+static inline bdf_t iommu_requester_bdf(uint16_t segment, uint16_t id)
+{
+    return (bdf_t){.segment = segment, .bus = (uint8_t)(id >> 8), .devfn = (uint8_t)id};
+}
+
+#endif

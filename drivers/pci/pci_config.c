@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "drivers/pci/pci_config.h"
+
+#include "vmm/base/log.h"
+#include "vmm/host/map_physical.h"
+#include "vmm/host/port_io.h"
+#include "vmm/host/spinlock.h"
+
+#define PORT_ADDRESS   0xcf8U
+#define PORT_DATA      0xcfcU
+#define ADDRESS_ENABLE (1U << 31)
+#define ECAM_BUS_SIZE  (1ULL << 20)
+#define BUSES          256U
+
+static const struct acpi_mcfg *ecam;           /* NULL: use the ports */
+static uint8_t *windows[ACPI_ECAM_MAX][BUSES]; /* by range and bus; NULL: not open */
+
+static struct spinlock port_lock; /* the ports' address and data go together */
+
+void pci_config_init(const struct acpi_mcfg *mcfg)
+{
+    ecam = mcfg->ecam_count > 0 ? mcfg : NULL;
+    if (ecam == NULL) {
+        log_warn(
+            "PCI: no ECAM: only 256 bytes of configuration space and no SR-IOV (the firmware's "
+            "MCFG table is missing or unusable)");
+    }
+}
+
+uint32_t pci_config_ranges(void)
+{
+    return ecam != NULL ? ecam->ecam_count : 1;
+}
+
+struct acpi_ecam pci_config_range(uint32_t index)
+{
+    if (ecam != NULL && index < ecam->ecam_count) {
+        return ecam->ecams[index];
+    }
+    return (struct acpi_ecam){.bus_first = 0, .bus_last = BUSES - 1};
+}
+
+/* The window slot of BUS, NULL when no ECAM range has it. */
+static uint8_t **window_slot(uint16_t segment, uint8_t bus, const struct acpi_ecam **range)
+{
+    for (uint32_t i = 0; ecam != NULL && i < ecam->ecam_count; i++) {
+        const struct acpi_ecam *candidate = &ecam->ecams[i];
+
+        if (candidate->segment == segment && bus >= candidate->bus_first &&
+            bus <= candidate->bus_last) {
+            *range = candidate;
+            return &windows[i][bus];
+        }
+    }
+    return NULL;
+}
+
+enum status pci_config_open(uint16_t segment, uint8_t bus)
+{
+    const struct acpi_ecam *range;
+    uint8_t **slot = window_slot(segment, bus, &range);
+
+    if (ecam == NULL) {
+        return segment == 0 ? STATUS_OK : STATUS_NOTE(STATUS_NOT_FOUND);
+    }
+    if (slot == NULL) {
+        return STATUS_NOTE(STATUS_NOT_FOUND);
+    }
+    if (*slot == NULL) {
+        *slot = map_physical(hpa(range->base.raw + bus * ECAM_BUS_SIZE), ECAM_BUS_SIZE, MAP_DEVICE);
+    }
+    return *slot != NULL ? STATUS_OK : STATUS_NOTE(STATUS_NO_MEMORY);
+}
+
+void pci_config_close(uint16_t segment, uint8_t bus)
+{
+    const struct acpi_ecam *range;
+    uint8_t **slot = window_slot(segment, bus, &range);
+
+    if (slot != NULL && *slot != NULL) {
+        map_release(*slot, ECAM_BUS_SIZE);
+        *slot = NULL;
+    }
+}
+
+uint32_t pci_config_size(uint16_t segment, uint8_t bus)
+{
+    const struct acpi_ecam *range;
+    uint8_t **slot = window_slot(segment, bus, &range);
+
+    if (ecam == NULL) {
+        return segment == 0 ? PCI_CONFIG_SIZE : 0;
+    }
+    return slot != NULL && *slot != NULL ? PCI_CONFIG_SIZE_EXTENDED : 0;
+}
+
+static bool access_valid(bdf_t bdf, uint32_t offset, unsigned width)
+{
+    return (width == 1 || width == 2 || width == 4) && offset % width == 0 &&
+           range_fits(offset, width, pci_config_size(bdf.segment, bdf.bus));
+}
+
+/* Point the ports at the dword of OFFSET; returns the data port of its byte. Under port_lock. */
+static uint16_t port_select(bdf_t bdf, uint32_t offset)
+{
+    port_write(PORT_ADDRESS, 4,
+               ADDRESS_ENABLE | (uint32_t)bdf.bus << 16 | (uint32_t)bdf.devfn << 8 |
+                   (offset & ~3U));
+    return (uint16_t)(PORT_DATA + (offset & 3U));
+}
+
+static uint32_t port_config_read(bdf_t bdf, uint32_t offset, unsigned width)
+{
+    uint32_t value;
+
+    spinlock_acquire(&port_lock);
+    value = port_read(port_select(bdf, offset), width);
+    spinlock_release(&port_lock);
+    return value;
+}
+
+static void port_config_write(bdf_t bdf, uint32_t offset, unsigned width, uint32_t value)
+{
+    spinlock_acquire(&port_lock);
+    port_write(port_select(bdf, offset), width, value);
+    spinlock_release(&port_lock);
+}
+
+static volatile void *ecam_address(bdf_t bdf, uint32_t offset)
+{
+    const struct acpi_ecam *range;
+    uint8_t **slot = window_slot(bdf.segment, bdf.bus, &range);
+
+    return *slot + ((uint32_t)bdf.devfn << 12) + offset;
+}
+
+/*
+ * Not a plain pointer: AMD's manuals, from family 10h to today's ('MMIO Configuration Coding
+ * Requirements'), define ECAM accesses only for MOV between memory and AL, AX or EAX.
+ */
+static uint32_t ecam_read(const volatile void *address, unsigned width)
+{
+    uint32_t value = 0;
+
+    switch (width) {
+    case 1:
+        __asm__ volatile("movb (%1), %%al" : "+a"(value) : "r"(address) : "memory");
+        break;
+    case 2:
+        __asm__ volatile("movw (%1), %%ax" : "+a"(value) : "r"(address) : "memory");
+        break;
+    default:
+        __asm__ volatile("movl (%1), %%eax" : "+a"(value) : "r"(address) : "memory");
+        break;
+    }
+    return value;
+}
+
+static void ecam_write(volatile void *address, unsigned width, uint32_t value)
+{
+    switch (width) {
+    case 1:
+        __asm__ volatile("movb %%al, (%1)" ::"a"(value), "r"(address) : "memory");
+        break;
+    case 2:
+        __asm__ volatile("movw %%ax, (%1)" ::"a"(value), "r"(address) : "memory");
+        break;
+    default:
+        __asm__ volatile("movl %%eax, (%1)" ::"a"(value), "r"(address) : "memory");
+        break;
+    }
+}
+
+uint32_t pci_config_read(bdf_t bdf, uint32_t offset, unsigned width)
+{
+    if (!access_valid(bdf, offset, width)) {
+        return width < 4 ? (1U << 8 * width) - 1 : 0xffffffffU;
+    }
+    if (ecam == NULL) {
+        return port_config_read(bdf, offset, width);
+    }
+    return ecam_read(ecam_address(bdf, offset), width);
+}
+
+void pci_config_write(bdf_t bdf, uint32_t offset, unsigned width, uint32_t value)
+{
+    if (!access_valid(bdf, offset, width)) {
+        log_warn("PCI " BDF_FORMAT ": write of %u bytes at %#x dropped: out of reach",
+                 BDF_ARGS(bdf), width, offset);
+        return;
+    }
+    if (ecam == NULL) {
+        port_config_write(bdf, offset, width, value);
+        return;
+    }
+    ecam_write(ecam_address(bdf, offset), width, value);
+}

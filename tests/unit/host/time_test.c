@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Calibration against timers that the test drives: by CPUID, by a PM timer, and what is done
+ * without either. */
+#include "vmm/host/cpuid.h"
+#include "vmm/host/port_io.h"
+#include "vmm/host/time.h"
+
+#include "tests/unit/fakes/log.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <x86intrin.h>
+
+#include <cmocka.h>
+
+#define PM_PORT 0x608U
+
+static struct cpuid leaf15;
+static uint32_t highest;
+static bool pm_counts, pit_ends;
+static uint64_t pm_start, pm_divisor;
+
+struct cpuid cpuid_read(uint32_t leaf, uint32_t subleaf)
+{
+    switch (leaf) {
+    case 0:
+        return (struct cpuid){.eax = highest};
+    case 0x15:
+        return leaf15;
+    case 0x80000000:
+        return (struct cpuid){.eax = 0x80000008};
+    case 0x80000007:
+        return (struct cpuid){.edx = 1U << 8};
+    default:
+        return (struct cpuid){0};
+    }
+}
+
+/* A PM timer that counts once in PM_DIVISOR ticks of the real TSC, from just below its wrap. */
+uint32_t port_read(uint16_t port, unsigned width)
+{
+    if (port == PM_PORT) {
+        return pm_counts ? (uint32_t)(0xfffff0 + (__rdtsc() - pm_start) / pm_divisor) : 0x1234;
+    }
+    return port == 0x61 && pit_ends ? 0x20 : 0;
+}
+
+void port_write(uint16_t port, unsigned width, uint32_t value) {}
+
+static int setup(void **state)
+{
+    leaf15 = (struct cpuid){0};
+    highest = 0x16;
+    pm_counts = pit_ends = false;
+    pm_start = __rdtsc();
+    pm_divisor = 700;
+    fake_log_clear();
+    return 0;
+}
+
+static void test_cpuid_first(void **state)
+{
+    leaf15 = (struct cpuid){.eax = 2, .ebx = 200, .ecx = 24000000};
+    assert_int_equal(time_init(0, 0), STATUS_OK);
+    assert_int_equal(time_facts()->tsc_khz, 2400000);
+    assert_string_equal(time_facts()->source, "CPUID leaf 15h");
+    assert_true(time_facts()->invariant);
+}
+
+static void test_incomplete_cpuid(void **state)
+{
+    leaf15 = (struct cpuid){.eax = 2, .ebx = 200, .ecx = 0};
+    pm_counts = true;
+    assert_int_equal(time_init(PM_PORT, 0), STATUS_OK);
+    assert_string_equal(time_facts()->source, "ACPI PM timer");
+    uint64_t wanted = 700ULL * 3579545 / 1000;
+
+    assert_in_range(time_facts()->tsc_khz, wanted * 95 / 100, wanted * 105 / 100);
+}
+
+static void test_old_cpu(void **state)
+{
+    highest = 1; /* leaf 15h would be another leaf's data */
+    leaf15 = (struct cpuid){.eax = 2, .ebx = 200, .ecx = 24000000};
+    pm_counts = true;
+    assert_int_equal(time_init(PM_PORT, 0), STATUS_OK);
+    assert_string_equal(time_facts()->source, "ACPI PM timer");
+}
+
+static void test_nothing_works(void **state)
+{
+    pit_ends = true; /* its output is high at once: no time passes, the rate would be absurd */
+    assert_int_equal(time_init(0, 0), STATUS_UNSUPPORTED);
+    assert_int_equal(time_facts()->tsc_khz, 1000000);
+    assert_true(fake_log_contains("1000 MHz is assumed"));
+}
+
+static void test_clock(void **state)
+{
+    leaf15 = (struct cpuid){.eax = 1, .ebx = 100, .ecx = 25000000};
+    uint64_t start = __rdtsc();
+
+    assert_int_equal(time_init(0, start), STATUS_OK);
+    uint64_t before = time_now_ns();
+
+    time_delay_us(2000);
+    assert_true(time_now_ns() - before >= 2000000);
+    assert_int_equal(time_ns_to_tsc(0), start);
+    assert_int_equal(time_ns_to_tsc(1000000000), start + 2500000000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_cpuid_first, setup),
+        cmocka_unit_test_setup(test_incomplete_cpuid, setup),
+        cmocka_unit_test_setup(test_old_cpu, setup),
+        cmocka_unit_test_setup(test_nothing_works, setup),
+        cmocka_unit_test_setup(test_clock, setup),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/unit/pc/fake_edge.h"
+
+#include "vmm/pc/pc_edge.h"
+
+struct fake_edge fake_edge;
+
+void fake_edge_clear(void)
+{
+    fake_edge = (struct fake_edge){.pci_value = 0xffffffff};
+}
+
+struct pc_config fake_edge_config(unsigned vcpus)
+{
+    return (struct pc_config){
+        .vcpu_count = vcpus,
+        .memory_below_4g = 512ULL << 20,
+        .tsc_hz = 2500000000,
+        .rtc_seconds = 1700000000,
+        .keyboard = true,
+    };
+}
+
+void pc_edge_lock(struct pc *pc)
+{
+    fake_edge.bad_locking += fake_edge.locked != 0;
+    fake_edge.locked++;
+}
+
+void pc_edge_unlock(struct pc *pc)
+{
+    fake_edge.locked--;
+    fake_edge.bad_locking += fake_edge.locked != 0;
+}
+
+void pc_edge_vcpu_kick(struct pc *pc, unsigned vcpu)
+{
+    fake_edge.kicks[vcpu]++;
+}
+
+void pc_edge_vcpu_nmi(struct pc *pc, unsigned vcpu)
+{
+    fake_edge.nmis[vcpu]++;
+}
+
+void pc_edge_vcpu_init(struct pc *pc, unsigned vcpu)
+{
+    fake_edge.inits[vcpu]++;
+}
+
+void pc_edge_vcpu_sipi(struct pc *pc, unsigned vcpu, uint8_t vector)
+{
+    fake_edge.sipis[vcpu]++;
+    fake_edge.sipi_vector = vector;
+}
+
+void pc_edge_reset(struct pc *pc)
+{
+    fake_edge.resets++;
+}
+
+void pc_edge_power_off(struct pc *pc)
+{
+    fake_edge.power_offs++;
+}
+
+void pc_edge_debug_exit(struct pc *pc, uint32_t value)
+{
+    fake_edge.debug_exits++;
+    fake_edge.debug_exit_value = value;
+}
+
+void pc_edge_console_write(struct pc *pc, uint8_t byte)
+{
+    if (fake_edge.console_length < sizeof(fake_edge.console) - 1) {
+        fake_edge.console[fake_edge.console_length++] = (char)byte;
+        fake_edge.console[fake_edge.console_length] = '\0';
+    }
+}
+
+void pc_edge_deadline_changed(struct pc *pc, uint64_t deadline_ns)
+{
+    fake_edge.deadline_changes++;
+}
+
+uint32_t pc_edge_pci_read(struct pc *pc, uint8_t devfn, uint8_t offset, unsigned width)
+{
+    fake_edge.pci_devfn = devfn;
+    fake_edge.pci_offset = offset;
+    return width == 4 ? fake_edge.pci_value : fake_edge.pci_value & ((1U << 8 * width) - 1);
+}
+
+void pc_edge_pci_write(struct pc *pc, uint8_t devfn, uint8_t offset, unsigned width, uint32_t value)
+{
+    fake_edge.pci_devfn = devfn;
+    fake_edge.pci_offset = offset;
+    fake_edge.pci_written = value;
+}

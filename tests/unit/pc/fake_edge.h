@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* vmm/pc/pc_edge.h on the host: records what the virtual PC asked of its VM. */
+#ifndef PORTOLAN_TESTS_UNIT_PC_FAKE_EDGE_H
+#define PORTOLAN_TESTS_UNIT_PC_FAKE_EDGE_H
+
+#include "vmm/pc/pc.h"
+
+struct fake_edge {
+    int locked;
+    unsigned bad_locking; /* taken twice, given back without being held */
+    unsigned kicks[PC_VCPUS_MAX];
+    unsigned nmis[PC_VCPUS_MAX];
+    unsigned inits[PC_VCPUS_MAX];
+    unsigned sipis[PC_VCPUS_MAX];
+    uint8_t sipi_vector;
+    unsigned resets;
+    unsigned power_offs;
+    unsigned debug_exits;
+    uint32_t debug_exit_value;
+    unsigned deadline_changes;
+    unsigned console_length;
+    char console[256];
+    uint32_t pci_value; /* what functions of the VM read as */
+    uint8_t pci_devfn;
+    uint8_t pci_offset;
+    uint32_t pci_written;
+};
+
+extern struct fake_edge fake_edge;
+
+void fake_edge_clear(void);
+
+/* Every test's machine: VCPUS vCPUs, 512 MiB, a TSC of 2.5 GHz, a keyboard. */
+struct pc_config fake_edge_config(unsigned vcpus);
+
+#endif

@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The machine as a guest's port accesses see it: dispatch, wiring, PCI, fw_cfg, reset. */
+#include "tests/unit/fakes/log.h"
+#include "tests/unit/pc/fake_edge.h"
+#include "tests/unit/pc/unit.h"
+
+#include "vmm/pc/clock.h"
+#include "vmm/pc/ports.h"
+
+#include <string.h>
+
+#define DEBUG_EXIT 0xf4
+
+static struct pc machine;
+static uint64_t now;
+
+static uint32_t in(uint16_t port, unsigned width)
+{
+    return pc_port_read(&machine, port, width, now);
+}
+
+static void out(uint16_t port, unsigned width, uint32_t value)
+{
+    pc_port_write(&machine, port, width, value, now);
+}
+
+static int setup(void **state)
+{
+    struct pc_config config = fake_edge_config(2);
+
+    config.debug_exit = DEBUG_EXIT;
+    now = 0;
+    fake_edge_clear();
+    fake_log_clear();
+    assert_int_equal(pc_init(&machine, &config), STATUS_OK);
+    fake_edge_clear();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    assert_int_equal(fake_edge.locked, 0);
+    assert_int_equal(fake_edge.bad_locking, 0);
+    return 0;
+}
+
+static void start_pics(void)
+{
+    static const struct {
+        uint16_t port;
+        uint8_t value;
+    } words[] = {
+        {0x20, 0x11},
+        {0x21, 0x20},
+        {0x21, 0x04},
+        {0x21, 0x01},
+        {0xa0, 0x11},
+        {0xa1, 0x28},
+        {0xa1, 0x02},
+        {0xa1, 0x01},
+        {0x21, 0x00},
+        {0xa1, 0x00}
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
+        out(words[i].port, 1, words[i].value);
+    }
+}
+
+/* Run the shared devices until NOW, event by event, as a VM does. */
+static void run_until(uint64_t end)
+{
+    while (pc_next_event(&machine) <= end) {
+        now = pc_next_event(&machine);
+        pc_run(&machine, now);
+    }
+    now = end;
+    pc_run(&machine, now);
+}
+
+static uint32_t pci_read(uint32_t address, unsigned width)
+{
+    out(0xcf8, 4, 0x80000000 | (address & ~3U));
+    return in((uint16_t)(0xcfc + (address & 3)), width);
+}
+
+static void pci_write(uint32_t address, unsigned width, uint32_t value)
+{
+    out(0xcf8, 4, 0x80000000 | (address & ~3U));
+    out((uint16_t)(0xcfc + (address & 3)), width, value);
+}
+
+static void test_unclaimed(void **state)
+{
+    assert_int_equal(in(0x5658, 1), 0xff);
+    assert_int_equal(in(0x5658, 2), 0xffff);
+    assert_int_equal(in(0x5658, 4), 0xffffffff);
+    out(0x5658, 4, 1);
+    assert_int_equal(machine.unclaimed.port_reads, 3);
+    assert_int_equal(machine.unclaimed.port_writes, 1);
+}
+
+static void test_wide_accesses_are_split(void **state)
+{
+    out(0x70, 2, 0x5a40); /* index 40h, data 5ah */
+    assert_int_equal(in(0x71, 1), 0x5a);
+    assert_int_equal(in(0x70, 2), 0x5aff);
+    out(0x3ff, 2, 0x1234); /* the scratch register, and a port beyond */
+    assert_int_equal(in(0x3ff, 1), 0x34);
+    assert_int_equal(in(0x3ff, 4), 0xffffff34);
+    assert_int_equal(in(0xffff, 4) & 0xff, 0xff); /* wraps to port 0 */
+    assert_int_equal(in(0xcf9, 2), 0xff00);       /* reset control, and no more */
+}
+
+static bool claims_a_byte(unsigned port, unsigned width)
+{
+    for (unsigned i = 0; i < width; i++) {
+        if (port + i <= UINT16_MAX && ports_claim(&machine, (uint16_t)(port + i), 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Wherever a VF may be: an access is the board's when a byte of it is, or it suits a wide port. */
+static void test_claims(void **state)
+{
+    unsigned bytes = 0;
+
+    for (unsigned port = 0; port <= UINT16_MAX; port++) {
+        bytes += ports_claim(&machine, (uint16_t)port, 1);
+        assert_int_equal(ports_claim(&machine, (uint16_t)port, 2),
+                         claims_a_byte(port, 2) || port == 0x510);
+        assert_int_equal(ports_claim(&machine, (uint16_t)port, 4),
+                         claims_a_byte(port, 4) || port == 0xcf8);
+    }
+    /* The PICs' 6, PIT 5, keyboard 2, RTC 4, POST, A20, APM 2, delay, UART 8, fw_cfg, reset, PCI 4,
+     * PM 64, SMBus 16, debug exit 4. */
+    assert_int_equal(bytes, 6 + 5 + 2 + 4 + 1 + 1 + 2 + 1 + 8 + 1 + 1 + 4 + ACPI_PM_SIZE +
+                                CHIPSET_SMB_SIZE + 4);
+}
+
+static void test_timer_reaches_cpu_through_pic(void **state)
+{
+    start_pics();
+    out(0x43, 1, 0x34);
+    out(0x40, 1, 11932 & 0xff);
+    out(0x40, 1, 11932 >> 8);
+    assert_int_equal(pc_interrupt_take(&machine, 0), 0x20); /* OUT rose from mode 0 */
+    out(0x20, 1, 0x20);
+    unsigned ticks = 0;
+    while (now < NS_PER_S) {
+        run_until(pc_next_event(&machine));
+        assert_false(pc_interrupt_pending(&machine, 1)); /* only the boot CPU */
+        assert_true(pc_interrupt_pending(&machine, 0));
+        assert_int_equal(pc_interrupt_take(&machine, 0), 0x20);
+        out(0x20, 1, 0x20);
+        ticks++;
+    }
+    assert_int_equal(ticks, 100);
+    assert_true(fake_edge.kicks[0] >= 100);
+    assert_true(fake_edge.deadline_changes > 0);
+}
+
+static void test_timer_on_pin_2(void **state)
+{
+    (void)pc_mmio_write(&machine, 1, gpa(LAPIC_BASE + LAPIC_SVR), 4, 0x1ff, 0);
+    (void)pc_mmio_write(&machine, 1, gpa(IOAPIC_BASE), 4, 0x15, 0);
+    (void)pc_mmio_write(&machine, 1, gpa(IOAPIC_BASE + 0x10), 4, 1U << 24, 0);
+    (void)pc_mmio_write(&machine, 1, gpa(IOAPIC_BASE), 4, 0x14, 0);
+    (void)pc_mmio_write(&machine, 1, gpa(IOAPIC_BASE + 0x10), 4, 0x31, 0);
+    out(0x43, 1, 0x30);
+    out(0x40, 1, 0);
+    out(0x40, 1, 1);
+    run_until(NS_PER_MS);
+    assert_int_equal(pc_interrupt_take(&machine, 1), 0x31);
+}
+
+static void test_lint0_modes(void **state)
+{
+    start_pics();
+    (void)pc_mmio_write(&machine, 1, gpa(LAPIC_BASE + LAPIC_SVR), 4, 0x1ff, 0);
+    (void)pc_mmio_write(&machine, 1, gpa(LAPIC_BASE + LAPIC_LVT + 0x30), 4, 0x400, 0);
+    pc_set_irq(&machine, IRQ_SOURCE_VM, 7, true);
+    assert_int_equal(fake_edge.nmis[1], 1); /* the old NMI watchdog */
+    assert_int_equal(pc_interrupt_take(&machine, 0), 0x27);
+    out(0x20, 1, 0x20);
+    pc_set_irq(&machine, IRQ_SOURCE_VM, 7, false);
+    (void)pc_mmio_write(&machine, 1, gpa(LAPIC_BASE + LAPIC_LVT + 0x30), 4, 0x77, 0);
+    pc_set_irq(&machine, IRQ_SOURCE_VM, 7, true);
+    assert_int_equal(pc_interrupt_take(&machine, 1), 0x77);
+}
+
+static void test_extint_through_ioapic(void **state)
+{
+    start_pics();
+    (void)pc_mmio_write(&machine, 0, gpa(LAPIC_BASE + LAPIC_SVR), 4, 0x1ff, 0);
+    (void)pc_mmio_write(&machine, 0, gpa(LAPIC_BASE + LAPIC_LVT + 0x30), 4, 0x10000, 0);
+    pc_set_irq(&machine, IRQ_SOURCE_VM, 3, true);
+    assert_false(pc_interrupt_pending(&machine, 0));
+    (void)pc_mmio_write(&machine, 0, gpa(IOAPIC_BASE), 4, 0x10, 0);
+    (void)pc_mmio_write(&machine, 0, gpa(IOAPIC_BASE + 0x10), 4, 0x700, 0);
+    assert_int_equal(pc_interrupt_take(&machine, 0), 0x23);
+}
+
+static void test_pirq_routing(void **state)
+{
+    start_pics();
+    assert_int_equal(in(0x4d1, 1), 0x0e);   /* IRQ 9, 10, 11: levels, as firmware leaves them */
+    pc_set_intx(&machine, 2 << 3, 1, true); /* slot 2 INTA: PIRQB: IRQ 10 */
+    assert_int_equal(pc_interrupt_take(&machine, 0), 0x2a);
+    assert_int_equal(machine.ioapic.lines & 1U << 17, 1U << 17);
+    pc_set_intx(&machine, (2 << 3) | 1, 1, true); /* another function shares the wire */
+    pc_set_intx(&machine, 2 << 3, 1, false);
+    out(0xa0, 1, 0x20);
+    out(0x20, 1, 0x20);
+    assert_int_equal(pc_interrupt_take(&machine, 0), 0x2a);
+    out(0xa0, 1, 0x20);
+    out(0x20, 1, 0x20);
+    pci_write(0x0861, 1, 0x05); /* move PIRQB to IRQ 5 */
+    assert_int_equal(machine.line_sources[10], 0);
+    out(0x4d0, 1, 0x20);
+    assert_int_equal(pc_interrupt_take(&machine, 0), 0x25);
+    pci_write(0x0861, 1, 0x80);
+    assert_int_equal(machine.line_sources[5], 0);
+    assert_int_equal(machine.ioapic.lines & 1U << 17, 1U << 17);
+    pci_write(0x0861, 1, 0x08); /* IRQ 8 cannot be chosen */
+    assert_int_equal(machine.pirq_gsi[1], -1);
+    pc_set_intx(&machine, 2 << 3, 5, true);
+    pc_set_intx(&machine, 2 << 3, 0, true);
+}
+
+static void test_vm_cannot_drive_board_lines(void **state)
+{
+    pc_set_irq(&machine, IRQ_SOURCE_PIT, 2, true);
+    pc_set_irq(&machine, IRQ_SOURCE_VM, 2, true);
+    pc_set_irq(&machine, IRQ_SOURCE_VM, 0, true);
+    pc_set_irq(&machine, IRQ_SOURCE_VM, 24, true);
+    pc_set_irq(&machine, IRQ_SOURCE_COUNT, 5, true);
+    for (unsigned gsi = 0; gsi < IOAPIC_PINS; gsi++) {
+        assert_int_equal(machine.line_sources[gsi], 0);
+    }
+}
+
+static void test_pci_chipset(void **state)
+{
+    assert_int_equal(pci_read(0x0000, 4), 0x12378086);
+    assert_int_equal(pci_read(0x0800, 4), 0x70008086);
+    assert_int_equal(pci_read(0x0b00, 4), 0x71138086);
+    assert_int_equal(pci_read(0x080e, 1), 0x80);
+    assert_int_equal(pci_read(0x0900, 4), 0xffffffff);
+    assert_int_equal(pci_read(0x10000, 4), 0xffffffff); /* no bus 1 */
+    assert_int_equal(pci_read(0x0b40, 4), 0x601);
+    pci_write(0x0000, 4, 0);
+    assert_int_equal(pci_read(0x0000, 2), 0x8086);
+    pci_write(0x0058, 4, 0xffffffff); /* DRAM timing, PAM0..2 */
+    assert_int_equal(pci_read(0x0058, 4), 0x333330ff);
+    pci_write(0x005a, 2, 0x1111);
+    assert_int_equal(pci_read(0x0059, 1), 0x30);
+    assert_int_equal(pci_read(0x005a, 2), 0x1111);
+    assert_true((pci_read(0x0b58, 4) & 1U << 25) != 0); /* SeaBIOS: no SMM to set up */
+    out(0xcf8, 4, 0x00000000);
+    assert_int_equal(in(0xcfc, 4), 0xffffffff);
+    out(0xcf8, 4, 0xffffffff);
+    assert_int_equal(in(0xcf8, 4), 0x80fffffc);
+    assert_int_equal(in(0xcf8, 2), 0x00ff); /* not the address register: reset control */
+}
+
+static void test_pci_functions_of_the_vm(void **state)
+{
+    fake_edge.pci_value = 0x10001af4;
+    assert_int_equal(pci_read(0x1000, 4), 0x10001af4);
+    assert_int_equal(fake_edge.pci_devfn, 0x10);
+    assert_int_equal(pci_read(0xff02, 2), 0x1af4);
+    assert_int_equal(fake_edge.pci_devfn, 0xff);
+    assert_int_equal(fake_edge.pci_offset, 2);
+    pci_write(0x1004, 2, 7);
+    assert_int_equal(fake_edge.pci_written, 7);
+    assert_int_equal(fake_edge.pci_offset, 4);
+}
+
+static void test_pm_block_moves(void **state)
+{
+    now = NS_PER_S;
+    assert_int_equal(in(0x608, 4), CLOCK_PM_HZ);
+    pci_write(0x0b40, 4, 0xb001);
+    assert_int_equal(in(0x608, 4), 0xffffffff);
+    assert_int_equal(in(0xb008, 4), CLOCK_PM_HZ);
+    pci_write(0x0b80, 1, 0);
+    assert_int_equal(in(0xb008, 4), 0xffffffff);
+    pci_write(0x0b80, 1, 1);
+    pci_write(0x0b40, 4, 0xffffffff);
+    assert_int_equal(pci_read(0x0b40, 4), 0xffc1);
+    assert_int_equal(in(0xffc8, 4), CLOCK_PM_HZ);
+}
+
+static void test_power_off_and_button(void **state)
+{
+    start_pics();
+    out(0x602, 2, 0x100);
+    pc_power_button(&machine, now);
+    assert_int_equal(pc_interrupt_take(&machine, 0), 0x29);
+    assert_int_equal(in(0x600, 2) & 0x100, 0x100);
+    out(0x600, 2, 0x100);
+    out(0x604, 2, 0x2001);
+    assert_int_equal(fake_edge.power_offs, 1);
+    assert_int_equal(fake_edge.resets, 0);
+}
+
+static void test_ways_to_reset(void **state)
+{
+    out(0x64, 1, 0xfe);
+    assert_int_equal(fake_edge.resets, 1);
+    out(0x92, 1, 0x01);
+    assert_int_equal(fake_edge.resets, 2);
+    assert_int_equal(in(0x92, 1), 0x01);
+    out(0x92, 1, 0x02);
+    assert_int_equal(in(0x92, 1), 0x02);
+    out(0xcf9, 1, 0x02);
+    assert_int_equal(fake_edge.resets, 2);
+    out(0xcf9, 1, 0x06);
+    assert_int_equal(fake_edge.resets, 3);
+    out(0xcf8, 4, 0x80000600); /* not a write to CF9h */
+    assert_int_equal(fake_edge.resets, 3);
+}
+
+static void test_reset_restores(void **state)
+{
+    pc_set_intx(&machine, 3 << 3, 1, true); /* PIRQC: IRQ 11 */
+    out(0x70, 2, 0x7740);
+    out(0x21, 1, 0x55);
+    pci_write(0x0862, 1, 0x05);
+    pci_write(0x0b40, 4, 0xb001);
+    out(0x3ff, 1, 0x12);
+    now = NS_PER_S;
+    pc_reset(&machine, now);
+    assert_int_equal(in(0x21, 1), 0);
+    assert_int_equal(in(0x3ff, 1), 0);
+    assert_int_equal(pci_read(0x0862, 1), 11);
+    assert_int_equal(in(0x608, 4), CLOCK_PM_HZ);
+    out(0x70, 1, 0x40);
+    assert_int_equal(in(0x71, 1), 0x77);
+    start_pics();
+    assert_int_equal(pc_interrupt_take(&machine, 0), 0x2b); /* the wire is still up */
+}
+
+static void test_console(void **state)
+{
+    start_pics();
+    for (const char *c = "ok"; *c != '\0'; c++) {
+        out(0x3f8, 1, (uint8_t)*c);
+    }
+    assert_string_equal(fake_edge.console, "ok");
+    out(0x3fc, 1, 0x08);
+    out(0x3f9, 1, 0x01);
+    assert_true(pc_console_read(&machine, 'x', now));
+    assert_false(pc_console_read(&machine, 'y', now));
+    assert_int_equal(pc_interrupt_take(&machine, 0), 0x24);
+    assert_int_equal(in(0x3f8, 1), 'x');
+}
+
+/* A driver that never reads IIR gets an interrupt for each byte that it sends, all the same. */
+static void test_transmitter_edges(void **state)
+{
+    start_pics();
+    out(0x3fc, 1, 0x08);
+    out(0x3f9, 1, 0x02);
+    for (const char *c = "ok"; *c != '\0'; c++) {
+        assert_int_equal(pc_interrupt_take(&machine, 0), 0x24);
+        out(0x3f8, 1, (uint8_t)*c);
+        out(0x20, 1, 0x20);
+    }
+    assert_int_equal(pc_interrupt_take(&machine, 0), 0x24);
+    out(0x3f9, 1, 0x00);
+    out(0x20, 1, 0x20);
+    assert_false(pc_interrupt_pending(&machine, 0));
+}
+
+static void test_keyboard_edges(void **state)
+{
+    start_pics();
+    out(0x60, 1, 0xff);
+    for (unsigned i = 0; i < 2; i++) { /* FAh, AAh: an interrupt for each byte */
+        assert_int_equal(pc_interrupt_take(&machine, 0), 0x21);
+        out(0x20, 1, 0x20);
+        assert_int_equal(in(0x60, 1), i == 0 ? 0xfa : 0xaa);
+    }
+    assert_false(pc_interrupt_pending(&machine, 0));
+}
+
+static void test_debug_exit_and_delays(void **state)
+{
+    out(0x80, 1, 0x42);
+    assert_int_equal(in(0x80, 1), 0x42);
+    out(0xed, 1, 0);
+    out(DEBUG_EXIT, 1, 0x10);
+    assert_int_equal(fake_edge.debug_exit_value, 0x10);
+    out(DEBUG_EXIT, 4, 0x12345678);
+    assert_int_equal(fake_edge.debug_exit_value, 0x12345678);
+    assert_int_equal(fake_edge.debug_exits, 2);
+}
+
+static void select_item(uint16_t item)
+{
+    out(0x510, 2, item);
+}
+
+static uint32_t item_number(unsigned bytes)
+{
+    uint32_t value = 0;
+
+    for (unsigned i = 0; i < bytes; i++) {
+        value |= in(0x511, 1) << 8 * i;
+    }
+    return value;
+}
+
+static void test_fw_cfg(void **state)
+{
+    select_item(0);
+    assert_int_equal(item_number(4), 0x554d4551); /* "QEMU" */
+    assert_int_equal(in(0x511, 1), 0);
+    select_item(1);
+    assert_int_equal(item_number(4), 1);
+    select_item(5);
+    assert_int_equal(item_number(2), 2);
+    select_item(0x0f);
+    assert_int_equal(item_number(2), 2);
+    select_item(3);
+    assert_int_equal(item_number(4), 512U << 20);
+    select_item(0x1234);
+    assert_int_equal(item_number(4), 0);
+}
+
+static void test_fw_cfg_files(void **state)
+{
+    static const char text[] = "hello";
+    char name[FW_CFG_NAME_SIZE + 1];
+
+    memset(name, 'n', sizeof(name));
+    name[FW_CFG_NAME_SIZE] = '\0';
+    assert_int_equal(fw_cfg_add_file(&machine.fw_cfg, "opt/a", text, 5), STATUS_OK);
+    assert_int_equal(fw_cfg_add_file(&machine.fw_cfg, "opt/a", text, 5), STATUS_CONFLICT);
+    assert_int_equal(fw_cfg_add_file(&machine.fw_cfg, "", text, 5), STATUS_INVALID);
+    assert_int_equal(fw_cfg_add_file(&machine.fw_cfg, name, text, 5), STATUS_INVALID);
+    select_item(0x19);
+    assert_int_equal(item_number(4), 0x01000000);
+    assert_int_equal(item_number(4), 0x05000000);
+    assert_int_equal(item_number(4), 0x00002000);
+    assert_int_equal(item_number(4), 0x2f74706f); /* "opt/" */
+    select_item(0x20);
+    assert_int_equal(item_number(4), 0x6c6c6568);
+    assert_int_equal(item_number(4), 'o');
+    for (unsigned i = 1; i < FW_CFG_FILES_MAX; i++) {
+        char other[] = {(char)('b' + i), '\0'};
+
+        assert_int_equal(fw_cfg_add_file(&machine.fw_cfg, other, text, 5), STATUS_OK);
+    }
+    assert_int_equal(fw_cfg_add_file(&machine.fw_cfg, "z", text, 5), STATUS_NO_MEMORY);
+}
+
+static void test_smbus_has_no_devices(void **state)
+{
+    out(0x704, 1, 0xa1);
+    out(0x702, 1, 0x48);
+    assert_int_equal(in(0x700, 1), 0x04);
+    assert_int_equal(in(0x702, 1), 0x08);
+    out(0x700, 1, 0x1f);
+    assert_int_equal(in(0x700, 1), 0);
+}
+
+static void test_bad_configurations(void **state)
+{
+    struct pc_config config = fake_edge_config(0);
+
+    assert_int_equal(pc_init(&machine, &config), STATUS_RANGE);
+    assert_true(fake_log_contains("give it 1 to 64"));
+    config = fake_edge_config(PC_VCPUS_MAX + 1);
+    assert_int_equal(pc_init(&machine, &config), STATUS_RANGE);
+    config = fake_edge_config(1);
+    config.memory_below_4g = PCI_HOLE_BASE + 1ULL;
+    assert_int_equal(pc_init(&machine, &config), STATUS_RANGE);
+    config = fake_edge_config(1);
+    config.tsc_hz = 0;
+    assert_int_equal(pc_init(&machine, &config), STATUS_RANGE);
+    config = fake_edge_config(1);
+    config.debug_exit = 0x3f7; /* its second port is the UART's */
+    assert_int_equal(pc_init(&machine, &config), STATUS_CONFLICT);
+    assert_true(fake_log_contains("debug_exit = 0x3f7"));
+}
+
+static void test_size(void **state)
+{
+    assert_true(sizeof(struct pc) <= 20UL * 1024);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_unclaimed),
+        TEST(test_wide_accesses_are_split),
+        TEST(test_claims),
+        TEST(test_timer_reaches_cpu_through_pic),
+        TEST(test_timer_on_pin_2),
+        TEST(test_lint0_modes),
+        TEST(test_extint_through_ioapic),
+        TEST(test_pirq_routing),
+        TEST(test_vm_cannot_drive_board_lines),
+        TEST(test_pci_chipset),
+        TEST(test_pci_functions_of_the_vm),
+        TEST(test_pm_block_moves),
+        TEST(test_power_off_and_button),
+        TEST(test_ways_to_reset),
+        TEST(test_reset_restores),
+        TEST(test_console),
+        TEST(test_transmitter_edges),
+        TEST(test_keyboard_edges),
+        TEST(test_debug_exit_and_delays),
+        TEST(test_fw_cfg),
+        TEST(test_fw_cfg_files),
+        TEST(test_smbus_has_no_devices),
+        TEST(test_bad_configurations),
+        TEST(test_size),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What is said of DMA that was blocked, and how often. */
+#include "tests/unit/fakes/log.h"
+#include "vmm/host/time.h"
+#include "vmm/vf/vf_internal.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define OWNER 3U
+
+static uint64_t now_ns;
+static struct config_vm config;
+static struct vf_set assign;
+static struct vm vm;
+static struct iommu_facts facts;
+
+uint64_t time_now_ns(void)
+{
+    return now_ns;
+}
+
+const struct iommu_facts *iommu_facts(void)
+{
+    return &facts;
+}
+
+uint32_t iommu_poll_faults(void)
+{
+    return 0;
+}
+
+struct vm *vm_by_index(unsigned index)
+{
+    return index == OWNER ? &vm : NULL;
+}
+
+static int setup(void **state)
+{
+    now_ns = 5000000000ULL;
+    memset(&assign, 0, sizeof(assign));
+    (void)snprintf(config.name, sizeof(config.name), "web");
+    vm.config = &config;
+    vm.vfs = &assign;
+    fake_log_clear();
+    return 0;
+}
+
+static void report(uint64_t address)
+{
+    const struct iommu_fault fault = {
+        .bdf = {.bus = 2, .devfn = 9},
+        .address = address,
+        .reason = "it is nobody's",
+        .write = true,
+        .owned = true,
+        .owner = OWNER
+    };
+
+    iommu_edge_fault(&fault);
+}
+
+static void test_names(void **state)
+{
+    report(0x1234000);
+    assert_true(fake_log_contains("VM 'web': VF 0000:02:01.1: a write at 0x1234000 was blocked: it "
+                                  "is nobody's"));
+    assert_int_equal(assign.faults, 1);
+}
+
+/* Also when the VM has said all that it may say by vm_complain(). */
+static void test_not_used_up(void **state)
+{
+    vm.complaints = 1000;
+    report(0x5000);
+    assert_true(fake_log_contains("0x5000"));
+}
+
+static unsigned lines(void)
+{
+    unsigned count = 0;
+
+    for (const char *at = fake_log_text(); (at = strchr(at, '\n')) != NULL; at++) {
+        count++;
+    }
+    return count;
+}
+
+static void test_flood(void **state)
+{
+    for (unsigned i = 0; i < 10000; i++) {
+        report(0x1000);
+    }
+    assert_int_equal(lines(), LOG_LIMIT_BURST);
+    assert_int_equal(assign.faults, 10000);
+    /* A while later there is room for one more, which says what was left out. */
+    fake_log_clear();
+    now_ns += LOG_LIMIT_EACH - 1;
+    report(0x2000);
+    assert_int_equal(lines(), 0);
+    now_ns += 1;
+    report(0x3000);
+    report(0x4000);
+    assert_int_equal(lines(), 2);
+    assert_true(fake_log_contains("9969 more accesses of its VFs were blocked"));
+    assert_true(fake_log_contains("0x3000"));
+    assert_false(fake_log_contains("0x4000"));
+    /* And after a long one the whole burst is there again, no more. */
+    fake_log_clear();
+    now_ns += 1000 * LOG_LIMIT_EACH;
+    for (unsigned i = 0; i < 100; i++) {
+        report(0x1000);
+    }
+    assert_int_equal(lines(), LOG_LIMIT_BURST + 1);
+}
+
+/* Nobody's, or of a VM that is not there. */
+static void test_others(void **state)
+{
+    struct iommu_fault fault = {.reason = "it is nobody's", .owned = true, .owner = OWNER + 1};
+
+    iommu_edge_fault(&fault);
+    fault.owner = IOMMU_OWNER_VMM;
+    iommu_edge_fault(&fault);
+    fault.owner = OWNER;
+    fault.owned = false;
+    iommu_edge_fault(&fault);
+    vm.vfs = NULL;
+    fault.owned = true;
+    iommu_edge_fault(&fault);
+    assert_int_equal(lines(), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_names, setup),
+        cmocka_unit_test_setup(test_not_used_up, setup),
+        cmocka_unit_test_setup(test_flood, setup),
+        cmocka_unit_test_setup(test_others, setup),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

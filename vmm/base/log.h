@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The VMM's log: one line a call, to the serial line, the frame buffer and a ring in memory.
+ *
+ * ERROR is for faults of the VMM itself only. What a guest, a device, the firmware or the
+ * configuration does wrong is a WARN at most, however bad it is for them.
+ */
+#ifndef PORTOLAN_VMM_BASE_LOG_H
+#define PORTOLAN_VMM_BASE_LOG_H
+
+#include <stdarg.h>
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+/* The longest line, with its NUL; longer ones are cut and end in "...". */
+#define LOG_LINE_MAX 256
+
+/* Log one line; no newline at the end of FMT. Any CPU, also in a trap handler. */
+void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#define log_error(...) log_write(LOG_ERROR, __VA_ARGS__)
+#define log_warn(...)  log_write(LOG_WARN, __VA_ARGS__)
+#define log_info(...)  log_write(LOG_INFO, __VA_ARGS__)
+#define log_debug(...) log_write(LOG_DEBUG, __VA_ARGS__)
+
+#endif

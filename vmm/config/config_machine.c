@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/config/config_check.h"
+#include "vmm/config/config_keys.h"
+
+static void machine_check_cpus(const struct config_vm *vm, const struct config_machine *machine,
+                               struct config_report *report)
+{
+    for (uint32_t i = 0; i < vm->cpus.count; i++) {
+        uint16_t cpu = vm->cpus.cpu[i];
+
+        if (cpu >= machine->cpu_count) {
+            config_error(report, vm->lines.key[VM_CPUS],
+                         "CPU %u is given to VM '%s', but this machine has CPUs 0 to %u", cpu,
+                         vm->name, machine->cpu_count - 1);
+            config_fix(report, "choose CPUs from 0 to %u", machine->cpu_count - 1);
+        } else if (!machine->cpu_usable[cpu]) {
+            config_error(report, vm->lines.key[VM_CPUS],
+                         "CPU %u is given to VM '%s', but it did not start", cpu, vm->name);
+            config_fix(report, "choose another CPU; the log says more about CPU %u", cpu);
+        }
+    }
+}
+
+/* The memory of all VMs that came before, this one's, and where it stops fitting. */
+static uint64_t machine_check_memory(const struct config_vm *vm, uint64_t before,
+                                     const struct config_machine *machine,
+                                     struct config_report *report)
+{
+    uint64_t left = machine->memory > before ? machine->memory - before : 0;
+
+    if (vm->memory > left) {
+        config_error(
+            report, vm->lines.key[VM_MEMORY],
+            "VM '%s' wants %lu MiB, but of this machine's memory only %lu MiB are left for it",
+            vm->name, (unsigned long)(vm->memory >> 20), (unsigned long)(left >> 20));
+        config_fix(report,
+                   "lower the 'memory' of this VM or of those before it; all VMs can have %lu MiB",
+                   (unsigned long)(machine->memory >> 20));
+    }
+    return before + vm->memory;
+}
+
+static const struct config_machine_pf *machine_find_pf(const struct config_machine *machine,
+                                                       bdf_t bdf)
+{
+    for (uint32_t i = 0; i < machine->pf_count; i++) {
+        if (bdf_equal(machine->pfs[i].bdf, bdf)) {
+            return &machine->pfs[i];
+        }
+    }
+    return NULL;
+}
+
+static void machine_check_pf(const struct config_pf *pf, const struct config_machine *machine,
+                             struct config_report *report)
+{
+    const struct config_machine_pf *found = machine_find_pf(machine, pf->bdf);
+
+    if (!found) {
+        config_error(report, pf->lines.section, "there is no virtio device at " BDF_FORMAT,
+                     BDF_ARGS(pf->bdf));
+        config_fix(report,
+                   "the report lists the virtio devices of this machine with their addresses");
+    } else if (!found->has_sriov) {
+        config_error(report, pf->lines.section, "the virtio device at " BDF_FORMAT " has no SR-IOV",
+                     BDF_ARGS(pf->bdf));
+        config_fix(report,
+                   "enable SR-IOV in the firmware set-up and on the card, or use another device");
+    } else if (pf->num_vfs > found->total_vfs) {
+        config_error(report, pf->lines.key[PF_NUM_VFS],
+                     "'num_vfs' is %u, but " BDF_FORMAT " can have %u", pf->num_vfs,
+                     BDF_ARGS(pf->bdf), found->total_vfs);
+        config_fix(report, "lower it to %u or less", found->total_vfs);
+    }
+}
+
+static void machine_check_dma(const struct config *config, const struct config_machine *machine,
+                              struct config_report *report)
+{
+    if (machine->has_iommu) {
+        return;
+    }
+    for (uint32_t i = 0; i < config->vm_count; i++) {
+        const struct config_vm *vm = &config->vms[i];
+
+        if (vm->vfs.count == 0) {
+            continue;
+        }
+        if (config->vmm.unsafe_dma) {
+            config_warning(report, vm->vfs.vf[0].line,
+                           "VM '%s' gets a VF without an IOMMU: it can read and write all memory",
+                           vm->name);
+            config_fix(report, "trust it with that, or enable the IOMMU in the firmware set-up");
+        } else {
+            config_error(report, vm->vfs.vf[0].line,
+                         "VM '%s' gets a VF, but this machine has no IOMMU to confine its DMA",
+                         vm->name);
+            config_fix(
+                report,
+                "enable the IOMMU (VT-d, AMD-Vi) in the firmware set-up; only if this VM may "
+                "do anything, write 'unsafe_dma = yes' in [vmm]");
+        }
+    }
+}
+
+enum status config_check_machine(const struct config *config, const struct config_machine *machine,
+                                 struct config_report *report)
+{
+    uint64_t memory = 0;
+
+    if (config->vm_count > 0 && !machine->can_run_vms) {
+        config_error(report, config->vms[0].lines.section,
+                     "this machine cannot run VMs: the report says what is missing");
+        config_fix(report, "enable SVM or VT-x in the firmware set-up");
+    }
+    for (uint32_t i = 0; i < config->vm_count; i++) {
+        machine_check_cpus(&config->vms[i], machine, report);
+        memory = machine_check_memory(&config->vms[i], memory, machine, report);
+    }
+    for (uint32_t i = 0; i < config->pf_count; i++) {
+        machine_check_pf(&config->pfs[i], machine, report);
+    }
+    machine_check_dma(config, machine, report);
+    return report->errors ? STATUS_NOTE(STATUS_INVALID) : STATUS_OK;
+}

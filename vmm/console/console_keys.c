@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the operator types. All state here belongs to the CPU that polls. */
+#include "vmm/base/log.h"
+#include "vmm/console/console_edge.h"
+#include "vmm/console/edit.h"
+#include "vmm/console/line.h"
+#include "vmm/console/parts.h"
+
+#include <string.h>
+
+#define QUEUE_MAX  256U
+#define TAKE_MAX   64U
+#define CTRL_A     0x01U
+#define CTRL_C     0x03U
+#define CTRL_CLOSE 0x1dU /* Ctrl-] */
+
+/* What was typed for a VM and its UART had no room for. */
+struct queue {
+    uint32_t first, count;
+    uint64_t lost;
+    bool told; /* that it overflowed, or that the VM does not run */
+    uint8_t byte[QUEUE_MAX];
+};
+
+static struct queue queues[CONSOLE_VMS_MAX];
+static struct edit edit;
+static uint8_t escape; /* the escape key that was pressed, 0: none */
+static const char *const key_help[] = {
+    "Ctrl-A or Ctrl-], and then:",
+    "  0 v     the VMM's prompt",
+    "  1 .. 9  VM 1 .. 9 ('vm console NAME' for the others)",
+    "  n p     the next, the previous",
+    "  l       list the VMs",
+    "  h ?     this help",
+    "  the same key again: that key itself, for the guest",
+};
+
+void keys_init(void)
+{
+    memset(queues, 0, sizeof(queues));
+    memset(&edit, 0, sizeof(edit));
+    escape = 0;
+}
+
+uint64_t keys_lost(unsigned vm)
+{
+    return queues[vm].lost;
+}
+
+static void offer(unsigned vm)
+{
+    struct queue *queue = &queues[vm];
+
+    if (queue->count > 0 && !console_edge_vm_runs(vm)) {
+        queue->lost += queue->count;
+        queue->count = 0;
+    }
+    while (queue->count > 0 && console_edge_vm_input(vm, queue->byte[queue->first])) {
+        queue->first = (queue->first + 1) % QUEUE_MAX;
+        queue->count--;
+        queue->told = false;
+    }
+}
+
+static void type_to_vm(unsigned vm, uint8_t byte)
+{
+    struct queue *queue = &queues[vm];
+    bool runs = console_edge_vm_runs(vm);
+
+    if (runs && queue->count == QUEUE_MAX) {
+        offer(vm);
+    }
+    if (runs && queue->count < QUEUE_MAX) {
+        queue->byte[(queue->first + queue->count++) % QUEUE_MAX] = byte;
+        return;
+    }
+    queue->lost++;
+    if (queue->told) {
+        return;
+    }
+    queue->told = true;
+    if (runs) {
+        log_warn("console: VM %s does not read what is typed: from here on it is lost, until it "
+                 "reads again",
+                 console_edge_vm_name(vm));
+    } else {
+        console_print("[%s does not run (%s), nobody reads this; Ctrl-A 0, then 'vm start %s']",
+                      console_edge_vm_name(vm), console_edge_vm_state(vm),
+                      console_edge_vm_name(vm));
+    }
+}
+
+static void echo(const char *text)
+{
+    uint64_t flags = line_enter(EDIT_ECHO_MAX);
+
+    line_echo(text, strlen(text));
+    line_leave(flags);
+}
+
+static void end_prompt(const char *text)
+{
+    uint64_t flags = line_enter(LINE_WHOLE_NEED(EDIT_ECHO_MAX));
+
+    line_echo(text, strlen(text));
+    line_end_prompt();
+    line_leave(flags);
+}
+
+static void redraw(void)
+{
+    uint64_t flags = line_enter(LINE_WHOLE_NEED(LINE_WHOLE_MAX));
+
+    line_prompt(edit.text, edit.length);
+    line_leave(flags);
+}
+
+void keys_show_prompt(void)
+{
+    if (terminal_foreground() != CONSOLE_VMM || dump_running()) {
+        return;
+    }
+    uint64_t flags = line_enter(0);
+
+    if (line_prompt_is_away()) {
+        line_prompt(edit.text, edit.length);
+    }
+    line_leave(flags);
+}
+
+static void type_to_vmm(uint8_t byte)
+{
+    char text[EDIT_MAX + 1];
+
+    if (byte == CTRL_C && dump_running()) {
+        dump_stop();
+        return;
+    }
+    switch (edit_feed(&edit, byte)) {
+    case EDIT_NOTHING:
+        break;
+    case EDIT_ECHO:
+        echo(edit.echo);
+        break;
+    case EDIT_REDRAW:
+        if (!dump_running()) {
+            redraw();
+        }
+        break;
+    case EDIT_CANCEL:
+        end_prompt("^C");
+        keys_show_prompt();
+        break;
+    case EDIT_LINE:
+        edit_take(&edit, text);
+        end_prompt("");
+        command_run(text);
+        keys_show_prompt(); /* what is typed ahead is to be seen behind it */
+        break;
+    }
+}
+
+static void type(uint8_t byte)
+{
+    unsigned vm = terminal_foreground();
+
+    if (vm == CONSOLE_VMM) {
+        type_to_vmm(byte);
+    } else {
+        type_to_vm(vm, byte);
+    }
+}
+
+/* Round the circle of the prompt and the VMs, as 0 .. count. */
+static void step(unsigned by)
+{
+    unsigned places = terminal_count() + 1;
+    unsigned vm = terminal_foreground();
+    unsigned next = ((vm == CONSOLE_VMM ? 0 : vm + 1) + by) % places;
+
+    console_select(next == 0 ? CONSOLE_VMM : next - 1);
+}
+
+static void choose(unsigned number)
+{
+    if (number > terminal_count()) {
+        console_print("[there is no VM %u; Ctrl-A l lists the %u VMs]", number, terminal_count());
+    } else {
+        console_select(number - 1);
+    }
+}
+
+static void print_keys(void)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(key_help); i++) {
+        console_print("%s", key_help[i]);
+    }
+}
+
+/* The key behind the escape key. */
+static void escaped_key(uint8_t byte)
+{
+    switch (byte) {
+    case '0':
+    case 'v':
+        console_select(CONSOLE_VMM);
+        break;
+    case 'n':
+        step(1);
+        break;
+    case 'p':
+        step(terminal_count());
+        break;
+    case 'l':
+        command_run("vm list");
+        break;
+    case 'h':
+    case '?':
+        print_keys();
+        break;
+    default:
+        if (byte >= '1' && byte <= '9') {
+            choose(byte - '0');
+        } else {
+            console_print("[that key does nothing behind Ctrl-A; Ctrl-A h lists those that do]");
+        }
+        break;
+    }
+}
+
+static void key(uint8_t byte)
+{
+    bool is_escape = byte == CTRL_A || byte == CTRL_CLOSE;
+
+    if (escape == 0 && is_escape) {
+        escape = byte;
+    } else if (escape == 0 || byte == escape) {
+        escape = 0;
+        type(byte);
+    } else if (is_escape) {
+        escape = byte;
+    } else {
+        escape = 0;
+        escaped_key(byte);
+    }
+}
+
+void keys_poll(void)
+{
+    char typed[TAKE_MAX];
+    size_t taken = line_read(typed, sizeof(typed));
+
+    for (size_t i = 0; i < taken; i++) {
+        key((uint8_t)typed[i]);
+    }
+    for (unsigned vm = 0; vm < terminal_count(); vm++) {
+        offer(vm);
+    }
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/host/time.h"
+
+#include "vmm/base/log.h"
+#include "vmm/host/cpuid.h"
+#include "vmm/host/instructions.h"
+#include "vmm/host/port_io.h"
+
+#define PM_TIMER_HZ 3579545U
+#define PIT_HZ      1193182U
+
+#define PIT_CHANNEL2   0x42U
+#define PIT_COMMAND    0x43U
+#define PIT_ONE_SHOT   0xb0U /* channel 2, both bytes, mode 0 */
+#define PORT61         0x61U
+#define PORT61_GATE2   0x01U
+#define PORT61_SPEAKER 0x02U
+#define PORT61_OUT2    0x20U
+
+#define CALIBRATION_MS 20U
+#define TRIES          3U
+#define READS_MAX      50000000U
+
+#define RATE_MIN_KHZ  100000ULL
+#define RATE_MAX_KHZ  100000000ULL
+#define SPIN_TURNS    256U
+#define RATE_FALLBACK 1000000ULL
+
+static struct time_facts facts = {.tsc_khz = 0, .source = "not calibrated"};
+static uint64_t start;
+
+/* Bits 0 to 63 of VALUE * MULTIPLIER / DIVISOR. */
+uint64_t time_scale(uint64_t value, uint64_t multiplier, uint64_t divisor)
+{
+    /* In two parts, so that no 128-bit division is needed: the parts of VALUE by DIVISOR. */
+    uint64_t whole = value / divisor, rest = value % divisor;
+
+    return whole * multiplier + rest * multiplier / divisor;
+}
+
+uint64_t time_rate_khz(uint64_t tsc_delta, uint64_t ticks, uint64_t hz)
+{
+    if (ticks == 0 || tsc_delta > UINT64_MAX / hz) {
+        return 0;
+    }
+    uint64_t khz = tsc_delta * hz / ticks / 1000;
+
+    return khz >= RATE_MIN_KHZ && khz <= RATE_MAX_KHZ ? khz : 0;
+}
+
+/* CPUID 15h gives crystal frequency and ratio, on Intel since Skylake (Intel SDM 3, 19.7.3). */
+static uint64_t rate_from_cpuid(void)
+{
+    if (cpuid_read(0, 0).eax < 0x15) {
+        return 0;
+    }
+    struct cpuid ratio = cpuid_read(0x15, 0);
+
+    if (ratio.eax == 0 || ratio.ebx == 0 || ratio.ecx == 0) {
+        return 0;
+    }
+    return time_rate_khz((uint64_t)ratio.ecx * ratio.ebx / ratio.eax, 1, 1);
+}
+
+/* The timer has 24 bits or 32; the low 24 are enough for CALIBRATION_MS. */
+static uint32_t pm_timer_read(uint16_t port)
+{
+    return port_read(port, 4) & 0xffffffU;
+}
+
+static uint64_t rate_from_pm_timer(uint16_t port)
+{
+    const uint32_t wanted = PM_TIMER_HZ / 1000 * CALIBRATION_MS;
+    uint32_t first = pm_timer_read(port), passed = 0;
+    uint64_t tsc = cpu_read_tsc();
+
+    for (unsigned reads = 0; passed < wanted; reads++) {
+        if (reads == READS_MAX) {
+            return 0; /* it does not count */
+        }
+        passed = (pm_timer_read(port) - first) & 0xffffffU;
+    }
+    return time_rate_khz(cpu_read_tsc() - tsc, passed, PM_TIMER_HZ);
+}
+
+static uint64_t rate_from_pit(void)
+{
+    const uint32_t count = PIT_HZ / 1000 * CALIBRATION_MS;
+    uint32_t gate = port_read(PORT61, 1) & ~(PORT61_SPEAKER | PORT61_GATE2);
+
+    port_write(PORT61, 1, gate);
+    port_write(PIT_COMMAND, 1, PIT_ONE_SHOT);
+    port_write(PIT_CHANNEL2, 1, count & 0xff);
+    port_write(PIT_CHANNEL2, 1, count >> 8);
+    port_write(PORT61, 1, gate | PORT61_GATE2);
+    uint64_t tsc = cpu_read_tsc();
+
+    for (unsigned reads = 0; !(port_read(PORT61, 1) & PORT61_OUT2); reads++) {
+        if (reads == READS_MAX) {
+            return 0;
+        }
+    }
+    return time_rate_khz(cpu_read_tsc() - tsc, count, PIT_HZ);
+}
+
+static uint64_t median(uint64_t a, uint64_t b, uint64_t c)
+{
+    if ((a <= b) == (b <= c)) {
+        return b;
+    }
+    return (b <= a) == (a <= c) ? a : c;
+}
+
+/*
+ * The middle one of three tries: a system management interrupt between the read of the timer and
+ * that of the TSC can falsify one, either way.
+ */
+static uint64_t rate_measured(uint16_t pm_timer)
+{
+    uint64_t rates[TRIES];
+
+    for (unsigned i = 0; i < TRIES; i++) {
+        rates[i] = pm_timer ? rate_from_pm_timer(pm_timer) : rate_from_pit();
+        if (rates[i] == 0) {
+            return 0;
+        }
+    }
+    return median(rates[0], rates[1], rates[2]);
+}
+
+static bool try_source(const char *source, uint64_t khz)
+{
+    if (khz == 0) {
+        return false;
+    }
+    facts.tsc_khz = khz;
+    facts.source = source;
+    return true;
+}
+
+enum status time_init(uint16_t pm_timer, uint64_t tsc_start)
+{
+    facts.invariant =
+        cpuid_read(0x80000000, 0).eax >= 0x80000007 && (cpuid_read(0x80000007, 0).edx & (1U << 8));
+    start = tsc_start;
+    if (try_source("CPUID leaf 15h", rate_from_cpuid()) ||
+        (pm_timer && try_source("ACPI PM timer", rate_measured(pm_timer))) ||
+        try_source("PIT", rate_measured(0))) {
+        log_info("time: TSC runs at %lu.%03lu MHz, by the %s", facts.tsc_khz / 1000,
+                 facts.tsc_khz % 1000, facts.source);
+        return STATUS_OK;
+    }
+    try_source("nothing: assumed", RATE_FALLBACK);
+    log_warn("time: neither CPUID, PM timer nor PIT gives the TSC's rate; 1000 MHz is assumed");
+    return STATUS_NOTE(STATUS_UNSUPPORTED);
+}
+
+const struct time_facts *time_facts(void)
+{
+    return &facts;
+}
+
+uint64_t time_now_ns(void)
+{
+    if (facts.tsc_khz == 0) {
+        return 0;
+    }
+    return time_scale(cpu_read_tsc() - start, 1000000, facts.tsc_khz);
+}
+
+uint64_t time_ns_to_tsc(uint64_t ns)
+{
+    return start + time_scale(ns, facts.tsc_khz, 1000000);
+}
+
+/*
+ * Well below a microsecond. An emulator that counts instructions leaves its translated code at each
+ * PAUSE and RDTSC; without these turns a tenth of a second would take it a minute.
+ */
+static void spin_briefly(void)
+{
+    for (unsigned i = 0; i < SPIN_TURNS; i++) {
+        __asm__ volatile("");
+    }
+}
+
+void time_delay_us(uint64_t us)
+{
+    uint64_t khz = facts.tsc_khz ? facts.tsc_khz : RATE_FALLBACK * 4;
+    uint64_t ticks = time_scale(us, khz, 1000) + 1, from = cpu_read_tsc();
+
+    while (cpu_read_tsc() - from < ticks) {
+        spin_briefly();
+        cpu_relax();
+    }
+}

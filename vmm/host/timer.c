@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/host/timer.h"
+
+#include "vmm/base/types.h"
+#include "vmm/host/apic.h"
+#include "vmm/host/irq.h"
+#include "vmm/host/time.h"
+#include "vmm/host/trap.h"
+
+#define CALIBRATE_US 10000U
+#define NS_PER_S     1000000000ULL
+#define HZ_MIN       1000000U
+
+static uint64_t rate; /* ticks a second */
+
+/* Three times, and the middle one: an emulator's host may take the CPU away in between. */
+enum status timer_init(void)
+{
+    uint64_t hz[3];
+
+    for (unsigned i = 0; i < ARRAY_SIZE(hz); i++) {
+        apic_timer_start(UINT32_MAX, VECTOR_TIMER);
+        uint64_t from = time_now_ns();
+
+        time_delay_us(CALIBRATE_US);
+        uint32_t left = apic_timer_left();
+        uint64_t took = time_now_ns() - from;
+
+        apic_timer_start(0, VECTOR_TIMER);
+        hz[i] = took ? time_scale(UINT32_MAX - left, NS_PER_S, took) : 0;
+    }
+    uint64_t low = hz[0] < hz[1] ? hz[0] : hz[1], high = hz[0] < hz[1] ? hz[1] : hz[0];
+
+    rate = hz[2] < low ? low : (hz[2] > high ? high : hz[2]);
+    if (rate < HZ_MIN) {
+        return STATUS_NOTE(STATUS_UNSUPPORTED);
+    }
+    return STATUS_OK;
+}
+
+uint32_t timer_ticks(uint64_t now, uint64_t deadline, uint64_t hz)
+{
+    if (deadline <= now) {
+        return 1;
+    }
+    if (deadline - now >= time_scale(UINT32_MAX, NS_PER_S, hz)) {
+        return UINT32_MAX; /* timer_fired() sets it again then */
+    }
+    return (uint32_t)time_scale(deadline - now, hz, NS_PER_S) + 1;
+}
+
+void timer_set(enum timer_user user, uint64_t deadline)
+{
+    uint64_t flags = irq_save();
+    struct cpu *cpu = cpu_current();
+    uint64_t first = deadline;
+
+    cpu->timer[user] = deadline;
+    for (unsigned i = 0; i < TIMER_USERS; i++) {
+        first = cpu->timer[i] < first ? cpu->timer[i] : first;
+    }
+    apic_timer_start(first == TIMER_NEVER ? 0 : timer_ticks(time_now_ns(), first, rate),
+                     VECTOR_TIMER);
+    irq_restore(flags);
+}
+
+void timer_fired(void)
+{
+    const struct cpu *cpu = cpu_current();
+    uint64_t now = time_now_ns(), first = TIMER_NEVER;
+
+    for (unsigned i = 0; i < TIMER_USERS; i++) {
+        if (cpu->timer[i] > now && cpu->timer[i] < first) {
+            first = cpu->timer[i];
+        }
+    }
+    if (first != TIMER_NEVER) {
+        apic_timer_start(timer_ticks(now, first, rate), VECTOR_TIMER);
+    }
+}
+
+void timer_set_service(timer_service_function service)
+{
+    cpu_current()->service = service;
+    timer_set(TIMER_SERVICE, 0);
+}
+
+bool timer_service_is_due(void)
+{
+    const struct cpu *cpu = cpu_current();
+
+    return cpu->service && time_now_ns() >= cpu->timer[TIMER_SERVICE];
+}
+
+void timer_service(void)
+{
+    if (timer_service_is_due()) {
+        timer_set(TIMER_SERVICE, cpu_current()->service(time_now_ns()));
+    }
+}

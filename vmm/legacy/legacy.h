@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The legacy virtio functions of one VM: what a guest with old drivers sees of its VFs.
+ * docs/legacy.md explains; edge.h is what is needed from below; docs/mmr-device.md is the
+ * contract with the device.
+ *
+ * Who calls what. A guest's port access goes first to legacy_notify() (writes of two bytes), then
+ * to legacy_port_read() or legacy_port_write(), then to the pc; device memory to the platform
+ * and then to legacy_mmio_read() or legacy_mmio_write(). Configuration space comes through
+ * pc_edge_pci_read() and pc_edge_pci_write(). After EVERY write of a guest to the PCI data ports
+ * (CFCh..CFFh), on the same CPU, without the platform lock and before the guest goes on, the VM
+ * layer calls legacy_settle(). The VMM's interrupt handlers call legacy_interrupt().
+ *
+ * Locks, in the order in which they are taken: the function's registers lock (sequences of register
+ * accesses; may be held until a device has reset), its interrupt lock (with interrupts off, a few
+ * instructions), the platform lock. legacy_config_read() and legacy_config_write() are called with
+ * the platform lock held and take none. All others are called without any of them.
+ *
+ * Guest input may be anything, in every order, from several vCPUs at once.
+ */
+#ifndef PORTOLAN_VMM_LEGACY_LEGACY_H
+#define PORTOLAN_VMM_LEGACY_LEGACY_H
+
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
+#include "vmm/host/mmio.h"
+#include "vmm/host/spinlock.h"
+#include "vmm/legacy/register_layout.h"
+
+#define LEGACY_FUNCTIONS_MAX 16U  /* of one VM */
+#define LEGACY_QUEUES_MAX    256U /* of one function; queues beyond look absent */
+#define LEGACY_VECTORS_MAX   128U /* shown to a guest; a VF may have more */
+
+#define LEGACY_CONFIG_SIZE 256U
+#define LEGACY_MMIO_SIZE   4096U /* BAR 1: MSI-X table, PBA in the second half */
+#define LEGACY_PBA_OFFSET  2048U
+
+/* Where BARs lie after a reset: function n has page n of each. */
+#define LEGACY_IO_BASE   0xc000U
+#define LEGACY_IO_STEP   0x100U
+#define LEGACY_MMIO_BASE 0xe0000000U
+
+/* I/O BARs are multiples of this, so that each of these pages of ports has one owner. */
+#define LEGACY_PORT_PAGE  32U
+#define LEGACY_PORT_PAGES (0x10000U / LEGACY_PORT_PAGE)
+
+enum legacy_transport { LEGACY_TRANSPORT_MMR, LEGACY_TRANSPORT_ADMIN };
+
+/* What the VM layer knows of a VF when it gives it to a VM. */
+struct legacy_setup {
+    bdf_t vf;
+    uint16_t type;          /* virtio device id */
+    uint16_t vectors;       /* entries of the VF's MSI-X table, at least 1 */
+    uint8_t slot;           /* PCI device number for the guest, 2..31 */
+    uint8_t interrupt_line; /* what the BIOS would write there */
+    enum legacy_transport transport;
+    uint8_t block_bar; /* these three for LEGACY_TRANSPORT_MMR: where the block is */
+    uint64_t block_offset;
+    uint32_t block_length;
+};
+
+struct legacy_msix_entry {
+    uint64_t address;
+    uint32_t data;
+    uint32_t control; /* bit 0: masked */
+};
+
+#define LEGACY_VECTOR_WORDS (LEGACY_VECTORS_MAX / 64)
+#define LEGACY_QUEUE_WORDS  (LEGACY_QUEUES_MAX / 64)
+
+/* What interrupts depend on; under the interrupt lock. */
+struct legacy_interrupts {
+    struct spinlock lock;
+    bool msix;               /* the guest's MSI-X Enable, in force */
+    bool function_mask;      /* likewise */
+    bool intx_disable;       /* likewise */
+    bool line;               /* the level that was given to the platform */
+    uint8_t isr;             /* synthetic */
+    uint8_t first_entry_isr; /* what a message of entry 0 means to a guest with INTx */
+    struct legacy_msix_entry table[LEGACY_VECTORS_MAX];
+    uint64_t pending[LEGACY_VECTOR_WORDS]; /* the PBA */
+    uint64_t held[LEGACY_VECTOR_WORDS];    /* entries of the VF that are masked meanwhile */
+};
+
+/* Numbers for the console, each under the lock that guards what it counts; read without. */
+struct legacy_counters {
+    uint64_t reads;              /* of the VF's registers */
+    uint64_t writes;             /* of them, without those of legacy_notify() */
+    uint64_t notifies;           /* by legacy_notify(); atomic, no lock */
+    uint64_t refused;            /* commands that the device refused */
+    uint64_t ignored;            /* accesses of the guest that reach no register */
+    uint64_t interrupts;         /* from the VF */
+    uint64_t interrupts_late;    /* of them, those that nobody wants any more */
+    uint64_t messages;           /* MSI-X to the guest */
+    uint64_t messages_invalid;   /* to an address that is no interrupt; dropped */
+    uint64_t messages_unclaimed; /* that no local APIC accepted */
+    uint64_t intx;               /* rises of the line */
+};
+
+struct legacy_function {
+    struct legacy_set *set;
+    const struct legacy_type *type;
+    struct legacy_setup setup;
+    uint32_t io_size;
+    uint16_t vectors; /* entries that the guest sees */
+    uint8_t devfn;
+
+    /* Without a lock: the notify path and the lookups. 0: not there. */
+    bool lost;                   /* the VF is out of order; set once until legacy_reset() */
+    volatile uint16_t *doorbell; /* NULL: notifications are register writes */
+    uint32_t io_base;
+    uint32_t mmio_base;
+    uint32_t notify_port;
+
+    /* Configuration space: under the platform lock; what legacy_settle() needs of it is atomic. */
+    uint8_t config[LEGACY_CONFIG_SIZE];
+    uint32_t attention; /* something to settle */
+    uint32_t wanted_bar[2];
+    uint32_t wanted_command;
+    uint32_t wanted_msix; /* MSI-X message control */
+
+    struct spinlock lock; /* the registers lock; what follows is under it */
+    uint8_t config_length;
+    uint8_t status;          /* as last written */
+    bool bus_master;         /* of the VF */
+    bool command_bus_master; /* as the guest has it */
+    bool vf_msix;            /* MSI-X Enable of the VF */
+    uint16_t select;         /* as the guest wrote it */
+    uint16_t config_vector;  /* as the guest wrote them */
+    uint16_t queue_vector[LEGACY_QUEUES_MAX];
+    uint64_t touched[LEGACY_QUEUE_WORDS]; /* queues whose vector the VF may have */
+    uint64_t live[LEGACY_QUEUE_WORDS];    /* queues with a ring */
+    uint64_t open[LEGACY_VECTOR_WORDS];   /* entries that have a vector of the VMM */
+    struct legacy_counters counters;
+
+    struct legacy_interrupts irq;
+};
+
+/* All functions of a VM. */
+struct legacy_set {
+    const char *vm; /* its name, for messages */
+    uint32_t count;
+    struct legacy_function *function[LEGACY_FUNCTIONS_MAX];
+    struct spinlock ports_lock;
+    uint8_t owner[LEGACY_PORT_PAGES]; /* 1 + index of the function at these ports; 0: none */
+};
+
+/* An empty set for the VM called VM, which must stay. */
+void legacy_init(struct legacy_set *set, const char *vm);
+
+/*
+ * Give a VF to the VM: reset it, take over its interrupts, and show it as SETUP says. The storage
+ * FUNCTION is the caller's and is overwritten; it belongs to SET until legacy_release(). The VF's
+ * DMA must already be confined. No vCPU runs.
+ *
+ * INVALID or RANGE: SETUP makes no sense; CONFLICT: the slot is taken; NO_MEMORY: the set is full
+ * or no interrupt vector is left; UNSUPPORTED: no transitional type, or no MSI-X; TIMEOUT, DEVICE:
+ * the VF does not work. The log says which; then FUNCTION is not part of the set.
+ */
+enum status legacy_add(struct legacy_set *set, struct legacy_function *function,
+                       const struct legacy_setup *setup);
+
+/* No interrupts and no DMA of any function from here to legacy_reset(). No vCPU runs. */
+void legacy_silence(struct legacy_set *set);
+
+/*
+ * Reset all functions with their VM: FLR, registers, configuration space, BARs as a BIOS leaves
+ * them. A VF that was lost gets another try. No vCPU runs; after pc_reset().
+ */
+void legacy_reset(struct legacy_set *set);
+
+/* Take all VFs away from the VM, reset and quiet. No vCPU runs any more. */
+void legacy_release(struct legacy_set *set);
+
+/* ---- Any vCPU ---- */
+
+/* Configuration space of slots 2..31, as pc_edge_pci_read() and pc_edge_pci_write() have it. */
+uint32_t legacy_config_read(struct legacy_set *set, uint8_t devfn, uint8_t offset, unsigned width);
+void legacy_config_write(struct legacy_set *set, uint8_t devfn, uint8_t offset, unsigned width,
+                         uint32_t value);
+
+/* Carry out what the last configuration write asked for: see the top of this file. */
+void legacy_settle(struct legacy_set *set);
+
+/*
+ * WIDTH 1, 2 or 4. False: no function is at PORT, or the platform has a device there, which goes
+ * first.
+ */
+bool legacy_port_read(struct legacy_set *set, uint16_t port, unsigned width, uint32_t *value);
+bool legacy_port_write(struct legacy_set *set, uint16_t port, unsigned width, uint32_t value);
+
+/* WIDTH 1, 2, 4 or 8. False: no function is there. */
+bool legacy_mmio_read(struct legacy_set *set, gpa_t address, unsigned width, uint64_t *value);
+bool legacy_mmio_write(struct legacy_set *set, gpa_t address, unsigned width, uint64_t value);
+
+/*
+ * The VF sent the message of entry ENTRY of its MSI-X table. Any CPU, in an interrupt handler,
+ * without a lock that legacy_ functions take under interrupts off.
+ */
+void legacy_interrupt(struct legacy_function *function, unsigned entry);
+
+/*
+ * The path of a queue notification: a write of 2 bytes. True: done, with one store to the device.
+ * False: it is something else. No lock; the store is posted, as the contract allows.
+ */
+static inline bool legacy_notify(const struct legacy_set *set, uint16_t port, uint16_t queue)
+{
+    unsigned owner = __atomic_load_n(&set->owner[port / LEGACY_PORT_PAGE], __ATOMIC_RELAXED);
+    struct legacy_function *function;
+    volatile uint16_t *doorbell;
+
+    if (owner == 0) {
+        return false;
+    }
+    function = set->function[owner - 1];
+    doorbell = __atomic_load_n(&function->doorbell, __ATOMIC_RELAXED);
+    if (__atomic_load_n(&function->notify_port, __ATOMIC_RELAXED) != port || doorbell == NULL) {
+        return false;
+    }
+    mmio_write16(doorbell, queue);
+    __atomic_fetch_add(&function->counters.notifies, 1, __ATOMIC_RELAXED);
+    return true;
+}
+
+#endif

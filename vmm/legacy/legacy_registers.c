@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * BAR 0 as the guest sees it. What an access means depends on where it starts, and nothing else: as
+ * in QEMU's device, whose ways drivers have come to rely on. A read that is wider than its register
+ * is filled up with zeroes, one that is narrower is cut; a write likewise. Offsets inside a
+ * register read all ones and ignore writes. So no wide read clears the ISR, and no wide write
+ * notifies.
+ *
+ * The ISR is not here: it is synthetic and needs another lock (ports.c).
+ */
+#include "vmm/legacy/legacy_internal.h"
+
+/* The queue that the guest selected, when the VF knows it as selected too. */
+static bool select_valid(const struct legacy_function *f)
+{
+    return f->select < LEGACY_QUEUES_MAX;
+}
+
+static uint32_t read_queue_register(struct legacy_function *f, unsigned offset, unsigned size)
+{
+    return select_valid(f) ? legacy_transport_read(f, LEGACY_AREA_HEADER, offset, size) : 0;
+}
+
+/* The register that starts at OFFSET; all ones, and false, if none does. */
+static bool read_header(struct legacy_function *f, unsigned offset, uint32_t *value)
+{
+    switch (offset) {
+    case LEGACY_HOST_FEATURES:
+    case LEGACY_GUEST_FEATURES:
+        *value = legacy_transport_read(f, LEGACY_AREA_HEADER, offset, 4) & LEGACY_FEATURES;
+        return true;
+    case LEGACY_QUEUE_PFN:
+        *value = read_queue_register(f, offset, 4);
+        return true;
+    case LEGACY_QUEUE_SIZE:
+        *value = read_queue_register(f, offset, 2);
+        return true;
+    case LEGACY_QUEUE_SELECT:
+        *value = f->select;
+        return true;
+    case LEGACY_QUEUE_NOTIFY:
+        *value = 0; /* write only; nothing may happen in the VF when a guest dumps its registers */
+        return true;
+    case LEGACY_STATUS:
+        *value = legacy_transport_read(f, LEGACY_AREA_HEADER, offset, 1);
+        return true;
+    case LEGACY_CONFIG_VECTOR:
+        *value = legacy_transport_read(f, LEGACY_AREA_HEADER, offset, 2);
+        return true;
+    case LEGACY_QUEUE_VECTOR:
+        *value = select_valid(f) ? legacy_transport_read(f, LEGACY_AREA_HEADER, offset, 2)
+                                 : LEGACY_NO_VECTOR;
+        return true;
+    default:
+        f->counters.ignored++;
+        return false;
+    }
+}
+
+static unsigned header_size(const struct legacy_function *f)
+{
+    return f->irq.msix ? LEGACY_HEADER_MSIX : LEGACY_HEADER_INTX;
+}
+
+uint32_t legacy_registers_read(struct legacy_function *f, unsigned offset, unsigned width)
+{
+    unsigned header = header_size(f);
+    uint32_t value;
+
+    if (offset >= header) {
+        value = legacy_device_config_read(f, offset - header, width);
+    } else if (!read_header(f, offset, &value)) {
+        value = all_ones(4);
+    }
+    if (legacy_lost(f)) {
+        value = all_ones(4);
+    }
+    return value & all_ones(width);
+}
+
+static void write_features(struct legacy_function *f, uint32_t value)
+{
+    legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_GUEST_FEATURES, 4,
+                           value & LEGACY_FEATURES);
+}
+
+static void write_select(struct legacy_function *f, uint16_t value)
+{
+    f->select = value;
+    if (select_valid(f)) {
+        legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_QUEUE_SELECT, 2, value);
+    }
+}
+
+/*
+ * Some devices, QEMU's among them, take PFN 0 for a reset of the whole device. The status tells; or
+ * the configuration vector, which the VMM has set even before a driver writes a status.
+ */
+static bool has_reset_itself(struct legacy_function *f)
+{
+    if (!f->irq.msix) {
+        return legacy_transport_read(f, LEGACY_AREA_HEADER, LEGACY_CONFIG_VECTOR, 2) ==
+               LEGACY_NO_VECTOR;
+    }
+    return f->status != 0 && legacy_transport_read(f, LEGACY_AREA_HEADER, LEGACY_STATUS, 1) == 0;
+}
+
+/* A queue gets its ring, or loses it. */
+static void write_pfn(struct legacy_function *f, uint32_t value)
+{
+    if (!select_valid(f) || (value != 0 && !legacy_vectors_prepare_queue(f))) {
+        f->counters.ignored++;
+        return;
+    }
+    legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_QUEUE_PFN, 4, value);
+    if (value != 0) {
+        bit_set(f->live, f->select);
+        return;
+    }
+    bit_clear(f->live, f->select);
+    if (has_reset_itself(f) && !legacy_lost(f)) {
+        f->status = 0;
+        legacy_vectors_restart(f);
+    }
+}
+
+static void write_notify(struct legacy_function *f, uint16_t value)
+{
+    volatile uint16_t *doorbell = __atomic_load_n(&f->doorbell, __ATOMIC_RELAXED);
+
+    if (doorbell != NULL) {
+        mmio_write16(doorbell, value);
+    } else {
+        legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_QUEUE_NOTIFY, 2, value);
+    }
+}
+
+/*
+ * Drivers before Linux 2.6.34 never set Bus Master in their Command register, and firmware that
+ * polls need not: a driver that says it is there gets it all the same.
+ */
+static void write_status(struct legacy_function *f, uint8_t value)
+{
+    uint8_t status = value & LEGACY_STATUS_BITS;
+
+    if (value == 0) {
+        legacy_life_reset_device(f);
+        return;
+    }
+    if (status == 0) { /* nothing but bits that do not exist: to the VF it would be a reset */
+        f->counters.ignored++;
+        return;
+    }
+    if ((status & LEGACY_STATUS_DRIVER) != 0) {
+        legacy_life_set_bus_master(f, true);
+    }
+    f->status = status;
+    legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_STATUS, 1, status);
+}
+
+static void write_header(struct legacy_function *f, unsigned offset, uint32_t value)
+{
+    switch (offset) {
+    case LEGACY_GUEST_FEATURES:
+        write_features(f, value);
+        break;
+    case LEGACY_QUEUE_PFN:
+        write_pfn(f, value);
+        break;
+    case LEGACY_QUEUE_SELECT:
+        write_select(f, (uint16_t)value);
+        break;
+    case LEGACY_QUEUE_NOTIFY:
+        write_notify(f, (uint16_t)value);
+        break;
+    case LEGACY_STATUS:
+        write_status(f, (uint8_t)value);
+        break;
+    case LEGACY_CONFIG_VECTOR:
+        legacy_vectors_set_config(f, (uint16_t)value);
+        break;
+    case LEGACY_QUEUE_VECTOR:
+        if (select_valid(f)) {
+            legacy_vectors_set_queue(f, (uint16_t)value);
+        }
+        break;
+    default:
+        f->counters.ignored++;
+        break;
+    }
+}
+
+void legacy_registers_write(struct legacy_function *f, unsigned offset, unsigned width,
+                            uint32_t value)
+{
+    unsigned header = header_size(f);
+
+    if (legacy_lost(f)) {
+        return;
+    }
+    if (offset >= header) {
+        legacy_device_config_write(f, offset - header, width, value);
+    } else {
+        write_header(f, offset, value & all_ones(width));
+    }
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/pc/acpi_pm.h"
+
+#include "vmm/base/log.h"
+#include "vmm/pc/clock.h"
+
+#define GLOBAL_CONTROL 0x28U
+
+#define STATUS_TIMER        0x0001U
+#define STATUS_GLOBAL       0x0020U
+#define STATUS_POWER_BUTTON 0x0100U
+#define STATUS_WRITABLE     0x8731U /* write one to clear: wake, RTC, buttons, GBL, BM, timer */
+#define ENABLE_WRITABLE     0x0721U
+#define CONTROL_SCI         0x0001U
+#define CONTROL_WRITABLE    0x1c03U /* SLP_TYP, BM_RLD, SCI_EN; GBL_RLS and SLP_EN do not stay */
+#define CONTROL_SLEEP       0x2000U
+#define SLEEP_TYPE(control) ((control) >> 10 & 7U)
+#define SLEEP_SOFT_OFF      0U /* what \_S5 says */
+
+static uint64_t tick_at(uint64_t now)
+{
+    return clock_ticks(now, CLOCK_PM_HZ, 1);
+}
+
+/* The timer's highest bit; TMR_STS is set when it changes. */
+static unsigned top_bit(const struct acpi_pm *pm)
+{
+    return pm->wide ? 31 : 23;
+}
+
+static void find_next_event(struct acpi_pm *pm)
+{
+    pm->next_event = CLOCK_NEVER;
+    if ((pm->enable & ~pm->status & STATUS_TIMER) != 0 && (pm->control & CONTROL_SCI) != 0) {
+        uint64_t change = ((pm->last >> top_bit(pm)) + 1) << top_bit(pm);
+
+        pm->next_event = clock_time_of_tick(change, CLOCK_PM_HZ, 1);
+    }
+}
+
+void acpi_pm_run(struct acpi_pm *pm, uint64_t now)
+{
+    uint64_t tick = tick_at(now);
+
+    if (tick >> top_bit(pm) != pm->last >> top_bit(pm)) {
+        pm->status |= STATUS_TIMER;
+    }
+    pm->last = tick;
+    find_next_event(pm);
+}
+
+void acpi_pm_reset(struct acpi_pm *pm, bool wide_timer, uint64_t now)
+{
+    *pm = (struct acpi_pm){.last = tick_at(now), .wide = wide_timer, .control = CONTROL_SCI};
+    find_next_event(pm);
+}
+
+bool acpi_pm_irq(const struct acpi_pm *pm)
+{
+    return (pm->status & pm->enable) != 0 && (pm->control & CONTROL_SCI) != 0;
+}
+
+void acpi_pm_power_button(struct acpi_pm *pm)
+{
+    pm->status |= STATUS_POWER_BUTTON;
+}
+
+static uint32_t read_dword(const struct acpi_pm *pm, unsigned offset)
+{
+    switch (offset) {
+    case ACPI_PM_STATUS:
+        return pm->status | (uint32_t)pm->enable << 16;
+    case ACPI_PM_CONTROL:
+        return pm->control;
+    case ACPI_PM_TIMER:
+        return (uint32_t)(pm->last & ((2ULL << top_bit(pm)) - 1));
+    case GLOBAL_CONTROL:
+        return pm->global_control;
+    default:
+        return 0;
+    }
+}
+
+uint32_t acpi_pm_read(struct acpi_pm *pm, unsigned offset, unsigned width, uint64_t now)
+{
+    acpi_pm_run(pm, now);
+    uint32_t value = read_dword(pm, offset & ~3U) >> (offset & 3U) * 8;
+
+    return width == 4 ? value : value & ((1U << width * 8) - 1);
+}
+
+static enum acpi_pm_request write_control(struct acpi_pm *pm, uint32_t value, uint32_t mask)
+{
+    uint32_t writable = CONTROL_WRITABLE & mask;
+
+    pm->control = (uint16_t)((pm->control & ~writable) | (value & writable));
+    if ((value & mask & CONTROL_SLEEP) == 0) {
+        return ACPI_PM_NOTHING;
+    }
+    if (SLEEP_TYPE(pm->control) == SLEEP_SOFT_OFF) {
+        return ACPI_PM_POWER_OFF;
+    }
+    if (pm->ignored_sleeps++ == 0) {
+        log_warn("guest: ACPI sleep type %u is not offered by the virtual machine and is ignored; "
+                 "the guest may use S5 (type 0)",
+                 (unsigned)SLEEP_TYPE(pm->control));
+    }
+    return ACPI_PM_NOTHING;
+}
+
+enum acpi_pm_request acpi_pm_write(struct acpi_pm *pm, unsigned offset, unsigned width,
+                                   uint32_t value, uint64_t now)
+{
+    unsigned shift = (offset & 3U) * 8;
+    uint32_t mask = (width == 4 ? 0xffffffffU : (1U << width * 8) - 1) << shift;
+    enum acpi_pm_request request = ACPI_PM_NOTHING;
+
+    value = value << shift & mask;
+    acpi_pm_run(pm, now);
+    switch (offset & ~3U) {
+    case ACPI_PM_STATUS:
+        pm->status &= (uint16_t) ~(value & STATUS_WRITABLE);
+        pm->enable = (uint16_t)((pm->enable & ~(mask >> 16)) | (value >> 16 & ENABLE_WRITABLE));
+        break;
+    case ACPI_PM_CONTROL:
+        request = write_control(pm, value, mask);
+        break;
+    case GLOBAL_CONTROL:
+        pm->global_control = (pm->global_control & ~mask) | value;
+        break;
+    default: /* the timer is read only */
+        break;
+    }
+    find_next_event(pm);
+    return request;
+}
+
+uint8_t acpi_pm_apm_read(const struct acpi_pm *pm, uint16_t port)
+{
+    return pm->apm[port & 1U];
+}
+
+void acpi_pm_apm_write(struct acpi_pm *pm, uint16_t port, uint8_t value)
+{
+    pm->apm[port & 1U] = value;
+    if (port == ACPI_PM_PORT_APM && value == ACPI_PM_ENABLE) {
+        pm->control |= CONTROL_SCI;
+    } else if (port == ACPI_PM_PORT_APM && value == ACPI_PM_DISABLE) {
+        pm->control &= (uint16_t)~CONTROL_SCI;
+    }
+    find_next_event(pm);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The firmware tables of the virtual PC: ACPI (RSDP, RSDT, XSDT, FADT, FACS, MADT, DSDT; ACPI 6.5,
+ * chapter 5) and the MP table (MultiProcessor Specification 1.4).
+ */
+#ifndef PORTOLAN_VMM_PC_GUEST_TABLES_H
+#define PORTOLAN_VMM_PC_GUEST_TABLES_H
+
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
+#include "vmm/pc/pc.h"
+
+/* Enough for PC_VCPUS_MAX vCPUs. */
+#define TABLES_SIZE_MAX 0x2000U
+
+/*
+ * Where kernels look for the MP floating pointer (MultiProcessor Specification 1.4, chapter 4) and,
+ * from E0000h on, for the RSDP: the image must lie in here, 64-byte aligned.
+ */
+#define TABLES_AREA_BASE 0xf0000U
+#define TABLES_AREA_END  0x100000U
+
+struct tables {
+    uint32_t size; /* bytes of the image used */
+    gpa_t rsdp;
+    gpa_t mp; /* floating pointer */
+};
+
+/*
+ * Write the tables for CONFIG into the SIZE bytes at IMAGE, which the guest sees at BASE; the VM
+ * reports that memory as reserved. RANGE: BASE is not as above, or SIZE too small.
+ */
+enum status tables_build(const struct pc_config *config, uint8_t *image, uint32_t size, gpa_t base,
+                         struct tables *tables);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The board's interrupt wiring.
+ *
+ *   GSI 1, 3..15   ISA interrupts, to the 8259s and to the I/O APIC pin of the same number
+ *   GSI 2          the timer: IRQ 0 of the 8259s, pin 2
+ *   GSI 16..19     PIRQA..D, to the pin alone; each also drives the ISA line it is routed to
+ *   pin 0          the 8259s' INTR, as LINT0 of every local APIC
+ *
+ * Every function needs the platform lock.
+ */
+#ifndef PORTOLAN_VMM_PC_IRQ_LINES_H
+#define PORTOLAN_VMM_PC_IRQ_LINES_H
+
+#include "vmm/base/types.h"
+
+#define IRQ_GSI_TIMER 2U
+#define IRQ_GSI_PIRQ  16U
+
+struct pc;
+
+/* SOURCE < IRQ_SOURCE_COUNT asserts GSI < IOAPIC_PINS or stops doing so. */
+void irq_set(struct pc *pc, unsigned source, unsigned gsi, bool level);
+
+void irq_set_intx(struct pc *pc, uint8_t devfn, unsigned pin, bool level);
+
+/* The PIIX3's PIRQ route registers may have changed. */
+void irq_update_pirqs(struct pc *pc);
+
+/* The 8259s may have changed their INTR. */
+void irq_update_intr(struct pc *pc);
+
+/* What local APICs or the I/O APIC's pin 0 accept may have changed. */
+void irq_update_routing(struct pc *pc);
+
+#endif

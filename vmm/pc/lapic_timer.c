@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The local APIC's timer: SDM volume 3, 11.5.4. */
+#include "vmm/pc/clock.h"
+#include "vmm/pc/lapic.h"
+
+#define LVT_TIMER_MODE(lvt) ((lvt) >> 17 & 3U)
+#define DIVIDE_WRITABLE     0xbU
+
+enum { ONE_SHOT = 0, PERIODIC = 1, TSC_DEADLINE = 2 };
+
+static unsigned mode(const struct lapic *l)
+{
+    return LVT_TIMER_MODE(l->lvt[LAPIC_LVT_TIMER]);
+}
+
+/* Bits 3, 1 and 0 of the register: 0 divides by 2, each step doubles, 7 divides by 1. */
+static uint32_t divisor(const struct lapic *l)
+{
+    uint32_t code = (l->divide >> 1 & 4U) | (l->divide & 3U);
+
+    return 1U << ((code + 1) & 7U);
+}
+
+/* Nanoseconds in which the initial count runs out: below 2^39. */
+static uint64_t period(const struct lapic *l)
+{
+    return (uint64_t)l->initial_count * divisor(l);
+}
+
+static uint64_t guest_tsc(const struct lapic *l, uint64_t now)
+{
+    return l->tsc_offset + clock_ticks(now, l->tsc_hz, 1);
+}
+
+/* The first expiry of a periodic count after NOW that lies a bearable time away. */
+static uint64_t next_boundary(const struct lapic *l, uint64_t now)
+{
+    uint64_t step = period(l);
+    uint64_t after = step < CLOCK_PERIOD_MIN_NS ? now + CLOCK_PERIOD_MIN_NS : now;
+
+    return l->count_start + ((after - l->count_start) / step + 1) * step;
+}
+
+static uint64_t tsc_deadline_time(const struct lapic *l, uint64_t now)
+{
+    uint64_t tsc = guest_tsc(l, now);
+
+    if (l->tsc_deadline <= tsc) {
+        return now;
+    }
+    uint64_t ticks = clock_ticks(now, l->tsc_hz, 1);
+    uint64_t wait = l->tsc_deadline - tsc;
+
+    return wait > UINT64_MAX - ticks ? CLOCK_NEVER : clock_time_of_tick(ticks + wait, l->tsc_hz, 1);
+}
+
+/* Find the next expiry after the registers changed. */
+static void arm(struct lapic *l, uint64_t now)
+{
+    l->timer_next = CLOCK_NEVER;
+    if (l->mode == LAPIC_DISABLED) {
+        return;
+    }
+    if (mode(l) == TSC_DEADLINE) {
+        if (l->tsc_deadline != 0) {
+            l->timer_next = tsc_deadline_time(l, now);
+        }
+    } else if (l->initial_count != 0) {
+        if (mode(l) == PERIODIC) {
+            l->timer_next = next_boundary(l, now);
+        } else if (now - l->count_start < period(l)) {
+            l->timer_next = l->count_start + period(l);
+        }
+    }
+}
+
+void lapic_timer_reset(struct lapic *l)
+{
+    l->initial_count = 0;
+    l->divide = 0;
+    l->count_start = 0;
+    l->timer_next = CLOCK_NEVER;
+    l->tsc_deadline = 0;
+}
+
+void lapic_timer_write_lvt(struct lapic *l, uint32_t value, uint64_t now)
+{
+    uint32_t before = mode(l);
+
+    lapic_store(&l->lvt[LAPIC_LVT_TIMER], value);
+    if (before != mode(l) && (before == TSC_DEADLINE || mode(l) == TSC_DEADLINE)) {
+        l->tsc_deadline = 0; /* a change to or from deadline mode disarms (SDM 11.5.4.1) */
+        l->initial_count = 0;
+    }
+    arm(l, now);
+}
+
+void lapic_timer_write_initial(struct lapic *l, uint32_t value, uint64_t now)
+{
+    if (mode(l) == TSC_DEADLINE) {
+        return;
+    }
+    l->initial_count = value;
+    l->count_start = now;
+    arm(l, now);
+}
+
+uint32_t lapic_timer_current(const struct lapic *l, uint64_t now)
+{
+    if (l->initial_count == 0 || mode(l) == TSC_DEADLINE) {
+        return 0;
+    }
+    uint64_t gone = now - l->count_start;
+
+    if (mode(l) == PERIODIC) {
+        gone %= period(l);
+    } else if (gone >= period(l)) {
+        return 0;
+    }
+    return l->initial_count - (uint32_t)(gone / divisor(l));
+}
+
+/* The count goes on from where it is, at the new speed; one that is at its end stays there. */
+void lapic_timer_write_divide(struct lapic *l, uint32_t value, uint64_t now)
+{
+    uint32_t current = lapic_timer_current(l, now);
+
+    l->divide = value & DIVIDE_WRITABLE;
+    uint64_t gone = (uint64_t)(l->initial_count - current) * divisor(l);
+
+    /* A count that is older than the VM (only after a slower divisor, right after the start) begins
+     * anew instead. */
+    l->count_start = now >= gone ? now - gone : now;
+    arm(l, now);
+}
+
+void lapic_timer_write_deadline(struct lapic *l, uint64_t deadline, uint64_t now)
+{
+    if (mode(l) != TSC_DEADLINE) {
+        return;
+    }
+    l->tsc_deadline = deadline;
+    arm(l, now);
+}
+
+uint64_t lapic_timer_deadline(const struct lapic *l)
+{
+    return mode(l) == TSC_DEADLINE ? l->tsc_deadline : 0;
+}
+
+void lapic_timer_set_tsc_offset(struct lapic *l, uint64_t offset, uint64_t now)
+{
+    l->tsc_offset = offset;
+    if (mode(l) == TSC_DEADLINE) {
+        arm(l, now);
+    }
+}
+
+void lapic_timer_run(struct lapic *l, uint64_t now)
+{
+    uint32_t lvt = l->lvt[LAPIC_LVT_TIMER];
+
+    if (now < l->timer_next) {
+        return;
+    }
+    if (mode(l) == PERIODIC) {
+        l->timer_next = next_boundary(l, now);
+    } else {
+        l->timer_next = CLOCK_NEVER;
+        l->tsc_deadline = 0;
+    }
+    if ((lvt & LAPIC_LVT_MASKED) == 0) {
+        (void)lapic_accept(l, (uint8_t)lvt, false);
+    }
+}
+
+uint64_t lapic_timer_next_event(const struct lapic *l)
+{
+    return (l->lvt[LAPIC_LVT_TIMER] & LAPIC_LVT_MASKED) != 0 ? CLOCK_NEVER : l->timer_next;
+}

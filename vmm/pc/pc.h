@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The virtual PC of one VM: an i440FX/PIIX machine without a heap, a thread or a clock of its own.
+ *
+ * Time. Callers pass the VM's virtual time in nanoseconds (vmm/pc/clock.h). Shared devices
+ * (PIT, RTC, PM timer, UART) are driven by one CPU, which calls pc_run() when
+ * pc_next_event() is due; each vCPU's local APIC timer by that vCPU's CPU, which calls
+ * pc_vcpu_run() when pc_vcpu_next_event() is due. A time before one that was passed
+ * already counts as that one.
+ *
+ * Locking. One lock per VM, pc_edge_lock(). The functions below take it themselves where they
+ * need it, so callers must not hold it. What belongs to a vCPU (pc_vcpu_*, pc_msr_*,
+ * pc_interrupt_*, pc_cr8_*, MMIO to the local APIC) is called only on the CPU that runs
+ * that vCPU and takes the lock only to reach shared state: an EOI the I/O APIC waits for, a change
+ * of routing, an acknowledge cycle of the 8259s. pc_msi() and IPIs take no lock at all.
+ *
+ * Guest input may be anything: every port, width, offset, value and order is safe.
+ */
+#ifndef PORTOLAN_VMM_PC_PC_H
+#define PORTOLAN_VMM_PC_PC_H
+
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
+#include "vmm/pc/acpi_pm.h"
+#include "vmm/pc/chipset.h"
+#include "vmm/pc/fw_cfg.h"
+#include "vmm/pc/i8042.h"
+#include "vmm/pc/ioapic.h"
+#include "vmm/pc/lapic.h"
+#include "vmm/pc/pci_host.h"
+#include "vmm/pc/pic.h"
+#include "vmm/pc/pit.h"
+#include "vmm/pc/rtc.h"
+#include "vmm/pc/uart.h"
+
+#define PC_VCPUS_MAX 64U
+
+struct pc_config {
+    unsigned vcpu_count;      /* 1..PC_VCPUS_MAX */
+    uint64_t memory_below_4g; /* bytes of RAM from 0, at most PCI_HOLE_BASE */
+    uint64_t memory_above_4g; /* bytes of RAM from 4 GiB */
+    uint64_t tsc_hz;          /* rate of the guest's TSC */
+    int64_t rtc_seconds;      /* since 1970, UTC, at virtual time 0 */
+    uint16_t debug_exit;      /* port whose writes end the VM; 0: none */
+    bool keyboard;            /* a PS/2 keyboard that answers but has no keys */
+    bool wide_pm_timer;       /* 32 bits instead of the PIIX4's 24 */
+};
+
+/* Who drives an interrupt line; a line is up while any of its sources is. */
+enum irq_source {
+    IRQ_SOURCE_PIT,
+    IRQ_SOURCE_KEYBOARD,
+    IRQ_SOURCE_UART,
+    IRQ_SOURCE_RTC,
+    IRQ_SOURCE_SCI,
+    IRQ_SOURCE_PIRQ,                             /* four of them */
+    IRQ_SOURCE_VM = IRQ_SOURCE_PIRQ + PCI_PIRQS, /* from here on for the VM layer */
+    IRQ_SOURCE_COUNT = 32
+};
+
+/* I/O blocks that the guest or the configuration places. */
+enum port_window_id { PORT_WINDOW_PM, PORT_WINDOW_SMB, PORT_WINDOW_DEBUG_EXIT, PORT_WINDOW_COUNT };
+
+struct port_window {
+    uint16_t first; /* 0: nowhere */
+};
+
+/* How often a guest did what no device answers to; for the console's statistics. */
+struct pc_counters {
+    uint64_t port_reads;
+    uint64_t port_writes;
+    uint64_t mmio;
+    uint64_t msrs; /* refused with #GP */
+};
+
+struct pc {
+    struct pc_config config;
+    uint64_t now;      /* latest virtual time seen by the shared devices */
+    uint64_t deadline; /* of the shared devices; written under the lock, read anywhere */
+    struct pc_counters unclaimed;
+
+    struct pic pic;
+    struct pit pit;
+    struct ioapic ioapic;
+    struct rtc rtc;
+    struct acpi_pm pm;
+    struct uart uart;
+    struct i8042 kbc;
+    struct chipset chipset;
+    struct pci_host pci;
+    struct fw_cfg fw_cfg;
+    struct port_window window[PORT_WINDOW_COUNT];
+
+    uint32_t line_sources[IOAPIC_PINS]; /* per GSI: bit n: source n asserts it */
+    uint64_t intx[PCI_PIRQS][4];        /* per PIRQ: bit devfn: the function asserts it */
+    int8_t pirq_gsi[PCI_PIRQS];         /* the ISA line each PIRQ drives now; -1: none */
+    uint32_t pic_output;                /* INTR; written under the lock, read anywhere */
+    uint64_t pic_targets;               /* vCPUs that take ExtINT; likewise */
+    uint32_t lowest_turn;               /* whose turn at lowest priority; atomic */
+    struct lapic lapic[PC_VCPUS_MAX];
+};
+
+/*
+ * Power the machine on at virtual time 0. Before any vCPU runs. Files for fw_cfg are added to
+ * pc->fw_cfg afterwards. RANGE: a number of CONFIG is out of range; CONFLICT: the debug exit
+ * port belongs to a device. The log says which.
+ */
+enum status pc_init(struct pc *pc, const struct pc_config *config);
+
+/*
+ * Hardware reset. No vCPU runs meanwhile. Time, battery-backed RAM and the VM's lines stay; the TSC
+ * offsets are 0 until pc_vcpu_set_tsc_offset().
+ */
+void pc_reset(struct pc *pc, uint64_t now);
+
+/* ---- Shared devices: any CPU; take the lock ---- */
+
+/* WIDTH 1, 2 or 4. Ports that nobody claims read all ones. */
+uint32_t pc_port_read(struct pc *pc, uint16_t port, unsigned width, uint64_t now);
+void pc_port_write(struct pc *pc, uint16_t port, unsigned width, uint32_t value, uint64_t now);
+
+/* Let the shared devices act on what is due. */
+void pc_run(struct pc *pc, uint64_t now);
+
+/* When to call pc_run() next; CLOCK_NEVER. No lock. */
+uint64_t pc_next_event(const struct pc *pc);
+
+/* Drive GSI (1..23, not 2) from SOURCE, IRQ_SOURCE_VM..31. Others are ignored. */
+void pc_set_irq(struct pc *pc, unsigned source, unsigned gsi, bool level);
+
+/* Drive pin 1..4 (INTA..INTD) of a function of slots 2..31, level-triggered. */
+void pc_set_intx(struct pc *pc, uint8_t devfn, unsigned pin, bool level);
+
+/* A byte typed on the console. False: the guest's UART has no room now; offer it again later. */
+bool pc_console_read(struct pc *pc, uint8_t byte, uint64_t now);
+
+/* The administrator presses the power button, or raises an NMI (LINT1 of every vCPU). */
+void pc_power_button(struct pc *pc, uint64_t now);
+void pc_nmi(struct pc *pc);
+
+/* ---- No lock, any CPU ---- */
+
+/* Deliver an MSI that a passed-through function would have written. False: nobody accepts it. */
+bool pc_msi(struct pc *pc, uint64_t address, uint32_t data);
+
+/* ---- One vCPU: on its own CPU ---- */
+
+/* INIT reached the vCPU: reset its local APIC. */
+void pc_vcpu_init(struct pc *pc, unsigned vcpu);
+
+/*
+ * Access to device memory, WIDTH 1, 2, 4 or 8. False: no device of the platform is there (a read
+ * then gives all ones).
+ */
+bool pc_mmio_read(struct pc *pc, unsigned vcpu, gpa_t address, unsigned width, uint64_t now,
+                  uint64_t *value);
+bool pc_mmio_write(struct pc *pc, unsigned vcpu, gpa_t address, unsigned width, uint64_t value,
+                   uint64_t now);
+
+/* INVALID: the guest gets #GP. Only for MSRs the platform owns: APIC base, TSC deadline, x2APIC. */
+enum status pc_msr_read(struct pc *pc, unsigned vcpu, uint32_t msr, uint64_t now, uint64_t *value);
+enum status pc_msr_write(struct pc *pc, unsigned vcpu, uint32_t msr, uint64_t value, uint64_t now);
+
+/* CR8: the task priority class, 0..15. */
+uint8_t pc_cr8_read(const struct pc *pc, unsigned vcpu);
+void pc_cr8_write(struct pc *pc, unsigned vcpu, uint8_t value);
+
+/* Can an interrupt be delivered once the vCPU's RFLAGS.IF and interrupt shadow allow it? */
+bool pc_interrupt_pending(const struct pc *pc, unsigned vcpu);
+
+/* Acknowledge it: its vector, or -1 when it has gone meanwhile. The caller then delivers it. */
+int pc_interrupt_take(struct pc *pc, unsigned vcpu);
+
+/* Would a lower CR8 make an interrupt deliverable? Then CR8 writes must be intercepted. */
+bool pc_interrupt_blocked_by_cr8(const struct pc *pc, unsigned vcpu);
+
+/* The guest's TSC is OFFSET + virtual time * tsc_hz (modulo 2^64) on this vCPU. */
+void pc_vcpu_set_tsc_offset(struct pc *pc, unsigned vcpu, uint64_t offset, uint64_t now);
+
+void pc_vcpu_run(struct pc *pc, unsigned vcpu, uint64_t now);
+uint64_t pc_vcpu_next_event(const struct pc *pc, unsigned vcpu);
+
+#endif

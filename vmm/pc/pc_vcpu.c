@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What one vCPU sees: device memory, the APIC's MSRs, and the interrupts to deliver. */
+#include "vmm/pc/clock.h"
+#include "vmm/pc/irq_lines.h"
+#include "vmm/pc/pc.h"
+#include "vmm/pc/pc_edge.h"
+
+#define REGISTER_STRIDE 16U
+#define REGISTER_SIZE   4U
+
+/* Virtual time for a local APIC: never before its last. Lets its timer expire on the way. */
+static uint64_t clock_of(struct lapic *l, uint64_t now)
+{
+    l->last_now = now > l->last_now ? now : l->last_now;
+    lapic_timer_run(l, l->last_now);
+    return l->last_now;
+}
+
+/* Do for the other parts of the machine what a write to a local APIC entails. */
+static void carry_out(struct pc *p, const struct lapic_effect *effect)
+{
+    switch (effect->kind) {
+    case LAPIC_EFFECT_IPI:
+        (void)apic_bus_deliver(p, &effect->message);
+        break;
+    case LAPIC_EFFECT_EOI:
+        pc_edge_lock(p);
+        ioapic_end_of_interrupt(p, &p->ioapic, effect->message.vector);
+        pc_edge_unlock(p);
+        break;
+    case LAPIC_EFFECT_ROUTING:
+        pc_edge_lock(p);
+        irq_update_routing(p);
+        pc_edge_unlock(p);
+        break;
+    case LAPIC_EFFECT_NONE:
+        break;
+    }
+}
+
+static uint32_t read_lapic(struct pc *p, unsigned vcpu, uint32_t offset, uint64_t now)
+{
+    struct lapic *l = &p->lapic[vcpu];
+
+    return lapic_mmio_read(l, offset, clock_of(l, now));
+}
+
+static void write_lapic(struct pc *p, unsigned vcpu, uint32_t offset, uint32_t value, uint64_t now)
+{
+    struct lapic *l = &p->lapic[vcpu];
+    struct lapic_effect effect = {.kind = LAPIC_EFFECT_NONE};
+
+    now = clock_of(l, now);
+    lapic_mmio_write(l, offset, value, now, &effect);
+    lapic_timer_run(l, now);
+    carry_out(p, &effect);
+}
+
+static uint32_t read_ioapic(struct pc *p, uint32_t offset)
+{
+    pc_edge_lock(p);
+    uint32_t value = ioapic_read(&p->ioapic, offset);
+    pc_edge_unlock(p);
+    return value;
+}
+
+static void write_ioapic(struct pc *p, uint32_t offset, uint32_t value)
+{
+    pc_edge_lock(p);
+    ioapic_write(p, &p->ioapic, offset, value);
+    irq_update_routing(p);
+    pc_edge_unlock(p);
+}
+
+enum device { DEVICE_NONE, DEVICE_LAPIC, DEVICE_IOAPIC };
+
+/* THE table of device memory. */
+static const struct {
+    uint64_t base;
+    uint64_t size;
+    enum device device;
+} ranges[] = {
+    {IOAPIC_BASE, IOAPIC_SIZE, DEVICE_IOAPIC},
+    {LAPIC_BASE,  LAPIC_SIZE,  DEVICE_LAPIC }, /* of the vCPU that asks, in xAPIC mode only */
+};
+
+static enum device find(const struct pc *p, unsigned vcpu, gpa_t address, uint32_t *offset)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(ranges); i++) {
+        if (address.raw - ranges[i].base < ranges[i].size) {
+            bool off = ranges[i].device == DEVICE_LAPIC && p->lapic[vcpu].mode != LAPIC_XAPIC;
+
+            *offset = (uint32_t)(address.raw - ranges[i].base);
+            return off ? DEVICE_NONE : ranges[i].device;
+        }
+    }
+    return DEVICE_NONE;
+}
+
+static uint64_t width_mask(unsigned width)
+{
+    return width == 8 ? UINT64_MAX : (1ULL << 8 * width) - 1;
+}
+
+/* Parts of a register read as its bytes; what lies between registers reads as zero. */
+bool pc_mmio_read(struct pc *pc, unsigned vcpu, gpa_t address, unsigned width, uint64_t now,
+                  uint64_t *value)
+{
+    uint32_t offset = 0;
+    enum device device = find(pc, vcpu, address, &offset);
+    uint32_t within = offset % REGISTER_STRIDE;
+    uint64_t raw = 0;
+
+    if (device == DEVICE_NONE) {
+        __atomic_fetch_add(&pc->unclaimed.mmio, 1, __ATOMIC_RELAXED);
+        *value = width_mask(width);
+        return false;
+    }
+    if (within < REGISTER_SIZE) {
+        uint32_t reg = offset - within;
+
+        raw = device == DEVICE_LAPIC ? read_lapic(pc, vcpu, reg, now) : read_ioapic(pc, reg);
+    }
+    *value = raw >> 8 * (within % REGISTER_SIZE) & width_mask(width);
+    return true;
+}
+
+/* Both APICs want whole aligned 32-bit writes (SDM 11.4.1); anything else is dropped. */
+bool pc_mmio_write(struct pc *pc, unsigned vcpu, gpa_t address, unsigned width, uint64_t value,
+                   uint64_t now)
+{
+    uint32_t offset = 0;
+    enum device device = find(pc, vcpu, address, &offset);
+
+    if (device == DEVICE_NONE || offset % REGISTER_STRIDE != 0 || width < REGISTER_SIZE) {
+        __atomic_fetch_add(&pc->unclaimed.mmio, 1, __ATOMIC_RELAXED);
+        return device != DEVICE_NONE;
+    }
+    if (device == DEVICE_LAPIC) {
+        write_lapic(pc, vcpu, offset, (uint32_t)value, now);
+    } else {
+        write_ioapic(pc, offset, (uint32_t)value);
+    }
+    return true;
+}
+
+static enum status counted(struct pc *p, enum status status)
+{
+    if (status != STATUS_OK) {
+        __atomic_fetch_add(&p->unclaimed.msrs, 1, __ATOMIC_RELAXED);
+    }
+    return status;
+}
+
+enum status pc_msr_read(struct pc *pc, unsigned vcpu, uint32_t msr, uint64_t now, uint64_t *value)
+{
+    struct lapic *l = &pc->lapic[vcpu];
+
+    return counted(pc, lapic_msr_read(l, msr, clock_of(l, now), value));
+}
+
+enum status pc_msr_write(struct pc *pc, unsigned vcpu, uint32_t msr, uint64_t value, uint64_t now)
+{
+    struct lapic *l = &pc->lapic[vcpu];
+    struct lapic_effect effect = {.kind = LAPIC_EFFECT_NONE};
+
+    now = clock_of(l, now);
+    enum status status = lapic_msr_write(l, msr, value, now, &effect);
+    lapic_timer_run(l, now);
+    carry_out(pc, &effect);
+    return counted(pc, status);
+}
+
+uint8_t pc_cr8_read(const struct pc *pc, unsigned vcpu)
+{
+    return (uint8_t)(pc->lapic[vcpu].tpr >> 4);
+}
+
+void pc_cr8_write(struct pc *pc, unsigned vcpu, uint8_t value)
+{
+    pc->lapic[vcpu].tpr = (uint32_t)(value & 0xfU) << 4;
+}
+
+static bool extint_pending(const struct pc *p, unsigned vcpu)
+{
+    return __atomic_load_n(&p->pic_output, __ATOMIC_ACQUIRE) != 0 &&
+           (__atomic_load_n(&p->pic_targets, __ATOMIC_RELAXED) >> vcpu & 1U) != 0;
+}
+
+bool pc_interrupt_pending(const struct pc *pc, unsigned vcpu)
+{
+    return extint_pending(pc, vcpu) || lapic_pending(&pc->lapic[vcpu]) >= 0;
+}
+
+/* ExtINT goes before everything the local APIC holds (SDM 11.1). */
+static int take_extint(struct pc *p, unsigned vcpu)
+{
+    int vector = -1;
+
+    pc_edge_lock(p);
+    if (extint_pending(p, vcpu)) { /* another vCPU may have been quicker */
+        vector = pic_acknowledge(&p->pic);
+        irq_update_intr(p);
+    }
+    pc_edge_unlock(p);
+    return vector;
+}
+
+int pc_interrupt_take(struct pc *pc, unsigned vcpu)
+{
+    struct lapic *l = &pc->lapic[vcpu];
+
+    if (extint_pending(pc, vcpu)) {
+        int vector = take_extint(pc, vcpu);
+
+        if (vector >= 0) {
+            return vector;
+        }
+    }
+    int vector = lapic_pending(l);
+    if (vector >= 0) {
+        lapic_take(l, (uint8_t)vector);
+    }
+    return vector;
+}
+
+bool pc_interrupt_blocked_by_cr8(const struct pc *pc, unsigned vcpu)
+{
+    return lapic_blocked_by_tpr(&pc->lapic[vcpu]);
+}
+
+void pc_vcpu_set_tsc_offset(struct pc *pc, unsigned vcpu, uint64_t offset, uint64_t now)
+{
+    struct lapic *l = &pc->lapic[vcpu];
+
+    lapic_timer_set_tsc_offset(l, offset, clock_of(l, now));
+}
+
+void pc_vcpu_run(struct pc *pc, unsigned vcpu, uint64_t now)
+{
+    (void)clock_of(&pc->lapic[vcpu], now);
+}
+
+uint64_t pc_vcpu_next_event(const struct pc *pc, unsigned vcpu)
+{
+    return lapic_timer_next_event(&pc->lapic[vcpu]);
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/pc/pci_host.h"
+
+#include "vmm/pc/pc_edge.h"
+
+#include <string.h>
+
+#define ADDRESS_ENABLE   0x80000000U
+#define ADDRESS_WRITABLE 0x80fffffcU
+#define FIRST_VM_SLOT    2U
+
+#define ISA_PIRQ_ROUTE  0x60U
+#define PIRQ_OFF        0x80U
+#define PM_BASE         0x40U
+#define PM_MISC         0x80U
+#define PM_MISC_ENABLE  0x01U
+#define SMB_BASE        0x90U
+#define SMB_HOST        0xd2U
+#define SMB_HOST_ENABLE 0x01U
+#define PM_COMMAND      0x04U
+#define COMMAND_IO      0x01U
+
+/* The ISA interrupts a PIRQ can be routed to (82371SB 2.2.9): not 0, 1, 2, 8 and 13. */
+#define ROUTABLE 0xdef8U
+
+void pci_host_reset(struct pci_host *host)
+{
+    host->address = 0;
+    memset(host->config, 0, sizeof(host->config));
+    for (unsigned f = 0; f < PCI_FUNCTION_COUNT; f++) {
+        const struct pci_register_table *table = &pci_register_tables[f];
+
+        for (unsigned i = 0; i < table->count; i++) {
+            const struct pci_host_register *r = &table->registers[i];
+
+            for (unsigned byte = 0; byte < r->size; byte++) {
+                host->config[f][r->offset + byte] = (uint8_t)(r->reset >> 8 * byte);
+            }
+        }
+    }
+}
+
+uint32_t pci_host_read_address(const struct pci_host *host)
+{
+    return host->address;
+}
+
+void pci_host_write_address(struct pci_host *host, uint32_t value)
+{
+    host->address = value & ADDRESS_WRITABLE;
+}
+
+/* The bits of the byte at OFFSET that may be written. */
+static uint8_t writable_bits(const struct pci_register_table *table, unsigned offset)
+{
+    for (unsigned i = 0; i < table->count; i++) {
+        const struct pci_host_register *r = &table->registers[i];
+
+        if (offset >= r->offset && offset < (unsigned)r->offset + r->size) {
+            return (uint8_t)(r->writable >> 8 * (offset - r->offset));
+        }
+    }
+    return 0;
+}
+
+/* The chipset function at DEVFN, or PCI_FUNCTION_COUNT. */
+static unsigned find_function(uint8_t devfn)
+{
+    unsigned f = 0;
+
+    while (f < PCI_FUNCTION_COUNT && pci_register_tables[f].devfn != devfn) {
+        f++;
+    }
+    return f;
+}
+
+/* Does the address register select something on bus 0? */
+static bool selects(const struct pci_host *host, uint8_t *devfn)
+{
+    *devfn = (uint8_t)(host->address >> 8);
+    return (host->address & ADDRESS_ENABLE) != 0 && (host->address >> 16 & 0xffU) == 0;
+}
+
+static uint32_t all_ones(unsigned width)
+{
+    return width == 4 ? 0xffffffffU : (1U << 8 * width) - 1;
+}
+
+uint32_t pci_host_read_data(struct pc *pc, struct pci_host *host, unsigned offset, unsigned width)
+{
+    uint8_t where = (uint8_t)((host->address & 0xfcU) + offset);
+    uint32_t value = 0;
+    uint8_t devfn;
+
+    if (!selects(host, &devfn)) {
+        return all_ones(width);
+    }
+    if (devfn >> 3 >= FIRST_VM_SLOT) {
+        return pc_edge_pci_read(pc, devfn, where, width);
+    }
+    unsigned f = find_function(devfn);
+    if (f == PCI_FUNCTION_COUNT) {
+        return all_ones(width);
+    }
+    for (unsigned i = 0; i < width; i++) {
+        value |= (uint32_t)host->config[f][where + i] << 8 * i;
+    }
+    return value;
+}
+
+void pci_host_write_data(struct pc *pc, struct pci_host *host, unsigned offset, unsigned width,
+                         uint32_t value)
+{
+    uint8_t where = (uint8_t)((host->address & 0xfcU) + offset);
+    uint8_t devfn;
+
+    if (!selects(host, &devfn)) {
+        return;
+    }
+    if (devfn >> 3 >= FIRST_VM_SLOT) {
+        pc_edge_pci_write(pc, devfn, where, width, value);
+        return;
+    }
+    unsigned f = find_function(devfn);
+    for (unsigned i = 0; f < PCI_FUNCTION_COUNT && i < width; i++) {
+        uint8_t mask = writable_bits(&pci_register_tables[f], where + i);
+        uint8_t *byte = &host->config[f][where + i];
+
+        *byte = (uint8_t)((*byte & ~mask) | (value >> 8 * i & mask));
+    }
+}
+
+int pci_host_pirq_irq(const struct pci_host *host, unsigned pirq)
+{
+    uint8_t route = host->config[PCI_ISA_BRIDGE][ISA_PIRQ_ROUTE + pirq];
+
+    if ((route & PIRQ_OFF) != 0 || (ROUTABLE >> (route & 15U) & 1U) == 0) {
+        return -1;
+    }
+    return route & 15;
+}
+
+unsigned pci_host_pirq(uint8_t devfn, unsigned pin)
+{
+    unsigned slot = devfn >> 3;
+
+    return (slot + pin - 1 + PCI_PIRQS - 1) % PCI_PIRQS; /* slot 1's INTA is PIRQA */
+}
+
+static uint16_t block_base(const uint8_t *config, unsigned base, unsigned enable, uint8_t bit)
+{
+    if ((config[enable] & bit) == 0 || (config[PM_COMMAND] & COMMAND_IO) == 0) {
+        return 0;
+    }
+    return (uint16_t)(config[base + 1] << 8 | (config[base] & 0xf0U));
+}
+
+uint16_t pci_host_pm_base(const struct pci_host *host)
+{
+    const uint8_t *config = host->config[PCI_POWER_MANAGEMENT];
+
+    /* This block, unlike the SMBus one, decodes whatever the command register says. */
+    return (config[PM_MISC] & PM_MISC_ENABLE) == 0
+               ? 0
+               : (uint16_t)(config[PM_BASE + 1] << 8 | (config[PM_BASE] & 0xc0U));
+}
+
+uint16_t pci_host_smb_base(const struct pci_host *host)
+{
+    return block_base(host->config[PCI_POWER_MANAGEMENT], SMB_BASE, SMB_HOST, SMB_HOST_ENABLE);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Configuration mechanism 1 and the chipset's own functions on bus 0: i440FX host bridge 00.0,
+ * PIIX3 ISA bridge 01.0, PIIX4 power management 01.3. Intel 290549 (440FX), 290550 (PIIX3),
+ * 290562 (PIIX4); PCI 2.1, 3.2.2.3.2. What a guest may write stands in pci_registers.c.
+ *
+ * The functions of slots 2..31 belong to the VM: pc_edge_pci_read() and pc_edge_pci_write().
+ * After reset the registers are as firmware leaves them, so that a kernel can be started directly.
+ * Every function needs the platform lock.
+ */
+#ifndef PORTOLAN_VMM_PC_PCI_HOST_H
+#define PORTOLAN_VMM_PC_PCI_HOST_H
+
+#include "vmm/base/types.h"
+
+#define PCI_PORT_ADDRESS 0xcf8U
+#define PCI_PORT_DATA    0xcfcU
+
+#define PCI_CONFIG_SIZE 256U
+#define PCI_PIRQS       4U
+
+/* 32-bit space for the BARs of passed-through functions; low RAM ends at or below it. */
+#define PCI_HOLE_BASE 0xe0000000U
+#define PCI_HOLE_END  0xfec00000U
+
+enum pci_host_function {
+    PCI_HOST_BRIDGE,
+    PCI_ISA_BRIDGE,
+    PCI_POWER_MANAGEMENT,
+    PCI_FUNCTION_COUNT
+};
+
+struct pci_host_register {
+    const char *name;
+    uint8_t offset;
+    uint8_t size; /* bytes */
+    uint32_t reset;
+    uint32_t writable; /* mask */
+};
+
+struct pci_register_table {
+    const struct pci_host_register *registers;
+    unsigned count;
+    uint8_t devfn;
+};
+
+extern const struct pci_register_table pci_register_tables[PCI_FUNCTION_COUNT];
+
+struct pc;
+
+struct pci_host {
+    uint32_t address; /* CF8h */
+    uint8_t config[PCI_FUNCTION_COUNT][PCI_CONFIG_SIZE];
+};
+
+void pci_host_reset(struct pci_host *host);
+
+/* CF8h..CFBh: only 32-bit accesses reach the address register; the caller sees to that. */
+uint32_t pci_host_read_address(const struct pci_host *host);
+void pci_host_write_address(struct pci_host *host, uint32_t value);
+
+/* CFCh + OFFSET (0..3), WIDTH bytes, not beyond CFFh and aligned to WIDTH. */
+uint32_t pci_host_read_data(struct pc *pc, struct pci_host *host, unsigned offset, unsigned width);
+void pci_host_write_data(struct pc *pc, struct pci_host *host, unsigned offset, unsigned width,
+                         uint32_t value);
+
+/* The ISA interrupt that PIRQ 0..3 is routed to; -1: none. */
+int pci_host_pirq_irq(const struct pci_host *host, unsigned pirq);
+
+/* The PIRQ 0..3 that pin 1..4 (INTA..INTD) of DEVFN is wired to. */
+unsigned pci_host_pirq(uint8_t devfn, unsigned pin);
+
+/* Where the PM and SMBus I/O blocks lie; 0: switched off. */
+uint16_t pci_host_pm_base(const struct pci_host *host);
+uint16_t pci_host_smb_base(const struct pci_host *host);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the chipset's functions show, and which bits of it a guest may write. */
+#include "vmm/pc/acpi_pm.h"
+#include "vmm/pc/chipset.h"
+#include "vmm/pc/pci_host.h"
+
+/* Registers that no table names read as zero and ignore writes. */
+
+static const struct pci_host_register host_bridge[] = {
+    {"vendor",            0x00, 2, 0x8086, 0         },
+    {"device",            0x02, 2, 0x1237, 0         },
+    {"command",           0x04, 2, 0x0006, 0x0140    },
+    {"status",            0x06, 2, 0x0280, 0         },
+    {"revision",          0x08, 1, 0x02,   0         },
+    {"class",             0x0a, 2, 0x0600, 0         },
+    {"latency timer",     0x0d, 1, 0x00,   0xf8      },
+ /* SeaBIOS looks for fw_cfg only behind this subsystem id. */
+    {"subsystem vendor",  0x2c, 2, 0x1af4, 0         },
+    {"subsystem",         0x2e, 2, 0x1100, 0         },
+    {"PMC configuration", 0x50, 2, 0x0000, 0xffff    },
+    {"deturbo counter",   0x52, 1, 0x00,   0xff      },
+    {"DRAM control",      0x57, 1, 0x01,   0x3f      },
+    {"DRAM timing",       0x58, 1, 0x00,   0xff      },
+ /* Stored only: memory below 1 MiB is RAM throughout. Reset: all segments RAM, as after BIOS. */
+    {"PAM0",              0x59, 1, 0x30,   0x30      },
+    {"PAM1",              0x5a, 1, 0x33,   0x33      },
+    {"PAM2",              0x5b, 1, 0x33,   0x33      },
+    {"PAM3",              0x5c, 1, 0x33,   0x33      },
+    {"PAM4",              0x5d, 1, 0x33,   0x33      },
+    {"PAM5",              0x5e, 1, 0x33,   0x33      },
+    {"PAM6",              0x5f, 1, 0x33,   0x33      },
+    {"DRAM row 0..3",     0x60, 4, 0,      0xffffffff},
+    {"DRAM row 4..7",     0x64, 4, 0,      0xffffffff},
+    {"SMRAM control",     0x72, 1, 0x02,   0x78      },
+};
+
+static const struct pci_host_register isa_bridge[] = {
+    {"vendor",             0x00, 2, 0x8086, 0     },
+    {"device",             0x02, 2, 0x7000, 0     },
+    {"command",            0x04, 2, 0x0007, 0x0008},
+    {"status",             0x06, 2, 0x0200, 0     },
+    {"class",              0x0a, 2, 0x0601, 0     },
+    {"header type",        0x0e, 1, 0x80,   0     }, /* several functions in this slot */
+    {"subsystem vendor",   0x2c, 2, 0x1af4, 0     },
+    {"subsystem",          0x2e, 2, 0x1100, 0     },
+    {"I/O recovery timer", 0x4c, 1, 0x4d,   0xff  },
+    {"X-bus chip select",  0x4e, 2, 0x0003, 0x01ff},
+    {"PIRQA route",        0x60, 1, 10,     0x8f  },
+    {"PIRQB route",        0x61, 1, 10,     0x8f  },
+    {"PIRQC route",        0x62, 1, 11,     0x8f  },
+    {"PIRQD route",        0x63, 1, 11,     0x8f  },
+    {"top of memory",      0x69, 1, 0x02,   0xfe  },
+    {"miscellaneous",      0x6a, 2, 0x0000, 0x8085},
+    {"MIRQ0 route",        0x70, 1, 0x80,   0xef  },
+    {"chip select base",   0x78, 2, 0x0002, 0xffff},
+    {"deterministic",      0x82, 1, 0x00,   0x0f  },
+};
+
+static const struct pci_host_register power_management[] = {
+    {"vendor",            0x00, 2, 0x8086,               0         },
+    {"device",            0x02, 2, 0x7113,               0         },
+    {"command",           0x04, 2, 0x0001,               0x0001    },
+    {"status",            0x06, 2, 0x0280,               0         },
+    {"revision",          0x08, 1, 0x03,                 0         },
+    {"class",             0x0a, 2, 0x0680,               0         },
+    {"header type",       0x0e, 1, 0x80,                 0         },
+    {"subsystem vendor",  0x2c, 2, 0x1af4,               0         },
+    {"subsystem",         0x2e, 2, 0x1100,               0         },
+    {"interrupt line",    0x3c, 1, ACPI_PM_SCI_IRQ,      0xff      },
+    {"interrupt pin",     0x3d, 1, 1,                    0         },
+    {"PM base",           0x40, 4, ACPI_PM_BASE | 1,     0xffc0    },
+    {"count A",           0x44, 4, 0,                    0xffffffff},
+    {"count B",           0x48, 4, 0,                    0xffffffff},
+    {"general input",     0x4c, 4, 0,                    0xffffffff},
+    {"device resource D", 0x50, 4, 0,                    0xffffffff},
+    {"device activity A", 0x54, 4, 0,                    0xffffffff},
+ /* APMC_EN set tells SeaBIOS that system management mode needs no set-up: there is none. */
+    {"device activity B", 0x58, 4, 1U << 25,             0xfdffffff},
+    {"device resource A", 0x5c, 4, 0,                    0         },
+    {"PM miscellaneous",  0x80, 1, 0x01,                 0x01      },
+    {"SMBus base",        0x90, 4, CHIPSET_SMB_BASE | 1, 0xfff0    },
+    {"SMBus host",        0xd2, 1, 0x09,                 0x0f      },
+    {"SMBus slave",       0xd3, 1, 0,                    0xff      },
+    {"SMBus shadow 1",    0xd4, 1, 0,                    0xff      },
+    {"SMBus shadow 2",    0xd5, 1, 0,                    0xff      },
+};
+
+const struct pci_register_table pci_register_tables[PCI_FUNCTION_COUNT] = {
+    [PCI_HOST_BRIDGE] = {host_bridge,      ARRAY_SIZE(host_bridge),      0x00},
+    [PCI_ISA_BRIDGE] = {isa_bridge,       ARRAY_SIZE(isa_bridge),       0x08},
+    [PCI_POWER_MANAGEMENT] = {power_management, ARRAY_SIZE(power_management), 0x0b},
+};

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/pc/ports.h"
+
+#include "vmm/pc/irq_lines.h"
+#include "vmm/pc/pc.h"
+#include "vmm/pc/pc_edge.h"
+
+/* Widths that a device takes in one piece, as a set. */
+#define W1 0x1U
+#define W2 0x2U
+#define W4 0x4U
+
+#define DEBUG_EXIT_SIZE 4U
+
+enum port_device {
+    PORT_PIC,
+    PORT_PIT,
+    PORT_PIT_GATE,
+    PORT_I8042,
+    PORT_RTC,
+    PORT_POST,
+    PORT_SYSTEM_A,
+    PORT_APM,
+    PORT_DELAY,
+    PORT_UART,
+    PORT_FW_CFG_SELECT,
+    PORT_FW_CFG_DATA,
+    PORT_PCI_ADDRESS,
+    PORT_RESET,
+    PORT_PCI_DATA,
+    PORT_PM,
+    PORT_SMB,
+    PORT_DEBUG_EXIT
+};
+
+struct port_range {
+    uint16_t first;
+    uint16_t last;
+    uint8_t widths;
+    enum port_device device;
+};
+
+/*
+ * THE table: what a guest's access to a port reaches, by rising .first. Entries may overlap in
+ * different widths.
+ */
+static const struct port_range ranges[] = {
+    {0x020, 0x021, W1,           PORT_PIC          },
+    {0x040, 0x043, W1,           PORT_PIT          },
+    {0x060, 0x060, W1,           PORT_I8042        },
+    {0x061, 0x061, W1,           PORT_PIT_GATE     },
+    {0x064, 0x064, W1,           PORT_I8042        },
+    {0x070, 0x073, W1,           PORT_RTC          },
+    {0x080, 0x080, W1,           PORT_POST         },
+    {0x092, 0x092, W1,           PORT_SYSTEM_A     },
+    {0x0a0, 0x0a1, W1,           PORT_PIC          },
+    {0x0b2, 0x0b3, W1,           PORT_APM          },
+    {0x0ed, 0x0ed, W1,           PORT_DELAY        },
+    {0x3f8, 0x3ff, W1,           PORT_UART         },
+    {0x4d0, 0x4d1, W1,           PORT_PIC          },
+    {0x510, 0x511, W2,           PORT_FW_CFG_SELECT},
+    {0x511, 0x511, W1,           PORT_FW_CFG_DATA  },
+    {0xcf8, 0xcfb, W4,           PORT_PCI_ADDRESS  },
+    {0xcf9, 0xcf9, W1,           PORT_RESET        },
+    {0xcfc, 0xcff, W1 | W2 | W4, PORT_PCI_DATA     },
+};
+
+/* The blocks that have no fixed place: .first and .last are relative to pc->window[]. */
+static const struct port_range windows[PORT_WINDOW_COUNT] = {
+    [PORT_WINDOW_PM] = {0, ACPI_PM_SIZE - 1,     W1 | W2 | W4, PORT_PM        },
+    [PORT_WINDOW_SMB] = {0, CHIPSET_SMB_SIZE - 1, W1,           PORT_SMB       },
+    [PORT_WINDOW_DEBUG_EXIT] = {0, DEBUG_EXIT_SIZE - 1,  W1 | W2 | W4, PORT_DEBUG_EXIT},
+};
+
+static unsigned in_window(const struct pc *p, enum port_window_id id, uint16_t port)
+{
+    return (unsigned)port - p->window[id].first;
+}
+
+static uint32_t read_device(struct pc *p, enum port_device device, uint16_t port, unsigned width)
+{
+    switch (device) {
+    case PORT_PIC:
+        return pic_read(&p->pic, port);
+    case PORT_PIT:
+        return pit_read(&p->pit, port, p->now);
+    case PORT_PIT_GATE:
+        return pit_control_read(&p->pit, p->now);
+    case PORT_I8042:
+        return i8042_read(&p->kbc, port);
+    case PORT_RTC:
+        return rtc_read(&p->rtc, port, p->now);
+    case PORT_POST:
+        return p->chipset.post_code;
+    case PORT_SYSTEM_A:
+        return chipset_read_port_a(&p->chipset, i8042_a20(&p->kbc));
+    case PORT_APM:
+        return acpi_pm_apm_read(&p->pm, port);
+    case PORT_UART:
+        return uart_read(&p->uart, port - UART_PORT, p->now);
+    case PORT_FW_CFG_DATA:
+        return fw_cfg_read(&p->fw_cfg);
+    case PORT_PCI_ADDRESS:
+        return pci_host_read_address(&p->pci);
+    case PORT_RESET:
+        return p->chipset.reset_control;
+    case PORT_PCI_DATA:
+        return pci_host_read_data(p, &p->pci, port - PCI_PORT_DATA, width);
+    case PORT_PM:
+        return acpi_pm_read(&p->pm, in_window(p, PORT_WINDOW_PM, port), width, p->now);
+    case PORT_SMB:
+        return chipset_smb_read(&p->chipset, in_window(p, PORT_WINDOW_SMB, port));
+    case PORT_DEBUG_EXIT:
+        return 0; /* as QEMU's device, so that guests can probe for it */
+    case PORT_DELAY:
+    case PORT_FW_CFG_SELECT:
+        break; /* write only */
+    }
+    return 0xffff;
+}
+
+static void write_system_a(struct pc *p, uint8_t value)
+{
+    bool a20;
+
+    if (chipset_write_port_a(&p->chipset, value, &a20) == CHIPSET_RESET) {
+        pc_edge_reset(p);
+    }
+    i8042_set_a20(&p->kbc, a20);
+}
+
+static void write_uart(struct pc *p, uint16_t port, uint8_t value)
+{
+    uint8_t sent;
+
+    if (uart_write(&p->uart, port - UART_PORT, value, p->now, &sent)) {
+        pc_edge_console_write(p, sent);
+    }
+}
+
+static void write_pci_data(struct pc *p, uint16_t port, unsigned width, uint32_t value)
+{
+    pci_host_write_data(p, &p->pci, port - PCI_PORT_DATA, width, value);
+    irq_update_pirqs(p);
+    ports_place_windows(p);
+}
+
+/* The devices whose registers are bytes. */
+static void write_byte(struct pc *p, enum port_device device, uint16_t port, uint8_t value)
+{
+    switch ((unsigned)device) {
+    case PORT_PIC:
+        pic_write(&p->pic, port, value);
+        break;
+    case PORT_PIT:
+        pit_write(&p->pit, port, value, p->now);
+        break;
+    case PORT_PIT_GATE:
+        pit_control_write(&p->pit, value, p->now);
+        break;
+    case PORT_I8042:
+        if (i8042_write(&p->kbc, port, value) == I8042_RESET) {
+            pc_edge_reset(p);
+        }
+        break;
+    case PORT_RTC:
+        rtc_write(&p->rtc, port, value, p->now);
+        break;
+    case PORT_POST:
+        p->chipset.post_code = value;
+        break;
+    case PORT_SYSTEM_A:
+        write_system_a(p, value);
+        break;
+    case PORT_APM:
+        acpi_pm_apm_write(&p->pm, port, value);
+        break;
+    case PORT_UART:
+        write_uart(p, port, value);
+        break;
+    case PORT_RESET:
+        if (chipset_write_reset(&p->chipset, value) == CHIPSET_RESET) {
+            pc_edge_reset(p);
+        }
+        break;
+    case PORT_SMB:
+        chipset_smb_write(&p->chipset, in_window(p, PORT_WINDOW_SMB, port), value);
+        break;
+    default: /* the delay port; fw_cfg data, which is read only */
+        break;
+    }
+}
+
+static void write_device(struct pc *p, enum port_device device, uint16_t port, unsigned width,
+                         uint32_t value)
+{
+    switch ((unsigned)device) {
+    case PORT_FW_CFG_SELECT:
+        fw_cfg_select(&p->fw_cfg, (uint16_t)value);
+        break;
+    case PORT_PCI_ADDRESS:
+        pci_host_write_address(&p->pci, value);
+        break;
+    case PORT_PCI_DATA:
+        write_pci_data(p, port, width, value);
+        break;
+    case PORT_PM:
+        if (acpi_pm_write(&p->pm, in_window(p, PORT_WINDOW_PM, port), width, value, p->now) ==
+            ACPI_PM_POWER_OFF) {
+            pc_edge_power_off(p);
+        }
+        break;
+    case PORT_DEBUG_EXIT:
+        pc_edge_debug_exit(p, value);
+        break;
+    default:
+        write_byte(p, device, port, (uint8_t)value);
+        break;
+    }
+}
+
+static bool takes(const struct port_range *range, uint32_t base, uint32_t port, unsigned width)
+{
+    return port + width - 1 <= base + range->last && port >= base + range->first &&
+           (range->widths & width) != 0 && ((port - base) & (width - 1)) == 0;
+}
+
+/* Ports of VFs and of nothing are above the table, and are told apart from it at once. */
+static unsigned ranges_to_search(uint32_t port)
+{
+    return port <= ranges[ARRAY_SIZE(ranges) - 1].last ? ARRAY_SIZE(ranges) : 0;
+}
+
+static uint32_t base_of(const struct pc *p, unsigned id)
+{
+    return __atomic_load_n(&p->window[id].first, __ATOMIC_RELAXED);
+}
+
+/* The device that takes the whole access in one piece, or NULL. */
+static const struct port_range *find(const struct pc *p, uint32_t port, unsigned width)
+{
+    unsigned count = ranges_to_search(port);
+
+    for (unsigned i = 0; i < count && ranges[i].first <= port; i++) {
+        if (takes(&ranges[i], 0, port, width)) {
+            return &ranges[i];
+        }
+    }
+    for (unsigned i = 0; i < PORT_WINDOW_COUNT; i++) {
+        uint32_t base = base_of(p, i);
+
+        if (base != 0 && takes(&windows[i], base, port, width)) {
+            return &windows[i];
+        }
+    }
+    return NULL;
+}
+
+/* Does the device take the access, or a byte of it? */
+static bool takes_part(const struct port_range *range, uint32_t base, uint32_t port, unsigned width)
+{
+    return port <= base + range->last && port + width > base + range->first &&
+           ((range->widths & W1) != 0 || takes(range, base, port, width));
+}
+
+bool ports_claim(const struct pc *pc, uint16_t port, unsigned width)
+{
+    unsigned count = ranges_to_search(port);
+
+    for (unsigned i = 0; i < count && ranges[i].first < port + width; i++) {
+        if (takes_part(&ranges[i], 0, port, width)) {
+            return true;
+        }
+    }
+    for (unsigned i = 0; i < PORT_WINDOW_COUNT; i++) {
+        uint32_t base = base_of(pc, i);
+
+        if (base != 0 && takes_part(&windows[i], base, port, width)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint32_t ports_read(struct pc *pc, uint16_t port, unsigned width)
+{
+    const struct port_range *range = find(pc, port, width);
+    uint32_t value = 0;
+
+    if (range != NULL) {
+        return read_device(pc, range->device, port, width);
+    }
+    for (unsigned i = 0; i < width; i++) {
+        uint16_t at = (uint16_t)(port + i);
+
+        range = find(pc, at, 1);
+        value |= (range != NULL ? read_device(pc, range->device, at, 1) & 0xffU : 0xffU) << 8 * i;
+    }
+    return value;
+}
+
+void ports_write(struct pc *pc, uint16_t port, unsigned width, uint32_t value)
+{
+    const struct port_range *range = find(pc, port, width);
+
+    if (range != NULL) {
+        write_device(pc, range->device, port, width, value);
+        return;
+    }
+    for (unsigned i = 0; i < width; i++) {
+        uint16_t at = (uint16_t)(port + i);
+
+        range = find(pc, at, 1);
+        if (range != NULL) {
+            write_device(pc, range->device, at, 1, value >> 8 * i & 0xffU);
+        }
+    }
+}
+
+static void place(struct pc *p, enum port_window_id id, uint16_t first)
+{
+    __atomic_store_n(&p->window[id].first, first, __ATOMIC_RELAXED);
+}
+
+void ports_place_windows(struct pc *pc)
+{
+    place(pc, PORT_WINDOW_PM, pci_host_pm_base(&pc->pci));
+    place(pc, PORT_WINDOW_SMB, pci_host_smb_base(&pc->pci));
+    place(pc, PORT_WINDOW_DEBUG_EXIT, pc->config.debug_exit);
+}

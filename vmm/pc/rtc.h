@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * MC146818 real-time clock with 128 bytes of CMOS RAM, on ports 70h and 71h (and 72h, 73h for the
+ * same bytes without the NMI gate). Motorola MC146818A data sheet; the memory-size bytes are those
+ * that BIOSes read.
+ *
+ * The date is kept as seconds since 1970 and made into registers when they are read. The update
+ * cycle ends exactly on the second; UIP is set during the 2228 us before it.
+ * Every function needs the platform lock.
+ */
+#ifndef PORTOLAN_VMM_PC_RTC_H
+#define PORTOLAN_VMM_PC_RTC_H
+
+#include "vmm/base/types.h"
+
+#define RTC_PORT          0x70U
+#define RTC_PORT_EXTENDED 0x72U
+#define RTC_RAM_SIZE      128U
+
+struct rtc {
+    int64_t base_seconds; /* since 1970, at virtual time base_ns */
+    int64_t base_ns;      /* a second's boundary; may lie before the VM's start */
+    uint64_t last;        /* virtual ns up to which events were seen */
+    uint64_t next_event;  /* virtual ns */
+    uint8_t index;
+    uint8_t index_extended;
+    bool nmi_masked;           /* port 70h bit 7 */
+    uint8_t ram[RTC_RAM_SIZE]; /* 00h..0dh: as last written; the date only while it stands still */
+};
+
+struct rtc_config {
+    int64_t seconds;          /* since 1970, UTC, at virtual time 0 */
+    uint64_t memory_below_4g; /* bytes from address 0 */
+    uint64_t memory_above_4g; /* bytes from 4 GiB */
+    unsigned vcpu_count;
+};
+
+/* Power-on: battery-backed RAM filled from CONFIG, clock running in BCD and 24-hour mode. */
+void rtc_power_on(struct rtc *rtc, const struct rtc_config *config);
+
+/* Machine reset: interrupt enables and flags are cleared, time and RAM stay. */
+void rtc_reset(struct rtc *rtc, uint64_t now);
+
+uint8_t rtc_read(struct rtc *rtc, uint16_t port, uint64_t now);
+void rtc_write(struct rtc *rtc, uint16_t port, uint8_t value, uint64_t now);
+
+/* Note the events up to NOW and find the next one that would interrupt. */
+void rtc_run(struct rtc *rtc, uint64_t now);
+
+/* The level of IRQ 8. */
+bool rtc_irq(const struct rtc *rtc);
+
+/* Seconds since 1970 as the guest's clock shows them, for the VM's administrator. */
+int64_t rtc_seconds(const struct rtc *rtc, uint64_t now);
+
+#endif

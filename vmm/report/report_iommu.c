@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/report/report_iommu.h"
+
+#include "vmm/base/log.h"
+#include "vmm/host/map_physical.h"
+#include "vmm/host/mmio.h"
+
+/* Intel VT-d specification 4.1, sections 11.4.2 and 11.4.3. */
+#define VTD_CAP         0x08U
+#define VTD_ECAP        0x10U
+#define CAP_SAGAW(cap)  ((cap) >> 8 & 0x1fU)
+#define CAP_MGAW(cap)   (((cap) >> 16 & 0x3fU) + 1)
+#define CAP_2M          (1ULL << 34)
+#define CAP_1G          (1ULL << 35)
+#define CAP_POSTED      (1ULL << 59)
+#define ECAP_COHERENT   (1ULL << 0)
+#define ECAP_QUEUED     (1ULL << 1)
+#define ECAP_INTERRUPTS (1ULL << 3)
+#define ECAP_X2APIC     (1ULL << 4)
+
+/* AMD I/O Virtualization Technology Specification 3.08, section 3.4.8 and table 88. */
+#define AMDVI_EFR          0x30U
+#define AMDVI_SIZE         (4 * PAGE_SIZE)
+#define EFR_X2APIC         (1ULL << 2)
+#define EFR_GUEST_APIC     (1ULL << 7)
+#define EFR_HATS(efr)      ((efr) >> 10 & 0x3U)
+#define IVHD_FLAG_COHERENT 0x20U
+
+#define ALL_ONES (~0ULL)
+
+/* The widest addresses that the unit's page tables can have, by the depths it supports. */
+static uint8_t vtd_address_width(uint64_t cap)
+{
+    /* Indexed by bit of SAGAW: 3, 4 and 5 levels. */
+    static const uint8_t widths[] = {0, 39, 48, 57, 0};
+    uint8_t width = 0;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(widths); i++) {
+        if ((CAP_SAGAW(cap) >> i & 1U) != 0 && widths[i] > width) {
+            width = widths[i];
+        }
+    }
+    return CAP_MGAW(cap) < width ? (uint8_t)CAP_MGAW(cap) : width;
+}
+
+/* Read COUNT 64-bit registers from OFFSET of a unit. False when nothing answers. */
+static bool registers_read(hpa_t base, uint64_t size, uint32_t offset, unsigned count,
+                           uint64_t *values)
+{
+    uint8_t *registers = map_physical(base, size, MAP_DEVICE);
+    bool answers = registers != NULL;
+
+    for (unsigned i = 0; answers && i < count; i++) {
+        values[i] = mmio_read64(registers + offset + 8UL * i);
+        answers = values[i] != ALL_ONES;
+    }
+    if (registers != NULL) {
+        map_release(registers, size);
+    }
+    if (!answers) {
+        log_warn("IOMMU at %#llx does not answer (the firmware's table names it)",
+                 (unsigned long long)base.raw);
+    }
+    return answers;
+}
+
+static void vtd_read(const struct acpi_drhd *drhd, struct pc_iommu *iommu)
+{
+    uint64_t values[2]; /* CAP and ECAP, next to each other */
+
+    *iommu = (struct pc_iommu){.kind = IOMMU_VTD, .base = drhd->base, .segment = drhd->segment};
+    _Static_assert(VTD_ECAP == VTD_CAP + 8, "read as a pair");
+    if (!registers_read(drhd->base, PAGE_SIZE, VTD_CAP, 2, values)) {
+        return;
+    }
+    iommu->answers = true;
+    iommu->address_width = vtd_address_width(values[0]);
+    iommu->pages_2m = (values[0] & CAP_2M) != 0;
+    iommu->pages_1g = (values[0] & CAP_1G) != 0;
+    iommu->posted_interrupts = (values[0] & CAP_POSTED) != 0;
+    iommu->coherent = (values[1] & ECAP_COHERENT) != 0;
+    iommu->queued_invalidation = (values[1] & ECAP_QUEUED) != 0;
+    iommu->interrupt_remapping = (values[1] & ECAP_INTERRUPTS) != 0;
+    iommu->x2apic = (values[1] & ECAP_X2APIC) != 0;
+}
+
+static void amdvi_read(const struct acpi_ivhd *ivhd, uint8_t virtual_width, struct pc_iommu *iommu)
+{
+    uint64_t efr = 0;
+
+    *iommu =
+        (struct pc_iommu){.kind = IOMMU_AMDVI, .base = ivhd->base, .segment = ivhd->bdf.segment};
+    if (!registers_read(ivhd->base, AMDVI_SIZE, AMDVI_EFR, 1, &efr)) {
+        return;
+    }
+    iommu->answers = true;
+    /* 4, 5 or 6 levels; the table may say that fewer bits are wired. */
+    iommu->address_width = (uint8_t)(48 + 9 * EFR_HATS(efr) > 64 ? 64 : 48 + 9 * EFR_HATS(efr));
+    if (virtual_width != 0 && virtual_width < iommu->address_width) {
+        iommu->address_width = virtual_width;
+    }
+    /* Every AMD-Vi has these. */
+    iommu->pages_2m = true;
+    iommu->pages_1g = true;
+    iommu->queued_invalidation = true;
+    iommu->interrupt_remapping = true;
+    iommu->x2apic = (efr & EFR_X2APIC) != 0;
+    iommu->posted_interrupts = (efr & EFR_GUEST_APIC) != 0;
+    iommu->coherent = (ivhd->flags & IVHD_FLAG_COHERENT) != 0;
+}
+
+void iommu_gather(struct platform_facts *facts)
+{
+    const struct acpi_dmar *dmar = &facts->acpi->dmar;
+    const struct acpi_ivrs *ivrs = &facts->acpi->ivrs;
+
+    for (uint32_t i = 0; i < dmar->drhd_count && facts->iommu_count < PLATFORM_IOMMUS_MAX; i++) {
+        vtd_read(&dmar->drhds[i], &facts->iommus[facts->iommu_count++]);
+    }
+    for (uint32_t i = 0; i < ivrs->ivhd_count && facts->iommu_count < PLATFORM_IOMMUS_MAX; i++) {
+        amdvi_read(&ivrs->ivhds[i], ivrs->virtual_width, &facts->iommus[facts->iommu_count++]);
+    }
+    facts->interrupt_remapping =
+        facts->iommu_count > 0 && (dmar->drhd_count == 0 || dmar->interrupt_remapping);
+    for (uint32_t i = 0; i < facts->iommu_count; i++) {
+        facts->interrupt_remapping &= facts->iommus[i].interrupt_remapping;
+    }
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What vmm/passthrough asks of the hardware: vmm/legacy/legacy_edge.h. */
+#include "vmm/legacy/legacy_edge.h"
+
+#include "drivers/virtio/legacy_commands.h"
+#include "vmm/base/log.h"
+#include "vmm/host/instructions.h"
+#include "vmm/host/map_physical.h"
+#include "vmm/host/time.h"
+#include "vmm/pc/ports.h"
+#include "vmm/vf/vf_internal.h"
+
+/* Bridges count those that do DMA below them: one CPU at a time. */
+static struct spinlock master_lock;
+
+/* ---- Registers of the VF ---- */
+
+uint32_t legacy_edge_mmr_read(struct legacy_function *function, uint32_t offset, unsigned width)
+{
+    const struct mmr *mmr = &vf_of(function)->mmr;
+
+    switch (width) {
+    case 1:
+        return mmr_read8(mmr, offset);
+    case 2:
+        return mmr_read16(mmr, offset);
+    default:
+        return mmr_read32(mmr, offset);
+    }
+}
+
+void legacy_edge_mmr_write(struct legacy_function *function, uint32_t offset, unsigned width,
+                           uint32_t value)
+{
+    const struct mmr *mmr = &vf_of(function)->mmr;
+
+    switch (width) {
+    case 1:
+        mmr_write8(mmr, offset, (uint8_t)value);
+        break;
+    case 2:
+        mmr_write16(mmr, offset, (uint16_t)value);
+        break;
+    default:
+        mmr_write32(mmr, offset, value);
+    }
+}
+
+/* A queue that was given up is no answer either: the VF cannot be reached any more. */
+enum status legacy_edge_admin(struct legacy_function *function, uint16_t opcode, const void *data,
+                              size_t size, void *result, size_t result_size)
+{
+    struct vf *vf = vf_of(function);
+    struct virtio_admin_command command = {
+        .opcode = opcode,
+        .group = VIRTIO_GROUP_SRIOV,
+        .member = vf->pci->index + 1U,
+        .data = data,
+        .data_size = (uint32_t)size,
+        .result = result,
+        .result_size = (uint32_t)result_size,
+    };
+    enum status status = virtio_legacy_execute(&vf->pf->virtio.admin, &command);
+
+    return status == STATUS_STATE ? STATUS_TIMEOUT : status;
+}
+
+static volatile uint16_t *map_doorbell(struct vf *vf, hpa_t at)
+{
+    if (vf->doorbell && vf->doorbell_at.raw != at.raw) {
+        map_release((void *)(uintptr_t)vf->doorbell, sizeof(*vf->doorbell));
+        vf->doorbell = NULL;
+    }
+    if (!vf->doorbell) {
+        vf->doorbell = map_physical(at, sizeof(*vf->doorbell), MAP_DEVICE);
+        vf->doorbell_at = at;
+    }
+    return vf->doorbell;
+}
+
+volatile uint16_t *legacy_edge_doorbell(struct legacy_function *function, bool owner, unsigned bar,
+                                        uint64_t offset)
+{
+    struct vf *vf = vf_of(function);
+    hpa_t base;
+    uint64_t size;
+
+    if (bar >= PCI_BARS_MAX) {
+        return NULL;
+    }
+    if (owner) {
+        base = vf->pf->bars[bar].base;
+        size = vf->pf->bars[bar].size;
+    } else {
+        struct pci_bar place = pci_vf_bar(vf->pci, bar);
+
+        base = hpa(place.base);
+        size = place.kind == PCI_BAR_NONE ? 0 : place.size;
+    }
+    if (size < sizeof(uint16_t) || offset > size - sizeof(uint16_t)) {
+        return NULL;
+    }
+    return map_doorbell(vf, hpa(base.raw + offset));
+}
+
+/* ---- The VF as a PCI function ---- */
+
+void legacy_edge_bus_master(struct legacy_function *function, bool on)
+{
+    spinlock_acquire(&master_lock);
+    enum status status = pci_vf_set_master(vf_of(function)->pci, on);
+
+    spinlock_release(&master_lock);
+    if (status != STATUS_OK) {
+        vm_complain(vf_of(function)->vm, "VF " BDF_FORMAT " cannot do DMA (%s)",
+                    BDF_ARGS(function->setup.vf), status_name(status));
+    }
+}
+
+enum status legacy_edge_msix_enable(struct legacy_function *function, bool on)
+{
+    const struct pci_msix_table *table = &vf_of(function)->msix;
+
+    if (on) {
+        __atomic_store_n(&vf_of(function)->fresh, false, __ATOMIC_RELEASE);
+        return pci_msix_enable(table);
+    }
+    pci_msix_disable(table);
+    return STATUS_OK;
+}
+
+/* ---- The virtual PC ---- */
+
+bool legacy_edge_msi(struct legacy_function *function, uint64_t address, uint32_t data)
+{
+    return pc_msi(&vf_of(function)->vm->pc, address, data);
+}
+
+void legacy_edge_intx(struct legacy_function *function, bool level)
+{
+    pc_set_intx(&vf_of(function)->vm->pc, function->devfn, 1, level);
+}
+
+bool legacy_edge_port_claimed(struct legacy_set *set, uint16_t port, unsigned width)
+{
+    const struct vm *vm = (const struct vm *)((uintptr_t)set - offsetof(struct vm, legacy));
+
+    return ports_claim(&vm->pc, port, width);
+}
+
+/* ---- Time ---- */
+
+uint64_t legacy_edge_time(void)
+{
+    return time_now_ns();
+}
+
+void legacy_edge_pause(void)
+{
+    cpu_relax();
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of vmm/assign share. */
+#ifndef PORTOLAN_VMM_VF_VF_INTERNAL_H
+#define PORTOLAN_VMM_VF_VF_INTERNAL_H
+
+#include "drivers/iommu/iommu.h"
+#include "drivers/pci/msix.h"
+#include "drivers/pci/pci_vf.h"
+#include "drivers/virtio/mmr.h"
+#include "drivers/virtio/pf.h"
+#include "vmm/base/log_limit.h"
+#include "vmm/host/percpu.h"
+#include "vmm/legacy/legacy.h"
+#include "vmm/vf/vf.h"
+#include "vmm/vm/vm.h"
+
+/* A PF of the configuration. */
+struct pf {
+    const struct config_pf *config;
+    const struct pci_pf *pci; /* NULL: it is not up; the log has said why */
+    const struct virtio_function *function;
+    struct virtio_pf virtio;
+    struct virtio_dma memory; /* of the administration queue */
+    struct virtio_bar bars[PCI_BARS_MAX];
+    struct pci_master master;
+    bool broken;       /* it was up, and could not be restarted */
+    uint64_t commands; /* of the administration queue that may be used; bit n: opcode n */
+};
+
+/* An entry of a VF's MSI-X table that has a vector. */
+struct vf_entry {
+    struct cpu *cpu; /* NULL: it has none */
+    uint32_t irq;    /* of the IOMMU */
+    uint8_t vector;
+};
+
+/* A VF of a VM; made at boot, kept. */
+struct vf {
+    struct legacy_function function; /* valid while the VM runs */
+    struct vm *vm;
+    struct pf *pf;
+    const struct pci_vf *pci;
+    enum status fit; /* not OK: it cannot be had; see the log */
+    struct pci_msix_table msix;
+    struct mmr mmr; /* registers NULL: it goes by the PF's administration queue */
+    struct legacy_setup setup;
+    bool attached; /* to the VM's IOMMU domain */
+    bool fresh;    /* an FLR was the last thing that was done to it; atomic */
+    hpa_t doorbell_at;
+    volatile uint16_t *doorbell; /* mapped once, at doorbell_at; NULL: not yet */
+    struct vf_entry entry[LEGACY_VECTORS_MAX];
+};
+
+/* All that a VM needs for its VFs. */
+struct vf_set {
+    struct iommu_domain *domain; /* while the VM runs */
+    enum status fit;             /* not OK: it cannot be started; see the log. As of boot */
+    bool tainted;                /* a unit of the IOMMU may still reach its memory */
+    uint32_t faults;             /* DMA and interrupts of its VFs that were blocked; atomic */
+    struct log_limit fault_limit;
+    uint32_t count;
+    struct vf *vf[CONFIG_VM_VFS_MAX];
+};
+
+static inline struct vf *vf_of(struct legacy_function *function)
+{
+    return (struct vf *)((uintptr_t)function - offsetof(struct vf, function));
+}
+
+/* The PF at BDF of the configuration; NULL. */
+struct pf *pf_find(bdf_t bdf);
+
+/* Was VF's PF up, and takes no more commands, or none for VF? Any CPU. */
+bool vf_is_cut_off(const struct vf *vf);
+
+/*
+ * Reset PF, bring it up again, and switch its VFs on. No VM that runs has one of them, nothing of
+ * them is mapped, and each must be found anew. CPU 0; takes 1 to 3 s. Errors, said in the log,
+ * leave it down: it may be tried again.
+ */
+enum status pf_restart(struct pf *pf);
+
+/* Find VM's VFs of PF, as at boot; VM is stopped. CPU 0. */
+void vf_find_again(struct vm *vm, const struct pf *pf);
+
+/*
+ * See that VM's PFs take commands where its VFs need them: one that does not is restarted, unless
+ * another VM runs on it. CONFLICT or what a restart fails with, said in the log: VM cannot start.
+ * VM is stopped and has an 'assign'. CPU 0.
+ */
+enum status vf_recover_pfs(struct vm *vm);
+
+/*
+ * An FLR for each of COUNT VFs that is not fresh, all at the same time; STATUS[i] is that of VF[i].
+ * Takes 100 ms, or no time if all are fresh.
+ */
+void vf_reset_each(struct vf *const *vf, uint32_t count, enum status *status);
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A PF that takes no more commands, or none for one of its VFs (docs/virtio.md), must be reset
+ * before its queue's memory is used again, and a reset takes all its VFs away. So it is done when a
+ * VM that cannot do without commands is started and no VM that runs has a VF of that PF: nobody
+ * loses what still works.
+ *
+ * CPU 0, where VMs are started. VMs may stop on other CPUs meanwhile, none may start.
+ */
+#include "drivers/virtio/legacy_commands.h"
+#include "vmm/base/log.h"
+#include "vmm/host/map_physical.h"
+#include "vmm/vf/vf_internal.h"
+
+/* Does the VM run, or is it still giving its VFs back? */
+static bool runs(const struct vm *vm)
+{
+    return __atomic_load_n(&vm->state, __ATOMIC_ACQUIRE) != VM_STOPPED;
+}
+
+static bool has_vf_of(const struct vm *vm, const struct pf *pf)
+{
+    for (uint32_t i = 0; vm->vfs && i < vm->vfs->count; i++) {
+        if (vm->vfs->vf[i]->pf == pf) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const struct vm *find_user(const struct pf *pf)
+{
+    for (unsigned i = 0; i < vm_count(); i++) {
+        const struct vm *vm = vm_by_index(i);
+
+        if (runs(vm) && has_vf_of(vm, pf)) {
+            return vm;
+        }
+    }
+    return NULL;
+}
+
+/* What is mapped of a VF that goes away. */
+static void unbind(struct vf *vf)
+{
+    if (vf->fit == STATUS_OK) {
+        pci_msix_close(&vf->msix);
+    }
+    mmr_close(&vf->mmr);
+    if (vf->doorbell) {
+        map_release((void *)(uintptr_t)vf->doorbell, sizeof(*vf->doorbell));
+        vf->doorbell = NULL;
+    }
+    __atomic_store_n(&vf->fresh, false, __ATOMIC_RELEASE);
+    vf->pci = NULL;
+    vf->fit = STATUS_STATE;
+}
+
+static void let_all_go(const struct pf *pf)
+{
+    for (unsigned i = 0; i < vm_count(); i++) {
+        struct vf_set *set = vm_by_index(i)->vfs;
+
+        for (uint32_t k = 0; set && k < set->count; k++) {
+            if (set->vf[k]->pf == pf) {
+                unbind(set->vf[k]);
+            }
+        }
+    }
+}
+
+static void find_all_again(const struct pf *pf)
+{
+    for (unsigned i = 0; i < vm_count(); i++) {
+        if (has_vf_of(vm_by_index(i), pf)) {
+            vf_find_again(vm_by_index(i), pf);
+        }
+    }
+}
+
+static enum status recover(const struct vm *vm, const struct vf *vf)
+{
+    struct pf *pf = vf->pf;
+    const struct vm *user = find_user(pf);
+    enum status status;
+
+    if (user) {
+        log_warn("VM '%s' is not started: PF " BDF_FORMAT " takes no more commands for its VF "
+                 "until it is reset, which would take the VFs of VM '%s' away: stop that one, then "
+                 "start this one again",
+                 vm->config->name, BDF_ARGS(pf->config->bdf), user->config->name);
+        return STATUS_NOTE(STATUS_CONFLICT);
+    }
+    log_info("PF " BDF_FORMAT " is reset: it took no more commands for a VF of VM '%s'",
+             BDF_ARGS(pf->config->bdf), vm->config->name);
+    let_all_go(pf);
+    status = pf_restart(pf);
+    if (status != STATUS_OK) {
+        log_warn("VM '%s' is not started: PF " BDF_FORMAT " could not be reset (%s); starting the "
+                 "VM again tries it again",
+                 vm->config->name, BDF_ARGS(pf->config->bdf), status_name(status));
+        return status;
+    }
+    find_all_again(pf);
+    return STATUS_OK;
+}
+
+enum status vf_recover_pfs(struct vm *vm)
+{
+    enum status status = STATUS_OK;
+
+    for (uint32_t i = 0; i < vm->vfs->count && status == STATUS_OK; i++) {
+        const struct vf *vf = vm->vfs->vf[i];
+        bool by_commands = vf->fit != STATUS_OK || !vf->mmr.registers;
+
+        if (vf->pf && by_commands && vf_is_cut_off(vf)) {
+            status = recover(vm, vf);
+        }
+    }
+    return status;
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* VFs come to a VM, are reset with it, and leave it. */
+#include "drivers/virtio/legacy_commands.h"
+#include "vmm/base/log.h"
+#include "vmm/host/pool.h"
+#include "vmm/vf/vf_internal.h"
+
+#define FIRST_SLOT 2U
+#define LAST_SLOT  31U
+#define PIRQ_SHIFT 3U /* pin INTA of slot s is PIRQ (s + 3) mod 4: docs/pc.md */
+
+/* ---- At boot ---- */
+
+static enum status refuse(const struct vf *vf, const struct config_vf *config, enum status status,
+                          const char *why)
+{
+    log_warn("VM '%s' cannot have VF %u of " BDF_FORMAT " and is not started: %s",
+             vf->vm->config->name, config->index, BDF_ARGS(config->pf), why);
+    return status;
+}
+
+static bool has_commands(const struct pf *pf)
+{
+    return (pf->commands & VIRTIO_LEGACY_COMMANDS) == VIRTIO_LEGACY_COMMANDS;
+}
+
+static void read_bars(const struct pci_vf *vf, struct pci_bar bars[PCI_BARS_MAX],
+                      struct virtio_bar places[PCI_BARS_MAX])
+{
+    for (uint32_t i = 0; i < PCI_BARS_MAX; i++) {
+        bars[i] = pci_vf_bar(vf, i);
+        places[i] = (struct virtio_bar){.base = hpa(bars[i].base), .size = bars[i].size};
+    }
+}
+
+/* Where its legacy registers are: in memory if it has them there, else behind the PF's queue. */
+static enum status find_registers(struct vf *vf, const struct config_vf *config,
+                                  const struct virtio_bar *places)
+{
+    const struct config_pf *wanted = vf->pf->config;
+    uint16_t device = vf->pf->pci->sriov.vf_device;
+    enum status status = STATUS_NOT_FOUND;
+
+    if (wanted->transport != CONFIG_TRANSPORT_ADMIN) {
+        status = mmr_open(vf->pci->bdf, device, places, wanted, &vf->mmr);
+    }
+    if (status == STATUS_OK) {
+        vf->setup.transport = LEGACY_TRANSPORT_MMR;
+        vf->setup.type = vf->mmr.type;
+        vf->setup.block_length = vf->mmr.length;
+        return STATUS_OK;
+    }
+    if (wanted->transport == CONFIG_TRANSPORT_MMR || !has_commands(vf->pf)) {
+        return refuse(vf, config, status,
+                      wanted->transport == CONFIG_TRANSPORT_ADMIN
+                          ? "its PF has no commands for legacy registers ('transport = admin')"
+                          : "it has no legacy registers in its memory that can be used");
+    }
+    vf->mmr.registers = NULL;
+    vf->setup.transport = LEGACY_TRANSPORT_ADMIN;
+    vf->setup.type = wanted->mmr_type != 0 ? (uint16_t)wanted->mmr_type
+                                           : virtio_type_resolve(device, vf->pci->subsystem);
+    return STATUS_OK;
+}
+
+/* The BAR and offset of the block, for the doorbell. */
+static void place_block(struct vf *vf, const struct virtio_bar *places)
+{
+    for (uint8_t i = 0; i < PCI_BARS_MAX && vf->mmr.registers; i++) {
+        if (vf->mmr.base.raw - places[i].base.raw < places[i].size) {
+            vf->setup.block_bar = i;
+            vf->setup.block_offset = vf->mmr.base.raw - places[i].base.raw;
+        }
+    }
+}
+
+static enum status find_vf(struct vf *vf, const struct config_vf *config)
+{
+    struct virtio_bar places[PCI_BARS_MAX];
+    struct pci_bar bars[PCI_BARS_MAX];
+
+    vf->pf = pf_find(config->pf);
+    if (!vf->pf || !vf->pf->pci) {
+        return refuse(vf, config, STATUS_UNSUPPORTED, "its PF has no VFs; see above");
+    }
+    vf->pci = pci_vf_of(vf->pf->pci, config->index);
+    if (!vf->pci || !vf->pci->present) {
+        return refuse(vf, config, STATUS_DEVICE, "the VF does not answer");
+    }
+    if (!vf->pci->flr || vf->pci->msix_at == 0) {
+        return refuse(vf, config, STATUS_UNSUPPORTED, "the VF has no FLR, or no MSI-X");
+    }
+    read_bars(vf->pci, bars, places);
+    enum status status = find_registers(vf, config, places);
+
+    if (status == STATUS_OK) {
+        place_block(vf, places);
+        vf->setup.vf = vf->pci->bdf;
+        vf->setup.vectors = vf->pci->msix.vectors;
+        vf->setup.slot = (uint8_t)config->slot;
+        status = pci_msix_open(&vf->msix, vf->pci->bdf, vf->pci->msix_at, &vf->pci->msix, bars);
+    }
+    return status;
+}
+
+/* Slots that the configuration leaves open: the lowest free ones, in its order. */
+static void choose_slots(struct vf_set *set)
+{
+    uint32_t taken = (1U << FIRST_SLOT) - 1;
+
+    for (uint32_t i = 0; i < set->count; i++) {
+        taken |= 1U << set->vf[i]->setup.slot;
+    }
+    for (uint32_t i = 0; i < set->count; i++) {
+        if (set->vf[i]->setup.slot == CONFIG_SLOT_AUTO) {
+            uint8_t slot = (uint8_t)__builtin_ctz(~taken);
+
+            set->vf[i]->setup.slot = slot;
+            taken |= 1U << slot;
+        }
+    }
+}
+
+_Static_assert(CONFIG_VM_VFS_MAX <= LAST_SLOT - FIRST_SLOT + 1, "there is a slot for every VF");
+
+enum status vf_create(struct vm *vm)
+{
+    const struct config_vfs *wanted = &vm->config->vfs;
+
+    legacy_init(&vm->legacy, vm->config->name);
+    if (wanted->count == 0) {
+        return STATUS_OK;
+    }
+    vm->vfs = pool_allocate(sizeof(*vm->vfs), PAGE_SIZE);
+    if (!vm->vfs) {
+        return STATUS_NOTE(STATUS_NO_MEMORY);
+    }
+    for (uint32_t i = 0; i < wanted->count; i++) {
+        struct vf *vf = pool_allocate(sizeof(*vf), PAGE_SIZE);
+
+        if (!vf) {
+            return STATUS_NOTE(STATUS_NO_MEMORY);
+        }
+        vf->vm = vm;
+        vm->vfs->vf[vm->vfs->count++] = vf;
+        vf->fit = find_vf(vf, &wanted->vf[i]);
+        vm->vfs->fit = vf->fit == STATUS_OK ? vm->vfs->fit : vf->fit;
+    }
+    choose_slots(vm->vfs);
+    return STATUS_OK;
+}
+
+/* VFs without a slot of the configuration's get the one they had: the lowest that are free. */
+void vf_find_again(struct vm *vm, const struct pf *pf)
+{
+    for (uint32_t i = 0; i < vm->vfs->count; i++) {
+        struct vf *vf = vm->vfs->vf[i];
+
+        if (vf->pf == pf) {
+            vf->fit = find_vf(vf, &vm->config->vfs.vf[i]);
+        }
+    }
+    choose_slots(vm->vfs);
+}
+
+/* ---- At each start and stop ---- */
+
+static enum status map_ram(struct vf_set *set, const struct ram *ram)
+{
+    enum status status = STATUS_OK;
+
+    for (unsigned i = 0; i < ram->run_count && status == STATUS_OK; i++) {
+        const struct ram_run *run = &ram->run[i];
+
+        status = iommu_map(set->domain, run->at, run->frames, run->size, IOMMU_READ | IOMMU_WRITE);
+    }
+    return status;
+}
+
+static enum status attach(struct vm *vm)
+{
+    struct vf_set *set = vm->vfs;
+    enum status status = iommu_domain_create(vm->config->name, vm->index, &set->domain);
+
+    if (status == STATUS_OK) {
+        status = map_ram(set, &vm->ram);
+    }
+    for (uint32_t i = 0; i < set->count && status == STATUS_OK; i++) {
+        struct vf *vf = set->vf[i];
+
+        status = iommu_attach(set->domain, vf->pci->bdf, vf->pf->config->bdf);
+        vf->attached = status == STATUS_OK;
+    }
+    return status;
+}
+
+/*
+ * The VFs' DMA is confined: now they may be shown to the guest, which switches it on. One whose
+ * reset fails is tried again, and said, when its turn comes.
+ */
+static enum status show(struct vm *vm)
+{
+    enum status resets[CONFIG_VM_VFS_MAX], status = STATUS_OK;
+
+    vf_reset_each(vm->vfs->vf, vm->vfs->count, resets);
+
+    for (uint32_t i = 0; i < vm->vfs->count && status == STATUS_OK; i++) {
+        struct vf *vf = vm->vfs->vf[i];
+        int8_t line = vm->pc.pirq_gsi[(vf->setup.slot + PIRQ_SHIFT) % PCI_PIRQS];
+
+        vf->setup.interrupt_line = line < 0 ? UINT8_MAX : (uint8_t)line;
+        status = legacy_add(&vm->legacy, &vf->function, &vf->setup);
+    }
+    return status;
+}
+
+static void report(const struct vm *vm)
+{
+    for (uint32_t i = 0; i < vm->vfs->count; i++) {
+        const struct vf *vf = vm->vfs->vf[i];
+        const char *type = virtio_type_name(vf->setup.type);
+
+        log_info("VM '%s': slot %u is %s VF " BDF_FORMAT " (%u of " BDF_FORMAT "), registers %s",
+                 vm->config->name, vf->setup.slot, type ? type : "a", BDF_ARGS(vf->pci->bdf),
+                 vf->pci->index, BDF_ARGS(vf->pf->config->bdf),
+                 vf->mmr.registers ? "in its memory" : "by commands to its PF");
+    }
+}
+
+/* Can it have all of them, at boot and now? */
+static enum status fit(const struct vf_set *set)
+{
+    enum status status = set->fit;
+
+    for (uint32_t i = 0; i < set->count && status == STATUS_OK; i++) {
+        status = set->vf[i]->fit;
+    }
+    return status;
+}
+
+static enum status check(struct vm *vm)
+{
+    struct vf_set *set = vm->vfs;
+
+    if (set->tainted) {
+        log_warn("VM '%s' is not started: the IOMMU may still let its VFs reach its old memory",
+                 vm->config->name);
+        return STATUS_STATE;
+    }
+    /* Not for VMs that were not fit at boot: who may run beside them was not looked at. */
+    enum status status = set->fit == STATUS_OK ? vf_recover_pfs(vm) : STATUS_OK;
+
+    if (status == STATUS_OK) {
+        status = fit(set);
+        if (status != STATUS_OK) {
+            log_warn("VM '%s' is not started: its VFs cannot be had, as was said before",
+                     vm->config->name);
+        }
+    }
+    return status;
+}
+
+enum status vf_bind(struct vm *vm)
+{
+    struct vf_set *set = vm->vfs;
+
+    if (!set) {
+        return STATUS_OK;
+    }
+    enum status status = check(vm);
+
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = attach(vm);
+    if (status == STATUS_OK) {
+        status = show(vm);
+    }
+    if (status != STATUS_OK) {
+        log_warn("VM '%s' is not started: its VFs cannot be given to it (%s)", vm->config->name,
+                 status_name(status));
+        vf_unbind(vm);
+        return status;
+    }
+    report(vm);
+    return STATUS_OK;
+}
+
+void vf_silence(struct vm *vm)
+{
+    legacy_silence(&vm->legacy);
+}
+
+void vf_reset(struct vm *vm)
+{
+    legacy_reset(&vm->legacy);
+}
+
+static void note_release(struct vm *vm, enum status status)
+{
+    if (status != STATUS_OK) {
+        vm->vfs->tainted = true;
+        log_warn("VM '%s': the IOMMU does not confirm that its VFs have let go of its memory (%s)",
+                 vm->config->name, status_name(status));
+    }
+}
+
+void vf_unbind(struct vm *vm)
+{
+    struct vf_set *set = vm->vfs;
+
+    if (!set) {
+        return;
+    }
+    legacy_release(&vm->legacy);
+    for (uint32_t i = 0; i < set->count; i++) {
+        struct vf *vf = set->vf[i];
+
+        if (vf->attached) {
+            vf->attached = false;
+            note_release(vm, iommu_detach(vf->pci->bdf));
+        }
+    }
+    if (set->domain) {
+        note_release(vm, iommu_domain_destroy(set->domain));
+        set->domain = NULL;
+    }
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A guest reads or writes a port, or memory that is no RAM. */
+#include "vmm/emulate/emulate_edge.h"
+#include "vmm/vm/backend.h"
+#include "vmm/vm/exit_table.h"
+#include "vmm/vm/vm.h"
+
+#include <string.h>
+
+#define PCI_DATA     0xcfcU
+#define PCI_DATA_END 0xd00U
+
+static const uint64_t masks[] = {[1] = 0xff, [2] = 0xffff, [4] = 0xffffffff};
+
+uint32_t emulate_port_read(struct vcpu *vcpu, uint16_t port, unsigned size)
+{
+    uint32_t value;
+
+    if (legacy_port_read(&vcpu->vm->legacy, port, size, &value)) {
+        return value;
+    }
+    return pc_port_read(&vcpu->vm->pc, port, size, vm_now(vcpu->vm));
+}
+
+void emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value)
+{
+    struct vm *vm = vcpu->vm;
+
+    if (size == 2 && legacy_notify(&vm->legacy, port, (uint16_t)value)) {
+        return;
+    }
+    if (legacy_port_write(&vm->legacy, port, size, value)) {
+        return;
+    }
+    pc_port_write(&vm->pc, port, size, value, vm_now(vm));
+    if (port + size > PCI_DATA && port < PCI_DATA_END) {
+        legacy_settle(&vm->legacy);
+    }
+}
+
+/* IN to EAX clears the upper half of RAX, to AX and AL leaves the rest (AMD APM 3, IN). */
+static void read_port(struct vcpu *vcpu, const struct exit_io *io)
+{
+    uint64_t *rax = &vcpu->gpr[INSN_RAX], value = emulate_port_read(vcpu, io->port, io->size);
+
+    *rax = io->size == 4 ? value : (*rax & ~masks[io->size]) | (value & masks[io->size]);
+}
+
+void handle_io(struct vcpu *vcpu, const struct exit *exit)
+{
+    static const enum insn_op ops[] = {INSN_IN, INSN_OUT};
+    struct insn insn;
+    unsigned length = vcpu_length(vcpu, exit, ops, ARRAY_SIZE(ops), &insn);
+    const struct exit_io *io = &exit->io;
+
+    if (length == 0) {
+        return;
+    }
+    if (io->size != 1 && io->size != 2 && io->size != 4) {
+        vcpu_raise_ud(vcpu);
+        return;
+    }
+    if (io->in) {
+        read_port(vcpu, io);
+    } else {
+        emulate_port_write(vcpu, io->port, io->size,
+                           (uint32_t)(vcpu->gpr[INSN_RAX] & masks[io->size]));
+    }
+    vcpu_skip(vcpu, length);
+}
+
+void handle_string_io(struct vcpu *vcpu, const struct exit *exit)
+{
+    struct emulate_string_io expected = {.in = exit->io.in, .size = exit->io.size};
+    struct emulate_cpu cpu;
+    struct emulate_result result;
+
+    vcpu_context(vcpu, exit, &cpu);
+    emulate_string(&cpu, &expected, &result);
+    vcpu_store(vcpu, &cpu, &result);
+}
+
+/* TO has any alignment. Copies of a size that is known here need no call (each walk makes four). */
+bool emulate_ram_read(struct vcpu *vcpu, gpa_t from, void *to, unsigned size)
+{
+    const void *memory = ram_pointer(&vcpu->vm->ram, from, size);
+    uint64_t value;
+
+    if (!memory) {
+        return false;
+    }
+    switch ((from.raw & (size - 1)) == 0 ? size : 0) {
+    case 8:
+        value = __atomic_load_n((const uint64_t *)memory, __ATOMIC_RELAXED);
+        memcpy(to, &value, 8);
+        break;
+    case 4:
+        value = __atomic_load_n((const uint32_t *)memory, __ATOMIC_RELAXED);
+        memcpy(to, &value, 4);
+        break;
+    case 2:
+        value = __atomic_load_n((const uint16_t *)memory, __ATOMIC_RELAXED);
+        memcpy(to, &value, 2);
+        break;
+    default:
+        for (unsigned i = 0; i < size; i++) {
+            ((uint8_t *)to)[i] = ((const volatile uint8_t *)memory)[i];
+        }
+    }
+    return true;
+}
+
+bool emulate_ram_write(struct vcpu *vcpu, gpa_t to, const void *from, unsigned size)
+{
+    void *memory = ram_pointer(&vcpu->vm->ram, to, size);
+    uint64_t value = 0;
+
+    if (!memory) {
+        return false;
+    }
+    memcpy(&value, from, size); /* FROM has any alignment */
+    switch (to.raw % size == 0 ? size : 0) {
+    case 8:
+        __atomic_store_n((uint64_t *)memory, value, __ATOMIC_RELAXED);
+        break;
+    case 4:
+        __atomic_store_n((uint32_t *)memory, (uint32_t)value, __ATOMIC_RELAXED);
+        break;
+    case 2:
+        __atomic_store_n((uint16_t *)memory, (uint16_t)value, __ATOMIC_RELAXED);
+        break;
+    default:
+        for (unsigned i = 0; i < size; i++) {
+            ((volatile uint8_t *)memory)[i] = (uint8_t)(value >> 8 * i);
+        }
+    }
+    return true;
+}
+
+/* An unaligned LOCK CMPXCHG is atomic too (a bus lock), which C's builtins do not promise. */
+#define SWAP(width, suffix)                                                               \
+    {                                                                                     \
+        uint##width##_t old = (uint##width##_t)expected;                                  \
+        __asm__ volatile("lock cmpxchg" suffix " %2, %1"                                  \
+                         : "+a"(old), "+m"(*(uint##width##_t *)memory)                    \
+                         : "r"((uint##width##_t)wanted)                                   \
+                         : "cc", "memory");                                               \
+        return old == (uint##width##_t)expected ? EMULATE_SWAPPED : EMULATE_SWAP_CHANGED; \
+    }
+
+enum emulate_swap emulate_ram_swap(struct vcpu *vcpu, gpa_t at, unsigned size, uint64_t expected,
+                                   uint64_t wanted)
+{
+    void *memory = ram_pointer(&vcpu->vm->ram, at, size);
+
+    if (!memory) {
+        return EMULATE_SWAP_NOT_RAM;
+    }
+    switch (size) {
+    case 1:
+        SWAP(8, "b")
+    case 2:
+        SWAP(16, "w")
+    case 4:
+        SWAP(32, "l")
+    default:
+        SWAP(64, "q")
+    }
+}
+
+/* The part of the address map that belongs to VFs: docs/pc.md. */
+static bool is_for_functions(gpa_t at)
+{
+    return at.raw >= PCI_HOLE_BASE && at.raw < PCI_HOLE_END;
+}
+
+uint64_t emulate_device_read(struct vcpu *vcpu, gpa_t at, unsigned size)
+{
+    uint64_t value = 0;
+
+    if (is_for_functions(at) && legacy_mmio_read(&vcpu->vm->legacy, at, size, &value)) {
+        return value;
+    }
+    (void)pc_mmio_read(&vcpu->vm->pc, vcpu->index, at, size, vm_now(vcpu->vm), &value);
+    return value;
+}
+
+void emulate_device_write(struct vcpu *vcpu, gpa_t at, unsigned size, uint64_t value)
+{
+    if (is_for_functions(at) && legacy_mmio_write(&vcpu->vm->legacy, at, size, value)) {
+        return;
+    }
+    (void)pc_mmio_write(&vcpu->vm->pc, vcpu->index, at, size, value, vm_now(vcpu->vm));
+}
+
+/*
+ * An access to what is no RAM. A fault of the CPU's own accesses (page tables, descriptors,
+ * the stack of a handler) in such a place leaves it nothing to go on with: on a PC it would read
+ * garbage and shut down soon.
+ */
+void handle_memory(struct vcpu *vcpu, const struct exit *exit)
+{
+    struct emulate_cpu cpu;
+    struct emulate_result result;
+
+    if (exit->memory.walk || vcpu->event.kind != VCPU_EVENT_NONE) {
+        vm_complain(vcpu->vm, "vCPU %u: %s at 0x%lx, which is no RAM (rip 0x%lx): reset",
+                    vcpu->index, exit->memory.walk ? "a page table lies" : "an event needs memory",
+                    exit->memory.address.raw, vcpu->rip);
+        vcpu->event.kind = VCPU_EVENT_NONE;
+        (void)vm_reset(vcpu->vm, NULL);
+        return;
+    }
+    vcpu_context(vcpu, exit, &cpu);
+    emulate_memory(&cpu, &result);
+    vcpu_store(vcpu, &cpu, &result);
+}

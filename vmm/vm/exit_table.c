@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The table of exits, and the handlers of the simple ones. */
+#include "vmm/vm/exit_table.h"
+
+#include "vmm/base/format.h"
+#include "vmm/base/log.h"
+#include "vmm/host/panic.h"
+#include "vmm/vm/backend.h"
+#include "vmm/vm/vm.h"
+
+#define VECTOR_DB 1U
+#define VECTOR_AC 17U
+
+#define STATE_TEXT_MAX 160U
+
+/* Nothing to do: that it left the guest was all that was wanted. */
+static void handle_nothing(struct vcpu *vcpu, const struct exit *exit) {}
+
+/*
+ * A host interrupt between STI and the HLT that it shields. The HLT would exit next, so it is
+ * carried out here. That must be so under QEMU 7.2, whose VMRUN forgets the shadow: the
+ * guest's interrupt would come before the HLT, which then would wait for another one in vain.
+ */
+static void handle_interrupt(struct vcpu *vcpu, const struct exit *exit)
+{
+    static const enum insn_op ops[] = {INSN_HLT};
+    struct emulate_cpu cpu;
+    struct emulate_result result;
+    struct insn insn;
+
+    if (!backend_is_in_shadow(vcpu) || vcpu->event.kind != VCPU_EVENT_NONE) {
+        return;
+    }
+    vcpu_context(vcpu, exit, &cpu);
+    if (cpu.cpl == 0 && emulate_decode(&cpu, ops, ARRAY_SIZE(ops), &insn, &result)) {
+        vcpu_skip(vcpu, insn.length);
+        vcpu->activity = VCPU_HALTED;
+    }
+}
+
+static void handle_hlt(struct vcpu *vcpu, const struct exit *exit)
+{
+    static const enum insn_op ops[] = {INSN_HLT};
+    struct insn insn;
+    unsigned length = vcpu_length(vcpu, exit, ops, ARRAY_SIZE(ops), &insn);
+
+    if (length > 0) {
+        vcpu_skip(vcpu, length);
+        vcpu->activity = VCPU_HALTED;
+    }
+}
+
+/* Caches stay coherent with all that the guest can reach, so there is nothing to write back. */
+static void handle_cache(struct vcpu *vcpu, const struct exit *exit)
+{
+    static const enum insn_op ops[] = {INSN_WBINVD, INSN_INVD};
+    struct insn insn;
+    unsigned length = vcpu_length(vcpu, exit, ops, ARRAY_SIZE(ops), &insn);
+
+    if (length > 0) {
+        vcpu_skip(vcpu, length);
+    }
+}
+
+static void handle_pause(struct vcpu *vcpu, const struct exit *exit)
+{
+    static const enum insn_op ops[] = {INSN_PAUSE};
+    struct insn insn;
+    unsigned length = vcpu_length(vcpu, exit, ops, ARRAY_SIZE(ops), &insn);
+
+    if (length > 0) {
+        vcpu_skip(vcpu, length);
+    }
+}
+
+/*
+ * The exceptions that are watched are the guest's all the same; but not #MC, which is the
+ * machine's. Its exit calls no handler of the host's (AMD APM 2, 15.12.18), and the guest must not
+ * go on with what the machine has lost: as for a machine check outside of guests, that is the end.
+ */
+static void handle_exception(struct vcpu *vcpu, const struct exit *exit)
+{
+    unsigned vector = exit->exception.vector;
+
+    if (vector == VECTOR_MACHINE_CHECK) {
+        panic("machine check while VM '%s' ran (vCPU %u): the hardware is defective",
+              vcpu->vm->config->name, vcpu->index);
+    }
+    if (vector == VECTOR_DB || vector == VECTOR_AC) {
+        vcpu_raise(vcpu, (uint8_t)vector, vector == VECTOR_AC, exit->exception.error);
+    }
+}
+
+static void handle_nmi_window(struct vcpu *vcpu, const struct exit *exit)
+{
+    backend_watch_iret(vcpu, false);
+    vcpu->nmi_ends = true;
+    vcpu->nmi_iret = vcpu->rip;
+}
+
+static void handle_refused(struct vcpu *vcpu, const struct exit *exit)
+{
+    vcpu_raise_ud(vcpu);
+}
+
+static void handle_forbidden(struct vcpu *vcpu, const struct exit *exit)
+{
+    vcpu_raise_gp(vcpu);
+}
+
+/* Where it is and in which mode, for a last word. */
+static void describe_state(const struct vcpu *vcpu, char *text)
+{
+    struct emulate_cpu cpu;
+
+    backend_context(vcpu, &cpu);
+    const struct emulate_segment *cs = &cpu.segment[INSN_SEGMENT_CS];
+
+    (void)format(text, STATE_TEXT_MAX,
+                 "rip 0x%lx cs 0x%lx/0x%x rflags 0x%lx cr0 0x%lx cr3 0x%lx cr4 0x%lx efer 0x%lx",
+                 vcpu->rip, cs->base, cs->attributes, vcpu->rflags, cpu.cr0, cpu.cr3, cpu.cr4,
+                 cpu.efer);
+}
+
+static void handle_shutdown(struct vcpu *vcpu, const struct exit *exit)
+{
+    char text[STATE_TEXT_MAX];
+
+    describe_state(vcpu, text);
+    vm_complain(vcpu->vm, "vCPU %u: triple fault: reset; %s", vcpu->index, text);
+    (void)vm_reset(vcpu->vm, NULL);
+}
+
+/*
+ * The CPU refuses what the guest has loaded, or was about to load into CR3: a CPU that is careful
+ * raises #GP for it at once. If that cannot be entered either it becomes a double and then a triple
+ * fault, and so a reset.
+ */
+static void handle_invalid(struct vcpu *vcpu, const struct exit *exit)
+{
+    char text[STATE_TEXT_MAX];
+
+    describe_state(vcpu, text);
+    vm_complain(vcpu->vm, "vCPU %u: the CPU refuses its state: #GP; %s", vcpu->index, text);
+    backend_repair(vcpu);
+    vcpu_raise_gp(vcpu);
+}
+
+static void handle_unknown(struct vcpu *vcpu, const struct exit *exit)
+{
+    log_warn("VM '%s': vCPU %u: exit 0x%lx (0x%lx 0x%lx) at rip 0x%lx is not known",
+             vcpu->vm->config->name, vcpu->index, exit->code, exit->info1, exit->info2, vcpu->rip);
+    (void)vm_stop(vcpu->vm, "it made an exit that is not known");
+}
+
+static void (*const handlers[])(struct vcpu *vcpu, const struct exit *exit) = {
+    [EXIT_INTERRUPT] = handle_interrupt,
+    [EXIT_WINDOW] = handle_nothing,
+    [EXIT_NMI_WINDOW] = handle_nmi_window,
+    [EXIT_IO] = handle_io,
+    [EXIT_STRING_IO] = handle_string_io,
+    [EXIT_MEMORY] = handle_memory,
+    [EXIT_HLT] = handle_hlt,
+    [EXIT_CPUID] = handle_cpuid,
+    [EXIT_MSR_READ] = handle_msr_read,
+    [EXIT_MSR_WRITE] = handle_msr_write,
+    [EXIT_CR_READ] = handle_cr_read,
+    [EXIT_CR_WRITE] = handle_cr_write,
+    [EXIT_XSETBV] = handle_xsetbv,
+    [EXIT_CACHE] = handle_cache,
+    [EXIT_PAUSE] = handle_pause,
+    [EXIT_EXCEPTION] = handle_exception,
+    [EXIT_REFUSED] = handle_refused,
+    [EXIT_FORBIDDEN] = handle_forbidden,
+    [EXIT_SHUTDOWN] = handle_shutdown,
+    [EXIT_INVALID] = handle_invalid,
+    [EXIT_NOTIFY] = handle_nothing,
+    [EXIT_UNKNOWN] = handle_unknown,
+};
+
+_Static_assert(ARRAY_SIZE(handlers) == EXIT_REASONS, "every reason has a handler");
+
+void handlers_run(struct vcpu *vcpu, const struct exit *exit)
+{
+    handlers[exit->reason](vcpu, exit);
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* THE table of CPUID: every leaf a guest can see; what is not here reads as zero. */
+#include "vmm/host/fpu.h"
+#include "vmm/vm/cpu_state.h"
+#include "vmm/vm/model.h"
+
+#include <string.h>
+
+#define BASIC_MAX      0xdU
+#define HYPERVISOR     0x40000000U
+#define HYPERVISOR_MAX 0x40000000U
+#define EXTENDED       0x80000000U
+#define EXTENDED_MAX   0x8000001fU
+#define ALL            UINT32_MAX
+
+/* Leaf 1. MONITOR, VMX, EIST, TM2, PDCM, PCID of Intel, DCA, and what is about debug stores and
+ * thermal limits of a real package, are not shown. */
+#define L1_ECX_PASS                                                                             \
+    (1U << 0 /* SSE3 */ | 1U << 1 /* PCLMULQDQ */ | 1U << 9 /* SSSE3 */ | 1U << 12 /* FMA */ |  \
+     1U << 13 /* CMPXCHG16B */ | 1U << 19 /* SSE4.1 */ | 1U << 20 /* SSE4.2 */ |                \
+     1U << 22 /* MOVBE */ | 1U << 23 /* POPCNT */ | 1U << 25 /* AES */ | 1U << 26 /* XSAVE */ | \
+     1U << 28 /* AVX */ | 1U << 29 /* F16C */ | 1U << 30 /* RDRAND */)
+#define L1_ECX_X2APIC       (1U << 21)
+#define L1_ECX_TSC_DEADLINE (1U << 24)
+#define L1_ECX_OSXSAVE      (1U << 27)
+#define L1_ECX_HYPERVISOR   (1U << 31)
+#define L1_EDX_APIC         (1U << 9)
+#define L1_EDX_HTT          (1U << 28)
+#define L1_EDX_PASS         (0x178bfbffU & ~(L1_EDX_APIC | L1_EDX_HTT))
+
+/* Leaf 7: no TSC_ADJUST, RTM, MPX, PKU, CET, LA57, UINTR, AMX: they have state or modes of their
+ * own. */
+#define L7_EBX_PASS                                                                             \
+    (1U << 0 /* FSGSBASE */ | 1U << 3 /* BMI1 */ | 1U << 5 /* AVX2 */ | 1U << 7 /* SMEP */ |    \
+     1U << 8 /* BMI2 */ | 1U << 9 /* ERMS */ | 1U << 16 /* AVX512F */ | 1U << 17 /* DQ */ |     \
+     1U << 18 /* RDSEED */ | 1U << 19 /* ADX */ | 1U << 20 /* SMAP */ | 1U << 21 /* IFMA */ |   \
+     1U << 23 /* CLFLUSHOPT */ | 1U << 24 /* CLWB */ | 1U << 28 /* CD */ | 1U << 29 /* SHA */ | \
+     1U << 30 /* BW */ | 1U << 31 /* VL */)
+#define L7_ECX_PASS                                                                       \
+    (1U << 1 /* VBMI */ | 1U << 2 /* UMIP */ | 1U << 6 /* VBMI2 */ | 1U << 8 /* GFNI */ | \
+     1U << 9 /* VAES */ | 1U << 10 /* VPCLMULQDQ */ | 1U << 11 /* VNNI */ |               \
+     1U << 12 /* BITALG */ | 1U << 14 /* VPOPCNTDQ */ | 1U << 22 /* RDPID */)
+#define L7_EDX_PASS (1U << 4 /* FSRM */)
+
+/* 80000001h: no SVM, OSVW, IBS, SKINIT, WDT, LWP, topology extensions, performance counters, and no
+ * breakpoint extensions, whose address masks are model registers. */
+#define X1_ECX_PASS                                                                             \
+    (1U << 0 /* LAHF */ | 1U << 4 /* CR8 by LOCK */ | 1U << 5 /* ABM */ | 1U << 6 /* SSE4A */ | \
+     1U << 7 /* misaligned SSE */ | 1U << 8 /* PREFETCHW */ | 1U << 11 /* XOP */ |              \
+     1U << 16 /* FMA4 */ | 1U << 21 /* TBM */)
+#define X1_ECX_CMP_LEGACY (1U << 1)
+#define X1_EDX_PASS                                                                     \
+    (0x0183f3ffU | 1U << 11 /* SYSCALL */ | 1U << 20 /* NX */ | 1U << 22 /* MMXEXT */ | \
+     1U << 25 /* FFXSR */ | 1U << 26 /* 1 GiB pages */ | 1U << 27 /* RDTSCP */ |        \
+     1U << 29 /* long mode */ | 1U << 30 | 1U << 31 /* 3DNow */)
+#define X7_EDX_PASS (1U << 8) /* invariant TSC */
+#define X8_EBX_PASS (1U << 0 /* CLZERO */ | 1U << 2 /* FX error pointers */ | 1U << 12 /* IBPB */)
+
+#define X8_EAX_LINEAR     0xff00U
+#define X8_EAX_LINEAR_48  0x3000U
+#define XCR0_PASS         0xe7ULL /* x87, SSE, AVX, AVX-512 */
+#define XCR0_FIRST        2U      /* the components before have no leaf of their own */
+#define XCR0_COMPONENTS   64U
+#define XSAVE_LEGACY_SIZE 576U /* with the header */
+#define LD_1_EAX_PASS     0x7U /* XSAVEOPT, XSAVEC, XGETBV(1); no XSAVES */
+#define LEAF_THERMAL_ARAT 0x4U
+
+struct row {
+    uint32_t leaf;
+    uint32_t eax, ebx, ecx, edx; /* bits that are passed on */
+};
+
+static const struct row rows[] = {
+    {0x00000000, 0,   ALL,         ALL,         ALL        }, /* vendor */
+    {0x00000001, ALL, 0xff00,      L1_ECX_PASS, L1_EDX_PASS},
+    {0x00000007, 0,   L7_EBX_PASS, L7_ECX_PASS, L7_EDX_PASS},
+    {0x0000000d, 0,   0,           0,           0          }, /* see xsave() */
+    {0x80000000, 0,   ALL,         ALL,         ALL        },
+    {0x80000001, ALL, ALL,         X1_ECX_PASS, X1_EDX_PASS},
+    {0x80000002, ALL, ALL,         ALL,         ALL        }, /* brand */
+    {0x80000003, ALL, ALL,         ALL,         ALL        },
+    {0x80000004, ALL, ALL,         ALL,         ALL        },
+    {0x80000005, ALL, ALL,         ALL,         ALL        }, /* caches and TLBs */
+    {0x80000006, ALL, ALL,         ALL,         ALL        },
+    {0x80000007, 0,   0,           0,           X7_EDX_PASS},
+    {0x80000008, ALL, X8_EBX_PASS, 0,           0          },
+    {0x80000019, ALL, ALL,         0,           0          }, /* TLBs of 1 GiB pages */
+    {0x8000001a, ALL, 0,           0,           0          }, /* how to optimise */
+};
+
+static struct cpuid mask(struct cpuid host, const struct row *row)
+{
+    return (struct cpuid){host.eax & row->eax, host.ebx & row->ebx, host.ecx & row->ecx,
+                          host.edx & row->edx};
+}
+
+uint64_t model_xcr0_mask(void)
+{
+    uint64_t host;
+
+    return fpu_has_xsave(&host) ? host & XCR0_PASS : 0;
+}
+
+/* Feature bits that the VMM's own devices provide, or that depend on the vCPU. */
+static struct cpuid features(struct cpuid out, const struct model_view *view)
+{
+    out.ebx |= view->vcpu << 24 | (view->vcpu_count & 0xff) << 16;
+    out.ecx |= L1_ECX_X2APIC | L1_ECX_TSC_DEADLINE | L1_ECX_HYPERVISOR;
+    out.ecx |= view->osxsave && (out.ecx & 1U << 26) ? L1_ECX_OSXSAVE : 0;
+    out.edx |= (view->apic ? L1_EDX_APIC : 0) | (view->vcpu_count > 1 ? L1_EDX_HTT : 0);
+    return out;
+}
+
+/* Of the area for all components in XCR0. */
+static uint32_t xsave_size(uint64_t xcr0)
+{
+    uint32_t size = XSAVE_LEGACY_SIZE;
+
+    for (uint32_t i = XCR0_FIRST; i < XCR0_COMPONENTS; i++) {
+        struct cpuid component = xcr0 >> i & 1 ? cpuid_read(0xd, i) : (struct cpuid){0};
+        uint32_t end = component.ebx + component.eax; /* its offset and its size */
+
+        size = end > size ? end : size;
+    }
+    return size;
+}
+
+static struct cpuid xsave(uint32_t subleaf)
+{
+    uint64_t xcr0 = model_xcr0_mask();
+    struct cpuid host = cpuid_read(0xd, subleaf), none = {0};
+
+    if (xcr0 == 0) {
+        return none;
+    }
+    if (subleaf == 0) {
+        /* EBX is the size for XCR0 as it is, which is the guest's. */
+        return (struct cpuid){(uint32_t)xcr0, host.ebx, xsave_size(xcr0), (uint32_t)(xcr0 >> 32)};
+    }
+    if (subleaf == 1) {
+        return (struct cpuid){host.eax & LD_1_EAX_PASS, host.ebx, 0, 0}; /* no IA32_XSS */
+    }
+    return subleaf < XCR0_COMPONENTS && (xcr0 >> subleaf & 1) ? host : none;
+}
+
+/* The number of cores, and of bits in an APIC id that count them. */
+static uint32_t core_count(const struct model_view *view)
+{
+    uint32_t bits = 0;
+
+    while ((1U << bits) < view->vcpu_count) {
+        bits++;
+    }
+    return bits << 12 | (view->vcpu_count - 1);
+}
+
+static struct cpuid extended_features(struct cpuid out, const struct model_view *view)
+{
+    out.ecx |= view->vcpu_count > 1 ? X1_ECX_CMP_LEGACY : 0;
+    out.edx &= view->apic ? ALL : ~L1_EDX_APIC;
+    return out;
+}
+
+static struct cpuid address_sizes(struct cpuid out, const struct model_view *view)
+{
+    if ((out.eax & X8_EAX_LINEAR) > X8_EAX_LINEAR_48) { /* LA57 is not shown */
+        out.eax = (out.eax & ~X8_EAX_LINEAR) | X8_EAX_LINEAR_48;
+    }
+    out.ecx = core_count(view);
+    return out;
+}
+
+static struct cpuid hypervisor(uint32_t leaf)
+{
+    static const char name[13] = "PortolanVMM ";
+    struct cpuid out = {.eax = HYPERVISOR_MAX};
+
+    if (leaf != HYPERVISOR) {
+        return (struct cpuid){0};
+    }
+    memcpy(&out.ebx, name, 4);
+    memcpy(&out.ecx, name + 4, 4);
+    memcpy(&out.edx, name + 8, 4);
+    return out;
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+struct cpuid model_cpuid(const struct model_view *view, uint32_t leaf, uint32_t subleaf)
+{
+    struct cpuid out = {0};
+
+    if (leaf >= HYPERVISOR && leaf < HYPERVISOR + 0x100) {
+        return hypervisor(leaf);
+    }
+    uint32_t base = leaf & EXTENDED, host_max = cpuid_read(base, 0).eax;
+
+    if (leaf > host_max) {
+        return out;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        /* Leaf 7 has one subleaf for us; the others do not look at it. */
+        if (rows[i].leaf == leaf && (leaf != 7 || subleaf == 0)) {
+            out = mask(cpuid_read(leaf, subleaf), &rows[i]);
+        }
+    }
+    switch (leaf) {
+    case 0:
+        out.eax = smaller(host_max, BASIC_MAX);
+        return out;
+    case 1:
+        return features(out, view);
+    case 6:
+        out.eax = LEAF_THERMAL_ARAT; /* the local APIC's timer never stops */
+        return out;
+    case 0xd:
+        return xsave(subleaf);
+    case EXTENDED:
+        out.eax = smaller(host_max, EXTENDED_MAX);
+        return out;
+    case EXTENDED + 1:
+        return extended_features(out, view);
+    case EXTENDED + 8:
+        return address_sizes(out, view);
+    default:
+        return out;
+    }
+}
+
+uint32_t model_signature(void)
+{
+    return cpuid_read(1, 0).eax;
+}
+
+uint8_t model_physical_bits(void)
+{
+    if (cpuid_read(EXTENDED, 0).eax < EXTENDED + 8) {
+        return 36;
+    }
+    return cpuid_read(EXTENDED + 8, 0).eax & 0xff;
+}
+
+/* Which bit of CR4 needs which feature. */
+static const struct {
+    uint8_t cr4_bit;
+    uint8_t reg; /* 0: leaf 1 ECX, 1: leaf 1 EDX, 2: leaf 7 EBX, 3: leaf 7 ECX */
+    uint8_t bit;
+} cr4_bits[] = {
+    {0,  1, 1 }, /* VME */
+    {1,  1, 1 }, /* PVI */
+    {2,  1, 4 }, /* TSD */
+    {3,  1, 2 }, /* DE */
+    {4,  1, 3 }, /* PSE */
+    {5,  1, 6 }, /* PAE */
+    {6,  1, 7 }, /* MCE */
+    {7,  1, 13}, /* PGE */
+    {8,  1, 5 }, /* PCE */
+    {9,  1, 24}, /* OSFXSR */
+    {10, 1, 25}, /* OSXMMEXCPT */
+    {11, 3, 2 }, /* UMIP */
+    {16, 2, 0 }, /* FSGSBASE */
+    {18, 0, 26}, /* OSXSAVE */
+    {20, 2, 7 }, /* SMEP */
+    {21, 2, 20}, /* SMAP */
+};
+
+uint64_t model_cr4_mask(void)
+{
+    struct model_view view = {.vcpu_count = 1, .apic = true};
+    struct cpuid one = model_cpuid(&view, 1, 0), seven = model_cpuid(&view, 7, 0);
+    const uint32_t regs[] = {one.ecx, one.edx, seven.ebx, seven.ecx};
+    uint64_t allowed = 0;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cr4_bits); i++) {
+        if (regs[cr4_bits[i].reg] >> cr4_bits[i].bit & 1) {
+            allowed |= 1ULL << cr4_bits[i].cr4_bit;
+        }
+    }
+    return allowed;
+}
+
+/* SCE, LME, LMA, NXE, FFXSR, as far as 80000001h shows them. */
+uint64_t model_efer_mask(void)
+{
+    struct model_view view = {.vcpu_count = 1, .apic = true};
+    uint32_t edx = model_cpuid(&view, EXTENDED + 1, 0).edx;
+
+    return (edx >> 11 & 1 ? 1ULL << 0 : 0) | (edx >> 29 & 1 ? 1ULL << 8 | 1ULL << 10 : 0) |
+           (edx >> 20 & 1 ? 1ULL << 11 : 0) | (edx >> 25 & 1 ? 1ULL << 14 : 0);
+}

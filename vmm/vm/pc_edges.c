@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the virtual PC asks of its VM: vmm/pc/pc_edge.h. */
+#include "vmm/pc/pc_edge.h"
+
+#include "vmm/base/log.h"
+#include "vmm/console/console.h"
+#include "vmm/host/irq.h"
+#include "vmm/vm/vm.h"
+
+#define DEBUG_EXIT_STATUS(value) ((value) << 1 | 1) /* as QEMU's isa-debug-exit gives it */
+
+static struct vm *vm_of(struct pc *pc)
+{
+    return (struct vm *)((uintptr_t)pc - offsetof(struct vm, pc));
+}
+
+/* Interrupts stay off: a device's handler on this CPU may want the lock too. */
+void pc_edge_lock(struct pc *pc)
+{
+    struct vm *vm = vm_of(pc);
+    uint64_t flags = irq_save();
+
+    spinlock_acquire(&vm->lock);
+    vm->lock_flags = flags;
+}
+
+void pc_edge_unlock(struct pc *pc)
+{
+    struct vm *vm = vm_of(pc);
+    uint64_t flags = vm->lock_flags;
+
+    spinlock_release(&vm->lock);
+    irq_restore(flags);
+}
+
+void pc_edge_vcpu_kick(struct pc *pc, unsigned vcpu)
+{
+    struct vm *vm = vm_of(pc);
+
+    if (vcpu < vm->vcpu_count) {
+        vcpu_kick(vm->vcpu[vcpu]);
+    }
+}
+
+void pc_edge_vcpu_nmi(struct pc *pc, unsigned vcpu)
+{
+    vcpu_request(vm_of(pc)->vcpu[vcpu], VCPU_REQUEST_NMI);
+}
+
+void pc_edge_vcpu_init(struct pc *pc, unsigned vcpu)
+{
+    vcpu_request(vm_of(pc)->vcpu[vcpu], VCPU_REQUEST_INIT);
+}
+
+void pc_edge_vcpu_sipi(struct pc *pc, unsigned vcpu, uint8_t vector)
+{
+    struct vcpu *target = vm_of(pc)->vcpu[vcpu];
+
+    __atomic_store_n(&target->startup_vector, vector, __ATOMIC_RELAXED);
+    vcpu_request(target, VCPU_REQUEST_STARTUP);
+}
+
+void pc_edge_reset(struct pc *pc)
+{
+    (void)vm_reset(vm_of(pc), "its guest wants it");
+}
+
+void pc_edge_power_off(struct pc *pc)
+{
+    (void)vm_stop(vm_of(pc), "its guest has switched it off");
+}
+
+void pc_edge_debug_exit(struct pc *pc, uint32_t value)
+{
+    struct vm *vm = vm_of(pc);
+
+    log_info("VM '%s': debug exit, status %u", vm->config->name, DEBUG_EXIT_STATUS(value));
+    (void)vm_stop(vm, "it wrote to its debug exit port");
+}
+
+void pc_edge_console_write(struct pc *pc, uint8_t byte)
+{
+    console_vm_output(vm_of(pc)->index, byte);
+}
+
+/* vCPU 0's CPU looks at the deadline before each entry; elsewhere it must be told. */
+void pc_edge_deadline_changed(struct pc *pc, uint64_t deadline_ns)
+{
+    vcpu_kick(vm_of(pc)->vcpu[0]);
+}
+
+uint32_t pc_edge_pci_read(struct pc *pc, uint8_t devfn, uint8_t offset, unsigned width)
+{
+    return legacy_config_read(&vm_of(pc)->legacy, devfn, offset, width);
+}
+
+/* What it asks for is done after the platform's lock is given back: emulate_port_write(). */
+void pc_edge_pci_write(struct pc *pc, uint8_t devfn, uint8_t offset, unsigned width, uint32_t value)
+{
+    legacy_config_write(&vm_of(pc)->legacy, devfn, offset, width, value);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the operator's console asks of the VMs: vmm/console/console_edge.h. */
+#include "vmm/console/console_edge.h"
+
+#include "vmm/console/console.h"
+#include "vmm/host/frame.h"
+#include "vmm/host/pool.h"
+#include "vmm/host/time.h"
+#include "vmm/vf/vf.h"
+#include "vmm/vm/vm.h"
+
+unsigned console_edge_vm_count(void)
+{
+    return vm_count();
+}
+
+const char *console_edge_vm_name(unsigned vm)
+{
+    return vm_by_index(vm)->config->name;
+}
+
+bool console_edge_vm_runs(unsigned vm)
+{
+    return __atomic_load_n(&vm_by_index(vm)->state, __ATOMIC_ACQUIRE) != VM_STOPPED;
+}
+
+const char *console_edge_vm_state(unsigned vm)
+{
+    if (vm_is_stopping(vm_by_index(vm))) {
+        return "stopping";
+    }
+    return console_edge_vm_runs(vm) ? "running" : "off";
+}
+
+enum status console_edge_vm_do(unsigned index, enum console_action action)
+{
+    struct vm *vm = vm_by_index(index);
+
+    if (action != CONSOLE_START && !console_edge_vm_runs(index)) {
+        return STATUS_STATE;
+    }
+    switch (action) {
+    case CONSOLE_START:
+        return vm_start(vm);
+    case CONSOLE_STOP:
+        return vm_stop(vm, "the operator wants it");
+    case CONSOLE_RESET:
+        return vm_reset(vm, "the operator wants it");
+    case CONSOLE_NMI:
+        pc_nmi(&vm->pc);
+        return STATUS_OK;
+    case CONSOLE_BUTTON:
+        pc_power_button(&vm->pc, vm_now(vm));
+        return STATUS_OK;
+    }
+    return STATUS_INVALID;
+}
+
+bool console_edge_vm_input(unsigned vm, uint8_t byte)
+{
+    return pc_console_read(&vm_by_index(vm)->pc, byte, vm_now(vm_by_index(vm)));
+}
+
+static void print_vcpu(const struct vcpu *vcpu)
+{
+    uint64_t khz = time_facts()->tsc_khz;
+
+    console_print("  vCPU %u on CPU %u: %lu ms in the guest, %lu interrupts", vcpu->index,
+                  vcpu->cpu->index, vcpu->guest_cycles / khz, vcpu->interrupts);
+    for (unsigned i = 0; i < EXIT_REASONS; i++) {
+        const struct vcpu_counter *counter = &vcpu->counter[i];
+
+        if (counter->exits > 0) {
+            console_print("    %-14s %12lu exits %16lu cycles", exit_name((enum exit_reason)i),
+                          counter->exits, counter->cycles);
+        }
+    }
+}
+
+void console_edge_vm_stats(unsigned index)
+{
+    const struct vm *vm = vm_by_index(index);
+    const struct pc_counters *unclaimed = &vm->pc.unclaimed;
+
+    console_print("%s: %s, %u resets, %u complaints", vm->config->name,
+                  console_edge_vm_state(index), vm->resets, vm->complaints);
+    console_print("  accesses to nothing: %lu port reads, %lu port writes, %lu memory, %lu model "
+                  "registers",
+                  unclaimed->port_reads, unclaimed->port_writes, unclaimed->mmio, unclaimed->msrs);
+    vf_print(vm);
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        print_vcpu(vm->vcpu[i]);
+    }
+}
+
+void console_edge_stats(void)
+{
+    struct frame_counters memory = frame_count();
+
+    console_print("the VMM: %u of %u VMs run", vm_running(), vm_count());
+    console_print("  memory: %lu KiB of RAM free, %lu KiB of the VMM's own in use",
+                  memory.free >> 10, pool_used() >> 10);
+    vf_print_all();
+}
