@@ -45,7 +45,7 @@ OWN_FIRST, OWN_STEP, OWN_SECTORS = 1024, 128, 64
 # What may be done with a VM that runs. Keys are typed on the guest's console: they make the guest do it.
 STOPS = ["stop", "stop stop", "key p", "key d"]
 RESETS = ["reset", "reset reset", "key t", "key r", "key R"]
-RUNNING, STOPPING, OFF = (f"not now, the VM is '{state}'" for state in ("running", "stopping", "off"))
+STARTING, RUNNING, STOPPING, OFF = (f"not now, the VM is '{state}'" for state in ("starting", "running", "stopping", "off"))
 TWICE = ("reset reset", "key R")
 
 
@@ -88,7 +88,7 @@ class Vm:
         answers = yield from self.command(*words)
         while answers[0] in (STOPPING, OFF):
             answers = (yield from self.command(*words))
-        self.expect(answers, ["done"], [RUNNING])
+        self.expect(answers, ["begun"], [STARTING, RUNNING])
         self.sure = False
         return begun
 
@@ -117,6 +117,8 @@ class Vm:
             self.type(way)
         else:
             answers = yield from self.command(*way.split())
+            while answers[0] == STARTING: # there is nothing to reset yet
+                answers = yield from self.command(*way.split())
             self.expect(answers, ["done"], ["done"])
         if way in TWICE:
             self.sure = False

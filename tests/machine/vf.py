@@ -119,7 +119,7 @@ def no_remapping(folder):
     with boot(folder, cmdline="count=8", iommu="unmapped", idle="halt") as run:
         run.expect("VM 'guest' could send any interrupt.*it is not started")
         run.send("vm start guest\r")
-        run.expect("vm start guest: not supported")
+        run.expect("VM 'guest': not started: not supported")
         run.forbid("PANIC", "ERROR", "VM 'guest': started")
     run_guest(folder, "interrupts not remapped", "it is started all the same (unsafe_dma = yes)", cmdline="count=8", iommu="unmapped",
               vmm="unsafe_dma = yes\n", forbid=["was blocked"])

@@ -40,6 +40,8 @@ static const struct command commands[] = {
     {"vm",    "stop",    "NAME",      COMMAND_VM_DO,      CONSOLE_STOP,
      "switch a VM off at once, as pulling its plug"                                                                           },
     {"vm",    "reset",   "NAME",      COMMAND_VM_DO,      CONSOLE_RESET,  "press a VM's reset button"                         },
+    {"vm",    "pause",   "NAME",      COMMAND_VM_DO,      CONSOLE_PAUSE,  "let a VM and its time stand still"                 },
+    {"vm",    "resume",  "NAME",      COMMAND_VM_DO,      CONSOLE_RESUME, "let a paused VM go on"                             },
     {"vm",    "button",  "NAME",      COMMAND_VM_DO,      CONSOLE_BUTTON,
      "press a VM's power button: the guest decides"                                                                           },
     {"vm",    "nmi",     "NAME",      COMMAND_VM_DO,      CONSOLE_NMI,    "send an NMI to a VM's CPUs"                        },
@@ -242,7 +244,8 @@ static void do_action(const struct command *command, unsigned vm)
     enum status status = console_edge_vm_do(vm, command->action);
 
     if (status == STATUS_OK) {
-        console_print("vm %s %s: done", command->second, console_edge_vm_name(vm));
+        console_print("vm %s %s: %s", command->second, console_edge_vm_name(vm),
+                      command->action == CONSOLE_START ? "begun" : "done");
     } else if (status == STATUS_STATE) {
         console_print("vm %s %s: not now, the VM is '%s'", command->second,
                       console_edge_vm_name(vm), console_edge_vm_state(vm));

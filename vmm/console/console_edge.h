@@ -16,6 +16,8 @@ enum console_action {
     CONSOLE_START,
     CONSOLE_STOP,  /* at once, without asking the guest */
     CONSOLE_RESET, /* as the reset button */
+    CONSOLE_PAUSE, /* its CPUs and its time stand still */
+    CONSOLE_RESUME,
     CONSOLE_NMI,
     CONSOLE_BUTTON, /* ACPI power button: asks the guest to switch itself off */
 };
@@ -25,7 +27,7 @@ enum console_action {
 unsigned console_edge_vm_count(void);
 const char *console_edge_vm_name(unsigned vm);
 
-/* In words, for people: "running", "stopping", "off". Static or constant text. */
+/* In words, for people: "running", "paused", "off". Static or constant text. */
 const char *console_edge_vm_state(unsigned vm);
 
 /* Does the VM run, so that it will take input some time? */

@@ -29,6 +29,7 @@ struct cpu {
     void *call_argument;
     uint64_t timer[TIMER_USERS]; /* deadlines in ns */
     timer_service_function service;
+    bool in_service;              /* it is running: a wait within it does not call it again */
     struct vector_table *vectors; /* of devices: see vmm/host/vector.h; NULL: none yet */
 };
 

@@ -89,12 +89,16 @@ bool timer_service_is_due(void)
 {
     const struct cpu *cpu = cpu_current();
 
-    return cpu->service && time_now_ns() >= cpu->timer[TIMER_SERVICE];
+    return cpu->service && !cpu->in_service && time_now_ns() >= cpu->timer[TIMER_SERVICE];
 }
 
 void timer_service(void)
 {
+    struct cpu *cpu = cpu_current();
+
     if (timer_service_is_due()) {
-        timer_set(TIMER_SERVICE, cpu_current()->service(time_now_ns()));
+        cpu->in_service = true;
+        timer_set(TIMER_SERVICE, cpu->service(time_now_ns()));
+        cpu->in_service = false;
     }
 }

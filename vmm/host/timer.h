@@ -35,7 +35,8 @@ void timer_set_service(timer_service_function service);
 /* Is it due? To be asked with interrupts off before this CPU sleeps. */
 bool timer_service_is_due(void);
 
-/* Call the service if it is due. From the loops of this CPU: idle, and between two exits. */
+/* Call the service if it is due, and not running already. From the loops of this CPU: idle, between
+ * two exits, and waits; no lock held. */
 void timer_service(void);
 
 /* Pure: ticks of a timer of HZ until DEADLINE at NOW, both ns: at least 1, at most UINT32_MAX. */

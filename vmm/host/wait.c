@@ -10,11 +10,23 @@ void wait_us(uint64_t us)
     uint64_t deadline = time_now_ns() + us * 1000;
 
     timer_set(TIMER_WAIT, deadline);
-    cpu_irq_disable();
-    while (time_now_ns() < deadline) {
-        cpu_sleep(); /* STI's shadow: the timer cannot slip in before HLT */
-        cpu_irq_disable();
+    for (;;) {
+        cpu_irq_disable(); /* or the timer could fire between the look and HLT */
+        if (time_now_ns() >= deadline) {
+            break;
+        }
+        if (timer_service_is_due()) {
+            cpu_irq_enable();
+            timer_service();
+        } else {
+            wait_for_interrupt();
+        }
     }
     cpu_irq_enable();
     timer_set(TIMER_WAIT, TIMER_NEVER);
+}
+
+void wait_for_interrupt(void)
+{
+    cpu_sleep(); /* STI's shadow: an interrupt cannot slip in before HLT */
 }

@@ -38,6 +38,7 @@ const struct svm_features *svm_features(void);
 enum status svm_enable_cpu(void);
 
 enum status svm_vcpu_create(struct vcpu *vcpu);
+void svm_vcpu_destroy(struct vcpu *vcpu);
 void svm_vcpu_reset(struct vcpu *vcpu, const struct vcpu_state *state);
 void svm_vcpu_run(struct vcpu *vcpu, struct exit *exit);
 void svm_vcpu_repair(struct vcpu *vcpu);

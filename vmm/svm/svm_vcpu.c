@@ -36,16 +36,28 @@ bool svm_notify(struct vcpu *vcpu);
 enum status svm_vcpu_create(struct vcpu *vcpu)
 {
     struct svm_vcpu *svm = pool_allocate(sizeof(*svm), PAGE_SIZE);
-    struct vmcb *vmcb = pool_allocate(sizeof(*vmcb), PAGE_SIZE);
 
-    if (!svm || !vmcb) {
+    vcpu->svm = svm;
+    if (svm) {
+        svm->vmcb = pool_allocate(sizeof(*svm->vmcb), PAGE_SIZE);
+    }
+    if (!svm || !svm->vmcb) {
         return STATUS_NOTE(STATUS_NO_MEMORY);
     }
-    svm->vmcb = vmcb;
-    svm->vmcb_at = pool_hpa(vmcb);
+    svm->vmcb_at = pool_hpa(svm->vmcb);
     svm->clean = svm_features()->clean_bits ? VMCB_CLEAN_ALL : 0;
-    vcpu->svm = svm;
     return STATUS_OK;
+}
+
+void svm_vcpu_destroy(struct vcpu *vcpu)
+{
+    if (vcpu->svm && vcpu->svm->vmcb) {
+        pool_free(vcpu->svm->vmcb, sizeof(*vcpu->svm->vmcb));
+    }
+    if (vcpu->svm) {
+        pool_free(vcpu->svm, sizeof(*vcpu->svm));
+        vcpu->svm = NULL;
+    }
 }
 
 /* What exits, whatever the guest does; sections 15.9 to 15.14. */

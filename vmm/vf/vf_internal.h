@@ -75,18 +75,18 @@ bool vf_is_cut_off(const struct vf *vf);
 
 /*
  * Reset PF, bring it up again, and switch its VFs on. No VM that runs has one of them, nothing of
- * them is mapped, and each must be found anew. CPU 0; takes 1 to 3 s. Errors, said in the log,
- * leave it down: it may be tried again.
+ * them is mapped, and each must be found anew. Where VMs are started; takes 1 to 3 s. Errors, said
+ * in the log, leave it down: it may be tried again.
  */
 enum status pf_restart(struct pf *pf);
 
-/* Find VM's VFs of PF, as at boot; VM is stopped. CPU 0. */
+/* Find VM's VFs of PF, as at boot; VM is stopped. */
 void vf_find_again(struct vm *vm, const struct pf *pf);
 
 /*
  * See that VM's PFs take commands where its VFs need them: one that does not is restarted, unless
  * another VM runs on it. CONFLICT or what a restart fails with, said in the log: VM cannot start.
- * VM is stopped and has an 'assign'. CPU 0.
+ * VM is being started and has VFs.
  */
 enum status vf_recover_pfs(struct vm *vm);
 

@@ -5,17 +5,17 @@
  * VM that cannot do without commands is started and no VM that runs has a VF of that PF: nobody
  * loses what still works.
  *
- * CPU 0, where VMs are started. VMs may stop on other CPUs meanwhile, none may start.
+ * Where VMs are started, one after the other. VMs may stop on other CPUs meanwhile.
  */
 #include "drivers/virtio/legacy_commands.h"
 #include "vmm/base/log.h"
 #include "vmm/host/map_physical.h"
 #include "vmm/vf/vf_internal.h"
 
-/* Does the VM run, or is it still giving its VFs back? */
+/* Does the VM run, or is it still giving its VFs back? One that is being started has none yet. */
 static bool runs(const struct vm *vm)
 {
-    return __atomic_load_n(&vm->state, __ATOMIC_ACQUIRE) != VM_STOPPED;
+    return vm_state(vm) != VM_STOPPED && vm_state(vm) != VM_STARTING;
 }
 
 static bool has_vf_of(const struct vm *vm, const struct pf *pf)

@@ -26,6 +26,11 @@ enum status backend_vcpu_create(struct vcpu *vcpu)
     return svm_vcpu_create(vcpu);
 }
 
+void backend_vcpu_destroy(struct vcpu *vcpu)
+{
+    svm_vcpu_destroy(vcpu);
+}
+
 void backend_vcpu_reset(struct vcpu *vcpu, const struct vcpu_state *state)
 {
     svm_vcpu_reset(vcpu, state);

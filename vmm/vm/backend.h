@@ -21,6 +21,9 @@ enum status backend_enable_cpu(void);
 /* Allocate what it needs for VCPU, once, on any CPU. NO_MEMORY. */
 enum status backend_vcpu_create(struct vcpu *vcpu);
 
+/* Give it back, also after a creation that failed. The vCPU never ran. */
+void backend_vcpu_destroy(struct vcpu *vcpu);
+
 /* Take over STATE, and clear all that is not in it: general, FPU, debug and model registers. */
 void backend_vcpu_reset(struct vcpu *vcpu, const struct vcpu_state *state);
 

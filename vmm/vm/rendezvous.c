@@ -1,17 +1,42 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where a VM's vCPUs meet to be reset or stopped together. vCPU 0 leads: it waits until all others
- * have left the guest, acts, and lets them go. They cannot stay away: a kick ends every guest's
- * run, and nothing else on their CPUs waits for a guest.
+ * Where a VM's vCPUs park, so that what belongs to all of them can be touched: reset, stop, pause,
+ * and whatever takes state out of the VM. vCPU 0 leads: it waits until all others have left the
+ * guest, acts, and releases them; while the VM is paused they come back at once. They cannot stay
+ * away: a kick ends every guest's run, and nothing else on their CPUs waits for a guest. All sleep
+ * meanwhile, and CPU 0 goes on with its service.
  */
-#include "vmm/host/instructions.h"
+#include "vmm/base/log.h"
+#include "vmm/host/irq.h"
+#include "vmm/host/timer.h"
+#include "vmm/host/wait.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/program.h"
 #include "vmm/vm/vm.h"
 
 static uint32_t load(const uint32_t *word)
 {
-    return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(word, __ATOMIC_SEQ_CST);
+}
+
+static void store(uint32_t *word, uint32_t value)
+{
+    __atomic_store_n(word, value, __ATOMIC_SEQ_CST);
+}
+
+/* Sleep on VCPU's CPU while *WORD is VALUE; who changes it kicks the vCPU afterwards. */
+static void sleep_while(struct vcpu *vcpu, const uint32_t *word, uint32_t value)
+{
+    while (load(word) == value) {
+        uint64_t flags = irq_save();
+
+        store(&vcpu->kicked, 0);
+        if (load(word) == value && !timer_service_is_due()) {
+            wait_for_interrupt();
+        }
+        irq_restore(flags);
+        timer_service();
+    }
 }
 
 static void follow(struct vcpu *vcpu)
@@ -20,18 +45,19 @@ static void follow(struct vcpu *vcpu)
     uint32_t round = load(&vm->round);
 
     __atomic_fetch_add(&vm->parked, 1, __ATOMIC_SEQ_CST);
-    while (load(&vm->round) == round) {
-        cpu_relax();
-    }
+    vcpu_kick(vm->vcpu[0]);
+    sleep_while(vcpu, &vm->round, round);
 }
 
 static void wait_for_others(struct vm *vm)
 {
+    uint32_t others = vm->vcpu_count - 1, parked;
+
     for (unsigned i = 1; i < vm->vcpu_count; i++) {
         vcpu_kick(vm->vcpu[i]);
     }
-    while (load(&vm->parked) != vm->vcpu_count - 1) {
-        cpu_relax();
+    while ((parked = load(&vm->parked)) != others) {
+        sleep_while(vm->vcpu[0], &vm->parked, parked);
     }
 }
 
@@ -42,34 +68,84 @@ static bool reset(struct vm *vm)
     vf_silence(vm);
     pc_reset(&vm->pc, vm_now(vm));
     vf_reset(vm);
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        store(&vm->vcpu[i]->requests, 0); /* of the VM's last life */
+    }
     return program_load(vm) == STATUS_OK;
+}
+
+static void set_paused(struct vm *vm, bool paused)
+{
+    if (vm->paused != paused) {
+        vm->paused = paused;
+        log_info("VM '%s': %s", vm->config->name, paused ? "paused" : "resumed");
+        store(&vm->state, paused ? VM_PAUSED : VM_RUNNING);
+    }
+}
+
+/* All are parked, and time stands still. */
+static enum vm_after act(struct vm *vm, uint32_t requests)
+{
+    if (requests & VM_REQUEST_STOP) {
+        return VM_AFTER_STOP;
+    }
+    if (requests & (VM_REQUEST_PAUSE | VM_REQUEST_RESUME)) {
+        set_paused(vm, requests & VM_REQUEST_PAUSE);
+    }
+    if (requests & VM_REQUEST_RESET) {
+        return reset(vm) ? VM_AFTER_RESET : VM_AFTER_STOP;
+    }
+    return VM_AFTER_GO_ON;
 }
 
 static void lead(struct vm *vm)
 {
     wait_for_others(vm);
-    bool stop =
-        __atomic_exchange_n(&vm->request, VM_REQUEST_NONE, __ATOMIC_SEQ_CST) == VM_REQUEST_STOP;
+    vm_freeze_time(vm);
+    if (vm->paused) {
+        sleep_while(vm->vcpu[0], &vm->request, 0);
+    }
+    enum vm_after after = act(vm, __atomic_exchange_n(&vm->request, 0, __ATOMIC_SEQ_CST));
 
-    __atomic_store_n(&vm->stopping, stop || !reset(vm), __ATOMIC_RELAXED);
-    __atomic_store_n(&vm->parked, 0, __ATOMIC_RELAXED);
+    if (after == VM_AFTER_STOP || !vm->paused) {
+        vm_thaw_time(vm);
+    }
+    store(&vm->after, after);
+    store(&vm->parked, 0);
     __atomic_fetch_add(&vm->round, 1, __ATOMIC_SEQ_CST);
+    for (unsigned i = 1; i < vm->vcpu_count; i++) {
+        vcpu_kick(vm->vcpu[i]);
+    }
+}
+
+/* One round; false: the VM has stopped. */
+static bool park(struct vcpu *vcpu)
+{
+    timer_set(TIMER_VCPU, TIMER_NEVER);
+    if (vcpu->index == 0) {
+        lead(vcpu->vm);
+    } else {
+        follow(vcpu);
+    }
+    switch ((enum vm_after)load(&vcpu->vm->after)) {
+    case VM_AFTER_STOP:
+        return false;
+    case VM_AFTER_RESET:
+        vcpu_reset(vcpu);
+        break;
+    case VM_AFTER_GO_ON:
+        vcpu_resume(vcpu);
+        break;
+    }
+    return true;
 }
 
 bool vm_rendezvous(struct vcpu *vcpu)
 {
-    struct vm *vm = vcpu->vm;
+    bool alive = true;
 
-    if (load(&vm->request) == VM_REQUEST_NONE) {
-        return true;
+    while (alive && (load(&vcpu->vm->request) != 0 || vm_state(vcpu->vm) == VM_PAUSED)) {
+        alive = park(vcpu);
     }
-    if (vcpu->index == 0) {
-        lead(vm);
-    } else {
-        follow(vcpu);
-    }
-    if (!vm->stopping) {
-        vcpu_reset(vcpu);
-    }
-    return !vm->stopping;
+    return alive;
 }

@@ -64,10 +64,15 @@ void vcpu_reset(struct vcpu *vcpu)
     model_reset(&vcpu->model);
     fpu_reset();
     vcpu->activity = vcpu->index == 0 ? VCPU_RUNNING : VCPU_WAITS_FOR_STARTUP;
-    __atomic_store_n(&vcpu->requests, 0, __ATOMIC_SEQ_CST);
     if (vcpu->index == 0) {
         program_enter(vcpu);
     }
+}
+
+void vcpu_resume(struct vcpu *vcpu)
+{
+    backend_set_tsc_offset(vcpu, vcpu->tsc_offset - vcpu->vm->base_tsc);
+    vcpu->timer_due = true;
 }
 
 /* INIT: as a reset, but model registers and the FPU stay (Intel SDM 3, 9.1.1). */
@@ -115,7 +120,7 @@ static void vcpu_see_to_requests(struct vcpu *vcpu)
 static bool vcpu_has_news(const struct vcpu *vcpu)
 {
     return __atomic_load_n(&vcpu->requests, __ATOMIC_RELAXED) != 0 ||
-           __atomic_load_n(&vcpu->vm->request, __ATOMIC_RELAXED) != VM_REQUEST_NONE;
+           __atomic_load_n(&vcpu->vm->request, __ATOMIC_RELAXED) != 0;
 }
 
 /* The guest's shared devices are driven by the CPU of vCPU 0. */

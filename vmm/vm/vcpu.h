@@ -99,8 +99,12 @@ _Static_assert(offsetof(struct vcpu, gpr) == 0, "enter.S gets a pointer to the r
 /* Run the vCPU ARGUMENT on this CPU until its VM is stopped; for smp_call(). */
 void vcpu_main(void *argument);
 
-/* Put it where a reset of the machine does: the boot vCPU starts, the others wait. Its own CPU. */
+/* Put it where a reset of the machine does: the boot vCPU starts, the others wait. What others
+ * asked of it since stays. Its own CPU. */
 void vcpu_reset(struct vcpu *vcpu);
+
+/* The VM's time has stood still: go on with it. Its own CPU. */
+void vcpu_resume(struct vcpu *vcpu);
 
 /* Put STATE in the place of all it holds but FPU and model registers. Its own CPU. */
 void vcpu_take_state(struct vcpu *vcpu, const struct vcpu_state *state);

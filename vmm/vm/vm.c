@@ -9,11 +9,7 @@
 #include "vmm/host/time.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/backend.h"
-#include "vmm/vm/program.h"
 
-#include "drivers/rtc/cmos.h"
-
-#define NS_PER_S      1000000000ULL
 #define COMPLAINT_MAX 160U
 
 static struct vm *vms[CONFIG_VMS_MAX];
@@ -29,24 +25,14 @@ struct vm *vm_by_index(unsigned index)
     return index < count ? vms[index] : NULL;
 }
 
-static enum vm_state state_of(const struct vm *vm)
-{
-    return (enum vm_state)__atomic_load_n(&vm->state, __ATOMIC_ACQUIRE);
-}
-
 unsigned vm_running(void)
 {
     unsigned running = 0;
 
     for (unsigned i = 0; i < count; i++) {
-        running += state_of(vms[i]) != VM_STOPPED;
+        running += vm_state(vms[i]) != VM_STOPPED;
     }
     return running;
-}
-
-uint64_t vm_now(const struct vm *vm)
-{
-    return time_now_ns() - vm->base_ns;
 }
 
 void vm_complain(struct vm *vm, const char *fmt, ...)
@@ -65,31 +51,56 @@ void vm_complain(struct vm *vm, const char *fmt, ...)
              before + 1 == VM_COMPLAINTS_MAX ? "; more of its kind are only counted" : "");
 }
 
-static enum status create_vcpus(struct vm *vm)
+static enum status create_vcpu(struct vm *vm, unsigned index)
 {
-    for (unsigned i = 0; i < vm->vcpu_count; i++) {
-        struct vcpu *vcpu = pool_allocate(sizeof(*vcpu), PAGE_SIZE);
+    struct vcpu *vcpu = pool_allocate(sizeof(*vcpu), PAGE_SIZE);
 
-        if (!vcpu) {
-            return STATUS_NOTE(STATUS_NO_MEMORY);
-        }
-        vcpu->vm = vm;
-        vcpu->index = i;
-        vcpu->cpu = cpu_by_index(vm->config->cpus.cpu[i]);
-        vm->vcpu[i] = vcpu;
-        enum status status = backend_vcpu_create(vcpu);
-
-        if (status != STATUS_OK) {
-            return status;
-        }
+    if (!vcpu) {
+        return STATUS_NOTE(STATUS_NO_MEMORY);
     }
-    return STATUS_OK;
+    vcpu->vm = vm;
+    vcpu->index = index;
+    vcpu->cpu = cpu_by_index(vm->config->cpus.cpu[index]);
+    vm->vcpu[index] = vcpu;
+    return backend_vcpu_create(vcpu);
+}
+
+/* Everything but its VFs; those come last. */
+static enum status create_parts(struct vm *vm)
+{
+    bool giant_pages;
+    const struct nested_format *format = backend_nested_format(&giant_pages);
+    enum status status = nested_init(&vm->nested, format, giant_pages);
+
+    for (unsigned i = 0; i < vm->vcpu_count && status == STATUS_OK; i++) {
+        status = create_vcpu(vm, i);
+    }
+    if (status == STATUS_OK) {
+        status = ram_allocate(&vm->ram, vm->config->memory);
+    }
+    if (status == STATUS_OK) {
+        status = ram_map(&vm->ram, &vm->nested);
+    }
+    return status == STATUS_OK ? vf_create(vm) : status;
+}
+
+/* A VM that could not be made leaves nothing behind: the other VMs may need it. */
+static void destroy(struct vm *vm)
+{
+    ram_free(&vm->ram);
+    for (unsigned i = 0; i < vm->vcpu_count && vm->vcpu[i]; i++) {
+        backend_vcpu_destroy(vm->vcpu[i]);
+        pool_free(vm->vcpu[i], sizeof(*vm->vcpu[i]));
+    }
+    if (vm->nested.root) {
+        nested_destroy(&vm->nested);
+    }
+    pool_free(vm, sizeof(*vm));
 }
 
 static enum status create(const struct config_vm *config)
 {
     struct vm *vm = pool_allocate(sizeof(*vm), PAGE_SIZE);
-    bool giant_pages;
 
     if (!vm) {
         return STATUS_NOTE(STATUS_NO_MEMORY);
@@ -97,28 +108,14 @@ static enum status create(const struct config_vm *config)
     vm->config = config;
     vm->index = count;
     vm->vcpu_count = config->cpus.count;
-    enum status status = create_vcpus(vm);
+    enum status status = create_parts(vm);
 
-    if (status == STATUS_OK) {
-        const struct nested_format *format = backend_nested_format(&giant_pages);
-
-        status = nested_init(&vm->nested, format, giant_pages);
-    }
-    if (status == STATUS_OK) {
-        status = ram_allocate(&vm->ram, config->memory);
-    }
-    if (status == STATUS_OK) {
-        status = ram_map(&vm->ram, &vm->nested);
-    }
-    if (status == STATUS_OK) {
-        status = vf_create(vm);
-    }
     if (status == STATUS_OK) {
         vms[count++] = vm;
         log_info("VM '%s': %u vCPUs, %lu MiB in %u runs", config->name, vm->vcpu_count,
                  config->memory >> 20, vm->ram.run_count);
     } else {
-        ram_free(&vm->ram); /* the other VMs may need it */
+        destroy(vm);
     }
     return status;
 }
@@ -135,114 +132,61 @@ void vm_create_all(const struct config *config)
     }
 }
 
-static enum status power_on(struct vm *vm)
-{
-    struct pc_config config = {
-        .vcpu_count = vm->vcpu_count,
-        .memory_below_4g = vm->ram.below_4g,
-        .memory_above_4g = vm->ram.above_4g,
-        .tsc_hz = time_facts()->tsc_khz * 1000,
-        .rtc_seconds = cmos_read_seconds(),
-        .debug_exit = (uint16_t)vm->config->debug_exit,
-        .keyboard = true,
-    };
-
-    vm->base_ns = time_now_ns();
-    vm->base_tsc = time_ns_to_tsc(vm->base_ns);
-    return pc_init(&vm->pc, &config);
-}
-
-static void launch_vcpus(struct vm *vm)
-{
-    vm->request = VM_REQUEST_NONE;
-    vm->parked = 0;
-    __atomic_store_n(&vm->stopping, false, __ATOMIC_RELAXED);
-    __atomic_store_n(&vm->active, vm->vcpu_count, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&vm->state, VM_RUNNING, __ATOMIC_SEQ_CST);
-    for (unsigned i = 0; i < vm->vcpu_count; i++) {
-        (void)smp_call(vm->vcpu[i]->cpu, vcpu_main, vm->vcpu[i]);
-    }
-}
-
-/* Who reads that a VM has stopped may start it, however slow the CPU is that says so. */
-static void await_last_words(const struct vm *vm)
-{
-    while (state_of(vm) == VM_ENDED) {
-        cpu_relax();
-    }
-}
-
-enum status vm_start(struct vm *vm)
-{
-    await_last_words(vm);
-    if (state_of(vm) != VM_STOPPED) {
-        return STATUS_STATE;
-    }
-    if (vm->config->firmware.text[0]) {
-        log_warn("VM '%s': this version starts no firmware: give it 'kernel' or 'multiboot'",
-                 vm->config->name);
-        return STATUS_UNSUPPORTED;
-    }
-    ram_clear(&vm->ram);
-    enum status status = power_on(vm);
-
-    if (status == STATUS_OK) {
-        status = vf_bind(vm);
-    }
-    if (status != STATUS_OK) {
-        return status;
-    }
-    status = program_load(vm);
-    if (status != STATUS_OK) {
-        vf_unbind(vm);
-        return status;
-    }
-    log_info("VM '%s': started", vm->config->name);
-    launch_vcpus(vm);
-    return STATUS_OK;
-}
-
 static bool is_decided(const struct vm *vm)
 {
-    return __atomic_load_n(&vm->stopping, __ATOMIC_RELAXED);
+    return __atomic_load_n(&vm->after, __ATOMIC_ACQUIRE) == VM_AFTER_STOP;
 }
 
 static uint32_t request_of(const struct vm *vm)
 {
-    return __atomic_load_n(&vm->request, __ATOMIC_RELAXED);
+    return __atomic_load_n(&vm->request, __ATOMIC_ACQUIRE);
+}
+
+static bool is_alive(const struct vm *vm)
+{
+    enum vm_state state = vm_state(vm);
+
+    return state == VM_STARTING || state == VM_RUNNING || state == VM_PAUSED;
 }
 
 bool vm_is_stopping(const struct vm *vm)
 {
-    return state_of(vm) == VM_ENDED ||
-           (state_of(vm) == VM_RUNNING && (is_decided(vm) || request_of(vm) == VM_REQUEST_STOP));
+    return vm_state(vm) == VM_ENDED ||
+           (is_alive(vm) && (is_decided(vm) || (request_of(vm) & VM_REQUEST_STOP)));
 }
 
-/* A stop replaces a reset that nobody has seen to yet, never the other way round. */
-static enum status request(struct vm *vm, uint32_t wanted)
+/* In which states REQUEST makes sense: a VM that is not ready yet can only be stopped. */
+static bool fits(const struct vm *vm, uint32_t request)
 {
-    uint32_t before = request_of(vm);
+    switch (vm_state(vm)) {
+    case VM_STARTING:
+        return request == VM_REQUEST_STOP;
+    case VM_RUNNING:
+        return request != VM_REQUEST_RESUME;
+    case VM_PAUSED:
+        return request != VM_REQUEST_PAUSE;
+    case VM_STOPPED:
+    case VM_ENDED:
+        break;
+    }
+    return false;
+}
 
-    if (state_of(vm) != VM_RUNNING || is_decided(vm) || before > wanted) {
+static enum status ask(struct vm *vm, uint32_t request, const char *what, const char *why)
+{
+    if (!fits(vm, request) || is_decided(vm) ||
+        (request != VM_REQUEST_STOP && (request_of(vm) & VM_REQUEST_STOP))) {
         return STATUS_STATE;
     }
-    while (before < wanted && !__atomic_compare_exchange_n(&vm->request, &before, wanted, false,
-                                                           __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
-    }
+    uint32_t before = __atomic_fetch_or(&vm->request, request, __ATOMIC_SEQ_CST);
+
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         vcpu_kick(vm->vcpu[i]);
     }
-    return STATUS_OK;
-}
-
-static enum status ask(struct vm *vm, uint32_t wanted, const char *what, const char *why)
-{
-    enum status status = request(vm, wanted);
-
-    if (status == STATUS_OK && why) {
+    if (why && !(before & request)) {
         log_info("VM '%s': %s: %s", vm->config->name, what, why);
     }
-    return status;
+    return STATUS_OK;
 }
 
 enum status vm_stop(struct vm *vm, const char *why)
@@ -253,6 +197,16 @@ enum status vm_stop(struct vm *vm, const char *why)
 enum status vm_reset(struct vm *vm, const char *why)
 {
     return ask(vm, VM_REQUEST_RESET, "reset", why);
+}
+
+enum status vm_pause(struct vm *vm)
+{
+    return ask(vm, VM_REQUEST_PAUSE, "pause", NULL);
+}
+
+enum status vm_resume(struct vm *vm)
+{
+    return ask(vm, VM_REQUEST_RESUME, "resume", NULL);
 }
 
 void vm_flush(struct vm *vm)

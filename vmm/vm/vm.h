@@ -13,11 +13,20 @@
 #include "vmm/vm/ram.h"
 #include "vmm/vm/vcpu.h"
 
-/* ENDED: it has stopped, and only the line that says so is still to come. */
-enum vm_state { VM_STOPPED, VM_RUNNING, VM_ENDED };
+/*
+ * STARTING: one of its CPUs makes it ready to run. PAUSED: its vCPUs are parked and its time stands
+ * still. ENDED: it has stopped, and only the line that says so is still to come.
+ */
+enum vm_state { VM_STOPPED, VM_STARTING, VM_RUNNING, VM_PAUSED, VM_ENDED };
 
-/* Why all vCPUs of a VM are to meet; the higher one wins. */
-enum vm_request { VM_REQUEST_NONE, VM_REQUEST_RESET, VM_REQUEST_STOP };
+/* Why all vCPUs of a VM are to park; bits of vm.request. A stop goes before all others. */
+#define VM_REQUEST_STOP   (1U << 0)
+#define VM_REQUEST_RESET  (1U << 1)
+#define VM_REQUEST_PAUSE  (1U << 2)
+#define VM_REQUEST_RESUME (1U << 3)
+
+/* What the vCPUs do when they leave the rendezvous. */
+enum vm_after { VM_AFTER_GO_ON, VM_AFTER_RESET, VM_AFTER_STOP };
 
 /* Messages about one VM's wrongdoing: the first ones are logged, then only counted. */
 #define VM_COMPLAINTS_MAX 16U
@@ -38,13 +47,17 @@ struct vm {
     struct pc pc;
     uint64_t base_ns;  /* the VMM's time that is virtual time 0 */
     uint64_t base_tsc; /* the same as host TSC */
+    bool frozen;       /* its time stands still, at: ; atomic */
+    uint64_t frozen_ns;
+    uint64_t frozen_tsc;
 
     uint32_t state;   /* enum vm_state; atomic */
-    uint32_t request; /* enum vm_request; atomic */
+    uint32_t request; /* VM_REQUEST_...; atomic */
     uint32_t parked;  /* vCPUs that wait for the leader; atomic */
     uint32_t round;   /* grows when the leader is done; atomic */
     uint32_t active;  /* vCPUs that have not ended; atomic */
-    bool stopping;    /* what the leader decided; atomic */
+    uint32_t after;   /* enum vm_after: what the leader decided; atomic */
+    bool paused;      /* it stays parked until it is resumed; the leader's */
     uint32_t resets;
     uint32_t complaints; /* atomic */
     gpa_t rsdp;
@@ -58,18 +71,24 @@ void vm_create_all(const struct config *config);
 unsigned vm_count(void);
 struct vm *vm_by_index(unsigned index);
 
-/* How many are running now, or have not said yet that they stopped. */
+/* How many are running now, are about to, or have not said yet that they stopped. */
 unsigned vm_running(void);
 
-/* Load its first program and set its vCPUs going. STATE: it runs already, or is still stopping (no
- * more from the moment that the log says that it stopped); INVALID: its files are no good. CPU 0,
- * or the console's. */
+/*
+ * Begin to start it: the rest is done on one of its CPUs, and the log says how it ends. STATE: it
+ * runs already, or is still stopping (no more from the moment that the log says that it stopped);
+ * UNSUPPORTED: not this kind of VM. CPU 0.
+ */
 enum status vm_start(struct vm *vm);
 
-/* Ask it to stop or reset; does not wait. STATE: it is not running, or stops already; a stop that
- * nobody has seen to yet may be asked for again. Any CPU. */
+/*
+ * Ask it to stop, reset, pause or resume; does not wait. STATE: it is not in a state for that, or
+ * stops already; a stop that nobody has seen to yet may be asked for again. Any CPU.
+ */
 enum status vm_stop(struct vm *vm, const char *why);
 enum status vm_reset(struct vm *vm, const char *why);
+enum status vm_pause(struct vm *vm);
+enum status vm_resume(struct vm *vm);
 
 /* Does it still run, but not for long: it was asked to stop, or its VFs are being reset? Any CPU.
  */
@@ -78,15 +97,27 @@ bool vm_is_stopping(const struct vm *vm);
 /* All vCPUs are to look at the nested tables anew; does not wait. */
 void vm_flush(struct vm *vm);
 
-/* Virtual time in nanoseconds. */
+/* Virtual time in nanoseconds; stands still while the VM is paused. Any CPU. */
 uint64_t vm_now(const struct vm *vm);
 
 /* Log what the guest did wrong, unless it has said enough already. */
 void vm_complain(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Between two exits: meet the VM's other vCPUs if somebody asked for it. False: the VM has stopped.
+static inline enum vm_state vm_state(const struct vm *vm)
+{
+    return (enum vm_state)__atomic_load_n(&vm->state, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * Between two exits: park with the VM's other vCPUs if somebody asked for it, until the leader has
+ * seen to that. False: the VM has stopped. The vCPU's own CPU, no lock held.
  */
 bool vm_rendezvous(struct vcpu *vcpu);
+
+/* Let its time begin at 0, stand still, and go on. No vCPU is in the guest. */
+void vm_reset_time(struct vm *vm);
+void vm_freeze_time(struct vm *vm);
+void vm_thaw_time(struct vm *vm);
 
 /* VCPU has left its guest for the last time. Its own CPU. */
 void vm_vcpu_ended(struct vcpu *vcpu);

@@ -21,24 +21,37 @@ const char *console_edge_vm_name(unsigned vm)
 
 bool console_edge_vm_runs(unsigned vm)
 {
-    return __atomic_load_n(&vm_by_index(vm)->state, __ATOMIC_ACQUIRE) != VM_STOPPED;
+    return vm_state(vm_by_index(vm)) != VM_STOPPED;
 }
 
 const char *console_edge_vm_state(unsigned vm)
 {
-    if (vm_is_stopping(vm_by_index(vm))) {
-        return "stopping";
+    static const char *const names[] = {
+        [VM_STOPPED] = "off",   [VM_STARTING] = "starting", [VM_RUNNING] = "running",
+        [VM_PAUSED] = "paused", [VM_ENDED] = "stopping",
+    };
+
+    return vm_is_stopping(vm_by_index(vm)) ? "stopping" : names[vm_state(vm_by_index(vm))];
+}
+
+/* What goes to the machine itself; while it is paused nothing of it may change. */
+static enum status press(struct vm *vm, enum console_action action)
+{
+    if (vm_state(vm) != VM_RUNNING) {
+        return STATUS_STATE;
     }
-    return console_edge_vm_runs(vm) ? "running" : "off";
+    if (action == CONSOLE_NMI) {
+        pc_nmi(&vm->pc);
+    } else {
+        pc_power_button(&vm->pc, vm_now(vm));
+    }
+    return STATUS_OK;
 }
 
 enum status console_edge_vm_do(unsigned index, enum console_action action)
 {
     struct vm *vm = vm_by_index(index);
 
-    if (action != CONSOLE_START && !console_edge_vm_runs(index)) {
-        return STATUS_STATE;
-    }
     switch (action) {
     case CONSOLE_START:
         return vm_start(vm);
@@ -46,19 +59,22 @@ enum status console_edge_vm_do(unsigned index, enum console_action action)
         return vm_stop(vm, "the operator wants it");
     case CONSOLE_RESET:
         return vm_reset(vm, "the operator wants it");
+    case CONSOLE_PAUSE:
+        return vm_pause(vm);
+    case CONSOLE_RESUME:
+        return vm_resume(vm);
     case CONSOLE_NMI:
-        pc_nmi(&vm->pc);
-        return STATUS_OK;
     case CONSOLE_BUTTON:
-        pc_power_button(&vm->pc, vm_now(vm));
-        return STATUS_OK;
+        return press(vm, action);
     }
     return STATUS_INVALID;
 }
 
 bool console_edge_vm_input(unsigned vm, uint8_t byte)
 {
-    return pc_console_read(&vm_by_index(vm)->pc, byte, vm_now(vm_by_index(vm)));
+    struct vm *to = vm_by_index(vm);
+
+    return vm_state(to) == VM_RUNNING && pc_console_read(&to->pc, byte, vm_now(to));
 }
 
 static void print_vcpu(const struct vcpu *vcpu)

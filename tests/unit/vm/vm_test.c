@@ -9,6 +9,8 @@
 #include "tests/unit/vm/fake_pages.h"
 #include "vmm/host/smp.h"
 #include "vmm/host/time.h"
+#include "vmm/host/timer.h"
+#include "vmm/host/wait.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/program.h"
 
@@ -18,6 +20,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -34,20 +37,22 @@ static struct cpu cpus[CPUS];
 static uint32_t in_guest;   /* vCPUs that run guest code; atomic */
 static uint32_t loads;      /* how often a program was loaded; atomic */
 static uint32_t sees[CPUS]; /* the load that each vCPU was reset after */
-static uint32_t ram_frees, quit, failures;
+static uint32_t ram_frees, quit, failures, resumes;
 static enum status load_status, vcpu_status, nested_status, ram_status, map_status, init_status;
 static struct vm *ask_while_it_ends; /* NULL: nobody asks */
 static unsigned own_resets;          /* every so many entries a guest resets its machine itself */
 
 /* A thread cannot fail a cmocka test: it counts, and the test looks. */
-static void check(bool good)
+#define check(good) check_line((good), #good, __LINE__)
+static void check_line(bool good, const char *what, int line)
 {
     if (!good) {
+        (void)fprintf(stderr, "line %d: not %s\n", line, what);
         __atomic_fetch_add(&failures, 1, __ATOMIC_RELAXED);
     }
 }
 
-/* Between two looks: the followers in meet.c spin, and need the host's CPUs. */
+/* Between two looks: all threads need the host's CPUs. */
 static void rest(void)
 {
     (void)usleep(20);
@@ -58,11 +63,29 @@ static uint32_t load(const uint32_t *word)
     return __atomic_load_n(word, __ATOMIC_SEQ_CST);
 }
 
-/* ---- what vm.c and meet.c need of the rest ---- */
+/* ---- what vm*.c and rendezvous.c need of the rest ---- */
+
+static uint64_t clock_ns = 1000;
 
 uint64_t time_now_ns(void)
 {
-    return 1000;
+    return clock_ns;
+}
+
+/* A vCPU that is parked sleeps; a kick must come after what it waits for. */
+void wait_for_interrupt(void)
+{
+    check(load(&in_guest) <= CPUS);
+    rest();
+}
+
+void timer_set(enum timer_user user, uint64_t deadline) {}
+
+void timer_service(void) {}
+
+bool timer_service_is_due(void)
+{
+    return false;
 }
 
 uint64_t time_ns_to_tsc(uint64_t ns)
@@ -98,8 +121,23 @@ enum status backend_vcpu_create(struct vcpu *vcpu)
     return vcpu_status;
 }
 
+static unsigned destroyed; /* vCPUs, tables */
+
+void backend_vcpu_destroy(struct vcpu *vcpu)
+{
+    destroyed++;
+}
+
+void nested_destroy(struct nested *nested)
+{
+    destroyed++;
+}
+
 enum status nested_init(struct nested *nested, const struct nested_format *format, bool giant_pages)
 {
+    static uint64_t root;
+
+    nested->root = nested_status == STATUS_OK ? &root : NULL;
     return nested_status;
 }
 
@@ -121,9 +159,10 @@ enum status ram_map(const struct ram *ram, struct nested *nested)
     return map_status;
 }
 
-void ram_clear(const struct ram *ram)
+enum status ram_zero(const struct ram *ram, gpa_t at, uint64_t size)
 {
     check(load(&in_guest) == 0);
+    return STATUS_OK;
 }
 
 enum status pc_init(struct pc *pc, const struct pc_config *wanted)
@@ -173,6 +212,12 @@ void vcpu_kick(struct vcpu *vcpu)
     (void)__atomic_exchange_n(&vcpu->kicked, 1, __ATOMIC_SEQ_CST);
 }
 
+void vcpu_resume(struct vcpu *vcpu)
+{
+    __atomic_fetch_add(&resumes, 1, __ATOMIC_SEQ_CST);
+}
+
+/* INIT, SIPI and NMI that were sent since the VM's new life began must be there still. */
 void vcpu_reset(struct vcpu *vcpu)
 {
     sees[vcpu->cpu->index] = load(&loads);
@@ -211,7 +256,7 @@ static void *run_cpu(void *argument)
 static void enter_guest(struct vcpu *vcpu)
 {
     __atomic_store_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST);
-    if (load(&vcpu->vm->request) != VM_REQUEST_NONE) {
+    if (load(&vcpu->vm->request) != 0) {
         return;
     }
     __atomic_fetch_add(&in_guest, 1, __ATOMIC_SEQ_CST);
@@ -289,7 +334,9 @@ static void test_creation(void **state)
         assert_int_equal(vm_count(), 0);
         assert_true(fake_log_contains("VM 'bad' is left out"));
         assert_int_equal(ram_frees, parts[i] == &map_status); /* others may want it */
+        assert_int_equal(fake_pages_used(), 0);
     }
+    assert_int_equal(destroyed, 2 + 0 + 3 + 3); /* a table, and the vCPUs that there were */
     make_all_well();
     config.vm_count = 0;
     add_vm("one", 1);
@@ -304,6 +351,25 @@ static void test_creation(void **state)
     assert_int_equal(vm_running(), 0);
 }
 
+/* What the CPU's idle loop does with its mailbox. */
+static void do_call(struct cpu *cpu)
+{
+    cpu_function function = cpu->call;
+
+    assert_non_null(function);
+    cpu->call = NULL;
+    function(cpu->call_argument);
+}
+
+static void start_in_vain(struct vm *vm, const char *message)
+{
+    assert_int_equal(vm_start(vm), STATUS_OK);
+    do_call(&cpus[0]);
+    assert_true(fake_log_contains(message));
+    assert_null(cpus[0].call);
+    assert_int_equal(vm_running(), 0);
+}
+
 static void test_start_refusals(void **state)
 {
     struct vm *vm = named("one");
@@ -313,31 +379,32 @@ static void test_start_refusals(void **state)
     assert_int_equal(vm_stop(vm, "test"), STATUS_STATE);
     assert_int_equal(vm_reset(vm, "test"), STATUS_STATE);
     init_status = STATUS_CONFLICT;
-    assert_int_equal(vm_start(vm), STATUS_CONFLICT);
+    start_in_vain(vm, "not started: conflict");
     init_status = STATUS_OK;
     load_status = STATUS_INVALID;
-    assert_int_equal(vm_start(vm), STATUS_INVALID);
-    assert_int_equal(vm_running(), 0);
-    assert_null(cpus[0].call);
+    start_in_vain(vm, "not started: invalid");
     load_status = STATUS_OK;
     assert_int_equal(vm_start(vm), STATUS_OK);
-    assert_non_null(cpus[0].call);
+    assert_int_equal(vm_state(vm), VM_STARTING);
     assert_int_equal(vm_running(), 1);
+    assert_int_equal(vm_start(vm), STATUS_STATE);
+    assert_int_equal(vm_reset(vm, "test"), STATUS_STATE);
+    assert_int_equal(vm_pause(vm), STATUS_STATE);
+    do_call(&cpus[0]);
+    assert_int_equal(vm_state(vm), VM_RUNNING);
+    assert_int_equal(vm_resume(vm), STATUS_STATE);
     assert_int_equal(vm->pc.config.tsc_hz, 3000000000);
     assert_int_equal(vm->pc.config.memory_below_4g, 64 << 20);
     assert_int_equal(vm_start(vm), STATUS_STATE);
     /* A stop wins over a reset, whichever comes first. */
     assert_int_equal(vm_reset(vm, "test"), STATUS_OK);
-    assert_int_equal(vm->request, VM_REQUEST_RESET);
     assert_false(vm_is_stopping(vm));
     assert_int_equal(vm_stop(vm, "test"), STATUS_OK);
     assert_true(vm_is_stopping(vm));
     assert_int_equal(vm_reset(vm, "test"), STATUS_STATE);
     assert_int_equal(vm_stop(vm, "test"), STATUS_OK);
-    assert_int_equal(vm->request, VM_REQUEST_STOP);
-    cpus[0].call = NULL;
     ask_while_it_ends = vm;
-    vcpu_main(vm->vcpu[0]);
+    do_call(&cpus[0]);
     assert_null(ask_while_it_ends);
     assert_int_equal(vm_running(), 0);
     assert_false(vm_is_stopping(vm));
@@ -352,12 +419,52 @@ static void test_reset_that_fails(void **state)
 
     make_all_well();
     assert_int_equal(vm_start(vm), STATUS_OK);
-    cpus[0].call = NULL;
+    do_call(&cpus[0]);
     assert_int_equal(vm_reset(vm, "test"), STATUS_OK);
     load_status = STATUS_NOT_FOUND;
-    vcpu_main(vm->vcpu[0]);
+    do_call(&cpus[0]);
     assert_int_equal(vm_running(), 0);
     assert_int_equal(failures, 0);
+}
+
+/* A stop that comes before the VM is ready: its vCPUs end at once. */
+static void test_stop_while_starting(void **state)
+{
+    struct vm *vm = named("one");
+
+    make_all_well();
+    assert_int_equal(vm_start(vm), STATUS_OK);
+    assert_int_equal(vm_stop(vm, "test"), STATUS_OK);
+    assert_true(vm_is_stopping(vm));
+    do_call(&cpus[0]);
+    do_call(&cpus[0]);
+    assert_int_equal(vm_state(vm), VM_STOPPED);
+    assert_int_equal(failures, 0);
+}
+
+/* A CPU whose TSC lags reads a time before the VM's beginning. */
+static void test_time(void **state)
+{
+    struct vm *vm = named("one");
+
+    clock_ns = 5000;
+    vm_reset_time(vm);
+    assert_int_equal(vm_now(vm), 0);
+    clock_ns = 4000;
+    assert_int_equal(vm_now(vm), 0);
+    clock_ns = 5700;
+    assert_int_equal(vm_now(vm), 700);
+    vm_freeze_time(vm);
+    clock_ns = 99000;
+    assert_int_equal(vm_now(vm), 700);
+    vm_freeze_time(vm); /* stands still already */
+    vm_thaw_time(vm);
+    assert_int_equal(vm_now(vm), 700);
+    clock_ns = 99001;
+    assert_int_equal(vm_now(vm), 701);
+    vm_thaw_time(vm);
+    assert_int_equal(vm_now(vm), 701);
+    clock_ns = 1000;
 }
 
 static void test_complaints(void **state)
@@ -395,6 +502,22 @@ static void wait_until_stopped(const struct vm *vm)
     check(load(&in_guest) == 0);
 }
 
+static void await_state(const struct vm *vm, enum vm_state state)
+{
+    while (vm_state(vm) != state) {
+        rest();
+    }
+}
+
+/* Nobody is in the guest of a VM that is paused, and a reset or a stop is carried out there too. */
+static void pause_it(struct vm *vm)
+{
+    check(vm_pause(vm) == STATUS_OK);
+    await_state(vm, VM_PAUSED);
+    check(load(&in_guest) == 0);
+    check(vm_pause(vm) == STATUS_STATE);
+}
+
 /* Resets and stops, all the time, without looking. */
 static void *trouble(void *argument)
 {
@@ -403,6 +526,10 @@ static void *trouble(void *argument)
     for (unsigned i = 0; !load(&quit); i++) {
         if (i % 7 == 0) {
             (void)vm_stop(vm, NULL);
+        } else if (i % 7 == 1) {
+            (void)vm_pause(vm);
+        } else if (i % 7 == 2) {
+            (void)vm_resume(vm);
         } else if (i % 7 < 5) {
             (void)vm_reset(vm, NULL);
         } else {
@@ -449,6 +576,7 @@ static void test_in_turn(void **state)
         uint32_t resets = load(&vm->resets);
 
         check(vm_start(vm) == STATUS_OK);
+        await_state(vm, VM_RUNNING);
         for (unsigned i = 1; i <= 3; i++) {
             check(vm_reset(vm, NULL) == STATUS_OK);
             while (load(&vm->resets) != resets + i) {
@@ -485,6 +613,39 @@ static void test_all_at_once(void **state)
     assert_true(vm->resets > resets);
 }
 
+/* Paused, reset while paused, resumed; and stopped while paused. */
+static void test_pause(void **state)
+{
+    struct vm *vm = named("three");
+    pthread_t threads[CPUS];
+
+    make_all_well();
+    own_resets = 0;
+    start_threads(threads);
+    for (unsigned round = 0; round < ROUNDS / 10; round++) {
+        uint32_t resets = load(&vm->resets), before = load(&resumes);
+
+        check(vm_start(vm) == STATUS_OK);
+        await_state(vm, VM_RUNNING);
+        pause_it(vm);
+        check(vm_reset(vm, NULL) == STATUS_OK);
+        while (load(&vm->resets) != resets + 1) {
+            rest();
+        }
+        check(vm_state(vm) == VM_PAUSED);
+        check(vm_resume(vm) == STATUS_OK);
+        await_state(vm, VM_RUNNING);
+        while (load(&in_guest) != 3) {
+            rest();
+        }
+        check(load(&resumes) >= before + 3);
+        pause_it(vm);
+        check(vm_stop(vm, NULL) == STATUS_OK);
+        wait_until_stopped(vm);
+    }
+    end_threads(threads, CPUS);
+}
+
 /* The guests reset their machine themselves, from every vCPU. */
 static void test_from_within(void **state)
 {
@@ -496,6 +657,7 @@ static void test_from_within(void **state)
     own_resets = 3;
     start_threads(threads);
     check(vm_start(vm) == STATUS_OK);
+    await_state(vm, VM_RUNNING);
     while (load(&vm->resets) < resets + ROUNDS / 5) {
         vm_flush(vm); /* or all may wait in their guests for something to happen */
         rest();
@@ -532,8 +694,8 @@ static void test_start_upon_last_words(void **state)
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_false(vm_is_stopping(vm));
     assert_int_equal(vm_stop(vm, NULL), STATUS_OK);
-    vcpu_main(vm->vcpu[0]);
-    cpus[0].call = NULL;
+    do_call(&cpus[0]);
+    do_call(&cpus[0]);
     assert_int_equal(vm->state, VM_STOPPED);
     assert_int_equal(failures, 0);
 }
@@ -568,12 +730,15 @@ int main(void)
         cmocka_unit_test(test_creation),
         cmocka_unit_test(test_start_refusals),
         cmocka_unit_test(test_reset_that_fails),
+        cmocka_unit_test(test_stop_while_starting),
+        cmocka_unit_test(test_time),
         cmocka_unit_test(test_complaints),
         cmocka_unit_test(test_flush),
         cmocka_unit_test(test_start_upon_last_words),
         cmocka_unit_test(test_in_turn),
         cmocka_unit_test(test_all_at_once),
         cmocka_unit_test(test_from_within),
+        cmocka_unit_test(test_pause),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

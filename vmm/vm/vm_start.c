@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Starting a VM. Clearing RAM, resetting VFs and copying a program take their time, which the
+ * operator's console and other guests must not notice: all of it is done on a CPU of the VM, if
+ * possible not on CPU 0, and one VM after the other, since VMs share PFs.
+ */
+#include "vmm/base/log.h"
+#include "vmm/host/instructions.h"
+#include "vmm/host/smp.h"
+#include "vmm/host/time.h"
+#include "vmm/host/timer.h"
+#include "vmm/vf/vf.h"
+#include "vmm/vm/program.h"
+#include "vmm/vm/vm.h"
+
+#include "drivers/rtc/cmos.h"
+
+#define CLEAR_STEP (16ULL << 20) /* bytes between two looks at CPU 0's service */
+
+static uint32_t starting; /* a VM is being made ready; atomic */
+
+static enum status clear_ram(const struct ram *ram)
+{
+    enum status status = STATUS_OK;
+
+    for (unsigned i = 0; i < ram->run_count; i++) {
+        const struct ram_run *run = &ram->run[i];
+
+        for (uint64_t done = 0; done < run->size && status == STATUS_OK; done += CLEAR_STEP) {
+            uint64_t left = run->size - done;
+
+            status = ram_zero(ram, gpa(run->at.raw + done), left < CLEAR_STEP ? left : CLEAR_STEP);
+            timer_service();
+        }
+    }
+    return status;
+}
+
+static enum status power_on(struct vm *vm)
+{
+    struct pc_config config = {
+        .vcpu_count = vm->vcpu_count,
+        .memory_below_4g = vm->ram.below_4g,
+        .memory_above_4g = vm->ram.above_4g,
+        .tsc_hz = time_facts()->tsc_khz * 1000,
+        .rtc_seconds = cmos_read_seconds(),
+        .debug_exit = (uint16_t)vm->config->debug_exit,
+        .keyboard = true,
+    };
+
+    vm_reset_time(vm);
+    return pc_init(&vm->pc, &config);
+}
+
+/* Errors are said in the log. */
+static enum status make_ready(struct vm *vm)
+{
+    enum status status = clear_ram(&vm->ram);
+
+    if (status == STATUS_OK) {
+        status = power_on(vm);
+    }
+    if (status == STATUS_OK) {
+        status = vf_bind(vm);
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = program_load(vm);
+    if (status != STATUS_OK) {
+        vf_unbind(vm);
+    }
+    return status;
+}
+
+static void launch_vcpus(struct vm *vm)
+{
+    vm->parked = 0;
+    vm->paused = false;
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        __atomic_store_n(&vm->vcpu[i]->requests, 0, __ATOMIC_SEQ_CST);
+    }
+    __atomic_store_n(&vm->active, vm->vcpu_count, __ATOMIC_SEQ_CST);
+    log_info("VM '%s': started", vm->config->name);
+    __atomic_store_n(&vm->state, VM_RUNNING, __ATOMIC_SEQ_CST);
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        (void)smp_call(vm->vcpu[i]->cpu, vcpu_main, vm->vcpu[i]);
+    }
+}
+
+static void start(void *argument)
+{
+    struct vm *vm = argument;
+
+    while (__atomic_exchange_n(&starting, 1, __ATOMIC_ACQUIRE)) {
+        timer_service();
+        cpu_relax();
+    }
+    enum status status = make_ready(vm);
+
+    __atomic_store_n(&starting, 0, __ATOMIC_RELEASE);
+    if (status == STATUS_OK) {
+        launch_vcpus(vm);
+    } else {
+        log_warn("VM '%s': not started: %s", vm->config->name, status_name(status));
+        __atomic_store_n(&vm->state, VM_STOPPED, __ATOMIC_SEQ_CST);
+    }
+}
+
+/* One that has nothing else to do, if the VM has one. */
+static struct cpu *choose_cpu(const struct vm *vm)
+{
+    struct cpu *first = vm->vcpu[0]->cpu;
+
+    return first->index == 0 && vm->vcpu_count > 1 ? vm->vcpu[1]->cpu : first;
+}
+
+/* Who reads that a VM has stopped may start it, however slow the CPU is that says so. */
+static void await_last_words(const struct vm *vm)
+{
+    while (vm_state(vm) == VM_ENDED) {
+        cpu_relax();
+    }
+}
+
+enum status vm_start(struct vm *vm)
+{
+    await_last_words(vm);
+    if (vm_state(vm) != VM_STOPPED) {
+        return STATUS_STATE;
+    }
+    if (vm->config->firmware.text[0]) {
+        log_warn("VM '%s': this version starts no firmware: give it 'kernel' or 'multiboot'",
+                 vm->config->name);
+        return STATUS_UNSUPPORTED;
+    }
+    __atomic_store_n(&vm->request, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&vm->after, VM_AFTER_GO_ON, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&vm->state, VM_STARTING, __ATOMIC_SEQ_CST);
+    enum status status = smp_call(choose_cpu(vm), start, vm);
+
+    if (status != STATUS_OK) {
+        __atomic_store_n(&vm->state, VM_STOPPED, __ATOMIC_SEQ_CST);
+    }
+    return status;
+}

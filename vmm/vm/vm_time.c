@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A VM's virtual time. It is the VMM's time less what it was when the VM began, and less all the
+ * time for which the VM was paused; the guest's TSC goes with it.
+ */
+#include "vmm/host/instructions.h"
+#include "vmm/host/time.h"
+#include "vmm/vm/vm.h"
+
+void vm_reset_time(struct vm *vm)
+{
+    vm->base_ns = time_now_ns();
+    vm->base_tsc = time_ns_to_tsc(vm->base_ns);
+    __atomic_store_n(&vm->frozen, false, __ATOMIC_RELEASE);
+}
+
+/* A CPU whose TSC lags may be before the VM's beginning: its time is 0 then, not the far future. */
+uint64_t vm_now(const struct vm *vm)
+{
+    if (__atomic_load_n(&vm->frozen, __ATOMIC_ACQUIRE)) {
+        return vm->frozen_ns;
+    }
+    uint64_t now = time_now_ns();
+
+    return now > vm->base_ns ? now - vm->base_ns : 0;
+}
+
+void vm_freeze_time(struct vm *vm)
+{
+    if (!vm->frozen) {
+        vm->frozen_ns = vm_now(vm);
+        vm->frozen_tsc = cpu_read_tsc() - vm->base_tsc;
+        __atomic_store_n(&vm->frozen, true, __ATOMIC_RELEASE);
+    }
+}
+
+/* The TSC is set by itself: by way of nanoseconds it would step back by a tick now and then. */
+void vm_thaw_time(struct vm *vm)
+{
+    if (vm->frozen) {
+        vm->base_ns = time_now_ns() - vm->frozen_ns;
+        vm->base_tsc = cpu_read_tsc() - vm->frozen_tsc;
+        __atomic_store_n(&vm->frozen, false, __ATOMIC_RELEASE);
+    }
+}
