@@ -39,9 +39,9 @@ static void wait_for_others(struct vm *vm)
 static bool reset(struct vm *vm)
 {
     vm->resets++;
-    vf_silence(vm);
+    vf_silence(&vm->vfs);
     pc_reset(&vm->pc, vm_now(vm));
-    vf_reset(vm);
+    vf_reset(&vm->vfs);
     return program_load(vm) == STATUS_OK;
 }
 

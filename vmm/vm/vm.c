@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/vm/vm.h"
 
-#include "vmm/base/format.h"
 #include "vmm/base/log.h"
 #include "vmm/host/instructions.h"
 #include "vmm/host/pool.h"
@@ -12,9 +11,6 @@
 #include "vmm/vm/program.h"
 
 #include "drivers/rtc/cmos.h"
-
-#define NS_PER_S      1000000000ULL
-#define COMPLAINT_MAX 160U
 
 static struct vm *vms[CONFIG_VMS_MAX];
 static unsigned count;
@@ -49,22 +45,6 @@ uint64_t vm_now(const struct vm *vm)
     return time_now_ns() - vm->base_ns;
 }
 
-void vm_complain(struct vm *vm, const char *fmt, ...)
-{
-    uint32_t before = __atomic_fetch_add(&vm->complaints, 1, __ATOMIC_RELAXED);
-    char text[COMPLAINT_MAX];
-    va_list arguments;
-
-    if (before >= VM_COMPLAINTS_MAX) {
-        return;
-    }
-    va_start(arguments, fmt);
-    (void)format_args(text, sizeof(text), fmt, arguments);
-    va_end(arguments);
-    log_warn("VM '%s': %s%s", vm->config->name, text,
-             before + 1 == VM_COMPLAINTS_MAX ? "; more of its kind are only counted" : "");
-}
-
 static enum status create_vcpus(struct vm *vm)
 {
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
@@ -86,6 +66,19 @@ static enum status create_vcpus(struct vm *vm)
     return STATUS_OK;
 }
 
+static enum status map_ram(struct vm *vm)
+{
+    enum status status = STATUS_OK;
+
+    for (unsigned i = 0; i < vm->ram.run_count && status == STATUS_OK; i++) {
+        const struct ram_run *run = &vm->ram.run[i];
+
+        status = nested_map(&vm->nested, run->at, run->frames, run->size,
+                            NESTED_READ | NESTED_WRITE | NESTED_EXECUTE);
+    }
+    return status;
+}
+
 static enum status create(const struct config_vm *config)
 {
     struct vm *vm = pool_allocate(sizeof(*vm), PAGE_SIZE);
@@ -95,6 +88,7 @@ static enum status create(const struct config_vm *config)
         return STATUS_NOTE(STATUS_NO_MEMORY);
     }
     vm->config = config;
+    vm->log.vm = config->name;
     vm->index = count;
     vm->vcpu_count = config->cpus.count;
     enum status status = create_vcpus(vm);
@@ -108,10 +102,14 @@ static enum status create(const struct config_vm *config)
         status = ram_allocate(&vm->ram, config->memory);
     }
     if (status == STATUS_OK) {
-        status = ram_map(&vm->ram, &vm->nested);
+        status = map_ram(vm);
     }
     if (status == STATUS_OK) {
-        status = vf_create(vm);
+        status = vf_create(&vm->vfs, &(struct vf_owner){.config = config,
+                                                        .index = vm->index,
+                                                        .pc = &vm->pc,
+                                                        .ram = &vm->ram,
+                                                        .log = &vm->log});
     }
     if (status == STATUS_OK) {
         vms[count++] = vm;
@@ -187,14 +185,14 @@ enum status vm_start(struct vm *vm)
     enum status status = power_on(vm);
 
     if (status == STATUS_OK) {
-        status = vf_bind(vm);
+        status = vf_bind(&vm->vfs);
     }
     if (status != STATUS_OK) {
         return status;
     }
     status = program_load(vm);
     if (status != STATUS_OK) {
-        vf_unbind(vm);
+        vf_unbind(&vm->vfs);
         return status;
     }
     log_info("VM '%s': started", vm->config->name);
@@ -268,7 +266,7 @@ void vm_vcpu_ended(struct vcpu *vcpu)
     struct vm *vm = vcpu->vm;
 
     if (__atomic_sub_fetch(&vm->active, 1, __ATOMIC_SEQ_CST) == 0) {
-        vf_unbind(vm);
+        vf_unbind(&vm->vfs);
         __atomic_store_n(&vm->state, VM_ENDED, __ATOMIC_SEQ_CST);
         log_info("VM '%s': stopped", vm->config->name);
         __atomic_store_n(&vm->state, VM_STOPPED, __ATOMIC_SEQ_CST);
