@@ -4,9 +4,9 @@
 #include "vmm/base/log.h"
 #include "vmm/host/msr.h"
 #include "vmm/load/load.h"
-#include "vmm/main_config.h"
 #include "vmm/pc/guest_tables.h"
 #include "vmm/vm/backend.h"
+#include "vmm/vm/vm_edge.h"
 
 #define ATTRIBUTES_CODE32 0xc9bU
 #define ATTRIBUTES_CODE64 0xa9bU
@@ -19,7 +19,7 @@ static struct spinlock plan_lock;
 static enum status find_file(const char *name, const char *arguments, struct load_file *file)
 {
     *file = (struct load_file){.name = name, .arguments = arguments};
-    return main_find_file(name, &file->data, &file->size);
+    return vm_edge_find_file(name, &file->data, &file->size);
 }
 
 static enum status gather(const struct vm *vm, struct load_input *input, struct load_file *modules)

@@ -4,13 +4,14 @@
 #ifndef PORTOLAN_VMM_VM_VM_H
 #define PORTOLAN_VMM_VM_VM_H
 
+#include "vmm/base/guest_log.h"
 #include "vmm/config/config.h"
+#include "vmm/host/guest_ram.h"
 #include "vmm/host/spinlock.h"
-#include "vmm/legacy/legacy.h"
 #include "vmm/load/load.h"
 #include "vmm/pc/pc.h"
+#include "vmm/vf/vf.h"
 #include "vmm/vm/nested.h"
-#include "vmm/vm/ram.h"
 #include "vmm/vm/vcpu.h"
 
 /*
@@ -28,9 +29,6 @@ enum vm_state { VM_STOPPED, VM_STARTING, VM_RUNNING, VM_PAUSED, VM_ENDED };
 /* What the vCPUs do when they leave the rendezvous. */
 enum vm_after { VM_AFTER_GO_ON, VM_AFTER_RESET, VM_AFTER_STOP };
 
-/* Messages about one VM's wrongdoing: the first ones are logged, then only counted. */
-#define VM_COMPLAINTS_MAX 16U
-
 struct vm {
     const struct config_vm *config;
     unsigned index;
@@ -38,8 +36,7 @@ struct vm {
     struct vcpu *vcpu[CONFIG_VM_CPUS_MAX];
     struct ram ram;
     struct nested nested;
-    struct legacy_set legacy;   /* its VFs, while it runs */
-    struct vf_set *vfs;         /* how it gets them; NULL: it has none */
+    struct vf_set vfs;
     uint32_t nested_generation; /* grows when the TLBs must forget; atomic */
 
     struct spinlock lock; /* the platform's */
@@ -59,7 +56,7 @@ struct vm {
     uint32_t after;   /* enum vm_after: what the leader decided; atomic */
     bool paused;      /* it stays parked until it is resumed; the leader's */
     uint32_t resets;
-    uint32_t complaints; /* atomic */
+    struct guest_log log;
     gpa_t rsdp;
     struct load_entry entry;
 };
@@ -101,7 +98,7 @@ void vm_flush(struct vm *vm);
 uint64_t vm_now(const struct vm *vm);
 
 /* Log what the guest did wrong, unless it has said enough already. */
-void vm_complain(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#define vm_complain(vm, ...) guest_complain(&(vm)->log, __VA_ARGS__)
 
 static inline enum vm_state vm_state(const struct vm *vm)
 {

@@ -14,7 +14,6 @@
 #define VMS 4U
 #define VFS 2U /* of each; VF k of VM i is at bus i, devfn k */
 
-static struct vm vms[VMS];
 static struct config_vm configs[VMS] = {
     {.name = "one"}, {.name = "two"}, {.name = "three"}, {.name = "none"}};
 static struct vf_set assigns[VMS];
@@ -26,14 +25,9 @@ static struct pci_function port = {
 static bool reaches[VMS][VMS]; /* VF 1 of the first VM to VF 0 of the second */
 static bool open[VMS];         /* the port is above that bus */
 
-unsigned vm_count(void)
+struct vf_set *vf_set_at(unsigned index)
 {
-    return VMS;
-}
-
-struct vm *vm_by_index(unsigned index)
-{
-    return &vms[index];
+    return index < VMS - 1 ? &assigns[index] : NULL;
 }
 
 static struct iommu_facts iommu;
@@ -56,16 +50,13 @@ bool pci_acs_reaches(bdf_t from, bdf_t to)
 
 static int set_up(void **state)
 {
-    memset(vms, 0, sizeof(vms));
     memset(assigns, 0, sizeof(assigns));
     memset(reaches, 0, sizeof(reaches));
     memset(open, 0, sizeof(open));
     iommu = (struct iommu_facts){.interrupts = true};
     fake_log_clear();
     for (unsigned i = 0; i < VMS; i++) {
-        vms[i].index = i;
-        vms[i].config = &configs[i];
-        vms[i].vfs = i < VMS - 1 ? &assigns[i] : NULL;
+        assigns[i].owner = (struct vf_owner){.config = &configs[i], .index = i};
         assigns[i].count = VFS;
         for (unsigned k = 0; k < VFS; k++) {
             pci[i][k] = (struct pci_vf){

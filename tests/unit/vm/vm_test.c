@@ -31,12 +31,15 @@
 #define DEADLOCK_S 100U
 #define ROUNDS     150U
 #define TROUBLERS  2U
+#define RUNS       3U /* of 2 MiB: a VM's RAM */
+#define FRAMES     0x40000000ULL
 
 static struct config config;
 static struct cpu cpus[CPUS];
 static uint32_t in_guest;   /* vCPUs that run guest code; atomic */
 static uint32_t loads;      /* how often a program was loaded; atomic */
 static uint32_t sees[CPUS]; /* the load that each vCPU was reset after */
+static uint64_t mapped;     /* bytes of the nested tables' RAM */
 static uint32_t ram_frees, quit, failures, resumes;
 static enum status load_status, vcpu_status, nested_status, ram_status, map_status, init_status;
 static struct vm *ask_while_it_ends; /* NULL: nobody asks */
@@ -144,19 +147,28 @@ enum status nested_init(struct nested *nested, const struct nested_format *forma
 enum status ram_allocate(struct ram *ram, uint64_t size)
 {
     ram->below_4g = ram_status == STATUS_OK ? size : 0;
-    ram->run_count = ram_status == STATUS_OK;
+    ram->run_count = ram_status == STATUS_OK ? RUNS : 0;
+    for (unsigned i = 0; i < ram->run_count; i++) {
+        ram->run[i] = (struct ram_run){gpa(i * PAGE_SIZE_2M), hpa(FRAMES + 2 * i * PAGE_SIZE_2M),
+                                       PAGE_SIZE_2M};
+    }
+    mapped = 0;
     return ram_status;
 }
 
 void ram_free(struct ram *ram)
 {
-    ram_frees += ram->run_count;
+    ram_frees += ram->run_count > 0;
     *ram = (struct ram){0};
 }
 
-enum status ram_map(const struct ram *ram, struct nested *nested)
+/* All of it, as it lies; all pieces of a run in a row. */
+enum status nested_map(struct nested *nested, gpa_t at, hpa_t to, uint64_t size, unsigned rights)
 {
-    return map_status;
+    check(rights == (NESTED_READ | NESTED_WRITE | NESTED_EXECUTE));
+    check(at.raw == mapped && to.raw == FRAMES + 2 * mapped);
+    mapped += size;
+    return mapped < 2 * PAGE_SIZE_2M ? STATUS_OK : map_status;
 }
 
 enum status ram_zero(const struct ram *ram, gpa_t at, uint64_t size)
@@ -176,11 +188,11 @@ enum { SOUNDS, SILENT, RENEWED };
 
 static unsigned vfs[CONFIG_VMS_MAX]; /* of the VM of that index */
 
-void vf_silence(struct vm *vm)
+void vf_silence(struct vf_set *set)
 {
     check(load(&in_guest) == 0);
-    check(vfs[vm->index] == SOUNDS);
-    vfs[vm->index] = SILENT;
+    check(vfs[set->owner.index] == SOUNDS);
+    vfs[set->owner.index] = SILENT;
 }
 
 /* An interrupt of a VF between this and its reset would be one of the VM's last life. */
@@ -193,10 +205,10 @@ void pc_reset(struct pc *pc, uint64_t now)
     vfs[index] = RENEWED;
 }
 
-void vf_reset(struct vm *vm)
+void vf_reset(struct vf_set *set)
 {
-    check(vfs[vm->index] == RENEWED);
-    vfs[vm->index] = SOUNDS;
+    check(vfs[set->owner.index] == RENEWED);
+    vfs[set->owner.index] = SOUNDS;
 }
 
 enum status program_load(struct vm *vm)
@@ -475,7 +487,7 @@ static void test_complaints(void **state)
     for (unsigned i = 1; i <= 1000; i++) {
         vm_complain(vm, "number %u", i);
     }
-    assert_int_equal(vm->complaints, 1000);
+    assert_int_equal(vm->log.complaints, 1000);
     assert_true(fake_log_contains("VM 'one': number 1\n"));
     assert_true(fake_log_contains("number 16; more of its kind are only counted"));
     assert_false(fake_log_contains("number 17"));
@@ -702,19 +714,22 @@ static void test_start_upon_last_words(void **state)
 
 /* ---- VFs: there are none ---- */
 
-enum status vf_create(struct vm *vm)
+enum status vf_create(struct vf_set *set, const struct vf_owner *owner)
 {
+    set->owner = *owner;
     return STATUS_OK;
 }
 
-enum status vf_bind(struct vm *vm)
+enum status vf_bind(struct vf_set *set)
 {
     return STATUS_OK;
 }
 
 /* The VFs' resets take their time. */
-void vf_unbind(struct vm *vm)
+void vf_unbind(struct vf_set *set)
 {
+    struct vm *vm = vm_by_index(set->owner.index);
+
     if (vm == ask_while_it_ends) {
         check(vm_is_stopping(vm));
         check(vm_reset(vm, "test") == STATUS_STATE);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the operator's console asks of the VMs: vmm/console/console_edge.h. */
+/* What the console and VMs ask of each other: console_edge.h and vmm/vm/vm_edge.h. */
 #include "vmm/console/console_edge.h"
 
 #include "vmm/console/console.h"
@@ -8,6 +8,7 @@
 #include "vmm/host/time.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/vm.h"
+#include "vmm/vm/vm_edge.h"
 
 unsigned console_edge_vm_count(void)
 {
@@ -70,6 +71,11 @@ enum status console_edge_vm_do(unsigned index, enum console_action action)
     return STATUS_INVALID;
 }
 
+void vm_edge_output(unsigned vm, uint8_t byte)
+{
+    console_vm_output(vm, byte);
+}
+
 bool console_edge_vm_input(unsigned vm, uint8_t byte)
 {
     struct vm *to = vm_by_index(vm);
@@ -99,11 +105,11 @@ void console_edge_vm_stats(unsigned index)
     const struct pc_counters *unclaimed = &vm->pc.unclaimed;
 
     console_print("%s: %s, %u resets, %u complaints", vm->config->name,
-                  console_edge_vm_state(index), vm->resets, vm->complaints);
+                  console_edge_vm_state(index), vm->resets, vm->log.complaints);
     console_print("  accesses to nothing: %lu port reads, %lu port writes, %lu memory, %lu model "
                   "registers",
                   unclaimed->port_reads, unclaimed->port_writes, unclaimed->mmio, unclaimed->msrs);
-    vf_print(vm);
+    vf_print(&vm->vfs, console_print);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         print_vcpu(vm->vcpu[i]);
     }
@@ -116,5 +122,5 @@ void console_edge_stats(void)
     console_print("the VMM: %u of %u VMs run", vm_running(), vm_count());
     console_print("  memory: %lu KiB of RAM free, %lu KiB of the VMM's own in use",
                   memory.free >> 10, pool_used() >> 10);
-    vf_print_all();
+    vf_print_all(console_print);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/vm/ram.h"
+#include "vmm/host/guest_ram.h"
 
+#include "vmm/base/guest_map.h"
 #include "vmm/host/address_space.h"
 #include "vmm/host/frame.h"
 #include "vmm/host/paging.h"
-#include "vmm/pc/pci_host.h"
 
 #include <string.h>
 
@@ -81,19 +81,6 @@ void ram_free(struct ram *ram)
         (void)frame_free(ram->run[i].frames, ram->run[i].size);
     }
     *ram = (struct ram){0};
-}
-
-enum status ram_map(const struct ram *ram, struct nested *nested)
-{
-    enum status status = STATUS_OK;
-
-    for (unsigned i = 0; i < ram->run_count && status == STATUS_OK; i++) {
-        const struct ram_run *run = &ram->run[i];
-
-        status = nested_map(nested, run->at, run->frames, run->size,
-                            NESTED_READ | NESTED_WRITE | NESTED_EXECUTE);
-    }
-    return status;
 }
 
 /* The run that holds AT, or NULL. */

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A VM's RAM: runs of 2 MiB-aligned frames, kept as long as the VM exists. */
-#ifndef PORTOLAN_VMM_VM_RAM_H
-#define PORTOLAN_VMM_VM_RAM_H
+#ifndef PORTOLAN_VMM_HOST_GUEST_RAM_H
+#define PORTOLAN_VMM_HOST_GUEST_RAM_H
 
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
-#include "vmm/vm/nested.h"
 
 #define RAM_RUNS_MAX 64U
 
@@ -31,9 +30,6 @@ enum status ram_allocate(struct ram *ram, uint64_t size);
 
 /* Give the frames back; nobody uses them any more. */
 void ram_free(struct ram *ram);
-
-/* Map all of it for the guest. NO_MEMORY. */
-enum status ram_map(const struct ram *ram, struct nested *nested);
 
 /*
  * The VMM's pointer to SIZE bytes of guest memory; NULL if they are not all RAM, or cross from one
