@@ -18,8 +18,8 @@ enum status multiboot_plan(struct plan_builder *builder);
 bool foreign_explain(const struct load_file *image, enum load_kind kind);
 
 /*
- * Is IMAGE, whose first 264h bytes are there and have Linux's magic numbers, a program for a BIOS in
- * the form of a bzImage? Then it is logged what it is.
+ * Is IMAGE, whose first 264h bytes are there and have Linux's magic numbers, a program for a BIOS
+ * in the form of a bzImage? Then it is logged what it is.
  */
 bool foreign_explain_bios(const struct load_file *image);
 

@@ -25,6 +25,12 @@
 #define LOAD_BELOW_4G_MAX   0xe0000000ULL
 #define LOAD_MEMORY_END_MAX (1ULL << 48)
 
+/* How much of MEMORY bytes of RAM lies below 4 GiB; the rest begins there. */
+static inline uint64_t load_below_4g(uint64_t memory)
+{
+    return memory < LOAD_BELOW_4G_MAX ? memory : LOAD_BELOW_4G_MAX;
+}
+
 /* Room for the generated data: Linux needs most, 6 page tables, boot_params and command line. */
 #define LOAD_LOW_SIZE 0x9000U
 

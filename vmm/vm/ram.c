@@ -4,7 +4,7 @@
 #include "vmm/host/address_space.h"
 #include "vmm/host/frame.h"
 #include "vmm/host/paging.h"
-#include "vmm/pc/pci_host.h"
+#include "vmm/load/load.h"
 
 #include <string.h>
 
@@ -60,7 +60,7 @@ static enum status take_area(struct ram *ram, uint64_t at, uint64_t size)
 
 enum status ram_allocate(struct ram *ram, uint64_t size)
 {
-    *ram = (struct ram){.below_4g = size < PCI_HOLE_BASE ? size : PCI_HOLE_BASE};
+    *ram = (struct ram){.below_4g = load_below_4g(size)};
     ram->above_4g = size - ram->below_4g;
     enum status status = take_area(ram, 0, ram->below_4g);
 
