@@ -275,7 +275,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)pci_scan();
     check_sizing();
     if (size > 4 && (data[size - 1] & 1) != 0) {
-        (void)pci_room_add_aperture(0, 0, 255, hpa((uint64_t)data[size - 2] << 28), 1ULL << 30);
+        (void)pci_room_reserve(hpa((uint64_t)data[size - 2] << 24), 1ULL << 24,
+                               (data[size - 1] & 2) != 0);
     }
     for (uint32_t i = 0; i < pci_count(); i++) {
         if (pci_function_at(i)->sriov != 0) {
