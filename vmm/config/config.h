@@ -106,10 +106,12 @@ struct config_vm {
     uint32_t debug_exit; /* port, 0: none */
 };
 
+#define CONFIG_VFS_FIT 0U /* as many as there is room for */
+
 struct config_pf {
     struct config_lines lines;
     bdf_t bdf;
-    uint32_t num_vfs;
+    uint32_t num_vfs;   /* or CONFIG_VFS_FIT */
     uint32_t transport; /* enum config_transport */
     uint32_t mmr_bar;   /* these three override what the VFs' capability says, if mmr_length > 0 */
     uint64_t mmr_offset;

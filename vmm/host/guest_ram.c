@@ -60,7 +60,7 @@ static enum status take_area(struct ram *ram, uint64_t at, uint64_t size)
 
 enum status ram_allocate(struct ram *ram, uint64_t size)
 {
-    *ram = (struct ram){.below_4g = size < PCI_HOLE_BASE ? size : PCI_HOLE_BASE};
+    *ram = (struct ram){.below_4g = guest_map_below_4g(size)};
     ram->above_4g = size - ram->below_4g;
     enum status status = take_area(ram, 0, ram->below_4g);
 

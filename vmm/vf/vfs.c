@@ -98,7 +98,11 @@ static enum status find_vf(struct vf *vf, const struct config_vf *config)
         return refuse(vf, config, STATUS_UNSUPPORTED, "its PF has no VFs; see above");
     }
     vf->pci = pci_vf_of(vf->pf->pci, config->index);
-    if (!vf->pci || !vf->pci->present) {
+    if (!vf->pci) {
+        return refuse(vf, config, STATUS_NO_ROOM,
+                      "its PF has room for fewer VFs ('num_vfs = fit'); see above");
+    }
+    if (!vf->pci->present) {
         return refuse(vf, config, STATUS_DEVICE, "the VF does not answer");
     }
     if (!vf->pci->flr || vf->pci->msix_at == 0) {
