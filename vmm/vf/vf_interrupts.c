@@ -20,7 +20,7 @@ static void handle(void *argument, unsigned entry)
  */
 static unsigned preferred(const struct vf *vf, unsigned entry)
 {
-    uint64_t address = vf->function.irq.table[entry].address;
+    uint64_t address = vf->function.state.table[entry].address;
     unsigned target = address >> MESSAGE_TARGET_SHIFT & MESSAGE_TARGET_MASK;
 
     return vf->function.irq.msix && !(address & MESSAGE_LOGICAL) &&

@@ -270,7 +270,7 @@ static void vectors_that_are_not_there_are_refused(void **state)
     assert_int_equal(in(IO(0) + LEGACY_QUEUE_VECTOR, 2), 2);
     out(IO(0) + LEGACY_QUEUE_VECTOR, 2, 3);
     assert_int_equal(in(IO(0) + LEGACY_QUEUE_VECTOR, 2), 0xffff);
-    assert_false(F->lost);
+    assert_false(F->state.lost);
 }
 
 static void reset_forgets_the_guests_vectors(void **state)
