@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* VFs come to a VM, are reset with it, and leave it. */
+#include "drivers/pci/acs.h"
+#include "drivers/pci/caps.h"
 #include "drivers/virtio/legacy_commands.h"
 #include "vmm/base/log.h"
 #include "vmm/host/pool.h"
@@ -104,6 +106,8 @@ static enum status find_vf(struct vf *vf, const struct config_vf *config)
     if (!vf->pci->flr || vf->pci->msix_at == 0) {
         return refuse(vf, config, STATUS_UNSUPPORTED, "the VF has no FLR, or no MSI-X");
     }
+    vf->leaks = pci_acs_leaks(config->pf) ||
+                !pci_acs_set(vf->pci->bdf, pci_cap_find_extended(vf->pci->bdf, PCI_EXT_CAP_ACS));
     read_bars(vf->pci, bars, places);
     enum status status = find_registers(vf, config, places);
 
