@@ -5,11 +5,13 @@
  * contract with the device.
  *
  * Who calls what. A guest's port access goes first to legacy_notify() (writes of two bytes), then
- * to legacy_port_read() or legacy_port_write(), then to the pc; device memory to the platform
- * and then to legacy_mmio_read() or legacy_mmio_write(). Configuration space comes through
- * pc_edge_pci_read() and pc_edge_pci_write(). After EVERY write of a guest to the PCI data ports
- * (CFCh..CFFh), on the same CPU, without the platform lock and before the guest goes on, the VM
- * layer calls legacy_settle(). The VMM's interrupt handlers call legacy_interrupt().
+ * to legacy_port_read() or legacy_port_write(), then to the pc: legacy_edge_port_claimed() keeps
+ * these off the pc's own ports. Memory of the PCI hole goes to legacy_mmio_read() or
+ * legacy_mmio_write() and then to the pc, which has nothing there; other device memory to the pc
+ * only. Configuration space comes through pc_edge_pci_read() and pc_edge_pci_write(). After EVERY
+ * write of a guest to the PCI data ports (CFCh..CFFh), on the same CPU, without the platform lock
+ * and before the guest goes on, the VM layer calls legacy_settle(). The VMM's interrupt handlers
+ * call legacy_interrupt().
  *
  * Locks, in the order in which they are taken: the function's registers lock (sequences of register
  * accesses; may be held until a device has reset), its interrupt lock (with interrupts off, a few
