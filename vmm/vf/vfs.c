@@ -141,6 +141,20 @@ static void choose_slots(struct vf_set *set)
 
 _Static_assert(CONFIG_VM_VFS_MAX <= LAST_SLOT - FIRST_SLOT + 1, "there is a slot for every VF");
 
+/* Of a VM that is left out. */
+static void give_back(struct vf_set *set)
+{
+    for (; set->count > 0; set->count--) {
+        struct vf *vf = set->vf[set->count - 1];
+
+        if (vf->fit == STATUS_OK) {
+            pci_msix_close(&vf->msix);
+        }
+        mmr_close(&vf->mmr);
+        pool_free(vf, sizeof(*vf));
+    }
+}
+
 enum status vf_create(struct vf_set *set, const struct vf_owner *owner)
 {
     const struct config_vfs *wanted = &owner->config->vfs;
@@ -151,6 +165,7 @@ enum status vf_create(struct vf_set *set, const struct vf_owner *owner)
         struct vf *vf = pool_allocate(sizeof(*vf), PAGE_SIZE);
 
         if (!vf) {
+            give_back(set);
             return STATUS_NOTE(STATUS_NO_MEMORY);
         }
         vf->set = set;
