@@ -65,10 +65,10 @@ enum status legacy_edge_vector_open(struct legacy_function *function, unsigned e
         }
     }
     if (status != STATUS_OK) {
-        guest_complain(vf->set->owner.log,
-                       "VF " BDF_FORMAT " gets no interrupt for its entry %u (%s); its driver must "
-                       "do with fewer",
-                       BDF_ARGS(vf->pci->bdf), entry, status_name(status));
+        guest_log(vf->set->owner.log, LOG_WARN,
+                  "VF " BDF_FORMAT " gets no interrupt for its entry %u (%s); its driver must "
+                  "do with fewer",
+                  BDF_ARGS(vf->pci->bdf), entry, status_name(status));
         return status;
     }
     status = pci_msix_set(&vf->msix, entry, message.address, message.data);

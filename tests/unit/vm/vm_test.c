@@ -506,7 +506,7 @@ static void test_complaints(void **state)
     for (unsigned i = 1; i <= 1000; i++) {
         vm_complain(vm, "number %u", i);
     }
-    assert_int_equal(vm->log.complaints, 1000);
+    assert_int_equal(vm->log.lines, 1000);
     assert_true(fake_log_contains("VM 'one': number 1\n"));
     assert_true(fake_log_contains("number 16; more of its kind are only counted"));
     assert_false(fake_log_contains("number 17"));
