@@ -2,22 +2,21 @@
 #include "vmm/base/guest_log.h"
 
 #include "vmm/base/format.h"
-#include "vmm/base/log.h"
 
 #define COMPLAINT_MAX 160U
 
-void guest_complain(struct guest_log *log, const char *fmt, ...)
+void guest_log(struct guest_log *log, enum log_level level, const char *fmt, ...)
 {
-    uint32_t before = __atomic_fetch_add(&log->complaints, 1, __ATOMIC_RELAXED);
+    uint64_t before = __atomic_fetch_add(&log->lines, 1, __ATOMIC_RELAXED);
     char text[COMPLAINT_MAX];
     va_list arguments;
 
-    if (before >= GUEST_COMPLAINTS_MAX) {
+    if (before >= GUEST_LOG_BURST) {
         return;
     }
     va_start(arguments, fmt);
     (void)format_args(text, sizeof(text), fmt, arguments);
     va_end(arguments);
-    log_warn("VM '%s': %s%s", log->vm, text,
-             before + 1 == GUEST_COMPLAINTS_MAX ? "; more of its kind are only counted" : "");
+    log_write(level, "VM '%s': %s%s", log->vm, text,
+              before + 1 == GUEST_LOG_BURST ? "; more of its kind are only counted" : "");
 }

@@ -104,8 +104,8 @@ void console_edge_vm_stats(unsigned index)
     const struct vm *vm = vm_by_index(index);
     const struct pc_counters *unclaimed = &vm->pc.unclaimed;
 
-    console_print("%s: %s, %u resets, %u complaints", vm->config->name,
-                  console_edge_vm_state(index), vm->resets, vm->log.complaints);
+    console_print("%s: %s, %u resets, %lu complaints", vm->config->name,
+                  console_edge_vm_state(index), vm->resets, vm->log.lines);
     console_print("  accesses to nothing: %lu port reads, %lu port writes, %lu memory, %lu model "
                   "registers",
                   unclaimed->port_reads, unclaimed->port_writes, unclaimed->mmio, unclaimed->msrs);

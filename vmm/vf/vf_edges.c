@@ -112,8 +112,8 @@ void legacy_edge_bus_master(struct legacy_function *function, bool on)
 
     spinlock_release(&master_lock);
     if (status != STATUS_OK) {
-        guest_complain(vf_of(function)->set->owner.log, "VF " BDF_FORMAT " cannot do DMA (%s)",
-                       BDF_ARGS(function->setup.vf), status_name(status));
+        guest_log(vf_of(function)->set->owner.log, LOG_WARN, "VF " BDF_FORMAT " cannot do DMA (%s)",
+                  BDF_ARGS(function->setup.vf), status_name(status));
     }
 }
 

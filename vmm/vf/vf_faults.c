@@ -20,7 +20,7 @@ static const char *kind_of(const struct iommu_fault *fault)
 }
 
 /*
- * Not guest_complain(): its messages are few, and a guest could use them up before it lets its VF
+ * Not guest_log(): its messages are few, and a guest could use them up before it lets its VF
  * loose. Called on one CPU at a time, under the fault lock.
  */
 void iommu_edge_fault(const struct iommu_fault *fault)

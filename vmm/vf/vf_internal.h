@@ -41,6 +41,7 @@ struct vf {
     struct pci_msix_table msix;
     struct mmr mmr; /* registers NULL: it goes by the PF's administration queue */
     struct legacy_setup setup;
+    bool leaks;    /* it may get past the IOMMU to others of its device: no ACS that works */
     bool attached; /* to the VM's IOMMU domain */
     bool fresh;    /* an FLR was the last thing that was done to it; atomic */
     hpa_t doorbell_at;

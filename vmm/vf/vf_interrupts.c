@@ -20,7 +20,7 @@ static void handle(void *argument, unsigned entry)
  */
 static unsigned preferred(const struct vf *vf, unsigned entry)
 {
-    uint64_t address = vf->function.irq.table[entry].address;
+    uint64_t address = vf->function.state.table[entry].address;
     unsigned target = address >> MESSAGE_TARGET_SHIFT & MESSAGE_TARGET_MASK;
 
     return vf->function.irq.msix && !(address & MESSAGE_LOGICAL) &&
@@ -58,12 +58,17 @@ enum status legacy_edge_vector_open(struct legacy_function *function, unsigned e
     struct iommu_message message;
     enum status status = take_vector(vf, entry, preferred(vf, entry));
 
-    if (status != STATUS_OK) {
-        return status;
+    if (status == STATUS_OK) {
+        status = iommu_irq_allocate(vf->pci->bdf, to->cpu->apic_id, to->vector, &to->irq, &message);
+        if (status != STATUS_OK) {
+            give_vector_back(to);
+        }
     }
-    status = iommu_irq_allocate(vf->pci->bdf, to->cpu->apic_id, to->vector, &to->irq, &message);
     if (status != STATUS_OK) {
-        give_vector_back(to);
+        guest_log(vf->set->owner.log, LOG_WARN,
+                  "VF " BDF_FORMAT " gets no interrupt for its entry %u (%s); its driver must "
+                  "do with fewer",
+                  BDF_ARGS(vf->pci->bdf), entry, status_name(status));
         return status;
     }
     status = pci_msix_set(&vf->msix, entry, message.address, message.data);

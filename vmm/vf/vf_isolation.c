@@ -40,6 +40,13 @@ static void warn_of_gaps(const struct vf_set *set)
     }
 }
 
+/* On the way between devices, or within the one that both are of. */
+static bool reaches(const struct vf *from, const struct vf *to)
+{
+    return pci_acs_reaches(from->pci->bdf, to->pci->bdf) ||
+           (from->leaks && pci_acs_same_device(from->pf->config->bdf, to->pf->config->bdf));
+}
+
 /* A VF of ONE and one of OTHER of which either reaches the other; false: there are none. */
 static bool find_pair(const struct vf_set *one, const struct vf_set *other, const struct vf **first,
                       const struct vf **second)
@@ -49,8 +56,7 @@ static bool find_pair(const struct vf_set *one, const struct vf_set *other, cons
             *first = one->vf[i];
             *second = other->vf[k];
             if (is_known(*first) && is_known(*second) &&
-                (pci_acs_reaches((*first)->pci->bdf, (*second)->pci->bdf) ||
-                 pci_acs_reaches((*second)->pci->bdf, (*first)->pci->bdf))) {
+                (reaches(*first, *second) || reaches(*second, *first))) {
                 return true;
             }
         }
@@ -74,8 +80,8 @@ static void check_against_earlier(struct vf_set *set, bool unsafe)
                  set->owner.config->name, other->owner.config->name, BDF_ARGS(mine->pci->bdf),
                  BDF_ARGS(theirs->pci->bdf),
                  unsafe ? "they are started all the same (unsafe_dma = yes)"
-                        : "the first one is not started. Use VFs of one PF, another slot, or "
-                          "'unsafe_dma = yes' in [vmm] if both may do anything");
+                        : "the first one is not started. Use VFs of one PF whose ACS works, "
+                          "another slot, or 'unsafe_dma = yes' in [vmm] if both may do anything");
         set->fit = unsafe ? STATUS_OK : STATUS_NOTE(STATUS_CONFLICT);
     }
 }

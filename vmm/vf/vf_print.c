@@ -10,7 +10,7 @@ static void print_vf(const struct vf *vf, print_line *print)
     const char *type = virtio_type_name(vf->setup.type);
 
     print("  slot %u: %s VF " BDF_FORMAT "%s", vf->setup.slot, type ? type : "?",
-          BDF_ARGS(vf->setup.vf), function->lost ? ", lost" : "");
+          BDF_ARGS(vf->setup.vf), function->state.lost ? ", lost" : "");
     print("    registers: %lu reads, %lu writes, %lu commands refused, %lu accesses to "
           "none",
           counters->reads, counters->writes, counters->refused, counters->ignored);

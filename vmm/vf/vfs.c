@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* VFs come to a VM, are reset with it, and leave it. */
+#include "drivers/pci/acs.h"
+#include "drivers/pci/caps.h"
 #include "drivers/virtio/legacy_commands.h"
 #include "vmm/base/log.h"
 #include "vmm/host/pool.h"
@@ -108,6 +110,8 @@ static enum status find_vf(struct vf *vf, const struct config_vf *config)
     if (!vf->pci->flr || vf->pci->msix_at == 0) {
         return refuse(vf, config, STATUS_UNSUPPORTED, "the VF has no FLR, or no MSI-X");
     }
+    vf->leaks = pci_acs_leaks(config->pf) ||
+                !pci_acs_set(vf->pci->bdf, pci_cap_find_extended(vf->pci->bdf, PCI_EXT_CAP_ACS));
     read_bars(vf->pci, bars, places);
     enum status status = find_registers(vf, config, places);
 
@@ -141,6 +145,20 @@ static void choose_slots(struct vf_set *set)
 
 _Static_assert(CONFIG_VM_VFS_MAX <= LAST_SLOT - FIRST_SLOT + 1, "there is a slot for every VF");
 
+/* Of a VM that is left out. */
+static void give_back(struct vf_set *set)
+{
+    for (; set->count > 0; set->count--) {
+        struct vf *vf = set->vf[set->count - 1];
+
+        if (vf->fit == STATUS_OK) {
+            pci_msix_close(&vf->msix);
+        }
+        mmr_close(&vf->mmr);
+        pool_free(vf, sizeof(*vf));
+    }
+}
+
 enum status vf_create(struct vf_set *set, const struct vf_owner *owner)
 {
     const struct config_vfs *wanted = &owner->config->vfs;
@@ -151,6 +169,7 @@ enum status vf_create(struct vf_set *set, const struct vf_owner *owner)
         struct vf *vf = pool_allocate(sizeof(*vf), PAGE_SIZE);
 
         if (!vf) {
+            give_back(set);
             return STATUS_NOTE(STATUS_NO_MEMORY);
         }
         vf->set = set;

@@ -78,6 +78,11 @@ static void set_paused(struct vm *vm, bool paused)
 {
     if (vm->paused != paused) {
         vm->paused = paused;
+        if (paused) {
+            legacy_pause(&vm->vfs.legacy);
+        } else {
+            legacy_resume(&vm->vfs.legacy);
+        }
         log_info("VM '%s': %s", vm->config->name, paused ? "paused" : "resumed");
         store(&vm->state, paused ? VM_PAUSED : VM_RUNNING);
     }

@@ -98,7 +98,7 @@ void vm_flush(struct vm *vm);
 uint64_t vm_now(const struct vm *vm);
 
 /* Log what the guest did wrong, unless it has said enough already. */
-#define vm_complain(vm, ...) guest_complain(&(vm)->log, __VA_ARGS__)
+#define vm_complain(vm, ...) guest_log(&(vm)->log, LOG_WARN, __VA_ARGS__)
 
 static inline enum vm_state vm_state(const struct vm *vm)
 {

@@ -74,10 +74,10 @@ static void test_names(void **state)
     assert_int_equal(assign.faults, 1);
 }
 
-/* Also when the VM has said all that it may say by guest_complain(). */
+/* Also when the VM has said all that it may say by guest_log(). */
 static void test_not_used_up(void **state)
 {
-    guest.complaints = 1000;
+    guest.lines = 1000;
     report(0x5000);
     assert_true(fake_log_contains("0x5000"));
 }

@@ -72,7 +72,7 @@ uint64_t vm_now(const struct vm *vm)
     return fake_now;
 }
 
-void guest_complain(struct guest_log *log, const char *fmt, ...)
+void guest_log(struct guest_log *log, enum log_level level, const char *fmt, ...)
 {
     fake_complaints++;
 }
