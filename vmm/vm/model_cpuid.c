@@ -58,12 +58,16 @@
 
 #define X8_EAX_LINEAR     0xff00U
 #define X8_EAX_LINEAR_48  0x3000U
-#define XCR0_PASS         0xe7ULL /* x87, SSE, AVX, AVX-512 */
-#define XCR0_FIRST        2U      /* the components before have no leaf of their own */
+#define XCR0_X87          1ULL
+#define XCR0_SSE          2ULL
+#define XCR0_AVX          4ULL
+#define XCR0_AVX512       0xe0ULL
+#define XCR0_FIRST        2U /* the components before have no leaf of their own */
 #define XCR0_COMPONENTS   64U
 #define XSAVE_LEGACY_SIZE 576U /* with the header */
 #define LD_1_EAX_PASS     0x7U /* XSAVEOPT, XSAVEC, XGETBV(1); no XSAVES */
 #define LEAF_THERMAL_ARAT 0x4U
+#define PHYSICAL_BITS_OLD 36U
 
 struct row {
     uint32_t leaf;
@@ -94,11 +98,25 @@ static struct cpuid mask(struct cpuid host, const struct row *row)
                           host.edx & row->edx};
 }
 
+/* What cannot change while the machine runs, and what follows from it. */
+static struct {
+    uint32_t basic_max, extended_max; /* the host's highest leaves */
+    uint32_t signature;
+    uint8_t physical_bits;
+    uint64_t xcr0, cr4, efer; /* bits that a guest may set */
+} facts;
+
 uint64_t model_xcr0_mask(void)
 {
-    uint64_t host;
+    return facts.xcr0;
+}
 
-    return fpu_has_xsave(&host) ? host & XCR0_PASS : 0;
+/* Which components must come together: Intel SDM 1, 13.3. */
+bool model_xcr0_is_valid(uint64_t value)
+{
+    return (value & ~facts.xcr0) == 0 && (value & XCR0_X87) &&
+           (!(value & XCR0_AVX) || (value & XCR0_SSE)) &&
+           (!(value & XCR0_AVX512) || ((value & XCR0_AVX512) == XCR0_AVX512 && (value & XCR0_AVX)));
 }
 
 /* Feature bits that the VMM's own devices provide, or that depend on the vCPU. */
@@ -196,7 +214,7 @@ struct cpuid model_cpuid(const struct model_view *view, uint32_t leaf, uint32_t 
     if (leaf >= HYPERVISOR && leaf < HYPERVISOR + 0x100) {
         return hypervisor(leaf);
     }
-    uint32_t base = leaf & EXTENDED, host_max = cpuid_read(base, 0).eax;
+    uint32_t host_max = leaf & EXTENDED ? facts.extended_max : facts.basic_max;
 
     if (leaf > host_max) {
         return out;
@@ -232,15 +250,22 @@ struct cpuid model_cpuid(const struct model_view *view, uint32_t leaf, uint32_t 
 
 uint32_t model_signature(void)
 {
-    return cpuid_read(1, 0).eax;
+    return facts.signature;
 }
 
 uint8_t model_physical_bits(void)
 {
-    if (cpuid_read(EXTENDED, 0).eax < EXTENDED + 8) {
-        return 36;
-    }
-    return cpuid_read(EXTENDED + 8, 0).eax & 0xff;
+    return facts.physical_bits;
+}
+
+uint64_t model_cr4_mask(void)
+{
+    return facts.cr4;
+}
+
+uint64_t model_efer_mask(void)
+{
+    return facts.efer;
 }
 
 /* Which bit of CR4 needs which feature. */
@@ -267,7 +292,7 @@ static const struct {
     {21, 2, 20}, /* SMAP */
 };
 
-uint64_t model_cr4_mask(void)
+static uint64_t cr4_mask(void)
 {
     struct model_view view = {.vcpu_count = 1, .apic = true};
     struct cpuid one = model_cpuid(&view, 1, 0), seven = model_cpuid(&view, 7, 0);
@@ -283,11 +308,25 @@ uint64_t model_cr4_mask(void)
 }
 
 /* SCE, LME, LMA, NXE, FFXSR, as far as 80000001h shows them. */
-uint64_t model_efer_mask(void)
+static uint64_t efer_mask(void)
 {
     struct model_view view = {.vcpu_count = 1, .apic = true};
     uint32_t edx = model_cpuid(&view, EXTENDED + 1, 0).edx;
 
     return (edx >> 11 & 1 ? 1ULL << 0 : 0) | (edx >> 29 & 1 ? 1ULL << 8 | 1ULL << 10 : 0) |
            (edx >> 20 & 1 ? 1ULL << 11 : 0) | (edx >> 25 & 1 ? 1ULL << 14 : 0);
+}
+
+void model_init(void)
+{
+    facts.basic_max = cpuid_read(0, 0).eax;
+    facts.extended_max = cpuid_read(EXTENDED, 0).eax;
+    facts.signature = cpuid_read(1, 0).eax;
+    facts.physical_bits = PHYSICAL_BITS_OLD;
+    if (facts.extended_max >= EXTENDED + 8) {
+        facts.physical_bits = cpuid_read(EXTENDED + 8, 0).eax & 0xff;
+    }
+    facts.xcr0 = fpu_components();
+    facts.cr4 = cr4_mask();
+    facts.efer = efer_mask();
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/vm/fake_cpu.h"
 
+#include "vmm/vm/model.h"
+
 #include "vmm/base/types.h"
 #include "vmm/host/msr.h"
 
@@ -114,6 +116,7 @@ void fake_cpuid_set(uint32_t leaf, uint32_t subleaf, struct cpuid out)
     }
     leaf_count += i == leaf_count;
     leaves[i] = (struct leaf){leaf, subleaf, out};
+    model_init();
 }
 
 static void add(const struct leaf *from, unsigned count)
