@@ -171,9 +171,9 @@ void svm_run(struct vcpu *vcpu, struct exit *exit)
     } else if (exit->reason == EXIT_NMI_WINDOW) {
         svm_iret_reached(vcpu);
     }
-    if (exit->reason == EXIT_INTERRUPT && vcpu->shadow && vcpu->event.kind == VCPU_EVENT_NONE) {
-        svm_finish_hlt(vcpu, exit);
-    } else {
+    if (exit->reason != EXIT_INTERRUPT) {
         svm_complete_exit(vcpu, exit);
+    } else if (vcpu->shadow && vcpu->event.kind == VCPU_EVENT_NONE) {
+        svm_finish_hlt(vcpu, exit);
     }
 }

@@ -69,10 +69,3 @@ bool interrupts_wake(const struct vcpu *vcpu)
     return vcpu->event.kind != VCPU_EVENT_NONE || (vcpu->nmi_pending && !vcpu->nmi_blocked) ||
            ((vcpu->rflags & RFLAGS_IF) && interrupt_waits(vcpu));
 }
-
-void interrupts_see_cr8(struct vcpu *vcpu)
-{
-    if (vcpu->cr8 != pc_cr8_read(&vcpu->vm->pc, vcpu->index)) {
-        pc_cr8_write(&vcpu->vm->pc, vcpu->index, vcpu->cr8);
-    }
-}

@@ -14,6 +14,16 @@
 #define MTRR_DEFAULT_BITS 0xcffULL /* type, fixed ranges on, on */
 #define DEBUGCTL_BITS     0x3fULL
 
+static inline const struct msr_row *find(uint32_t msr)
+{
+    for (const struct msr_row *row = msr_rows; row < msr_rows + msr_row_count; row++) {
+        if (msr <= row->last) {
+            return msr >= row->first ? row : NULL;
+        }
+    }
+    return NULL;
+}
+
 void model_reset(struct cpu_state *state)
 {
     struct state_model *model = &state->model;
@@ -150,7 +160,7 @@ bool model_check(const struct cpu_state *state)
 
 enum status model_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
-    const struct msr_row *row = msr_find(msr);
+    const struct msr_row *row = find(msr);
 
     if (!row) {
         return STATUS_INVALID;
@@ -190,7 +200,7 @@ enum status model_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
 
 enum status model_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
-    const struct msr_row *row = msr_find(msr);
+    const struct msr_row *row = find(msr);
 
     if (!row || !is_valid((enum msr_kind)row->kind, msr, value)) {
         return STATUS_INVALID;

@@ -61,13 +61,3 @@ const struct msr_row msr_rows[] = {
 };
 
 const unsigned msr_row_count = ARRAY_SIZE(msr_rows);
-
-const struct msr_row *msr_find(uint32_t msr)
-{
-    for (unsigned i = 0; i < ARRAY_SIZE(msr_rows); i++) {
-        if (msr >= msr_rows[i].first && msr <= msr_rows[i].last) {
-            return &msr_rows[i];
-        }
-    }
-    return NULL;
-}

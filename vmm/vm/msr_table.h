@@ -40,7 +40,4 @@ struct msr_row {
 extern const struct msr_row msr_rows[];
 extern const unsigned msr_row_count;
 
-/* The row of MSR; NULL: there is none. */
-const struct msr_row *msr_find(uint32_t msr);
-
 #endif

@@ -190,12 +190,14 @@ static void vcpu_run(struct vcpu *vcpu, struct vcpu_counter **counter, uint64_t 
     vcpu_set_timer(vcpu);
     vcpu_see_flush(vcpu);
     vcpu_count_entry(vcpu, *counter, *left);
+    uint8_t cr8 = vcpu->cr8;
+
     backend->enter(vcpu, &exit);
     *left = cpu_read_tsc();
     vcpu->guest_cycles += *left - vcpu->entered;
     *counter = &vcpu->counter[exit.reason];
     (*counter)->exits++;
-    interrupts_see_cr8(vcpu);
+    interrupts_see_cr8(vcpu, cr8);
     handlers_run(vcpu, &exit);
 }
 

@@ -147,10 +147,10 @@ static void test_cr8(void **state)
     prepare();
     assert_int_equal(vcpu->cr8, 5);
     assert_true(vcpu->cr8_watched);
-    interrupts_see_cr8(vcpu);
+    interrupts_see_cr8(vcpu, 5);
     assert_int_equal(fake_platform.cr8_writes, 0);
     vcpu->cr8 = 9; /* the guest wrote it without an exit */
-    interrupts_see_cr8(vcpu);
+    interrupts_see_cr8(vcpu, 5);
     assert_int_equal(fake_platform.cr8, 9);
     assert_int_equal(fake_platform.cr8_writes, 1);
     fake_platform.blocked_by_cr8 = false;

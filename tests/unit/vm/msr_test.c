@@ -69,11 +69,11 @@ static void test_unknown(void **state)
     for (unsigned i = 0; i < msr_row_count; i++) {
         uint32_t before = msr_rows[i].first - 1, behind = msr_rows[i].last + 1;
 
-        if (!msr_find(before)) {
+        if (!find(before)) {
             assert_int_equal(model_msr_read(vcpu, before, &value), STATUS_INVALID);
             write_refused(before, 0);
         }
-        if (!msr_find(behind)) {
+        if (!find(behind)) {
             assert_int_equal(model_msr_read(vcpu, behind, &value), STATUS_INVALID);
             write_refused(behind, 0);
         }
