@@ -80,7 +80,7 @@ void svm_iret_end(struct vcpu *vcpu, struct exit *exit)
     bool elsewhere = vcpu->rip != svm->iret_rip, stepping = svm->stepping;
     bool exception = stepping && exit->reason == EXIT_EXCEPTION;
     bool debug = exception && exit->exception.vector == VECTOR_DB;
-    bool trap = debug && (vmcb->dr6 & DR6_BS);
+    bool trap = debug && (elsewhere || (vmcb->dr6 & DR6_BS)); /* Bochs 2.7 leaves BS out */
 
     if (elsewhere || trap || (exception && !debug)) {
         vcpu->nmi_blocked = svm->iret = false;

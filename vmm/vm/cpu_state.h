@@ -105,17 +105,20 @@ struct cpu_state {
 
 extern const struct section cpu_section;
 
-#define CR0_PE       (1ULL << 0)
-#define CR0_MP       (1ULL << 1)
-#define CR0_EM       (1ULL << 2)
-#define CR0_TS       (1ULL << 3)
-#define CR0_ET       (1ULL << 4)
-#define CR0_NE       (1ULL << 5)
-#define CR0_WP       (1ULL << 16)
-#define CR0_AM       (1ULL << 18)
-#define CR0_NW       (1ULL << 29)
-#define CR0_CD       (1ULL << 30)
-#define CR0_PG       (1ULL << 31)
+#define CR0_PE (1ULL << 0)
+#define CR0_MP (1ULL << 1)
+#define CR0_EM (1ULL << 2)
+#define CR0_TS (1ULL << 3)
+#define CR0_ET (1ULL << 4)
+#define CR0_NE (1ULL << 5)
+#define CR0_WP (1ULL << 16)
+#define CR0_AM (1ULL << 18)
+#define CR0_NW (1ULL << 29)
+#define CR0_CD (1ULL << 30)
+#define CR0_PG (1ULL << 31)
+#define CR0_KNOWN                                                                              \
+    (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | \
+     CR0_PG)
 #define CR4_PAE      (1ULL << 5)
 #define CR4_MCE      (1ULL << 6)
 #define CR4_FSGSBASE (1ULL << 16)

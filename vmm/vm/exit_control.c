@@ -7,10 +7,6 @@
 #include "vmm/vm/model.h"
 #include "vmm/vm/vm.h"
 
-#define CR0_KNOWN                                                                              \
-    (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | \
-     CR0_PG)
-
 static uint64_t edx_eax(const struct vcpu *vcpu)
 {
     return vcpu->gpr[INSN_RDX] << 32 | (vcpu->gpr[INSN_RAX] & UINT32_MAX);

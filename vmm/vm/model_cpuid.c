@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define BASIC_MAX      0xdU
+#define BASIC_MAX      0x15U
 #define HYPERVISOR     0x40000000U
 #define HYPERVISOR_MAX 0x40000000U
 #define EXTENDED       0x80000000U
@@ -68,6 +68,13 @@
 #define LD_1_EAX_PASS     0x7U /* XSAVEOPT, XSAVEC, XGETBV(1); no XSAVES */
 #define LEAF_THERMAL_ARAT 0x4U
 #define PHYSICAL_BITS_OLD 36U
+#define L4_EAX_KIND       0x1fU
+#define L4_EAX_OWN        0x3fffU /* all but who shares it, and the cores */
+#define L4_LAST_LEVEL     3U
+#define L4_SHARERS_AT     14
+#define L4_CORES_AT       26
+#define LB_ECX_THREADS    (1U << 8)
+#define LB_ECX_CORES      (2U << 8)
 
 struct row {
     uint32_t leaf;
@@ -77,8 +84,11 @@ struct row {
 static const struct row rows[] = {
     {0x00000000, 0,   ALL,         ALL,         ALL        }, /* vendor */
     {0x00000001, ALL, 0xff00,      L1_ECX_PASS, L1_EDX_PASS},
+    {0x00000002, ALL, ALL,         ALL,         ALL        }, /* caches and TLBs; 0 on AMD */
+    {0x00000004, ALL, ALL,         ALL,         ALL        }, /* see caches() */
     {0x00000007, 0,   L7_EBX_PASS, L7_ECX_PASS, L7_EDX_PASS},
     {0x0000000d, 0,   0,           0,           0          }, /* see xsave() */
+    {0x00000015, ALL, ALL,         ALL,         0          }, /* the TSC's rate */
     {0x80000000, 0,   ALL,         ALL,         ALL        },
     {0x80000001, ALL, ALL,         X1_ECX_PASS, X1_EDX_PASS},
     {0x80000002, ALL, ALL,         ALL,         ALL        }, /* brand */
@@ -172,6 +182,38 @@ static uint32_t core_count(const struct model_view *view)
     return bits << 12 | (view->vcpu_count - 1);
 }
 
+/* Who shares a cache: nobody, but all vCPUs the last level. Leaf 4; 0 on AMD. */
+static struct cpuid caches(struct cpuid out, const struct model_view *view)
+{
+    uint32_t level = out.eax >> 5 & 7, others = view->vcpu_count - 1;
+
+    if ((out.eax & L4_EAX_KIND) == 0) {
+        return (struct cpuid){0};
+    }
+    out.eax &= L4_EAX_OWN;
+    out.eax |= others << L4_CORES_AT | (level >= L4_LAST_LEVEL ? others << L4_SHARERS_AT : 0);
+    return out;
+}
+
+/* Leaf Bh: each vCPU is a core of one thread. */
+static struct cpuid topology(const struct model_view *view, uint32_t subleaf)
+{
+    struct cpuid out = {.ecx = subleaf & 0xff, .edx = view->vcpu};
+
+    if (cpuid_read(0xb, 0).ebx == 0) {
+        return (struct cpuid){0};
+    }
+    if (subleaf == 0) {
+        out.ebx = 1;
+        out.ecx |= LB_ECX_THREADS;
+    } else if (subleaf == 1) {
+        out.eax = core_count(view) >> 12;
+        out.ebx = view->vcpu_count;
+        out.ecx |= LB_ECX_CORES;
+    }
+    return out;
+}
+
 static struct cpuid extended_features(struct cpuid out, const struct model_view *view)
 {
     out.ecx |= view->vcpu_count > 1 ? X1_ECX_CMP_LEGACY : 0;
@@ -231,9 +273,13 @@ struct cpuid model_cpuid(const struct model_view *view, uint32_t leaf, uint32_t 
         return out;
     case 1:
         return features(out, view);
+    case 4:
+        return caches(out, view);
     case 6:
         out.eax = LEAF_THERMAL_ARAT; /* the local APIC's timer never stops */
         return out;
+    case 0xb:
+        return topology(view, subleaf);
     case 0xd:
         return xsave(subleaf);
     case EXTENDED:

@@ -110,6 +110,13 @@ static void execute_iret(void)
     }
 }
 
+/* As Bochs 2.7 tells it. */
+static void execute_iret_without_bs(void)
+{
+    execute_iret();
+    vmcb->dr6 &= ~(uint64_t)BS;
+}
+
 static void execute_iret_on_watched_stack(void)
 {
     execute_iret();
@@ -211,6 +218,15 @@ static void test_step_is_watched(void **state)
 {
     reach();
     run(look_at_step);
+    expect_unseen();
+}
+
+static void test_step_without_a_word(void **state)
+{
+    reach();
+    run(execute_iret_without_bs);
+    assert_int_equal(last.reason, EXIT_NMI_WINDOW);
+    assert_false(vcpu->nmi_blocked);
     expect_unseen();
 }
 
@@ -519,6 +535,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_iret_is_stepped, setup),
         cmocka_unit_test_setup(test_step_is_watched, setup),
+        cmocka_unit_test_setup(test_step_without_a_word, setup),
         cmocka_unit_test_setup(test_iret_that_faults, setup),
         cmocka_unit_test_setup(test_debug_exceptions_of_the_guest, setup),
         cmocka_unit_test_setup(test_event_at_the_iret, setup),
