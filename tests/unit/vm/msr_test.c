@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -53,6 +54,56 @@ static void test_table(void **state)
         assert_true(msr_rows[i].first <= msr_rows[i].last);
         assert_true(i == 0 || msr_rows[i].first > msr_rows[i - 1].last); /* in order, none twice */
     }
+}
+
+static const char *const meanings[] = {
+    [MSR_KIND_PASSED] = "the guest's own, no exit",
+    [MSR_KIND_PLATFORM] = "the virtual PC's",
+    [MSR_KIND_TSC] = "the host's plus an offset",
+    [MSR_KIND_EFER] = "checked; LMA follows CR0.PG",
+    [MSR_KIND_PAT] = "checked, loaded",
+    [MSR_KIND_MTRR_DEFAULT] = "checked, kept, no effect",
+    [MSR_KIND_MTRR_VARIABLE] = "checked, kept, no effect",
+    [MSR_KIND_MTRR_FIXED] = "checked, kept, no effect",
+    [MSR_KIND_DEBUGCTL] = "checked, kept, no effect",
+    [MSR_KIND_TSC_AUX] = "checked, loaded",
+    [MSR_KIND_HOST] = "reads as the host's, writes do nothing",
+    [MSR_KIND_CONSTANT] = "reads as a constant, writes do nothing",
+    [MSR_KIND_FIXED] = "reads as a constant, writes give #GP",
+    [MSR_KIND_IBPB] = "writes only, passed on",
+};
+
+static void expect_line(FILE *page, const char *wanted)
+{
+    char line[512];
+
+    do {
+        assert_non_null(fgets(line, sizeof(line), page));
+    } while (line[0] != '|' || line[2] != '`');
+    assert_string_equal(line, wanted);
+}
+
+/* docs/model-registers.md has a line for each row, and no other. */
+static void test_page(void **state)
+{
+    FILE *page = fopen("docs/model-registers.md", "r");
+    char line[512];
+
+    assert_non_null(page);
+    for (unsigned i = 0; i < msr_row_count; i++) {
+        const struct msr_row *row = &msr_rows[i];
+        const char *kept = row->kept == MSR_NOT_KEPT ? "no" : "yes";
+        char last[24] = "";
+
+        if (row->last != row->first) {
+            (void)snprintf(last, sizeof(last), "\xe2\x80\x93`%x`", row->last);
+        }
+        (void)snprintf(line, sizeof(line), "| `%x`%s | %s | %s | %s |\n", row->first, last,
+                       row->name, meanings[row->kind], kept);
+        expect_line(page, line);
+    }
+    assert_null(fgets(line, sizeof(line), page));
+    assert_int_equal(fclose(page), 0);
 }
 
 /* Every number that is not in the table gives #GP, on both sides of each row, and in the gaps that
@@ -264,6 +315,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_table, setup),
+        cmocka_unit_test_setup(test_page, setup),
         cmocka_unit_test_setup(test_unknown, setup),
         cmocka_unit_test_setup(test_kinds_without_state, setup),
         cmocka_unit_test_setup(test_platform_owns_its_rows, setup),
