@@ -40,7 +40,7 @@ static enum status create_vcpu(struct vm *vm, unsigned index)
     vcpu->index = index;
     vcpu->cpu = cpu_by_index(vm->config->cpus.cpu[index]);
     vm->vcpu[index] = vcpu;
-    return backend_vcpu_create(vcpu);
+    return backend->create(vcpu);
 }
 
 static enum status map_ram(struct vm *vm)
@@ -58,9 +58,7 @@ static enum status map_ram(struct vm *vm)
 
 static enum status create_parts(struct vm *vm)
 {
-    bool giant_pages;
-    const struct nested_format *format = backend_nested_format(&giant_pages);
-    enum status status = nested_init(&vm->nested, format, giant_pages);
+    enum status status = nested_init(&vm->nested, backend->nested, backend->giant_pages);
 
     for (unsigned i = 0; i < vm->vcpu_count && status == STATUS_OK; i++) {
         status = create_vcpu(vm, i);
@@ -88,7 +86,7 @@ static void destroy(struct vm *vm)
 {
     ram_free(&vm->ram);
     for (unsigned i = 0; i < vm->vcpu_count && vm->vcpu[i]; i++) {
-        backend_vcpu_destroy(vm->vcpu[i]);
+        backend->destroy(vm->vcpu[i]);
         pool_free(vm->vcpu[i], sizeof(*vm->vcpu[i]));
     }
     if (vm->nested.root) {

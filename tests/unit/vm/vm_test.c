@@ -114,23 +114,22 @@ struct cpu *cpu_by_index(uint32_t index)
     return &cpus[index];
 }
 
-const struct nested_format *backend_nested_format(bool *giant_pages)
-{
-    *giant_pages = true;
-    return NULL;
-}
-
-enum status backend_vcpu_create(struct vcpu *vcpu)
+static enum status create_backend(struct vcpu *vcpu)
 {
     return vcpu_status;
 }
 
 static unsigned destroyed; /* vCPUs, tables */
 
-void backend_vcpu_destroy(struct vcpu *vcpu)
+static void destroy_backend(struct vcpu *vcpu)
 {
     destroyed++;
 }
+
+static const struct backend functions = {
+    .name = "fake", .create = create_backend, .destroy = destroy_backend};
+
+const struct backend *backend = &functions;
 
 void nested_destroy(struct nested *nested)
 {
