@@ -80,4 +80,11 @@ struct section_place {
         .stride = sizeof(FIELD_MEMBER(structure, array)[0]), .max = (limit)                     \
     }
 
+/* A section with no field that is optional; CHECKER may be NULL. */
+#define SECTION(structure, title, number, rows, checker)                                \
+    {                                                                                   \
+        .name = (title), .version = (number), .size = sizeof(structure),                \
+        .fields = sizeof(rows) / sizeof((rows)[0]), .field = (rows), .check = (checker) \
+    }
+
 #endif

@@ -18,7 +18,7 @@ void handle_cpuid(struct vcpu *vcpu, const struct exit *exit)
         .vcpu = vcpu->index,
         .vcpu_count = vcpu->vm->vcpu_count,
         .osxsave = backend->read(vcpu, BACKEND_CR4) & CR4_OSXSAVE,
-        .apic = vcpu->vm->pc.lapic[vcpu->index].mode != LAPIC_DISABLED,
+        .apic = vcpu->vm->pc.lapic[vcpu->index].state.mode != LAPIC_DISABLED,
     };
     struct cpuid out =
         model_cpuid(&view, (uint32_t)vcpu->gpr[INSN_RAX], (uint32_t)vcpu->gpr[INSN_RCX]);

@@ -210,7 +210,7 @@ static void test_cpuid(void **state)
     const struct exit exit = {.reason = EXIT_CPUID, .length = 2};
 
     for (unsigned i = 0; i < 4; i++) {
-        fake_vm.pc.lapic[0].mode = i & 1 ? LAPIC_XAPIC : LAPIC_DISABLED;
+        fake_vm.pc.lapic[0].state.mode = i & 1 ? LAPIC_XAPIC : LAPIC_DISABLED;
         fake_backend.cr4 = i & 2 ? CR4_OSXSAVE : 0;
         vcpu->gpr[INSN_RAX] = 0xffffffff00000001ULL;
         vcpu->gpr[INSN_RCX] = 0xffffffff00000000ULL;
