@@ -55,6 +55,8 @@ struct vcpu {
     uint32_t flushed;    /* the nested tables' generation that the TLB has seen */
     struct state_model model;
 
+    struct cpu_state saved; /* while it is parked */
+
     /* Other CPUs write these. */
     uint32_t kicked __attribute__((aligned(64)));
     uint32_t requests;

@@ -5,6 +5,7 @@
 #include "vmm/host/pool.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/backend.h"
+#include "vmm/vm/checkpoint.h"
 
 static struct vm *vms[CONFIG_VMS_MAX];
 static unsigned count;
@@ -78,12 +79,16 @@ static enum status create_parts(struct vm *vm)
 
         status = vf_create(&vm->vfs, &owner);
     }
+    if (status == STATUS_OK) {
+        status = checkpoint_create(vm);
+    }
     return status;
 }
 
 /* A VM that could not be made leaves nothing behind: the other VMs may need it. */
 static void destroy(struct vm *vm)
 {
+    checkpoint_destroy(vm);
     ram_free(&vm->ram);
     for (unsigned i = 0; i < vm->vcpu_count && vm->vcpu[i]; i++) {
         backend->destroy(vm->vcpu[i]);
@@ -187,6 +192,26 @@ static enum status ask(struct vm *vm, uint32_t request, const char *what, const 
     return STATUS_OK;
 }
 
+enum status vm_request(struct vm *vm, uint32_t request)
+{
+    return ask(vm, request, "", NULL);
+}
+
+bool vm_touch(struct vm *vm)
+{
+    __atomic_fetch_add(&vm->touched, 1, __ATOMIC_SEQ_CST);
+    if (vm_state(vm) == VM_RUNNING && !__atomic_load_n(&vm->frozen, __ATOMIC_SEQ_CST)) {
+        return true;
+    }
+    vm_touched(vm);
+    return false;
+}
+
+void vm_touched(struct vm *vm)
+{
+    __atomic_fetch_sub(&vm->touched, 1, __ATOMIC_SEQ_CST);
+}
+
 enum status vm_stop(struct vm *vm, const char *why)
 {
     return ask(vm, VM_REQUEST_STOP, "stop", why);
@@ -199,12 +224,12 @@ enum status vm_reset(struct vm *vm, const char *why)
 
 enum status vm_pause(struct vm *vm)
 {
-    return ask(vm, VM_REQUEST_PAUSE, "pause", NULL);
+    return vm_request(vm, VM_REQUEST_PAUSE);
 }
 
 enum status vm_resume(struct vm *vm)
 {
-    return ask(vm, VM_REQUEST_RESUME, "resume", NULL);
+    return vm_request(vm, VM_REQUEST_RESUME);
 }
 
 void vm_flush(struct vm *vm)
