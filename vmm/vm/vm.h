@@ -45,6 +45,7 @@ struct vm_checkpoints {
     uint32_t taken;  /* of those that were asked for last */
 };
 
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 struct vm {
     const struct config_vm *config;
     unsigned index;
