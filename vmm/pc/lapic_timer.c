@@ -65,7 +65,7 @@ static void arm(struct lapic *l, uint64_t now)
         if (l->tsc_deadline != 0) {
             l->timer_next = tsc_deadline_time(l, now);
         }
-    } else if (l->initial_count != 0) {
+    } else if (l->initial_count != 0 && !l->ran_out) {
         if (mode(l) == PERIODIC) {
             l->timer_next = next_boundary(l, now);
         } else if (now - l->count_start < period(l)) {
@@ -77,16 +77,38 @@ static void arm(struct lapic *l, uint64_t now)
 void lapic_timer_reset(struct lapic *l)
 {
     l->initial_count = 0;
+    l->ran_out = false;
     l->divide = 0;
     l->count_start = 0;
     l->timer_next = CLOCK_NEVER;
     l->tsc_deadline = 0;
 }
 
+/*
+ * Before the mode changes. What counts goes on from where it is; a one-shot that has run out stays
+ * at its end until a count is written, whatever its mode becomes (SDM 11.5.4; so does KVM).
+ */
+static void hold_count(struct lapic *l, uint64_t now)
+{
+    uint64_t gone = now - l->count_start;
+
+    if (l->initial_count == 0 || gone < period(l)) {
+        return;
+    }
+    if (mode(l) == PERIODIC) {
+        l->count_start += gone / period(l) * period(l);
+    } else {
+        l->ran_out = true;
+    }
+}
+
 void lapic_timer_write_lvt(struct lapic *l, uint32_t value, uint64_t now)
 {
     uint32_t before = mode(l);
 
+    if (before != LVT_TIMER_MODE(value)) {
+        hold_count(l, now);
+    }
     lapic_store(&l->lvt[LAPIC_LVT_TIMER], value);
     if (before != mode(l) && (before == TSC_DEADLINE || mode(l) == TSC_DEADLINE)) {
         l->tsc_deadline = 0; /* a change to or from deadline mode disarms (SDM 11.5.4.1) */
@@ -101,13 +123,14 @@ void lapic_timer_write_initial(struct lapic *l, uint32_t value, uint64_t now)
         return;
     }
     l->initial_count = value;
+    l->ran_out = false;
     l->count_start = now;
     arm(l, now);
 }
 
 uint32_t lapic_timer_current(const struct lapic *l, uint64_t now)
 {
-    if (l->initial_count == 0 || mode(l) == TSC_DEADLINE) {
+    if (l->initial_count == 0 || l->ran_out || mode(l) == TSC_DEADLINE) {
         return 0;
     }
     uint64_t gone = now - l->count_start;
