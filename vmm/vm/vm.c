@@ -194,6 +194,9 @@ enum status vm_stop(struct vm *vm, const char *why)
 
 enum status vm_reset(struct vm *vm, const char *why)
 {
+    if (!why) {
+        __atomic_store_n(&vm->died, true, __ATOMIC_RELAXED);
+    }
     return ask(vm, VM_REQUEST_RESET, "reset", why);
 }
 

@@ -250,6 +250,7 @@ void vcpu_resume(struct vcpu *vcpu)
 /* INIT, SIPI and NMI that were sent since the VM's new life began must be there still. */
 void vcpu_reset(struct vcpu *vcpu)
 {
+    vcpu->interrupts++; /* a sign of life */
     sees[vcpu->cpu->index] = load(&loads);
 }
 
