@@ -74,7 +74,7 @@ def reference():
     done = subprocess.run(
         [machine.QEMU, "-M", "pc", "-accel", "tcg", "-cpu", "EPYC", "-smp", CPUS, "-m", MEMORY, "-nodefaults", "-display",
          "none", "-monitor", "none", "-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel", GUEST],
-        capture_output=True, timeout=600, check=False)
+        capture_output=True, timeout=machine.patience(), check=False)
     return states(done.stdout.decode(errors="replace"))
 
 
