@@ -18,9 +18,8 @@ CTRL_A = "\x01"
 CLOCKS = r"\b(tsc|TSC|APIC calibration|hrtimer: interrupt took|[Cc]locksource|[Uu]nstable clock|rcu_)|local clock|trace_clock=|^on the kernel command line"
 
 
-
-def vm_section(name, cpus, kind="amd64", test=None):
-    cmdline = CMDLINE + (f" portolan.test={test}" if test else "")
+def vm_section(name, cpus, kind="amd64", test=None, words=""):
+    cmdline = CMDLINE + words + (f" portolan.test={test}" if test else "")
     return (f"[vm {name}]\ncpus = {cpus}\nmemory = 256M\nkernel = {kind}/vmlinuz\ninitrd = {kind}/initrd.img\n"
             f"cmdline = {cmdline}\n")
 
@@ -157,8 +156,9 @@ def compare_logs(kind, cpus, log):
 
 def two(folder):
     """amd64 with two vCPUs and i386 side by side. Their kernels warn of nothing that is not warned of in the machine that
-    VMs are modelled on, and the VMM does not warn of them. The first resets itself, and nothing of before is left in it."""
-    with start(folder, vm_section("left", "1-2"), vm_section("right", 3, "i386"), cpus=4) as run:
+    VMs are modelled on, and the VMM does not warn of them. The first resets itself, by a jump
+    to the BIOS's reset vector, and nothing of before is left in it."""
+    with start(folder, vm_section("left", "1-2", words=" reboot=b"), vm_section("right", 3, "i386"), cpus=4) as run:
         run.expect_all(*shells(("left", 2), ("right", 1)))
         work(run, 2, 1)
         ours = {"i386": kernel_log(run)}
