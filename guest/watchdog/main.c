@@ -15,8 +15,8 @@
 #define PIT_COMMAND 0x43
 #define PIT_CH0     0x40
 #define TICK        11932 /* 100 Hz */
-#define TICKS       50
-#define SECONDS_MAX 20
+#define TICKS       10
+#define SECONDS_MAX 60
 
 static volatile unsigned nmis[SMP_CPUS_MAX];
 static volatile bool done;
@@ -108,7 +108,7 @@ int main(void)
     outb(0x21, 0xff);
     unsigned before = nmis[0];
 
-    CHECK(!await(&nmis[0], before + 2, 2)); /* one may have been under way */
+    CHECK(!await(&nmis[0], before + 2, 1)); /* one may have been under way */
     done = true;
     while (smp_cpu_count() > 1 && !smp_finished(1)) {
         cpu_relax();
