@@ -6,7 +6,7 @@
 #   portolan_fuzz_test(NAME n SOURCES ... [CORPUS dir] [RUNS n] [MAX_LEN n])
 #                                                a libFuzzer program, a fixed number of runs per
 #                                                test, label fuzz; for longer: build/fuzz-NAME DIR
-#   portolan_machine_test(NAME n SCRIPT file [ARGS ...] [TIMEOUT s] [LABELS ...])
+#   portolan_machine_test(NAME n SCRIPT file [ARGS ...] [TAKES s] [LABELS ...])
 #                                                a script that boots an emulator, label machine
 # Sources are relative to the top folder.
 
@@ -26,11 +26,19 @@ function(portolan_absolute out)
   set(${out} ${result} PARENT_SCOPE)
 endfunction()
 
-function(portolan_unit_test)
-  cmake_parse_arguments(T "" "NAME;TIMEOUT" "SOURCES;ARGS;LIBRARIES" ${ARGN})
-  if(NOT T_TIMEOUT)
-    set(T_TIMEOUT 120)
+# Limits end what hangs, and judge nothing: ten times the SECONDS that test NAME takes on an idle host, and never less than ten
+# minutes, since a host may be busy. What a test is told of it (PORTOLAN_LIMIT) lets it show its log first.
+function(portolan_limit name seconds)
+  math(EXPR limit "10 * ${seconds}")
+  if(limit LESS 600)
+    set(limit 600)
   endif()
+  set_property(TEST ${name} PROPERTY TIMEOUT ${limit})
+  set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT "PORTOLAN_LIMIT=${limit}")
+endfunction()
+
+function(portolan_unit_test)
+  cmake_parse_arguments(T "" "NAME" "SOURCES;ARGS;LIBRARIES" ${ARGN})
   portolan_absolute(sources ${T_SOURCES})
   add_executable(unit-${T_NAME} ${sources})
   target_include_directories(unit-${T_NAME} PRIVATE ${CMAKE_SOURCE_DIR})
@@ -39,12 +47,13 @@ function(portolan_unit_test)
   target_link_libraries(unit-${T_NAME} PRIVATE ${CMOCKA} ${T_LIBRARIES})
   add_test(NAME unit-${T_NAME} COMMAND unit-${T_NAME} ${T_ARGS}
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(unit-${T_NAME} PROPERTIES LABELS unit TIMEOUT ${T_TIMEOUT})
+  set_tests_properties(unit-${T_NAME} PROPERTIES LABELS unit)
+  portolan_limit(unit-${T_NAME} 20)
 endfunction()
 
 function(portolan_fuzz_test)
-  cmake_parse_arguments(T "" "NAME;CORPUS;RUNS;MAX_LEN;TIMEOUT" "SOURCES" ${ARGN})
-  foreach(default "RUNS 200000" "MAX_LEN 4096" "TIMEOUT 300")
+  cmake_parse_arguments(T "" "NAME;CORPUS;RUNS;MAX_LEN" "SOURCES" ${ARGN})
+  foreach(default "RUNS 200000" "MAX_LEN 4096")
     separate_arguments(default)
     list(GET default 0 key)
     if(NOT T_${key})
@@ -67,18 +76,20 @@ function(portolan_fuzz_test)
   # A fresh work folder per run: what one run found must not change the next.
   add_test(NAME fuzz-${T_NAME}
            COMMAND ${CMAKE_SOURCE_DIR}/tests/fuzz/run.sh ${program} ${T_RUNS} ${T_MAX_LEN} ${corpus})
-  set_tests_properties(fuzz-${T_NAME} PROPERTIES LABELS fuzz TIMEOUT ${T_TIMEOUT})
+  set_tests_properties(fuzz-${T_NAME} PROPERTIES LABELS fuzz)
+  portolan_limit(fuzz-${T_NAME} 60)
 endfunction()
 
 function(portolan_machine_test)
-  cmake_parse_arguments(T "" "NAME;SCRIPT;TIMEOUT" "ARGS;LABELS" ${ARGN})
-  if(NOT T_TIMEOUT)
-    set(T_TIMEOUT 300) # the script's own limits come first: then it shows the machine's log
+  cmake_parse_arguments(T "" "NAME;SCRIPT;TAKES" "ARGS;LABELS" ${ARGN})
+  if(NOT T_TAKES)
+    set(T_TAKES 60)
   endif()
   add_test(NAME machine-${T_NAME}
            COMMAND ${PORTOLAN_MACHINE_PYTHON} ${CMAKE_SOURCE_DIR}/${T_SCRIPT} ${T_ARGS}
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(machine-${T_NAME} PROPERTIES
-    LABELS "machine;${T_LABELS}" TIMEOUT ${T_TIMEOUT}
+    LABELS "machine;${T_LABELS}"
     ENVIRONMENT "PORTOLAN_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
+  portolan_limit(machine-${T_NAME} ${T_TAKES})
 endfunction()

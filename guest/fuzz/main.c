@@ -23,6 +23,7 @@
 #define CMOS_MAGIC    0x70 /* two bytes; below them in this order: */
 #define CMOS_BATCH    0x72 /* four */
 #define CMOS_RESETS   0x76 /* two */
+#define LIFE_VECTOR   0x40
 #define MAGIC         0xf5
 #define REPORTS       100
 #define WEIGHTS       2048
@@ -204,8 +205,31 @@ static void options_read(void)
     printf("fuzz: seed=%lu count=%lu\n", seed, count);
 }
 
+static void handle_life(struct guest_frame *frame)
+{
+    apic_write(APIC_EOI, 0);
+}
+
+/*
+ * Whoever dies again and again before the first interrupt is not started any more: take one. The
+ * local APIC is on, as firmware leaves it.
+ */
+static void show_life(void)
+{
+    uint8_t master = inb(0x21), slave = inb(0xa1);
+
+    pic_mask_all();
+    interrupt_set_handler(LIFE_VECTOR, handle_life);
+    apic_send(0, ICR_SELF | ICR_ASSERT | LIFE_VECTOR);
+    irq_poll();
+    interrupt_set_handler(LIFE_VECTOR, NULL);
+    outb(0x21, master);
+    outb(0xa1, slave);
+}
+
 int main(void)
 {
+    show_life();
     CHECK(guest_memory_upper() + 0x100000 >= MEMORY_NEEDED);
     /* NMIs with made-up destinations would throw other CPUs out of firmware's sleep. */
     apic_send(0, ICR_ALL_OTHER | ICR_INIT | ICR_ASSERT);

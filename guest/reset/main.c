@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Every way in which a program resets its machine: the keyboard controller, port 92h, port CF9h, a
- * triple fault. The count of boots is in CMOS RAM, which a reset keeps; registers must be as after
- * power-on each time, and what was on before must be off.
+ * jump to the reset vector in real mode, an INIT to the boot CPU, a triple fault. The count of
+ * boots is in CMOS RAM, which a reset keeps; registers must be as after power-on each time, and
+ * what was on before must be off.
+ *
+ * Options:
+ *   die=N    a triple fault at once, for N boots: like a kernel that is no good
+ *   work     take an interrupt before: this kernel is good for something
  */
 #include "guest/lib/apic.h"
 #include "guest/lib/guest.h"
@@ -19,7 +24,13 @@
 #define PIC_MASK_ODD 0x5a
 #define SCRATCH_ODD  0x77
 #define PCI_ADDRESS  0xcf8
+#define RESET_CODE   0x9000 /* as in vector.S */
+#define WORK_VECTOR  0x40
 #define PCI_ROUTE_A  0x80000860 /* the ISA bridge's PIRQ routing register */
+
+extern const uint8_t reset_code[], reset_code_end[];
+
+void reset_by_vector(void) __attribute__((noreturn));
 
 static uint8_t cmos_read(uint8_t index)
 {
@@ -53,6 +64,18 @@ static void by_port_cf9(void)
     outb(0xcf9, 0x06);
 }
 
+static void by_vector(void)
+{
+    memcpy((void *)RESET_CODE, reset_code, (size_t)(reset_code_end - reset_code));
+    reset_by_vector();
+}
+
+/* The boot CPU goes to FFFFFFF0h, where firmware takes it for a reset. */
+static void by_init(void)
+{
+    apic_send(0, ICR_INIT | ICR_ASSERT);
+}
+
 static void by_triple_fault(void)
 {
     static const struct {
@@ -70,6 +93,8 @@ static const struct {
     {"the keyboard controller", by_keyboard    },
     {"port 92h",                by_port_92     },
     {"port CF9h",               by_port_cf9    },
+    {"the reset vector",        by_vector      },
+    {"INIT",                    by_init        },
     {"a triple fault",          by_triple_fault},
 };
 #define WAYS (sizeof(ways) / sizeof(ways[0]))
@@ -107,11 +132,43 @@ static void check_after(void)
     CHECK(inl(0xcfc) != 0x05050505);
 }
 
+static volatile unsigned worked;
+
+static void handle_work(struct guest_frame *frame)
+{
+    worked++;
+    apic_write(APIC_EOI, 0);
+}
+
+/* Die DEATHS times, having done a bit of WORK or not, and then end well. */
+static void die(uint8_t boot, uint64_t deaths, bool work)
+{
+    cmos_write(CMOS_MAGIC, MAGIC);
+    cmos_write(CMOS_BOOT, (uint8_t)(boot + 1));
+    if (work) {
+        interrupt_set_handler(WORK_VECTOR, handle_work);
+        pic_mask_all();
+        apic_enable();
+        apic_send(0, ICR_SELF | ICR_ASSERT | WORK_VECTOR);
+        irq_poll();
+        CHECK_EQUAL(worked, 1);
+    }
+    if (boot < deaths) {
+        by_triple_fault();
+    }
+    cmos_write(CMOS_MAGIC, 0);
+    test_end();
+}
+
 int main(void)
 {
     uint8_t boot = cmos_read(CMOS_MAGIC) == MAGIC ? cmos_read(CMOS_BOOT) : 0;
     unsigned last = WAYS;
+    uint64_t deaths = guest_option("die", 0);
 
+    if (deaths) {
+        die(boot, deaths, strstr(guest_command_line(), "work") != NULL);
+    }
     if (strstr(guest_command_line(), "no-triple-fault")) {
         printf("skipped: a triple fault: it ends the emulator\n");
         last--;

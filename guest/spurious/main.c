@@ -138,7 +138,7 @@ static bool clock_raise(void)
     rtc_write(0x0b, 0x42);
     for (unsigned i = 0; i < 10000000; i++) {
         if (pic_irr(SLAVE) & 1) {
-            rtc_write(0x0b, 0x02); /* one is enough; the line stays up until register C is read */
+            rtc_write(0x0a, 0x20); /* one is enough; the line stays up until register C is read */
             return true;
         }
     }

@@ -52,7 +52,7 @@ def measure(folder):
     """{NAME: figure} of one run of guest/bench as a VM, and of the VMM that runs it."""
     config = figures.CONFIG.format(guest="bench.elf")
     iso = bios.make_iso(folder, config, [(os.path.join(machine.BUILD, "guest", "bench.elf"), "bench.elf")])
-    with bios.PcMachine(iso, cpus=3, icount=True, timeout=150) as run:
+    with bios.PcMachine(iso, cpus=3, icount=True) as run:
         boot = figures.of_boot(run)
         run.expect(r"VM 'bench': debug exit, status 1\b")
         run.expect_end()

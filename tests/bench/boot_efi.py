@@ -15,7 +15,7 @@ import machine  # noqa: E402
 def test(folder):
     files = [(os.path.join(machine.BUILD, "guest", "hlt.elf"), "hlt.elf")]
     image = machine.make_image(folder, figures.CONFIG.format(guest="hlt.elf"), files)
-    with machine.Machine(image, cpus=3, pfs=False, icount=True, timeout=300) as run:
+    with machine.Machine(image, cpus=3, pfs=False, icount=True) as run:
         print(f"bench boot_efi {figures.of_boot(run)} thousand_instructions")
 
 

@@ -47,7 +47,7 @@ def measure(run, name):
 
 def test(folder):
     iso = bios.make_iso(folder, CONFIG)
-    with counted.VfMachine(iso, memory="1G", timeout=500) as run:
+    with counted.VfMachine(iso, memory="1G") as run:
         run.expect(r"init: 1 CPUs, \S+")
         run.send("\x011")
         run.expect(r"VM 1, \S+: running")

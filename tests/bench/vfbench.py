@@ -54,7 +54,7 @@ def run_portolan(folder):
     """The guest's figures, and {NAME: {REASON: exits so far}} at each of its waits. It is in the foreground while it works."""
     iso = bios.make_iso(folder, CONFIG, [(GUEST, "vbench.elf")])
     counts = {}
-    with counted.VfMachine(iso, timeout=150) as run:
+    with counted.VfMachine(iso) as run:
         while "the_end_" not in counts:
             name = run.expect(r"waits (\S{8})").group(1)
             counts[name] = {reason: exits for reason, (exits, _) in counted.statistics(run)[0].items()}
@@ -71,7 +71,7 @@ def run_plain():
                "-display", "none", "-monitor", "none", "-serial", "stdio", *machine.ICOUNT,
                "-kernel", GUEST, "-append", f"busy count={COUNT}", "-blockdev", counted.DISK,
                "-device", "virtio-blk-pci,disable-modern=on,drive=disk", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=machine.patience())
     if done.returncode != 1:
         raise machine.Failure(f"the guest failed under plain QEMU:\n{done.stdout}{done.stderr}")
     return figures.of_guest(done.stdout.replace("\r", ""))

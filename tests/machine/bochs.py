@@ -59,7 +59,7 @@ class BochsMachine(machine.Machine):
     """One run of Bochs from an ISO image: expect text from its serial line, send text to it. Its own processes, files
     and pseudo-terminals only; several can run at the same time."""
 
-    def __init__(self, iso, timeout=120, model="ryzen", cpus=2, memory=512, rate=RATE):  # pylint: disable=super-init-not-called
+    def __init__(self, iso, model="ryzen", cpus=2, memory=512, rate=RATE):  # pylint: disable=super-init-not-called
         self.folder = tempfile.TemporaryDirectory(prefix="portolan-bochs-")
         self.seen = []
         self.display = b""
@@ -76,7 +76,7 @@ class BochsMachine(machine.Machine):
         self.command = ["bochs", "-q", "-f", self.path("settings"), "-rc", self.path("commands")]
         self.bochs = pexpect.spawn(self.command[0], self.command[1:], echo=False, dimensions=(30, 100),
                                    env=dict(os.environ, TERM="xterm", LC_ALL="C"))
-        self.process = pexpect.fdpexpect.fdspawn(master, timeout=timeout, encoding="utf-8", codec_errors="replace")
+        self.process = pexpect.fdpexpect.fdspawn(master, timeout=None, encoding="utf-8", codec_errors="replace")
         self.process.logfile_read = self
         self.attendant = threading.Thread(target=self.attend_display, daemon=True)
         self.attendant.start()

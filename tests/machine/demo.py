@@ -15,7 +15,6 @@ import typing
 import machine
 
 IMAGES = os.path.join(machine.BUILD, "linux")
-BOOT = 600 # seconds; a busy host may take long
 
 
 class Vm(typing.NamedTuple):
@@ -229,7 +228,7 @@ def start(folder, plan, payload, **options):
     with open(os.path.join(served, "payload.bin"), "wb") as file:
         file.write(payload)
     disks = [shutil.copy(os.path.join(IMAGES, vm.kind, "rootfs.img"), os.path.join(folder, vm.name + ".img")) for vm in plan.vms]
-    return DemoMachine(image, disks, served, cpus=len(plan.vms) * plan.cpus + 1, memory="1G", timeout=BOOT, **options)
+    return DemoMachine(image, disks, served, cpus=len(plan.vms) * plan.cpus + 1, memory="1G", **options)
 
 
 def demo(folder, plan):

@@ -80,7 +80,7 @@ def start(folder, engine, guests):
     files = [guest.file() for guest in guests]
     if engine == "bochs":
         config = VMM.format(idle="poweroff") + "".join(guest.config("yes") for guest in guests)
-        return bochs.BochsMachine(bios.make_iso(folder, config, files), timeout=350, cpus=cpus, memory=memory)
+        return bochs.BochsMachine(bios.make_iso(folder, config, files), cpus=cpus, memory=memory)
     config = VMM.format(idle="halt") + "".join(guest.config("no") for guest in guests)
     if engine == "icount":
         return bios.PcMachine(bios.make_iso(folder, config, files), cpus=cpus, memory=f"{memory}M", icount=True)

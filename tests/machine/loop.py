@@ -31,7 +31,7 @@ def start(folder, engine):
     if engine == "bochs":
         print("skipped: a loop with interrupts off, which Bochs 2.7 does not let a VMM interrupt")
         config = CONFIG.format(name="other", cmdline="cmdline = interrupts\n")
-        return bochs.BochsMachine(bios.make_iso(folder, config, files), timeout=350, cpus=3, memory=256)
+        return bochs.BochsMachine(bios.make_iso(folder, config, files), cpus=3, memory=256)
     image = machine.make_image(folder, CONFIG.format(name="deaf", cmdline=""), files)
     return machine.Machine(image, cpus=3, pfs=False)
 

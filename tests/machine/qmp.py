@@ -8,7 +8,7 @@ import time
 
 import machine
 
-PATIENCE = 60 # seconds
+PATIENCE = 600 # seconds
 
 
 class Qmp:

@@ -13,7 +13,7 @@ ESCAPE = "\x1d" # Ctrl-]
 
 
 def test(_):
-    run = pexpect.spawn(os.path.join(machine.TOP, "portolan"), ["run", EXAMPLE], timeout=600, encoding="utf-8",
+    run = pexpect.spawn(os.path.join(machine.TOP, "portolan"), ["run", EXAMPLE], timeout=machine.patience(), encoding="utf-8",
                         codec_errors="replace", dimensions=(40, 120))
     run.logfile_read = sys.stdout
     try:

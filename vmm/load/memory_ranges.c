@@ -11,8 +11,9 @@ static const struct map_range fixed_low[] = {
     {0xe0000, MAP_HIGH_BASE - 0xe0000, MAP_RESERVED}, /* firmware tables */
 };
 static const struct map_range fixed_high[] = {
-    {0xfec00000, 0x1000, MAP_RESERVED}, /* I/O APIC */
-    {0xfee00000, 0x1000, MAP_RESERVED}, /* local APICs */
+    {0xfec00000, 0x1000,  MAP_RESERVED}, /* I/O APIC */
+    {0xfee00000, 0x1000,  MAP_RESERVED}, /* local APICs */
+    {0xffff0000, 0x10000, MAP_RESERVED}, /* the BIOS's segment again */
 };
 
 _Static_assert(ARRAY_SIZE(fixed_low) + ARRAY_SIZE(fixed_high) + 2 == MAP_RANGES_MAX,

@@ -8,7 +8,7 @@
 
 #include "vmm/base/types.h"
 
-#define MAP_RANGES_MAX 7U
+#define MAP_RANGES_MAX 8U
 
 #define MAP_RAM      1U
 #define MAP_RESERVED 2U

@@ -111,6 +111,7 @@ static const struct field lapic_fields[] = {
     FIELD(struct lapic_state, initial_count, UINT32_MAX),
     FIELD(struct lapic_state, divide, 0xb),
     FIELD(struct lapic_state, last_now, CLOCK_LAST),
+    FIELD(struct lapic_state, ran_out, 1),
     FIELD(struct lapic_state, count_start, CLOCK_LAST),
     FIELD(struct lapic_state, tsc_deadline, UINT64_MAX),
     FIELD(struct lapic_state, tsc_offset, UINT64_MAX),

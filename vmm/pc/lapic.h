@@ -84,6 +84,7 @@ struct lapic_state {
     uint32_t esr;
     uint64_t icr; /* destination in bits 63..32, as the mode places it */
     uint32_t initial_count;
+    bool ran_out;          /* a one-shot is over; nothing counts until a new count */
     uint32_t divide;       /* divide configuration register */
     uint64_t last_now;     /* virtual ns of the last access; time never goes back */
     uint64_t count_start;  /* virtual ns at which the count began */

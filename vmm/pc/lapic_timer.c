@@ -68,7 +68,7 @@ static void arm(struct lapic *l, uint64_t now)
         if (l->state.tsc_deadline != 0) {
             l->timer_next = tsc_deadline_time(l, now);
         }
-    } else if (l->state.initial_count != 0) {
+    } else if (l->state.initial_count != 0 && !l->state.ran_out) {
         if (mode(l) == PERIODIC) {
             l->timer_next = next_boundary(l, now);
         } else if (now - l->state.count_start < period(l)) {
@@ -85,16 +85,38 @@ void lapic_timer_derive(struct lapic *l)
 void lapic_timer_reset(struct lapic *l)
 {
     l->state.initial_count = 0;
+    l->state.ran_out = false;
     l->state.divide = 0;
     l->state.count_start = 0;
     l->timer_next = CLOCK_NEVER;
     l->state.tsc_deadline = 0;
 }
 
+/*
+ * Before the mode changes. What counts goes on from where it is; a one-shot that has run out stays
+ * at its end until a count is written, whatever its mode becomes (SDM 11.5.4; so does KVM).
+ */
+static void hold_count(struct lapic *l, uint64_t now)
+{
+    uint64_t gone = now - l->state.count_start;
+
+    if (l->state.initial_count == 0 || gone < period(l)) {
+        return;
+    }
+    if (mode(l) == PERIODIC) {
+        l->state.count_start += gone / period(l) * period(l);
+    } else {
+        l->state.ran_out = true;
+    }
+}
+
 void lapic_timer_write_lvt(struct lapic *l, uint32_t value, uint64_t now)
 {
     uint32_t before = mode(l);
 
+    if (before != LVT_TIMER_MODE(value)) {
+        hold_count(l, now);
+    }
     lapic_store(&l->state.lvt[LAPIC_LVT_TIMER], value);
     if (before != mode(l) && (before == TSC_DEADLINE || mode(l) == TSC_DEADLINE)) {
         l->state.tsc_deadline = 0; /* a change to or from deadline mode disarms (SDM 11.5.4.1) */
@@ -109,13 +131,14 @@ void lapic_timer_write_initial(struct lapic *l, uint32_t value, uint64_t now)
         return;
     }
     l->state.initial_count = value;
+    l->state.ran_out = false;
     l->state.count_start = now;
     arm(l, now);
 }
 
 uint32_t lapic_timer_current(const struct lapic *l, uint64_t now)
 {
-    if (l->state.initial_count == 0 || mode(l) == TSC_DEADLINE) {
+    if (l->state.initial_count == 0 || l->state.ran_out || mode(l) == TSC_DEADLINE) {
         return 0;
     }
     uint64_t gone = now - l->state.count_start;

@@ -7,13 +7,9 @@
 #include "vmm/pc/irq_lines.h"
 #include "vmm/pc/pc_edge.h"
 #include "vmm/pc/ports.h"
+#include "vmm/pc/post.h"
 
 #include <string.h>
-
-#define SLAVE_LEVEL_LINES 0x0eU /* IRQ 9 (SCI), 10 and 11 (PIRQs), as firmware sets them */
-
-#define LVT_EXTINT (APIC_DELIVERY_EXTINT << 8)
-#define LVT_NMI    (APIC_DELIVERY_NMI << 8)
 
 #define MSI_BASE           0xfeeU
 #define MSI_LOGICAL        0x4U
@@ -100,19 +96,9 @@ static enum status check_config(const struct pc *p, const struct pc_config *conf
     return STATUS_OK;
 }
 
-/* The boot CPU's LINT pins as firmware leaves them: 8259s and NMI connected. */
-static void connect_lint(struct lapic *l)
-{
-    if (l->id == 0) {
-        lapic_store(&l->state.lvt[LAPIC_LVT_LINT0], LVT_EXTINT);
-        lapic_store(&l->state.lvt[LAPIC_LVT_LINT1], LVT_NMI);
-    }
-}
-
 static void reset_devices(struct pc *p)
 {
     pic_reset(&p->pic);
-    pic_write(&p->pic, PIC_PORT_ELCR + 1, SLAVE_LEVEL_LINES);
     pit_reset(&p->pit, p->board.now);
     ioapic_reset(&p->ioapic);
     rtc_reset(&p->rtc, p->board.now);
@@ -125,9 +111,10 @@ static void reset_devices(struct pc *p)
     ports_place_windows(p);
     for (unsigned vcpu = 0; vcpu < p->config.vcpu_count; vcpu++) {
         lapic_power_on(&p->lapic[vcpu], vcpu, p->config.tsc_hz);
-        connect_lint(&p->lapic[vcpu]);
+        post_run_lapic(&p->lapic[vcpu]);
     }
     irq_update_pirqs(p);
+    post_run(p);
     irq_update_routing(p);
     settle(p);
 }
@@ -357,7 +344,7 @@ bool pc_msi(struct pc *pc, uint64_t address, uint32_t data)
 void pc_vcpu_init(struct pc *pc, unsigned vcpu)
 {
     lapic_init(&pc->lapic[vcpu]);
-    connect_lint(&pc->lapic[vcpu]);
+    post_run_lapic(&pc->lapic[vcpu]);
     pc_edge_lock(pc);
     irq_update_routing(pc);
     pc_edge_unlock(pc);

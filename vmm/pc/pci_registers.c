@@ -9,7 +9,7 @@
 static const struct pci_host_register host_bridge[] = {
     {"vendor",            0x00, 2, 0x8086, 0         },
     {"device",            0x02, 2, 0x1237, 0         },
-    {"command",           0x04, 2, 0x0006, 0x0140    },
+    {"command",           0x04, 2, 0x0106, 0x0140    }, /* SERR, as firmware sets it */
     {"status",            0x06, 2, 0x0280, 0         },
     {"revision",          0x08, 1, 0x02,   0         },
     {"class",             0x0a, 2, 0x0600, 0         },
@@ -37,7 +37,7 @@ static const struct pci_host_register host_bridge[] = {
 static const struct pci_host_register isa_bridge[] = {
     {"vendor",             0x00, 2, 0x8086, 0     },
     {"device",             0x02, 2, 0x7000, 0     },
-    {"command",            0x04, 2, 0x0007, 0x0008},
+    {"command",            0x04, 2, 0x0107, 0x0108},
     {"status",             0x06, 2, 0x0200, 0     },
     {"class",              0x0a, 2, 0x0601, 0     },
     {"header type",        0x0e, 1, 0x80,   0     }, /* several functions in this slot */
@@ -52,8 +52,11 @@ static const struct pci_host_register isa_bridge[] = {
     {"top of memory",      0x69, 1, 0x02,   0xfe  },
     {"miscellaneous",      0x6a, 2, 0x0000, 0x8085},
     {"MIRQ0 route",        0x70, 1, 0x80,   0xef  },
+    {"motherboard DMA",    0x76, 2, 0x0c0c, 0x8f8f},
     {"chip select base",   0x78, 2, 0x0002, 0xffff},
     {"deterministic",      0x82, 1, 0x00,   0x0f  },
+    {"SMI control",        0xa0, 1, 0x08,   0x1f  },
+    {"fast-off timer",     0xa8, 1, 0x0f,   0xff  },
 };
 
 static const struct pci_host_register power_management[] = {
@@ -63,7 +66,6 @@ static const struct pci_host_register power_management[] = {
     {"status",            0x06, 2, 0x0280,               0         },
     {"revision",          0x08, 1, 0x03,                 0         },
     {"class",             0x0a, 2, 0x0680,               0         },
-    {"header type",       0x0e, 1, 0x80,                 0         },
     {"subsystem vendor",  0x2c, 2, 0x1af4,               0         },
     {"subsystem",         0x2e, 2, 0x1100,               0         },
     {"interrupt line",    0x3c, 1, ACPI_PM_SCI_IRQ,      0xff      },
@@ -76,7 +78,9 @@ static const struct pci_host_register power_management[] = {
     {"device activity A", 0x54, 4, 0,                    0xffffffff},
  /* APMC_EN set tells SeaBIOS that system management mode needs no set-up: there is none. */
     {"device activity B", 0x58, 4, 1U << 25,             0xfdffffff},
-    {"device resource A", 0x5c, 4, 0,                    0         },
+    {"device resource A", 0x5c, 4, 0x10000000,           0         },
+    {"device resource B", 0x60, 4, 0x60000000,           0         },
+    {"device resource C", 0x64, 4, 0x08000000,           0         }, /* COM A at 3F8h */
     {"PM miscellaneous",  0x80, 1, 0x01,                 0x01      },
     {"SMBus base",        0x90, 4, CHIPSET_SMB_BASE | 1, 0xfff0    },
     {"SMBus host",        0xd2, 1, 0x09,                 0x0f      },

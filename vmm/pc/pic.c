@@ -125,15 +125,19 @@ void pic_derive(struct pic *pic, uint16_t lines)
     cascade(pic);
 }
 
+/*
+ * A request goes away with its line, an edge's too: the 8259A wants an input up until it is
+ * acknowledged. So INTR falls and rises with the timer when nobody acknowledges, which is what
+ * makes an NMI at LINT0 of each tick (kernels' NMI watchdog).
+ */
 static void chip_set_line(struct pic_chip *chip, unsigned line, bool level)
 {
     uint8_t mask = bit(line);
-    bool rises = level && (chip->lines & mask) == 0;
 
-    if (rises) {
-        chip->irr |= mask;
-    } else if (!level && (chip->elcr & mask) != 0) {
+    if (!level) {
         chip->irr &= (uint8_t)~mask;
+    } else if ((chip->lines & mask) == 0) {
+        chip->irr |= mask;
     }
     chip->lines = (uint8_t)(level ? chip->lines | mask : chip->lines & ~mask);
 }

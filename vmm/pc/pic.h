@@ -4,7 +4,7 @@
  * Intel 8259A data sheet (231468); 82371SB data sheet, section 2.5 (ELCR1/2).
  *
  * As in the PIIX, the chip's own level mode (ICW1 LTIM) is ignored; the ELCR decides for each line.
- * An edge stays latched until it is acknowledged, even if its line falls before.
+ * A request goes away with its line, an edge's too.
  * Every function needs the platform lock.
  */
 #ifndef PORTOLAN_VMM_PC_PIC_H

@@ -10,6 +10,7 @@
 
 #define MTRR_DEFAULT      0x0c06U /* on, fixed ranges on, write-back */
 #define MTRR_ALL_WB       0x0606060606060606ULL
+#define MTRR_ALL_WP       0x0505050505050505ULL
 #define MTRR_MASK_VALID   0x800U
 #define MTRR_DEFAULT_BITS 0xcffULL /* type, fixed ranges on, on */
 #define DEBUGCTL_BITS     0x3fULL
@@ -33,6 +34,9 @@ void model_reset(struct cpu_state *state)
         model->mtrr_fixed[i] = MTRR_ALL_WB;
     }
     model->mtrr_fixed[2] = 0; /* A0000h..BFFFFh */
+    for (unsigned i = 3; i < STATE_MTRR_FIXED; i++) {
+        model->mtrr_fixed[i] = MTRR_ALL_WP; /* ROMs */
+    }
     /* The PCI hole, from E0000000h to 4 GiB, is uncached. */
     model->mtrr_variable[0] = PCI_HOLE_BASE;
     model->mtrr_variable[1] =

@@ -5,6 +5,7 @@
 #include "vmm/host/msr.h"
 #include "vmm/load/load.h"
 #include "vmm/pc/guest_tables.h"
+#include "vmm/pc/rom.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/input.h"
 
@@ -44,6 +45,9 @@ static enum status write_tables(struct vm *vm)
         tables_build(&vm->pc.config, image, TABLES_SIZE_MAX, gpa(TABLES_AREA_BASE), &tables);
 
     vm->rsdp = tables.rsdp;
+    for (unsigned i = 0; i < ROM_PIECES && status == STATUS_OK; i++) {
+        status = ram_write(&vm->ram, rom_pieces[i].at, rom_pieces[i].bytes, rom_pieces[i].size);
+    }
     return status;
 }
 

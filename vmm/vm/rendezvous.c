@@ -63,9 +63,30 @@ static void wait_for_others(struct vm *vm)
     }
 }
 
+/* Is it worth another try? */
+static bool goes_on(struct vm *vm)
+{
+    bool died = __atomic_exchange_n(&vm->died, false, __ATOMIC_RELAXED);
+    uint64_t interrupts = 0;
+
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        interrupts += vm->vcpu[i]->interrupts;
+    }
+    if (reset_loop_goes_on(&vm->reset_loop, died, interrupts, vm_now(vm))) {
+        return true;
+    }
+    log_warn("VM '%s' stays off: it died %u times in a row before its first interrupt; mend it, "
+             "then 'vm start %s'",
+             vm->config->name, RESET_LOOP_DEATHS_MAX, vm->config->name);
+    return false;
+}
+
 /* False: it cannot go on, and stops. */
 static bool reset(struct vm *vm)
 {
+    if (!goes_on(vm)) {
+        return false;
+    }
     vm->resets++;
     vf_silence(&vm->vfs);
     pc_reset(&vm->pc, vm_now(vm));

@@ -3,6 +3,7 @@
 
 #include "vmm/base/log.h"
 #include "vmm/host/pool.h"
+#include "vmm/pc/rom.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/checkpoint.h"
@@ -44,9 +45,12 @@ static enum status create_vcpu(struct vm *vm, unsigned index)
     return backend->create(vcpu);
 }
 
+/* All of it, and the BIOS's segment a second time below 4 GiB. */
 static enum status map_ram(struct vm *vm)
 {
-    enum status status = STATUS_OK;
+    hpa_t rom = hpa(vm->ram.run[0].frames.raw + ROM_BASE);
+    enum status status =
+        nested_map(&vm->nested, gpa(ROM_HIGH), rom, ROM_SIZE, NESTED_READ | NESTED_EXECUTE);
 
     for (unsigned i = 0; i < vm->ram.run_count && status == STATUS_OK; i++) {
         const struct ram_run *run = &vm->ram.run[i];
@@ -219,6 +223,9 @@ enum status vm_stop(struct vm *vm, const char *why)
 
 enum status vm_reset(struct vm *vm, const char *why)
 {
+    if (!why) {
+        __atomic_store_n(&vm->died, true, __ATOMIC_RELAXED);
+    }
     return ask(vm, VM_REQUEST_RESET, "reset", why);
 }
 

@@ -12,6 +12,7 @@
 #include "vmm/pc/pc.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/nested.h"
+#include "vmm/vm/reset_loop.h"
 #include "vmm/vm/vcpu.h"
 
 /*
@@ -72,8 +73,10 @@ struct vm {
     uint32_t active;  /* vCPUs that have not ended; atomic */
     uint32_t after;   /* enum vm_after: what the leader decided; atomic */
     bool paused;      /* it stays parked until it is resumed; the leader's */
+    bool died;        /* the reset that is asked for is for a fault; atomic */
     struct vm_checkpoints checkpoints;
     uint32_t resets;
+    struct reset_loop reset_loop; /* the leader's */
     struct guest_log log;
     gpa_t rsdp;
     struct load_entry entry;
@@ -101,6 +104,7 @@ enum status vm_start(struct vm *vm);
  * stops already; a stop that nobody has seen to yet may be asked for again. Any CPU.
  */
 enum status vm_stop(struct vm *vm, const char *why);
+/* Without WHY it is for a fault of the guest's, and after many of these the VM stays off. */
 enum status vm_reset(struct vm *vm, const char *why);
 enum status vm_pause(struct vm *vm);
 enum status vm_resume(struct vm *vm);

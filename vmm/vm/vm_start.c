@@ -76,7 +76,8 @@ static enum status make_ready(struct vm *vm)
 static void launch_vcpus(struct vm *vm)
 {
     vm->parked = 0;
-    vm->paused = false;
+    vm->paused = vm->died = false;
+    vm->reset_loop = (struct reset_loop){0};
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         __atomic_store_n(&vm->vcpu[i]->requests, 0, __ATOMIC_SEQ_CST);
     }

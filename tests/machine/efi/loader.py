@@ -96,7 +96,7 @@ def no_key_pressed(folder):
     volume(image, "mdel", "::EFI/BOOT/portolan.cfg")
     with boot(image) as run:
         run.expect(BACK)
-        run.expect(r"BdsDxe: (failed to start|loading|starting)", timeout=60)
+        run.expect(r"BdsDxe: (failed to start|loading|starting)")
 
 
 def stale_map(folder):

@@ -9,8 +9,8 @@ import tempfile
 import time
 
 QEMU = os.environ.get("PORTOLAN_QEMU", "qemu-system-x86_64")
-START_SECONDS = 30
-ANSWER_SECONDS = 20
+START_SECONDS = 600
+ANSWER_SECONDS = 600
 WIDTH = {1: "b", 2: "w", 4: "l", 8: "q"}
 
 

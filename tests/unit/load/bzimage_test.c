@@ -64,6 +64,7 @@ static void check_map(const uint8_t *params)
         {0x100000,   127 * MIB, 1},
         {0xfec00000, 0x1000,    2},
         {0xfee00000, 0x1000,    2},
+        {0xffff0000, 0x10000,   2},
         {1ULL << 32, 64 * MIB,  1},
     };
 

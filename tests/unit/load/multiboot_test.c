@@ -174,6 +174,7 @@ static void test_memory_map(void **state)
         {0x100000,   127 * MIB, 1},
         {0xfec00000, 0x1000,    2},
         {0xfee00000, 0x1000,    2},
+        {0xffff0000, 0x10000,   2},
     };
 
     expect_good();

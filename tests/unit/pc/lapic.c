@@ -187,6 +187,35 @@ static void test_one_shot(void **state)
     assert_int_equal(lapic_timer_next_event(&l), CLOCK_NEVER);
 }
 
+/* From one-shot to periodic and back: what counts goes on, what has run out stays at its end. */
+static void test_mode_change_starts_nothing(void **state)
+{
+    put(LAPIC_DIVIDE, 0xb, 0);
+    put(LAPIC_LVT, 0x30, 0);
+    put(LAPIC_INITIAL, 1000, 0);
+    lapic_timer_run(&l, 1000);
+    lapic_take(&l, 0x30);
+    put(LAPIC_EOI, 0, 1000);
+    put(LAPIC_LVT, 0x20030, 1500);
+    assert_int_equal(lapic_timer_next_event(&l), CLOCK_NEVER);
+    assert_int_equal(get(LAPIC_CURRENT, 1600), 0);
+    assert_int_equal(get(LAPIC_INITIAL, 1600), 1000);
+    put(LAPIC_DIVIDE, 0x3, 1700);
+    put(LAPIC_LVT, 0x30, 1800);
+    put(LAPIC_LVT, 0x20030, 1900);
+    assert_int_equal(lapic_timer_next_event(&l), CLOCK_NEVER);
+
+    put(LAPIC_DIVIDE, 0xb, 2000);
+    put(LAPIC_INITIAL, 100000, 2000); /* periodic, and runs */
+    assert_int_equal(lapic_timer_next_event(&l), 102000);
+    put(LAPIC_LVT, 0x30, 242000); /* 40000 into its third period: its last */
+    assert_int_equal(get(LAPIC_CURRENT, 242000), 60000);
+    assert_int_equal(lapic_timer_next_event(&l), 302000);
+    put(LAPIC_LVT, 0x20030, 250000); /* or not */
+    lapic_timer_run(&l, 302000);
+    assert_int_equal(lapic_timer_next_event(&l), 402000);
+}
+
 static void test_every_divisor(void **state)
 {
     static const uint8_t codes[8] = {0xb, 0x0, 0x1, 0x2, 0x3, 0x8, 0x9, 0xa};
@@ -347,6 +376,7 @@ int main(void)
         cmocka_unit_test_setup(test_icr, setup),
         cmocka_unit_test_setup(test_software_disable_masks, setup),
         cmocka_unit_test_setup(test_one_shot, setup),
+        cmocka_unit_test_setup(test_mode_change_starts_nothing, setup),
         cmocka_unit_test_setup(test_every_divisor, setup),
         cmocka_unit_test_setup(test_divisor_change_keeps_count, setup),
         cmocka_unit_test_setup(test_periodic_keeps_phase, setup),

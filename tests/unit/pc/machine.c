@@ -146,8 +146,7 @@ static void test_timer_reaches_cpu_through_pic(void **state)
     out(0x43, 1, 0x34);
     out(0x40, 1, 11932 & 0xff);
     out(0x40, 1, 11932 >> 8);
-    assert_int_equal(pc_interrupt_take(&machine, 0), 0x20); /* OUT rose from mode 0 */
-    out(0x20, 1, 0x20);
+    assert_false(pc_interrupt_pending(&machine, 0)); /* OUT was high already, as firmware left it */
     unsigned ticks = 0;
     while (now < NS_PER_S) {
         run_until(pc_next_event(&machine));
@@ -191,6 +190,22 @@ static void test_lint0_modes(void **state)
     assert_int_equal(pc_interrupt_take(&machine, 1), 0x77);
 }
 
+/* LINT0 as an NMI, IRQ 0 alone at the 8259s, and nobody who acknowledges: an NMI each tick. */
+static void test_nmi_watchdog(void **state)
+{
+    start_pics();
+    out(0x21, 1, 0xfe);
+    (void)pc_mmio_write(&machine, 0, gpa(LAPIC_BASE + LAPIC_LVT + 0x30), 4, 0x400, 0);
+    out(0x43, 1, 0x34);
+    out(0x40, 1, 11932 & 0xff);
+    out(0x40, 1, 11932 >> 8);
+    unsigned before = fake_edge.nmis[0];
+
+    run_until(now + NS_PER_S);
+    assert_in_range(fake_edge.nmis[0] - before, 99, 101);
+    assert_false(pc_interrupt_pending(&machine, 0));
+}
+
 static void test_extint_through_ioapic(void **state)
 {
     start_pics();
@@ -232,14 +247,15 @@ static void test_pirq_routing(void **state)
 
 static void test_vm_cannot_drive_board_lines(void **state)
 {
-    pc_set_irq(&machine, IRQ_SOURCE_PIT, 2, true);
+    uint32_t before[IOAPIC_PINS];
+
+    memcpy(before, machine.board.line_sources, sizeof(before));
+    pc_set_irq(&machine, IRQ_SOURCE_PIT, 2, !(before[2] & 1U << IRQ_SOURCE_PIT));
     pc_set_irq(&machine, IRQ_SOURCE_VM, 2, true);
     pc_set_irq(&machine, IRQ_SOURCE_VM, 0, true);
     pc_set_irq(&machine, IRQ_SOURCE_VM, 24, true);
     pc_set_irq(&machine, IRQ_SOURCE_COUNT, 5, true);
-    for (unsigned gsi = 0; gsi < IOAPIC_PINS; gsi++) {
-        assert_int_equal(machine.board.line_sources[gsi], 0);
-    }
+    assert_memory_equal(machine.board.line_sources, before, sizeof(before));
 }
 
 static void test_pci_chipset(void **state)
@@ -334,7 +350,8 @@ static void test_reset_restores(void **state)
     out(0x3ff, 1, 0x12);
     now = NS_PER_S;
     pc_reset(&machine, now);
-    assert_int_equal(in(0x21, 1), 0);
+    assert_int_equal(in(0x21, 1), 0xfb); /* masked, as no BIOS serves interrupts */
+    assert_int_equal(in(0xa1, 1), 0xff);
     assert_int_equal(in(0x3ff, 1), 0);
     assert_int_equal(pci_read(0x0862, 1), 11);
     assert_int_equal(in(0x608, 4), CLOCK_PM_HZ);
@@ -505,6 +522,7 @@ int main(void)
         TEST(test_timer_reaches_cpu_through_pic),
         TEST(test_timer_on_pin_2),
         TEST(test_lint0_modes),
+        TEST(test_nmi_watchdog),
         TEST(test_extint_through_ioapic),
         TEST(test_pirq_routing),
         TEST(test_vm_cannot_drive_board_lines),

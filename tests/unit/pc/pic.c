@@ -32,10 +32,11 @@ static int setup(void **state)
     return 0;
 }
 
-static void pulse(unsigned irq)
+/* A new edge; the line stays up, as the 8259A wants it until the acknowledge. */
+static void edge(unsigned irq)
 {
-    pic_set_irq(&pic, irq, true);
     pic_set_irq(&pic, irq, false);
+    pic_set_irq(&pic, irq, true);
 }
 
 static uint8_t read_isr(uint16_t port)
@@ -55,10 +56,10 @@ static void eoi(uint16_t port)
     pic_write(&pic, port, 0x20);
 }
 
-static void test_edge_is_latched_and_acknowledged(void **state)
+static void test_edge_is_acknowledged(void **state)
 {
     assert_false(pic_output(&pic));
-    pulse(3);
+    edge(3);
     assert_true(pic_output(&pic));
     assert_int_equal(read_irr(PIC_PORT_MASTER), 0x08);
     assert_int_equal(pic_acknowledge(&pic), 0x23);
@@ -80,11 +81,11 @@ static void test_held_edge_does_not_repeat(void **state)
 
 static void test_priorities_nest(void **state)
 {
-    pulse(5);
+    edge(5);
     assert_int_equal(pic_acknowledge(&pic), 0x25);
-    pulse(6);
+    edge(6);
     assert_false(pic_output(&pic));
-    pulse(1);
+    edge(1);
     assert_int_equal(pic_acknowledge(&pic), 0x21);
     eoi(PIC_PORT_MASTER); /* ends 1, the highest */
     assert_int_equal(read_isr(PIC_PORT_MASTER), 0x20);
@@ -95,7 +96,7 @@ static void test_priorities_nest(void **state)
 static void test_mask_holds_back_and_keeps(void **state)
 {
     pic_write(&pic, 0x21, 0x10);
-    pulse(4);
+    edge(4);
     assert_false(pic_output(&pic));
     assert_int_equal(pic_read(&pic, 0x21), 0x10);
     pic_write(&pic, 0x21, 0);
@@ -104,12 +105,12 @@ static void test_mask_holds_back_and_keeps(void **state)
 
 static void test_cascade(void **state)
 {
-    pulse(12);
-    pulse(3);
+    edge(12);
+    edge(3);
     assert_int_equal(pic_acknowledge(&pic), 0x2c); /* cascade is IRQ 2: before 3 */
     assert_int_equal(read_isr(PIC_PORT_SLAVE), 0x10);
     assert_int_equal(read_isr(PIC_PORT_MASTER), 0x04);
-    pulse(9);
+    edge(9);
     assert_false(pic_output(&pic)); /* IRQ 2 is in service: not specially nested */
     eoi(PIC_PORT_SLAVE);
     eoi(PIC_PORT_MASTER);
@@ -122,14 +123,14 @@ static void test_cascade(void **state)
 static void test_special_fully_nested(void **state)
 {
     setup_with(0x11);
-    pulse(12);
+    edge(12);
     assert_int_equal(pic_acknowledge(&pic), 0x2c);
-    pulse(4);
+    edge(4);
     assert_false(pic_output(&pic)); /* the master's lower lines wait for the slave */
-    pulse(9);
+    edge(9);
     assert_int_equal(pic_acknowledge(&pic), 0x29);
     assert_false(pic_output(&pic));
-    pulse(1);
+    edge(1);
     assert_int_equal(pic_acknowledge(&pic), 0x21);
     eoi(PIC_PORT_MASTER);
     eoi(PIC_PORT_MASTER);
@@ -139,8 +140,8 @@ static void test_special_fully_nested(void **state)
 static void test_auto_eoi_on_both(void **state)
 {
     setup_with(0x03);
-    pulse(8);
-    pulse(14);
+    edge(8);
+    edge(14);
     assert_int_equal(pic_acknowledge(&pic), 0x28);
     assert_int_equal(read_isr(PIC_PORT_MASTER), 0);
     assert_int_equal(pic_acknowledge(&pic), 0x2e);
@@ -151,10 +152,10 @@ static void test_auto_rotate(void **state)
 {
     setup_with(0x03);
     pic_write(&pic, PIC_PORT_MASTER, 0x80);
-    pulse(0);
-    pulse(1);
+    edge(0);
+    edge(1);
     assert_int_equal(pic_acknowledge(&pic), 0x20);
-    pulse(0);
+    edge(0);
     assert_int_equal(pic_acknowledge(&pic), 0x21); /* 0 is the lowest now */
     assert_int_equal(pic_acknowledge(&pic), 0x20);
     pic_write(&pic, PIC_PORT_MASTER, 0x00);
@@ -162,15 +163,15 @@ static void test_auto_rotate(void **state)
 
 static void test_specific_eoi_and_rotation(void **state)
 {
-    pulse(2 + 1);
-    pulse(5);
+    edge(2 + 1);
+    edge(5);
     assert_int_equal(pic_acknowledge(&pic), 0x23);
     pic_write(&pic, PIC_PORT_MASTER, 0xe3); /* rotate on specific EOI of 3: 4 is the highest */
     assert_int_equal(read_isr(PIC_PORT_MASTER), 0);
-    pulse(1);
+    edge(1);
     assert_int_equal(pic_acknowledge(&pic), 0x25);
     pic_write(&pic, PIC_PORT_MASTER, 0xa0); /* rotate on non-specific EOI: 6 is the highest */
-    pulse(6);
+    edge(6);
     assert_int_equal(pic_acknowledge(&pic), 0x26);
     pic_write(&pic, PIC_PORT_MASTER, 0x66);
     pic_write(&pic, PIC_PORT_MASTER, 0xc7); /* set priority: 0 is the highest again */
@@ -179,9 +180,9 @@ static void test_specific_eoi_and_rotation(void **state)
 
 static void test_special_mask(void **state)
 {
-    pulse(1);
+    edge(1);
     assert_int_equal(pic_acknowledge(&pic), 0x21);
-    pulse(6);
+    edge(6);
     assert_false(pic_output(&pic));
     pic_write(&pic, 0x21, 0x02);
     pic_write(&pic, PIC_PORT_MASTER, 0x68);
@@ -197,7 +198,7 @@ static void test_poll(void **state)
 {
     pic_write(&pic, PIC_PORT_MASTER, 0x0c);
     assert_int_equal(pic_read(&pic, PIC_PORT_MASTER), 0);
-    pulse(10);
+    edge(10);
     pic_write(&pic, PIC_PORT_MASTER, 0x0c);
     assert_int_equal(pic_read(&pic, PIC_PORT_MASTER), 0x82);
     pic_write(&pic, PIC_PORT_SLAVE, 0x0c);
@@ -223,6 +224,23 @@ static void test_level_follows_line(void **state)
     assert_int_equal(read_irr(PIC_PORT_SLAVE), 0);
 }
 
+/* Nobody acknowledges: INTR follows the line, again and again (the NMI watchdog's ticks). */
+static void test_edge_goes_with_its_line(void **state)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        edge(0);
+        edge(14);
+        assert_true(pic_output(&pic));
+        pic_set_irq(&pic, 0, false);
+        assert_true(pic_output(&pic));
+        pic_set_irq(&pic, 14, false);
+        assert_false(pic_output(&pic));
+        assert_int_equal(read_irr(PIC_PORT_MASTER), 0);
+        assert_int_equal(read_irr(PIC_PORT_SLAVE), 0);
+    }
+    assert_int_equal(pic_acknowledge(&pic), 0x27);
+}
+
 static void test_spurious(void **state)
 {
     pic_write(&pic, 0x4d0, 0xf8);
@@ -232,7 +250,7 @@ static void test_spurious(void **state)
     assert_int_equal(pic_acknowledge(&pic), 0x27);
     assert_int_equal(read_isr(PIC_PORT_MASTER), 0);
 
-    pulse(13);
+    edge(13);
     pic_write(&pic, 0xa1, 0xff); /* the slave's INT falls, and with it the master's request */
     assert_false(pic_output(&pic));
     pic_write(&pic, 0xa1, 0x00);
@@ -242,7 +260,7 @@ static void test_spurious(void **state)
 static void test_icw1_forgets_edges_not_levels(void **state)
 {
     pic_write(&pic, 0x4d0, 0x20);
-    pulse(3);
+    edge(3);
     pic_set_irq(&pic, 5, true);
     pic_write(&pic, 0x21, 0xff);
     setup_with(0x01);
@@ -257,14 +275,14 @@ static void test_single_without_icw4(void **state)
     pic_write(&pic, 0x21, 0x48);
     pic_write(&pic, 0x21, 0x5a); /* OCW1 already */
     assert_int_equal(pic_read(&pic, 0x21), 0x5a);
-    pulse(0);
+    edge(0);
     assert_int_equal(pic_acknowledge(&pic), 0x48);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_edge_is_latched_and_acknowledged, setup),
+        cmocka_unit_test_setup(test_edge_is_acknowledged, setup),
         cmocka_unit_test_setup(test_held_edge_does_not_repeat, setup),
         cmocka_unit_test_setup(test_priorities_nest, setup),
         cmocka_unit_test_setup(test_mask_holds_back_and_keeps, setup),
@@ -276,6 +294,7 @@ int main(void)
         cmocka_unit_test_setup(test_special_mask, setup),
         cmocka_unit_test_setup(test_poll, setup),
         cmocka_unit_test_setup(test_level_follows_line, setup),
+        cmocka_unit_test_setup(test_edge_goes_with_its_line, setup),
         cmocka_unit_test_setup(test_spurious, setup),
         cmocka_unit_test_setup(test_icw1_forgets_edges_not_levels, setup),
         cmocka_unit_test_setup(test_single_without_icw4, setup),
