@@ -104,6 +104,11 @@ static void touch_lapic(struct guest *g, unsigned vcpu)
 
     (void)pc_mmio_write(g->pc, vcpu, gpa(LAPIC_BASE + offset), 4, value, g->now);
     see(g, pc_msr_write(g->pc, vcpu, LAPIC_MSR_X2APIC + (offset >> 4), value, g->now));
+    if (choice >= 0x80) { /* counts only if the timer is in that mode */
+        see(g, pc_msr_write(g->pc, vcpu, LAPIC_MSR_TSC_DEADLINE, (uint64_t)value << 8, g->now));
+    }
+    see(g, pc_msr_read(g->pc, vcpu, LAPIC_MSR_TSC_DEADLINE, g->now, &read));
+    see(g, read);
     for (offset = 0; offset < 0x400; offset += 16) {
         (void)pc_mmio_read(g->pc, vcpu, gpa(LAPIC_BASE + offset), 4, g->now, &read);
         see(g, read);
