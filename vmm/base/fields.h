@@ -70,7 +70,6 @@ struct section_place {
         .offset = offsetof(structure, member),                                               \
         .stride = sizeof(FIELD_MEMBER(structure, member)[0][0]), .max = (limit)              \
     }
-/* NOLINTBEGIN(bugprone-macro-parentheses): names of members take none */
 #define FIELD_EACH(structure, array, member, limit)                                             \
     {                                                                                           \
         .name = #array "." #member, .width = sizeof(FIELD_MEMBER(structure, array)[0].member),  \
@@ -81,7 +80,6 @@ struct section_place {
                   offsetof(__typeof__(FIELD_MEMBER(structure, array)[0]), member),              \
         .stride = sizeof(FIELD_MEMBER(structure, array)[0]), .max = (limit)                     \
     }
-/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* A section with no field that is optional; CHECKER may be NULL. */
 #define SECTION(structure, title, number, rows, checker)                                \
