@@ -66,7 +66,7 @@ void irq_update_intr(struct pc *p)
     }
 }
 
-void irq_update_routing(struct pc *p)
+static void find_pic_targets(struct pc *p)
 {
     uint64_t targets = 0;
 
@@ -76,6 +76,11 @@ void irq_update_routing(struct pc *p)
         }
     }
     __atomic_store_n(&p->pic_targets, targets, __ATOMIC_RELEASE);
+}
+
+void irq_update_routing(struct pc *p)
+{
+    find_pic_targets(p);
     ioapic_retry(p, &p->ioapic);
     if (p->pic_output != 0) {
         kick_targets(p);
@@ -155,4 +160,5 @@ void irq_derive(struct pc *p)
     for (unsigned pirq = 0; pirq < PCI_PIRQS; pirq++) {
         p->pirq_gsi[pirq] = (int8_t)pci_host_pirq_irq(&p->pci, pirq);
     }
+    find_pic_targets(p);
 }

@@ -219,7 +219,6 @@ void pc_derive(struct pc *pc)
     acpi_pm_derive(&pc->pm);
     ports_place_windows(pc);
     irq_derive(pc);
-    irq_update_routing(pc);
     pc->deadline = CLOCK_NEVER;
     settle(pc);
     for (unsigned vcpu = 0; vcpu < pc->config.vcpu_count; vcpu++) {

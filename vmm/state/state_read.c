@@ -181,7 +181,7 @@ static enum status skip_rows(struct state_reader *r, const struct section *secti
 static enum status get_field(struct state_reader *r, const struct section *section, uint32_t *row,
                              void *state)
 {
-    struct wire_field f;
+    struct wire_field f = {.width = 0};
     enum status status = next_field(r, &f);
 
     if (status != STATUS_OK) {

@@ -90,6 +90,33 @@ static void write_msr(struct guest *g, unsigned vcpu)
     see(g, value);
 }
 
+/* A register of the local APIC that exists, in either mode; then all of them are read. */
+static void touch_lapic(struct guest *g, unsigned vcpu)
+{
+    static const uint16_t offsets[] = {
+        LAPIC_TPR,         LAPIC_LDR,         LAPIC_DFR,        LAPIC_ESR,    LAPIC_ICR,
+        LAPIC_ICR_HIGH,    LAPIC_LVT,         LAPIC_INITIAL,    LAPIC_DIVIDE, LAPIC_LVT + 0x30U,
+        LAPIC_LVT + 0x40U, LAPIC_LVT + 0x50U, LAPIC_LVT + 0x10U};
+    uint8_t choice = (uint8_t)take(g, 1);
+    uint32_t offset = offsets[choice % (sizeof(offsets) / sizeof(offsets[0]))];
+    uint32_t value = (uint32_t)take(g, 1 + choice % 4);
+    uint64_t read = 0;
+
+    (void)pc_mmio_write(g->pc, vcpu, gpa(LAPIC_BASE + offset), 4, value, g->now);
+    see(g, pc_msr_write(g->pc, vcpu, LAPIC_MSR_X2APIC + (offset >> 4), value, g->now));
+    if (choice >= 0x80) { /* counts only if the timer is in that mode */
+        see(g, pc_msr_write(g->pc, vcpu, LAPIC_MSR_TSC_DEADLINE, (uint64_t)value << 8, g->now));
+    }
+    see(g, pc_msr_read(g->pc, vcpu, LAPIC_MSR_TSC_DEADLINE, g->now, &read));
+    see(g, read);
+    for (offset = 0; offset < 0x400; offset += 16) {
+        (void)pc_mmio_read(g->pc, vcpu, gpa(LAPIC_BASE + offset), 4, g->now, &read);
+        see(g, read);
+        (void)pc_msr_read(g->pc, vcpu, LAPIC_MSR_X2APIC + (offset >> 4), g->now, &read);
+        see(g, read);
+    }
+}
+
 static void serve(struct guest *g, unsigned vcpu)
 {
     bool pending = pc_interrupt_pending(g->pc, vcpu);
@@ -140,6 +167,9 @@ static void access(struct guest *g, uint8_t op)
         break;
     case 9:
         g->now += take(g, 1 + op % 5);
+        break;
+    case 10:
+        touch_lapic(g, vcpu);
         break;
     default:
         serve(g, vcpu);

@@ -14,10 +14,10 @@
 
 struct fake_vm {
     bool off;
-    bool deaf;        /* refuses input */
+    bool deaf;            /* refuses input */
     unsigned checkpoints; /* how many were asked for last */
-    unsigned actions; /* bits 1 << enum console_action, of what was done */
-    unsigned stats;   /* how often they were asked for */
+    unsigned actions;     /* bits 1 << enum console_action, of what was done */
+    unsigned stats;       /* how often they were asked for */
     enum status answer;
     size_t got;
     uint8_t input[FAKE_VM_INPUT];
