@@ -8,7 +8,7 @@
 #include "vmm/svm/asid.h"
 #include "vmm/svm/vmcb.h"
 #include "vmm/vm/exit.h"
-#include "vmm/vm/nested.h"
+#include "vmm/host/radix.h"
 #include "vmm/vm/vcpu.h"
 
 /* What CPUID 8000000Ah offers beyond nested paging, which is needed. */
@@ -29,7 +29,7 @@ struct svm_vcpu {
     uint64_t cr4;   /* as the guest sees it */
 };
 
-extern const struct nested_format svm_nested_format;
+extern const struct radix_format svm_nested_format;
 
 /* UNSUPPORTED: no SVM, or no nested paging. Boot CPU, once. */
 enum status svm_init(void);

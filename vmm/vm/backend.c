@@ -10,7 +10,7 @@ enum status backend_init(void)
     return svm_init();
 }
 
-const struct nested_format *backend_nested_format(bool *giant_pages)
+const struct radix_format *backend_nested_format(bool *giant_pages)
 {
     *giant_pages = true; /* long mode's 1 GiB pages came before nested paging (CPUID 80000001h) */
     return &svm_nested_format;

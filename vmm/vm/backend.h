@@ -6,14 +6,14 @@
 #ifndef PORTOLAN_VMM_VM_BACKEND_H
 #define PORTOLAN_VMM_VM_BACKEND_H
 
-#include "vmm/vm/nested.h"
+#include "vmm/host/radix.h"
 #include "vmm/vm/vcpu.h"
 
 /* Choose the backend for this machine. UNSUPPORTED: it has none that we know. Boot CPU, once. */
 enum status backend_init(void);
 
 /* The format of its nested page tables, and whether it knows pages of 1 GiB there. */
-const struct nested_format *backend_nested_format(bool *giant_pages);
+const struct radix_format *backend_nested_format(bool *giant_pages);
 
 /* Switch virtualisation on for this CPU. UNSUPPORTED: the firmware forbids it; the log says so. */
 enum status backend_enable_cpu(void);

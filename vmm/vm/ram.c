@@ -83,15 +83,15 @@ void ram_free(struct ram *ram)
     *ram = (struct ram){0};
 }
 
-enum status ram_map(const struct ram *ram, struct nested *nested)
+enum status ram_map(const struct ram *ram, struct radix *nested)
 {
     enum status status = STATUS_OK;
 
     for (unsigned i = 0; i < ram->run_count && status == STATUS_OK; i++) {
         const struct ram_run *run = &ram->run[i];
 
-        status = nested_map(nested, run->at, run->frames, run->size,
-                            NESTED_READ | NESTED_WRITE | NESTED_EXECUTE);
+        status = radix_map(nested, run->at.raw, run->frames, run->size,
+                           RADIX_READ | RADIX_WRITE | RADIX_EXECUTE, NULL);
     }
     return status;
 }

@@ -5,7 +5,7 @@
 
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
-#include "vmm/vm/nested.h"
+#include "vmm/host/radix.h"
 
 #define RAM_RUNS_MAX 64U
 
@@ -33,7 +33,7 @@ enum status ram_allocate(struct ram *ram, uint64_t size);
 void ram_free(struct ram *ram);
 
 /* Map all of it for the guest. NO_MEMORY. */
-enum status ram_map(const struct ram *ram, struct nested *nested);
+enum status ram_map(const struct ram *ram, struct radix *nested);
 
 /*
  * The VMM's pointer to SIZE bytes of guest memory; NULL if they are not all RAM, or cross from one

@@ -69,8 +69,14 @@ static enum status create_vcpu(struct vm *vm, unsigned index)
 static enum status create_parts(struct vm *vm)
 {
     bool giant_pages;
-    const struct nested_format *format = backend_nested_format(&giant_pages);
-    enum status status = nested_init(&vm->nested, format, giant_pages);
+    const struct radix_format *format = backend_nested_format(&giant_pages);
+
+    vm->nested = (struct radix){
+        .format = format,
+        .page_sizes = PAGE_SIZE | PAGE_SIZE_2M | (giant_pages ? PAGE_SIZE_1G : 0),
+        .levels = VM_NESTED_LEVELS,
+    };
+    enum status status = radix_init(&vm->nested);
 
     for (unsigned i = 0; i < vm->vcpu_count && status == STATUS_OK; i++) {
         status = create_vcpu(vm, i);
@@ -93,7 +99,7 @@ static void destroy(struct vm *vm)
         pool_free(vm->vcpu[i], sizeof(*vm->vcpu[i]));
     }
     if (vm->nested.root) {
-        nested_destroy(&vm->nested);
+        radix_destroy(&vm->nested);
     }
     pool_free(vm, sizeof(*vm));
 }

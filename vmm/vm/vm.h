@@ -5,11 +5,11 @@
 #define PORTOLAN_VMM_VM_VM_H
 
 #include "vmm/config/config.h"
+#include "vmm/host/radix.h"
 #include "vmm/host/spinlock.h"
 #include "vmm/legacy/legacy.h"
 #include "vmm/load/load.h"
 #include "vmm/pc/pc.h"
-#include "vmm/vm/nested.h"
 #include "vmm/vm/ram.h"
 #include "vmm/vm/vcpu.h"
 
@@ -31,13 +31,16 @@ enum vm_after { VM_AFTER_GO_ON, VM_AFTER_RESET, VM_AFTER_STOP };
 /* Messages about one VM's wrongdoing: the first ones are logged, then only counted. */
 #define VM_COMPLAINTS_MAX 16U
 
+/* Guest-physical addresses end at 2^48. */
+#define VM_NESTED_LEVELS 4U
+
 struct vm {
     const struct config_vm *config;
     unsigned index;
     unsigned vcpu_count;
     struct vcpu *vcpu[CONFIG_VM_CPUS_MAX];
     struct ram ram;
-    struct nested nested;
+    struct radix nested;
     struct legacy_set legacy;   /* its VFs, while it runs */
     struct vf_set *vfs;         /* how it gets them; NULL: it has none */
     uint32_t nested_generation; /* grows when the TLBs must forget; atomic */

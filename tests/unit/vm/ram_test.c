@@ -100,10 +100,11 @@ void paging_unmap(uint64_t va, uint64_t size)
 static struct ram_run seen[RAM_RUNS_MAX];
 static unsigned seen_count, map_budget;
 
-enum status nested_map(struct nested *nested, gpa_t at, hpa_t to, uint64_t size, unsigned rights)
+enum status radix_map(struct radix *radix, uint64_t at, hpa_t to, uint64_t size, unsigned rights,
+                      uint64_t *done)
 {
-    assert_int_equal(rights, NESTED_READ | NESTED_WRITE | NESTED_EXECUTE);
-    seen[seen_count++] = (struct ram_run){at, to, size};
+    assert_int_equal(rights, RADIX_READ | RADIX_WRITE | RADIX_EXECUTE);
+    seen[seen_count++] = (struct ram_run){gpa(at), to, size};
     return seen_count <= map_budget ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
@@ -268,7 +269,7 @@ static void test_paging_fails(void **state)
 
 static void test_map(void **state)
 {
-    struct nested nested;
+    struct radix nested;
     struct ram ram;
 
     fragment(5);

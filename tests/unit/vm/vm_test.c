@@ -6,7 +6,7 @@
 #include "vmm/vm/vm.h"
 
 #include "tests/unit/fakes/log.h"
-#include "tests/unit/vm/fake_pages.h"
+#include "tests/unit/fakes/pages.h"
 #include "vmm/host/smp.h"
 #include "vmm/host/time.h"
 #include "vmm/host/timer.h"
@@ -110,7 +110,7 @@ struct cpu *cpu_by_index(uint32_t index)
     return &cpus[index];
 }
 
-const struct nested_format *backend_nested_format(bool *giant_pages)
+const struct radix_format *backend_nested_format(bool *giant_pages)
 {
     *giant_pages = true;
     return NULL;
@@ -128,16 +128,16 @@ void backend_vcpu_destroy(struct vcpu *vcpu)
     destroyed++;
 }
 
-void nested_destroy(struct nested *nested)
+void radix_destroy(struct radix *radix)
 {
     destroyed++;
 }
 
-enum status nested_init(struct nested *nested, const struct nested_format *format, bool giant_pages)
+enum status radix_init(struct radix *radix)
 {
     static uint64_t root;
 
-    nested->root = nested_status == STATUS_OK ? &root : NULL;
+    radix->root = nested_status == STATUS_OK ? &root : NULL;
     return nested_status;
 }
 
@@ -154,7 +154,7 @@ void ram_free(struct ram *ram)
     *ram = (struct ram){0};
 }
 
-enum status ram_map(const struct ram *ram, struct nested *nested)
+enum status ram_map(const struct ram *ram, struct radix *nested)
 {
     return map_status;
 }
