@@ -77,6 +77,8 @@ static enum status write_tables(struct vm *vm)
     enum status status =
         tables_build(&vm->pc.config, image, TABLES_SIZE_MAX, gpa(TABLES_AREA_BASE), &tables);
 
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    ram_written(&vm->ram, gpa(TABLES_AREA_BASE), TABLES_SIZE_MAX);
     vm->rsdp = tables.rsdp;
     return status;
 }

@@ -117,7 +117,7 @@ void *ram_pointer(const struct ram *ram, gpa_t at, uint64_t size)
     return direct(hpa(run->frames.raw + (at.raw - run->at.raw)));
 }
 
-static bool is_ram(const struct ram *ram, uint64_t at, uint64_t size)
+bool ram_holds(const struct ram *ram, uint64_t at, uint64_t size)
 {
     return range_fits(at, size, ram->below_4g) ||
            (at >= FOUR_GIB && range_fits(at - FOUR_GIB, size, ram->above_4g));
@@ -138,7 +138,7 @@ enum status ram_write(const struct ram *ram, gpa_t at, const void *from, uint64_
     const uint8_t *bytes = from;
     uint64_t length = 0;
 
-    if (!is_ram(ram, at.raw, size)) {
+    if (!ram_holds(ram, at.raw, size)) {
         return STATUS_NOTE(STATUS_RANGE);
     }
     for (uint64_t done = 0; done < size; done += length) {
@@ -146,6 +146,8 @@ enum status ram_write(const struct ram *ram, gpa_t at, const void *from, uint64_
 
         memcpy(to, bytes + done, length);
     }
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    ram_written(ram, at, size);
     return STATUS_OK;
 }
 
@@ -153,7 +155,7 @@ enum status ram_zero(const struct ram *ram, gpa_t at, uint64_t size)
 {
     uint64_t length = 0;
 
-    if (!is_ram(ram, at.raw, size)) {
+    if (!ram_holds(ram, at.raw, size)) {
         return STATUS_NOTE(STATUS_RANGE);
     }
     for (uint64_t done = 0; done < size; done += length) {
@@ -161,6 +163,8 @@ enum status ram_zero(const struct ram *ram, gpa_t at, uint64_t size)
 
         memset(to, 0, length);
     }
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    ram_written(ram, at, size);
     return STATUS_OK;
 }
 

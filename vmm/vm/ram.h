@@ -6,6 +6,7 @@
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
 #include "vmm/host/radix.h"
+#include "vmm/vm/dirty.h"
 
 #define RAM_RUNS_MAX 64U
 
@@ -19,6 +20,8 @@ struct ram_run {
 struct ram {
     uint64_t below_4g;
     uint64_t above_4g;
+    bool tracked;    /* what is written is to be marked: vmm/vm/dirty.h; atomic */
+    uint64_t *dirty; /* a bit for each page */
     unsigned run_count;
     struct ram_run run[RAM_RUNS_MAX];
 };
@@ -35,9 +38,24 @@ void ram_free(struct ram *ram);
 /* Map all of it for the guest. NO_MEMORY. */
 enum status ram_map(const struct ram *ram, struct radix *nested);
 
+/* Is all of it RAM? */
+bool ram_holds(const struct ram *ram, uint64_t at, uint64_t size);
+
+/*
+ * The VMM has written there itself; after the write, and before the exit that it was for ends.
+ * Elsewhere a full barrier is to be between: then either the start of the tracking comes after the
+ * write, or the mark is made.
+ */
+static inline void ram_written(const struct ram *ram, gpa_t at, uint64_t size)
+{
+    if (__builtin_expect(__atomic_load_n(&ram->tracked, __ATOMIC_RELAXED), false)) {
+        dirty_mark(ram, at, size);
+    }
+}
+
 /*
  * The VMM's pointer to SIZE bytes of guest memory; NULL if they are not all RAM, or cross from one
- * run to the next: what lies within a 2 MiB page never does.
+ * run to the next: what lies within a 2 MiB page never does. Who writes says ram_written().
  */
 void *ram_pointer(const struct ram *ram, gpa_t at, uint64_t size);
 

@@ -174,9 +174,31 @@ static void vcpu_see_flush(struct vcpu *vcpu)
     uint32_t generation = __atomic_load_n(&vcpu->vm->nested_generation, __ATOMIC_ACQUIRE);
 
     if (generation != vcpu->flushed) {
-        vcpu->flushed = generation;
         backend_flush(vcpu);
+        __atomic_store_n(&vcpu->flushed, generation, __ATOMIC_RELEASE);
     }
+}
+
+static bool has_seen(const struct vcpu *vcpu, const bool *at_work, uint32_t generation)
+{
+    return !__atomic_load_n(at_work, __ATOMIC_SEQ_CST) ||
+           (int32_t)(__atomic_load_n(&vcpu->flushed, __ATOMIC_ACQUIRE) - generation) >= 0;
+}
+
+/* One that is not inside looks at the generation when it enters, after it has said that it does. */
+bool vcpu_has_flushed(const struct vcpu *vcpu, uint32_t generation)
+{
+    return has_seen(vcpu, &vcpu->inside, generation);
+}
+
+bool vcpu_has_passed(const struct vcpu *vcpu, uint32_t generation)
+{
+    return vcpu->cpu == cpu_current() || has_seen(vcpu, &vcpu->busy, generation);
+}
+
+static void set(bool *flag, bool value)
+{
+    __atomic_store_n(flag, value, __ATOMIC_RELEASE);
 }
 
 static void vcpu_count_entry(struct vcpu *vcpu, struct vcpu_counter *counter, uint64_t left)
@@ -204,8 +226,12 @@ static void vcpu_run(struct vcpu *vcpu, struct vcpu_counter **counter, uint64_t 
     struct exit exit;
 
     cpu_irq_disable();
-    __atomic_store_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST);
+    set(&vcpu->busy, true);
+    set(&vcpu->inside, true);
+    __atomic_store_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST); /* also a barrier for those two */
     if (vcpu_has_news(vcpu)) {
+        set(&vcpu->inside, false);
+        set(&vcpu->busy, false);
         cpu_irq_enable();
         return;
     }
@@ -215,6 +241,7 @@ static void vcpu_run(struct vcpu *vcpu, struct vcpu_counter **counter, uint64_t 
     vcpu_see_flush(vcpu);
     vcpu_count_entry(vcpu, *counter, *left);
     backend_vcpu_run(vcpu, &exit);
+    set(&vcpu->inside, false);
     *left = cpu_read_tsc();
     vcpu->guest_cycles += *left - vcpu->entered;
     *counter = &vcpu->counter[exit.reason];
@@ -222,6 +249,7 @@ static void vcpu_run(struct vcpu *vcpu, struct vcpu_counter **counter, uint64_t 
     interrupts_see_cr8(vcpu);
     vcpu_see_nmi_end(vcpu);
     handlers_run(vcpu, &exit);
+    set(&vcpu->busy, false);
 }
 
 /* HLT, or the wait for a SIPI: sleep until there is news. */

@@ -79,7 +79,9 @@ struct vcpu {
     uint64_t deadline;   /* virtual ns for which the CPU's timer is set */
     uint64_t due_tsc;    /* the same as a host TSC value */
     uint64_t tsc_offset; /* guest TSC at virtual time 0 */
-    uint32_t flushed;    /* the nested tables' generation that the TLB has seen */
+    uint32_t flushed;    /* the nested tables' generation that the TLB has seen; atomic */
+    bool inside;         /* it is in its guest, or about to enter; atomic */
+    bool busy;           /* ... or sees to an exit; atomic */
     struct vcpu_model model;
 
     /* Other CPUs write these. */
@@ -111,6 +113,13 @@ void vcpu_take_state(struct vcpu *vcpu, const struct vcpu_state *state);
 
 /* Make it look at what is new: wake it, or get it out of its guest. Any CPU. */
 void vcpu_kick(struct vcpu *vcpu);
+
+/*
+ * After vm_flush() to GENERATION: will its CPU use nothing more of the nested tables as they were
+ * before? Has it also ended what it may have been at, an exit? Any CPU.
+ */
+bool vcpu_has_flushed(const struct vcpu *vcpu, uint32_t generation);
+bool vcpu_has_passed(const struct vcpu *vcpu, uint32_t generation);
 
 /* Set REQUEST (VCPU_REQUEST_...) and kick it. Any CPU. */
 void vcpu_request(struct vcpu *vcpu, uint32_t request);

@@ -87,12 +87,16 @@ static enum status create_parts(struct vm *vm)
     if (status == STATUS_OK) {
         status = ram_map(&vm->ram, &vm->nested);
     }
+    if (status == STATUS_OK) {
+        status = dirty_create(vm);
+    }
     return status == STATUS_OK ? vf_create(vm) : status;
 }
 
 /* A VM that could not be made leaves nothing behind: the other VMs may need it. */
 static void destroy(struct vm *vm)
 {
+    dirty_destroy(vm);
     ram_free(&vm->ram);
     for (unsigned i = 0; i < vm->vcpu_count && vm->vcpu[i]; i++) {
         backend_vcpu_destroy(vm->vcpu[i]);

@@ -41,9 +41,11 @@ struct vm {
     struct vcpu *vcpu[CONFIG_VM_CPUS_MAX];
     struct ram ram;
     struct radix nested;
-    struct legacy_set legacy;   /* its VFs, while it runs */
-    struct vf_set *vfs;         /* how it gets them; NULL: it has none */
-    uint32_t nested_generation; /* grows when the TLBs must forget; atomic */
+    struct spinlock nested_lock; /* changes of it, with interrupts as they are */
+    bool no_split;               /* no memory was left to split large pages; under that lock */
+    struct legacy_set legacy;    /* its VFs, while it runs */
+    struct vf_set *vfs;          /* how it gets them; NULL: it has none */
+    uint32_t nested_generation;  /* grows when the TLBs must forget; atomic */
 
     struct spinlock lock; /* the platform's */
     uint64_t lock_flags;  /* of who holds it */

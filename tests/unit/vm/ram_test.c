@@ -108,6 +108,13 @@ enum status radix_map(struct radix *radix, uint64_t at, hpa_t to, uint64_t size,
     return seen_count <= map_budget ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
+static struct ram_run marked;
+
+void dirty_mark(const struct ram *ram, gpa_t at, uint64_t size)
+{
+    marked = (struct ram_run){.at = at, .size = size};
+}
+
 static int setup(void **state)
 {
     if (!host) {

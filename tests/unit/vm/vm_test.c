@@ -154,6 +154,15 @@ void ram_free(struct ram *ram)
     *ram = (struct ram){0};
 }
 
+enum status dirty_create(struct vm *vm)
+{
+    return STATUS_OK;
+}
+
+void dirty_destroy(struct vm *vm) {}
+
+void dirty_mark(const struct ram *ram, gpa_t at, uint64_t size) {}
+
 enum status ram_map(const struct ram *ram, struct radix *nested)
 {
     return map_status;
