@@ -198,8 +198,8 @@ static enum status amdvi_attach(struct iommu_function *function, const struct io
     unsigned count = ids_of(function, ids), commands = 0;
 
     for (unsigned i = 0; i < count; i++) {
-        amdvi_tables_open(amdvi_tables_device(function->bdf.segment, ids[i]),
-                          pool_hpa(domain->table.root), domain->table.levels, domain->id);
+        amdvi_tables_open(amdvi_tables_device(function->bdf.segment, ids[i]), domain->table.root,
+                          domain->table.levels, domain->id);
         forget[commands++] = amdvi_invalidate_device(ids[i]);
     }
     forget[commands++] = amdvi_invalidate_domain(domain->id);

@@ -205,8 +205,7 @@ static enum status vtd_attach(struct iommu_function *function, const struct iomm
 {
     struct vtd_unit *unit = &vtd_units[function->unit];
     struct vtd_pair *entry = vtd_tables_context(function->bdf, true, coherent);
-    struct vtd_pair value =
-        vtd_context_entry(pool_hpa(domain->table.root), domain->table.levels, domain->id);
+    struct vtd_pair value = vtd_context_entry(domain->table.root, domain->table.levels, domain->id);
 
     if (entry == NULL) {
         return STATUS_NOTE(STATUS_NO_MEMORY);

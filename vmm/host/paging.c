@@ -38,7 +38,7 @@ enum status paging_init(void)
 
 hpa_t paging_root(void)
 {
-    return radix_root(&tables);
+    return tables.root;
 }
 
 uint64_t paging_table_pages(void)

@@ -58,7 +58,7 @@ static struct place place_in(uint64_t *table, uint64_t at, unsigned level)
 /* Walk towards AT, to the level TARGET or to where no table leads further. */
 static struct place walk(const struct radix *radix, uint64_t at, unsigned target)
 {
-    struct place place = place_in(radix->root, at, radix->levels);
+    struct place place = place_in(pool_pointer(radix->root), at, radix->levels);
 
     while (place.level > target && is_table(radix, &place)) {
         place = place_in(table_of(place.value), at, place.level - 1);
@@ -85,16 +85,16 @@ static uint64_t *table_new(struct radix *radix)
 enum status radix_init(struct radix *radix)
 {
     radix->table_pages = 0;
-    radix->root = table_new(radix);
-    if (radix->root && radix->incoherent) {
-        shared_write_back(radix->root, PAGE_SIZE);
-    }
-    return radix->root ? STATUS_OK : STATUS_NOTE(STATUS_NO_MEMORY);
-}
+    uint64_t *root = table_new(radix);
 
-hpa_t radix_root(const struct radix *radix)
-{
-    return pool_hpa(radix->root);
+    if (!root) {
+        return STATUS_NOTE(STATUS_NO_MEMORY);
+    }
+    if (radix->incoherent) {
+        shared_write_back(root, PAGE_SIZE);
+    }
+    radix->root = pool_hpa(root);
+    return STATUS_OK;
 }
 
 /* Not recursive: a stack of as many tables as there are levels. */
@@ -103,8 +103,11 @@ void radix_destroy(struct radix *radix)
     uint64_t *table[RADIX_LEVELS_MAX + 1] = {0};
     unsigned index[RADIX_LEVELS_MAX + 1] = {0};
 
-    table[radix->levels] = radix->root;
-    for (unsigned level = radix->levels; radix->root && level <= radix->levels;) {
+    if (radix->root.raw == 0) {
+        return;
+    }
+    table[radix->levels] = pool_pointer(radix->root);
+    for (unsigned level = radix->levels; level <= radix->levels;) {
         if (index[level] == ENTRIES) {
             pool_free(table[level++], PAGE_SIZE);
             continue;
@@ -116,7 +119,7 @@ void radix_destroy(struct radix *radix)
             index[level] = 0;
         }
     }
-    radix->root = NULL;
+    radix->root = hpa(0);
     radix->table_pages = 0;
 }
 

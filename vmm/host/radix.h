@@ -50,7 +50,7 @@ struct radix {
     uint8_t levels;      /* 3..RADIX_LEVELS_MAX; addresses are below 2^(12 + 9 * levels) */
     bool incoherent;     /* hardware does not snoop: what is written is brought to memory at once */
     bool is_own;         /* the VMM's own: tables come out of the pool's reserve */
-    uint64_t *root;
+    hpa_t root;          /* 0: it has none. No pointer: the pool may move its view of memory */
     uint64_t table_pages; /* with the root */
 };
 
@@ -63,8 +63,6 @@ struct radix_page {
 
 /* Give *RADIX an empty root. NO_MEMORY. */
 enum status radix_init(struct radix *radix);
-
-hpa_t radix_root(const struct radix *radix);
 
 /* Give all tables back. No hardware walks them any more. */
 void radix_destroy(struct radix *radix);

@@ -109,7 +109,7 @@ void svm_vcpu_reset(struct vcpu *vcpu, const struct vcpu_state *state)
     vmcb->msrpm = maps_msr().raw;
     vmcb->interrupt_control = VMCB_V_INTR_MASKING;
     vmcb->nested_enable = 1;
-    vmcb->nested_cr3 = radix_root(&vcpu->vm->nested).raw;
+    vmcb->nested_cr3 = vcpu->vm->nested.root.raw;
     vmcb->efer = state->efer | EFER_SVME;
     vmcb->cr0 = state->cr0;
     vmcb->cr3 = state->cr3;

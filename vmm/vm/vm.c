@@ -102,9 +102,7 @@ static void destroy(struct vm *vm)
         backend_vcpu_destroy(vm->vcpu[i]);
         pool_free(vm->vcpu[i], sizeof(*vm->vcpu[i]));
     }
-    if (vm->nested.root) {
-        radix_destroy(&vm->nested);
-    }
+    radix_destroy(&vm->nested);
     pool_free(vm, sizeof(*vm));
 }
 

@@ -135,9 +135,7 @@ void radix_destroy(struct radix *radix)
 
 enum status radix_init(struct radix *radix)
 {
-    static uint64_t root;
-
-    radix->root = nested_status == STATUS_OK ? &root : NULL;
+    radix->root = hpa(nested_status == STATUS_OK ? PAGE_SIZE : 0);
     return nested_status;
 }
 
