@@ -37,8 +37,13 @@ def pages(pattern, text):
             for page in range(int(first, 16), int(last, 16), PAGE)}
 
 
-def key(run, letter):
-    run.send(f"\x011{letter}\x010")
+def order(run, letter, answer):
+    """Type LETTER on the guest's console, in the foreground, until ANSWER; return what the guest said until then."""
+    mark = run.mark()
+    run.send(f"\x011{letter}")
+    run.wait(mark, answer)
+    run.send("\x010")
+    return run.log()[mark:]
 
 
 def dirty(run):
@@ -68,18 +73,13 @@ def compare(found, wrote, may, own):
 
 def rounds(run):
     """Four rounds: all ways, some pages again, none, and some again."""
-    mark = 0
+    run.wait_said("writer", 0, "ready 0")
+    own = pages("own ", run.said("writer"))
+    run.send("vm track writer\r")
+    run.expect("vm track writer: done")
     for number in range(4):
-        run.wait_said("writer", mark, rf"ready {number}")
-        if number == 0:
-            own = pages("own ", run.said("writer"))
-            run.send("vm track writer\r")
-            run.expect("vm track writer: done")
         dirty(run) # what it did until it was ready
-        mark = run.mark()
-        key(run, "g")
-        run.wait_said("writer", mark, r"ready (\d|to end)")
-        said = run.said("writer", mark)
+        said = order(run, "g", r"ready (\d|to end)")
         wrote, may = pages("wrote ", said), pages("may ", said)
         if not wrote and number != 2:
             raise machine.Failure("the guest has not said what it wrote")
@@ -97,8 +97,7 @@ def test(folder):
         run.expect("vm untrack writer: done")
         run.send("vm dirty writer\r")
         run.expect("vm dirty writer: it is not tracked")
-        key(run, "q")
-        run.expect(r"\[writer\] PASS: \d+ checks, 0 failed")
+        order(run, "q", r"PASS: \d+ checks, 0 failed")
         run.expect_end()
         run.forbid("PANIC", "ERROR", "FAIL")
 

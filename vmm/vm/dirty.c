@@ -5,6 +5,7 @@
 #include "vmm/host/frame.h"
 #include "vmm/host/instructions.h"
 #include "vmm/host/paging.h"
+#include "vmm/vm/backend.h"
 #include "vmm/vm/vm.h"
 
 #include <string.h>
@@ -212,8 +213,9 @@ static void allow(struct vm *vm, uint64_t page, struct radix_page *large)
 }
 
 /* Not only while it is tracked: a CPU may have seen the page protected just before that ended. */
-bool dirty_fault(struct vm *vm, gpa_t at)
+bool dirty_fault(struct vcpu *vcpu, gpa_t at)
 {
+    struct vm *vm = vcpu->vm;
     uint64_t page = align_down(at.raw, PAGE_SIZE);
     struct radix_page large;
 
@@ -221,7 +223,9 @@ bool dirty_fault(struct vm *vm, gpa_t at)
         return false;
     }
     spinlock_acquire(&vm->nested_lock);
-    if (radix_lookup(&vm->nested, page, &large) == STATUS_OK && !(large.rights & RADIX_WRITE)) {
+    if (radix_lookup(&vm->nested, page, &large) != STATUS_OK || (large.rights & RADIX_WRITE)) {
+        backend_flush(vcpu); /* its CPU knows the page as it was: it would fault again */
+    } else {
         allow(vm, page, &large);
     }
     spinlock_release(&vm->nested_lock);

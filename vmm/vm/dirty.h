@@ -14,6 +14,7 @@
 #include "vmm/base/types.h"
 
 struct ram;
+struct vcpu;
 struct vm;
 
 /* Pages in one word of a bitmap. */
@@ -50,6 +51,6 @@ void dirty_mark(const struct ram *ram, gpa_t at, uint64_t size);
  * An access of the guest's to AT faulted: if that is RAM it was a write, for all else is allowed
  * there always. True: it is; enter the guest again. Its vCPU's CPU.
  */
-bool dirty_fault(struct vm *vm, gpa_t at);
+bool dirty_fault(struct vcpu *vcpu, gpa_t at);
 
 #endif

@@ -208,7 +208,7 @@ void handle_memory(struct vcpu *vcpu, const struct exit *exit)
     struct emulate_cpu cpu;
     struct emulate_result result;
 
-    if (dirty_fault(vcpu->vm, exit->memory.address)) {
+    if (dirty_fault(vcpu, exit->memory.address)) {
         return;
     }
     if (exit->memory.walk || vcpu->event.kind != VCPU_EVENT_NONE) {

@@ -8,6 +8,7 @@
 #include "vmm/host/address_space.h"
 #include "vmm/host/frame.h"
 #include "vmm/host/paging.h"
+#include "vmm/vm/backend.h"
 #include "vmm/vm/vm.h"
 
 #include <pthread.h>
@@ -104,6 +105,13 @@ bool vcpu_has_passed(const struct vcpu *vcpu, uint32_t generation)
     return has_seen(vcpu, &vcpu->busy, generation);
 }
 
+static unsigned forgets;
+
+void backend_flush(struct vcpu *vcpu)
+{
+    __atomic_fetch_add(&forgets, 1, __ATOMIC_RELAXED);
+}
+
 /* ---- the VM ---- */
 
 static int setup(void **state)
@@ -114,13 +122,14 @@ static int setup(void **state)
     memset(ram, 0, sizeof(ram));
     memset(vcpus, 0, sizeof(vcpus));
     map_taken = false;
-    flushes = 0;
+    flushes = forgets = 0;
     vm.ram = (struct ram){.below_4g = LOW_SIZE, .above_4g = M2, .run_count = 2};
     vm.ram.run[0] = (struct ram_run){gpa(0), frame_of(ram), LOW_SIZE};
     vm.ram.run[1] = (struct ram_run){gpa(HIGH), frame_of(ram + LOW_SIZE), M2};
     vm.vcpu_count = VCPUS;
     for (unsigned i = 0; i < VCPUS; i++) {
         vm.vcpu[i] = &vcpus[i];
+        vcpus[i].vm = &vm;
     }
     vm.nested = (struct radix){.format = &format, .page_sizes = K4 | M2, .levels = 4};
     assert_int_equal(radix_init(&vm.nested), STATUS_OK);
@@ -183,12 +192,14 @@ static void test_faults(void **state)
     expect_page(0, M2, false);
     expect_page(HIGH, M2, false);
     expect_dirty(NULL, 0);
-    assert_true(dirty_fault(&vm, gpa(5 * K4 + 123)));
-    assert_true(dirty_fault(&vm, gpa(5 * K4)));
-    assert_true(dirty_fault(&vm, gpa(HIGH + M2 - 1)));
-    assert_false(dirty_fault(&vm, gpa(LOW_SIZE)));
-    assert_false(dirty_fault(&vm, gpa(0xfee00000)));
-    assert_false(dirty_fault(&vm, gpa(HIGH + M2)));
+    assert_true(dirty_fault(&vcpus[0], gpa(5 * K4 + 123)));
+    assert_int_equal(forgets, 0);
+    assert_true(dirty_fault(&vcpus[0], gpa(5 * K4))); /* another CPU was first */
+    assert_int_equal(forgets, 1);
+    assert_true(dirty_fault(&vcpus[0], gpa(HIGH + M2 - 1)));
+    assert_false(dirty_fault(&vcpus[0], gpa(LOW_SIZE)));
+    assert_false(dirty_fault(&vcpus[0], gpa(0xfee00000)));
+    assert_false(dirty_fault(&vcpus[0], gpa(HIGH + M2)));
     expect_page(5 * K4, K4, true);
     expect_page(4 * K4, K4, false);
     expect_page(M2, M2, false);
@@ -199,12 +210,12 @@ static void test_faults(void **state)
     expect_page(5 * K4, K4, false);
     expect_dirty(NULL, 0);
     assert_int_equal(flushes, before + 2);
-    assert_true(dirty_fault(&vm, gpa(6 * K4)));
+    assert_true(dirty_fault(&vcpus[0], gpa(6 * K4)));
     dirty_stop(&vm);
     expect_page(0, M2, true);
     expect_page(HIGH, M2, true);
     assert_int_equal(vm.nested.table_pages, tables);
-    assert_true(dirty_fault(&vm, gpa(0))); /* seen before the end, handled behind it */
+    assert_true(dirty_fault(&vcpus[0], gpa(0))); /* seen before the end, handled behind it */
     expect_page(0, M2, true);
     dirty_stop(&vm);
     assert_int_equal(dirty_start(&vm), STATUS_OK);
@@ -244,17 +255,17 @@ static void test_no_memory(void **state)
     }
     assert_int_equal(dirty_start(&vm), STATUS_OK);
     fake_pages_limit((unsigned)vm.nested.table_pages);
-    assert_true(dirty_fault(&vm, gpa(M2 + 7 * K4)));
+    assert_true(dirty_fault(&vcpus[0], gpa(M2 + 7 * K4)));
     expect_page(M2, M2, true);
     expect_page(0, M2, false);
     expect_dirty(all, ARRAY_SIZE(all));
     expect_page(M2, M2, false);
     fake_pages_limit(64);
-    assert_true(dirty_fault(&vm, gpa(M2))); /* it is not tried again */
+    assert_true(dirty_fault(&vcpus[0], gpa(M2))); /* it is not tried again */
     expect_page(M2, M2, true);
     dirty_stop(&vm);
     assert_int_equal(dirty_start(&vm), STATUS_OK);
-    assert_true(dirty_fault(&vm, gpa(M2)));
+    assert_true(dirty_fault(&vcpus[0], gpa(M2)));
     expect_page(M2, K4, true);
 }
 
@@ -291,7 +302,7 @@ static void guest_runs(struct vcpu *vcpu, bool *tlb, struct random *random)
                 __atomic_fetch_add(&ram[page * K4 + 8 * vcpu->index], 1, __ATOMIC_RELAXED);
                 ram_written(&vm.ram, gpa(address_of(page)), 1);
             } else {
-                assert_true(dirty_fault(&vm, gpa(address_of(page))));
+                assert_true(dirty_fault(vcpu, gpa(address_of(page))));
             }
             return;
         }

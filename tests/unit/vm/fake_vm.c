@@ -73,7 +73,7 @@ void dirty_mark(const struct ram *ram, gpa_t at, uint64_t size)
     fake_marked++;
 }
 
-bool dirty_fault(struct vm *vm, gpa_t at)
+bool dirty_fault(struct vcpu *vcpu, gpa_t at)
 {
     return fake_vm.ram.tracked && at.raw < FAKE_RAM_SIZE;
 }
