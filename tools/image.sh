@@ -13,18 +13,16 @@ shift 3
 [ -r "$cfg" ] || { echo "image: $cfg: cannot be read" >&2; exit 1; }
 export MTOOLS_SKIP_CHECK=1 MTOOLSRC=/dev/null
 
-# A bad configuration would only fail on the server: refuse it here, with the VMM's own words.
-check=("$build/portolan-check" --files "$build/linux")
-mapfile -t files < <("${check[@]}" --list-files "$cfg") # each: name, tab, path
-"${check[@]}" --quiet "$cfg"
+tmp=$out.tmp unpacked=$(mktemp -d)
+trap 'rm -rf "$tmp" "$unpacked"' EXIT
+. "$(dirname "$0")/files.sh"
+read_files "$build" "$cfg" "$unpacked"
 
 loader=$build/portolan.efi
-bytes=$(stat -c %s "$loader" "$cfg" "${files[@]#*$'\t'}" | awk '{ n += $1 } END { print n }')
+bytes=$(stat -c %s "$loader" "$cfg" "${paths[@]}" | awk '{ n += $1 } END { print n }')
 # FAT32 wants 65,525 clusters or more; one sector each keeps the smallest image at 36 MiB.
 sectors=$(((bytes + bytes / 16) / 512 + 70000))
 first=2048
-tmp=$out.tmp
-trap 'rm -f "$tmp"' EXIT
 rm -f "$tmp"
 truncate -s $(((first + sectors + 2048) * 512)) "$tmp"
 sfdisk -q "$tmp" <<END
@@ -48,8 +46,8 @@ put() {
 
 put "$loader" BOOTX64.EFI
 put "$cfg" portolan.cfg
-for file in "${files[@]}"; do
-    put "${file#*$'\t'}" "${file%%$'\t'*}"
+for i in "${!names[@]}"; do
+    put "${paths[$i]}" "${names[$i]}"
 done
 for extra in "$@"; do
     put "${extra%%=*}" "${extra#*=}"

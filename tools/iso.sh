@@ -10,14 +10,11 @@ set -euo pipefail
 build=$1 cfg=$2 out=$3
 [ -r "$cfg" ] || { echo "iso: $cfg: cannot be read" >&2; exit 1; }
 
-# A bad configuration would only fail on the server: refuse it here, with the VMM's own words.
-check=("$build/portolan-check" --files "$build/linux")
-mapfile -t files < <("${check[@]}" --list-files "$cfg") # each: name, tab, path
-"${check[@]}" --quiet "$cfg"
-
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"; rm -f "$out.tmp"' EXIT
 root=$tmp/root
+. "$(dirname "$0")/files.sh"
+read_files "$build" "$cfg" "$tmp"
 put() { # FILE NAME
     mkdir -p "$(dirname "$root/boot/portolan/$2")"
     cp -L --no-preserve=mode "$1" "$root/boot/portolan/$2"
@@ -35,8 +32,8 @@ module() { # NAME
 
 put "$build/portolan.mb2" portolan.mb2
 put "$cfg" portolan.cfg
-for file in "${files[@]}"; do
-    put "${file#*$'\t'}" "${file%%$'\t'*}"
+for i in "${!names[@]}"; do
+    put "${paths[$i]}" "${names[$i]}"
 done
 mkdir -p "$root/boot/grub"
 {
@@ -44,8 +41,8 @@ mkdir -p "$root/boot/grub"
     echo "insmod all_video"
     echo "multiboot2 /boot/portolan/portolan.mb2"
     module portolan.cfg
-    for file in "${files[@]}"; do
-        module "${file%%$'\t'*}"
+    for name in "${names[@]}"; do
+        module "$name"
     done
     echo "boot"
 } >"$root/boot/grub/grub.cfg"

@@ -181,7 +181,7 @@ static void core_main(void)
     vf_confine_devices(physical_bits());
     (void)virtio_discover();
     print_report();
-    selftest_fault((enum config_fault)settings->selftest_fault);
+    selftest_fault((enum selftest_fault)settings->selftest_fault);
     if (main_check_machine(&facts) == STATUS_OK) {
         vf_start_pfs(main_config(), regions, handoff.region_count);
         main_create_vms();

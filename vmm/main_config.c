@@ -8,6 +8,9 @@
 #include "vmm/host/percpu.h"
 #include "vmm/host/spinlock.h"
 #include "vmm/report/report_machine.h"
+#include "vmm/vm/vm_edge.h"
+
+#include "drivers/acpi/power.h"
 
 #include <string.h>
 
@@ -67,10 +70,15 @@ static void parse_module(const struct handoff *handoff)
     }
 }
 
+static void reset_machine(void)
+{
+    (void)acpi_reset(acpi_facts());
+}
+
 static void apply(const struct config_vmm *vmm)
 {
     log_set_level((enum log_level)vmm->log);
-    panic_set_action(vmm->on_panic == CONFIG_PANIC_RESET ? PANIC_RESET : PANIC_HALT);
+    panic_set_reset(vmm->on_panic == CONFIG_PANIC_RESET ? reset_machine : NULL);
     if (vmm->serial.port == 0) {
         log_stop_serial();
     } else if (log_start_serial((uint16_t)vmm->serial.port, vmm->serial.baud) != STATUS_OK) {
@@ -146,7 +154,7 @@ const struct config_vmm *main_configure(const struct handoff *handoff)
     return &config.vmm;
 }
 
-enum status main_find_file(const char *name, const uint8_t **data, uint64_t *size)
+enum status vm_edge_find_file(const char *name, const uint8_t **data, uint64_t *size)
 {
     enum status status = STATUS_NOT_FOUND;
 

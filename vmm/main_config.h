@@ -18,12 +18,6 @@ const struct config_vmm *main_configure(const struct handoff *handoff);
 const struct config *main_config(void);
 
 /*
- * The file that the configuration calls NAME: *DATA, which stays mapped, and its *SIZE in bytes.
- * NOT_FOUND: the boot loader has not brought it; NO_MEMORY: no room to map it. Any CPU.
- */
-enum status main_find_file(const char *name, const uint8_t **data, uint64_t *size);
-
-/*
  * Check the configuration against the machine and log what does not fit. INVALID: no VM may be
  * started. After main_configure() and the report's facts.
  */

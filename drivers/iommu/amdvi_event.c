@@ -58,7 +58,9 @@ static void event_report(struct amdvi_unit *unit, uint64_t word, uint64_t addres
     iommu_fault_report(&fault);
 }
 
-/* Events stopped because the log was full: start them again, now that it is empty. Section 2.5.1.
+/*
+ * Events stopped because the log was full: start them again, now that it is empty. Section 2.5.1.
+ * An entry may have arrived after it was given up; it must not be taken for a new one.
  */
 static void overflow_clear(struct amdvi_unit *unit)
 {
@@ -67,6 +69,9 @@ static void overflow_clear(struct amdvi_unit *unit)
     iommu_hw_write64(unit->registers, AMDVI_CONTROL, control & ~AMDVI_C_EVENTS);
     if (iommu_wait64(unit->registers, AMDVI_STATUS, AMDVI_S_EVENTS_RUN, 0) == STATUS_OK) {
         iommu_hw_write64(unit->registers, AMDVI_STATUS, AMDVI_S_EVENT_OVERFLOW);
+    }
+    for (unsigned i = 0; i < AMDVI_RING_ENTRIES; i++) {
+        shared_store(&unit->events[i].word[0], 0);
     }
     iommu_hw_write64(unit->registers, AMDVI_EVENT_HEAD, 0);
     iommu_hw_write64(unit->registers, AMDVI_EVENT_TAIL, 0);

@@ -69,6 +69,19 @@ void iommu_domain_count(struct iommu_counters *counters)
     counters->lost_pages = lost_pages;
 }
 
+uint32_t iommu_irqs_promised(void)
+{
+    uint32_t promised = IOMMU_OWNERS * IOMMU_IRQS_EACH;
+
+    for (uint32_t i = 0; i < IOMMU_DOMAINS_MAX; i++) {
+        uint32_t irqs = domains[i].used ? domains[i].irqs : 0;
+        uint32_t has = irqs < IOMMU_IRQS_EACH ? irqs : IOMMU_IRQS_EACH;
+
+        promised -= has < promised ? has : promised;
+    }
+    return promised;
+}
+
 /* An invalidation failed: nothing that DOMAIN ever mapped may be used again. Under the IOMMU lock.
  */
 static enum status domain_break(struct iommu_domain *domain, enum status status)

@@ -26,6 +26,8 @@
 #define IOMMU_DOMAINS_MAX   32U  /* 16 VMs, the VMM itself, and what waits for a dead unit */
 #define IOMMU_FUNCTIONS_MAX 320U /* attached at one time: 16 VFs of 16 VMs, and PFs */
 #define IOMMU_IRQS_MAX      4096U
+#define IOMMU_OWNERS        16U /* VMs; each has a domain ... */
+#define IOMMU_IRQS_EACH     64U /* ... that gets so many interrupts whatever the others do */
 #define IOMMU_REQUESTERS    64U /* requester ids whose faults are counted one by one */
 #define IOMMU_WAIT_US       100000U
 
@@ -147,7 +149,9 @@ struct iommu_message {
 /*
  * An interrupt of the attached function BDF, delivered as VECTOR (>= 16, fixed, edge) to the CPU
  * with APIC_ID. With remapping only BDF can send it; without, *MESSAGE is the plain one.
- * NOT_FOUND: BDF is not attached; RANGE: vector, or APIC id above what the units reach; NO_MEMORY.
+ * NOT_FOUND: BDF is not attached; RANGE: vector, or APIC id above what the units reach; NO_MEMORY,
+ * which says nothing in the log: no entry is left for BDF, or none for its domain that others are
+ * not promised.
  */
 enum status iommu_irq_allocate(bdf_t bdf, uint32_t apic_id, uint8_t vector, uint32_t *irq,
                                struct iommu_message *message);

@@ -20,6 +20,7 @@ struct iommu_domain {
     uint16_t id; /* 1.. : 0 is reserved where units cache what is not present */
     uint32_t owner;
     uint32_t functions;
+    uint32_t irqs;        /* of its functions */
     uint64_t units;       /* those that may have something of it cached */
     struct spinlock lock; /* what it maps; taken before the IOMMU lock, interrupts as they are */
     uint64_t mapped_bytes;
@@ -128,6 +129,9 @@ struct iommu_function *iommu_function_at(uint32_t index);
 struct iommu_function *iommu_requester_find(bdf_t requester);
 
 void iommu_domain_count(struct iommu_counters *counters);
+
+/* How many interrupts must stay free for what domains are promised, those to come among them. */
+uint32_t iommu_irqs_promised(void);
 void iommu_lost_pages_add(uint64_t pages);
 
 /* irq.c: under the lock. */

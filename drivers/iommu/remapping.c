@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/iommu/iommu_backend.h"
-#include "vmm/base/log.h"
 
 #include <string.h>
 
@@ -67,13 +66,22 @@ static uint32_t slot_find(void)
     return IOMMU_IRQS_MAX;
 }
 
-/* An entry that FUNCTION does not use in its own table; IOMMU_TABLE_IRQS_MAX: none. */
+/* One VM's guest cannot use up what another's VFs need to work at all. */
+static bool may_have_more(const struct iommu_domain *domain)
+{
+    return domain->irqs < IOMMU_IRQS_EACH || IOMMU_IRQS_MAX - irq_count > iommu_irqs_promised();
+}
+
+/*
+ * An entry of FUNCTION's own table that is not in use, nor lost; IOMMU_TABLE_IRQS_MAX: none. What
+ * an earlier function of that place has lost is left out as well.
+ */
 static uint32_t entry_find(const struct iommu_function *function)
 {
     uint64_t taken[IOMMU_TABLE_IRQS_MAX / 64] = {0};
 
-    for (uint32_t slot = 0; slot < IOMMU_IRQS_MAX && function->irqs > 0; slot++) {
-        if (is_held(slot) && function_of(slot) == function) {
+    for (uint32_t slot = 0; slot < IOMMU_IRQS_MAX; slot++) {
+        if (!is_free(slot) && function_of(slot) == function) {
             taken[irqs[slot].entry / 64U] |= 1ULL << irqs[slot].entry % 64U;
         }
     }
@@ -107,9 +115,9 @@ static enum status irq_allocate(bdf_t bdf, uint32_t apic_id, uint8_t vector, uin
     bool own_table = iommu_limits.interrupts && !iommu_limits.shared_irq_table;
     uint32_t entry = own_table ? entry_find(function) : slot;
 
-    if (slot == IOMMU_IRQS_MAX || (own_table && entry == IOMMU_TABLE_IRQS_MAX)) {
-        log_warn("IOMMU: " BDF_FORMAT ": no entry is left for another interrupt", BDF_ARGS(bdf));
-        return STATUS_NOTE(STATUS_NO_MEMORY);
+    if (slot == IOMMU_IRQS_MAX || (own_table && entry == IOMMU_TABLE_IRQS_MAX) ||
+        !may_have_more(function->domain)) {
+        return STATUS_NO_MEMORY; /* not noted: a guest may cause it as often as it likes */
     }
     struct iommu_irq irq = {.used_by = (uint16_t)(function - iommu_function_at(0) + 1),
                             .entry = (uint16_t)entry,
@@ -126,6 +134,7 @@ static enum status irq_allocate(bdf_t bdf, uint32_t apic_id, uint8_t vector, uin
     hint = slot + 1;
     irq_count++;
     function->irqs++;
+    function->domain->irqs++;
     *result = slot;
     return STATUS_OK;
 }
@@ -183,6 +192,7 @@ static enum status irq_free(uint32_t slot)
                              : STATUS_OK;
 
     function->irqs--;
+    function->domain->irqs--;
     if (status != STATUS_OK) {
         irqs[slot].lost = true; /* its entry is never used again: a unit may have it cached */
         return status;

@@ -38,18 +38,20 @@ static const struct rule *rule_of(const struct pci_function *bridge)
     return bridge->port < PORTS_MAX ? &rules[bridge->port] : &conventional;
 }
 
-void pci_acs_set(bdf_t bdf, uint16_t acs)
+bool pci_acs_set(bdf_t bdf, uint16_t acs)
 {
     if (acs == 0) {
-        return;
+        return true;
     }
-    uint32_t caps = pci_config_read(bdf, acs + PCI_ACS_CAPS, 2);
+    uint32_t wanted = pci_config_read(bdf, acs + PCI_ACS_CAPS, 2) & WANTED;
     uint32_t control = pci_config_read(bdf, acs + PCI_ACS_CONTROL, 2);
 
     if (control != 0xffffU) {
         pci_config_write(bdf, acs + PCI_ACS_CONTROL, 2,
-                         (control & ~(EXCEPTIONS | WANTED)) | (caps & WANTED));
+                         (control & ~(EXCEPTIONS | WANTED)) | wanted);
+        control = pci_config_read(bdf, acs + PCI_ACS_CONTROL, 2);
     }
+    return control != 0xffffU && (wanted & ~control) == 0 && (control & EXCEPTIONS) == 0;
 }
 
 /* What is not on of that which BRIDGE must do. */
@@ -71,34 +73,26 @@ static uint32_t missing(const struct pci_function *bridge)
     return needed & ~control;
 }
 
-/* Functions of one device that may reach each other: those that have ACS must take it. */
-static void check_endpoint(const struct pci_function *function)
-{
-    uint32_t caps = pci_config_read(function->bdf, function->acs + PCI_ACS_CAPS, 2);
-    uint32_t control = pci_config_read(function->bdf, function->acs + PCI_ACS_CONTROL, 2);
-
-    if (control == 0xffffU || (caps & WANTED & ~control) != 0) {
-        log_warn("PCI " BDF_FORMAT ": access control (ACS) cannot be switched on: functions of the "
-                 "device may reach each other past the IOMMU",
-                 BDF_ARGS(function->bdf));
-    }
-}
-
 void pci_acs_init(void)
 {
     uint32_t ports = 0, closed = 0;
 
     for (uint32_t i = 0; i < pci_count(); i++) {
         const struct pci_function *function = pci_function_at(i);
+        bool taken = pci_acs_set(function->bdf, function->acs);
 
-        pci_acs_set(function->bdf, function->acs);
         if (function->header != PCI_HEADER_DEVICE && rule_of(function)->needs_it) {
             open[i] = missing(function) != 0;
             ports++;
             closed += !open[i];
-        } else if (function->acs != 0) {
-            open[i] = false;
-            check_endpoint(function);
+        } else {
+            open[i] = !taken && function->header == PCI_HEADER_DEVICE;
+            if (!taken) {
+                log_warn("PCI " BDF_FORMAT
+                         ": access control (ACS) cannot be switched on: functions "
+                         "of the device may reach each other past the IOMMU",
+                         BDF_ARGS(function->bdf));
+            }
         }
     }
     if (ports > 0) {
@@ -106,9 +100,26 @@ void pci_acs_init(void)
     }
 }
 
-static bool is_open(const struct pci_function *bridge)
+static bool is_open(const struct pci_function *function)
 {
-    return open[bridge - pci_function_at(0)];
+    return open[function - pci_function_at(0)];
+}
+
+bool pci_acs_leaks(bdf_t bdf)
+{
+    const struct pci_function *function = pci_find(bdf);
+
+    return function != NULL && is_open(function);
+}
+
+/* Below a port of PCI Express there is one device; elsewhere its number tells (2.2.6.2, 7.8.7). */
+bool pci_acs_same_device(bdf_t one, bdf_t other)
+{
+    const struct pci_function *above = pci_upstream(one.segment, one.bus);
+    bool alone = above != NULL && !rule_of(above)->shared_bus && rule_of(above)->needs_it;
+
+    return one.segment == other.segment && one.bus == other.bus &&
+           (alone || one.devfn >> 3 == other.devfn >> 3);
 }
 
 const struct pci_function *pci_acs_gap(bdf_t bdf)

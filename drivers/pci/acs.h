@@ -27,8 +27,20 @@
  */
 void pci_acs_init(void);
 
-/* Switch it on in BDF, whose capability is at ACS; 0: it has none. After a reset. */
-void pci_acs_set(bdf_t bdf, uint16_t acs);
+/*
+ * Switch it on in BDF, whose capability is at ACS; 0: it has none. After a reset. False: BDF does
+ * not take all that it offers.
+ */
+bool pci_acs_set(bdf_t bdf, uint16_t acs);
+
+/*
+ * Did the function at BDF of the list, no port, not take it? Then its requests, and those of its
+ * VFs, may get to other functions of its device unseen. Any CPU, after pci_acs_init().
+ */
+bool pci_acs_leaks(bdf_t bdf);
+
+/* Are ONE and OTHER, both PFs or the like, functions of one device? */
+bool pci_acs_same_device(bdf_t one, bdf_t other);
 
 /*
  * The port or bridge on the way from BDF, which may be a VF, to the root that lets requests past

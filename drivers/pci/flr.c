@@ -162,7 +162,7 @@ static void await_answer(struct pci_flr *flr)
             /* A function learns its bus number from writes, and has just forgotten it (2.2.6.2). */
             pci_config_write(flr->bdf, PCI_COMMAND, 2, 0);
         }
-        pci_acs_set(flr->bdf, flr->acs);
+        (void)pci_acs_set(flr->bdf, flr->acs); /* that it takes it was seen before */
         flr->state = PCI_FLR_DONE;
     } else if (time_now_ns() >= flr->deadline_ns) {
         log_warn("PCI " BDF_FORMAT ": no answer 1 s after a function level reset; it is not used "

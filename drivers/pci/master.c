@@ -4,7 +4,6 @@
 #include "drivers/pci/bridge.h"
 #include "drivers/pci/pci_config.h"
 #include "drivers/pci/scan.h"
-#include "vmm/base/log.h"
 
 /* For each listed function, if it is a bridge. */
 static struct {
@@ -35,8 +34,7 @@ static enum status set(bdf_t bdf)
         command = pci_config_read(bdf, PCI_COMMAND, 2);
     }
     if (command == 0xffffU || (command & PCI_COMMAND_BUS_MASTER) == 0) {
-        log_warn("PCI " BDF_FORMAT ": bus mastering cannot be switched on", BDF_ARGS(bdf));
-        return STATUS_NOTE(STATUS_DEVICE);
+        return STATUS_DEVICE; /* who wants it says so: a guest may try as often as it likes */
     }
     return STATUS_OK;
 }
@@ -68,7 +66,7 @@ static enum status bridges_join(bdf_t bdf)
             bridges[index].was_set = is_set(bridge->bdf);
             if (set(bridge->bdf) != STATUS_OK) {
                 bridges_leave(bdf, bridge);
-                return STATUS_NOTE(STATUS_DEVICE);
+                return STATUS_DEVICE;
             }
         }
         bridges[index].users++;

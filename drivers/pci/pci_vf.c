@@ -145,8 +145,9 @@ static void switch_off(const struct pci_function *pf, uint32_t control)
     *released(pf) = time_now_ns() + PCI_VF_RELEASE_NS;
 }
 
-/* Read the capability, with the VFs off and small pages, if it can give COUNT VFs. */
-static enum status prepare(const struct pci_function *pf, uint16_t count, struct pci_sriov *sriov)
+/* Read the capability, with the VFs off and small pages, if it can give *COUNT VFs; for
+ * PCI_VFS_FIT *COUNT becomes all that it can give. */
+static enum status prepare(const struct pci_function *pf, uint16_t *count, struct pci_sriov *sriov)
 {
     uint32_t page_at = pf->sriov + (uint32_t)PCI_SRIOV_PAGE_SIZE;
     enum status status;
@@ -164,9 +165,10 @@ static enum status prepare(const struct pci_function *pf, uint16_t count, struct
     if (status != STATUS_OK) {
         return status;
     }
-    if (count == 0 || count > sriov->initial_vfs) {
+    *count = *count == PCI_VFS_FIT ? sriov->initial_vfs : *count;
+    if (*count == 0 || *count > sriov->initial_vfs) {
         log_warn("PCI " BDF_FORMAT ": %u VFs are wanted, and it has 1 to %u", BDF_ARGS(pf->bdf),
-                 count, sriov->initial_vfs);
+                 *count, sriov->initial_vfs);
         return STATUS_NOTE(STATUS_RANGE);
     }
     if ((sriov->page_sizes & PAGE_SIZE_4K) == 0) {
@@ -181,7 +183,8 @@ static enum status prepare(const struct pci_function *pf, uint16_t count, struct
 }
 
 /* Give the VF BARs addresses, in the device and in *SRIOV. VF MSE is clear. */
-static enum status place_bars(const struct pci_function *pf, struct pci_sriov *sriov)
+static enum status place_bars(const struct pci_function *pf, struct pci_sriov *sriov,
+                              enum log_level level)
 {
     uint32_t placed = 0;
     enum status status = pci_bars_size_vf(pf->bdf, sriov);
@@ -199,6 +202,8 @@ static enum status place_bars(const struct pci_function *pf, struct pci_sriov *s
                                    bar, base.raw);
             bar->base = base.raw;
             placed++;
+        } else if (status == STATUS_NO_ROOM) {
+            pci_room_explain(pf, bar, bar->size * sriov->num_vfs, level);
         }
     }
     if (status == STATUS_OK && placed == 0) {
@@ -345,11 +350,59 @@ static struct pci_pf *pf_free(void)
     return NULL;
 }
 
+/* Find places for COUNT VFs of PF: in the table, on the buses, for their BARs. */
+static enum status place(struct pci_pf *pf, uint16_t count, enum log_level level)
+{
+    pf->vfs = count;
+    if (pf_free() == NULL || !table_find(count, &pf->first)) {
+        log_write(level, "PCI " BDF_FORMAT ": more than %u PFs or %u VFs in all: use fewer VFs",
+                  BDF_ARGS(pf->function->bdf), PCI_PFS_MAX, PCI_VFS_MAX);
+        return STATUS_NOTE(STATUS_NO_MEMORY);
+    }
+    enum status status = pci_vf_plan(pf->function, &pf->sriov, count, level);
+
+    if (status == STATUS_OK) {
+        status = place_bars(pf->function, &pf->sriov, level);
+        if (status != STATUS_OK) {
+            forget_bars(pf->function);
+        }
+    }
+    return status;
+}
+
+/* The most VFs of PF that have places; MANY have none. By halves: what more VFs need only grows. */
+static enum status place_most(struct pci_pf *pf, uint16_t many)
+{
+    uint16_t good = 0;
+    uint16_t bad = many;
+    enum status status = STATUS_OK;
+
+    while (bad - good > 1 && status != STATUS_DEVICE) {
+        uint16_t count = (uint16_t)(good + (bad - good) / 2);
+
+        status = place(pf, count, LOG_DEBUG);
+        *(status == STATUS_OK ? &good : &bad) = count;
+    }
+    if (good == 0 || status == STATUS_DEVICE) {
+        return STATUS_NOTE(status == STATUS_OK ? STATUS_NO_ROOM : status);
+    }
+    if (status != STATUS_OK) {
+        status = place(pf, good, LOG_WARN);
+    }
+    if (status == STATUS_OK) {
+        log_info("PCI " BDF_FORMAT ": %u of its %u VFs have room and are used ('num_vfs = fit'); "
+                 "what the others lack stands above",
+                 BDF_ARGS(pf->function->bdf), good, many);
+    }
+    return status;
+}
+
 enum status pci_vf_enable(bdf_t bdf, uint16_t count)
 {
     const struct pci_function *function = pci_find(bdf);
+    struct pci_pf next = {.function = function};
+    bool fit = count == PCI_VFS_FIT;
     struct pci_pf *pf;
-    struct pci_pf next = {.function = function, .vfs = count};
     enum status status;
 
     if (function == NULL || function->sriov == 0 || function->header != PCI_HEADER_DEVICE) {
@@ -358,22 +411,17 @@ enum status pci_vf_enable(bdf_t bdf, uint16_t count)
     if (pf_find(bdf) != NULL) {
         (void)pci_vf_disable(bdf);
     }
-    pf = pf_free();
-    if (pf == NULL || !table_find(count, &next.first)) {
-        log_warn("PCI " BDF_FORMAT ": more than %u PFs or %u VFs in all: use fewer VFs",
-                 BDF_ARGS(bdf), PCI_PFS_MAX, PCI_VFS_MAX);
-        return STATUS_NOTE(STATUS_NO_MEMORY);
-    }
-    status = prepare(function, count, &next.sriov);
+    status = prepare(function, &count, &next.sriov);
     if (status == STATUS_OK) {
-        status = pci_vf_plan(function, &next.sriov, count);
-    }
-    if (status == STATUS_OK) {
-        status = place_bars(function, &next.sriov);
+        status = place(&next, count, LOG_WARN);
+        if (fit && status != STATUS_OK && status != STATUS_DEVICE && pf_free() != NULL) {
+            status = place_most(&next, count);
+        }
     }
     if (status != STATUS_OK) {
         return status;
     }
+    pf = pf_free();
     *pf = next;
     status = switch_on(pf);
     if (status != STATUS_OK) {

@@ -22,6 +22,8 @@
 #define PCI_VF_RELEASE_NS \
     1000000000ULL /* the capability is left alone after VF Enable is cleared */
 
+#define PCI_VFS_FIT 0U /* for pci_vf_enable(): as many as there is room for */
+
 /* A VF. Its vendor id is its PF's, its device id sriov.vf_device of the PF. */
 struct pci_vf {
     struct pci_msix msix;
@@ -46,15 +48,18 @@ struct pci_pf {
 };
 
 /*
- * Switch COUNT VFs of the PF at PF on: their BARs are placed if firmware did not, they have
- * answered, and Bus Master is off in all of them. VFs that firmware or an earlier call left on are
- * switched off first. Takes 100 ms, at most 1.2 s, and up to 1 s more after pci_vf_disable().
+ * Switch COUNT VFs of the PF at PF on, or with PCI_VFS_FIT the most that have room (BARs, buses,
+ * table), and then the log says what the others lack: their BARs are placed if firmware did not,
+ * they have answered, and Bus Master is off in all of them. VFs that firmware or an earlier call
+ * left on are switched off first. Takes 100 ms, at most 1.2 s, and up to 1 s more after
+ * pci_vf_disable().
  *
  * On failure the VFs are off, and the log says why and what to do: RANGE for a count or addresses
  * (of functions) that cannot be, UNSUPPORTED for what the device or the way to it lacks, CONFLICT
- * when VFs would be where other functions are, NO_MEMORY without room for BARs or in the table,
- * DEVICE when the device contradicts itself or does not answer, NOT_FOUND when it is no PF. A VF
- * that does not answer is no failure as long as another one does: it is listed as not present.
+ * when VFs would be where other functions are, NO_ROOM without addresses for BARs, NO_MEMORY
+ * without room in a table, DEVICE when the device contradicts itself or does not answer, NOT_FOUND
+ * when it is no PF. A VF that does not answer is no failure as long as another one does: it is
+ * listed as not present.
  */
 enum status pci_vf_enable(bdf_t pf, uint16_t count);
 

@@ -13,15 +13,13 @@
 #define CLASS_MASK         0xffff00U
 #define ECAM_BUS_SIZE      (1ULL << 20)
 #define INTERRUPT_AREA     0xfec00000ULL /* I/O APICs, HPET, local APICs, firmware's ROM */
-#define LOW_MEMORY         (1ULL << 20)  /* VGA's and ROMs' area below it is not for BARs */
 #define UNKNOWN_EXTENT_MAX (1ULL << 20)
 
 static struct pci_room_entry entries[PCI_ROOM_ENTRIES_MAX];
 static uint32_t entry_count;
 static bool complete;
 
-static struct pci_room_aperture apertures[PCI_ROOM_APERTURES_MAX];
-static uint32_t aperture_count;
+static uint32_t root_buses;
 
 uint32_t pci_room_entry_count(void)
 {
@@ -33,14 +31,9 @@ const struct pci_room_entry *pci_room_entry_at(uint32_t index)
     return &entries[index];
 }
 
-uint32_t pci_room_aperture_count(void)
+bool pci_room_single_root(void)
 {
-    return aperture_count;
-}
-
-const struct pci_room_aperture *pci_room_aperture_at(uint32_t index)
-{
-    return &apertures[index];
+    return root_buses == 1;
 }
 
 bool pci_room_complete(void)
@@ -206,52 +199,13 @@ static void note_fixed(void)
     }
 }
 
-static void aperture_append(struct pci_room_aperture aperture)
-{
-    if (aperture_count < PCI_ROOM_APERTURES_MAX) {
-        apertures[aperture_count++] = aperture;
-    }
-}
-
-/*
- * For each root bus, the span above 4 GiB that it uses: its host bridge forwards that. Below 4 GiB
- * there are things of the chipset in between that no BAR shows.
- */
-static void infer_apertures(void)
-{
-    for (uint32_t i = 0; i < entry_count; i++) {
-        const struct pci_room_entry *entry = &entries[i];
-        struct pci_room_aperture *known = NULL;
-        bdf_t bdf;
-
-        if (!entry->root || entry->owner == PCI_ROOM_NOBODY || entry->base < PCI_ADDRESS_LIMIT32) {
-            continue;
-        }
-        bdf = pci_function_at(entry->owner)->bdf;
-        for (uint32_t j = 0; j < aperture_count && known == NULL; j++) {
-            if (apertures[j].segment == bdf.segment && apertures[j].bus_first == bdf.bus) {
-                known = &apertures[j];
-            }
-        }
-        if (known == NULL) {
-            aperture_append((struct pci_room_aperture){.base = entry->base,
-                                                       .size = entry->size,
-                                                       .segment = bdf.segment,
-                                                       .bus_first = bdf.bus,
-                                                       .bus_last = bdf.bus});
-        } else if (entry->base + entry->size > known->base + known->size) {
-            known->size = entry->base + entry->size - known->base;
-        }
-    }
-}
-
 enum status pci_room_init(void)
 {
     bool root = false;
     const struct pci_function *previous = NULL;
 
     entry_count = 0;
-    aperture_count = 0;
+    root_buses = 0;
     complete = true;
     for (uint32_t i = 0; i < pci_count(); i++) {
         const struct pci_function *function = pci_function_at(i);
@@ -259,40 +213,23 @@ enum status pci_room_init(void)
         if (previous == NULL || previous->bdf.bus != function->bdf.bus ||
             previous->bdf.segment != function->bdf.segment) {
             root = pci_upstream(function->bdf.segment, function->bdf.bus) == NULL;
+            root_buses += root;
         }
         previous = function;
         note_function(function, (uint16_t)i, root);
     }
     note_fixed();
     sort_entries();
-    infer_apertures();
     return complete ? STATUS_OK : STATUS_NOTE(STATUS_NO_MEMORY);
 }
 
-enum status pci_room_add_aperture(uint16_t segment, uint8_t bus_first, uint8_t bus_last, hpa_t base,
-                                  uint64_t size)
-{
-    if (size == 0 || base.raw < LOW_MEMORY || bus_last < bus_first ||
-        !range_fits(base.raw, size, PCI_ADDRESS_LIMIT)) {
-        return STATUS_NOTE(STATUS_RANGE);
-    }
-    if (aperture_count == PCI_ROOM_APERTURES_MAX) {
-        return STATUS_NOTE(STATUS_NO_MEMORY);
-    }
-    aperture_append((struct pci_room_aperture){.base = base.raw,
-                                               .size = size,
-                                               .segment = segment,
-                                               .bus_first = bus_first,
-                                               .bus_last = bus_last});
-    return STATUS_OK;
-}
-
-enum status pci_room_reserve(hpa_t base, uint64_t size)
+enum status pci_room_reserve(hpa_t base, uint64_t size, bool listed)
 {
     if (size == 0 || !range_fits(base.raw, size, PCI_ADDRESS_LIMIT)) {
         return STATUS_NOTE(STATUS_RANGE);
     }
-    return pci_room_entry_set(PCI_ROOM_NOBODY, PCI_ROOM_RESERVED, base.raw, size);
+    return pci_room_entry_set(PCI_ROOM_NOBODY, listed ? PCI_ROOM_LISTED : PCI_ROOM_RESERVED,
+                              base.raw, size);
 }
 
 enum status pci_room_find(const struct pci_function *function, uint32_t slot, hpa_t *base,

@@ -10,11 +10,11 @@
 #define PORTOLAN_DRIVERS_PCI_ROOM_H
 
 #include "drivers/pci/function.h"
+#include "vmm/base/log.h"
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
 
-#define PCI_ROOM_ENTRIES_MAX   4096U
-#define PCI_ROOM_APERTURES_MAX 64U
+#define PCI_ROOM_ENTRIES_MAX 4096U
 
 /* What of a function has the addresses. */
 enum pci_room_slot {
@@ -22,7 +22,8 @@ enum pci_room_slot {
     PCI_ROOM_ROM = 6,
     PCI_ROOM_VF_BAR = 7,  /* + 0..5: those of all VFs of a PF together */
     PCI_ROOM_WINDOW = 13, /* + enum pci_window_kind */
-    PCI_ROOM_RESERVED = 15
+    PCI_ROOM_RESERVED = 15,
+    PCI_ROOM_LISTED = 16 /* firmware's map has it, perhaps as a window: nothing grows over it */
 };
 
 /*
@@ -34,16 +35,11 @@ enum pci_room_slot {
 enum status pci_room_init(void);
 
 /*
- * After pci_room_init(): the host bridge of root buses BUS_FIRST..BUS_LAST of SEGMENT forwards
- * [BASE, BASE + SIZE), as ACPI's _CRS says. Without such knowledge windows of bridges on a root bus
- * grow only above 4 GiB, between the lowest and the highest address that this bus already uses.
- * RANGE for what is below 1 MiB, NO_MEMORY for too many.
+ * After pci_room_init(): [BASE, BASE + SIZE) is RAM or firmware's own, and nothing may be placed in
+ * it; or, if it is only LISTED (reserved, device space), no window may grow into it. RANGE beyond
+ * PCI_ADDRESS_LIMIT, NO_MEMORY for too many.
  */
-enum status pci_room_add_aperture(uint16_t segment, uint8_t bus_first, uint8_t bus_last, hpa_t base,
-                                  uint64_t size);
-
-/* After pci_room_init(): nothing may be placed in [BASE, BASE + SIZE): RAM, firmware's own. */
-enum status pci_room_reserve(hpa_t base, uint64_t size);
+enum status pci_room_reserve(hpa_t base, uint64_t size, bool listed);
 
 /* The addresses of FUNCTION's SLOT. NOT_FOUND: it has none. 'size' 0: not to be used. */
 enum status pci_room_find(const struct pci_function *function, uint32_t slot, hpa_t *base,
@@ -52,11 +48,16 @@ enum status pci_room_find(const struct pci_function *function, uint32_t slot, hp
 /*
  * Addresses for SLOT of FUNCTION: TOTAL bytes (> 0, a multiple of bar->size), aligned to bar->size.
  * bar->base is kept when it is sound: in the windows of all bridges above, and nobody else's. Else
- * room is found, or made by growing windows. The BAR itself is not written. NO_MEMORY, with a
- * warning that names bridge, need and remedy, when there is none; what SLOT had is free then.
+ * room is found, or made by growing windows. The BAR itself is not written. NO_ROOM when there is
+ * none, NO_MEMORY when the list is full, DEVICE when a bridge does not take its window; what SLOT
+ * had is free then.
  */
 enum status pci_room_assign(const struct pci_function *function, uint32_t slot,
                             const struct pci_bar *bar, uint64_t total, hpa_t *base);
+
+/* Log at LEVEL why pci_room_assign() has just said NO_ROOM: bridge, need, what is free, remedy. */
+void pci_room_explain(const struct pci_function *function, const struct pci_bar *bar,
+                      uint64_t total, enum log_level level);
 
 /* SLOT of FUNCTION has no addresses any more. */
 void pci_room_release(const struct pci_function *function, uint32_t slot);

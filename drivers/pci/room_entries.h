@@ -17,15 +17,6 @@ struct pci_room_entry {
     bool root;      /* the owner is on a root bus */
 };
 
-/* Addresses that a host bridge forwards to its root buses. */
-struct pci_room_aperture {
-    uint64_t base;
-    uint64_t size;
-    uint16_t segment;
-    uint8_t bus_first;
-    uint8_t bus_last;
-};
-
 /* The entries, sorted by base. */
 uint32_t pci_room_entry_count(void);
 const struct pci_room_entry *pci_room_entry_at(uint32_t index);
@@ -33,8 +24,8 @@ const struct pci_room_entry *pci_room_entry_at(uint32_t index);
 /* Give SLOT of OWNER the range; what it had is forgotten. SIZE 0: it has none. */
 enum status pci_room_entry_set(uint16_t owner, uint8_t slot, uint64_t base, uint64_t size);
 
-uint32_t pci_room_aperture_count(void);
-const struct pci_room_aperture *pci_room_aperture_at(uint32_t index);
+/* Has the machine a single root bus? Then it is the chipset's, which forwards what nobody has. */
+bool pci_room_single_root(void);
 
 /* Is the list whole? */
 bool pci_room_complete(void);

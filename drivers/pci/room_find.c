@@ -10,9 +10,17 @@
 #include "drivers/pci/scan.h"
 #include "vmm/base/log.h"
 
-#define LEVELS_MAX 256U
-#define BITS       64U
-#define MIB        (1ULL << 20)
+#define LEVELS_MAX    256U
+#define BITS          64U
+#define MIB           (1ULL << 20)
+#define APERTURES_MAX 64U
+#define CHIPSET_AREA  0xfc000000ULL /* from here to 4 GiB chipsets have registers without a BAR */
+
+/* Addresses that a host bridge forwards. */
+struct aperture {
+    uint64_t base;
+    uint64_t end;
+};
 
 static struct {
     uint32_t levels;
@@ -22,6 +30,8 @@ static struct {
     struct pci_window windows[LEVELS_MAX][PCI_WINDOWS];
     uint64_t buses[LEVELS_MAX / BITS];          /* those of the chain, the function's own too */
     uint64_t members[PCI_FUNCTIONS_MAX / BITS]; /* indices of the bridges */
+    struct aperture apertures[APERTURES_MAX];   /* of the root bus; ascending, not overlapping */
+    uint32_t aperture_count;
 } chain;
 
 /* What is asked for. */
@@ -50,6 +60,54 @@ static void bit_set(uint64_t *bits, uint32_t index)
     bits[index / BITS] |= 1ULL << index % BITS;
 }
 
+/* Is ENTRY's owner on the chain's root bus? */
+static bool on_root(const struct pci_room_entry *entry)
+{
+    const struct pci_function *owner;
+
+    if (!entry->root || entry->owner == PCI_ROOM_NOBODY) {
+        return false;
+    }
+    owner = pci_function_at(entry->owner);
+    return owner->bdf.segment == chain.segment && owner->bdf.bus == chain.root_bus;
+}
+
+/*
+ * The rule of docs/pci.md: the host bridge forwards what lies between addresses that its root bus
+ * uses, when nothing else is known to be there. Where there is only one root bus it also forwards
+ * what follows below 4 GiB, up to what firmware's map lists or the chipset's area.
+ */
+static void apertures_find(void)
+{
+    struct aperture *open = NULL;
+    uint64_t covered = 0; /* the end of all that is not the root bus's, so far */
+
+    chain.aperture_count = 0;
+    for (uint32_t i = 0; i < pci_room_entry_count(); i++) {
+        const struct pci_room_entry *entry = pci_room_entry_at(i);
+        uint64_t end = entry->base + entry->size;
+
+        if (on_root(entry)) {
+            if (open == NULL || covered > open->end) {
+                if (chain.aperture_count == APERTURES_MAX) {
+                    return;
+                }
+                open = &chain.apertures[chain.aperture_count++];
+                *open = (struct aperture){.base = entry->base, .end = end};
+            }
+            open->end = end > open->end ? end : open->end;
+        } else if (entry->root) {
+            uint64_t limit = entry->base < CHIPSET_AREA ? entry->base : CHIPSET_AREA;
+
+            if (open != NULL && covered <= open->end && open->end < limit &&
+                pci_room_single_root()) {
+                open->end = limit;
+            }
+            covered = end > covered ? end : covered;
+        }
+    }
+}
+
 static void chain_build(bdf_t bdf)
 {
     const struct pci_function *bridge;
@@ -75,6 +133,7 @@ static void chain_build(bdf_t bdf)
         chain.levels++;
     }
     chain.root_bus = bdf.bus;
+    apertures_find();
 }
 
 /*
@@ -86,7 +145,7 @@ static bool in_the_way(const struct pci_room_entry *entry, enum pci_window_kind 
     bdf_t bdf;
 
     if (entry->owner == PCI_ROOM_NOBODY) {
-        return true;
+        return entry->slot != PCI_ROOM_LISTED;
     }
     if (entry->slot >= PCI_ROOM_WINDOW && bit_test(chain.members, entry->owner)) {
         return kind != PCI_WINDOWS && entry->slot != PCI_ROOM_WINDOW + (uint32_t)kind;
@@ -134,12 +193,8 @@ static bool find_gap(uint64_t base, uint64_t end, const struct request *want,
 /* Does the host bridge forward all of [BASE, END)? */
 static bool aperture_has(uint64_t base, uint64_t end)
 {
-    for (uint32_t i = 0; i < pci_room_aperture_count(); i++) {
-        const struct pci_room_aperture *aperture = pci_room_aperture_at(i);
-
-        if (aperture->segment == chain.segment && aperture->bus_first <= chain.root_bus &&
-            chain.root_bus <= aperture->bus_last && base >= aperture->base &&
-            end <= aperture->base + aperture->size) {
+    for (uint32_t i = 0; i < chain.aperture_count; i++) {
+        if (base >= chain.apertures[i].base && end <= chain.apertures[i].end) {
             return true;
         }
     }
@@ -252,14 +307,13 @@ static bool grow_beside(const struct pci_window *window, const struct request *w
     return *at != 0 && *at + want->size <= want->limit && plan_growth(*at, want->size, kind);
 }
 
-/* No bridge has an open window: anywhere that the host bridge forwards. */
+/* No bridge has an open window: anywhere that the host bridge forwards, as high as possible. */
 static bool grow_in_aperture(const struct request *want, enum pci_window_kind kind, uint64_t *at)
 {
-    for (uint32_t i = 0; i < pci_room_aperture_count(); i++) {
-        const struct pci_room_aperture *aperture = pci_room_aperture_at(i);
+    for (uint32_t i = chain.aperture_count; i-- > 0;) {
+        const struct aperture *aperture = &chain.apertures[i];
 
-        if (aperture_has(aperture->base, aperture->base + aperture->size) &&
-            find_gap(aperture->base, aperture->base + aperture->size, want, kind, at) &&
+        if (find_gap(aperture->base, aperture->end, want, kind, at) &&
             plan_growth(*at, want->size, kind)) {
             return true;
         }
@@ -317,44 +371,68 @@ static uint64_t to_mib(uint64_t bytes)
     return (bytes + MIB - 1) / MIB;
 }
 
-static void refuse(const struct pci_function *function, const struct request *want,
-                   enum pci_window_kind kind)
+/* About the largest piece that is free in WINDOW, below a half of what is wanted. */
+static uint64_t largest_free(const struct pci_window *window, const struct request *want,
+                             enum pci_window_kind kind)
 {
-    const char *name = kind == PCI_WINDOW_MEMORY ? "memory" : "prefetchable";
-    const struct pci_window *window = &chain.windows[0][kind];
-    uint64_t largest = 0;
     uint64_t at;
 
-    if (chain.levels == 0) {
-        log_warn("PCI " BDF_FORMAT ": no room for %lu MiB of VF BAR on its root bus",
-                 BDF_ARGS(function->bdf), (unsigned long)to_mib(want->size));
-    } else {
-        for (uint64_t size = want->size / 2; size >= PAGE_SIZE && largest == 0; size /= 2) {
-            struct request less = {align_down(size, PAGE_SIZE), PAGE_SIZE, want->limit};
+    for (uint64_t size = want->size / 2; size >= PAGE_SIZE; size /= 2) {
+        struct request less = {align_down(size, PAGE_SIZE), PAGE_SIZE, want->limit};
 
-            if (window->size != 0 &&
-                find_gap(window->base, window->base + window->size, &less, kind, &at)) {
-                largest = less.size;
-            }
+        if (window->size != 0 &&
+            find_gap(window->base, window->base + window->size, &less, kind, &at)) {
+            return less.size;
         }
-        log_warn("PCI " BDF_FORMAT
-                 ": no room for %lu MiB of VF BAR in the %s window of bridge " BDF_FORMAT
-                 " (%lu MiB, about %lu KiB in one piece free), and it cannot grow",
-                 BDF_ARGS(function->bdf), (unsigned long)to_mib(want->size), name,
-                 BDF_ARGS(chain.bridges[0]->bdf), (unsigned long)to_mib(window->size),
-                 (unsigned long)(largest >> 10));
     }
-    log_warn("PCI " BDF_FORMAT ": switch on SR-IOV support and 'above 4G decoding' (64-bit MMIO) "
-             "in the firmware set-up, or use fewer VFs",
-             BDF_ARGS(function->bdf));
+    return 0;
+}
+
+static enum pci_window_kind kind_of(const struct pci_bar *bar)
+{
+    return bar->prefetchable ? PCI_WINDOW_PREFETCHABLE : PCI_WINDOW_MEMORY;
+}
+
+static struct request request_of(const struct pci_bar *bar, uint64_t total)
+{
+    uint64_t limit = bar->kind == PCI_BAR_MEMORY_64 ? PCI_ADDRESS_LIMIT : PCI_ADDRESS_LIMIT32;
+
+    return (struct request){.size = total, .align = bar->size, .limit = limit};
+}
+
+void pci_room_explain(const struct pci_function *function, const struct pci_bar *bar,
+                      uint64_t total, enum log_level level)
+{
+    enum pci_window_kind kind = kind_of(bar);
+    struct request want = request_of(bar, total);
+    const struct pci_window *window = &chain.windows[0][kind];
+
+    chain_build(function->bdf);
+    if (chain.levels == 0) {
+        log_write(level, "PCI " BDF_FORMAT ": no room for %lu MiB of VF BAR on its root bus",
+                  BDF_ARGS(function->bdf), (unsigned long)to_mib(total));
+    } else {
+        log_write(level,
+                  "PCI " BDF_FORMAT
+                  ": no room for %lu MiB of VF BAR in the %s window of bridge " BDF_FORMAT
+                  " (%lu MiB, about %lu KiB in one piece free), and it cannot grow",
+                  BDF_ARGS(function->bdf), (unsigned long)to_mib(total),
+                  kind == PCI_WINDOW_MEMORY ? "memory" : "prefetchable",
+                  BDF_ARGS(chain.bridges[0]->bdf), (unsigned long)to_mib(window->size),
+                  (unsigned long)(largest_free(window, &want, kind) >> 10));
+    }
+    log_write(level,
+              "PCI " BDF_FORMAT
+              ": switch on SR-IOV support and 'above 4G decoding' (64-bit MMIO) in the firmware "
+              "set-up, or use fewer VFs: 'num_vfs = fit' takes as many as there is room for",
+              BDF_ARGS(function->bdf));
 }
 
 enum status pci_room_assign(const struct pci_function *function, uint32_t slot,
                             const struct pci_bar *bar, uint64_t total, hpa_t *base)
 {
-    uint64_t limit = bar->kind == PCI_BAR_MEMORY_64 ? PCI_ADDRESS_LIMIT : PCI_ADDRESS_LIMIT32;
-    struct request want = {.size = total, .align = bar->size, .limit = limit};
-    enum pci_window_kind kind = bar->prefetchable ? PCI_WINDOW_PREFETCHABLE : PCI_WINDOW_MEMORY;
+    struct request want = request_of(bar, total);
+    enum pci_window_kind kind = kind_of(bar);
     uint64_t at = bar->base;
     bool found;
 
@@ -374,8 +452,7 @@ enum status pci_room_assign(const struct pci_function *function, uint32_t slot,
             found = find_room(want, kind, &at);
         }
         if (!found) {
-            refuse(function, &want, bar->prefetchable ? PCI_WINDOW_PREFETCHABLE : kind);
-            return STATUS_NOTE(STATUS_NO_MEMORY);
+            return STATUS_NOTE(STATUS_NO_ROOM);
         }
         if (plan_apply(kind) != STATUS_OK) {
             return STATUS_NOTE(STATUS_DEVICE);

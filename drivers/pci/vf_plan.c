@@ -122,17 +122,20 @@ static bool beyond_device(const struct pci_function *pf, const struct pci_sriov 
     return false;
 }
 
-static enum status enable_forwarding(const struct pci_function *pf, const struct pci_function *port)
+static enum status enable_forwarding(const struct pci_function *pf, const struct pci_function *port,
+                                     enum log_level level)
 {
     uint32_t at = port->express + PCI_EXPRESS_DEVICE_CONTROL2;
     uint32_t control;
 
     if (!port->ari_supported || pf->ari == 0) {
-        log_warn("PCI " BDF_FORMAT ": its VFs need ARI, which %s " BDF_FORMAT
-                 " lacks: put the card into another slot, switch ARI on in the firmware set-up, or "
-                 "use fewer VFs",
-                 BDF_ARGS(pf->bdf), pf->ari == 0 ? "the device" : "the port",
-                 BDF_ARGS(pf->ari == 0 ? pf->bdf : port->bdf));
+        log_write(
+            level,
+            "PCI " BDF_FORMAT ": its VFs need ARI, which %s " BDF_FORMAT
+            " lacks: put the card into another slot, switch ARI on in the firmware set-up, or "
+            "use fewer VFs",
+            BDF_ARGS(pf->bdf), pf->ari == 0 ? "the device" : "the port",
+            BDF_ARGS(pf->ari == 0 ? pf->bdf : port->bdf));
         return STATUS_NOTE(STATUS_UNSUPPORTED);
     }
     control = pci_config_read(port->bdf, at, 2);
@@ -159,7 +162,7 @@ static bool place_taken(bdf_t vf)
 
 /* May VFs be on BUS, behind PORT (NULL: none)? */
 static enum status check_bus(const struct pci_function *pf, const struct pci_function *port,
-                             uint8_t bus)
+                             uint8_t bus, enum log_level level)
 {
     const struct pci_function *upstream = pci_upstream(pf->bdf.segment, bus);
 
@@ -169,20 +172,22 @@ static enum status check_bus(const struct pci_function *pf, const struct pci_fun
         return STATUS_OK;
     }
     if (port != NULL) {
-        log_warn("PCI " BDF_FORMAT ": some VFs would be on bus %02x, but bridge " BDF_FORMAT
-                 " leads to buses %02x-%02x: use fewer VFs, or have the firmware reserve buses "
-                 "(SR-IOV support)",
-                 BDF_ARGS(pf->bdf), bus, BDF_ARGS(port->bdf), port->secondary, port->subordinate);
+        log_write(level,
+                  "PCI " BDF_FORMAT ": some VFs would be on bus %02x, but bridge " BDF_FORMAT
+                  " leads to buses %02x-%02x: use fewer VFs, or have the firmware reserve buses "
+                  "(SR-IOV support)",
+                  BDF_ARGS(pf->bdf), bus, BDF_ARGS(port->bdf), port->secondary, port->subordinate);
     } else {
-        log_warn("PCI " BDF_FORMAT ": some VFs would be on bus %02x, which cannot be reached: use "
-                 "fewer VFs",
-                 BDF_ARGS(pf->bdf), bus);
+        log_write(level,
+                  "PCI " BDF_FORMAT ": some VFs would be on bus %02x, which cannot be reached: use "
+                  "fewer VFs",
+                  BDF_ARGS(pf->bdf), bus);
     }
     return STATUS_NOTE(STATUS_RANGE);
 }
 
 static enum status check_places(const struct pci_function *pf, const struct pci_function *port,
-                                const struct pci_sriov *sriov)
+                                const struct pci_sriov *sriov, enum log_level level)
 {
     uint32_t bus_checked = 0x100;
 
@@ -192,28 +197,30 @@ static enum status check_places(const struct pci_function *pf, const struct pci_
 
         status = pci_sriov_vf(pf->bdf, sriov, i, &vf);
         if (status != STATUS_OK) {
-            log_warn("PCI " BDF_FORMAT ": VF %u would be beyond bus ff: use fewer VFs",
-                     BDF_ARGS(pf->bdf), i + 1);
+            log_write(level, "PCI " BDF_FORMAT ": VF %u would be beyond bus ff: use fewer VFs",
+                      BDF_ARGS(pf->bdf), i + 1);
             return status;
         }
         if (vf.bus != bus_checked) {
-            status = check_bus(pf, port, vf.bus);
+            status = check_bus(pf, port, vf.bus, level);
             if (status != STATUS_OK) {
                 return status;
             }
             bus_checked = vf.bus;
         }
         if (place_taken(vf)) {
-            log_warn("PCI " BDF_FORMAT ": VF %u would be at " BDF_FORMAT
-                     ", where another function is; its VFs are not used",
-                     BDF_ARGS(pf->bdf), i + 1, BDF_ARGS(vf));
+            log_write(level,
+                      "PCI " BDF_FORMAT ": VF %u would be at " BDF_FORMAT
+                      ", where another function is; its VFs are not used",
+                      BDF_ARGS(pf->bdf), i + 1, BDF_ARGS(vf));
             return STATUS_NOTE(STATUS_CONFLICT);
         }
     }
     return STATUS_OK;
 }
 
-enum status pci_vf_plan(const struct pci_function *pf, struct pci_sriov *sriov, uint16_t count)
+enum status pci_vf_plan(const struct pci_function *pf, struct pci_sriov *sriov, uint16_t count,
+                        enum log_level level)
 {
     const struct pci_function *port = pci_upstream(pf->bdf.segment, pf->bdf.bus);
     bool gated = needs_ari_forwarding(port);
@@ -225,7 +232,7 @@ enum status pci_vf_plan(const struct pci_function *pf, struct pci_sriov *sriov, 
         status = read_numbers(pf, count, sriov);
     }
     if (status == STATUS_OK && gated && !port_forwards(port) && beyond_device(pf, sriov)) {
-        status = enable_forwarding(pf, port);
+        status = enable_forwarding(pf, port, level);
         if (status == STATUS_OK) {
             status = set_hierarchy(pf, true);
         }
@@ -233,5 +240,5 @@ enum status pci_vf_plan(const struct pci_function *pf, struct pci_sriov *sriov, 
             status = read_numbers(pf, count, sriov);
         }
     }
-    return status == STATUS_OK ? check_places(pf, port, sriov) : status;
+    return status == STATUS_OK ? check_places(pf, port, sriov, level) : status;
 }

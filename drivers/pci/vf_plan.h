@@ -5,14 +5,17 @@
 
 #include "drivers/pci/function.h"
 #include "drivers/pci/sriov.h"
+#include "vmm/base/log.h"
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
 
 /*
  * With VF Enable clear: set NumVFs to COUNT, and ARI if the VFs need it, and read offset and stride
- * into *SRIOV. Refuses, with a warning, VFs that would be on buses that do not lead here, or where
- * other functions are, or which the port above does not reach. All buses of the VFs are open then.
+ * into *SRIOV. Refuses, and says why at LEVEL, VFs that would be on buses that do not lead here, or
+ * where other functions are, or which the port above does not reach. All buses of the VFs are open
+ * then.
  */
-enum status pci_vf_plan(const struct pci_function *pf, struct pci_sriov *sriov, uint16_t count);
+enum status pci_vf_plan(const struct pci_function *pf, struct pci_sriov *sriov, uint16_t count,
+                        enum log_level level);
 
 #endif

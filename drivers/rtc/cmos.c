@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/rtc/cmos.h"
 
+#include "vmm/base/rtc_date.h"
 #include "vmm/host/port_io.h"
-#include "vmm/pc/rtc_date.h"
 
 #include <stdbool.h>
 #include <string.h>

@@ -7,22 +7,22 @@
 #include "vmm/host/map_physical.h"
 
 /* Where the block is, by the configuration. */
-static enum status place_configured(const struct config_pf *pf, const struct virtio_bar *bars,
+static enum status place_configured(const struct mmr_place *place, const struct virtio_bar *bars,
                                     hpa_t *base, uint64_t *length)
 {
-    const struct virtio_bar *bar = &bars[pf->mmr_bar % PCI_BARS_MAX];
+    const struct virtio_bar *bar = &bars[place->bar % PCI_BARS_MAX];
 
-    if (pf->mmr_bar >= PCI_BARS_MAX || pf->mmr_length < MMR_LENGTH_MIN || pf->mmr_offset % 4 != 0 ||
-        !range_fits(pf->mmr_offset, pf->mmr_length, bar->size)) {
+    if (place->bar >= PCI_BARS_MAX || place->length < MMR_LENGTH_MIN || place->offset % 4 != 0 ||
+        !range_fits(place->offset, place->length, bar->size)) {
         log_warn("virtio: [pf " BDF_FORMAT "]: mmr_bar, mmr_offset and mmr_length give %#lx bytes "
                  "at %#lx of VF BAR %u, which has %#lx bytes; at least %u bytes at a multiple of 4 "
                  "must lie in it",
-                 BDF_ARGS(pf->bdf), pf->mmr_length, pf->mmr_offset, pf->mmr_bar, bar->size,
+                 BDF_ARGS(place->pf), place->length, place->offset, place->bar, bar->size,
                  MMR_LENGTH_MIN);
         return STATUS_NOTE(STATUS_INVALID);
     }
-    *base = hpa(bar->base.raw + pf->mmr_offset);
-    *length = pf->mmr_length;
+    *base = hpa(bar->base.raw + place->offset);
+    *length = place->length;
     return STATUS_OK;
 }
 
@@ -58,21 +58,21 @@ static enum status place_found(bdf_t vf, const struct virtio_bar *bars, hpa_t *b
 }
 
 enum status mmr_open(bdf_t vf, uint16_t vf_device, const struct virtio_bar *bars,
-                     const struct config_pf *pf, struct mmr *mmr)
+                     const struct mmr_place *place, struct mmr *mmr)
 {
     uint64_t length = 0;
     hpa_t base = hpa(0);
     uint32_t type;
-    enum status status = pf != NULL && pf->mmr_length > 0
-                             ? place_configured(pf, bars, &base, &length)
+    enum status status = place != NULL && place->length > 0
+                             ? place_configured(place, bars, &base, &length)
                              : place_found(vf, bars, &base, &length);
 
     *mmr = (struct mmr){0};
     if (status != STATUS_OK) {
         return status;
     }
-    type = pf != NULL && pf->mmr_type > 0
-               ? pf->mmr_type
+    type = place != NULL && place->type > 0
+               ? place->type
                : virtio_type_resolve(vf_device, (uint16_t)pci_config_read(vf, PCI_SUBSYSTEM_ID, 2));
     if (type == VIRTIO_TYPE_NONE) {
         log_warn("virtio " BDF_FORMAT ": device id %#x does not tell the type of the device; "

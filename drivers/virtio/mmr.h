@@ -8,10 +8,18 @@
 #include "drivers/virtio/transport.h"
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
-#include "vmm/config/config.h"
 
 #define MMR_LENGTH_MIN 24U       /* the header with its MSI-X vectors */
 #define MMR_LENGTH_MAX PAGE_SIZE /* more is not mapped: no device has so much configuration */
+
+/* What the operator says of the VFs of PF, for those that do not say it themselves. */
+struct mmr_place {
+    bdf_t pf;
+    uint32_t bar; /* this and the next count if LENGTH > 0 */
+    uint64_t offset;
+    uint64_t length;
+    uint32_t type; /* virtio device id; 0: as the VF says */
+};
 
 /* The mapped legacy block of one VF. Whoever has it opened it, and closes it. */
 struct mmr {
@@ -23,8 +31,8 @@ struct mmr {
 
 /*
  * Find the legacy block of VF and map it, uncached. BARS are the VF's own PCI_BARS_MAX; VF_DEVICE
- * is the device id that its PF's SR-IOV capability gives. What PF says in the configuration (NULL:
- * nothing) goes before the VF's capability: the place if mmr_length > 0, the type if mmr_type > 0.
+ * is the device id that its PF's SR-IOV capability gives. What PLACE says (NULL: nothing) goes
+ * before the VF's capability.
  *
  * NOT_FOUND: the VF has no block and none is configured. DEVICE: it has one that is not sound.
  * INVALID: the configured one is not in its BAR. UNSUPPORTED: the device's type is not known.
@@ -32,7 +40,7 @@ struct mmr {
  * before registers are used.
  */
 enum status mmr_open(bdf_t vf, uint16_t vf_device, const struct virtio_bar *bars,
-                     const struct config_pf *pf, struct mmr *mmr);
+                     const struct mmr_place *place, struct mmr *mmr);
 
 /* Unmap it. */
 void mmr_close(struct mmr *mmr);

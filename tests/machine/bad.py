@@ -7,7 +7,7 @@ import sys
 import machine
 
 POWEROFF = "[vmm]\nwhen_idle = poweroff\n"
-VM = POWEROFF + "[vm one]\ncpus = {cpus}\nmemory = {memory}\nkernel = kernel.bin\n"
+VM = POWEROFF + "[vm one]\ncpus = {cpus}\nmemory = {memory}\nmultiboot = hlt.elf\n"
 
 
 def boot_mangled(folder, command, **options):
@@ -23,11 +23,9 @@ def boot_mangled(folder, command, **options):
 
 
 def boot_with_kernel(folder, config, **options):
-    """A configuration with a VM whose kernel file exists, but is not looked into."""
-    kernel = os.path.join(folder, "kernel.bin")
-    with open(kernel, "wb") as file:
-        file.write(b"kernel")
-    return machine.Machine(machine.make_image(folder, config), **options)
+    """A configuration with a VM that could be loaded: only the machine is against it."""
+    files = [(os.path.join(machine.BUILD, "guest", "hlt.elf"), "hlt.elf")]
+    return machine.Machine(machine.make_image(folder, config, files), **options)
 
 
 def ends_well(run, *texts):

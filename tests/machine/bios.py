@@ -37,13 +37,13 @@ def make_iso(folder, config, files=()):
 
 
 def make_iso_by_hand(folder, grub, texts):
-    """An ISO image whose grub.cfg is GRUB (text), with portolan.mb2 and TEXTS {name: contents} at its top."""
+    """An ISO image whose grub.cfg is GRUB (text), with portolan.mb2 and TEXTS {name: contents, text or bytes} at its top."""
     root = os.path.join(folder, "root")
     os.makedirs(os.path.join(root, "boot", "grub"))
     shutil.copy(LOADER, os.path.join(root, "portolan.mb2"))
     for name, text in {"boot/grub/grub.cfg": grub, **texts}.items():
-        with open(os.path.join(root, name), "w", encoding="ascii") as file:
-            file.write(text)
+        with open(os.path.join(root, name), "wb") as file:
+            file.write(text if isinstance(text, bytes) else text.encode("ascii"))
     iso = os.path.join(folder, "boot.iso")
     run_tool("grub-mkrescue", "-d", GRUB_MODULES, "--output", iso, root)
     return iso

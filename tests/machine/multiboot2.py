@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """multiboot2.py CASE: GRUB starts the VMM on a QEMU 'pc' with SeaBIOS; and what the loader says to bad modules."""
 
+import gzip
 import os
 import sys
 
@@ -11,12 +12,14 @@ POWEROFF = "[vmm]\nwhen_idle = poweroff\n"
 VM = POWEROFF + "[vm one]\ncpus = 1\nmemory = 64M\nkernel = guests/kernel'1\ninitrd = initrd.gz\n"
 NOT_STARTED = r"portolan: not started; the machine is halted"
 
+GUEST = os.path.join(machine.BUILD, "guest", "hlt.elf")
+
 # A grub.cfg as a person writes it; MODULES is what the case adds.
 GRUB = "set timeout=0\nmultiboot2 /portolan.mb2 {arguments}\n{modules}boot\n"
 
 
-def boot_by_hand(folder, modules, texts, arguments=""):
-    grub = GRUB.format(arguments=arguments, modules="".join(f"module2 --nounzip {line}\n" for line in modules))
+def boot_by_hand(folder, modules, texts, arguments="", option="--nounzip ", before=""):
+    grub = GRUB.format(arguments=arguments, modules=before + "".join(f"module2 {option}{line}\n" for line in modules))
     return bios.PcMachine(bios.make_iso_by_hand(folder, grub, texts))
 
 
@@ -66,16 +69,33 @@ def cpu_of_32_bits(folder):
 
 def files(folder):
     """The files that a configuration names arrive as they are, also a compressed one, by their names."""
-    kernel, initrd = os.path.join(folder, "some-kernel"), os.path.join(folder, "some-initrd")
-    for path, text in ((kernel, b"kernel"), (initrd, b"\x1f\x8b" + 5000 * b"not really compressed")):
-        with open(path, "wb") as file:
-            file.write(text)
-    iso = bios.make_iso(folder, VM, [(kernel, "guests/kernel'1"), (initrd, "initrd.gz")])
+    module = os.path.join(folder, "some-module")
+    with open(module, "wb") as file:
+        file.write(b"\x1f\x8b" + 5000 * b"not really compressed")
+    config = POWEROFF + "[vm one]\ncpus = 1\nmemory = 64M\nautostart = no\nmultiboot = guests/kernel'1\nmodule = initrd.gz\n"
+    iso = bios.make_iso(folder, config, [(GUEST, "guests/kernel'1"), (module, "initrd.gz")])
     with bios.PcMachine(iso) as run:
-        run.expect(r"guests/kernel'1: 6 bytes")
+        run.expect(rf"guests/kernel'1: {os.path.getsize(GUEST)} bytes")
         run.expect(r"initrd\.gz: 105002 bytes")
         run.expect(r"verdict: ")
         run.forbid("PANIC", "ERROR", NOT_STARTED)
+
+
+def packed(folder):
+    """A guest packed with gzip: GRUB unpacks it if it may, and if not the VMM says what it is."""
+    with open(GUEST, "rb") as file:
+        data = gzip.compress(file.read())
+    texts = {"portolan.cfg": POWEROFF + "[vm one]\ncpus = 1\nmemory = 64M\nmultiboot = hlt.gz\ndebug_exit = 0xf4\n", "hlt.gz": data}
+    config = ["--nounzip /portolan.cfg portolan.cfg"]
+    with boot_by_hand(os.path.join(folder, "good"), config + ["/hlt.gz hlt.gz"], texts, option="", before="insmod gzio\n") as run:
+        run.expect(r"VM 'one': debug exit, status 1")
+        run.expect_end()
+        run.forbid("PANIC", "ERROR", "compressed with gzip")
+    with boot_by_hand(os.path.join(folder, "bad"), config + ["--nounzip /hlt.gz hlt.gz"], texts, option="") as run:
+        run.expect(r"hlt\.gz: compressed with gzip, which cannot be loaded: unpack it \(gunzip\)")
+        run.expect(r"VM 'one' cannot be loaded")
+        run.expect_end()
+        run.forbid("PANIC", "ERROR")
 
 
 def no_modules(folder):

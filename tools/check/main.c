@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* portolan-check: what the VMM says about a configuration when it boots, on the host. See usage().
  */
+#include "tools/check/files.h"
 #include "vmm/config/config.h"
 #include "vmm/config/config_check.h"
 #include "vmm/config/value.h"
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define EXIT_BAD_CONFIG 1
 #define EXIT_USAGE      2
@@ -25,15 +25,18 @@ static void usage(FILE *to)
     (void)fputs(
         "usage: portolan-check [OPTIONS] CFG\n"
         "\n"
-        "Checks the configuration CFG and that the files it names are there. With any of the "
-        "facts below\n"
-        "also that it fits a machine; what is not said is taken to be plenty.\n"
+        "Checks the configuration CFG, that the files it names are there, and that its VMs can be "
+        "loaded\n"
+        "from them. With any of the facts below also that it fits a machine; what is not said is "
+        "taken\n"
+        "to be plenty.\n"
         "  --cpus N              the machine has CPUs 0 to N-1\n"
         "  --memory SIZE         memory that VMs can have, for example 14G\n"
         "  --pf BDF=TOTALVFS     a virtio device with SR-IOV; may repeat\n"
         "  --no-iommu            it has no IOMMU\n"
         "  --files FOLDER        look here for files that are not in CFG's own folder\n"
-        "  --list-files          only print the files that CFG names: name, tab, path\n"
+        "  --list-files          only print the files that CFG names: name, tab, path,\n"
+        "                        tab, 'gzip' (a kernel that has to be unpacked) or '-'\n"
         "  --quiet               say nothing about a good configuration\n"
         "Exit status: 0 good, 1 not good, 2 wrong use.\n",
         to);
@@ -58,45 +61,14 @@ static char *read_file(const char *path, size_t *size)
     return text;
 }
 
-/* Where the file NAME is: in the configuration's own folder, otherwise in the one of --files if it
- * is there. The path stands until the next call. */
-static const char *locate_file(const char *config_path, const char *name)
-{
-    static char own[4096], other[4096];
-    const char *slash = strrchr(config_path, '/');
-    int folder = slash ? (int)(slash - config_path) + 1 : 0;
-    struct stat status;
-
-    (void)snprintf(own, sizeof(own), "%.*s%s", folder, config_path, name);
-    if (!files_folder || stat(own, &status) == 0) {
-        return own;
-    }
-    (void)snprintf(other, sizeof(other), "%s/%s", files_folder, name);
-    return stat(other, &status) == 0 ? other : own;
-}
-
-static void check_files(const char *config_path)
-{
-    for (uint32_t i = 0; i < config_file_count(&config); i++) {
-        const char *path = locate_file(config_path, config_file_name(&config, i));
-        struct stat status;
-
-        if (stat(path, &status) != 0) {
-            config_complain_file(&config, i, "is missing", &report);
-        } else if (!S_ISREG(status.st_mode)) {
-            config_complain_file(&config, i, "is no ordinary file", &report);
-        } else if (status.st_size == 0) {
-            config_complain_file(&config, i, "is empty", &report);
-        }
-    }
-}
-
 static void list_files(const char *config_path)
 {
     for (uint32_t i = 0; i < config_file_count(&config); i++) {
         const char *name = config_file_name(&config, i);
+        const char *path = files_locate(config_path, files_folder, name);
 
-        (void)printf("%s\t%s\n", name, locate_file(config_path, name));
+        (void)printf("%s\t%s\t%s\n", name, path,
+                     files_unpacked(&config, name, path) ? "gzip" : "-");
     }
 }
 
@@ -256,7 +228,8 @@ int main(int argc, char **argv)
         return 0;
     }
     if (status == STATUS_OK) {
-        check_files(path);
+        files_check(&config, path, files_folder, &report);
+        files_check_vms(&config, &report);
     }
     if (status == STATUS_OK && machine_known) {
         assume_pfs();

@@ -19,4 +19,7 @@ int format(char *buffer, size_t size, const char *fmt, ...) __attribute__((forma
 int format_args(char *buffer, size_t size, const char *fmt, va_list args)
     __attribute__((format(printf, 3, 0)));
 
+/* Prints one line somewhere, without a newline at the end of FMT. */
+typedef void print_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 #endif

@@ -18,6 +18,12 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 /* Log one line; no newline at the end of FMT. Any CPU, also in a trap handler. */
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* From here on log without a lock: the CPU that holds it may be stopped. For panic(). */
+void log_set_emergency(void);
+
+/* Wait until the serial line has sent everything. */
+void log_flush(void);
+
 #define log_error(...) log_write(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_write(LOG_WARN, __VA_ARGS__)
 #define log_info(...)  log_write(LOG_INFO, __VA_ARGS__)

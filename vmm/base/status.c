@@ -10,6 +10,7 @@ static const char *const names[STATUS_COUNT] = {
     [STATUS_CONFLICT] = "conflict",
     [STATUS_NOT_FOUND] = "not found",
     [STATUS_NO_MEMORY] = "out of memory",
+    [STATUS_NO_ROOM] = "no addresses are free for it",
     [STATUS_UNSUPPORTED] = "not supported",
     [STATUS_STATE] = "wrong state",
     [STATUS_TIMEOUT] = "timed out",

@@ -15,6 +15,7 @@ enum status {
     STATUS_CONFLICT,    /* two things claim the same place, id or time */
     STATUS_NOT_FOUND,   /* the named thing does not exist */
     STATUS_NO_MEMORY,   /* frames, slots or table entries are used up */
+    STATUS_NO_ROOM,     /* no addresses are free where a device could have them */
     STATUS_UNSUPPORTED, /* valid, but this machine or this build cannot do it */
     STATUS_STATE,       /* valid, but not in the present state */
     STATUS_TIMEOUT,     /* the hardware did not answer within its time */

@@ -30,17 +30,6 @@
 enum config_idle { CONFIG_IDLE_HALT, CONFIG_IDLE_RESET, CONFIG_IDLE_POWEROFF };
 enum config_panic { CONFIG_PANIC_HALT, CONFIG_PANIC_RESET };
 enum config_transport { CONFIG_TRANSPORT_AUTO, CONFIG_TRANSPORT_MMR, CONFIG_TRANSPORT_ADMIN };
-enum config_fault {
-    CONFIG_FAULT_NONE,
-    CONFIG_FAULT_NULL_READ,
-    CONFIG_FAULT_WRITE_TEXT,
-    CONFIG_FAULT_EXEC_DATA,
-    CONFIG_FAULT_STACK_OVERFLOW,
-    CONFIG_FAULT_STACK_SMASH,
-    CONFIG_FAULT_DIVIDE,
-    CONFIG_FAULT_PANIC,
-    CONFIG_FAULT_PANIC_IN_PANIC,
-};
 
 /* Where a section and each of its keys stand, for messages; 0: not given. Indexed as in keys.c. */
 struct config_lines {
@@ -67,7 +56,7 @@ struct config_vmm {
     uint32_t on_panic;    /* enum config_panic */
     uint32_t cpus_max;    /* 0: all */
     uint32_t unsafe_dma;
-    uint32_t selftest_fault; /* enum config_fault */
+    uint32_t selftest_fault; /* enum selftest_fault of vmm/host/selftest.h */
 };
 
 struct config_cpus {
@@ -117,10 +106,12 @@ struct config_vm {
     uint32_t debug_exit; /* port, 0: none */
 };
 
+#define CONFIG_VFS_FIT 0U /* as many as there is room for */
+
 struct config_pf {
     struct config_lines lines;
     bdf_t bdf;
-    uint32_t num_vfs;
+    uint32_t num_vfs;   /* or CONFIG_VFS_FIT */
     uint32_t transport; /* enum config_transport */
     uint32_t mmr_bar;   /* these three override what the VFs' capability says, if mmr_length > 0 */
     uint64_t mmr_offset;

@@ -156,7 +156,7 @@ static void check_vf_exists(const struct config *config, const struct config_vf 
                      BDF_ARGS(vf->pf));
         config_fix(report, "add [pf " BDF_FORMAT "] with 'num_vfs = %u' or more", BDF_ARGS(vf->pf),
                    vf->index + 1);
-    } else if (pf->num_vfs > 0 && vf->index >= pf->num_vfs) {
+    } else if (pf->num_vfs != CONFIG_VFS_FIT && vf->index >= pf->num_vfs) {
         config_error(report, vf->line,
                      "VF %u of " BDF_FORMAT " is wanted, but 'num_vfs' is %u (line %u)", vf->index,
                      BDF_ARGS(vf->pf), pf->num_vfs, pf->lines.key[PF_NUM_VFS]);
@@ -225,7 +225,7 @@ static void check_pf(const struct config_pf *pf, struct config_report *report)
     if (!given(&pf->lines, PF_NUM_VFS)) {
         config_error(report, pf->lines.section, "the PF " BDF_FORMAT " has no 'num_vfs'",
                      BDF_ARGS(pf->bdf));
-        config_fix(report, "add 'num_vfs' with the number of VFs to turn on");
+        config_fix(report, "add 'num_vfs' with the number of VFs to turn on, or 'num_vfs = fit'");
     }
     for (unsigned i = 0; i < ARRAY_SIZE(place); i++) {
         found += given(&pf->lines, place[i]);

@@ -40,7 +40,7 @@ static const struct config_key vm_keys[] = {
 };
 
 static const struct config_key pf_keys[] = {
-    [PF_NUM_VFS]    = {"num_vfs",    TYPE_NUMBER, PF(num_vfs),    1,  65535, 0, NULL},
+    [PF_NUM_VFS]    = {"num_vfs",    TYPE_NUMBER, PF(num_vfs),    1,  65535, 0, "fit"},
     [PF_TRANSPORT]  = {"transport",  TYPE_WORD,   PF(transport),  0,  0,     0, "auto mmr admin"},
     [PF_MMR_BAR]    = {"mmr_bar",    TYPE_NUMBER, PF(mmr_bar),    0,  5,     0, NULL},
     [PF_MMR_OFFSET] = {"mmr_offset", TYPE_SIZE,   PF(mmr_offset), 0,  M(64), 4, NULL},

@@ -11,7 +11,7 @@ enum config_section { SECTION_VMM, SECTION_VM, SECTION_PF, SECTION_COUNT };
 
 enum config_type {
     TYPE_YES_NO,  /* uint32_t */
-    TYPE_NUMBER,  /* uint32_t, min..max */
+    TYPE_NUMBER,  /* uint32_t, min..max; 0 for the word in words, if there is one */
     TYPE_SIZE,    /* uint64_t, min..max, a multiple of step */
     TYPE_WORD,    /* uint32_t: the index in words */
     TYPE_PATH,    /* struct config_path */

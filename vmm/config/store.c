@@ -65,17 +65,25 @@ static void store_word(uint32_t *to, struct slice value, const struct store *sto
 
 static void store_number(uint32_t *to, struct slice value, const struct store *store)
 {
+    const struct config_key *key = store->key;
+    char word[32] = "";
     uint64_t number;
 
-    if (!value_number(value, &number)) {
-        config_error(store->report, store->line, "'%s' is '%s', which is not a number",
-                     store->key->name, QUOTE(value));
-        config_fix(store->report, "write a decimal number, or a hexadecimal one with 0x before it");
-    } else if (number < store->key->min || number > store->key->max) {
-        config_error(store->report, store->line, "'%s' is %s, out of range", store->key->name,
+    if (key->words) {
+        (void)format(word, sizeof(word), ", or write '%s'", key->words);
+    }
+    if (key->words && slice_is(value, key->words)) {
+        *to = 0;
+    } else if (!value_number(value, &number)) {
+        config_error(store->report, store->line, "'%s' is '%s', which is not a number", key->name,
                      QUOTE(value));
-        config_fix(store->report, "choose from %lu to %lu", (unsigned long)store->key->min,
-                   (unsigned long)store->key->max);
+        config_fix(store->report,
+                   "write a decimal number, or a hexadecimal one with 0x before it%s", word);
+    } else if (number < key->min || number > key->max) {
+        config_error(store->report, store->line, "'%s' is %s, out of range", key->name,
+                     QUOTE(value));
+        config_fix(store->report, "choose from %lu to %lu%s", (unsigned long)key->min,
+                   (unsigned long)key->max, word);
     } else {
         *to = (uint32_t)number;
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the console asks of the VMs. The VM layer implements it; on the host, tests do.
+ * What the console asks of the VMs. console_vms.c implements it; on the host, tests do.
  *
  * All are called by console_init() and console_poll(), on their CPU, with no lock of the console
  * held, so they may take VMs' locks and may log. None may wait for a guest: console_poll() runs

@@ -29,12 +29,6 @@ void log_stop_serial(void);
  * usable one. */
 enum status log_start_screen(const struct handoff_framebuffer *framebuffer);
 
-/* From here on log without a lock: the CPU that holds it may be stopped. For panic(). */
-void log_set_emergency(void);
-
-/* Wait until the serial line has sent everything. */
-void log_flush(void);
-
 /* Read the ring from position *FROM; as ring_read(). */
 size_t log_read(uint64_t *from, char *buffer, size_t size);
 

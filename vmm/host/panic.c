@@ -7,15 +7,12 @@
 
 #include "vmm/base/format.h"
 #include "vmm/base/log.h"
-#include "vmm/console/sinks.h"
 #include "vmm/host/apic.h"
 #include "vmm/host/backtrace.h"
 #include "vmm/host/instructions.h"
 #include "vmm/host/msr.h"
 #include "vmm/host/percpu.h"
 #include "vmm/host/selftest.h"
-
-#include "drivers/acpi/power.h"
 
 enum panic_step {
     PANIC_STOP_OTHERS,
@@ -36,11 +33,11 @@ static struct {
 static volatile bool stop_requested;
 static volatile uint32_t owner; /* index of the panicking CPU + 1, 0: nobody */
 static volatile uint32_t next_step;
-static enum panic_action panic_action = PANIC_HALT;
+static void (*reset_machine)(void);
 
-void panic_set_action(enum panic_action action)
+void panic_set_reset(void (*reset)(void))
 {
-    panic_action = action;
+    reset_machine = reset;
 }
 
 bool panic_stop_requested(void)
@@ -85,10 +82,10 @@ static void step_registers(void)
 
 static void step_finish(void)
 {
-    if (panic_action == PANIC_RESET) {
+    if (reset_machine) {
         log_error("the machine is reset (on_panic = reset)");
         log_flush();
-        (void)acpi_reset(acpi_facts());
+        reset_machine();
     }
     log_error("the machine is halted; switch it off or reset it");
     log_flush();

@@ -9,10 +9,8 @@
 
 #include <stdbool.h>
 
-enum panic_action { PANIC_HALT, PANIC_RESET };
-
-/* What to do when the dump is out. Default: halt. */
-void panic_set_action(enum panic_action action);
+/* What to do when the dump is out: RESET the machine, which may fail. NULL, the default: halt. */
+void panic_set_reset(void (*reset)(void));
 
 /* Stop the other CPUs, print the message, where we are and how we came here, and end. Any state. */
 void panic(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));

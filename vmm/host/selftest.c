@@ -68,19 +68,19 @@ static __attribute__((noinline)) void selftest_panic_twice(void)
 }
 
 static void (*const faults[])(void) = {
-    [CONFIG_FAULT_NULL_READ] = selftest_read_null,
-    [CONFIG_FAULT_WRITE_TEXT] = selftest_write_text,
-    [CONFIG_FAULT_EXEC_DATA] = selftest_execute_data,
-    [CONFIG_FAULT_STACK_OVERFLOW] = selftest_overflow_stack,
-    [CONFIG_FAULT_STACK_SMASH] = selftest_smash_stack,
-    [CONFIG_FAULT_DIVIDE] = selftest_divide,
-    [CONFIG_FAULT_PANIC] = selftest_panic,
-    [CONFIG_FAULT_PANIC_IN_PANIC] = selftest_panic_twice,
+    [SELFTEST_NULL_READ] = selftest_read_null,
+    [SELFTEST_WRITE_TEXT] = selftest_write_text,
+    [SELFTEST_EXEC_DATA] = selftest_execute_data,
+    [SELFTEST_STACK_OVERFLOW] = selftest_overflow_stack,
+    [SELFTEST_STACK_SMASH] = selftest_smash_stack,
+    [SELFTEST_DIVIDE] = selftest_divide,
+    [SELFTEST_PANIC] = selftest_panic,
+    [SELFTEST_PANIC_IN_PANIC] = selftest_panic_twice,
 };
 
-void selftest_fault(enum config_fault fault)
+void selftest_fault(enum selftest_fault fault)
 {
-    if (fault != CONFIG_FAULT_NONE) {
+    if (fault != SELFTEST_NONE) {
         faults[fault]();
     }
 }

@@ -117,7 +117,8 @@ static void trap_unexpected(uint64_t vector)
     }
 }
 
-/* With the next interrupt on any CPU: locks are held with interrupts off only. */
+/* With the next interrupt on any CPU: the log takes its locks with interrupts off, so none of them
+ * is held by what this one has interrupted. */
 static void trap_report_nmis(void)
 {
     if (__atomic_load_n(&nmis, __ATOMIC_RELAXED) == 0) {

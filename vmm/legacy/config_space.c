@@ -36,10 +36,10 @@ static const struct config_register writable_registers[] = {
     {CONFIG_MSIX + 2, 2, 0xc000    }, /* enable, function mask */
 };
 
-static void put(struct legacy_function *f, unsigned offset, unsigned size, uint32_t value)
+static void put(uint8_t *config, unsigned offset, unsigned size, uint32_t value)
 {
     for (unsigned i = 0; i < size; i++) {
-        f->config[offset + i] = (uint8_t)(value >> 8 * i);
+        config[offset + i] = (uint8_t)(value >> 8 * i);
     }
 }
 
@@ -48,7 +48,7 @@ static uint32_t get(const struct legacy_function *f, unsigned offset, unsigned s
     uint32_t value = 0;
 
     for (unsigned i = 0; i < size; i++) {
-        value |= (uint32_t)f->config[offset + i] << 8 * i;
+        value |= (uint32_t)f->state.config[offset + i] << 8 * i;
     }
     return value;
 }
@@ -63,25 +63,31 @@ static void publish(struct legacy_function *f)
     __atomic_store_n(&f->attention, 1U, __ATOMIC_RELEASE);
 }
 
+/* As a BIOS leaves it for function INDEX of the VM. */
+static void build(const struct legacy_function *f, unsigned index, uint8_t *config)
+{
+    memset(config, 0, LEGACY_CONFIG_SIZE);
+    put(config, 0x00, 2, VENDOR);
+    put(config, 0x02, 2, f->type->device);
+    put(config, CONFIG_COMMAND, 2, COMMAND_IO | COMMAND_MEMORY);
+    put(config, CONFIG_STATUS, 2, STATUS_CAPABILITIES);
+    put(config, 0x0a, 2, f->type->pci_class);
+    put(config, CONFIG_BAR0, 4, (LEGACY_IO_BASE + index * LEGACY_IO_STEP) | BAR_IO);
+    put(config, CONFIG_BAR1, 4, LEGACY_MMIO_BASE + index * LEGACY_MMIO_SIZE);
+    put(config, 0x2c, 2, VENDOR);
+    put(config, 0x2e, 2, f->type->type);
+    put(config, 0x34, 1, CONFIG_MSIX);
+    put(config, 0x3c, 1, f->setup.interrupt_line);
+    put(config, 0x3d, 1, PIN_A);
+    put(config, CONFIG_MSIX, 2, MSIX_CAPABILITY); /* the last capability */
+    put(config, CONFIG_MSIX + 2, 2, f->vectors - 1U);
+    put(config, CONFIG_MSIX + 4, 4, MSIX_BAR);
+    put(config, CONFIG_MSIX + 8, 4, LEGACY_PBA_OFFSET | MSIX_BAR);
+}
+
 void legacy_config_reset(struct legacy_function *f, unsigned index)
 {
-    memset(f->config, 0, sizeof(f->config));
-    put(f, 0x00, 2, VENDOR);
-    put(f, 0x02, 2, f->type->device);
-    put(f, CONFIG_COMMAND, 2, COMMAND_IO | COMMAND_MEMORY);
-    put(f, CONFIG_STATUS, 2, STATUS_CAPABILITIES);
-    put(f, 0x0a, 2, f->type->pci_class);
-    put(f, CONFIG_BAR0, 4, (LEGACY_IO_BASE + index * LEGACY_IO_STEP) | BAR_IO);
-    put(f, CONFIG_BAR1, 4, LEGACY_MMIO_BASE + index * LEGACY_MMIO_SIZE);
-    put(f, 0x2c, 2, VENDOR);
-    put(f, 0x2e, 2, f->type->type);
-    put(f, 0x34, 1, CONFIG_MSIX);
-    put(f, 0x3c, 1, f->setup.interrupt_line);
-    put(f, 0x3d, 1, PIN_A);
-    put(f, CONFIG_MSIX, 2, MSIX_CAPABILITY); /* the last capability */
-    put(f, CONFIG_MSIX + 2, 2, f->vectors - 1U);
-    put(f, CONFIG_MSIX + 4, 4, MSIX_BAR);
-    put(f, CONFIG_MSIX + 8, 4, LEGACY_PBA_OFFSET | MSIX_BAR);
+    build(f, index, f->state.config);
     publish(f);
 }
 
@@ -99,6 +105,19 @@ static uint32_t writable_bits(const struct legacy_function *f, unsigned offset)
     return 0;
 }
 
+bool legacy_config_fits(const struct legacy_function *f, const uint8_t *config)
+{
+    uint8_t mine[LEGACY_CONFIG_SIZE];
+
+    build(f, 0, mine);
+    for (unsigned i = 0; i < LEGACY_CONFIG_SIZE; i++) {
+        if (((config[i] ^ mine[i]) & ~writable_bits(f, i)) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static struct legacy_function *find(struct legacy_set *set, uint8_t devfn)
 {
     for (unsigned i = 0; i < set->count; i++) {
@@ -112,7 +131,7 @@ static struct legacy_function *find(struct legacy_set *set, uint8_t devfn)
 /* PCI 3.0, 6.2.3: whatever INTx Disable says. */
 static uint32_t interrupt_status(const struct legacy_function *f)
 {
-    return __atomic_load_n(&f->irq.isr, __ATOMIC_RELAXED) != 0 ? STATUS_INTERRUPT : 0;
+    return __atomic_load_n(&f->state.isr, __ATOMIC_RELAXED) != 0 ? STATUS_INTERRUPT : 0;
 }
 
 uint32_t legacy_config_read(struct legacy_set *set, uint8_t devfn, uint8_t offset, unsigned width)
@@ -140,11 +159,20 @@ void legacy_config_write(struct legacy_set *set, uint8_t devfn, uint8_t offset, 
     }
     for (unsigned i = 0; i < width; i++) {
         uint32_t mask = writable_bits(f, offset + i);
-        uint8_t *byte = &f->config[offset + i];
+        uint8_t *byte = &f->state.config[offset + i];
 
         *byte = (uint8_t)((*byte & ~mask) | (value >> 8 * i & mask));
     }
     publish(f);
+}
+
+static void place(struct legacy_function *f, uint32_t command)
+{
+    uint32_t io = __atomic_load_n(&f->wanted_bar[0], __ATOMIC_RELAXED);
+    uint32_t mmio = __atomic_load_n(&f->wanted_bar[1], __ATOMIC_RELAXED);
+
+    legacy_ports_place(f, (command & COMMAND_IO) != 0 ? io : 0,
+                       (command & COMMAND_MEMORY) != 0 ? mmio : 0);
 }
 
 /* The order counts: masks are in force before messages may come, ports before the guest asks. */
@@ -152,13 +180,10 @@ static void settle(struct legacy_function *f)
 {
     uint32_t command = __atomic_load_n(&f->wanted_command, __ATOMIC_RELAXED);
     uint32_t msix = __atomic_load_n(&f->wanted_msix, __ATOMIC_RELAXED);
-    uint32_t io = __atomic_load_n(&f->wanted_bar[0], __ATOMIC_RELAXED);
-    uint32_t mmio = __atomic_load_n(&f->wanted_bar[1], __ATOMIC_RELAXED);
     bool master = (command & COMMAND_MASTER) != 0;
     bool enable = (msix & MSIX_ENABLE) != 0;
 
-    legacy_ports_place(f, (command & COMMAND_IO) != 0 ? io : 0,
-                       (command & COMMAND_MEMORY) != 0 ? mmio : 0);
+    place(f, command);
     if (legacy_lost(f)) {
         return;
     }
@@ -171,6 +196,18 @@ static void settle(struct legacy_function *f)
     if (enable != f->irq.msix) {
         legacy_vectors_switch(f, enable);
     }
+}
+
+void legacy_config_derive(struct legacy_function *f)
+{
+    uint32_t command = get(f, CONFIG_COMMAND, 2);
+
+    publish(f);
+    __atomic_store_n(&f->attention, 0U, __ATOMIC_RELAXED);
+    place(f, command);
+    f->command_bus_master = (command & COMMAND_MASTER) != 0;
+    legacy_life_set_bus_master(f, f->state.bus_master != 0);
+    legacy_interrupt_derive(f, command, f->wanted_msix);
 }
 
 /* Every lock is taken, also where there is nothing to do: another vCPU may be about to do it. */

@@ -62,6 +62,10 @@ static void write_part(struct legacy_function *f, const struct part *part, uint3
 
         value = (old & ~mask) | (value & mask);
     }
+    for (unsigned i = 0; i < element->width; i++) {
+        f->state.device_config[element->offset + i] = (uint8_t)(value >> 8 * i);
+        f->state.device_written[element->offset + i] = 1;
+    }
     legacy_transport_write(f, LEGACY_AREA_CONFIG, element->offset, element->width,
                            value & all_ones(element->width));
 }

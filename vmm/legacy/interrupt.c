@@ -27,8 +27,6 @@
 
 #include <string.h>
 
-#define ENTRY_MASKED 0x1U
-
 /* Where interrupt messages go: FEEx_xxxxh (Intel SDM 3, 11.11.1). */
 #define MESSAGE_BASE 0xfee00000ULL
 #define MESSAGE_MASK 0xfffffffffff00000ULL
@@ -50,7 +48,7 @@ static void unlock(struct legacy_function *f, uint64_t flags)
 static void update_line(struct legacy_function *f)
 {
     struct legacy_interrupts *irq = &f->irq;
-    bool line = irq->isr != 0 && !irq->msix && !irq->intx_disable;
+    bool line = f->state.isr != 0 && !irq->msix && !irq->intx_disable;
 
     if (line == irq->line) {
         return;
@@ -62,25 +60,25 @@ static void update_line(struct legacy_function *f)
 
 static void set_isr(struct legacy_function *f, uint8_t bits)
 {
-    __atomic_store_n(&f->irq.isr, (uint8_t)(f->irq.isr | bits), __ATOMIC_RELAXED);
+    __atomic_store_n(&f->state.isr, (uint8_t)(f->state.isr | bits), __ATOMIC_RELAXED);
     update_line(f);
 }
 
 static void clear_isr(struct legacy_function *f)
 {
-    __atomic_store_n(&f->irq.isr, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&f->state.isr, 0, __ATOMIC_RELAXED);
     update_line(f);
 }
 
 static bool masked(const struct legacy_function *f, unsigned entry)
 {
-    return f->irq.function_mask || (f->irq.table[entry].control & ENTRY_MASKED) != 0;
+    return f->irq.function_mask || (f->state.table[entry].control & ENTRY_MASKED) != 0;
 }
 
 /* A real device would write to memory there; this one must not. */
 static void send(struct legacy_function *f, unsigned entry)
 {
-    const struct legacy_msix_entry *message = &f->irq.table[entry];
+    const struct legacy_msix_entry *message = &f->state.table[entry];
 
     if ((message->address & MESSAGE_MASK) != MESSAGE_BASE) {
         f->counters.messages_invalid++;
@@ -91,17 +89,32 @@ static void send(struct legacy_function *f, unsigned entry)
     }
 }
 
-/* Nothing to mask in the VF as long as the entry has no vector: HOLD only after a message. */
-static void deliver(struct legacy_function *f, unsigned entry, bool hold)
+static void hold(struct legacy_function *f, unsigned entry)
+{
+    if (!bit_get(f->irq.held, entry)) {
+        bit_set(f->irq.held, entry);
+        legacy_edge_vector_mask(f, entry, true);
+    }
+}
+
+static void release(struct legacy_function *f, unsigned entry)
+{
+    if (bit_get(f->irq.held, entry)) {
+        bit_clear(f->irq.held, entry);
+        legacy_edge_vector_mask(f, entry, false);
+    }
+}
+
+/* Nothing to mask in the VF as long as the entry has no vector: held only AFTER_MESSAGE. */
+static void deliver(struct legacy_function *f, unsigned entry, bool after_message)
 {
     if (!masked(f, entry)) {
         send(f, entry);
         return;
     }
-    bit_set(f->irq.pending, entry);
-    if (hold && !bit_get(f->irq.held, entry)) {
-        bit_set(f->irq.held, entry);
-        legacy_edge_vector_mask(f, entry, true);
+    bit_set(f->state.pending, entry);
+    if (after_message) {
+        hold(f, entry);
     }
 }
 
@@ -110,14 +123,18 @@ void legacy_interrupt_entry_changed(struct legacy_function *f, unsigned entry)
     if (!f->irq.msix || masked(f, entry)) {
         return;
     }
-    if (bit_get(f->irq.pending, entry)) {
-        bit_clear(f->irq.pending, entry);
+    if (bit_get(f->state.pending, entry)) {
+        bit_clear(f->state.pending, entry);
         send(f, entry);
     }
-    if (bit_get(f->irq.held, entry)) {
-        bit_clear(f->irq.held, entry);
-        legacy_edge_vector_mask(f, entry, false);
-    }
+    release(f, entry);
+}
+
+/* What a message of ENTRY means to a guest with INTx. */
+static uint8_t isr_bits(const struct legacy_function *f, unsigned entry)
+{
+    return entry == 0 ? __atomic_load_n(&f->irq.first_entry_isr, __ATOMIC_ACQUIRE)
+                      : LEGACY_ISR_QUEUE;
 }
 
 void legacy_interrupt(struct legacy_function *f, unsigned entry)
@@ -125,13 +142,15 @@ void legacy_interrupt(struct legacy_function *f, unsigned entry)
     uint64_t flags = lock(f);
 
     f->counters.interrupts++;
-    if (legacy_lost(f) || entry >= f->vectors) {
+    if (f->irq.paused && entry < f->vectors) {
+        bit_set(f->irq.arrived, entry);
+        hold(f, entry);
+    } else if (legacy_lost(f) || entry >= f->vectors) {
         f->counters.interrupts_late++;
     } else if (f->irq.msix) {
         deliver(f, entry, true);
     } else {
-        set_isr(f, entry == 0 ? __atomic_load_n(&f->irq.first_entry_isr, __ATOMIC_ACQUIRE)
-                              : LEGACY_ISR_QUEUE);
+        set_isr(f, isr_bits(f, entry));
     }
     unlock(f, flags);
 }
@@ -139,7 +158,7 @@ void legacy_interrupt(struct legacy_function *f, unsigned entry)
 uint8_t legacy_interrupt_read_isr(struct legacy_function *f)
 {
     uint64_t flags = lock(f);
-    uint8_t isr = f->irq.isr;
+    uint8_t isr = f->state.isr;
 
     clear_isr(f);
     unlock(f, flags);
@@ -151,12 +170,10 @@ void legacy_interrupt_clear(struct legacy_function *f, bool msix)
     uint64_t flags = lock(f);
 
     f->irq.msix = msix;
-    memset(f->irq.pending, 0, sizeof(f->irq.pending));
+    memset(f->state.pending, 0, sizeof(f->state.pending));
+    memset(f->irq.arrived, 0, sizeof(f->irq.arrived));
     for (unsigned entry = 0; entry < f->vectors; entry++) {
-        if (bit_get(f->irq.held, entry)) {
-            bit_clear(f->irq.held, entry);
-            legacy_edge_vector_mask(f, entry, false);
-        }
+        release(f, entry);
     }
     clear_isr(f);
     unlock(f, flags);
@@ -173,18 +190,18 @@ void legacy_interrupt_recover(struct legacy_function *f)
     bool any = false;
 
     for (unsigned queue = 0; queue < LEGACY_QUEUES_MAX && !legacy_lost(f); queue++) {
-        if (!bit_get(f->live, queue)) {
+        if (!has_ring(f, queue)) {
             continue;
         }
         any = true;
-        if (f->irq.msix && f->queue_vector[queue] < f->vectors) {
-            deliver(f, f->queue_vector[queue], false);
+        if (f->irq.msix && f->state.queue[queue].vector < f->vectors) {
+            deliver(f, f->state.queue[queue].vector, false);
         }
     }
     if (any && !f->irq.msix) {
         set_isr(f, LEGACY_ISR_QUEUE | LEGACY_ISR_CONFIG);
-    } else if (any && f->config_vector < f->vectors) {
-        deliver(f, f->config_vector, false);
+    } else if (any && f->state.config_vector < f->vectors) {
+        deliver(f, f->state.config_vector, false);
     }
     unlock(f, flags);
 }
@@ -202,6 +219,75 @@ void legacy_interrupt_set_masks(struct legacy_function *f, bool intx_disable, bo
     unlock(f, flags);
 }
 
+/* ---- Pause ---- */
+
+void legacy_pause(struct legacy_set *set)
+{
+    for (unsigned i = 0; i < set->count; i++) {
+        uint64_t flags = lock(set->function[i]);
+
+        set->function[i]->irq.paused = true;
+        unlock(set->function[i], flags);
+    }
+}
+
+/* What was recorded goes on from here as if it came now; the state may be another one than then. */
+static void resume(struct legacy_function *f)
+{
+    for (unsigned entry = 0; entry < f->vectors; entry++) {
+        bool arrived = bit_get(f->irq.arrived, entry);
+
+        bit_clear(f->irq.arrived, entry);
+        if (arrived && !legacy_lost(f)) {
+            if (f->irq.msix) {
+                bit_set(f->state.pending, entry);
+            } else {
+                set_isr(f, isr_bits(f, entry));
+            }
+        }
+        if (!f->irq.msix) {
+            release(f, entry);
+        }
+        legacy_interrupt_entry_changed(f, entry);
+    }
+}
+
+void legacy_resume(struct legacy_set *set)
+{
+    for (unsigned i = 0; i < set->count; i++) {
+        uint64_t flags = lock(set->function[i]);
+
+        set->function[i]->irq.paused = false;
+        resume(set->function[i]);
+        unlock(set->function[i], flags);
+    }
+}
+
+const struct legacy_state *legacy_save(struct legacy_function *f)
+{
+    uint64_t flags = lock(f);
+
+    memcpy(f->state.arrived, f->irq.arrived, sizeof(f->state.arrived));
+    unlock(f, flags);
+    return &f->state;
+}
+
+/* The platform may have been loaded, or made anew: it is told the line in any case. */
+void legacy_interrupt_derive(struct legacy_function *f, uint32_t command, uint32_t msix)
+{
+    uint64_t flags = lock(f);
+
+    for (unsigned i = 0; i < LEGACY_VECTOR_WORDS; i++) {
+        f->irq.arrived[i] |= f->state.arrived[i];
+    }
+    f->irq.msix = (msix & MSIX_ENABLE) != 0;
+    f->irq.function_mask = (msix & MSIX_FUNCTION_MASK) != 0;
+    f->irq.intx_disable = (command & COMMAND_INTX_DISABLE) != 0;
+    f->irq.line = f->state.isr != 0 && !f->irq.msix && !f->irq.intx_disable;
+    legacy_edge_intx(f, f->irq.line);
+    unlock(f, flags);
+}
+
 /* ---- BAR 1: PCI 3.0, 6.8.2 ---- */
 
 enum { ENTRY_ADDRESS = 0, ENTRY_ADDRESS_HIGH = 4, ENTRY_DATA = 8, ENTRY_CONTROL = 12 };
@@ -215,12 +301,13 @@ static uint32_t read_word(const struct legacy_function *f, unsigned offset)
     if (offset >= LEGACY_PBA_OFFSET) {
         unsigned word = (offset - LEGACY_PBA_OFFSET) / 8;
 
-        return word < LEGACY_VECTOR_WORDS ? (uint32_t)(f->irq.pending[word] >> offset % 8 * 8) : 0;
+        return word < LEGACY_VECTOR_WORDS ? (uint32_t)(f->state.pending[word] >> offset % 8 * 8)
+                                          : 0;
     }
     if (offset / ENTRY_SIZE >= f->vectors) {
         return 0;
     }
-    entry = &f->irq.table[offset / ENTRY_SIZE];
+    entry = &f->state.table[offset / ENTRY_SIZE];
     switch (offset % ENTRY_SIZE) {
     case ENTRY_ADDRESS:
         return (uint32_t)entry->address;
@@ -240,7 +327,7 @@ static void write_word(struct legacy_function *f, unsigned offset, uint32_t valu
     if (offset >= LEGACY_PBA_OFFSET || offset / ENTRY_SIZE >= f->vectors) {
         return;
     }
-    entry = &f->irq.table[offset / ENTRY_SIZE];
+    entry = &f->state.table[offset / ENTRY_SIZE];
     switch (offset % ENTRY_SIZE) {
     case ENTRY_ADDRESS:
         entry->address = (entry->address & ~0xffffffffULL) | (value & ~3U);

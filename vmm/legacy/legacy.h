@@ -5,11 +5,13 @@
  * contract with the device.
  *
  * Who calls what. A guest's port access goes first to legacy_notify() (writes of two bytes), then
- * to legacy_port_read() or legacy_port_write(), then to the pc; device memory to the platform
- * and then to legacy_mmio_read() or legacy_mmio_write(). Configuration space comes through
- * pc_edge_pci_read() and pc_edge_pci_write(). After EVERY write of a guest to the PCI data ports
- * (CFCh..CFFh), on the same CPU, without the platform lock and before the guest goes on, the VM
- * layer calls legacy_settle(). The VMM's interrupt handlers call legacy_interrupt().
+ * to legacy_port_read() or legacy_port_write(), then to the pc: legacy_edge_port_claimed() keeps
+ * these off the pc's own ports. Memory of the PCI hole goes to legacy_mmio_read() or
+ * legacy_mmio_write() and then to the pc, which has nothing there; other device memory to the pc
+ * only. Configuration space comes through pc_edge_pci_read() and pc_edge_pci_write(). After EVERY
+ * write of a guest to the PCI data ports (CFCh..CFFh), on the same CPU, without the platform lock
+ * and before the guest goes on, the VM layer calls legacy_settle(). The VMM's interrupt handlers
+ * call legacy_interrupt().
  *
  * Locks, in the order in which they are taken: the function's registers lock (sequences of register
  * accesses; may be held until a device has reset), its interrupt lock (with interrupts off, a few
@@ -25,15 +27,13 @@
 #include "vmm/base/types.h"
 #include "vmm/host/mmio.h"
 #include "vmm/host/spinlock.h"
+#include "vmm/legacy/legacy_state.h"
 #include "vmm/legacy/register_layout.h"
 
-#define LEGACY_FUNCTIONS_MAX 16U  /* of one VM */
-#define LEGACY_QUEUES_MAX    256U /* of one function; queues beyond look absent */
-#define LEGACY_VECTORS_MAX   128U /* shown to a guest; a VF may have more */
+#define LEGACY_FUNCTIONS_MAX 16U /* of one VM */
 
-#define LEGACY_CONFIG_SIZE 256U
-#define LEGACY_MMIO_SIZE   4096U /* BAR 1: MSI-X table, PBA in the second half */
-#define LEGACY_PBA_OFFSET  2048U
+#define LEGACY_MMIO_SIZE  4096U /* BAR 1: MSI-X table, PBA in the second half */
+#define LEGACY_PBA_OFFSET 2048U
 
 /* Where BARs lie after a reset: function n has page n of each. */
 #define LEGACY_IO_BASE   0xc000U
@@ -59,27 +59,17 @@ struct legacy_setup {
     uint32_t block_length;
 };
 
-struct legacy_msix_entry {
-    uint64_t address;
-    uint32_t data;
-    uint32_t control; /* bit 0: masked */
-};
-
-#define LEGACY_VECTOR_WORDS (LEGACY_VECTORS_MAX / 64)
-#define LEGACY_QUEUE_WORDS  (LEGACY_QUEUES_MAX / 64)
-
-/* What interrupts depend on; under the interrupt lock. */
+/* What interrupts depend on besides the state; under the interrupt lock. */
 struct legacy_interrupts {
     struct spinlock lock;
-    bool msix;               /* the guest's MSI-X Enable, in force */
-    bool function_mask;      /* likewise */
-    bool intx_disable;       /* likewise */
-    bool line;               /* the level that was given to the platform */
-    uint8_t isr;             /* synthetic */
-    uint8_t first_entry_isr; /* what a message of entry 0 means to a guest with INTx */
-    struct legacy_msix_entry table[LEGACY_VECTORS_MAX];
-    uint64_t pending[LEGACY_VECTOR_WORDS]; /* the PBA */
-    uint64_t held[LEGACY_VECTOR_WORDS];    /* entries of the VF that are masked meanwhile */
+    bool paused;                        /* messages of the VF are recorded, and nothing else */
+    bool msix;                          /* the guest's MSI-X Enable, in force */
+    bool function_mask;                 /* likewise */
+    bool intx_disable;                  /* likewise */
+    bool line;                          /* the level that was given to the platform */
+    uint8_t first_entry_isr;            /* what a message of entry 0 means to a guest with INTx */
+    uint64_t held[LEGACY_VECTOR_WORDS]; /* entries of the VF that are masked meanwhile */
+    uint64_t arrived[LEGACY_VECTOR_WORDS]; /* entries whose message came while paused */
 };
 
 /* Numbers for the console, each under the lock that guards what it counts; read without. */
@@ -105,15 +95,15 @@ struct legacy_function {
     uint16_t vectors; /* entries that the guest sees */
     uint8_t devfn;
 
-    /* Without a lock: the notify path and the lookups. 0: not there. */
-    bool lost;                   /* the VF is out of order; set once until legacy_reset() */
+    struct legacy_state state;
+
+    /* The binding. Without a lock: the notify path and the lookups. 0: not there. */
     volatile uint16_t *doorbell; /* NULL: notifications are register writes */
     uint32_t io_base;
     uint32_t mmio_base;
     uint32_t notify_port;
 
-    /* Configuration space: under the platform lock; what legacy_settle() needs of it is atomic. */
-    uint8_t config[LEGACY_CONFIG_SIZE];
+    /* What legacy_settle() needs of configuration space; atomic. */
     uint32_t attention; /* something to settle */
     uint32_t wanted_bar[2];
     uint32_t wanted_command;
@@ -121,15 +111,10 @@ struct legacy_function {
 
     struct spinlock lock; /* the registers lock; what follows is under it */
     uint8_t config_length;
-    uint8_t status;          /* as last written */
-    bool bus_master;         /* of the VF */
-    bool command_bus_master; /* as the guest has it */
-    bool vf_msix;            /* MSI-X Enable of the VF */
-    uint16_t select;         /* as the guest wrote it */
-    uint16_t config_vector;  /* as the guest wrote them */
-    uint16_t queue_vector[LEGACY_QUEUES_MAX];
+    bool bus_master_on;                   /* Bus Master of the VF as it was last driven */
+    bool command_bus_master;              /* as the guest has it */
+    bool vf_msix;                         /* MSI-X Enable of the VF */
     uint64_t touched[LEGACY_QUEUE_WORDS]; /* queues whose vector the VF may have */
-    uint64_t live[LEGACY_QUEUE_WORDS];    /* queues with a ring */
     uint64_t open[LEGACY_VECTOR_WORDS];   /* entries that have a vector of the VMM */
     struct legacy_counters counters;
 
@@ -171,6 +156,32 @@ void legacy_reset(struct legacy_set *set);
 
 /* Take all VFs away from the VM, reset and quiet. No vCPU runs any more. */
 void legacy_release(struct legacy_set *set);
+
+/* ---- Pause, save and load; no vCPU runs from legacy_pause() to legacy_resume() ---- */
+
+/*
+ * From here on messages of the VFs are only recorded, and so not lost: one of each entry, the VF
+ * keeps the rest. legacy_resume() delivers them. VFs go on with DMA.
+ */
+void legacy_pause(struct legacy_set *set);
+void legacy_resume(struct legacy_set *set);
+
+/* The state of a paused FUNCTION, complete; valid until it is resumed. */
+const struct legacy_state *legacy_save(struct legacy_function *function);
+
+/*
+ * Give a paused FUNCTION the state FROM, which may be anything, and derive from it what follows:
+ * ports, line, masks, Bus Master. What was recorded during the pause stays recorded. The VF's
+ * registers are not touched. INVALID, and nothing is changed: FROM makes no sense, or is that of a
+ * function with another configuration space.
+ */
+enum status legacy_load(struct legacy_function *function, const struct legacy_state *from);
+
+/*
+ * FUNCTION's state was that of another VF: write its vectors into the VF that it has now, whose
+ * queues exist. If the VF does not take them, it is lost. Paused.
+ */
+void legacy_rebind(struct legacy_function *function);
 
 /* ---- Any vCPU ---- */
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What vmm/passthrough asks of the hardware and of the VM it belongs to. The VM layer implements
+ * What vmm/legacy asks of the hardware and of the VM it belongs to. The VM layer implements
  * these functions; host tests link a simulated VF.
  *
- * Nothing here calls back into vmm/passthrough. "Registers lock" and "interrupt lock" are those of
+ * Nothing here calls back into vmm/legacy. "Registers lock" and "interrupt lock" are those of
  * struct legacy_function; a comment says which one is held. A VF that does not answer must not hang
  * the caller: reads give all ones, commands return TIMEOUT.
  */

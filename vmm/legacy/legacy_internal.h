@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files of vmm/passthrough share. Locks: see legacy.h. */
+/* What the files of vmm/legacy share. Locks: see legacy.h. */
 #ifndef PORTOLAN_VMM_LEGACY_LEGACY_INTERNAL_H
 #define PORTOLAN_VMM_LEGACY_LEGACY_INTERNAL_H
 
@@ -19,6 +19,8 @@
 
 #define MSIX_ENABLE        0x8000U
 #define MSIX_FUNCTION_MASK 0x4000U
+
+#define ENTRY_MASKED 0x1U /* MSI-X vector control */
 
 static inline uint32_t all_ones(unsigned width)
 {
@@ -42,7 +44,12 @@ static inline void bit_clear(uint64_t *words, unsigned bit)
 
 static inline bool legacy_lost(const struct legacy_function *f)
 {
-    return __atomic_load_n(&f->lost, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&f->state.lost, __ATOMIC_ACQUIRE);
+}
+
+static inline bool has_ring(const struct legacy_function *f, unsigned queue)
+{
+    return f->state.queue[queue].pfn != 0;
 }
 
 /* ---- transport.c: the VF's registers; the registers lock is held ---- */
@@ -109,10 +116,19 @@ uint8_t legacy_interrupt_read_isr(struct legacy_function *f);
 /* An entry of the guest's table may have changed; the interrupt lock is held. */
 void legacy_interrupt_entry_changed(struct legacy_function *f, unsigned entry);
 
-/* ---- pci_config.c ---- */
+/* Interrupts as the loaded state and configuration space have them. Takes the interrupt lock. */
+void legacy_interrupt_derive(struct legacy_function *f, uint32_t command, uint32_t msix);
 
-/* Configuration space as a BIOS leaves it. No vCPU runs. */
+/* ---- config_space.c; no vCPU runs ---- */
+
+/* Configuration space as a BIOS leaves it. */
 void legacy_config_reset(struct legacy_function *f, unsigned index);
+
+/* Does CONFIG, which may be anything, differ from the function's only where a guest may write? */
+bool legacy_config_fits(const struct legacy_function *f, const uint8_t *config);
+
+/* Derive ports, Bus Master and interrupts from configuration space. The registers lock is held. */
+void legacy_config_derive(struct legacy_function *f);
 
 /* ---- ports.c ---- */
 
@@ -129,6 +145,9 @@ void legacy_life_reset_device(struct legacy_function *f);
 
 /* The VF is out of order: warn, and take it off. The registers lock is held. */
 void legacy_life_lose(struct legacy_function *f, const char *why);
+
+/* The VF is lost: no doorbell, no interrupts, no DMA. The registers lock is held. */
+void legacy_life_take_off(struct legacy_function *f);
 
 /* Drive Bus Master of the VF. The registers lock is held. */
 void legacy_life_set_bus_master(struct legacy_function *f, bool on);

@@ -13,7 +13,7 @@
 /* The queue that the guest selected, when the VF knows it as selected too. */
 static bool select_valid(const struct legacy_function *f)
 {
-    return f->select < LEGACY_QUEUES_MAX;
+    return f->state.select < LEGACY_QUEUES_MAX;
 }
 
 static uint32_t read_queue_register(struct legacy_function *f, unsigned offset, unsigned size)
@@ -36,7 +36,7 @@ static bool read_header(struct legacy_function *f, unsigned offset, uint32_t *va
         *value = read_queue_register(f, offset, 2);
         return true;
     case LEGACY_QUEUE_SELECT:
-        *value = f->select;
+        *value = f->state.select;
         return true;
     case LEGACY_QUEUE_NOTIFY:
         *value = 0; /* write only; nothing may happen in the VF when a guest dumps its registers */
@@ -80,13 +80,13 @@ uint32_t legacy_registers_read(struct legacy_function *f, unsigned offset, unsig
 
 static void write_features(struct legacy_function *f, uint32_t value)
 {
-    legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_GUEST_FEATURES, 4,
-                           value & LEGACY_FEATURES);
+    f->state.features = value & LEGACY_FEATURES;
+    legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_GUEST_FEATURES, 4, f->state.features);
 }
 
 static void write_select(struct legacy_function *f, uint16_t value)
 {
-    f->select = value;
+    f->state.select = value;
     if (select_valid(f)) {
         legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_QUEUE_SELECT, 2, value);
     }
@@ -102,7 +102,8 @@ static bool has_reset_itself(struct legacy_function *f)
         return legacy_transport_read(f, LEGACY_AREA_HEADER, LEGACY_CONFIG_VECTOR, 2) ==
                LEGACY_NO_VECTOR;
     }
-    return f->status != 0 && legacy_transport_read(f, LEGACY_AREA_HEADER, LEGACY_STATUS, 1) == 0;
+    return f->state.status != 0 &&
+           legacy_transport_read(f, LEGACY_AREA_HEADER, LEGACY_STATUS, 1) == 0;
 }
 
 /* A queue gets its ring, or loses it. */
@@ -113,13 +114,12 @@ static void write_pfn(struct legacy_function *f, uint32_t value)
         return;
     }
     legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_QUEUE_PFN, 4, value);
+    f->state.queue[f->state.select].pfn = value;
     if (value != 0) {
-        bit_set(f->live, f->select);
         return;
     }
-    bit_clear(f->live, f->select);
     if (has_reset_itself(f) && !legacy_lost(f)) {
-        f->status = 0;
+        f->state.status = 0;
         legacy_vectors_restart(f);
     }
 }
@@ -154,7 +154,7 @@ static void write_status(struct legacy_function *f, uint8_t value)
     if ((status & LEGACY_STATUS_DRIVER) != 0) {
         legacy_life_set_bus_master(f, true);
     }
-    f->status = status;
+    f->state.status = status;
     legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_STATUS, 1, status);
 }
 

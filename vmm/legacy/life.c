@@ -13,12 +13,11 @@ _Static_assert(LEGACY_FUNCTIONS_MAX < UINT8_MAX, "the port table holds bytes");
 /* How long a device may take to reset (docs/mmr-device.md, 7). */
 #define RESET_NS 1000000000ULL
 
-#define FIRST_SLOT  2U
-#define LAST_SLOT   31U
-#define SLOT_SHIFT  3
-#define TYPE_9P     9U
-#define TAG_OFFSET  2U /* of the text, behind its length */
-#define ENTRY_RESET 1U /* MSI-X vector control: masked */
+#define FIRST_SLOT 2U
+#define LAST_SLOT  31U
+#define SLOT_SHIFT 3
+#define TYPE_9P    9U
+#define TAG_OFFSET 2U /* of the text, behind its length */
 
 void legacy_init(struct legacy_set *set, const char *vm)
 {
@@ -27,8 +26,9 @@ void legacy_init(struct legacy_set *set, const char *vm)
 
 void legacy_life_set_bus_master(struct legacy_function *f, bool on)
 {
-    if (f->bus_master != on) {
-        f->bus_master = on;
+    f->state.bus_master = on;
+    if (f->bus_master_on != on) {
+        f->bus_master_on = on;
         legacy_edge_bus_master(f, on);
     }
 }
@@ -41,14 +41,19 @@ static void quiet(struct legacy_function *f)
     legacy_vectors_close_all(f);
 }
 
+void legacy_life_take_off(struct legacy_function *f)
+{
+    __atomic_store_n(&f->doorbell, NULL, __ATOMIC_RELEASE);
+    quiet(f);
+}
+
 void legacy_life_lose(struct legacy_function *f, const char *why)
 {
     if (legacy_lost(f)) {
         return;
     }
-    __atomic_store_n(&f->doorbell, NULL, __ATOMIC_RELEASE);
-    __atomic_store_n(&f->lost, true, __ATOMIC_RELEASE);
-    quiet(f);
+    __atomic_store_n(&f->state.lost, 1, __ATOMIC_RELEASE);
+    legacy_life_take_off(f);
     log_warn("VM %s: VF " BDF_FORMAT
              " (slot %u) %s; it reads all ones until the VM is reset, which "
              "tries it again. Other VFs go on.",
@@ -77,7 +82,7 @@ void legacy_life_reset_device(struct legacy_function *f)
     legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_STATUS, 1, 0);
     wait_for_reset(f);
     if (!legacy_lost(f)) {
-        f->status = 0;
+        f->state.status = 0;
         legacy_vectors_restart(f);
     }
 }
@@ -104,9 +109,9 @@ static unsigned config_length(struct legacy_function *f)
 static void stop_using(struct legacy_function *f)
 {
     quiet(f);
-    __atomic_store_n(&f->lost, false, __ATOMIC_RELEASE);
+    __atomic_store_n(&f->state.lost, 0, __ATOMIC_RELEASE);
     for (unsigned entry = 0; entry < LEGACY_VECTORS_MAX; entry++) {
-        f->irq.table[entry] = (struct legacy_msix_entry){.control = ENTRY_RESET};
+        f->state.table[entry] = (struct legacy_msix_entry){.control = ENTRY_MASKED};
     }
     legacy_interrupt_set_masks(f, false, false);
     __atomic_store_n(&f->irq.first_entry_isr,

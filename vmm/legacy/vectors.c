@@ -63,26 +63,41 @@ static bool write_intx_queue(struct legacy_function *f)
 
 void legacy_vectors_set_config(struct legacy_function *f, uint16_t vector)
 {
-    f->config_vector = vector;
+    f->state.config_vector = vector;
     (void)write_vector(f, LEGACY_CONFIG_VECTOR, vector);
+}
+
+/* Is there a queue that the guest selected? Queues that are not there cost nothing later. */
+static bool selected_exists(struct legacy_function *f)
+{
+    struct legacy_queue *queue = &f->state.queue[f->state.select];
+
+    if (queue->size == 0) {
+        queue->size = (uint16_t)legacy_transport_read(f, LEGACY_AREA_HEADER, LEGACY_QUEUE_SIZE, 2);
+    }
+    return queue->size != 0;
 }
 
 void legacy_vectors_set_queue(struct legacy_function *f, uint16_t vector)
 {
-    f->queue_vector[f->select] = vector;
-    bit_set(f->touched, f->select);
+    if (!selected_exists(f)) {
+        f->counters.ignored++;
+        return;
+    }
+    f->state.queue[f->state.select].vector = vector;
+    bit_set(f->touched, f->state.select);
     (void)write_vector(f, LEGACY_QUEUE_VECTOR, vector);
 }
 
 /* Before the ring is there, so that no message can be missed. */
 bool legacy_vectors_prepare_queue(struct legacy_function *f)
 {
-    bit_set(f->touched, f->select);
+    if (!selected_exists(f)) {
+        return false;
+    }
+    bit_set(f->touched, f->state.select);
     if (f->irq.msix) {
         return true; /* the guest sets it, now or later */
-    }
-    if (legacy_transport_read(f, LEGACY_AREA_HEADER, LEGACY_QUEUE_SIZE, 2) == 0) {
-        return false; /* no such queue */
     }
     if (!write_intx_queue(f)) {
         legacy_life_lose(f, "does not take an interrupt vector for a queue");
@@ -93,13 +108,17 @@ bool legacy_vectors_prepare_queue(struct legacy_function *f)
 
 void legacy_vectors_restart(struct legacy_function *f)
 {
-    f->select = 0;
-    f->config_vector = LEGACY_NO_VECTOR;
-    memset(f->queue_vector, 0xff, sizeof(f->queue_vector));
+    f->state.select = 0;
+    f->state.features = 0;
+    f->state.config_vector = LEGACY_NO_VECTOR;
+    for (unsigned queue = 0; queue < LEGACY_QUEUES_MAX; queue++) {
+        f->state.queue[queue] = (struct legacy_queue){.vector = LEGACY_NO_VECTOR};
+    }
+    memset(f->state.device_config, 0, sizeof(f->state.device_config));
+    memset(f->state.device_written, 0, sizeof(f->state.device_written));
     memset(f->touched, 0, sizeof(f->touched));
-    memset(f->live, 0, sizeof(f->live));
     legacy_interrupt_clear(f, f->irq.msix);
-    legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_QUEUE_SELECT, 2, f->select);
+    legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_QUEUE_SELECT, 2, f->state.select);
     if (!f->irq.msix) {
         write_intx_config(f);
     }
@@ -109,19 +128,19 @@ static void rewrite_queue(struct legacy_function *f, unsigned queue)
 {
     legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_QUEUE_SELECT, 2, queue);
     if (f->irq.msix) {
-        (void)write_vector(f, LEGACY_QUEUE_VECTOR, f->queue_vector[queue]);
-    } else if (!bit_get(f->live, queue)) {
+        (void)write_vector(f, LEGACY_QUEUE_VECTOR, f->state.queue[queue].vector);
+    } else if (!has_ring(f, queue)) {
         (void)write_vector(f, LEGACY_QUEUE_VECTOR, LEGACY_NO_VECTOR);
     } else if (!write_intx_queue(f)) {
         legacy_life_lose(f, "does not take an interrupt vector for a queue");
     }
 }
 
-void legacy_vectors_switch(struct legacy_function *f, bool on)
+/* What the state says, into the VF. */
+static void rewrite(struct legacy_function *f)
 {
-    legacy_interrupt_clear(f, on);
-    if (on) {
-        (void)write_vector(f, LEGACY_CONFIG_VECTOR, f->config_vector);
+    if (f->irq.msix) {
+        (void)write_vector(f, LEGACY_CONFIG_VECTOR, f->state.config_vector);
     } else {
         write_intx_config(f);
     }
@@ -130,10 +149,30 @@ void legacy_vectors_switch(struct legacy_function *f, bool on)
             rewrite_queue(f, queue);
         }
     }
-    if (f->select < LEGACY_QUEUES_MAX) {
-        legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_QUEUE_SELECT, 2, f->select);
+    if (f->state.select < LEGACY_QUEUES_MAX) {
+        legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_QUEUE_SELECT, 2, f->state.select);
     }
+}
+
+void legacy_vectors_switch(struct legacy_function *f, bool on)
+{
+    legacy_interrupt_clear(f, on);
+    rewrite(f);
     legacy_interrupt_recover(f);
+}
+
+void legacy_rebind(struct legacy_function *f)
+{
+    spinlock_acquire(&f->lock);
+    for (unsigned i = 0; i < LEGACY_QUEUES_MAX; i++) {
+        if (has_ring(f, i) || f->state.queue[i].vector != LEGACY_NO_VECTOR) {
+            bit_set(f->touched, i);
+        }
+    }
+    if (!legacy_lost(f)) {
+        rewrite(f);
+    }
+    spinlock_release(&f->lock);
 }
 
 void legacy_vectors_close_all(struct legacy_function *f)

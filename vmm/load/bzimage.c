@@ -87,10 +87,15 @@ static enum status magic_check(const struct load_file *image)
     if (image->size < (SETUP_SECTS_OLD + 1) * SECTOR ||
         bytes_get16(file + HEADER_BOOT_FLAG) != BOOT_FLAG ||
         bytes_get32(file + HEADER_MAGIC) != MAGIC_HDRS) {
-        log_warn("load: %s: not a Linux bzImage (no 'HdrS' at 202h): give 'kernel' a vmlinuz or "
-                 "bzImage, not a vmlinux; for a Multiboot image use 'multiboot'",
-                 image->name);
+        if (!foreign_explain(image, LOAD_LINUX)) {
+            log_warn("load: %s: not a Linux bzImage (no 'HdrS' at 202h): give 'kernel' a vmlinuz "
+                     "or bzImage; for a Multiboot image use 'multiboot'",
+                     image->name);
+        }
         return STATUS_NOTE(STATUS_INVALID);
+    }
+    if (foreign_explain_bios(image)) {
+        return STATUS_NOTE(STATUS_UNSUPPORTED);
     }
     uint32_t version = bytes_get16(file + HEADER_VERSION);
     if (version < VERSION_MIN) {

@@ -12,6 +12,17 @@ enum status bzimage_plan(struct plan_builder *builder);
 /* Multiboot Specification 0.6.96. */
 enum status multiboot_plan(struct plan_builder *builder);
 
+/*
+ * IMAGE is not what KIND says. Log what it is and what would take it; false if that is not known.
+ */
+bool foreign_explain(const struct load_file *image, enum load_kind kind);
+
+/*
+ * Is IMAGE, whose first 264h bytes are there and have Linux's magic numbers, a program for a BIOS
+ * in the form of a bzImage? Then it is logged what it is.
+ */
+bool foreign_explain_bios(const struct load_file *image);
+
 /* A Multiboot header, where it was found. */
 struct multiboot_header {
     uint32_t offset; /* in the file */

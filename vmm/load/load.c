@@ -4,11 +4,8 @@
 #include "vmm/base/log.h"
 #include "vmm/load/formats.h"
 #include "vmm/load/load_check.h"
-#include "vmm/pc/pci_host.h"
 
 #include <string.h>
-
-_Static_assert(LOAD_BELOW_4G_MAX == PCI_HOLE_BASE, "RAM ends where BARs begin");
 
 static enum status memory_check(const struct load_input *input)
 {

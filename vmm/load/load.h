@@ -10,6 +10,7 @@
 #ifndef PORTOLAN_VMM_LOAD_LOAD_H
 #define PORTOLAN_VMM_LOAD_LOAD_H
 
+#include "vmm/base/guest_map.h"
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
 
@@ -22,7 +23,7 @@
 
 /* Bounds of a VM's RAM, in bytes; above the second the guest's PCI devices have their BARs. */
 #define LOAD_MEMORY_MIN     (2ULL << 20)
-#define LOAD_BELOW_4G_MAX   0xe0000000ULL
+#define LOAD_BELOW_4G_MAX   ((uint64_t)PCI_HOLE_BASE)
 #define LOAD_MEMORY_END_MAX (1ULL << 48)
 
 /* Room for the generated data: Linux needs most, 6 page tables, boot_params and command line. */

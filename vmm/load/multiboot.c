@@ -73,12 +73,15 @@ static enum status header_find(const struct load_file *image, struct multiboot_h
             return flags_check(image, header);
         }
     }
-    log_warn("load: %s: %s in its first 8192 bytes: %s", image->name,
-             magic_seen ? "a Multiboot magic number, but no whole header with a right checksum"
-                        : "no Multiboot header",
-             magic_seen ? "correct the header"
-                        : "give 'multiboot' a Multiboot 1 image, or use "
-                          "'kernel' for Linux");
+    if (magic_seen) {
+        log_warn("load: %s: a Multiboot magic number, but no whole header with a right checksum in "
+                 "its first 8192 bytes: correct the header",
+                 image->name);
+    } else if (!foreign_explain(image, LOAD_MULTIBOOT)) {
+        log_warn("load: %s: no Multiboot header in its first 8192 bytes: give 'multiboot' a "
+                 "Multiboot 1 image, or use 'kernel' for Linux",
+                 image->name);
+    }
     return STATUS_NOTE(STATUS_INVALID);
 }
 

@@ -45,7 +45,7 @@ static void deliver(struct pc *pc, struct ioapic *io, unsigned pin)
     };
 
     if (message.delivery == APIC_DELIVERY_EXTINT) {
-        return; /* not a message with a vector: apic_bus_pic_targets() looks at the entry */
+        return; /* not a message with a vector: irq_update_routing() looks at the entry */
     }
     if (apic_bus_deliver(pc, &message) && level) {
         io->entry[pin] |= IOAPIC_ENTRY_REMOTE_IRR;

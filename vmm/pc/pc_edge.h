@@ -13,7 +13,8 @@
 
 struct pc;
 
-/* The platform lock of the VM: not recursive, held for microseconds. */
+/* The platform lock of the VM: not recursive. Interrupts are off while it is held, so nothing may
+ * be waited for under it. */
 void pc_edge_lock(struct pc *pc);
 void pc_edge_unlock(struct pc *pc);
 

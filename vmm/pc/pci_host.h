@@ -11,6 +11,7 @@
 #ifndef PORTOLAN_VMM_PC_PCI_HOST_H
 #define PORTOLAN_VMM_PC_PCI_HOST_H
 
+#include "vmm/base/guest_map.h"
 #include "vmm/base/types.h"
 
 #define PCI_PORT_ADDRESS 0xcf8U
@@ -18,10 +19,6 @@
 
 #define PCI_CONFIG_SIZE 256U
 #define PCI_PIRQS       4U
-
-/* 32-bit space for the BARs of passed-through functions; low RAM ends at or below it. */
-#define PCI_HOLE_BASE 0xe0000000U
-#define PCI_HOLE_END  0xfec00000U
 
 enum pci_host_function {
     PCI_HOST_BRIDGE,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/pc/rtc.h"
 
+#include "vmm/base/rtc_date.h"
 #include "vmm/pc/clock.h"
-#include "vmm/pc/rtc_date.h"
 
 #define REGISTER_A 0x0aU
 #define REGISTER_B 0x0bU

@@ -185,17 +185,37 @@ enum status pf_restart(struct pf *pf)
     return status;
 }
 
+/* Registers that no BAR shows: of AMD's IOMMU as much as those with counters have. */
+#define IVHD_SIZE (512ULL << 10)
+
+static enum status keep_registers_free(const struct acpi_facts *acpi)
+{
+    enum status status = STATUS_OK;
+
+    for (uint32_t i = 0; i < acpi->dmar.drhd_count && status != STATUS_NO_MEMORY; i++) {
+        status = pci_room_reserve(acpi->dmar.drhds[i].base, acpi->dmar.drhds[i].size, false);
+    }
+    for (uint32_t i = 0; i < acpi->ivrs.ivhd_count && status != STATUS_NO_MEMORY; i++) {
+        status = pci_room_reserve(acpi->ivrs.ivhds[i].base, IVHD_SIZE, false);
+    }
+    for (uint32_t i = 0; i < acpi->madt.ioapic_count && status != STATUS_NO_MEMORY; i++) {
+        status = pci_room_reserve(acpi->madt.ioapics[i].base, PAGE_SIZE, false);
+    }
+    return status == STATUS_NO_MEMORY ? status : STATUS_OK;
+}
+
 /*
- * Where RAM is, no window of a bridge may grow. Reserved regions are left out: on some machines
- * they are the windows themselves. Below 4 GiB windows on root buses do not grow. Regions that
- * cannot be (RANGE) are nobody's: frame_init() has said so.
+ * Where RAM is, no window of a bridge may grow. What is reserved may be the windows themselves:
+ * above 4 GiB it is left out, below none grows over it. Regions that cannot be (RANGE) are
+ * nobody's: frame_init() has said so.
  */
-static enum status keep_ram_free(const struct handoff_region *map, uint32_t regions)
+static enum status keep_map_free(const struct handoff_region *map, uint32_t regions)
 {
     for (uint32_t i = 0; i < regions; i++) {
-        if (map[i].base + map[i].size > HIGH_MEMORY && map[i].type != HANDOFF_MEMORY_RESERVED &&
-            map[i].type != HANDOFF_MEMORY_MMIO &&
-            pci_room_reserve(hpa(map[i].base), map[i].size) == STATUS_NO_MEMORY) {
+        bool listed = map[i].type == HANDOFF_MEMORY_RESERVED || map[i].type == HANDOFF_MEMORY_MMIO;
+
+        if ((!listed || map[i].base < HIGH_MEMORY) &&
+            pci_room_reserve(hpa(map[i].base), map[i].size, listed) == STATUS_NO_MEMORY) {
             return STATUS_NO_MEMORY;
         }
     }
@@ -207,7 +227,8 @@ void vf_start_pfs(const struct config *config, const struct handoff_region *map,
     if (config->pf_count == 0 || !iommu_facts()->ready) {
         return;
     }
-    if (pci_room_init() != STATUS_OK || keep_ram_free(map, regions) != STATUS_OK) {
+    if (pci_room_init() != STATUS_OK || keep_map_free(map, regions) != STATUS_OK ||
+        keep_registers_free(acpi_facts()) != STATUS_OK) {
         log_warn("no VFs are switched on: the addresses of PCI functions could not be listed");
         return;
     }

@@ -1,16 +1,43 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Giving VFs to VMs: what lies between the configuration, the drivers (PCI, IOMMU, virtio) and
- * vmm/passthrough. docs/vf.md tells the whole way.
+ * vmm/legacy. docs/vf.md tells the whole way.
  */
 #ifndef PORTOLAN_VMM_VF_VF_H
 #define PORTOLAN_VMM_VF_VF_H
 
 #include "boot/handoff.h"
+#include "vmm/base/format.h"
+#include "vmm/base/guest_log.h"
+#include "vmm/base/log_limit.h"
 #include "vmm/base/status.h"
 #include "vmm/config/config.h"
+#include "vmm/host/guest_ram.h"
+#include "vmm/legacy/legacy.h"
+#include "vmm/pc/pc.h"
 
-struct vm;
+/* Whose VFs they are; the VM layer fills it, and all of it stays. */
+struct vf_owner {
+    const struct config_vm *config;
+    unsigned index; /* of the VM */
+    struct pc *pc;
+    const struct ram *ram;
+    struct guest_log *log;
+};
+
+/* All that a VM needs for its VFs. */
+struct vf_set {
+    struct legacy_set legacy; /* the first; its functions are there while the VM runs */
+    struct vf_owner owner;
+    struct iommu_domain *domain; /* while the VM runs */
+    enum status fit;             /* not OK: it cannot be started; see the log. As of boot */
+    bool bound;                  /* from vf_bind() to the end of vf_unbind(); atomic */
+    bool tainted;                /* a unit of the IOMMU may still reach its memory */
+    uint32_t faults;             /* DMA and interrupts of its VFs that were blocked; atomic */
+    struct log_limit fault_limit;
+    uint32_t count; /* 0: it has none */
+    struct vf *vf[CONFIG_VM_VFS_MAX];
+};
 
 /*
  * Switch the IOMMU on, if there is one: from here on no device reaches memory that it was not
@@ -26,10 +53,10 @@ void vf_confine_devices(unsigned physical_bits);
 void vf_start_pfs(const struct config *config, const struct handoff_region *map, uint32_t regions);
 
 /*
- * Find the VFs of VM and what they need. Those that cannot be had are said, now and at each start.
- * NO_MEMORY. Boot CPU, after vf_start_pfs().
+ * Find the VFs of OWNER and what they need. Those that cannot be had are said, now and at each
+ * start. NO_MEMORY. Boot CPU, once for each VM, after vf_start_pfs().
  */
-enum status vf_create(struct vm *vm);
+enum status vf_create(struct vf_set *set, const struct vf_owner *owner);
 
 /*
  * Say what of a VM's VFs gets past the IOMMU. Unless UNSAFE, a VM with VFs cannot be started where
@@ -39,32 +66,32 @@ enum status vf_create(struct vm *vm);
 void vf_check_isolation(bool unsafe);
 
 /*
- * Give VM its VFs: DMA to its RAM and nothing else, reset, visible in its slots. The VM is powered
- * on, and no vCPU runs. Failure, said in the log: it has none of them. Takes 100 ms if one of the
- * VFs was not reset since its last use.
+ * Give the VM its VFs: DMA to its RAM and nothing else, reset, visible in its slots. The VM is
+ * powered on, and no vCPU runs. Failure, said in the log: it has none of them. Takes 100 ms if one
+ * of the VFs was not reset since its last use.
  */
-enum status vf_bind(struct vm *vm);
+enum status vf_bind(struct vf_set *set);
 
 /*
  * The VM is reset: its VFs too. No vCPU runs. First they are silenced, so that none of their
  * interrupts gets into the new life of the pc; after pc_reset() they are reset.
  */
-void vf_silence(struct vm *vm);
-void vf_reset(struct vm *vm);
+void vf_silence(struct vf_set *set);
+void vf_reset(struct vf_set *set);
 
 /*
  * Take its VFs away again. No vCPU runs any more. If a unit of the IOMMU does not confirm, the VM
  * cannot be started again, and its memory is never used for anything else. Any CPU.
  */
-void vf_unbind(struct vm *vm);
+void vf_unbind(struct vf_set *set);
 
 /* See what the IOMMU has blocked. CPU 0, from time to time. */
 void vf_poll_faults(void);
 
-/* Print VM's VFs and what they have done on the operator's console. */
-void vf_print(const struct vm *vm);
+/* Print a VM's VFs and what they have done, for the operator. */
+void vf_print(const struct vf_set *set, print_line *print);
 
 /* Print what is held for the VFs of all VMs. */
-void vf_print_all(void);
+void vf_print_all(print_line *print);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What vmm/passthrough asks of the hardware: vmm/legacy/legacy_edge.h. */
+/* What vmm/legacy asks of the hardware: vmm/legacy/legacy_edge.h. */
 #include "vmm/legacy/legacy_edge.h"
 
 #include "drivers/virtio/legacy_commands.h"
@@ -112,8 +112,8 @@ void legacy_edge_bus_master(struct legacy_function *function, bool on)
 
     spinlock_release(&master_lock);
     if (status != STATUS_OK) {
-        vm_complain(vf_of(function)->vm, "VF " BDF_FORMAT " cannot do DMA (%s)",
-                    BDF_ARGS(function->setup.vf), status_name(status));
+        guest_log(vf_of(function)->set->owner.log, LOG_WARN, "VF " BDF_FORMAT " cannot do DMA (%s)",
+                  BDF_ARGS(function->setup.vf), status_name(status));
     }
 }
 
@@ -133,19 +133,20 @@ enum status legacy_edge_msix_enable(struct legacy_function *function, bool on)
 
 bool legacy_edge_msi(struct legacy_function *function, uint64_t address, uint32_t data)
 {
-    return pc_msi(&vf_of(function)->vm->pc, address, data);
+    return pc_msi(vf_of(function)->set->owner.pc, address, data);
 }
 
 void legacy_edge_intx(struct legacy_function *function, bool level)
 {
-    pc_set_intx(&vf_of(function)->vm->pc, function->devfn, 1, level);
+    pc_set_intx(vf_of(function)->set->owner.pc, function->devfn, 1, level);
 }
 
 bool legacy_edge_port_claimed(struct legacy_set *set, uint16_t port, unsigned width)
 {
-    const struct vm *vm = (const struct vm *)((uintptr_t)set - offsetof(struct vm, legacy));
+    const struct vf_set *vfs =
+        (const struct vf_set *)((uintptr_t)set - offsetof(struct vf_set, legacy));
 
-    return ports_claim(&vm->pc, port, width);
+    return ports_claim(vfs->owner.pc, port, width);
 }
 
 /* ---- Time ---- */

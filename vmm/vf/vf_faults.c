@@ -20,25 +20,25 @@ static const char *kind_of(const struct iommu_fault *fault)
 }
 
 /*
- * Not vm_complain(): its messages are few, and a guest could use them up before it lets its VF
+ * Not guest_log(): its messages are few, and a guest could use them up before it lets its VF
  * loose. Called on one CPU at a time, under the fault lock.
  */
 void iommu_edge_fault(const struct iommu_fault *fault)
 {
-    struct vm *vm = fault->owned ? vm_by_index(fault->owner) : NULL;
+    struct vf_set *set = fault->owned ? vf_set_at(fault->owner) : NULL;
     uint64_t dropped = 0;
 
-    if (!vm || !vm->vfs) {
+    if (!set) {
         return;
     }
-    __atomic_fetch_add(&vm->vfs->faults, 1, __ATOMIC_RELAXED);
-    if (!log_limit_pass(&vm->vfs->fault_limit, time_now_ns(), &dropped)) {
+    __atomic_fetch_add(&set->faults, 1, __ATOMIC_RELAXED);
+    if (!log_limit_pass(&set->fault_limit, time_now_ns(), &dropped)) {
         return;
     }
     if (dropped > 0) {
         log_warn("VM '%s': %lu more accesses of its VFs were blocked, too fast to log each",
-                 vm->config->name, dropped);
+                 set->owner.config->name, dropped);
     }
-    log_warn("VM '%s': VF " BDF_FORMAT ": %s at 0x%lx was blocked: %s", vm->config->name,
+    log_warn("VM '%s': VF " BDF_FORMAT ": %s at 0x%lx was blocked: %s", set->owner.config->name,
              BDF_ARGS(fault->bdf), kind_of(fault), fault->address, fault->reason);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files of vmm/assign share. */
+/* What the files of vmm/vf share. */
 #ifndef PORTOLAN_VMM_VF_VF_INTERNAL_H
 #define PORTOLAN_VMM_VF_VF_INTERNAL_H
 
@@ -8,11 +8,8 @@
 #include "drivers/pci/pci_vf.h"
 #include "drivers/virtio/mmr.h"
 #include "drivers/virtio/pf.h"
-#include "vmm/base/log_limit.h"
 #include "vmm/host/percpu.h"
-#include "vmm/legacy/legacy.h"
 #include "vmm/vf/vf.h"
-#include "vmm/vm/vm.h"
 
 /* A PF of the configuration. */
 struct pf {
@@ -37,13 +34,14 @@ struct vf_entry {
 /* A VF of a VM; made at boot, kept. */
 struct vf {
     struct legacy_function function; /* valid while the VM runs */
-    struct vm *vm;
+    struct vf_set *set;
     struct pf *pf;
     const struct pci_vf *pci;
     enum status fit; /* not OK: it cannot be had; see the log */
     struct pci_msix_table msix;
     struct mmr mmr; /* registers NULL: it goes by the PF's administration queue */
     struct legacy_setup setup;
+    bool leaks;    /* it may get past the IOMMU to others of its device: no ACS that works */
     bool attached; /* to the VM's IOMMU domain */
     bool fresh;    /* an FLR was the last thing that was done to it; atomic */
     hpa_t doorbell_at;
@@ -51,21 +49,13 @@ struct vf {
     struct vf_entry entry[LEGACY_VECTORS_MAX];
 };
 
-/* All that a VM needs for its VFs. */
-struct vf_set {
-    struct iommu_domain *domain; /* while the VM runs */
-    enum status fit;             /* not OK: it cannot be started; see the log. As of boot */
-    bool tainted;                /* a unit of the IOMMU may still reach its memory */
-    uint32_t faults;             /* DMA and interrupts of its VFs that were blocked; atomic */
-    struct log_limit fault_limit;
-    uint32_t count;
-    struct vf *vf[CONFIG_VM_VFS_MAX];
-};
-
 static inline struct vf *vf_of(struct legacy_function *function)
 {
     return (struct vf *)((uintptr_t)function - offsetof(struct vf, function));
 }
+
+/* The VFs of the VM of that INDEX, which is below CONFIG_VMS_MAX; NULL: it has none. */
+struct vf_set *vf_set_at(unsigned index);
 
 /* The PF at BDF of the configuration; NULL. */
 struct pf *pf_find(bdf_t bdf);
@@ -74,21 +64,21 @@ struct pf *pf_find(bdf_t bdf);
 bool vf_is_cut_off(const struct vf *vf);
 
 /*
- * Reset PF, bring it up again, and switch its VFs on. No VM that runs has one of them, nothing of
- * them is mapped, and each must be found anew. Where VMs are started; takes 1 to 3 s. Errors, said
- * in the log, leave it down: it may be tried again.
+ * Reset PF, bring it up again, and switch its VFs on. No set that is bound has one of them, nothing
+ * of them is mapped, and each must be found anew. Where VMs are started; takes 1 to 3 s. Errors,
+ * said in the log, leave it down: it may be tried again.
  */
 enum status pf_restart(struct pf *pf);
 
-/* Find VM's VFs of PF, as at boot; VM is stopped. */
-void vf_find_again(struct vm *vm, const struct pf *pf);
+/* Find SET's VFs of PF, as at boot; SET is not bound. */
+void vf_find_again(struct vf_set *set, const struct pf *pf);
 
 /*
- * See that VM's PFs take commands where its VFs need them: one that does not is restarted, unless
- * another VM runs on it. CONFLICT or what a restart fails with, said in the log: VM cannot start.
- * VM is being started and has VFs.
+ * See that SET's PFs take commands where its VFs need them: one that does not is restarted, unless
+ * another VM runs on it. CONFLICT or what a restart fails with, said in the log: the VM cannot
+ * start. SET is not bound.
  */
-enum status vf_recover_pfs(struct vm *vm);
+enum status vf_recover_pfs(struct vf_set *set);
 
 /*
  * An FLR for each of COUNT VFs that is not fresh, all at the same time; STATUS[i] is that of VF[i].

@@ -20,10 +20,11 @@ static void handle(void *argument, unsigned entry)
  */
 static unsigned preferred(const struct vf *vf, unsigned entry)
 {
-    uint64_t address = vf->function.irq.table[entry].address;
+    uint64_t address = vf->function.state.table[entry].address;
     unsigned target = address >> MESSAGE_TARGET_SHIFT & MESSAGE_TARGET_MASK;
 
-    return vf->function.irq.msix && !(address & MESSAGE_LOGICAL) && target < vf->vm->vcpu_count
+    return vf->function.irq.msix && !(address & MESSAGE_LOGICAL) &&
+                   target < vf->set->owner.config->cpus.count
                ? target
                : 0;
 }
@@ -31,11 +32,11 @@ static unsigned preferred(const struct vf *vf, unsigned entry)
 /* A vector of the CPU that runs vCPU FIRST, or else of another one of the VM's. */
 static enum status take_vector(struct vf *vf, unsigned entry, unsigned first)
 {
-    struct vm *vm = vf->vm;
+    const struct config_cpus *cpus = &vf->set->owner.config->cpus;
     enum status status = STATUS_NO_MEMORY;
 
-    for (unsigned i = 0; i < vm->vcpu_count && status == STATUS_NO_MEMORY; i++) {
-        struct cpu *cpu = vm->vcpu[(first + i) % vm->vcpu_count]->cpu;
+    for (unsigned i = 0; i < cpus->count && status == STATUS_NO_MEMORY; i++) {
+        struct cpu *cpu = cpu_by_index(cpus->cpu[(first + i) % cpus->count]);
         struct vf_entry *to = &vf->entry[entry];
 
         status = vector_allocate(cpu, handle, &vf->function, entry, &to->vector);
@@ -57,12 +58,17 @@ enum status legacy_edge_vector_open(struct legacy_function *function, unsigned e
     struct iommu_message message;
     enum status status = take_vector(vf, entry, preferred(vf, entry));
 
-    if (status != STATUS_OK) {
-        return status;
+    if (status == STATUS_OK) {
+        status = iommu_irq_allocate(vf->pci->bdf, to->cpu->apic_id, to->vector, &to->irq, &message);
+        if (status != STATUS_OK) {
+            give_vector_back(to);
+        }
     }
-    status = iommu_irq_allocate(vf->pci->bdf, to->cpu->apic_id, to->vector, &to->irq, &message);
     if (status != STATUS_OK) {
-        give_vector_back(to);
+        guest_log(vf->set->owner.log, LOG_WARN,
+                  "VF " BDF_FORMAT " gets no interrupt for its entry %u (%s); its driver must "
+                  "do with fewer",
+                  BDF_ARGS(vf->pci->bdf), entry, status_name(status));
         return status;
     }
     status = pci_msix_set(&vf->msix, entry, message.address, message.data);

@@ -8,11 +8,6 @@
 #include "vmm/base/log.h"
 #include "vmm/vf/vf_internal.h"
 
-static const struct vf_set *vf_at(unsigned index)
-{
-    return vm_by_index(index)->vfs;
-}
-
 /* VF was found at boot: it has an address. */
 static bool is_known(const struct vf *vf)
 {
@@ -30,10 +25,8 @@ static bool is_said(const struct vf_set *set, uint32_t count, const struct pci_f
     return false;
 }
 
-static void warn_of_gaps(const struct vm *vm)
+static void warn_of_gaps(const struct vf_set *set)
 {
-    const struct vf_set *set = vm->vfs;
-
     for (uint32_t i = 0; i < set->count; i++) {
         const struct vf *vf = set->vf[i];
         const struct pci_function *gap = is_known(vf) ? pci_acs_gap(vf->pci->bdf) : NULL;
@@ -42,9 +35,16 @@ static void warn_of_gaps(const struct vm *vm)
             log_warn("VM '%s': VF " BDF_FORMAT
                      " may reach other devices past the IOMMU: port " BDF_FORMAT
                      " above it has no access control (ACS) that works; another slot may have it",
-                     vm->config->name, BDF_ARGS(vf->pci->bdf), BDF_ARGS(gap->bdf));
+                     set->owner.config->name, BDF_ARGS(vf->pci->bdf), BDF_ARGS(gap->bdf));
         }
     }
+}
+
+/* On the way between devices, or within the one that both are of. */
+static bool reaches(const struct vf *from, const struct vf *to)
+{
+    return pci_acs_reaches(from->pci->bdf, to->pci->bdf) ||
+           (from->leaks && pci_acs_same_device(from->pf->config->bdf, to->pf->config->bdf));
 }
 
 /* A VF of ONE and one of OTHER of which either reaches the other; false: there are none. */
@@ -56,8 +56,7 @@ static bool find_pair(const struct vf_set *one, const struct vf_set *other, cons
             *first = one->vf[i];
             *second = other->vf[k];
             if (is_known(*first) && is_known(*second) &&
-                (pci_acs_reaches((*first)->pci->bdf, (*second)->pci->bdf) ||
-                 pci_acs_reaches((*second)->pci->bdf, (*first)->pci->bdf))) {
+                (reaches(*first, *second) || reaches(*second, *first))) {
                 return true;
             }
         }
@@ -66,49 +65,52 @@ static bool find_pair(const struct vf_set *one, const struct vf_set *other, cons
 }
 
 /* May VM run beside the VMs before it, those of them that are fit? */
-static void check_against_earlier(struct vm *vm, bool unsafe)
+static void check_against_earlier(struct vf_set *set, bool unsafe)
 {
     const struct vf *mine, *theirs;
 
-    for (unsigned i = 0; i < vm->index && vm->vfs->fit == STATUS_OK; i++) {
-        if (!vf_at(i) || vf_at(i)->fit != STATUS_OK ||
-            !find_pair(vm->vfs, vf_at(i), &mine, &theirs)) {
+    for (unsigned i = 0; i < set->owner.index && set->fit == STATUS_OK; i++) {
+        const struct vf_set *other = vf_set_at(i);
+
+        if (!other || other->fit != STATUS_OK || !find_pair(set, other, &mine, &theirs)) {
             continue;
         }
         log_warn("VM '%s' and VM '%s' are not separated: past the IOMMU, VF " BDF_FORMAT
                  " and VF " BDF_FORMAT " may reach each other (no ACS); %s",
-                 vm->config->name, vm_by_index(i)->config->name, BDF_ARGS(mine->pci->bdf),
+                 set->owner.config->name, other->owner.config->name, BDF_ARGS(mine->pci->bdf),
                  BDF_ARGS(theirs->pci->bdf),
                  unsafe ? "they are started all the same (unsafe_dma = yes)"
-                        : "the first one is not started. Use VFs of one PF, another slot, or "
-                          "'unsafe_dma = yes' in [vmm] if both may do anything");
-        vm->vfs->fit = unsafe ? STATUS_OK : STATUS_NOTE(STATUS_CONFLICT);
+                        : "the first one is not started. Use VFs of one PF whose ACS works, "
+                          "another slot, or 'unsafe_dma = yes' in [vmm] if both may do anything");
+        set->fit = unsafe ? STATUS_OK : STATUS_NOTE(STATUS_CONFLICT);
     }
 }
 
 /* A guest makes its VF write what it likes to FEExxxxxh. */
-static void check_interrupts(struct vm *vm, bool unsafe)
+static void check_interrupts(struct vf_set *set, bool unsafe)
 {
-    if (iommu_facts()->interrupts || vm->vfs->fit != STATUS_OK) {
+    if (iommu_facts()->interrupts || set->fit != STATUS_OK) {
         return;
     }
     log_warn(
         "VM '%s' could send any interrupt to any CPU through its VFs, since the IOMMU does not "
         "remap interrupts; %s",
-        vm->config->name,
+        set->owner.config->name,
         unsafe ? "it is started all the same (unsafe_dma = yes)"
                : "it is not started. Enable interrupt remapping (with VT-d, IOMMU) in the "
                  "firmware set-up; or write 'unsafe_dma = yes' in [vmm] if it may do anything");
-    vm->vfs->fit = unsafe ? STATUS_OK : STATUS_NOTE(STATUS_UNSUPPORTED);
+    set->fit = unsafe ? STATUS_OK : STATUS_NOTE(STATUS_UNSUPPORTED);
 }
 
 void vf_check_isolation(bool unsafe)
 {
-    for (unsigned i = 0; i < vm_count(); i++) {
-        if (vf_at(i)) {
-            check_interrupts(vm_by_index(i), unsafe);
-            warn_of_gaps(vm_by_index(i));
-            check_against_earlier(vm_by_index(i), unsafe);
+    for (unsigned i = 0; i < CONFIG_VMS_MAX; i++) {
+        struct vf_set *set = vf_set_at(i);
+
+        if (set) {
+            check_interrupts(set, unsafe);
+            warn_of_gaps(set);
+            check_against_earlier(set, unsafe);
         }
     }
 }

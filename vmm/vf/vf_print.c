@@ -1,54 +1,50 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The VFs of a VM on the operator's console. */
-#include "vmm/console/console.h"
+/* The VFs of VMs, for the operator. */
 #include "vmm/host/vector.h"
 #include "vmm/vf/vf_internal.h"
 
-static void print_vf(const struct vf *vf)
+static void print_vf(const struct vf *vf, print_line *print)
 {
     const struct legacy_function *function = &vf->function;
     const struct legacy_counters *counters = &function->counters;
     const char *type = virtio_type_name(vf->setup.type);
 
-    console_print("  slot %u: %s VF " BDF_FORMAT "%s", vf->setup.slot, type ? type : "?",
-                  BDF_ARGS(vf->setup.vf), function->lost ? ", lost" : "");
-    console_print("    registers: %lu reads, %lu writes, %lu commands refused, %lu accesses to "
-                  "none",
-                  counters->reads, counters->writes, counters->refused, counters->ignored);
-    console_print("    %lu notifies, %lu interrupts (%lu late), %lu messages (%lu invalid, %lu "
-                  "unclaimed), %lu INTx",
-                  counters->notifies, counters->interrupts, counters->interrupts_late,
-                  counters->messages, counters->messages_invalid, counters->messages_unclaimed,
-                  counters->intx);
+    print("  slot %u: %s VF " BDF_FORMAT "%s", vf->setup.slot, type ? type : "?",
+          BDF_ARGS(vf->setup.vf), function->state.lost ? ", lost" : "");
+    print("    registers: %lu reads, %lu writes, %lu commands refused, %lu accesses to "
+          "none",
+          counters->reads, counters->writes, counters->refused, counters->ignored);
+    print("    %lu notifies, %lu interrupts (%lu late), %lu messages (%lu invalid, %lu "
+          "unclaimed), %lu INTx",
+          counters->notifies, counters->interrupts, counters->interrupts_late, counters->messages,
+          counters->messages_invalid, counters->messages_unclaimed, counters->intx);
     if (vf->pf && vf->pf->virtio.has_admin) {
         struct virtio_admin_counters sent = virtio_admin_count(&vf->pf->virtio.admin);
 
-        console_print("    its PF: %lu commands, %lu tries again, %lu failed, %lu not answered",
-                      sent.sent, sent.retried, sent.failed, sent.timed_out);
+        print("    its PF: %lu commands, %lu tries again, %lu failed, %lu not answered", sent.sent,
+              sent.retried, sent.failed, sent.timed_out);
     }
 }
 
-static void print_held(void)
+static void print_held(print_line *print)
 {
     struct iommu_counters iommu = iommu_counters();
 
-    console_print("  all VMs: %u domains, %u functions, %u interrupts, %u vectors, %lu pages of "
-                  "tables, %lu lost; %lu accesses blocked, %lu stray interrupts",
-                  iommu.domains, iommu.functions, iommu.irqs, vector_count(), iommu.table_pages,
-                  iommu.lost_pages, iommu.faults, vector_strays());
+    print("  all VMs: %u domains, %u functions, %u interrupts, %u vectors, %lu pages of "
+          "tables, %lu lost; %lu accesses blocked, %lu stray interrupts",
+          iommu.domains, iommu.functions, iommu.irqs, vector_count(), iommu.table_pages,
+          iommu.lost_pages, iommu.faults, vector_strays());
 }
 
-void vf_print(const struct vm *vm)
+void vf_print(const struct vf_set *set, print_line *print)
 {
-    const struct vf_set *set = vm->vfs;
-
-    if (!set) {
+    if (set->count == 0) {
         return;
     }
-    console_print("  %u accesses of its VFs blocked", set->faults);
-    print_held();
+    print("  %u accesses of its VFs blocked", set->faults);
+    print_held(print);
     for (uint32_t i = 0; i < set->count; i++) {
-        print_vf(set->vf[i]);
+        print_vf(set->vf[i], print);
     }
 }
 
@@ -73,18 +69,18 @@ static void count_states(const struct vf_set *set, struct states *states)
     }
 }
 
-void vf_print_all(void)
+void vf_print_all(print_line *print)
 {
     struct states states = {0};
 
-    for (unsigned i = 0; i < vm_count(); i++) {
-        if (vm_by_index(i)->vfs) {
-            count_states(vm_by_index(i)->vfs, &states);
+    for (unsigned i = 0; i < CONFIG_VMS_MAX; i++) {
+        if (vf_set_at(i)) {
+            count_states(vf_set_at(i), &states);
         }
     }
-    console_print("  VFs: %u in use, %u reset, %u to be reset; %u may do DMA", states.used,
-                  states.fresh, states.unset, states.masters);
-    console_print("  DMA: %lu KiB of VMs' and the VMM's memory mapped",
-                  iommu_counters().mapped_bytes >> 10);
-    print_held();
+    print("  VFs: %u in use, %u reset, %u to be reset; %u may do DMA", states.used, states.fresh,
+          states.unset, states.masters);
+    print("  DMA: %lu KiB of VMs' and the VMM's memory mapped",
+          iommu_counters().mapped_bytes >> 10);
+    print_held(print);
 }

@@ -12,29 +12,29 @@
 #include "vmm/host/map_physical.h"
 #include "vmm/vf/vf_internal.h"
 
-/* Does the VM run, or is it still giving its VFs back? One that is being started has none yet. */
-static bool runs(const struct vm *vm)
+/* Does the VM run, or is it still giving its VFs back? */
+static bool is_bound(const struct vf_set *set)
 {
-    return vm_state(vm) != VM_STOPPED && vm_state(vm) != VM_STARTING;
+    return __atomic_load_n(&set->bound, __ATOMIC_ACQUIRE);
 }
 
-static bool has_vf_of(const struct vm *vm, const struct pf *pf)
+static bool has_vf_of(const struct vf_set *set, const struct pf *pf)
 {
-    for (uint32_t i = 0; vm->vfs && i < vm->vfs->count; i++) {
-        if (vm->vfs->vf[i]->pf == pf) {
+    for (uint32_t i = 0; set && i < set->count; i++) {
+        if (set->vf[i]->pf == pf) {
             return true;
         }
     }
     return false;
 }
 
-static const struct vm *find_user(const struct pf *pf)
+static const struct vf_set *find_user(const struct pf *pf)
 {
-    for (unsigned i = 0; i < vm_count(); i++) {
-        const struct vm *vm = vm_by_index(i);
+    for (unsigned i = 0; i < CONFIG_VMS_MAX; i++) {
+        const struct vf_set *set = vf_set_at(i);
 
-        if (runs(vm) && has_vf_of(vm, pf)) {
-            return vm;
+        if (has_vf_of(set, pf) && is_bound(set)) {
+            return set;
         }
     }
     return NULL;
@@ -58,8 +58,8 @@ static void unbind(struct vf *vf)
 
 static void let_all_go(const struct pf *pf)
 {
-    for (unsigned i = 0; i < vm_count(); i++) {
-        struct vf_set *set = vm_by_index(i)->vfs;
+    for (unsigned i = 0; i < CONFIG_VMS_MAX; i++) {
+        struct vf_set *set = vf_set_at(i);
 
         for (uint32_t k = 0; set && k < set->count; k++) {
             if (set->vf[k]->pf == pf) {
@@ -71,50 +71,51 @@ static void let_all_go(const struct pf *pf)
 
 static void find_all_again(const struct pf *pf)
 {
-    for (unsigned i = 0; i < vm_count(); i++) {
-        if (has_vf_of(vm_by_index(i), pf)) {
-            vf_find_again(vm_by_index(i), pf);
+    for (unsigned i = 0; i < CONFIG_VMS_MAX; i++) {
+        if (has_vf_of(vf_set_at(i), pf)) {
+            vf_find_again(vf_set_at(i), pf);
         }
     }
 }
 
-static enum status recover(const struct vm *vm, const struct vf *vf)
+static enum status recover(const struct vf *vf)
 {
     struct pf *pf = vf->pf;
-    const struct vm *user = find_user(pf);
+    const char *vm = vf->set->owner.config->name;
+    const struct vf_set *user = find_user(pf);
     enum status status;
 
     if (user) {
         log_warn("VM '%s' is not started: PF " BDF_FORMAT " takes no more commands for its VF "
                  "until it is reset, which would take the VFs of VM '%s' away: stop that one, then "
                  "start this one again",
-                 vm->config->name, BDF_ARGS(pf->config->bdf), user->config->name);
+                 vm, BDF_ARGS(pf->config->bdf), user->owner.config->name);
         return STATUS_NOTE(STATUS_CONFLICT);
     }
     log_info("PF " BDF_FORMAT " is reset: it took no more commands for a VF of VM '%s'",
-             BDF_ARGS(pf->config->bdf), vm->config->name);
+             BDF_ARGS(pf->config->bdf), vm);
     let_all_go(pf);
     status = pf_restart(pf);
     if (status != STATUS_OK) {
         log_warn("VM '%s' is not started: PF " BDF_FORMAT " could not be reset (%s); starting the "
                  "VM again tries it again",
-                 vm->config->name, BDF_ARGS(pf->config->bdf), status_name(status));
+                 vm, BDF_ARGS(pf->config->bdf), status_name(status));
         return status;
     }
     find_all_again(pf);
     return STATUS_OK;
 }
 
-enum status vf_recover_pfs(struct vm *vm)
+enum status vf_recover_pfs(struct vf_set *set)
 {
     enum status status = STATUS_OK;
 
-    for (uint32_t i = 0; i < vm->vfs->count && status == STATUS_OK; i++) {
-        const struct vf *vf = vm->vfs->vf[i];
+    for (uint32_t i = 0; i < set->count && status == STATUS_OK; i++) {
+        const struct vf *vf = set->vf[i];
         bool by_commands = vf->fit != STATUS_OK || !vf->mmr.registers;
 
         if (vf->pf && by_commands && vf_is_cut_off(vf)) {
-            status = recover(vm, vf);
+            status = recover(vf);
         }
     }
     return status;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* VFs come to a VM, are reset with it, and leave it. */
+#include "drivers/pci/acs.h"
+#include "drivers/pci/caps.h"
 #include "drivers/virtio/legacy_commands.h"
 #include "vmm/base/log.h"
 #include "vmm/host/pool.h"
@@ -9,13 +11,20 @@
 #define LAST_SLOT  31U
 #define PIRQ_SHIFT 3U /* pin INTA of slot s is PIRQ (s + 3) mod 4: docs/pc.md */
 
+static struct vf_set *sets[CONFIG_VMS_MAX]; /* those that have VFs */
+
+struct vf_set *vf_set_at(unsigned index)
+{
+    return index < ARRAY_SIZE(sets) ? sets[index] : NULL;
+}
+
 /* ---- At boot ---- */
 
 static enum status refuse(const struct vf *vf, const struct config_vf *config, enum status status,
                           const char *why)
 {
     log_warn("VM '%s' cannot have VF %u of " BDF_FORMAT " and is not started: %s",
-             vf->vm->config->name, config->index, BDF_ARGS(config->pf), why);
+             vf->set->owner.config->name, config->index, BDF_ARGS(config->pf), why);
     return status;
 }
 
@@ -38,11 +47,18 @@ static enum status find_registers(struct vf *vf, const struct config_vf *config,
                                   const struct virtio_bar *places)
 {
     const struct config_pf *wanted = vf->pf->config;
+    const struct mmr_place place = {
+        .pf = wanted->bdf,
+        .bar = wanted->mmr_bar,
+        .offset = wanted->mmr_offset,
+        .length = wanted->mmr_length,
+        .type = wanted->mmr_type,
+    };
     uint16_t device = vf->pf->pci->sriov.vf_device;
     enum status status = STATUS_NOT_FOUND;
 
     if (wanted->transport != CONFIG_TRANSPORT_ADMIN) {
-        status = mmr_open(vf->pci->bdf, device, places, wanted, &vf->mmr);
+        status = mmr_open(vf->pci->bdf, device, places, &place, &vf->mmr);
     }
     if (status == STATUS_OK) {
         vf->setup.transport = LEGACY_TRANSPORT_MMR;
@@ -84,12 +100,18 @@ static enum status find_vf(struct vf *vf, const struct config_vf *config)
         return refuse(vf, config, STATUS_UNSUPPORTED, "its PF has no VFs; see above");
     }
     vf->pci = pci_vf_of(vf->pf->pci, config->index);
-    if (!vf->pci || !vf->pci->present) {
+    if (!vf->pci) {
+        return refuse(vf, config, STATUS_NO_ROOM,
+                      "its PF has room for fewer VFs ('num_vfs = fit'); see above");
+    }
+    if (!vf->pci->present) {
         return refuse(vf, config, STATUS_DEVICE, "the VF does not answer");
     }
     if (!vf->pci->flr || vf->pci->msix_at == 0) {
         return refuse(vf, config, STATUS_UNSUPPORTED, "the VF has no FLR, or no MSI-X");
     }
+    vf->leaks = pci_acs_leaks(config->pf) ||
+                !pci_acs_set(vf->pci->bdf, pci_cap_find_extended(vf->pci->bdf, PCI_EXT_CAP_ACS));
     read_bars(vf->pci, bars, places);
     enum status status = find_registers(vf, config, places);
 
@@ -123,50 +145,61 @@ static void choose_slots(struct vf_set *set)
 
 _Static_assert(CONFIG_VM_VFS_MAX <= LAST_SLOT - FIRST_SLOT + 1, "there is a slot for every VF");
 
-enum status vf_create(struct vm *vm)
+/* Of a VM that is left out. */
+static void give_back(struct vf_set *set)
 {
-    const struct config_vfs *wanted = &vm->config->vfs;
+    for (; set->count > 0; set->count--) {
+        struct vf *vf = set->vf[set->count - 1];
 
-    legacy_init(&vm->legacy, vm->config->name);
-    if (wanted->count == 0) {
-        return STATUS_OK;
+        if (vf->fit == STATUS_OK) {
+            pci_msix_close(&vf->msix);
+        }
+        mmr_close(&vf->mmr);
+        pool_free(vf, sizeof(*vf));
     }
-    vm->vfs = pool_allocate(sizeof(*vm->vfs), PAGE_SIZE);
-    if (!vm->vfs) {
-        return STATUS_NOTE(STATUS_NO_MEMORY);
-    }
+}
+
+enum status vf_create(struct vf_set *set, const struct vf_owner *owner)
+{
+    const struct config_vfs *wanted = &owner->config->vfs;
+
+    *set = (struct vf_set){.owner = *owner};
+    legacy_init(&set->legacy, owner->config->name);
     for (uint32_t i = 0; i < wanted->count; i++) {
         struct vf *vf = pool_allocate(sizeof(*vf), PAGE_SIZE);
 
         if (!vf) {
+            give_back(set);
             return STATUS_NOTE(STATUS_NO_MEMORY);
         }
-        vf->vm = vm;
-        vm->vfs->vf[vm->vfs->count++] = vf;
+        vf->set = set;
+        set->vf[set->count++] = vf;
         vf->fit = find_vf(vf, &wanted->vf[i]);
-        vm->vfs->fit = vf->fit == STATUS_OK ? vm->vfs->fit : vf->fit;
+        set->fit = vf->fit == STATUS_OK ? set->fit : vf->fit;
     }
-    choose_slots(vm->vfs);
+    choose_slots(set);
+    sets[owner->index] = set->count > 0 ? set : NULL;
     return STATUS_OK;
 }
 
 /* VFs without a slot of the configuration's get the one they had: the lowest that are free. */
-void vf_find_again(struct vm *vm, const struct pf *pf)
+void vf_find_again(struct vf_set *set, const struct pf *pf)
 {
-    for (uint32_t i = 0; i < vm->vfs->count; i++) {
-        struct vf *vf = vm->vfs->vf[i];
+    for (uint32_t i = 0; i < set->count; i++) {
+        struct vf *vf = set->vf[i];
 
         if (vf->pf == pf) {
-            vf->fit = find_vf(vf, &vm->config->vfs.vf[i]);
+            vf->fit = find_vf(vf, &set->owner.config->vfs.vf[i]);
         }
     }
-    choose_slots(vm->vfs);
+    choose_slots(set);
 }
 
 /* ---- At each start and stop ---- */
 
-static enum status map_ram(struct vf_set *set, const struct ram *ram)
+static enum status map_ram(struct vf_set *set)
 {
+    const struct ram *ram = set->owner.ram;
     enum status status = STATUS_OK;
 
     for (unsigned i = 0; i < ram->run_count && status == STATUS_OK; i++) {
@@ -177,13 +210,13 @@ static enum status map_ram(struct vf_set *set, const struct ram *ram)
     return status;
 }
 
-static enum status attach(struct vm *vm)
+static enum status attach(struct vf_set *set)
 {
-    struct vf_set *set = vm->vfs;
-    enum status status = iommu_domain_create(vm->config->name, vm->index, &set->domain);
+    enum status status =
+        iommu_domain_create(set->owner.config->name, set->owner.index, &set->domain);
 
     if (status == STATUS_OK) {
-        status = map_ram(set, &vm->ram);
+        status = map_ram(set);
     }
     for (uint32_t i = 0; i < set->count && status == STATUS_OK; i++) {
         struct vf *vf = set->vf[i];
@@ -198,30 +231,30 @@ static enum status attach(struct vm *vm)
  * The VFs' DMA is confined: now they may be shown to the guest, which switches it on. One whose
  * reset fails is tried again, and said, when its turn comes.
  */
-static enum status show(struct vm *vm)
+static enum status show(struct vf_set *set)
 {
     enum status resets[CONFIG_VM_VFS_MAX], status = STATUS_OK;
 
-    vf_reset_each(vm->vfs->vf, vm->vfs->count, resets);
+    vf_reset_each(set->vf, set->count, resets);
 
-    for (uint32_t i = 0; i < vm->vfs->count && status == STATUS_OK; i++) {
-        struct vf *vf = vm->vfs->vf[i];
-        int8_t line = vm->pc.pirq_gsi[(vf->setup.slot + PIRQ_SHIFT) % PCI_PIRQS];
+    for (uint32_t i = 0; i < set->count && status == STATUS_OK; i++) {
+        struct vf *vf = set->vf[i];
+        int8_t line = set->owner.pc->pirq_gsi[(vf->setup.slot + PIRQ_SHIFT) % PCI_PIRQS];
 
         vf->setup.interrupt_line = line < 0 ? UINT8_MAX : (uint8_t)line;
-        status = legacy_add(&vm->legacy, &vf->function, &vf->setup);
+        status = legacy_add(&set->legacy, &vf->function, &vf->setup);
     }
     return status;
 }
 
-static void report(const struct vm *vm)
+static void report(const struct vf_set *set)
 {
-    for (uint32_t i = 0; i < vm->vfs->count; i++) {
-        const struct vf *vf = vm->vfs->vf[i];
+    for (uint32_t i = 0; i < set->count; i++) {
+        const struct vf *vf = set->vf[i];
         const char *type = virtio_type_name(vf->setup.type);
 
         log_info("VM '%s': slot %u is %s VF " BDF_FORMAT " (%u of " BDF_FORMAT "), registers %s",
-                 vm->config->name, vf->setup.slot, type ? type : "a", BDF_ARGS(vf->pci->bdf),
+                 set->owner.config->name, vf->setup.slot, type ? type : "a", BDF_ARGS(vf->pci->bdf),
                  vf->pci->index, BDF_ARGS(vf->pf->config->bdf),
                  vf->mmr.registers ? "in its memory" : "by commands to its PF");
     }
@@ -238,91 +271,87 @@ static enum status fit(const struct vf_set *set)
     return status;
 }
 
-static enum status check(struct vm *vm)
+static enum status check(struct vf_set *set)
 {
-    struct vf_set *set = vm->vfs;
-
     if (set->tainted) {
         log_warn("VM '%s' is not started: the IOMMU may still let its VFs reach its old memory",
-                 vm->config->name);
+                 set->owner.config->name);
         return STATUS_STATE;
     }
     /* Not for VMs that were not fit at boot: who may run beside them was not looked at. */
-    enum status status = set->fit == STATUS_OK ? vf_recover_pfs(vm) : STATUS_OK;
+    enum status status = set->fit == STATUS_OK ? vf_recover_pfs(set) : STATUS_OK;
 
     if (status == STATUS_OK) {
         status = fit(set);
         if (status != STATUS_OK) {
             log_warn("VM '%s' is not started: its VFs cannot be had, as was said before",
-                     vm->config->name);
+                     set->owner.config->name);
         }
     }
     return status;
 }
 
-enum status vf_bind(struct vm *vm)
+enum status vf_bind(struct vf_set *set)
 {
-    struct vf_set *set = vm->vfs;
-
-    if (!set) {
+    if (set->count == 0) {
         return STATUS_OK;
     }
-    enum status status = check(vm);
+    enum status status = check(set);
 
     if (status != STATUS_OK) {
         return status;
     }
-    status = attach(vm);
+    __atomic_store_n(&set->bound, true, __ATOMIC_RELEASE);
+    status = attach(set);
     if (status == STATUS_OK) {
-        status = show(vm);
+        status = show(set);
     }
     if (status != STATUS_OK) {
-        log_warn("VM '%s' is not started: its VFs cannot be given to it (%s)", vm->config->name,
-                 status_name(status));
-        vf_unbind(vm);
+        log_warn("VM '%s' is not started: its VFs cannot be given to it (%s)",
+                 set->owner.config->name, status_name(status));
+        vf_unbind(set);
         return status;
     }
-    report(vm);
+    report(set);
     return STATUS_OK;
 }
 
-void vf_silence(struct vm *vm)
+void vf_silence(struct vf_set *set)
 {
-    legacy_silence(&vm->legacy);
+    legacy_silence(&set->legacy);
 }
 
-void vf_reset(struct vm *vm)
+void vf_reset(struct vf_set *set)
 {
-    legacy_reset(&vm->legacy);
+    legacy_reset(&set->legacy);
 }
 
-static void note_release(struct vm *vm, enum status status)
+static void note_release(struct vf_set *set, enum status status)
 {
     if (status != STATUS_OK) {
-        vm->vfs->tainted = true;
+        set->tainted = true;
         log_warn("VM '%s': the IOMMU does not confirm that its VFs have let go of its memory (%s)",
-                 vm->config->name, status_name(status));
+                 set->owner.config->name, status_name(status));
     }
 }
 
-void vf_unbind(struct vm *vm)
+void vf_unbind(struct vf_set *set)
 {
-    struct vf_set *set = vm->vfs;
-
-    if (!set) {
+    if (set->count == 0) {
         return;
     }
-    legacy_release(&vm->legacy);
+    legacy_release(&set->legacy);
     for (uint32_t i = 0; i < set->count; i++) {
         struct vf *vf = set->vf[i];
 
         if (vf->attached) {
             vf->attached = false;
-            note_release(vm, iommu_detach(vf->pci->bdf));
+            note_release(set, iommu_detach(vf->pci->bdf));
         }
     }
     if (set->domain) {
-        note_release(vm, iommu_domain_destroy(set->domain));
+        note_release(set, iommu_domain_destroy(set->domain));
         set->domain = NULL;
     }
+    __atomic_store_n(&set->bound, false, __ATOMIC_RELEASE);
 }

@@ -13,7 +13,6 @@
 #define STEP          (64ULL << 20) /* bytes for which the lock is held at a time */
 #define MERGE_STEP    PAGE_SIZE_1G
 #define PRUNE_AT_ONCE 64U
-#define FOUR_GIB      (1ULL << 32)
 
 #define RIGHTS_READ  ((unsigned)RADIX_READ | RADIX_EXECUTE)
 #define RIGHTS_WRITE (RIGHTS_READ | RADIX_WRITE)
@@ -41,38 +40,18 @@ enum status dirty_create(struct vm *vm)
         (void)frame_free(frames, size);
         return status;
     }
-    ram->dirty = (uint64_t *)(DIRECT_BASE + frames.raw);
-    memset(ram->dirty, 0, size);
+    ram->marks = (uint64_t *)(DIRECT_BASE + frames.raw);
+    memset(ram->marks, 0, size);
     return STATUS_OK;
 }
 
 void dirty_destroy(struct vm *vm)
 {
-    uint64_t base = (uint64_t)vm->ram.dirty, size = map_size(&vm->ram);
+    uint64_t base = (uint64_t)vm->ram.marks, size = map_size(&vm->ram);
 
     if (base != 0) {
         paging_unmap(base, size);
         (void)frame_free(hpa(base - DIRECT_BASE), size);
-    }
-}
-
-/* The bit of the page that holds AT, which is RAM: the hole below 4 GiB has none. */
-static uint64_t bit_of(const struct ram *ram, uint64_t at)
-{
-    return (at < FOUR_GIB ? at : at - FOUR_GIB + ram->below_4g) / PAGE_SIZE;
-}
-
-void dirty_mark(const struct ram *ram, gpa_t at, uint64_t size)
-{
-    uint64_t end = at.raw + size;
-
-    for (uint64_t page = align_down(at.raw, PAGE_SIZE); page < end; page += PAGE_SIZE) {
-        if (ram_holds(ram, page, PAGE_SIZE)) {
-            uint64_t bit = bit_of(ram, page);
-
-            __atomic_fetch_or(&ram->dirty[bit / DIRTY_WORD], 1ULL << bit % DIRTY_WORD,
-                              __ATOMIC_SEQ_CST);
-        }
     }
 }
 
@@ -115,7 +94,7 @@ enum status dirty_start(struct vm *vm)
     if (vm->ram.tracked) {
         return STATUS_STATE;
     }
-    memset(vm->ram.dirty, 0, map_size(&vm->ram));
+    memset(vm->ram.marks, 0, map_size(&vm->ram));
     vm->no_split = false;
     __atomic_store_n(&vm->ram.tracked, true, __ATOMIC_SEQ_CST);
     protect_all(vm, RIGHTS_READ);
@@ -162,7 +141,7 @@ void dirty_stop(struct vm *vm)
 /* Take a word, and protect its pages again, both in one step. */
 static uint64_t collect_word(struct vm *vm, uint64_t page)
 {
-    uint64_t *word = &vm->ram.dirty[bit_of(&vm->ram, page * PAGE_SIZE) / DIRTY_WORD];
+    uint64_t *word = &vm->ram.marks[ram_bit(&vm->ram, page * PAGE_SIZE) / RAM_MARKS_WORD];
 
     if (__atomic_load_n(word, __ATOMIC_SEQ_CST) == 0) {
         return 0;
@@ -183,10 +162,10 @@ bool dirty_collect(struct vm *vm, uint64_t first, uint64_t pages, uint64_t *bitm
 {
     bool any = false;
 
-    for (uint64_t i = 0; i < pages / DIRTY_WORD; i++) {
-        uint64_t page = first + i * DIRTY_WORD;
+    for (uint64_t i = 0; i < pages / RAM_MARKS_WORD; i++) {
+        uint64_t page = first + i * RAM_MARKS_WORD;
 
-        bitmap[i] = ram_holds(&vm->ram, page * PAGE_SIZE, DIRTY_WORD * PAGE_SIZE)
+        bitmap[i] = ram_holds(&vm->ram, page * PAGE_SIZE, RAM_MARKS_WORD * PAGE_SIZE)
                         ? collect_word(vm, page)
                         : 0;
         any = any || bitmap[i] != 0;
@@ -202,14 +181,14 @@ static void allow(struct vm *vm, uint64_t page, struct radix_page *large)
 {
     if (!vm->no_split &&
         radix_protect(&vm->nested, page, PAGE_SIZE, RIGHTS_WRITE, false) == STATUS_OK) {
-        dirty_mark(&vm->ram, gpa(page), PAGE_SIZE);
+        ram_mark(&vm->ram, gpa(page), PAGE_SIZE);
         return;
     }
     /* No memory to split it, as the log says, once: all of it is written, for what we know. */
     vm->no_split = true;
     (void)radix_lookup(&vm->nested, page, large); /* half of the way it was split perhaps */
     (void)radix_protect(&vm->nested, page, PAGE_SIZE, RIGHTS_WRITE, true);
-    dirty_mark(&vm->ram, gpa(align_down(page, large->size)), large->size);
+    ram_mark(&vm->ram, gpa(align_down(page, large->size)), large->size);
 }
 
 /* Not only while it is tracked: a CPU may have seen the page protected just before that ended. */

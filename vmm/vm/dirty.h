@@ -2,8 +2,9 @@
 /*
  * Which pages of a VM's RAM have been written: one bit for each 4 KiB. While a VM is tracked its
  * RAM is write-protected in the nested tables; the first write to a page exits, is marked, and
- * goes on at full speed. What the VMM writes itself is marked where it is done (vmm/vm/ram.c,
- * exit_io.c). DMA of VFs is not seen: who lets one write marks its buffers with dirty_mark().
+ * goes on at full speed. What the VMM writes itself is marked where it is done
+ * (vmm/host/guest_ram.c, exit_io.c). DMA of VFs is not seen: who lets one write marks its buffers
+ * with ram_mark().
  *
  * No write is missed: docs/vm.md has the order of steps.
  */
@@ -13,12 +14,8 @@
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
 
-struct ram;
 struct vcpu;
 struct vm;
-
-/* Pages in one word of a bitmap. */
-#define DIRTY_WORD 64U
 
 /* Memory for VM's bitmap, 1/32768 of its RAM, which is there already. NO_MEMORY. Boot CPU. */
 enum status dirty_create(struct vm *vm);
@@ -35,17 +32,13 @@ enum status dirty_start(struct vm *vm);
 void dirty_stop(struct vm *vm);
 
 /*
- * Take the bits of PAGES pages from the guest-physical page FIRST on, both multiples of DIRTY_WORD,
- * into BITMAP, and clear them. A write that had ended before the call is in it, or was in one
- * before; one after the return will be in the next. Between, it is in this or the next, and
- * always in the next if the page was read after the return and lacks it. What is no RAM is 0.
+ * Take the bits of PAGES pages from the guest-physical page FIRST on, both multiples of
+ * RAM_MARKS_WORD, into BITMAP, and clear them. A write that had ended before the call is in it, or
+ * was in one before; one after the return will be in the next. Between, it is in this or the next,
+ * and always in the next if the page was read after the return and lacks it. What is no RAM is 0.
  * Returns whether any is set. RAM need not be tracked.
  */
 bool dirty_collect(struct vm *vm, uint64_t first, uint64_t pages, uint64_t *bitmap);
-
-/* [AT, AT + SIZE) was written, by other means than the guest's CPUs. After the write, not before.
- * Any CPU; atomic. What is no RAM is left out. */
-void dirty_mark(const struct ram *ram, gpa_t at, uint64_t size);
 
 /*
  * An access of the guest's to AT faulted: if that is RAM it was a write, for all else is allowed

@@ -2,6 +2,7 @@
 /* A guest reads or writes a port, or memory that is no RAM. */
 #include "vmm/emulate/emulate_edge.h"
 #include "vmm/vm/backend.h"
+#include "vmm/vm/dirty.h"
 #include "vmm/vm/exit_table.h"
 #include "vmm/vm/vm.h"
 
@@ -16,7 +17,7 @@ uint32_t emulate_port_read(struct vcpu *vcpu, uint16_t port, unsigned size)
 {
     uint32_t value;
 
-    if (legacy_port_read(&vcpu->vm->legacy, port, size, &value)) {
+    if (legacy_port_read(&vcpu->vm->vfs.legacy, port, size, &value)) {
         return value;
     }
     return pc_port_read(&vcpu->vm->pc, port, size, vm_now(vcpu->vm));
@@ -26,15 +27,15 @@ void emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_
 {
     struct vm *vm = vcpu->vm;
 
-    if (size == 2 && legacy_notify(&vm->legacy, port, (uint16_t)value)) {
+    if (size == 2 && legacy_notify(&vm->vfs.legacy, port, (uint16_t)value)) {
         return;
     }
-    if (legacy_port_write(&vm->legacy, port, size, value)) {
+    if (legacy_port_write(&vm->vfs.legacy, port, size, value)) {
         return;
     }
     pc_port_write(&vm->pc, port, size, value, vm_now(vm));
     if (port + size > PCI_DATA && port < PCI_DATA_END) {
-        legacy_settle(&vm->legacy);
+        legacy_settle(&vm->vfs.legacy);
     }
 }
 
@@ -183,7 +184,7 @@ uint64_t emulate_device_read(struct vcpu *vcpu, gpa_t at, unsigned size)
 {
     uint64_t value = 0;
 
-    if (is_for_functions(at) && legacy_mmio_read(&vcpu->vm->legacy, at, size, &value)) {
+    if (is_for_functions(at) && legacy_mmio_read(&vcpu->vm->vfs.legacy, at, size, &value)) {
         return value;
     }
     (void)pc_mmio_read(&vcpu->vm->pc, vcpu->index, at, size, vm_now(vcpu->vm), &value);
@@ -192,7 +193,7 @@ uint64_t emulate_device_read(struct vcpu *vcpu, gpa_t at, unsigned size)
 
 void emulate_device_write(struct vcpu *vcpu, gpa_t at, unsigned size, uint64_t value)
 {
-    if (is_for_functions(at) && legacy_mmio_write(&vcpu->vm->legacy, at, size, value)) {
+    if (is_for_functions(at) && legacy_mmio_write(&vcpu->vm->vfs.legacy, at, size, value)) {
         return;
     }
     (void)pc_mmio_write(&vcpu->vm->pc, vcpu->index, at, size, value, vm_now(vcpu->vm));

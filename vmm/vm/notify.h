@@ -14,7 +14,7 @@
  */
 static inline bool vcpu_notify_fast(struct vcpu *vcpu, uint16_t port, uint16_t value)
 {
-    if (!legacy_notify(&vcpu->vm->legacy, port, value)) {
+    if (!legacy_notify(&vcpu->vm->vfs.legacy, port, value)) {
         return false;
     }
     vcpu->counter[EXIT_NOTIFY].exits++;

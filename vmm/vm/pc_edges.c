@@ -3,9 +3,9 @@
 #include "vmm/pc/pc_edge.h"
 
 #include "vmm/base/log.h"
-#include "vmm/console/console.h"
 #include "vmm/host/irq.h"
 #include "vmm/vm/vm.h"
+#include "vmm/vm/vm_edge.h"
 
 #define DEBUG_EXIT_STATUS(value) ((value) << 1 | 1) /* as QEMU's isa-debug-exit gives it */
 
@@ -80,7 +80,7 @@ void pc_edge_debug_exit(struct pc *pc, uint32_t value)
 
 void pc_edge_console_write(struct pc *pc, uint8_t byte)
 {
-    console_vm_output(vm_of(pc)->index, byte);
+    vm_edge_output(vm_of(pc)->index, byte);
 }
 
 /* vCPU 0's CPU looks at the deadline before each entry; elsewhere it must be told. */
@@ -91,11 +91,11 @@ void pc_edge_deadline_changed(struct pc *pc, uint64_t deadline_ns)
 
 uint32_t pc_edge_pci_read(struct pc *pc, uint8_t devfn, uint8_t offset, unsigned width)
 {
-    return legacy_config_read(&vm_of(pc)->legacy, devfn, offset, width);
+    return legacy_config_read(&vm_of(pc)->vfs.legacy, devfn, offset, width);
 }
 
 /* What it asks for is done after the platform's lock is given back: emulate_port_write(). */
 void pc_edge_pci_write(struct pc *pc, uint8_t devfn, uint8_t offset, unsigned width, uint32_t value)
 {
-    legacy_config_write(&vm_of(pc)->legacy, devfn, offset, width, value);
+    legacy_config_write(&vm_of(pc)->vfs.legacy, devfn, offset, width, value);
 }

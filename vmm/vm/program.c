@@ -4,9 +4,9 @@
 #include "vmm/base/log.h"
 #include "vmm/host/msr.h"
 #include "vmm/load/load.h"
-#include "vmm/main_config.h"
 #include "vmm/pc/guest_tables.h"
 #include "vmm/vm/backend.h"
+#include "vmm/vm/input.h"
 
 #define ATTRIBUTES_CODE32 0xc9bU
 #define ATTRIBUTES_CODE64 0xa9bU
@@ -15,40 +15,6 @@
 /* One plan for all VMs: it is big, and needed for a moment only. */
 static struct load_plan plan;
 static struct spinlock plan_lock;
-
-static enum status find_file(const char *name, const char *arguments, struct load_file *file)
-{
-    *file = (struct load_file){.name = name, .arguments = arguments};
-    return main_find_file(name, &file->data, &file->size);
-}
-
-static enum status gather(const struct vm *vm, struct load_input *input, struct load_file *modules)
-{
-    const struct config_vm *config = vm->config;
-    bool linux_kernel = config->kernel.text[0];
-
-    *input = (struct load_input){
-        .kind = linux_kernel ? LOAD_LINUX : LOAD_MULTIBOOT,
-        .cmdline = config->cmdline,
-        .modules = modules,
-        .module_count = config->modules.count,
-        .memory_below_4g = vm->ram.below_4g,
-        .memory_above_4g = vm->ram.above_4g,
-        .acpi_rsdp = vm->rsdp,
-    };
-    enum status status =
-        find_file(linux_kernel ? config->kernel.text : config->multiboot.text, NULL, &input->image);
-
-    if (status == STATUS_OK && config->initrd.text[0]) {
-        status = find_file(config->initrd.text, NULL, &input->initrd);
-    }
-    for (unsigned i = 0; i < config->modules.count && status == STATUS_OK; i++) {
-        const struct config_module *module = &config->modules.module[i];
-
-        status = find_file(module->path.text, module->arguments, &modules[i]);
-    }
-    return status;
-}
 
 static enum status carry_out(struct vm *vm)
 {
@@ -90,9 +56,10 @@ enum status program_load(struct vm *vm)
     enum status status = write_tables(vm);
 
     if (status == STATUS_OK) {
-        status = gather(vm, &input, modules);
+        status = input_gather(vm->config, &input, modules);
     }
     if (status == STATUS_OK) {
+        input.acpi_rsdp = vm->rsdp;
         spinlock_acquire(&plan_lock);
         status = load_plan_build(&input, &plan);
         if (status == STATUS_OK) {

@@ -65,9 +65,9 @@ static void wait_for_others(struct vm *vm)
 static bool reset(struct vm *vm)
 {
     vm->resets++;
-    vf_silence(vm);
+    vf_silence(&vm->vfs);
     pc_reset(&vm->pc, vm_now(vm));
-    vf_reset(vm);
+    vf_reset(&vm->vfs);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         store(&vm->vcpu[i]->requests, 0); /* of the VM's last life */
     }
@@ -78,6 +78,11 @@ static void set_paused(struct vm *vm, bool paused)
 {
     if (vm->paused != paused) {
         vm->paused = paused;
+        if (paused) {
+            legacy_pause(&vm->vfs.legacy);
+        } else {
+            legacy_resume(&vm->vfs.legacy);
+        }
         log_info("VM '%s': %s", vm->config->name, paused ? "paused" : "resumed");
         store(&vm->state, paused ? VM_PAUSED : VM_RUNNING);
     }

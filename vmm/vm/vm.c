@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/vm/vm.h"
 
-#include "vmm/base/format.h"
 #include "vmm/base/log.h"
-#include "vmm/host/instructions.h"
 #include "vmm/host/pool.h"
-#include "vmm/host/smp.h"
-#include "vmm/host/time.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/backend.h"
-
-#define COMPLAINT_MAX 160U
+#include "vmm/vm/dirty.h"
 
 static struct vm *vms[CONFIG_VMS_MAX];
 static unsigned count;
@@ -35,22 +30,6 @@ unsigned vm_running(void)
     return running;
 }
 
-void vm_complain(struct vm *vm, const char *fmt, ...)
-{
-    uint32_t before = __atomic_fetch_add(&vm->complaints, 1, __ATOMIC_RELAXED);
-    char text[COMPLAINT_MAX];
-    va_list arguments;
-
-    if (before >= VM_COMPLAINTS_MAX) {
-        return;
-    }
-    va_start(arguments, fmt);
-    (void)format_args(text, sizeof(text), fmt, arguments);
-    va_end(arguments);
-    log_warn("VM '%s': %s%s", vm->config->name, text,
-             before + 1 == VM_COMPLAINTS_MAX ? "; more of its kind are only counted" : "");
-}
-
 static enum status create_vcpu(struct vm *vm, unsigned index)
 {
     struct vcpu *vcpu = pool_allocate(sizeof(*vcpu), PAGE_SIZE);
@@ -65,7 +44,19 @@ static enum status create_vcpu(struct vm *vm, unsigned index)
     return backend_vcpu_create(vcpu);
 }
 
-/* Everything but its VFs; those come last. */
+static enum status map_ram(struct vm *vm)
+{
+    enum status status = STATUS_OK;
+
+    for (unsigned i = 0; i < vm->ram.run_count && status == STATUS_OK; i++) {
+        const struct ram_run *run = &vm->ram.run[i];
+
+        status = radix_map(&vm->nested, run->at.raw, run->frames, run->size,
+                           RADIX_READ | RADIX_WRITE | RADIX_EXECUTE, NULL);
+    }
+    return status;
+}
+
 static enum status create_parts(struct vm *vm)
 {
     bool giant_pages;
@@ -85,12 +76,21 @@ static enum status create_parts(struct vm *vm)
         status = ram_allocate(&vm->ram, vm->config->memory);
     }
     if (status == STATUS_OK) {
-        status = ram_map(&vm->ram, &vm->nested);
+        status = map_ram(vm);
     }
     if (status == STATUS_OK) {
         status = dirty_create(vm);
     }
-    return status == STATUS_OK ? vf_create(vm) : status;
+    if (status == STATUS_OK) {
+        const struct vf_owner owner = {.config = vm->config,
+                                       .index = vm->index,
+                                       .pc = &vm->pc,
+                                       .ram = &vm->ram,
+                                       .log = &vm->log};
+
+        status = vf_create(&vm->vfs, &owner);
+    }
+    return status;
 }
 
 /* A VM that could not be made leaves nothing behind: the other VMs may need it. */
@@ -114,6 +114,7 @@ static enum status create(const struct config_vm *config)
         return STATUS_NOTE(STATUS_NO_MEMORY);
     }
     vm->config = config;
+    vm->log.vm = config->name;
     vm->index = count;
     vm->vcpu_count = config->cpus.count;
     enum status status = create_parts(vm);
@@ -230,7 +231,7 @@ void vm_vcpu_ended(struct vcpu *vcpu)
     struct vm *vm = vcpu->vm;
 
     if (__atomic_sub_fetch(&vm->active, 1, __ATOMIC_SEQ_CST) == 0) {
-        vf_unbind(vm);
+        vf_unbind(&vm->vfs);
         __atomic_store_n(&vm->state, VM_ENDED, __ATOMIC_SEQ_CST);
         log_info("VM '%s': stopped", vm->config->name);
         __atomic_store_n(&vm->state, VM_STOPPED, __ATOMIC_SEQ_CST);

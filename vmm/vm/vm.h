@@ -4,13 +4,14 @@
 #ifndef PORTOLAN_VMM_VM_VM_H
 #define PORTOLAN_VMM_VM_VM_H
 
+#include "vmm/base/guest_log.h"
 #include "vmm/config/config.h"
+#include "vmm/host/guest_ram.h"
 #include "vmm/host/radix.h"
 #include "vmm/host/spinlock.h"
-#include "vmm/legacy/legacy.h"
 #include "vmm/load/load.h"
 #include "vmm/pc/pc.h"
-#include "vmm/vm/ram.h"
+#include "vmm/vf/vf.h"
 #include "vmm/vm/vcpu.h"
 
 /*
@@ -43,9 +44,8 @@ struct vm {
     struct radix nested;
     struct spinlock nested_lock; /* changes of it, with interrupts as they are */
     bool no_split;               /* no memory was left to split large pages; under that lock */
-    struct legacy_set legacy;    /* its VFs, while it runs */
-    struct vf_set *vfs;          /* how it gets them; NULL: it has none */
-    uint32_t nested_generation;  /* grows when the TLBs must forget; atomic */
+    struct vf_set vfs;
+    uint32_t nested_generation; /* grows when the TLBs must forget; atomic */
 
     struct spinlock lock; /* the platform's */
     uint64_t lock_flags;  /* of who holds it */
@@ -64,7 +64,7 @@ struct vm {
     uint32_t after;   /* enum vm_after: what the leader decided; atomic */
     bool paused;      /* it stays parked until it is resumed; the leader's */
     uint32_t resets;
-    uint32_t complaints; /* atomic */
+    struct guest_log log;
     gpa_t rsdp;
     struct load_entry entry;
 };
@@ -106,7 +106,7 @@ void vm_flush(struct vm *vm);
 uint64_t vm_now(const struct vm *vm);
 
 /* Log what the guest did wrong, unless it has said enough already. */
-void vm_complain(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#define vm_complain(vm, ...) guest_log(&(vm)->log, LOG_WARN, __VA_ARGS__)
 
 static inline enum vm_state vm_state(const struct vm *vm)
 {

@@ -61,14 +61,14 @@ static enum status make_ready(struct vm *vm)
         status = power_on(vm);
     }
     if (status == STATUS_OK) {
-        status = vf_bind(vm);
+        status = vf_bind(&vm->vfs);
     }
     if (status != STATUS_OK) {
         return status;
     }
     status = program_load(vm);
     if (status != STATUS_OK) {
-        vf_unbind(vm);
+        vf_unbind(&vm->vfs);
     }
     return status;
 }

@@ -7,6 +7,7 @@
 #include "tests/unit/legacy/fake_vf.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define FUNCTIONS 3U
 
@@ -158,6 +159,24 @@ static void break_vf(struct input *in, struct fake_vf *vf)
     }
 }
 
+/* A pause in which the state of VF N goes out and in again, and the VF goes on. */
+static void carry_over(unsigned n, unsigned queue)
+{
+    static struct legacy_state state;
+    struct legacy_function *f = &function[n];
+    unsigned messages = fake.messages;
+
+    legacy_pause(&set);
+    state = *legacy_save(f);
+    memset(&f->state, 0xa5, sizeof(f->state));
+    fake_complete(f, queue);
+    require(legacy_load(f, &state) == STATUS_OK);
+    require(fake.messages == messages);
+    fake_config_change(f);
+    fake.same_lines = 0;
+    legacy_resume(&set);
+}
+
 static void device(struct input *in, uint8_t op)
 {
     unsigned n = op % FUNCTIONS;
@@ -184,6 +203,8 @@ static void device(struct input *in, uint8_t op)
     case 6:
         if (value < 16) {
             legacy_reset(&set);
+        } else if (value < 128) {
+            carry_over(n, value % FAKE_QUEUES);
         }
         break;
     default: /* a message that the VF should not send; the vector's handler exists */
@@ -229,14 +250,14 @@ static void check_vectors(const struct legacy_function *f, const struct fake_vf 
         uint16_t vector = vf->queue[i].vector;
 
         require(vector == LEGACY_NO_VECTOR || vf->entry[vector].open);
-        require(f->irq.msix ? vector == LEGACY_NO_VECTOR || vector == f->queue_vector[i]
+        require(f->irq.msix ? vector == LEGACY_NO_VECTOR || vector == f->state.queue[i].vector
                             : !vf->queue[i].works || vector <= 1);
     }
     require(f->irq.msix || (vf->config_vector == 0 && vf->entry[0].open));
     for (unsigned i = 0; i < FAKE_ENTRIES; i++) {
         const struct legacy_interrupts *irq = &f->irq;
-        bool masked = irq->function_mask || (irq->table[i].control & 1U) != 0;
-        bool pending = (irq->pending[0] >> i & 1U) != 0;
+        bool masked = irq->function_mask || (f->state.table[i].control & 1U) != 0;
+        bool pending = (f->state.pending[0] >> i & 1U) != 0;
 
         require(!pending || (irq->msix && masked)); /* an interrupt that could go has gone */
         require(!vf->entry[i].open || !vf->entry[i].masked || (irq->msix && masked));
@@ -245,17 +266,17 @@ static void check_vectors(const struct legacy_function *f, const struct fake_vf 
 
 static void check(void)
 {
-    require(fake.bad_locking == 0);
+    require(fake.bad_locking == 0 && fake.same_lines == 0);
     for (unsigned n = 0; n < FUNCTIONS; n++) {
         const struct legacy_function *f = &function[n];
         const struct fake_vf *vf = &fake.vf[n];
 
         require(vf->bad == 0);
-        require(fake.line[n] == (f->irq.isr != 0 && !f->irq.msix && !f->irq.intx_disable));
-        require(!f->lost || (f->doorbell == NULL && !vf->bus_master && f->irq.isr == 0));
-        require(f->lost == (f->doorbell == NULL));
-        if (!f->lost && !vf->dead) {
-            require(vf->msix && vf->bus_master == f->bus_master);
+        require(fake.line[n] == (f->state.isr != 0 && !f->irq.msix && !f->irq.intx_disable));
+        require(!f->state.lost || (f->doorbell == NULL && !vf->bus_master && f->state.isr == 0));
+        require((f->state.lost != 0) == (f->doorbell == NULL));
+        if (!f->state.lost && !vf->dead) {
+            require(vf->msix && vf->bus_master == f->state.bus_master);
             check_vectors(f, vf);
         }
     }

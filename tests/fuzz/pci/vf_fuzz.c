@@ -258,6 +258,10 @@ static void use(const struct pci_function *function, uint16_t count)
     check_written(function->bdf);
     check_overlaps();
     if (status == STATUS_OK) {
+        const struct pci_pf *pf = pci_pf_find(function->bdf);
+
+        require(count == PCI_VFS_FIT ? pf->vfs <= pf->sriov.initial_vfs : pf->vfs == count);
+        require(pf->vfs > 0 && pf->vfs == pf->sriov.num_vfs);
         check_vfs(pci_pf_find(function->bdf));
     }
     require(fake_pci_reads() + fake_pci_writes() < ACCESSES_MAX);
@@ -275,11 +279,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)pci_scan();
     check_sizing();
     if (size > 4 && (data[size - 1] & 1) != 0) {
-        (void)pci_room_add_aperture(0, 0, 255, hpa((uint64_t)data[size - 2] << 28), 1ULL << 30);
+        (void)pci_room_reserve(hpa((uint64_t)data[size - 2] << 24), 1ULL << 24,
+                               (data[size - 1] & 2) != 0);
     }
     for (uint32_t i = 0; i < pci_count(); i++) {
         if (pci_function_at(i)->sriov != 0) {
-            use(pci_function_at(i), (uint16_t)(data[i % size] % 80));
+            uint16_t count = data[i % size] % 80;
+
+            use(pci_function_at(i), count < 8 ? PCI_VFS_FIT : count);
         }
     }
     for (uint32_t i = 0; i < PCI_PFS_MAX; i++) {

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# tool_test.sh PORTOLAN_CHECK: its exit statuses, options and messages.
+# tool_test.sh PORTOLAN_CHECK FOREIGN: its exit statuses, options and messages. FOREIGN has files of Debian's,
+# from tests/unit/load/foreign.sh.
 set -euo pipefail
-check=$1
+check=$1 foreign=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
@@ -30,20 +31,31 @@ vf = 01:00.0/3
 END
 expect 1 "good.cfg:6: error: the file 'boot/vmlinuz' is missing" "$work/good.cfg"
 mkdir "$work/boot"
-echo kernel >"$work/boot/vmlinuz"
+# A whole bzImage of 8 KiB by its header: protocol 2.15, loaded at 1 MiB, needs 1 MiB there.
+at() { # OFFSET BYTES
+    printf '%b' "$2" | dd of="$work/boot/vmlinuz" bs=1 seek=$(($1)) conv=notrunc status=none
+}
+truncate -s 8K "$work/boot/vmlinuz"
+at 0x1f1 '\x02'
+at 0x1fe '\x55\xaa\xeb\x6aHdrS\x0f\x02'
+at 0x211 '\x01\0\0\0\0\x10'
+at 0x22c '\xff\xff\xff\x7f'
+at 0x238 '\xff\x07'
+at 0x25a '\x10'
+at 0x262 '\x10'
 : >"$work/boot/initrd"
 expect 1 "good.cfg:7: error: the file 'boot/initrd' is empty" "$work/good.cfg"
 echo initrd >"$work/boot/initrd"
 expect 0 "good: 1 VMs, 1 PFs, 2 files" "$work/good.cfg"
 expect 0 "" --quiet "$work/good.cfg"
-expect 0 "boot/vmlinuz"$'\t'"$work/boot/vmlinuz"$'\n'"boot/initrd"$'\t'"$work/boot/initrd" --list-files "$work/good.cfg"
+expect 0 "boot/vmlinuz"$'\t'"$work/boot/vmlinuz"$'\t-\n'"boot/initrd"$'\t'"$work/boot/initrd"$'\t'- --list-files "$work/good.cfg"
 # The configuration's own folder goes before the other one, and is meant if the file is in neither.
 mkdir -p "$work/other/boot"
-echo other >"$work/other/boot/vmlinuz"
+echo other >"$work/other/boot/vmlinuz" # no kernel: an error, if it were read
 mv "$work/boot/initrd" "$work/other/boot/initrd"
 expect 1 "the file 'boot/initrd' is missing" "$work/good.cfg"
 expect 0 "good" --files "$work/other" "$work/good.cfg"
-expect 0 $'\t'"$work/boot/vmlinuz"$'\n'"boot/initrd"$'\t'"$work/other/boot/initrd" \
+expect 0 $'\t'"$work/boot/vmlinuz"$'\t-\n'"boot/initrd"$'\t'"$work/other/boot/initrd" \
     --files "$work/other" --list-files "$work/good.cfg"
 mv "$work/other/boot/initrd" "$work/boot/initrd"
 rm -r "$work/other"
@@ -58,4 +70,35 @@ expect 2 "--cpus does not take '0'" --cpus 0 "$work/good.cfg"
 expect 2 "usage:" "$work/good.cfg" "$work/good.cfg"
 expect 2 "usage:"
 expect 2 "missing.cfg" "$work/missing.cfg"
+
+# What could not be loaded at boot is said here, by the same plan.
+cp "$foreign"/{ipxe.lkrn,memdisk,xen,xen.gz} "$work/boot"
+vm() { # MEMORY KEY FILE [LINE]
+    printf '[vm one]\ncpus = 1\nmemory = %s\n%s = boot/%s\n%b' "$1" "$2" "$3" "${4:-}" >"$work/vm.cfg"
+}
+vm 2M kernel vmlinuz
+expect 0 "good" "$work/vm.cfg"
+vm 2M kernel vmlinuz 'initrd = boot/xen.gz\n'
+expect 1 "vm.cfg:4: error: VM 'one' cannot be loaded: boot/xen.gz: 2 MiB do not fit" "$work/vm.cfg"
+vm 2M kernel vmlinuz "cmdline = $(printf 'x%.0s' {1..1020})\n"
+expect 0 "good" "$work/vm.cfg"
+vm 16M multiboot xen
+expect 0 "good" "$work/vm.cfg"
+vm 2M multiboot xen
+expect 1 "cannot be loaded: boot/xen: the segment at 0x200000" "$work/vm.cfg"
+vm 2M multiboot xen.gz
+expect 1 "cannot be loaded: boot/xen.gz: the segment at 0x200000" "$work/vm.cfg"
+vm 16M multiboot xen.gz 'module = boot/xen.gz x\nmodule = boot/vmlinuz\n'
+expect 0 "good" "$work/vm.cfg"
+expect 0 "boot/xen.gz"$'\t'"$work/boot/xen.gz"$'\t'gzip$'\n'"boot/vmlinuz"$'\t'"$work/boot/vmlinuz"$'\t'- \
+    --list-files "$work/vm.cfg"
+# What is not booted is not unpacked, so it is not looked into.
+truncate -s 100000 "$work/boot/xen.gz"
+expect 1 "the file 'boot/xen.gz' is a gzip file that cannot be unpacked" "$work/vm.cfg"
+vm 16M multiboot xen 'module = boot/xen.gz\n'
+expect 0 "good" "$work/vm.cfg"
+vm 512M kernel ipxe.lkrn
+expect 1 "no Linux, but a 16-bit program in its format" "$work/vm.cfg"
+vm 512M kernel memdisk
+expect 1 "('MEMDISK 6.04 20200816')" "$work/vm.cfg"
 exit "$failed"

@@ -279,6 +279,32 @@ static void test_events(void **state)
     assert_true(fake_log_contains("AMD-Vi at 0xfed90000: the unit refused a command, at 0x123450"));
 }
 
+/* The log begins anew after an overflow: nothing that stood in it before is seen again. */
+static void test_late_event(void **state)
+{
+    struct sim_unit *unit = NULL;
+
+    start();
+    unit = machine_unit[0];
+    for (unsigned i = 0; i < 3; i++) {
+        put_event(unit, 0, 0); /* given up */
+    }
+    assert_int_equal(iommu_poll_faults(), 3);
+    unit->event_tail = 0;
+    put_event(unit, 0x1000000000000101, 0x1000); /* they come after all */
+    put_event(unit, 0x1000000000000101, 0x2000);
+    unit->event_tail = unit->event_head;
+    unit->status |= 1; /* overflow */
+    assert_int_equal(iommu_poll_faults(), 0);
+    assert_int_equal(iommu_counters().faults_lost, 1);
+    assert_int_equal(unit->event_head, 0);
+    sim_edge_count = 0;
+    unit->event_tail = 32; /* two new ones, of which nothing has arrived */
+    assert_int_equal(iommu_poll_faults(), 2);
+    assert_string_equal(sim_edge[0].reason, "unknown event");
+    assert_string_equal(sim_edge[1].reason, "unknown event");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +317,7 @@ int main(void)
         cmocka_unit_test_setup(test_dead_registers, set_up),
         cmocka_unit_test_setup(test_narrow_addresses, set_up),
         cmocka_unit_test_setup(test_events, set_up),
+        cmocka_unit_test_setup(test_late_event, set_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,8 @@
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/iommu/machine.h"
 
+#include "drivers/iommu/iommu_backend.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -84,6 +86,35 @@ static void test_domains_run_out(void **state)
         assert_int_equal(iommu_domain_destroy(domains[i]), STATUS_OK);
     }
     check_no_leak(sim_pool_pages());
+}
+
+static enum status refuse_irq(struct iommu_function *function, const struct iommu_irq *irq,
+                              bool present)
+{
+    return STATUS_DEVICE;
+}
+
+/* What a unit has not let go of stays out of use, also when the unit works again. */
+static void test_lost_entry(void **state)
+{
+    struct iommu_domain *domain = machine_domain(1);
+    struct iommu_message lost, message;
+    const struct iommu_backend *works;
+    uint32_t irq;
+
+    assert_int_equal(iommu_attach(domain, MACHINE_VF(0), MACHINE_PF), STATUS_OK);
+    assert_int_equal(iommu_irq_allocate(MACHINE_VF(0), 1, 0x40, &irq, &lost), STATUS_OK);
+    works = iommu_backend;
+    struct iommu_backend failing = *works;
+
+    failing.irq_write = refuse_irq;
+    iommu_backend = &failing;
+    assert_int_equal(iommu_irq_free(irq), STATUS_DEVICE);
+    iommu_backend = works;
+    for (unsigned i = 0; i < 8; i++) {
+        assert_int_equal(iommu_irq_allocate(MACHINE_VF(0), 1, 0x41, &irq, &message), STATUS_OK);
+        assert_true(message.address != lost.address || message.data != lost.data);
+    }
 }
 
 /* A unit that stops answering: no memory of the domain is used again, and nothing hangs. */
@@ -192,8 +223,8 @@ int main(void)
 {
     static enum sim_kind vtd = SIM_VTD, amdvi = SIM_AMDVI;
     const struct CMUnitTest tests[] = {
-        BOTH(test_no_memory),    BOTH(test_domains_run_out), BOTH(test_unit_dies),
-        BOTH(test_attach_fails), BOTH(test_without_tables),
+        BOTH(test_lost_entry), BOTH(test_no_memory),    BOTH(test_domains_run_out),
+        BOTH(test_unit_dies),  BOTH(test_attach_fails), BOTH(test_without_tables),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,7 +37,7 @@ static int setup_balloon(void **state)
 static int teardown(void **state)
 {
     guest_check();
-    assert_false(F->lost);
+    assert_false(F->state.lost);
     return 0;
 }
 

@@ -220,7 +220,7 @@ void legacy_edge_intx(struct legacy_function *f, bool level)
     unsigned n = f->setup.vf.devfn;
 
     enter_interrupts(f);
-    fake_vf_of(f)->bad += fake.line[n] == level;
+    fake.same_lines += fake.line[n] == level;
     __atomic_store_n(&fake.line[n], level, __ATOMIC_SEQ_CST);
     fake.rises[n] += level;
 }

@@ -9,7 +9,7 @@ struct fake_machine fake;
 
 /* ---- The layout that the device has: kept apart from the tables under test. ---- */
 
-struct field {
+struct element {
     uint16_t type;
     uint8_t first;
     uint8_t last;
@@ -17,7 +17,7 @@ struct field {
 };
 
 /* What is 8 bytes wide may be accessed in halves; byte arrays byte by byte. */
-static const struct field fields[] = {
+static const struct element fields[] = {
     {1, 0,  5,  1},
     {1, 6,  11, 2},
     {1, 12, 15, 4},
@@ -50,7 +50,7 @@ static const uint8_t config_sizes[] = {[1] = 24, [2] = 60, [3] = 12, [5] = 16, [
 static bool config_access_legal(const struct fake_vf *vf, uint32_t offset, unsigned width)
 {
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
-        const struct field *f = &fields[i];
+        const struct element *f = &fields[i];
 
         if (f->type == vf->type && offset >= f->first && offset <= f->last) {
             return width == f->width && (offset - f->first) % width == 0 &&

@@ -87,6 +87,7 @@ struct fake_machine {
     uint16_t claimed_last;
     uint64_t now;
     unsigned bad_locking;
+    unsigned same_lines; /* a line was driven to the level that it had */
     unsigned flr_rounds; /* calls of legacy_edge_flr() */
 };
 

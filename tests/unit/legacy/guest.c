@@ -23,9 +23,10 @@ void guest_start(uint16_t type, unsigned count)
 void guest_check(void)
 {
     assert_int_equal(fake.bad_locking, 0);
+    assert_int_equal(fake.same_lines, 0);
     for (unsigned n = 0; n < guest.count; n++) {
         const struct legacy_function *f = &guest_function[n];
-        bool line = f->irq.isr != 0 && !f->irq.msix && !f->irq.intx_disable;
+        bool line = f->state.isr != 0 && !f->irq.msix && !f->irq.intx_disable;
 
         assert_int_equal(fake.vf[n].bad, 0);
         assert_int_equal(fake.line[n], line);

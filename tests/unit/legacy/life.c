@@ -186,8 +186,8 @@ static void all_vfs_are_reset_at_once(void **state)
     assert_int_equal(fake.flr_rounds, before + 1);
     assert_int_equal(fake.vf[0].flrs, 2);
     assert_int_equal(fake.vf[1].flrs, 2);
-    assert_false(guest_function[0].lost);
-    assert_true(guest_function[1].lost);
+    assert_false(guest_function[0].state.lost);
+    assert_true(guest_function[1].state.lost);
     assert_true(fake_log_contains("VF 0000:03:00.1 (slot 3) cannot be reset"));
     fake.vf[1].flr_fails = false;
     fake.vf[0].flr_fails = true;
@@ -202,7 +202,7 @@ static void check_lost(const char *why)
 {
     uint64_t value = 0;
 
-    assert_true(F->lost);
+    assert_true(F->state.lost);
     assert_true(fake_log_contains("VM test: VF 0000:03:00.0 (slot 2) "));
     assert_true(fake_log_contains(why));
     assert_false(fake.line[0]);
@@ -248,7 +248,7 @@ static void all_ones_in_one_register_means_nothing(void **state)
     (void)in(IO(0) + LEGACY_GUEST_FEATURES, 4);
     out(IO(0) + LEGACY_STATUS, 1, 0xff); /* a guest cannot make it look lost */
     assert_int_equal(in(IO(0) + LEGACY_STATUS, 1), LEGACY_STATUS_BITS);
-    assert_false(F->lost);
+    assert_false(F->state.lost);
 }
 
 static void a_reset_without_end_means_lost(void **state)
@@ -264,7 +264,7 @@ static void a_long_reset_is_waited_for(void **state)
     VF.slow_reset = 900; /* looks, of a millisecond each */
     out(IO(0) + LEGACY_STATUS, 1, 7);
     out(IO(0) + LEGACY_STATUS, 1, 0);
-    assert_false(F->lost);
+    assert_false(F->state.lost);
     assert_int_equal(VF.status, 0);
 }
 
@@ -280,13 +280,13 @@ static void a_machine_reset_tries_again(void **state)
 {
     VF.dead = true;
     (void)in(IO(0) + LEGACY_STATUS, 1);
-    assert_true(F->lost);
+    assert_true(F->state.lost);
     legacy_reset(&guest);
-    assert_true(F->lost);
+    assert_true(F->state.lost);
     assert_int_equal(config_in(0, 0, 4), 0xffffffff);
     VF.dead = false;
     legacy_reset(&guest);
-    assert_false(F->lost);
+    assert_false(F->state.lost);
     config_out(0, 4, 2, 7);
     guest_queue(0, 0, 0x10);
     assert_true(legacy_notify(&guest, IO(0) + LEGACY_QUEUE_NOTIFY, 3));
@@ -318,7 +318,7 @@ static void refused_commands_read_all_ones(void **state)
     VF.config_size = 8; /* the device has less than its type can have */
     assert_int_equal(in(IO(0) + LEGACY_HEADER_INTX + 8, 2), 0xffff);
     assert_int_equal(F->counters.refused, 1);
-    assert_false(F->lost);
+    assert_false(F->state.lost);
     VF.bad = 0;
 }
 

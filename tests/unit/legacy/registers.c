@@ -150,7 +150,7 @@ static void a_ring_for_an_absent_queue_goes_nowhere(void **state)
     fake_forget(0);
     guest_queue(0, 5, 0x10);
     assert_int_equal(fake_writes(0, LEGACY_QUEUE_PFN, 0x10), 0);
-    assert_false(guest_function[0].lost);
+    assert_false(guest_function[0].state.lost);
 }
 
 static void configuration_moves_with_the_guests_msix(void **state)

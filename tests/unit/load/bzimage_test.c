@@ -278,13 +278,16 @@ static void test_command_line(void **state)
 static void test_no_kernel(void **state)
 {
     file[0x202] = 'h';
+    expect_refusal(STATUS_INVALID, "vmlinuz: a boot sector or disk image");
+    file[0x1ff] = 0;
+    file[0x202] = 'h';
     expect_refusal(STATUS_INVALID, "vmlinuz: not a Linux bzImage (no 'HdrS' at 202h)");
     (void)file_create(state);
     file[0x1ff] = 0;
-    expect_refusal(STATUS_INVALID, "not a Linux bzImage");
+    expect_refusal(STATUS_INVALID, "a Linux kernel whose first sectors are damaged");
     (void)file_create(state);
     input.image.size = 5UL * 512 - 1;
-    expect_refusal(STATUS_INVALID, "not a Linux bzImage");
+    expect_refusal(STATUS_INVALID, "a Linux kernel whose first sectors are damaged");
 }
 
 static void test_old_kernels(void **state)

@@ -25,6 +25,8 @@ void bzimage_make(uint8_t *file)
     bytes_put16(file + 0x200, 0x6aeb);
     bytes_put32(file + 0x202, 0x53726448);
     bytes_put16(file + 0x206, 0x20f);
+    bytes_put16(file + 0x20e, 0x200);
+    memcpy(file + 0x400, "6.1.0-test (a@b) #1", 20);
     file[0x211] = 0x41; /* LOADED_HIGH, and KEEP_SEGMENTS to be cleared */
     bytes_put32(file + 0x214, 0x100000);
     bytes_put32(file + 0x22c, 0x7fffffff);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/pc/unit.h"
 
+#include "vmm/base/rtc_date.h"
 #include "vmm/pc/clock.h"
 #include "vmm/pc/rtc.h"
-#include "vmm/pc/rtc_date.h"
 
 #define START 1709164799 /* 2024-02-28 23:59:59 UTC, a Wednesday in a leap year */
 

@@ -205,6 +205,26 @@ static void a_port_that_does_not_take_it(void **state)
     assert_ptr_equal(pci_acs_gap(endpoints[AT4]), bridge(DOWN2));
     assert_true(fake_log_contains("PCI 0000:05:00.0: access control (ACS) cannot be switched on"));
     assert_int_equal(fake_pci_config(endpoints[AT5])[at + PCI_ACS_CONTROL], PCI_ACS_REQUESTS);
+    assert_true(pci_acs_leaks(endpoints[AT5]));
+    assert_false(pci_acs_set(endpoints[AT5], at));
+    assert_false(pci_acs_leaks(endpoints[AT4]));                /* has none to switch on */
+    assert_false(pci_acs_leaks((bdf_t){.bus = 5, .devfn = 1})); /* is not there */
+}
+
+/* Below a port of PCI Express a bus is a device; elsewhere devices have numbers. */
+static void what_is_one_device(void **state)
+{
+    bdf_t far = {.bus = 3, .devfn = 0x41}, six = {.bus = 6, .devfn = 1};
+
+    build(0);
+    pci_acs_init();
+    assert_true(pci_acs_same_device(endpoints[AT3], far));
+    assert_false(pci_acs_same_device(endpoints[AT3], endpoints[AT4]));
+    assert_true(pci_acs_same_device(endpoints[AT6], six));
+    assert_false(pci_acs_same_device(endpoints[AT6], endpoints[AT6_TOO]));
+    assert_true(pci_acs_same_device(fake_bdf(0, 5, 0), fake_bdf(0, 5, 3)));
+    assert_false(pci_acs_same_device(fake_bdf(0, 5, 0), fake_bdf(0, 6, 0)));
+    assert_false(pci_acs_same_device(endpoints[AT3], (bdf_t){.segment = 1, .bus = 3}));
 }
 
 /* A reset of a VF switches its access control off. */
@@ -221,7 +241,8 @@ static void it_is_on_again_after_a_reset(void **state)
     at = add_acs(config, PCI_ACS_REQUESTS | PCI_ACS_COMPLETIONS | PCI_ACS_DIRECT, PCI_ACS_DIRECT);
     assert_int_equal(pci_flr_run(vf, true), STATUS_OK);
     assert_int_equal(config[at + PCI_ACS_CONTROL], PCI_ACS_REQUESTS | PCI_ACS_COMPLETIONS);
-    pci_acs_set(vf, 0);
+    assert_true(pci_acs_set(vf, 0));
+    assert_true(pci_acs_set(vf, at));
 }
 
 /* No ports, no line. */
@@ -248,6 +269,7 @@ int main(void)
         cmocka_unit_test_teardown(root_ports_without_it, tear_down),
         cmocka_unit_test_teardown(a_shared_bus, tear_down),
         cmocka_unit_test_teardown(a_port_that_does_not_take_it, tear_down),
+        cmocka_unit_test_teardown(what_is_one_device, tear_down),
         cmocka_unit_test_teardown(it_is_on_again_after_a_reset, tear_down),
         cmocka_unit_test_teardown(a_machine_without_ports, tear_down),
     };

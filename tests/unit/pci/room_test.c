@@ -162,41 +162,84 @@ static void test_full(void **state)
 
     add(1, 0);
     init();
-    assert_int_equal(pci_room_assign(pf, SLOT, &wanted, 64 * wanted.size, &base), STATUS_NO_MEMORY);
+    assert_int_equal(pci_room_reserve(hpa(0xc0200000), MIB, true), STATUS_OK);
+    assert_int_equal(pci_room_assign(pf, SLOT, &wanted, 64 * wanted.size, &base), STATUS_NO_ROOM);
+    assert_false(fake_log_contains("no room"));
+    pci_room_explain(pf, &wanted, 64 * wanted.size, LOG_WARN);
     assert_true(
         fake_log_contains("0000:01:00.0: no room for 4 MiB of VF BAR in the prefetchable "
                           "window of bridge 0000:00:02.0 (1 MiB, about 512 KiB in one piece "
                           "free), and it cannot grow"));
     assert_true(fake_log_contains("switch on SR-IOV support and 'above 4G decoding'"));
+    assert_true(fake_log_contains("'num_vfs = fit' takes as many as there is room for"));
     assert_int_equal(fake_pci_writes(), 0);
     /* A prefetchable BAR may be in the other window, if it is small. */
     assert_int_equal(pci_room_assign(pf, SLOT, &wanted, 16 * wanted.size, &base), STATUS_OK);
     assert_true(base.raw == 0xc0010000);
 }
 
-/* What the caller knows of the host bridge, and of what is reserved. */
+/* The third port of the root bus, whose use says that the host bridge forwards what lies between.
+ */
+static void add_third(uint64_t memory, uint64_t prefetchable)
+{
+    fake_pci_add_bridge(fake_bdf(0, 4, 0), 4, 4, PCI_PORT_ROOT);
+    fake_model_windows(fake_bdf(0, 4, 0), memory, memory != 0 ? MIB : 0, prefetchable,
+                       prefetchable != 0 ? MIB : 0, true);
+}
+
+/* A function on a root bus of its own, with a BAR of 64 KiB at BASE. */
+static void add_other_root(uint64_t base)
+{
+    bdf_t bdf = fake_bdf(0x80, 0, 0);
+
+    fake_pci_add(bdf, 0x1234, 1);
+    memset(fake_pci_mask(bdf) + PCI_BAR0, 0, 24);
+    memset(fake_pci_mask(bdf) + PCI_ROM, 0, 4);
+    fake_model_bar(bdf, PCI_BAR0, 4, 64 << 10, base);
+}
+
+/* Above 4 GiB: between what the root bus uses, unless something else is known to be there. */
 static void test_apertures(void **state)
 {
-    hpa_t base;
+    static const struct {
+        uint64_t reserved;
+        uint64_t listed;
+        uint64_t other_root;
+        enum status status;
+    } cases[] = {
+        {0,          0,              0,              STATUS_OK     },
+        {HIGH - MIB, 0,              0,              STATUS_NO_ROOM}, /* where it would be */
+        {0,          HIGH - MIB,     0,              STATUS_NO_ROOM},
+        {0,          HIGH - 6 * MIB, 0,              STATUS_NO_ROOM}, /* below, but not the span's */
+        {0,          0,              HIGH - 6 * MIB, STATUS_NO_ROOM},
+        {0,          0,              HIGH - 9 * MIB, STATUS_OK     }, /* outside of the span */
+    };
 
-    add(1, 0);
-    init();
-    assert_int_equal(pci_room_add_aperture(0, 0, 0, hpa(HIGH - 64 * MIB), 64 * MIB), STATUS_OK);
-    assert_int_equal(pci_room_add_aperture(0, 0, 0, hpa(HIGH), 0), STATUS_RANGE);
-    assert_int_equal(pci_room_reserve(hpa(HIGH - MIB), MIB), STATUS_OK);
-    assert_int_equal(pci_room_reserve(hpa(1ULL << 52), MIB), STATUS_RANGE);
-    /* not over what is reserved */
-    assert_int_equal(pci_room_assign(pf, SLOT, &wanted, 64 * wanted.size, &base), STATUS_NO_MEMORY);
-    fake_pci_reset();
-    fake_model_reset();
-    add(1, 0);
-    init();
-    assert_int_equal(pci_room_add_aperture(0, 1, 255, hpa(HIGH - 64 * MIB), 64 * MIB), STATUS_OK);
-    assert_int_equal(pci_room_assign(pf, SLOT, &wanted, 64 * wanted.size, &base),
-                     STATUS_NO_MEMORY); /* another host bridge's */
-    assert_int_equal(pci_room_add_aperture(0, 0, 0, hpa(HIGH - 64 * MIB), 64 * MIB), STATUS_OK);
-    assert_int_equal(pci_room_assign(pf, SLOT, &wanted, 64 * wanted.size, &base), STATUS_OK);
-    assert_true(base.raw == HIGH - 4 * MIB);
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        hpa_t base;
+
+        fake_pci_reset();
+        fake_model_reset();
+        add(1, 0);
+        add_third(0, HIGH - 8 * MIB);
+        if (cases[i].other_root != 0) {
+            add_other_root(cases[i].other_root);
+        }
+        init();
+        assert_int_equal(pci_room_reserve(hpa(1ULL << 52), MIB, false), STATUS_RANGE);
+        assert_int_equal(pci_room_reserve(hpa(HIGH), 0, false), STATUS_RANGE);
+        /* What does not fit would grow there. */
+        assert_int_equal(pci_room_reserve(hpa(0xc0200000), MIB, true), STATUS_OK);
+        if (cases[i].reserved != 0) {
+            assert_int_equal(pci_room_reserve(hpa(cases[i].reserved), MIB, false), STATUS_OK);
+        }
+        if (cases[i].listed != 0) {
+            assert_int_equal(pci_room_reserve(hpa(cases[i].listed), MIB, true), STATUS_OK);
+        }
+        assert_int_equal(pci_room_assign(pf, SLOT, &wanted, 64 * wanted.size, &base),
+                         cases[i].status);
+        assert_true(cases[i].status != STATUS_OK || base.raw == HIGH - 4 * MIB);
+    }
 }
 
 /* A closed window opens somewhere in the host bridge's. */
@@ -205,17 +248,17 @@ static void test_open(void **state)
     hpa_t base;
 
     add(1, 0);
+    add_third(0, HIGH + 64 * MIB);
     fake_model_windows(port_bdf, 0xc0000000, 2 * MIB, 0, 0, true);
     fake_model_bar(pf_bdf, PCI_BAR0, 0xc, 64 << 10, 0);
     init();
-    assert_int_equal(pci_room_add_aperture(0, 0, 0, hpa(HIGH), 64 * MIB), STATUS_OK);
     assert_int_equal(pci_room_assign(pf, SLOT, &wanted, 17 * wanted.size, &base), STATUS_OK);
     assert_true(base.raw == HIGH + 2 * MIB); /* after the other port's */
     assert_true(window(port_bdf, PCI_WINDOW_PREFETCHABLE).base == HIGH + 2 * MIB);
     assert_true(window(port_bdf, PCI_WINDOW_PREFETCHABLE).size == 2 * MIB);
 }
 
-/* Non-prefetchable BARs stay below 4 GiB, where nothing is guessed. */
+/* Non-prefetchable BARs stay below 4 GiB. */
 static void test_memory(void **state)
 {
     struct pci_bar bar = {.size = 4096, .kind = PCI_BAR_MEMORY_32};
@@ -225,15 +268,60 @@ static void test_memory(void **state)
     init();
     assert_int_equal(pci_room_assign(pf, SLOT, &bar, 64 * bar.size, &base), STATUS_OK);
     assert_true(base.raw == 0xc0001000);
-    assert_int_equal(pci_room_assign(pf, SLOT + 1, &bar, 1024 * bar.size, &base), STATUS_NO_MEMORY);
-    assert_true(fake_log_contains("in the memory window of bridge 0000:00:02.0 (2 MiB, about"));
-    assert_int_equal(pci_room_add_aperture(0, 0, 0, hpa(0xc0000000), 16 * MIB), STATUS_OK);
     assert_int_equal(pci_room_assign(pf, SLOT + 1, &bar, 1024 * bar.size, &base), STATUS_OK);
     assert_true(base.raw == 0xc0041000);
     assert_true(window(port_bdf, PCI_WINDOW_MEMORY).size == 5 * MIB);
     bar = (struct pci_bar){.size = 4096, .kind = PCI_BAR_MEMORY_64};
     assert_int_equal(pci_room_assign(pf, SLOT + 2, &bar, 4 * bar.size, &base), STATUS_OK);
     assert_true(base.raw < 1ULL << 32);
+}
+
+/*
+ * Where there is one root bus, its host bridge forwards what follows, up to what firmware's map
+ * lists; never into the chipset's area. Else only what lies between.
+ */
+static void test_below_4g(void **state)
+{
+    static const struct {
+        uint64_t listed; /* 1 MiB */
+        uint64_t other_root;
+        uint64_t third; /* a window of the same root bus */
+        uint64_t mibs;  /* wanted, where 2 are open and one of them is taken */
+        enum status status;
+    } cases[] = {
+        {0,          0,          0,          16,  STATUS_OK     },
+        {0xc0400000, 0,          0,          2,   STATUS_OK     },
+        {0xc0400000, 0,          0,          4,   STATUS_NO_ROOM},
+        {0xc0000000, 0,          0,          4,   STATUS_NO_ROOM}, /* over the window: it stays as it is, */
+        {0xc0000000, 0,          0,          1,   STATUS_OK     }, /* and is used */
+        {0,          0xd0000000, 0,          4,   STATUS_NO_ROOM},
+        {0,          0xd0000000, 0xc8000000, 4,   STATUS_OK     },
+        {0,          0xc4000000, 0xc8000000, 4,   STATUS_NO_ROOM},
+        {0,          0,          0,          959, STATUS_OK     }, /* c0100000 to fbffffff */
+        {0,          0,          0,          960, STATUS_NO_ROOM},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct pci_bar bar = {.size = MIB, .kind = PCI_BAR_MEMORY_32};
+        hpa_t base;
+
+        fake_pci_reset();
+        fake_model_reset();
+        add(1, 0);
+        if (cases[i].third != 0) {
+            add_third(cases[i].third, 0);
+        }
+        if (cases[i].other_root != 0) {
+            add_other_root(cases[i].other_root);
+        }
+        init();
+        if (cases[i].listed != 0) {
+            assert_int_equal(pci_room_reserve(hpa(cases[i].listed), 3 * MIB, true), STATUS_OK);
+        }
+        assert_int_equal(pci_room_assign(pf, SLOT, &bar, cases[i].mibs * MIB, &base),
+                         cases[i].status);
+        assert_true(cases[i].status != STATUS_OK || base.raw == 0xc0100000);
+    }
 }
 
 static void add_switch(unsigned levels, uint64_t top)
@@ -284,7 +372,7 @@ static void test_stuck_level(void **state)
     pf = pci_find(fake_bdf(8, 0, 0));
     assert_int_equal(pci_room_init(), STATUS_OK);
     fake_pci_forget_accesses();
-    assert_int_equal(pci_room_assign(pf, SLOT, &wanted, wanted.size, &base), STATUS_NO_MEMORY);
+    assert_int_equal(pci_room_assign(pf, SLOT, &wanted, wanted.size, &base), STATUS_NO_ROOM);
     assert_int_equal(fake_pci_writes(), 0);
 }
 
@@ -333,6 +421,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_apertures, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_open, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_memory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_below_4g, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_deep, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stuck_level, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unknown_extent, set_up, tear_down),

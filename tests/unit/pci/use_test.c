@@ -89,7 +89,7 @@ static void test_master_refused(void **state)
 
     fake_put16(fake_pci_mask(outer), PCI_COMMAND, 0);
     assert_int_equal(pci_master_acquire(&it, device), STATUS_DEVICE);
-    assert_true(fake_log_contains("0000:00:01.0: bus mastering cannot be switched on"));
+    assert_string_equal(fake_log_text(), ""); /* a guest may try as often as it likes */
     assert_false(it.held || masters(device) || masters(inner));
     fake_put16(fake_pci_mask(outer), PCI_COMMAND, 7);
     fake_put16(fake_pci_mask(device), PCI_COMMAND, 0);

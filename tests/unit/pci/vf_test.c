@@ -178,12 +178,16 @@ static void test_counts(void **state)
 {
     add_plain(4);
     fake_put16(config, cap + (uint32_t)PCI_SRIOV_INITIAL_VFS, 3);
-    assert_int_equal(pci_vf_enable(pf, 0), STATUS_RANGE);
     assert_int_equal(pci_vf_enable(pf, 4), STATUS_RANGE);
     assert_true(fake_log_contains("4 VFs are wanted, and it has 1 to 3"));
     assert_int_equal(pci_vf_enable(port, 1), STATUS_NOT_FOUND);
     assert_int_equal(pci_vf_enable(fake_bdf(9, 9, 1), 1), STATUS_NOT_FOUND);
     assert_int_equal(pci_vf_enable(pf, 3), STATUS_OK);
+    assert_int_equal(pci_vf_enable(pf, PCI_VFS_FIT), STATUS_OK);
+    assert_int_equal(pci_pf_find(pf)->vfs, 3);
+    assert_false(fake_log_contains("num_vfs = fit"));
+    fake_put16(config, cap + (uint32_t)PCI_SRIOV_INITIAL_VFS, 0);
+    assert_int_equal(pci_vf_enable(pf, PCI_VFS_FIT), STATUS_RANGE);
 }
 
 static void test_pages(void **state)
@@ -214,10 +218,76 @@ static void test_no_room(void **state)
 {
     add_plain(4);
     fake_model_bar(pf, cap + 0x34U, 0xc, 1ULL << 30, 0);
-    assert_int_equal(pci_vf_enable(pf, 4), STATUS_NO_MEMORY);
+    assert_int_equal(pci_vf_enable(pf, 4), STATUS_NO_ROOM);
     assert_true(fake_log_contains("no room for 4096 MiB of VF BAR in the prefetchable window of "
                                   "bridge 0000:00:02.0 (1024 MiB, about"));
     assert_int_equal(pci_vf_enable(pf, 1), STATUS_OK); /* that fits */
+}
+
+/* As many as have room for their BARs, and the log says what the others lack, once. */
+static void test_fit_bars(void **state)
+{
+    add_plain(64);
+    fake_model_bar(pf, cap + 0x34U, 0xc, 64ULL << 20, 0);
+    assert_int_equal(pci_vf_enable(pf, PCI_VFS_FIT), STATUS_OK);
+    const struct pci_pf *on = pci_pf_find(pf);
+
+    assert_int_equal(on->vfs, 16); /* the whole window, of 1 GiB */
+    assert_int_equal(on->sriov.num_vfs, 16);
+    assert_int_equal(pci_config_read(pf, cap + (uint32_t)PCI_SRIOV_NUM_VFS, 2), 16);
+    assert_true(pci_vf_of(on, 15)->present);
+    assert_null(pci_vf_of(on, 16));
+    assert_true(fake_log_contains("no room for 4096 MiB of VF BAR in the prefetchable window"));
+    assert_true(fake_log_contains("0000:01:00.0: 16 of its 64 VFs have room and are used"));
+    assert_int_equal(pci_vf_enable(pf, PCI_VFS_FIT), STATUS_OK);
+    assert_int_equal(pci_pf_find(pf)->vfs, 16);
+    assert_int_equal(pci_vf_enable(pf, 17), STATUS_NO_ROOM);
+    assert_int_equal(pci_vf_enable(pf, 16), STATUS_OK);
+}
+
+/* Not even one. */
+static void test_fit_none(void **state)
+{
+    hpa_t base;
+    uint64_t size;
+
+    add_plain(64);
+    fake_model_bar(pf, cap + 0x34U, 0xc, 2ULL << 30, 0);
+    assert_int_equal(pci_vf_enable(pf, PCI_VFS_FIT), STATUS_NO_ROOM);
+    assert_true(fake_log_contains("no room for 131072 MiB of VF BAR"));
+    assert_false(fake_log_contains("have room and are used"));
+    /* What was found for the first BAR is nobody's. */
+    assert_int_equal(pci_room_find(pci_find(pf), PCI_ROOM_VF_BAR, &base, &size), STATUS_NOT_FOUND);
+}
+
+/* Without ARI 7 fit; buses and the table bound them, too. */
+static void test_fit_places(void **state)
+{
+    add_port(1, 1, false);
+    add_pf(pf, 64);
+    behave((struct fake_sriov){
+        .pf = pf, .offset = {1, 1},
+             .stride = {1, 1}
+    });
+    init();
+    assert_int_equal(pci_vf_enable(pf, PCI_VFS_FIT), STATUS_OK);
+    assert_int_equal(pci_pf_find(pf)->vfs, 7);
+    assert_true(fake_log_contains("its VFs need ARI, which the port 0000:00:02.0 lacks"));
+    assert_true(fake_log_contains("7 of its 64 VFs have room"));
+}
+
+static void test_fit_buses(void **state)
+{
+    add_port(1, 1, true);
+    add_pf(pf, 300);
+    behave((struct fake_sriov){
+        .pf = pf, .offset = {1, 1},
+             .stride = {1, 1}
+    });
+    init();
+    assert_int_equal(pci_vf_enable(pf, PCI_VFS_FIT), STATUS_OK);
+    assert_int_equal(pci_pf_find(pf)->vfs, 255);
+    assert_true(fake_log_contains("some VFs would be on bus 02"));
 }
 
 /* Above 7 the port must forward ARI: offset and stride differ with it. */
@@ -518,6 +588,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_pages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_bars, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_room, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_fit_bars, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_fit_none, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_fit_places, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_fit_buses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ari, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_ari, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_retries_seen, set_up, tear_down),

@@ -16,8 +16,9 @@
 
 static uint64_t now_ns;
 static struct config_vm config;
+static struct guest_log guest;
 static struct vf_set assign;
-static struct vm vm;
+static bool there;
 static struct iommu_facts facts;
 
 uint64_t time_now_ns(void)
@@ -35,9 +36,9 @@ uint32_t iommu_poll_faults(void)
     return 0;
 }
 
-struct vm *vm_by_index(unsigned index)
+struct vf_set *vf_set_at(unsigned index)
 {
-    return index == OWNER ? &vm : NULL;
+    return there && index == OWNER ? &assign : NULL;
 }
 
 static int setup(void **state)
@@ -45,8 +46,8 @@ static int setup(void **state)
     now_ns = 5000000000ULL;
     memset(&assign, 0, sizeof(assign));
     (void)snprintf(config.name, sizeof(config.name), "web");
-    vm.config = &config;
-    vm.vfs = &assign;
+    assign.owner = (struct vf_owner){.config = &config, .log = &guest};
+    there = true;
     fake_log_clear();
     return 0;
 }
@@ -73,10 +74,10 @@ static void test_names(void **state)
     assert_int_equal(assign.faults, 1);
 }
 
-/* Also when the VM has said all that it may say by vm_complain(). */
+/* Also when the VM has said all that it may say by guest_log(). */
 static void test_not_used_up(void **state)
 {
-    vm.complaints = 1000;
+    guest.lines = 1000;
     report(0x5000);
     assert_true(fake_log_contains("0x5000"));
 }
@@ -130,7 +131,7 @@ static void test_others(void **state)
     fault.owner = OWNER;
     fault.owned = false;
     iommu_edge_fault(&fault);
-    vm.vfs = NULL;
+    there = false;
     fault.owned = true;
     iommu_edge_fault(&fault);
     assert_int_equal(lines(), 0);

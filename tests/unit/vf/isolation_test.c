@@ -14,26 +14,22 @@
 #define VMS 4U
 #define VFS 2U /* of each; VF k of VM i is at bus i, devfn k */
 
-static struct vm vms[VMS];
 static struct config_vm configs[VMS] = {
     {.name = "one"}, {.name = "two"}, {.name = "three"}, {.name = "none"}};
 static struct vf_set assigns[VMS];
 static struct vf vfs[VMS][VFS];
 static struct pci_vf pci[VMS][VFS];
+static const struct config_pf config_pfs[2] = {{.bdf = {.bus = 7}}, {.bdf = {.bus = 8}}};
+static struct pf pfs[2] = {{.config = &config_pfs[0]}, {.config = &config_pfs[1]}};
 static struct pci_function port = {
     .bdf = {.bus = 0, .devfn = 0x10}
 };
 static bool reaches[VMS][VMS]; /* VF 1 of the first VM to VF 0 of the second */
 static bool open[VMS];         /* the port is above that bus */
 
-unsigned vm_count(void)
+struct vf_set *vf_set_at(unsigned index)
 {
-    return VMS;
-}
-
-struct vm *vm_by_index(unsigned index)
-{
-    return &vms[index];
+    return index < VMS - 1 ? &assigns[index] : NULL;
 }
 
 static struct iommu_facts iommu;
@@ -54,24 +50,29 @@ bool pci_acs_reaches(bdf_t from, bdf_t to)
     return from.devfn == 1 && to.devfn == 0 && reaches[from.bus][to.bus];
 }
 
+/* All PFs of the test are of one device, but the third VM's. */
+bool pci_acs_same_device(bdf_t one, bdf_t other)
+{
+    return one.bus == other.bus;
+}
+
 static int set_up(void **state)
 {
-    memset(vms, 0, sizeof(vms));
+    memset(vfs, 0, sizeof(vfs));
     memset(assigns, 0, sizeof(assigns));
     memset(reaches, 0, sizeof(reaches));
     memset(open, 0, sizeof(open));
     iommu = (struct iommu_facts){.interrupts = true};
     fake_log_clear();
     for (unsigned i = 0; i < VMS; i++) {
-        vms[i].index = i;
-        vms[i].config = &configs[i];
-        vms[i].vfs = i < VMS - 1 ? &assigns[i] : NULL;
+        assigns[i].owner = (struct vf_owner){.config = &configs[i], .index = i};
         assigns[i].count = VFS;
         for (unsigned k = 0; k < VFS; k++) {
             pci[i][k] = (struct pci_vf){
                 .bdf = {.bus = (uint8_t)i, .devfn = (uint8_t)k}
             };
             vfs[i][k].pci = &pci[i][k];
+            vfs[i][k].pf = &pfs[i == 2];
             assigns[i].vf[k] = &vfs[i][k];
         }
     }
@@ -115,6 +116,17 @@ static void the_later_one_is_not_started(void **state)
                                   "0000:01:00.0 and VF 0000:00:00.1 may reach each other"));
     assert_true(fake_log_contains("VM 'three' and VM 'one' are not separated"));
     assert_true(fake_log_contains("the first one is not started"));
+}
+
+/* Nothing on the way is open, but the device itself. */
+static void a_device_without_access_control(void **state)
+{
+    vfs[0][1].leaks = vfs[2][0].leaks = true;
+    vf_check_isolation(false);
+    expect_fit(true, false, true);
+    assert_int_equal(assigns[1].fit, STATUS_CONFLICT);
+    assert_true(fake_log_contains("VM 'two' and VM 'one' are not separated: past the IOMMU, VF "
+                                  "0000:01:00.0 and VF 0000:00:00.1 may reach each other"));
 }
 
 static void one_that_cannot_run_is_in_nobodys_way(void **state)
@@ -167,6 +179,7 @@ int main(void)
         cmocka_unit_test_setup(nothing_is_said_of_closed_ports, set_up),
         cmocka_unit_test_setup(a_gap_is_said_once_for_a_vm, set_up),
         cmocka_unit_test_setup(the_later_one_is_not_started, set_up),
+        cmocka_unit_test_setup(a_device_without_access_control, set_up),
         cmocka_unit_test_setup(one_that_cannot_run_is_in_nobodys_way, set_up),
         cmocka_unit_test_setup(they_run_if_that_is_asked_for, set_up),
     };

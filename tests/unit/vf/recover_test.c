@@ -19,21 +19,15 @@ static struct pf pfs[2];
 static struct config_vm configs[VMS];
 static struct vf_set assigns[VMS];
 static struct vf vfs[VMS];
-static struct vm vms[VMS];
 static uint8_t registers[VMS];
 static uint16_t doorbells[VMS];
 
 static unsigned restarts, closed_tables, closed_blocks, released, found_again;
 static enum status outcome;
 
-unsigned vm_count(void)
+struct vf_set *vf_set_at(unsigned index)
 {
-    return VMS;
-}
-
-struct vm *vm_by_index(unsigned index)
-{
-    return &vms[index];
+    return index < VMS ? &assigns[index] : NULL;
 }
 
 bool vf_is_cut_off(const struct vf *vf)
@@ -46,7 +40,7 @@ enum status pf_restart(struct pf *pf)
 {
     for (unsigned i = 0; i < VMS; i++) {
         if (vfs[i].pf == pf) {
-            assert_int_equal(vms[i].state, VM_STOPPED);
+            assert_false(assigns[i].bound);
             assert_null(vfs[i].mmr.registers);
             assert_null(vfs[i].doorbell);
             assert_int_not_equal(vfs[i].fit, STATUS_OK);
@@ -57,11 +51,11 @@ enum status pf_restart(struct pf *pf)
     return outcome;
 }
 
-void vf_find_again(struct vm *vm, const struct pf *pf)
+void vf_find_again(struct vf_set *set, const struct pf *pf)
 {
     assert_int_equal(restarts, 1);
     assert_false(pf->broken);
-    vm->vfs->vf[0]->fit = STATUS_OK;
+    set->vf[0]->fit = STATUS_OK;
     found_again++;
 }
 
@@ -87,7 +81,6 @@ static int setup(void **state)
     restarts = closed_tables = closed_blocks = released = found_again = 0;
     outcome = STATUS_OK;
     memset(vfs, 0, sizeof(vfs));
-    memset(vms, 0, sizeof(vms));
     memset(pfs, 0, sizeof(pfs));
     for (unsigned i = 0; i < 2; i++) {
         config_pfs[i].bdf = (bdf_t){.bus = (uint8_t)(i + 1)};
@@ -97,9 +90,8 @@ static int setup(void **state)
         (void)snprintf(configs[i].name, sizeof(configs[i].name), "vm%u", i);
         vfs[i].pf = &pfs[i / 2];
         vfs[i].doorbell = &doorbells[i];
-        assigns[i] = (struct vf_set){.count = 1, .vf = {&vfs[i]}};
-        vms[i].config = &configs[i];
-        vms[i].vfs = &assigns[i];
+        vfs[i].set = &assigns[i];
+        assigns[i] = (struct vf_set){.owner = {.config = &configs[i]}, .count = 1, .vf = {&vfs[i]}};
     }
     fake_log_clear();
     return 0;
@@ -107,17 +99,17 @@ static int setup(void **state)
 
 static void test_alive(void **state)
 {
-    assert_int_equal(vf_recover_pfs(&vms[0]), STATUS_OK);
+    assert_int_equal(vf_recover_pfs(&assigns[0]), STATUS_OK);
     pfs[1].broken = true; /* another one's */
-    assert_int_equal(vf_recover_pfs(&vms[0]), STATUS_OK);
+    assert_int_equal(vf_recover_pfs(&assigns[0]), STATUS_OK);
     assert_int_equal(restarts, 0);
 }
 
 static void test_restart(void **state)
 {
     pfs[0].broken = true;
-    vms[2].state = VM_RUNNING; /* on another PF: it stays as it is */
-    assert_int_equal(vf_recover_pfs(&vms[0]), STATUS_OK);
+    assigns[2].bound = true; /* on another PF: it stays as it is */
+    assert_int_equal(vf_recover_pfs(&assigns[0]), STATUS_OK);
     assert_int_equal(restarts, 1);
     assert_int_equal(closed_tables, 2);
     assert_int_equal(released, 2);
@@ -129,8 +121,8 @@ static void test_restart(void **state)
 static void test_user(void **state)
 {
     pfs[0].broken = true;
-    vms[1].state = VM_RUNNING;
-    assert_int_equal(vf_recover_pfs(&vms[0]), STATUS_CONFLICT);
+    assigns[1].bound = true;
+    assert_int_equal(vf_recover_pfs(&assigns[0]), STATUS_CONFLICT);
     assert_int_equal(restarts, 0);
     assert_int_equal(closed_tables, 0);
     assert_true(fake_log_contains(
@@ -143,11 +135,11 @@ static void test_no_need(void **state)
 {
     pfs[0].broken = true;
     vfs[0].mmr.registers = &registers[0];
-    assert_int_equal(vf_recover_pfs(&vms[0]), STATUS_OK);
+    assert_int_equal(vf_recover_pfs(&assigns[0]), STATUS_OK);
     assert_int_equal(restarts, 0);
     /* Unless the VF could not be had as it was. */
     vfs[0].fit = STATUS_DEVICE;
-    assert_int_equal(vf_recover_pfs(&vms[0]), STATUS_OK);
+    assert_int_equal(vf_recover_pfs(&assigns[0]), STATUS_OK);
     assert_int_equal(restarts, 1);
     assert_int_equal(closed_blocks, 1);
     assert_int_equal(closed_tables, 1); /* that of VM 1 */
@@ -157,13 +149,13 @@ static void test_failure(void **state)
 {
     pfs[0].broken = true;
     outcome = STATUS_TIMEOUT;
-    assert_int_equal(vf_recover_pfs(&vms[0]), STATUS_TIMEOUT);
+    assert_int_equal(vf_recover_pfs(&assigns[0]), STATUS_TIMEOUT);
     assert_int_equal(found_again, 0);
     assert_true(fake_log_contains("could not be reset"));
     /* It may be tried again, by the other one too; nothing is let go twice. */
     restarts = 0;
     outcome = STATUS_OK;
-    assert_int_equal(vf_recover_pfs(&vms[1]), STATUS_OK);
+    assert_int_equal(vf_recover_pfs(&assigns[1]), STATUS_OK);
     assert_int_equal(closed_tables, 2);
     assert_int_equal(released, 2);
     assert_int_equal(found_again, 2);

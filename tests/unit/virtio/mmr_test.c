@@ -51,12 +51,12 @@ static void put_block(uint8_t bar, uint32_t offset, uint32_t length)
     fake_put32(config, cap + 16U, length);
 }
 
-static enum status open_block(const struct config_pf *pf)
+static enum status open_block(const struct mmr_place *pf)
 {
     return mmr_open(vf, 0x10f9, bars, pf, &mmr);
 }
 
-static void check_open(const struct config_pf *pf, uint64_t base, uint32_t length, uint16_t type)
+static void check_open(const struct mmr_place *pf, uint64_t base, uint32_t length, uint16_t type)
 {
     assert_int_equal(open_block(pf), STATUS_OK);
     assert_int_equal(mmr.base.raw, base);
@@ -117,33 +117,33 @@ static void test_bounds(void **state)
 
 static void test_configured(void **state)
 {
-    struct config_pf pf = {.mmr_bar = 4, .mmr_offset = 0x6000, .mmr_length = 0x40, .mmr_type = 3};
+    struct mmr_place pf = {.bar = 4, .offset = 0x6000, .length = 0x40, .type = 3};
 
     check_open(&pf, BAR4 + 0x6000, 0x40, VIRTIO_TYPE_CONSOLE); /* without a capability */
     put_block(4, BLOCK, 0x54);
     check_open(&pf, BAR4 + 0x6000, 0x40, VIRTIO_TYPE_CONSOLE); /* and against one */
-    pf.mmr_type = 0;
+    pf.type = 0;
     check_open(&pf, BAR4 + 0x6000, 0x40, VIRTIO_TYPE_BLOCK);
-    pf.mmr_length = 0;
+    pf.length = 0;
     check_open(&pf, BAR4 + BLOCK, 0x54, VIRTIO_TYPE_BLOCK);
-    pf.mmr_type = 3;
+    pf.type = 3;
     check_open(&pf, BAR4 + BLOCK, 0x54, VIRTIO_TYPE_CONSOLE);
-    pf.mmr_length = 23;
+    pf.length = 23;
     assert_int_equal(open_block(&pf), STATUS_INVALID);
-    pf.mmr_length = 0x2001;
+    pf.length = 0x2001;
     assert_int_equal(open_block(&pf), STATUS_INVALID);
-    pf.mmr_length = UINT64_MAX;
+    pf.length = UINT64_MAX;
     assert_int_equal(open_block(&pf), STATUS_INVALID);
-    pf.mmr_length = 0x40;
-    pf.mmr_offset = 0x6001;
+    pf.length = 0x40;
+    pf.offset = 0x6001;
     assert_int_equal(open_block(&pf), STATUS_INVALID);
-    pf.mmr_offset = 0;
-    pf.mmr_bar = 7;
+    pf.offset = 0;
+    pf.bar = 7;
     assert_int_equal(open_block(&pf), STATUS_INVALID);
-    pf.mmr_bar = 5;
+    pf.bar = 5;
     assert_int_equal(open_block(&pf), STATUS_INVALID);
     assert_true(fake_log_contains("give 0x40 bytes at 0 of VF BAR 5, which has 0 bytes"));
-    pf.mmr_bar = 4;
+    pf.bar = 4;
     fake_physical_limit(0);
     assert_int_equal(open_block(&pf), STATUS_NO_MEMORY);
 }

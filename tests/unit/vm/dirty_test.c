@@ -30,14 +30,14 @@
 #define VCPUS    2U
 #define ROUNDS   100U
 
-static const struct radix_format format = {.present = 1,
-                                           .table = 0x27,
-                                           .leaf = 0x05,
-                                           .write = 2,
-                                           .no_execute = 1ULL << 63,
-                                           .large = 0x80,
-                                           .accessed = 0x20,
-                                           .dirty = 0x40};
+static const struct radix_format bits = {.present = 1,
+                                         .table = 0x27,
+                                         .leaf = 0x05,
+                                         .write = 2,
+                                         .no_execute = 1ULL << 63,
+                                         .large = 0x80,
+                                         .accessed = 0x20,
+                                         .dirty = 0x40};
 
 static struct vm vm;
 static struct vcpu vcpus[VCPUS];
@@ -131,9 +131,14 @@ static int setup(void **state)
         vm.vcpu[i] = &vcpus[i];
         vcpus[i].vm = &vm;
     }
-    vm.nested = (struct radix){.format = &format, .page_sizes = K4 | M2, .levels = 4};
+    vm.nested = (struct radix){.format = &bits, .page_sizes = K4 | M2, .levels = 4};
     assert_int_equal(radix_init(&vm.nested), STATUS_OK);
-    assert_int_equal(ram_map(&vm.ram, &vm.nested), STATUS_OK);
+    for (unsigned i = 0; i < vm.ram.run_count; i++) {
+        const struct ram_run *run = &vm.ram.run[i];
+
+        assert_int_equal(radix_map(&vm.nested, run->at.raw, run->frames, run->size, RWX, NULL),
+                         STATUS_OK);
+    }
     return dirty_create(&vm);
 }
 
@@ -162,7 +167,7 @@ static void expect_dirty(const uint64_t *at, unsigned count)
         {3ULL << 30, M2      }, /* no RAM there */
         {HIGH,       M2      }
     };
-    uint64_t bitmap[LOW_SIZE / K4 / DIRTY_WORD];
+    uint64_t bitmap[LOW_SIZE / K4 / RAM_MARKS_WORD];
     unsigned found = 0;
 
     for (unsigned i = 0; i < ARRAY_SIZE(areas); i++) {
@@ -236,9 +241,9 @@ static void test_own_writes(void **state)
     assert_int_equal(ram_zero(&vm.ram, gpa(LOW_SIZE - 1), 2), STATUS_RANGE);
     expect_dirty((uint64_t[]){2 * K4, 3 * K4, 4 * K4, LOW_SIZE - K4}, 4);
     expect_page(2 * K4, M2, false); /* nothing of it concerns the guest's own rights */
-    dirty_mark(&vm.ram, gpa(LOW_SIZE - 1), 3 * K4); /* what is no RAM is left out */
-    dirty_mark(&vm.ram, gpa(0xfee00000), 8);
-    dirty_mark(&vm.ram, gpa(HIGH - 1), 2);
+    ram_mark(&vm.ram, gpa(LOW_SIZE - 1), 3 * K4); /* what is no RAM is left out */
+    ram_mark(&vm.ram, gpa(0xfee00000), 8);
+    ram_mark(&vm.ram, gpa(HIGH - 1), 2);
     expect_dirty((uint64_t[]){LOW_SIZE - K4, HIGH}, 2);
     dirty_stop(&vm);
     assert_int_equal(ram_write(&vm.ram, gpa(K4), bytes, 8), STATUS_OK);
@@ -341,13 +346,13 @@ static void *run_vcpu(void *argument)
 /* Returns how many pages were reported. */
 static unsigned collect_and_copy(void)
 {
-    uint64_t bitmap[PAGES / DIRTY_WORD];
+    uint64_t bitmap[PAGES / RAM_MARKS_WORD];
     unsigned reported = 0, low = LOW_SIZE / K4;
 
     (void)dirty_collect(&vm, 0, low, bitmap);
-    (void)dirty_collect(&vm, HIGH / K4, M2 / K4, &bitmap[low / DIRTY_WORD]);
+    (void)dirty_collect(&vm, HIGH / K4, M2 / K4, &bitmap[low / RAM_MARKS_WORD]);
     for (unsigned page = 0; page < PAGES; page++) {
-        if (bitmap[page / DIRTY_WORD] >> page % DIRTY_WORD & 1) {
+        if (bitmap[page / RAM_MARKS_WORD] >> page % RAM_MARKS_WORD & 1) {
             for (unsigned i = 0; i < VCPUS; i++) {
                 copy[page * K4 + 8 * i] =
                     __atomic_load_n(&ram[page * K4 + 8 * i], __ATOMIC_RELAXED);

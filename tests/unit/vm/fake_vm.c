@@ -3,6 +3,7 @@
 
 #include "vmm/host/panic.h"
 #include "vmm/vm/backend.h"
+#include "vmm/vm/dirty.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -68,7 +69,7 @@ void fake_expect_nothing(void)
 
 /* ---- the VM ---- */
 
-void dirty_mark(const struct ram *ram, gpa_t at, uint64_t size)
+void ram_mark(const struct ram *ram, gpa_t at, uint64_t size)
 {
     fake_marked++;
 }
@@ -83,7 +84,7 @@ uint64_t vm_now(const struct vm *vm)
     return fake_now;
 }
 
-void vm_complain(struct vm *vm, const char *fmt, ...)
+void guest_log(struct guest_log *log, enum log_level level, const char *fmt, ...)
 {
     fake_complaints++;
 }

@@ -51,7 +51,7 @@ extern struct vcpu fake_vcpu;
 extern struct fake_backend fake_backend;
 extern struct fake_platform fake_platform;
 extern unsigned fake_repairs;
-extern unsigned fake_marked; /* calls of dirty_mark() */ /* how often the state was mended */
+extern unsigned fake_marked; /* calls of ram_mark() */ /* how often the state was mended */
 extern uint64_t fake_now;
 extern unsigned fake_resets, fake_stops, fake_complaints;
 extern jmp_buf fake_panicked; /* where a panic goes on */

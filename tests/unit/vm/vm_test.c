@@ -12,6 +12,7 @@
 #include "vmm/host/timer.h"
 #include "vmm/host/wait.h"
 #include "vmm/vm/backend.h"
+#include "vmm/vm/dirty.h"
 #include "vmm/vm/program.h"
 
 #include "drivers/rtc/cmos.h"
@@ -31,13 +32,17 @@
 #define DEADLOCK_S 100U
 #define ROUNDS     150U
 #define TROUBLERS  2U
+#define RUNS       3U /* of 2 MiB: a VM's RAM */
+#define FRAMES     0x40000000ULL
 
 static struct config config;
 static struct cpu cpus[CPUS];
 static uint32_t in_guest;   /* vCPUs that run guest code; atomic */
 static uint32_t loads;      /* how often a program was loaded; atomic */
 static uint32_t sees[CPUS]; /* the load that each vCPU was reset after */
+static uint64_t mapped;     /* bytes of the nested tables' RAM */
 static uint32_t ram_frees, quit, failures, resumes;
+static bool held[CONFIG_VMS_MAX]; /* the VFs of the VM of that index are paused */
 static enum status load_status, vcpu_status, nested_status, ram_status, map_status, init_status;
 static struct vm *ask_while_it_ends; /* NULL: nobody asks */
 static unsigned own_resets;          /* every so many entries a guest resets its machine itself */
@@ -130,7 +135,7 @@ void backend_vcpu_destroy(struct vcpu *vcpu)
 
 void radix_destroy(struct radix *radix)
 {
-    destroyed++;
+    destroyed += radix->root.raw != 0;
 }
 
 enum status radix_init(struct radix *radix)
@@ -142,13 +147,18 @@ enum status radix_init(struct radix *radix)
 enum status ram_allocate(struct ram *ram, uint64_t size)
 {
     ram->below_4g = ram_status == STATUS_OK ? size : 0;
-    ram->run_count = ram_status == STATUS_OK;
+    ram->run_count = ram_status == STATUS_OK ? RUNS : 0;
+    for (unsigned i = 0; i < ram->run_count; i++) {
+        ram->run[i] = (struct ram_run){gpa(i * PAGE_SIZE_2M), hpa(FRAMES + 2 * i * PAGE_SIZE_2M),
+                                       PAGE_SIZE_2M};
+    }
+    mapped = 0;
     return ram_status;
 }
 
 void ram_free(struct ram *ram)
 {
-    ram_frees += ram->run_count;
+    ram_frees += ram->run_count > 0;
     *ram = (struct ram){0};
 }
 
@@ -159,11 +169,14 @@ enum status dirty_create(struct vm *vm)
 
 void dirty_destroy(struct vm *vm) {}
 
-void dirty_mark(const struct ram *ram, gpa_t at, uint64_t size) {}
-
-enum status ram_map(const struct ram *ram, struct radix *nested)
+/* All of it, as it lies; all pieces of a run in a row. */
+enum status radix_map(struct radix *radix, uint64_t at, hpa_t to, uint64_t size, unsigned rights,
+                      uint64_t *done)
 {
-    return map_status;
+    check(rights == (RADIX_READ | RADIX_WRITE | RADIX_EXECUTE));
+    check(at == mapped && to.raw == FRAMES + 2 * mapped);
+    mapped += size;
+    return mapped < 2 * PAGE_SIZE_2M ? STATUS_OK : map_status;
 }
 
 enum status ram_zero(const struct ram *ram, gpa_t at, uint64_t size)
@@ -183,11 +196,11 @@ enum { SOUNDS, SILENT, RENEWED };
 
 static unsigned vfs[CONFIG_VMS_MAX]; /* of the VM of that index */
 
-void vf_silence(struct vm *vm)
+void vf_silence(struct vf_set *set)
 {
     check(load(&in_guest) == 0);
-    check(vfs[vm->index] == SOUNDS);
-    vfs[vm->index] = SILENT;
+    check(vfs[set->owner.index] == SOUNDS);
+    vfs[set->owner.index] = SILENT;
 }
 
 /* An interrupt of a VF between this and its reset would be one of the VM's last life. */
@@ -200,10 +213,28 @@ void pc_reset(struct pc *pc, uint64_t now)
     vfs[index] = RENEWED;
 }
 
-void vf_reset(struct vm *vm)
+void vf_reset(struct vf_set *set)
 {
-    check(vfs[vm->index] == RENEWED);
-    vfs[vm->index] = SOUNDS;
+    check(vfs[set->owner.index] == RENEWED);
+    vfs[set->owner.index] = SOUNDS;
+}
+
+static bool *held_of(struct legacy_set *set)
+{
+    return &held[((struct vf_set *)((uintptr_t)set - offsetof(struct vf_set, legacy)))
+                     ->owner.index];
+}
+
+void legacy_pause(struct legacy_set *set)
+{
+    check(load(&in_guest) == 0 && !*held_of(set));
+    *held_of(set) = true;
+}
+
+void legacy_resume(struct legacy_set *set)
+{
+    check(load(&in_guest) == 0 && *held_of(set));
+    *held_of(set) = false;
 }
 
 enum status program_load(struct vm *vm)
@@ -482,7 +513,7 @@ static void test_complaints(void **state)
     for (unsigned i = 1; i <= 1000; i++) {
         vm_complain(vm, "number %u", i);
     }
-    assert_int_equal(vm->complaints, 1000);
+    assert_int_equal(vm->log.lines, 1000);
     assert_true(fake_log_contains("VM 'one': number 1\n"));
     assert_true(fake_log_contains("number 16; more of its kind are only counted"));
     assert_false(fake_log_contains("number 17"));
@@ -521,7 +552,7 @@ static void pause_it(struct vm *vm)
 {
     check(vm_pause(vm) == STATUS_OK);
     await_state(vm, VM_PAUSED);
-    check(load(&in_guest) == 0);
+    check(load(&in_guest) == 0 && held[vm->index]);
     check(vm_pause(vm) == STATUS_STATE);
 }
 
@@ -642,6 +673,7 @@ static void test_pause(void **state)
         check(vm_state(vm) == VM_PAUSED);
         check(vm_resume(vm) == STATUS_OK);
         await_state(vm, VM_RUNNING);
+        check(!held[vm->index]);
         while (load(&in_guest) != 3) {
             rest();
         }
@@ -709,19 +741,23 @@ static void test_start_upon_last_words(void **state)
 
 /* ---- VFs: there are none ---- */
 
-enum status vf_create(struct vm *vm)
+enum status vf_create(struct vf_set *set, const struct vf_owner *owner)
 {
+    set->owner = *owner;
     return STATUS_OK;
 }
 
-enum status vf_bind(struct vm *vm)
+enum status vf_bind(struct vf_set *set)
 {
+    held[set->owner.index] = false; /* they come anew */
     return STATUS_OK;
 }
 
 /* The VFs' resets take their time. */
-void vf_unbind(struct vm *vm)
+void vf_unbind(struct vf_set *set)
 {
+    struct vm *vm = vm_by_index(set->owner.index);
+
     if (vm == ask_while_it_ends) {
         check(vm_is_stopping(vm));
         check(vm_reset(vm, "test") == STATUS_STATE);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A VM's RAM in the runs that a fragmented machine has left. */
-#include "vmm/vm/ram.h"
+#include "vmm/host/guest_ram.h"
 
 #include "tests/unit/emulate/random.h"
 #include "tests/unit/fakes/log.h"
+#include "vmm/base/guest_map.h"
 #include "vmm/host/address_space.h"
 #include "vmm/host/frame.h"
 #include "vmm/host/paging.h"
-#include "vmm/pc/pci_host.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,7 +27,7 @@ static uint8_t used[PIECES]; /* 0: free, 1: taken, 2: never there */
 static uint64_t mapped;      /* bytes in the direct view */
 static unsigned paging_budget;
 
-/* As if HOST were the direct view: ram.c adds DIRECT_BASE. */
+/* As if HOST were the direct view: guest_ram.c adds DIRECT_BASE. */
 static uint64_t frame_of(unsigned piece)
 {
     return (uint64_t)host + piece * M2 - DIRECT_BASE;
@@ -97,24 +97,6 @@ void paging_unmap(uint64_t va, uint64_t size)
     mapped -= size;
 }
 
-static struct ram_run seen[RAM_RUNS_MAX];
-static unsigned seen_count, map_budget;
-
-enum status radix_map(struct radix *radix, uint64_t at, hpa_t to, uint64_t size, unsigned rights,
-                      uint64_t *done)
-{
-    assert_int_equal(rights, RADIX_READ | RADIX_WRITE | RADIX_EXECUTE);
-    seen[seen_count++] = (struct ram_run){gpa(at), to, size};
-    return seen_count <= map_budget ? STATUS_OK : STATUS_NO_MEMORY;
-}
-
-static struct ram_run marked;
-
-void dirty_mark(const struct ram *ram, gpa_t at, uint64_t size)
-{
-    marked = (struct ram_run){.at = at, .size = size};
-}
-
 static int setup(void **state)
 {
     if (!host) {
@@ -126,8 +108,7 @@ static int setup(void **state)
     }
     memset(used, 0, sizeof(used));
     mapped = 0;
-    paging_budget = map_budget = UINT32_MAX;
-    seen_count = 0;
+    paging_budget = UINT32_MAX;
     fake_log_clear();
     return 0;
 }
@@ -274,27 +255,6 @@ static void test_paging_fails(void **state)
     }
 }
 
-static void test_map(void **state)
-{
-    struct radix nested;
-    struct ram ram;
-
-    fragment(5);
-    assert_int_equal(ram_allocate(&ram, 5 * M2), STATUS_OK);
-    assert_int_equal(ram_map(&ram, &nested), STATUS_OK);
-    assert_int_equal(seen_count, 5);
-    for (unsigned i = 0; i < 5; i++) {
-        assert_int_equal(seen[i].at.raw, i * M2);
-        assert_int_equal(seen[i].frames.raw, frame_of(2 * i));
-        assert_int_equal(seen[i].size, M2);
-    }
-    seen_count = 0;
-    map_budget = 2;
-    assert_int_equal(ram_map(&ram, &nested), STATUS_NO_MEMORY);
-    assert_int_equal(seen_count, 3);
-    ram_free(&ram);
-}
-
 static void test_pointers(void **state)
 {
     struct ram ram;
@@ -389,7 +349,6 @@ int main(void)
         cmocka_unit_test_setup(test_fragments, setup),
         cmocka_unit_test_setup(test_random_fragments, setup),
         cmocka_unit_test_setup(test_paging_fails, setup),
-        cmocka_unit_test_setup(test_map, setup),
         cmocka_unit_test_setup(test_pointers, setup),
         cmocka_unit_test_setup(test_copies, setup),
         cmocka_unit_test_setup(test_refusals, setup),

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/vm/ram.h"
+#include "vmm/host/guest_ram.h"
 
+#include "vmm/base/guest_map.h"
 #include "vmm/host/address_space.h"
 #include "vmm/host/frame.h"
 #include "vmm/host/paging.h"
-#include "vmm/pc/pci_host.h"
 
 #include <string.h>
 
@@ -60,7 +60,7 @@ static enum status take_area(struct ram *ram, uint64_t at, uint64_t size)
 
 enum status ram_allocate(struct ram *ram, uint64_t size)
 {
-    *ram = (struct ram){.below_4g = size < PCI_HOLE_BASE ? size : PCI_HOLE_BASE};
+    *ram = (struct ram){.below_4g = guest_map_below_4g(size)};
     ram->above_4g = size - ram->below_4g;
     enum status status = take_area(ram, 0, ram->below_4g);
 
@@ -81,19 +81,6 @@ void ram_free(struct ram *ram)
         (void)frame_free(ram->run[i].frames, ram->run[i].size);
     }
     *ram = (struct ram){0};
-}
-
-enum status ram_map(const struct ram *ram, struct radix *nested)
-{
-    enum status status = STATUS_OK;
-
-    for (unsigned i = 0; i < ram->run_count && status == STATUS_OK; i++) {
-        const struct ram_run *run = &ram->run[i];
-
-        status = radix_map(nested, run->at.raw, run->frames, run->size,
-                           RADIX_READ | RADIX_WRITE | RADIX_EXECUTE, NULL);
-    }
-    return status;
 }
 
 /* The run that holds AT, or NULL. */
@@ -121,6 +108,25 @@ bool ram_holds(const struct ram *ram, uint64_t at, uint64_t size)
 {
     return range_fits(at, size, ram->below_4g) ||
            (at >= FOUR_GIB && range_fits(at - FOUR_GIB, size, ram->above_4g));
+}
+
+uint64_t ram_bit(const struct ram *ram, uint64_t at)
+{
+    return (at < FOUR_GIB ? at : at - FOUR_GIB + ram->below_4g) / PAGE_SIZE;
+}
+
+void ram_mark(const struct ram *ram, gpa_t at, uint64_t size)
+{
+    uint64_t end = at.raw + size;
+
+    for (uint64_t page = align_down(at.raw, PAGE_SIZE); page < end; page += PAGE_SIZE) {
+        if (ram_holds(ram, page, PAGE_SIZE)) {
+            uint64_t bit = ram_bit(ram, page);
+
+            __atomic_fetch_or(&ram->marks[bit / RAM_MARKS_WORD], 1ULL << bit % RAM_MARKS_WORD,
+                              __ATOMIC_SEQ_CST);
+        }
+    }
 }
 
 /* The part of [AT, AT + SIZE), all RAM, that lies in one run. */

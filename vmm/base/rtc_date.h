@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The RTC's date registers and seconds since 1970, proleptic Gregorian calendar, UTC. */
-#ifndef PORTOLAN_VMM_PC_RTC_DATE_H
-#define PORTOLAN_VMM_PC_RTC_DATE_H
+#ifndef PORTOLAN_VMM_BASE_RTC_DATE_H
+#define PORTOLAN_VMM_BASE_RTC_DATE_H
 
 #include "vmm/base/types.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the operator's console asks of the VMs: vmm/console/console_edge.h. */
+/* What the console and VMs ask of each other: console_edge.h and vmm/vm/vm_edge.h. */
 #include "vmm/console/console_edge.h"
 
 #include "vmm/console/console.h"
@@ -7,7 +7,9 @@
 #include "vmm/host/pool.h"
 #include "vmm/host/time.h"
 #include "vmm/vf/vf.h"
+#include "vmm/vm/dirty.h"
 #include "vmm/vm/vm.h"
+#include "vmm/vm/vm_edge.h"
 
 #define DIRTY_RUNS_MAX 64U    /* printed */
 #define DIRTY_PAGES    32768U /* looked at in one go */
@@ -79,6 +81,11 @@ enum status console_edge_vm_do(unsigned index, enum console_action action)
     return STATUS_INVALID;
 }
 
+void vm_edge_output(unsigned vm, uint8_t byte)
+{
+    console_vm_output(vm, byte);
+}
+
 bool console_edge_vm_input(unsigned vm, uint8_t byte)
 {
     struct vm *to = vm_by_index(vm);
@@ -107,12 +114,12 @@ void console_edge_vm_stats(unsigned index)
     const struct vm *vm = vm_by_index(index);
     const struct pc_counters *unclaimed = &vm->pc.unclaimed;
 
-    console_print("%s: %s, %u resets, %u complaints", vm->config->name,
-                  console_edge_vm_state(index), vm->resets, vm->complaints);
+    console_print("%s: %s, %u resets, %lu complaints", vm->config->name,
+                  console_edge_vm_state(index), vm->resets, vm->log.lines);
     console_print("  accesses to nothing: %lu port reads, %lu port writes, %lu memory, %lu model "
                   "registers",
                   unclaimed->port_reads, unclaimed->port_writes, unclaimed->mmio, unclaimed->msrs);
-    vf_print(vm);
+    vf_print(&vm->vfs, console_print);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         print_vcpu(vm->vcpu[i]);
     }
@@ -144,7 +151,7 @@ static void print_page(struct dirty_print *print, uint64_t page)
 /* SIZE bytes of RAM from AT on, a part at a time. */
 static void print_dirty(struct vm *vm, uint64_t at, uint64_t size, struct dirty_print *print)
 {
-    static uint64_t bitmap[DIRTY_PAGES / DIRTY_WORD]; /* only CPU 0 comes here */
+    static uint64_t bitmap[DIRTY_PAGES / RAM_MARKS_WORD]; /* only CPU 0 comes here */
     uint64_t end = (at + size) / PAGE_SIZE;
 
     for (uint64_t page = at / PAGE_SIZE, count; page < end; page += count) {
@@ -153,7 +160,7 @@ static void print_dirty(struct vm *vm, uint64_t at, uint64_t size, struct dirty_
             continue;
         }
         for (uint64_t i = 0; i < count; i++) {
-            if (bitmap[i / DIRTY_WORD] >> i % DIRTY_WORD & 1) {
+            if (bitmap[i / RAM_MARKS_WORD] >> i % RAM_MARKS_WORD & 1) {
                 print_page(print, page + i);
             }
         }
@@ -184,5 +191,5 @@ void console_edge_stats(void)
     console_print("the VMM: %u of %u VMs run", vm_running(), vm_count());
     console_print("  memory: %lu KiB of RAM free, %lu KiB of the VMM's own in use",
                   memory.free >> 10, pool_used() >> 10);
-    vf_print_all();
+    vf_print_all(console_print);
 }

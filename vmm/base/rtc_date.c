@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/pc/rtc_date.h"
+#include "vmm/base/rtc_date.h"
 
 #define DAY_SECONDS 86400
 #define HOUR_PM     0x80U

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A VM's RAM: runs of 2 MiB-aligned frames, kept as long as the VM exists. */
-#ifndef PORTOLAN_VMM_VM_RAM_H
-#define PORTOLAN_VMM_VM_RAM_H
+#ifndef PORTOLAN_VMM_HOST_GUEST_RAM_H
+#define PORTOLAN_VMM_HOST_GUEST_RAM_H
 
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
-#include "vmm/host/radix.h"
-#include "vmm/vm/dirty.h"
 
 #define RAM_RUNS_MAX 64U
 
@@ -21,7 +19,7 @@ struct ram {
     uint64_t below_4g;
     uint64_t above_4g;
     bool tracked;    /* what is written is to be marked: vmm/vm/dirty.h; atomic */
-    uint64_t *dirty; /* a bit for each page */
+    uint64_t *marks; /* a bit for each page, at ram_bit() */
     unsigned run_count;
     struct ram_run run[RAM_RUNS_MAX];
 };
@@ -35,11 +33,20 @@ enum status ram_allocate(struct ram *ram, uint64_t size);
 /* Give the frames back; nobody uses them any more. */
 void ram_free(struct ram *ram);
 
-/* Map all of it for the guest. NO_MEMORY. */
-enum status ram_map(const struct ram *ram, struct radix *nested);
-
 /* Is all of it RAM? */
 bool ram_holds(const struct ram *ram, uint64_t at, uint64_t size);
+
+/* Pages in one word of the marks. */
+#define RAM_MARKS_WORD 64U
+
+/* Where the mark of the page that holds AT is, which is RAM: the hole below 4 GiB has none. */
+uint64_t ram_bit(const struct ram *ram, uint64_t at);
+
+/*
+ * [AT, AT + SIZE) was written, by other means than the guest's CPUs. After the write, not before.
+ * Any CPU; atomic. What is no RAM is left out.
+ */
+void ram_mark(const struct ram *ram, gpa_t at, uint64_t size);
 
 /*
  * The VMM has written there itself; after the write, and before the exit that it was for ends.
@@ -49,7 +56,7 @@ bool ram_holds(const struct ram *ram, uint64_t at, uint64_t size);
 static inline void ram_written(const struct ram *ram, gpa_t at, uint64_t size)
 {
     if (__builtin_expect(__atomic_load_n(&ram->tracked, __ATOMIC_RELAXED), false)) {
-        dirty_mark(ram, at, size);
+        ram_mark(ram, at, size);
     }
 }
 
