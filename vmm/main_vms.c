@@ -6,13 +6,16 @@
 #include "vmm/host/smp.h"
 #include "vmm/host/timer.h"
 #include "vmm/main_config.h"
+#include "vmm/svm/svm.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/backend.h"
+#include "vmm/vm/model.h"
 #include "vmm/vm/vm.h"
 
 /* A UART's FIFO of 16 characters fills in 1.4 ms at 115200 baud. */
 #define SERVICE_PERIOD_NS 1000000U
 
+static const struct backend *const backends[] = {&svm_backend};
 static void (*idle_action)(void);
 static bool was_busy = true; /* so that a boot without VMs counts as having become idle */
 
@@ -21,10 +24,11 @@ void main_create_vms(void)
     if (main_config()->vm_count == 0) {
         return;
     }
-    if (backend_init() != STATUS_OK) {
+    if (backend_choose(backends, ARRAY_SIZE(backends)) != STATUS_OK) {
         log_warn("no VM is started: this version runs VMs on AMD CPUs with nested paging only");
         return;
     }
+    model_init();
     vm_create_all(main_config());
     vf_check_isolation(main_config()->vmm.unsafe_dma);
 }

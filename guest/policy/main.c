@@ -19,6 +19,7 @@
 #define MSR_SYSENTER 0x174
 #define MSR_TSC      0x10
 #define EFER_SVME    (1UL << 12)
+#define FLAG_RF      (1UL << 16)
 #define CPUID_VMX    (1U << 5)
 #define CPUID_SVM    (1U << 2)
 
@@ -111,6 +112,31 @@ static void test_msrs(bool bare)
     CHECK_EQUAL(fault_catch(write_msr, &bad), VECTOR_GP);
 }
 
+static uint64_t fault_flags;
+
+/* Note what was pushed, and go on behind an RDMSR or WRMSR. */
+static void note_flags(struct guest_frame *frame)
+{
+    fault_flags = frame->rflags;
+    frame->rip += 2;
+}
+
+static void test_resume_flag(bool bare)
+{
+    if (bare) {
+        printf("skipped: the flags that faults push: see above\n");
+        return;
+    }
+    test_group("faults push RF");
+    interrupt_set_handler(VECTOR_GP, note_flags);
+    (void)rdmsr(MSR_UNKNOWN);
+    CHECK_EQUAL(fault_flags & FLAG_RF, FLAG_RF);
+    fault_flags = 0;
+    wrmsr(MSR_EFER, ~0UL);
+    CHECK_EQUAL(fault_flags & FLAG_RF, FLAG_RF);
+    interrupt_set_handler(VECTOR_GP, NULL);
+}
+
 static void test_control_registers(bool bare)
 {
     uint64_t cr4 = read_cr4() | 1UL << 40, cr0 = read_cr0() & ~1UL;
@@ -145,6 +171,7 @@ int main(void)
 
     test_virtualisation_is_hidden(bare);
     test_msrs(bare);
+    test_resume_flag(bare);
     test_control_registers(bare);
     test_time_stamp(bare);
     test_end();

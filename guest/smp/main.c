@@ -8,6 +8,7 @@
 #include "guest/lib/smp.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define VECTOR_IPI 0x55
 #define VECTOR_NMI 2
@@ -109,6 +110,56 @@ static void test_ipis(void)
     stop_all();
 }
 
+/* ---- what INIT lets stay: SDM 3, table 9-1 ---- */
+
+static const struct {
+    uint32_t msr;
+    uint64_t value;
+} lasting[] = {
+    {0x174,      0x10              }, /* SYSENTER_CS, ESP, EIP */
+    {0x175,      0xffff800000001000},
+    {0x176,      0xffff800000002000},
+    {0xc0000081, 0x0023001000000000}, /* STAR, LSTAR, CSTAR, SFMASK */
+    {0xc0000082, 0xffff800012345678},
+    {0xc0000083, 0xffff800012340000},
+    {0xc0000084, 0x47700           },
+    {0xc0000102, 0xffff900000000000}, /* KERNEL_GS_BASE */
+    {0x277,      0x0007010600070106}, /* PAT */
+};
+#define LASTING (sizeof(lasting) / sizeof(lasting[0]))
+
+static volatile uint64_t found[LASTING];
+
+static void write_lasting(unsigned index)
+{
+    for (unsigned i = 0; i < LASTING; i++) {
+        wrmsr(lasting[i].msr, lasting[i].value);
+    }
+    __atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST);
+}
+
+static void read_lasting(unsigned index)
+{
+    for (unsigned i = 0; i < LASTING; i++) {
+        found[i] = rdmsr(lasting[i].msr);
+    }
+    __atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST);
+}
+
+static void test_init(void)
+{
+    if (strstr(guest_command_line(), "lenient")) {
+        printf("skipped: what INIT lets stay: QEMU clears it\n");
+        return;
+    }
+    test_group("model registers stay when a CPU is started again");
+    start_all(write_lasting);
+    start_all(read_lasting);
+    for (unsigned i = 0; i < LASTING; i++) {
+        CHECK_EQUAL(found[i], lasting[i].value);
+    }
+}
+
 static void count_up(unsigned index)
 {
     __atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST);
@@ -183,6 +234,7 @@ int main(void)
     interrupt_set_handler(VECTOR_IPI, handle_ipi);
     interrupt_set_handler(VECTOR_NMI, handle_nmi);
     test_ipis();
+    test_init();
     test_atomics();
     test_tsc();
     test_ipis(); /* CPUs can be started again */

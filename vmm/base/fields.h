@@ -38,9 +38,17 @@ struct section {
     bool (*check)(const void *state);
 };
 
+/* Where the sections of a larger structure lie in it: INSTANCES of them, one each STRIDE bytes. */
+struct section_place {
+    const struct section *section;
+    uint32_t offset;
+    uint32_t stride;
+    uint32_t instances; /* 0: one for each vCPU */
+};
+
 #define FIELD_MEMBER(structure, member) (((structure *)0)->member)
 
-/* A member; all elements of a member that is an array; one member of each element of an array. */
+/* A member; all elements of an array, or of an array of arrays; one member of each element. */
 #define FIELD(structure, member, limit)                                                            \
     {                                                                                              \
         .name = #member, .width = sizeof(FIELD_MEMBER(structure, member)), .since = 1, .count = 1, \
@@ -54,6 +62,14 @@ struct section {
         .offset = offsetof(structure, member),                                                    \
         .stride = sizeof(FIELD_MEMBER(structure, member)[0]), .max = (limit)                      \
     }
+#define FIELD_MATRIX(structure, member, limit)                                               \
+    {                                                                                        \
+        .name = #member, .width = sizeof(FIELD_MEMBER(structure, member)[0][0]), .since = 1, \
+        .count = sizeof(FIELD_MEMBER(structure, member)) /                                   \
+                 sizeof(FIELD_MEMBER(structure, member)[0][0]),                              \
+        .offset = offsetof(structure, member),                                               \
+        .stride = sizeof(FIELD_MEMBER(structure, member)[0][0]), .max = (limit)              \
+    }
 #define FIELD_EACH(structure, array, member, limit)                                             \
     {                                                                                           \
         .name = #array "." #member, .width = sizeof(FIELD_MEMBER(structure, array)[0].member),  \
@@ -62,6 +78,13 @@ struct section {
             sizeof(FIELD_MEMBER(structure, array)) / sizeof(FIELD_MEMBER(structure, array)[0]), \
         .offset = offsetof(structure, array[0].member),                                         \
         .stride = sizeof(FIELD_MEMBER(structure, array)[0]), .max = (limit)                     \
+    }
+
+/* A section with no field that is optional; CHECKER may be NULL. */
+#define SECTION(structure, title, number, rows, checker)                                \
+    {                                                                                   \
+        .name = (title), .version = (number), .size = sizeof(structure),                \
+        .fields = sizeof(rows) / sizeof((rows)[0]), .field = (rows), .check = (checker) \
     }
 
 #endif

@@ -20,6 +20,7 @@
 #define MSR_FS_BASE        0xc0000100U
 #define MSR_GS_BASE        0xc0000101U
 #define MSR_KERNEL_GS_BASE 0xc0000102U
+#define MSR_TSC_AUX        0xc0000103U
 
 #define PRED_CMD_IBPB (1ULL << 0)
 

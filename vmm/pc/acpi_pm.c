@@ -17,6 +17,26 @@
 #define SLEEP_TYPE(control) ((control) >> 10 & 7U)
 #define SLEEP_SOFT_OFF      0U /* what \_S5 says */
 
+static const struct field acpi_pm_fields[] = {
+    FIELD(struct acpi_pm_state, last, CLOCK_LAST),
+    FIELD(struct acpi_pm_state, status, 0xffff),
+    FIELD(struct acpi_pm_state, enable, 0xffff),
+    FIELD(struct acpi_pm_state, control, 0xffff),
+    FIELD(struct acpi_pm_state, global_control, UINT32_MAX),
+    FIELD_ARRAY(struct acpi_pm_state, apm, 0xff),
+};
+
+static bool check_state(const void *state)
+{
+    const struct acpi_pm_state *pm = state;
+
+    return (pm->status & ~(STATUS_TIMER | STATUS_GLOBAL | STATUS_POWER_BUTTON)) == 0 &&
+           (pm->enable & ~ENABLE_WRITABLE) == 0 && (pm->control & ~CONTROL_WRITABLE) == 0;
+}
+
+const struct section acpi_pm_section =
+    SECTION(struct acpi_pm_state, "acpi_pm", 1, acpi_pm_fields, check_state);
+
 static uint64_t tick_at(uint64_t now)
 {
     return clock_ticks(now, CLOCK_PM_HZ, 1);
@@ -28,11 +48,12 @@ static unsigned top_bit(const struct acpi_pm *pm)
     return pm->wide ? 31 : 23;
 }
 
-static void find_next_event(struct acpi_pm *pm)
+void acpi_pm_derive(struct acpi_pm *pm)
 {
     pm->next_event = CLOCK_NEVER;
-    if ((pm->enable & ~pm->status & STATUS_TIMER) != 0 && (pm->control & CONTROL_SCI) != 0) {
-        uint64_t change = ((pm->last >> top_bit(pm)) + 1) << top_bit(pm);
+    if ((pm->state.enable & ~pm->state.status & STATUS_TIMER) != 0 &&
+        (pm->state.control & CONTROL_SCI) != 0) {
+        uint64_t change = ((pm->state.last >> top_bit(pm)) + 1) << top_bit(pm);
 
         pm->next_event = clock_time_of_tick(change, CLOCK_PM_HZ, 1);
     }
@@ -42,40 +63,43 @@ void acpi_pm_run(struct acpi_pm *pm, uint64_t now)
 {
     uint64_t tick = tick_at(now);
 
-    if (tick >> top_bit(pm) != pm->last >> top_bit(pm)) {
-        pm->status |= STATUS_TIMER;
+    if (tick >> top_bit(pm) != pm->state.last >> top_bit(pm)) {
+        pm->state.status |= STATUS_TIMER;
     }
-    pm->last = tick;
-    find_next_event(pm);
+    pm->state.last = tick;
+    acpi_pm_derive(pm);
 }
 
 void acpi_pm_reset(struct acpi_pm *pm, bool wide_timer, uint64_t now)
 {
-    *pm = (struct acpi_pm){.last = tick_at(now), .wide = wide_timer, .control = CONTROL_SCI};
-    find_next_event(pm);
+    *pm = (struct acpi_pm){
+        .state = {.last = tick_at(now), .control = CONTROL_SCI},
+          .wide = wide_timer
+    };
+    acpi_pm_derive(pm);
 }
 
 bool acpi_pm_irq(const struct acpi_pm *pm)
 {
-    return (pm->status & pm->enable) != 0 && (pm->control & CONTROL_SCI) != 0;
+    return (pm->state.status & pm->state.enable) != 0 && (pm->state.control & CONTROL_SCI) != 0;
 }
 
 void acpi_pm_power_button(struct acpi_pm *pm)
 {
-    pm->status |= STATUS_POWER_BUTTON;
+    pm->state.status |= STATUS_POWER_BUTTON;
 }
 
 static uint32_t read_dword(const struct acpi_pm *pm, unsigned offset)
 {
     switch (offset) {
     case ACPI_PM_STATUS:
-        return pm->status | (uint32_t)pm->enable << 16;
+        return pm->state.status | (uint32_t)pm->state.enable << 16;
     case ACPI_PM_CONTROL:
-        return pm->control;
+        return pm->state.control;
     case ACPI_PM_TIMER:
-        return (uint32_t)(pm->last & ((2ULL << top_bit(pm)) - 1));
+        return (uint32_t)(pm->state.last & ((2ULL << top_bit(pm)) - 1));
     case GLOBAL_CONTROL:
-        return pm->global_control;
+        return pm->state.global_control;
     default:
         return 0;
     }
@@ -93,17 +117,17 @@ static enum acpi_pm_request write_control(struct acpi_pm *pm, uint32_t value, ui
 {
     uint32_t writable = CONTROL_WRITABLE & mask;
 
-    pm->control = (uint16_t)((pm->control & ~writable) | (value & writable));
+    pm->state.control = (uint16_t)((pm->state.control & ~writable) | (value & writable));
     if ((value & mask & CONTROL_SLEEP) == 0) {
         return ACPI_PM_NOTHING;
     }
-    if (SLEEP_TYPE(pm->control) == SLEEP_SOFT_OFF) {
+    if (SLEEP_TYPE(pm->state.control) == SLEEP_SOFT_OFF) {
         return ACPI_PM_POWER_OFF;
     }
     if (pm->ignored_sleeps++ == 0) {
         log_warn("guest: ACPI sleep type %u is not offered by the virtual machine and is ignored; "
                  "the guest may use S5 (type 0)",
-                 (unsigned)SLEEP_TYPE(pm->control));
+                 (unsigned)SLEEP_TYPE(pm->state.control));
     }
     return ACPI_PM_NOTHING;
 }
@@ -119,34 +143,35 @@ enum acpi_pm_request acpi_pm_write(struct acpi_pm *pm, unsigned offset, unsigned
     acpi_pm_run(pm, now);
     switch (offset & ~3U) {
     case ACPI_PM_STATUS:
-        pm->status &= (uint16_t) ~(value & STATUS_WRITABLE);
-        pm->enable = (uint16_t)((pm->enable & ~(mask >> 16)) | (value >> 16 & ENABLE_WRITABLE));
+        pm->state.status &= (uint16_t) ~(value & STATUS_WRITABLE);
+        pm->state.enable =
+            (uint16_t)((pm->state.enable & ~(mask >> 16)) | (value >> 16 & ENABLE_WRITABLE));
         break;
     case ACPI_PM_CONTROL:
         request = write_control(pm, value, mask);
         break;
     case GLOBAL_CONTROL:
-        pm->global_control = (pm->global_control & ~mask) | value;
+        pm->state.global_control = (pm->state.global_control & ~mask) | value;
         break;
     default: /* the timer is read only */
         break;
     }
-    find_next_event(pm);
+    acpi_pm_derive(pm);
     return request;
 }
 
 uint8_t acpi_pm_apm_read(const struct acpi_pm *pm, uint16_t port)
 {
-    return pm->apm[port & 1U];
+    return pm->state.apm[port & 1U];
 }
 
 void acpi_pm_apm_write(struct acpi_pm *pm, uint16_t port, uint8_t value)
 {
-    pm->apm[port & 1U] = value;
+    pm->state.apm[port & 1U] = value;
     if (port == ACPI_PM_PORT_APM && value == ACPI_PM_ENABLE) {
-        pm->control |= CONTROL_SCI;
+        pm->state.control |= CONTROL_SCI;
     } else if (port == ACPI_PM_PORT_APM && value == ACPI_PM_DISABLE) {
-        pm->control &= (uint16_t)~CONTROL_SCI;
+        pm->state.control &= (uint16_t)~CONTROL_SCI;
     }
-    find_next_event(pm);
+    acpi_pm_derive(pm);
 }

@@ -7,6 +7,7 @@
 #ifndef PORTOLAN_VMM_PC_ACPI_PM_H
 #define PORTOLAN_VMM_PC_ACPI_PM_H
 
+#include "vmm/base/fields.h"
 #include "vmm/base/types.h"
 
 #define ACPI_PM_BASE    0x600U /* where the block lies until the guest moves it */
@@ -21,17 +22,23 @@
 
 #define ACPI_PM_SCI_IRQ 9U
 
-struct acpi_pm {
-    uint64_t last;       /* PM timer tick up to which carries were seen */
-    uint64_t next_event; /* virtual ns */
+struct acpi_pm_state {
+    uint64_t last; /* PM timer tick up to which carries were seen */
     uint16_t status;
     uint16_t enable;
     uint16_t control;
     uint32_t global_control; /* offset 28h: stored */
     uint8_t apm[2];
-    bool wide;               /* 32-bit timer */
-    uint32_t ignored_sleeps; /* requests for a sleep state that does not exist */
 };
+
+struct acpi_pm {
+    struct acpi_pm_state state;
+    uint64_t next_event;     /* derived: virtual ns */
+    bool wide;               /* configuration: 32-bit timer */
+    uint32_t ignored_sleeps; /* counted: requests for a sleep state that does not exist */
+};
+
+extern const struct section acpi_pm_section; /* struct acpi_pm_state */
 
 enum acpi_pm_request { ACPI_PM_NOTHING, ACPI_PM_POWER_OFF };
 
@@ -51,6 +58,9 @@ void acpi_pm_apm_write(struct acpi_pm *pm, uint16_t port, uint8_t value);
 void acpi_pm_power_button(struct acpi_pm *pm);
 
 void acpi_pm_run(struct acpi_pm *pm, uint64_t now);
+
+/* Find again what follows from the state. */
+void acpi_pm_derive(struct acpi_pm *pm);
 
 /* The level of the SCI. */
 bool acpi_pm_irq(const struct acpi_pm *pm);

@@ -11,7 +11,7 @@
 /* Logical destination of an APIC in xAPIC mode: SDM 11.6.2.2, flat and cluster model. */
 static bool matches_xapic_logical(const struct lapic *l, uint32_t destination)
 {
-    uint32_t own = lapic_load(&l->ldr) >> 24;
+    uint32_t own = lapic_load(&l->state.ldr) >> 24;
     uint32_t cluster = destination >> 4;
 
     if (destination > BROADCAST) {
@@ -20,7 +20,7 @@ static bool matches_xapic_logical(const struct lapic *l, uint32_t destination)
     if (destination == BROADCAST) {
         return true;
     }
-    if (lapic_load(&l->dfr) >> 28 == DFR_FLAT) {
+    if (lapic_load(&l->state.dfr) >> 28 == DFR_FLAT) {
         return (own & destination) != 0;
     }
     return (cluster == own >> 4 || cluster == 0xf) && (own & destination & 0xfU) != 0;
@@ -29,7 +29,7 @@ static bool matches_xapic_logical(const struct lapic *l, uint32_t destination)
 /* In x2APIC mode: SDM 11.12.10.2. A narrow destination can only name cluster 0. */
 static bool matches_x2apic_logical(const struct lapic *l, uint32_t destination)
 {
-    uint32_t own = lapic_load(&l->ldr);
+    uint32_t own = lapic_load(&l->state.ldr);
 
     return destination == BROADCAST_WIDE ||
            (own >> 16 == destination >> 16 && (own & destination & 0xffffU) != 0);
@@ -38,7 +38,7 @@ static bool matches_x2apic_logical(const struct lapic *l, uint32_t destination)
 bool apic_bus_matches(const struct pc *pc, const struct apic_message *m, unsigned vcpu)
 {
     const struct lapic *l = &pc->lapic[vcpu];
-    uint32_t mode = lapic_load(&l->mode);
+    uint32_t mode = lapic_load(&l->state.mode);
 
     if (m->shorthand != APIC_TO_DESTINATION) {
         return m->shorthand == APIC_TO_ALL || (m->shorthand == APIC_TO_SELF) == (vcpu == m->sender);
@@ -59,7 +59,7 @@ bool apic_bus_matches(const struct pc *pc, const struct apic_message *m, unsigne
 /* False when this local APIC does not take the message. */
 static bool deliver_to(struct pc *p, const struct apic_message *m, unsigned vcpu)
 {
-    if (lapic_load(&p->lapic[vcpu].mode) == LAPIC_DISABLED) {
+    if (lapic_load(&p->lapic[vcpu].state.mode) == LAPIC_DISABLED) {
         return false;
     }
     switch (m->delivery) {
@@ -88,13 +88,13 @@ static bool deliver_to(struct pc *p, const struct apic_message *m, unsigned vcpu
 static bool deliver_lowest(struct pc *p, const struct apic_message *m)
 {
     unsigned count = p->config.vcpu_count;
-    unsigned first = __atomic_load_n(&p->lowest_turn, __ATOMIC_RELAXED) % count;
+    unsigned first = __atomic_load_n(&p->board.lowest_turn, __ATOMIC_RELAXED) % count;
 
     for (unsigned i = 0; i < count; i++) {
         unsigned vcpu = (first + i) % count;
 
         if (apic_bus_matches(p, m, vcpu) && deliver_to(p, m, vcpu)) {
-            __atomic_store_n(&p->lowest_turn, vcpu + 1, __ATOMIC_RELAXED);
+            __atomic_store_n(&p->board.lowest_turn, vcpu + 1, __ATOMIC_RELAXED);
             return true;
         }
     }

@@ -13,12 +13,22 @@
 #define SMB_START        0x40U
 #define SMB_DEVICE_ERROR 0x04U
 
-void chipset_reset(struct chipset *chipset)
+static const struct field chipset_fields[] = {
+    FIELD(struct chipset_state, reset_control, RESET_WRITABLE),
+    FIELD(struct chipset_state, fast_reset, 1),
+    FIELD(struct chipset_state, post_code, 0xff),
+    FIELD_ARRAY(struct chipset_state, smb, 0xff),
+};
+
+const struct section chipset_section =
+    SECTION(struct chipset_state, "chipset", 1, chipset_fields, NULL);
+
+void chipset_reset(struct chipset_state *chipset)
 {
-    *chipset = (struct chipset){0};
+    *chipset = (struct chipset_state){0};
 }
 
-enum chipset_request chipset_write_reset(struct chipset *chipset, uint8_t value)
+enum chipset_request chipset_write_reset(struct chipset_state *chipset, uint8_t value)
 {
     bool rises = (value & ~chipset->reset_control & RESET_CPU) != 0;
 
@@ -26,12 +36,12 @@ enum chipset_request chipset_write_reset(struct chipset *chipset, uint8_t value)
     return rises ? CHIPSET_RESET : CHIPSET_NOTHING;
 }
 
-uint8_t chipset_read_port_a(const struct chipset *chipset, bool a20)
+uint8_t chipset_read_port_a(const struct chipset_state *chipset, bool a20)
 {
     return (uint8_t)((chipset->fast_reset ? PORT_A_FAST_RESET : 0) | (a20 ? PORT_A_A20 : 0));
 }
 
-enum chipset_request chipset_write_port_a(struct chipset *chipset, uint8_t value, bool *a20)
+enum chipset_request chipset_write_port_a(struct chipset_state *chipset, uint8_t value, bool *a20)
 {
     bool before = chipset->fast_reset;
 
@@ -40,12 +50,12 @@ enum chipset_request chipset_write_port_a(struct chipset *chipset, uint8_t value
     return chipset->fast_reset && !before ? CHIPSET_RESET : CHIPSET_NOTHING;
 }
 
-uint8_t chipset_smb_read(const struct chipset *chipset, unsigned offset)
+uint8_t chipset_smb_read(const struct chipset_state *chipset, unsigned offset)
 {
     return chipset->smb[offset];
 }
 
-void chipset_smb_write(struct chipset *chipset, unsigned offset, uint8_t value)
+void chipset_smb_write(struct chipset_state *chipset, unsigned offset, uint8_t value)
 {
     if (offset == SMB_STATUS || offset == SMB_SLAVE_STATUS) {
         chipset->smb[offset] &= (uint8_t)~value; /* write one to clear */

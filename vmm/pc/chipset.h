@@ -7,6 +7,7 @@
 #ifndef PORTOLAN_VMM_PC_CHIPSET_H
 #define PORTOLAN_VMM_PC_CHIPSET_H
 
+#include "vmm/base/fields.h"
 #include "vmm/base/types.h"
 
 #define CHIPSET_PORT_A     0x92U
@@ -16,26 +17,28 @@
 
 #define CHIPSET_RESET_VALUE 0x06U /* written to CF9h: reset CPU and system, now */
 
-struct chipset {
+struct chipset_state {
     uint8_t reset_control;
     bool fast_reset; /* port 92h bit 0 as written */
     uint8_t post_code;
     uint8_t smb[CHIPSET_SMB_SIZE];
 };
 
+extern const struct section chipset_section; /* struct chipset_state */
+
 enum chipset_request { CHIPSET_NOTHING, CHIPSET_RESET };
 
-void chipset_reset(struct chipset *chipset);
+void chipset_reset(struct chipset_state *chipset);
 
 /* CF9h: a reset happens when bit 2 rises. */
-enum chipset_request chipset_write_reset(struct chipset *chipset, uint8_t value);
+enum chipset_request chipset_write_reset(struct chipset_state *chipset, uint8_t value);
 
 /* Port 92h: a reset happens when bit 0 rises. A20 belongs to the i8042's output port. */
-uint8_t chipset_read_port_a(const struct chipset *chipset, bool a20);
-enum chipset_request chipset_write_port_a(struct chipset *chipset, uint8_t value, bool *a20);
+uint8_t chipset_read_port_a(const struct chipset_state *chipset, bool a20);
+enum chipset_request chipset_write_port_a(struct chipset_state *chipset, uint8_t value, bool *a20);
 
 /* SMBus host registers, OFFSET < CHIPSET_SMB_SIZE: every transaction ends with "device error". */
-uint8_t chipset_smb_read(const struct chipset *chipset, unsigned offset);
-void chipset_smb_write(struct chipset *chipset, unsigned offset, uint8_t value);
+uint8_t chipset_smb_read(const struct chipset_state *chipset, unsigned offset);
+void chipset_smb_write(struct chipset_state *chipset, unsigned offset, uint8_t value);
 
 #endif

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #define CLOCK_NEVER     UINT64_MAX
+#define CLOCK_LAST      ((1ULL << 62) - 1) /* the greatest virtual time, also in ticks */
 #define CLOCK_NS_PER_S  1000000000ULL
 #define CLOCK_NS_PER_MS 1000000ULL
 

@@ -24,6 +24,14 @@ enum {
 #define DIRECTORY_HEADER 4U
 #define DIRECTORY_ENTRY  64U
 
+static const struct field fw_cfg_fields[] = {
+    FIELD(struct fw_cfg_state, selector, 0xffff),
+    FIELD(struct fw_cfg_state, offset, UINT32_MAX),
+};
+
+const struct section fw_cfg_section =
+    SECTION(struct fw_cfg_state, "fw_cfg", 1, fw_cfg_fields, NULL);
+
 static uint8_t big_endian_byte(uint32_t value, unsigned size, unsigned index)
 {
     return index < size ? (uint8_t)(value >> 8 * (size - 1 - index)) : 0;
@@ -57,7 +65,7 @@ static uint8_t directory_byte(const struct fw_cfg *fw, uint32_t offset)
 static uint8_t item_byte(const struct fw_cfg *fw, uint32_t offset)
 {
     static const char signature[4] = {'Q', 'E', 'M', 'U'};
-    uint32_t item = fw->selector & ~WRITE_CHANNEL;
+    uint32_t item = fw->state.selector & ~WRITE_CHANNEL;
 
     switch (item) {
     case ITEM_SIGNATURE:
@@ -119,8 +127,8 @@ enum status fw_cfg_add_file(struct fw_cfg *fw, const char *name, const void *dat
 
 void fw_cfg_select(struct fw_cfg *fw, uint16_t selector)
 {
-    fw->selector = selector;
-    fw->offset = 0;
+    fw->state.selector = selector;
+    fw->state.offset = 0;
 }
 
 void fw_cfg_copy(const struct fw_cfg *fw, uint32_t offset, uint8_t *to, uint32_t length)
@@ -134,9 +142,9 @@ uint8_t fw_cfg_read(struct fw_cfg *fw)
 {
     uint8_t byte;
 
-    fw_cfg_copy(fw, fw->offset, &byte, 1);
-    if (fw->offset != UINT32_MAX) {
-        fw->offset++;
+    fw_cfg_copy(fw, fw->state.offset, &byte, 1);
+    if (fw->state.offset != UINT32_MAX) {
+        fw->state.offset++;
     }
     return byte;
 }

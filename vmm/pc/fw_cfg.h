@@ -10,6 +10,7 @@
 #ifndef PORTOLAN_VMM_PC_FW_CFG_H
 #define PORTOLAN_VMM_PC_FW_CFG_H
 
+#include "vmm/base/fields.h"
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
 
@@ -23,14 +24,22 @@ struct fw_cfg_file {
     char name[FW_CFG_NAME_SIZE];
 };
 
-struct fw_cfg {
-    uint64_t ram_size; /* bytes, all of the VM's */
-    uint16_t vcpu_count;
+struct fw_cfg_state {
     uint16_t selector;
     uint32_t offset; /* in the selected item */
+};
+
+struct fw_cfg {
+    struct fw_cfg_state state;
+
+    /* Configuration. */
+    uint64_t ram_size; /* bytes, all of the VM's */
+    uint16_t vcpu_count;
     unsigned file_count;
     struct fw_cfg_file file[FW_CFG_FILES_MAX];
 };
+
+extern const struct section fw_cfg_section; /* struct fw_cfg_state */
 
 void fw_cfg_init(struct fw_cfg *fw, unsigned vcpu_count, uint64_t ram_size);
 

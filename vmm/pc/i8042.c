@@ -43,6 +43,23 @@
 #define ACKNOWLEDGE      0xfaU
 #define RESEND           0xfeU
 
+static const struct field i8042_fields[] = {
+    FIELD_ARRAY(struct i8042_state, queue, 0xff),
+    FIELD(struct i8042_state, first, I8042_QUEUE - 1),
+    FIELD(struct i8042_state, count, I8042_QUEUE),
+    FIELD(struct i8042_state, last_data, 0xff),
+    FIELD(struct i8042_state, pending, 0xff),
+    FIELD(struct i8042_state, keyboard_pending, 0xff),
+    FIELD(struct i8042_state, scan_code_set, 3),
+    FIELD(struct i8042_state, output_port, 0xff),
+    FIELD(struct i8042_state, last_was_command, 1),
+    FIELD(struct i8042_state, timeout, 1),
+    FIELD(struct i8042_state, refilled, 1),
+    FIELD_ARRAY(struct i8042_state, ram, 0xff),
+};
+
+const struct section i8042_section = SECTION(struct i8042_state, "i8042", 1, i8042_fields, NULL);
+
 /* What the keyboard answers to each command; all but the first two bytes are optional. */
 static const struct {
     uint8_t command;
@@ -68,16 +85,16 @@ static const struct {
 
 static void put(struct i8042 *kbc, uint8_t byte)
 {
-    if (kbc->count < I8042_QUEUE) {
-        kbc->queue[(kbc->first + kbc->count) % I8042_QUEUE] = byte;
-        kbc->count++;
+    if (kbc->state.count < I8042_QUEUE) {
+        kbc->state.queue[(kbc->state.first + kbc->state.count) % I8042_QUEUE] = byte;
+        kbc->state.count++;
     }
 }
 
 void i8042_reset(struct i8042 *kbc, bool keyboard_present)
 {
-    *kbc = (struct i8042){
-        .keyboard = keyboard_present,
+    kbc->keyboard = keyboard_present;
+    kbc->state = (struct i8042_state){
         .scan_code_set = 2,
         .output_port = PORT_IDLE | PORT_NOT_RESET | PORT_A20,
         .ram = {MODE_INTERRUPT | MODE_SYSTEM | MODE_TRANSLATE | MODE_AUX_OFF},
@@ -86,59 +103,60 @@ void i8042_reset(struct i8042 *kbc, bool keyboard_present)
 
 bool i8042_irq(const struct i8042 *kbc)
 {
-    return kbc->count != 0 && (kbc->ram[0] & MODE_INTERRUPT) != 0;
+    return kbc->state.count != 0 && (kbc->state.ram[0] & MODE_INTERRUPT) != 0;
 }
 
 bool i8042_take_refill(struct i8042 *kbc)
 {
-    bool refilled = kbc->refilled;
+    bool refilled = kbc->state.refilled;
 
-    kbc->refilled = false;
+    kbc->state.refilled = false;
     return refilled;
 }
 
 void i8042_set_a20(struct i8042 *kbc, bool on)
 {
-    kbc->output_port = (uint8_t)(on ? kbc->output_port | PORT_A20 : kbc->output_port & ~PORT_A20);
+    kbc->state.output_port =
+        (uint8_t)(on ? kbc->state.output_port | PORT_A20 : kbc->state.output_port & ~PORT_A20);
 }
 
 bool i8042_a20(const struct i8042 *kbc)
 {
-    return (kbc->output_port & PORT_A20) != 0;
+    return (kbc->state.output_port & PORT_A20) != 0;
 }
 
 static void keyboard_parameter(struct i8042 *kbc, uint8_t value)
 {
-    bool scan_codes = kbc->keyboard_pending == 0xf0;
+    bool scan_codes = kbc->state.keyboard_pending == 0xf0;
 
-    kbc->keyboard_pending = 0;
+    kbc->state.keyboard_pending = 0;
     put(kbc, ACKNOWLEDGE);
     if (scan_codes && value == 0) {
-        put(kbc, kbc->scan_code_set);
+        put(kbc, kbc->state.scan_code_set);
     } else if (scan_codes && value <= 3) {
-        kbc->scan_code_set = value;
+        kbc->state.scan_code_set = value;
     }
 }
 
 static void to_keyboard(struct i8042 *kbc, uint8_t value)
 {
-    kbc->ram[0] &= (uint8_t)~MODE_KEYBOARD_OFF; /* sending releases the keyboard's clock */
+    kbc->state.ram[0] &= (uint8_t)~MODE_KEYBOARD_OFF; /* sending releases the keyboard's clock */
     if (!kbc->keyboard) {
-        kbc->timeout = true;
+        kbc->state.timeout = true;
         put(kbc, RESEND);
         return;
     }
-    if (kbc->keyboard_pending != 0 && value < 0xed) {
+    if (kbc->state.keyboard_pending != 0 && value < 0xed) {
         keyboard_parameter(kbc, value);
         return;
     }
-    kbc->keyboard_pending = 0;
+    kbc->state.keyboard_pending = 0;
     for (unsigned i = 0; i < ARRAY_SIZE(keyboard_commands); i++) {
         if (keyboard_commands[i].command == value) {
             for (unsigned n = 0; n < keyboard_commands[i].length; n++) {
                 put(kbc, keyboard_commands[i].answer[n]);
             }
-            kbc->keyboard_pending = keyboard_commands[i].parameters != 0 ? value : 0;
+            kbc->state.keyboard_pending = keyboard_commands[i].parameters != 0 ? value : 0;
             return;
         }
     }
@@ -147,18 +165,18 @@ static void to_keyboard(struct i8042 *kbc, uint8_t value)
 
 static enum i8042_request write_outputs(struct i8042 *kbc, uint8_t value)
 {
-    kbc->output_port = value;
+    kbc->state.output_port = value;
     return (value & PORT_NOT_RESET) == 0 ? I8042_RESET : I8042_NOTHING;
 }
 
 static enum i8042_request write_data(struct i8042 *kbc, uint8_t value)
 {
-    uint8_t command = kbc->pending;
+    uint8_t command = kbc->state.pending;
 
-    kbc->pending = 0;
-    kbc->timeout = false;
+    kbc->state.pending = 0;
+    kbc->state.timeout = false;
     if (command >= COMMAND_WRITE_RAM && command < COMMAND_WRITE_RAM + I8042_RAM) {
-        kbc->ram[command - COMMAND_WRITE_RAM] = value;
+        kbc->state.ram[command - COMMAND_WRITE_RAM] = value;
         return I8042_NOTHING;
     }
     switch (command) {
@@ -169,7 +187,7 @@ static enum i8042_request write_data(struct i8042 *kbc, uint8_t value)
         put(kbc, value);
         break;
     case COMMAND_TO_AUX:
-        kbc->timeout = true;
+        kbc->state.timeout = true;
         put(kbc, RESEND);
         break;
     default:
@@ -181,14 +199,14 @@ static enum i8042_request write_data(struct i8042 *kbc, uint8_t value)
 
 static void set_mode(struct i8042 *kbc, uint8_t bit, bool on)
 {
-    kbc->ram[0] = (uint8_t)(on ? kbc->ram[0] | bit : kbc->ram[0] & ~bit);
+    kbc->state.ram[0] = (uint8_t)(on ? kbc->state.ram[0] | bit : kbc->state.ram[0] & ~bit);
 }
 
 static void self_test(struct i8042 *kbc)
 {
     i8042_reset(kbc, kbc->keyboard);
-    kbc->last_was_command = true;
-    kbc->ram[0] |= MODE_KEYBOARD_OFF;
+    kbc->state.last_was_command = true;
+    kbc->state.ram[0] |= MODE_KEYBOARD_OFF;
     put(kbc, SELF_TEST_PASSED);
 }
 
@@ -216,7 +234,7 @@ static void simple_command(struct i8042 *kbc, uint8_t value)
         put(kbc, INPUT_PORT);
         break;
     case COMMAND_READ_OUTPUTS:
-        put(kbc, (uint8_t)(kbc->output_port | (kbc->count != 0 ? 0x10 : 0)));
+        put(kbc, (uint8_t)(kbc->state.output_port | (kbc->state.count != 0 ? 0x10 : 0)));
         break;
     case COMMAND_A20_OFF:
     case COMMAND_A20_ON:
@@ -232,16 +250,16 @@ static void simple_command(struct i8042 *kbc, uint8_t value)
 
 static enum i8042_request write_command(struct i8042 *kbc, uint8_t value)
 {
-    kbc->pending = 0;
-    kbc->timeout = false;
+    kbc->state.pending = 0;
+    kbc->state.timeout = false;
     if (value >= COMMAND_PULSE) { /* a zero bit pulses its output low; bit 0 is the CPU's reset */
         return (value & PORT_NOT_RESET) == 0 ? I8042_RESET : I8042_NOTHING;
     }
     if (value >= COMMAND_READ_RAM && value < COMMAND_READ_RAM + I8042_RAM) {
-        put(kbc, kbc->ram[value - COMMAND_READ_RAM]);
+        put(kbc, kbc->state.ram[value - COMMAND_READ_RAM]);
     } else if ((value >= COMMAND_WRITE_RAM && value < COMMAND_WRITE_RAM + I8042_RAM) ||
                (value >= COMMAND_WRITE_OUTPUTS && value <= COMMAND_TO_AUX)) {
-        kbc->pending = value;
+        kbc->state.pending = value;
     } else {
         simple_command(kbc, value);
     }
@@ -251,23 +269,23 @@ static enum i8042_request write_command(struct i8042 *kbc, uint8_t value)
 uint8_t i8042_read(struct i8042 *kbc, uint16_t port)
 {
     if (port == I8042_PORT_STATUS) {
-        return (uint8_t)((kbc->count != 0 ? STATUS_OUTPUT_FULL : 0) |
-                         ((kbc->ram[0] & MODE_SYSTEM) != 0 ? STATUS_SYSTEM : 0) |
-                         (kbc->last_was_command ? STATUS_COMMAND : 0) | STATUS_UNLOCKED |
-                         (kbc->timeout ? STATUS_TIMEOUT : 0));
+        return (uint8_t)((kbc->state.count != 0 ? STATUS_OUTPUT_FULL : 0) |
+                         ((kbc->state.ram[0] & MODE_SYSTEM) != 0 ? STATUS_SYSTEM : 0) |
+                         (kbc->state.last_was_command ? STATUS_COMMAND : 0) | STATUS_UNLOCKED |
+                         (kbc->state.timeout ? STATUS_TIMEOUT : 0));
     }
-    if (kbc->count != 0) {
-        kbc->last_data = kbc->queue[kbc->first];
-        kbc->first = (uint8_t)((kbc->first + 1) % I8042_QUEUE);
-        kbc->count--;
-        kbc->refilled = kbc->count != 0;
-        kbc->timeout = false;
+    if (kbc->state.count != 0) {
+        kbc->state.last_data = kbc->state.queue[kbc->state.first];
+        kbc->state.first = (uint8_t)((kbc->state.first + 1) % I8042_QUEUE);
+        kbc->state.count--;
+        kbc->state.refilled = kbc->state.count != 0;
+        kbc->state.timeout = false;
     }
-    return kbc->last_data;
+    return kbc->state.last_data;
 }
 
 enum i8042_request i8042_write(struct i8042 *kbc, uint16_t port, uint8_t value)
 {
-    kbc->last_was_command = port == I8042_PORT_STATUS;
-    return kbc->last_was_command ? write_command(kbc, value) : write_data(kbc, value);
+    kbc->state.last_was_command = port == I8042_PORT_STATUS;
+    return kbc->state.last_was_command ? write_command(kbc, value) : write_data(kbc, value);
 }

@@ -10,6 +10,7 @@
 #ifndef PORTOLAN_VMM_PC_I8042_H
 #define PORTOLAN_VMM_PC_I8042_H
 
+#include "vmm/base/fields.h"
 #include "vmm/base/types.h"
 
 #define I8042_PORT_DATA   0x60U
@@ -18,7 +19,7 @@
 #define I8042_QUEUE       8U
 #define I8042_RAM         32U
 
-struct i8042 {
+struct i8042_state {
     uint8_t queue[I8042_QUEUE]; /* bytes for the output buffer; [first] is in it */
     uint8_t first;
     uint8_t count;
@@ -28,11 +29,17 @@ struct i8042 {
     uint8_t scan_code_set;
     uint8_t output_port;
     bool last_was_command;
-    bool timeout; /* a byte to a device that is not there */
-    bool keyboard;
+    bool timeout;           /* a byte to a device that is not there */
     bool refilled;          /* the next byte moved into the output buffer: a new edge on IRQ 1 */
     uint8_t ram[I8042_RAM]; /* [0]: the command byte */
 };
+
+struct i8042 {
+    struct i8042_state state;
+    bool keyboard; /* configuration: there is one */
+};
+
+extern const struct section i8042_section; /* struct i8042_state */
 
 enum i8042_request { I8042_NOTHING, I8042_RESET };
 

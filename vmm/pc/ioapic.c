@@ -22,6 +22,12 @@
 #define ENTRY_DESTINATION 56
 #define ENTRY_VECTOR(e)   ((uint8_t)(e))
 
+static const struct field ioapic_fields[] = {
+    FIELD_ARRAY(struct ioapic_state, entry, UINT64_MAX),
+    FIELD(struct ioapic_state, id, ID_MASK),
+    FIELD(struct ioapic_state, select, 0xff),
+};
+
 static bool is_level(uint64_t entry)
 {
     unsigned delivery = ENTRY_DELIVERY(entry);
@@ -31,10 +37,26 @@ static bool is_level(uint64_t entry)
            (delivery == APIC_DELIVERY_FIXED || delivery == APIC_DELIVERY_LOWEST);
 }
 
+static bool check_state(const void *state)
+{
+    const struct ioapic_state *io = state;
+    bool good = (io->id & ~ID_MASK) == 0;
+
+    for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
+        uint64_t extra = is_level(io->entry[pin]) ? IOAPIC_ENTRY_REMOTE_IRR : 0;
+
+        good = good && (io->entry[pin] & ~(ENTRY_WRITABLE | extra)) == 0;
+    }
+    return good;
+}
+
+const struct section ioapic_section =
+    SECTION(struct ioapic_state, "ioapic", 1, ioapic_fields, check_state);
+
 /* Send PIN's message; a level that was accepted waits for its EOI. */
 static void deliver(struct pc *pc, struct ioapic *io, unsigned pin)
 {
-    uint64_t entry = io->entry[pin];
+    uint64_t entry = io->state.entry[pin];
     bool level = is_level(entry);
     struct apic_message message = {
         .destination = (uint32_t)(entry >> ENTRY_DESTINATION),
@@ -48,14 +70,14 @@ static void deliver(struct pc *pc, struct ioapic *io, unsigned pin)
         return; /* not a message with a vector: irq_update_routing() looks at the entry */
     }
     if (apic_bus_deliver(pc, &message) && level) {
-        io->entry[pin] |= IOAPIC_ENTRY_REMOTE_IRR;
+        io->state.entry[pin] |= IOAPIC_ENTRY_REMOTE_IRR;
     }
 }
 
 /* Offer a level that is asserted, not masked and not under way. */
 static void offer_level(struct pc *pc, struct ioapic *io, unsigned pin)
 {
-    uint64_t entry = io->entry[pin];
+    uint64_t entry = io->state.entry[pin];
 
     if ((io->lines >> pin & 1U) != 0 && is_level(entry) &&
         (entry & (IOAPIC_ENTRY_MASKED | IOAPIC_ENTRY_REMOTE_IRR)) == 0) {
@@ -67,7 +89,7 @@ void ioapic_reset(struct ioapic *io)
 {
     *io = (struct ioapic){.lines = io->lines};
     for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
-        io->entry[pin] = IOAPIC_ENTRY_MASKED;
+        io->state.entry[pin] = IOAPIC_ENTRY_MASKED;
     }
 }
 
@@ -75,7 +97,7 @@ void ioapic_set_line(struct pc *pc, struct ioapic *io, unsigned pin, bool level)
 {
     uint32_t mask = 1U << pin;
     bool rises = level && (io->lines & mask) == 0;
-    uint64_t entry = io->entry[pin];
+    uint64_t entry = io->state.entry[pin];
 
     io->lines = level ? io->lines | mask : io->lines & ~mask;
     if (!rises) {
@@ -91,10 +113,10 @@ void ioapic_set_line(struct pc *pc, struct ioapic *io, unsigned pin, bool level)
 void ioapic_end_of_interrupt(struct pc *pc, struct ioapic *io, uint8_t vector)
 {
     for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
-        uint64_t entry = io->entry[pin];
+        uint64_t entry = io->state.entry[pin];
 
         if ((entry & IOAPIC_ENTRY_REMOTE_IRR) != 0 && ENTRY_VECTOR(entry) == vector) {
-            io->entry[pin] &= ~IOAPIC_ENTRY_REMOTE_IRR;
+            io->state.entry[pin] &= ~IOAPIC_ENTRY_REMOTE_IRR;
             offer_level(pc, io, pin);
         }
     }
@@ -113,9 +135,9 @@ static void write_entry(struct pc *pc, struct ioapic *io, unsigned index, uint32
     unsigned shift = index % 2 * 32;
     uint64_t mask = ENTRY_WRITABLE & 0xffffffffULL << shift;
 
-    io->entry[pin] = (io->entry[pin] & ~mask) | ((uint64_t)value << shift & mask);
-    if (!is_level(io->entry[pin])) {
-        io->entry[pin] &= ~IOAPIC_ENTRY_REMOTE_IRR; /* how kernels free a stuck pin */
+    io->state.entry[pin] = (io->state.entry[pin] & ~mask) | ((uint64_t)value << shift & mask);
+    if (!is_level(io->state.entry[pin])) {
+        io->state.entry[pin] &= ~IOAPIC_ENTRY_REMOTE_IRR; /* how kernels free a stuck pin */
     }
     offer_level(pc, io, pin);
 }
@@ -123,38 +145,39 @@ static void write_entry(struct pc *pc, struct ioapic *io, unsigned index, uint32
 uint32_t ioapic_read(const struct ioapic *io, uint32_t offset)
 {
     if (offset == OFFSET_SELECT) {
-        return io->select;
+        return io->state.select;
     }
     if (offset != OFFSET_WINDOW) {
         return 0;
     }
-    switch (io->select) {
+    switch (io->state.select) {
     case REGISTER_ID:
     case REGISTER_ARBITRATION:
-        return io->id;
+        return io->state.id;
     case REGISTER_VERSION:
         return VERSION;
     default:
         break;
     }
-    unsigned index = io->select - REGISTER_TABLE;
-    if (io->select < REGISTER_TABLE || index >= 2 * IOAPIC_PINS) {
+    unsigned index = io->state.select - REGISTER_TABLE;
+    if (io->state.select < REGISTER_TABLE || index >= 2 * IOAPIC_PINS) {
         return 0;
     }
-    return (uint32_t)(io->entry[index / 2] >> (index % 2 * 32));
+    return (uint32_t)(io->state.entry[index / 2] >> (index % 2 * 32));
 }
 
 void ioapic_write(struct pc *pc, struct ioapic *io, uint32_t offset, uint32_t value)
 {
     if (offset == OFFSET_SELECT) {
-        io->select = (uint8_t)value;
+        io->state.select = (uint8_t)value;
     } else if (offset == OFFSET_EOI) {
         ioapic_end_of_interrupt(pc, io, (uint8_t)value);
     } else if (offset == OFFSET_WINDOW) {
-        if (io->select == REGISTER_ID) {
-            io->id = value & ID_MASK;
-        } else if (io->select >= REGISTER_TABLE && io->select < REGISTER_TABLE + 2 * IOAPIC_PINS) {
-            write_entry(pc, io, io->select - REGISTER_TABLE, value);
+        if (io->state.select == REGISTER_ID) {
+            io->state.id = value & ID_MASK;
+        } else if (io->state.select >= REGISTER_TABLE &&
+                   io->state.select < REGISTER_TABLE + 2 * IOAPIC_PINS) {
+            write_entry(pc, io, io->state.select - REGISTER_TABLE, value);
         }
     }
 }

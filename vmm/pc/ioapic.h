@@ -10,6 +10,7 @@
 #ifndef PORTOLAN_VMM_PC_IOAPIC_H
 #define PORTOLAN_VMM_PC_IOAPIC_H
 
+#include "vmm/base/fields.h"
 #include "vmm/base/types.h"
 
 #define IOAPIC_BASE 0xfec00000U
@@ -22,12 +23,18 @@
 
 struct pc;
 
-struct ioapic {
+struct ioapic_state {
     uint64_t entry[IOAPIC_PINS]; /* redirection table */
-    uint32_t lines;              /* asserted inputs */
     uint32_t id;                 /* register 0 */
     uint8_t select;
 };
+
+struct ioapic {
+    struct ioapic_state state;
+    uint32_t lines; /* derived: asserted inputs, as the board drives them */
+};
+
+extern const struct section ioapic_section; /* struct ioapic_state */
 
 /* All entries masked; the inputs keep their levels. */
 void ioapic_reset(struct ioapic *io);

@@ -12,7 +12,7 @@
 /* Does the I/O APIC pass the 8259s' INTR on to VCPU? */
 static bool ioapic_passes_intr(const struct pc *p, unsigned vcpu)
 {
-    uint64_t entry = p->ioapic.entry[PIN_INTR];
+    uint64_t entry = p->ioapic.state.entry[PIN_INTR];
     struct apic_message message = {
         .destination = (uint32_t)(entry >> 56),
         .logical = (entry >> 11 & 1U) != 0,
@@ -36,10 +36,10 @@ static void pulse_lint0(struct pc *p)
 {
     for (unsigned vcpu = 0; vcpu < p->config.vcpu_count; vcpu++) {
         struct lapic *l = &p->lapic[vcpu];
-        uint32_t lvt = lapic_load(&l->lvt[LAPIC_LVT_LINT0]);
+        uint32_t lvt = lapic_load(&l->state.lvt[LAPIC_LVT_LINT0]);
         unsigned delivery = lvt >> 8 & 7U;
 
-        if ((lvt & LAPIC_LVT_MASKED) != 0 || lapic_load(&l->mode) == LAPIC_DISABLED) {
+        if ((lvt & LAPIC_LVT_MASKED) != 0 || lapic_load(&l->state.mode) == LAPIC_DISABLED) {
             continue;
         }
         if (delivery == APIC_DELIVERY_NMI) {
@@ -84,10 +84,10 @@ void irq_update_routing(struct pc *p)
 
 void irq_set(struct pc *p, unsigned source, unsigned gsi, bool level)
 {
-    uint32_t before = p->line_sources[gsi];
+    uint32_t before = p->board.line_sources[gsi];
     uint32_t after = level ? before | 1U << source : before & ~(1U << source);
 
-    p->line_sources[gsi] = after;
+    p->board.line_sources[gsi] = after;
     if ((before != 0) == (after != 0)) {
         return;
     }
@@ -100,7 +100,7 @@ void irq_set(struct pc *p, unsigned source, unsigned gsi, bool level)
 
 static bool pirq_asserted(const struct pc *p, unsigned pirq)
 {
-    const uint64_t *functions = p->intx[pirq];
+    const uint64_t *functions = p->board.intx[pirq];
 
     return (functions[0] | functions[1] | functions[2] | functions[3]) != 0;
 }
@@ -118,7 +118,7 @@ static void drive_pirq(struct pc *p, unsigned pirq)
 void irq_set_intx(struct pc *p, uint8_t devfn, unsigned pin, bool level)
 {
     unsigned pirq = pci_host_pirq(devfn, pin) % PCI_PIRQS;
-    uint64_t *word = &p->intx[pirq][devfn >> 6];
+    uint64_t *word = &p->board.intx[pirq][devfn >> 6];
     uint64_t bit = 1ULL << (devfn & 63U);
 
     *word = level ? *word | bit : *word & ~bit;
@@ -137,5 +137,22 @@ void irq_update_pirqs(struct pc *p)
             p->pirq_gsi[pirq] = (int8_t)gsi;
             drive_pirq(p, pirq);
         }
+    }
+}
+
+void irq_derive(struct pc *p)
+{
+    uint32_t lines = 0;
+
+    for (unsigned gsi = 1; gsi < IOAPIC_PINS; gsi++) {
+        lines |= p->board.line_sources[gsi] != 0 ? 1U << gsi : 0;
+    }
+    /* The timer's pin is not its IRQ: the 8259s have it on input 0, and each other on input 2. */
+    uint32_t timer = lines >> IRQ_GSI_TIMER & 1U;
+    pic_derive(&p->pic, (uint16_t)((lines & ~(1U << IRQ_GSI_TIMER)) | timer));
+    p->pic_output = pic_output(&p->pic) ? 1 : 0;
+    p->ioapic.lines = lines | p->pic_output << PIN_INTR;
+    for (unsigned pirq = 0; pirq < PCI_PIRQS; pirq++) {
+        p->pirq_gsi[pirq] = (int8_t)pci_host_pirq_irq(&p->pci, pirq);
     }
 }

@@ -30,6 +30,9 @@ void irq_update_pirqs(struct pc *pc);
 /* The 8259s may have changed their INTR. */
 void irq_update_intr(struct pc *pc);
 
+/* State was loaded: find again what the wires carry, without an edge. */
+void irq_derive(struct pc *pc);
+
 /* What local APICs or the I/O APIC's pin 0 accept may have changed. */
 void irq_update_routing(struct pc *pc);
 

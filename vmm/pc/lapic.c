@@ -95,37 +95,87 @@ static uint32_t x2apic_ldr(uint32_t id)
     return id >> 4 << 16 | 1U << (id & 15U);
 }
 
+static const struct field lapic_fields[] = {
+    FIELD_ARRAY(struct lapic_state, irr, UINT32_MAX),
+    FIELD_ARRAY(struct lapic_state, tmr, UINT32_MAX),
+    FIELD_ARRAY(struct lapic_state, isr, UINT32_MAX),
+    FIELD(struct lapic_state, pending_errors, 0xff),
+    FIELD(struct lapic_state, mode, LAPIC_X2APIC),
+    FIELD(struct lapic_state, ldr, UINT32_MAX),
+    FIELD(struct lapic_state, dfr, UINT32_MAX),
+    FIELD(struct lapic_state, svr, 0x13ff),
+    FIELD_ARRAY(struct lapic_state, lvt, 0x7ffff),
+    FIELD(struct lapic_state, tpr, 0xff),
+    FIELD(struct lapic_state, esr, 0xff),
+    FIELD(struct lapic_state, icr, UINT64_MAX),
+    FIELD(struct lapic_state, initial_count, UINT32_MAX),
+    FIELD(struct lapic_state, divide, 0xb),
+    FIELD(struct lapic_state, last_now, CLOCK_LAST),
+    FIELD(struct lapic_state, count_start, CLOCK_LAST),
+    FIELD(struct lapic_state, tsc_deadline, UINT64_MAX),
+    FIELD(struct lapic_state, tsc_offset, UINT64_MAX),
+};
+
+/* Does VALUE hold only what a guest may write at OFFSET? */
+static bool is_writable(uint32_t offset, uint32_t value)
+{
+    return (value & ~registers[offset >> 4].writable) == 0;
+}
+
+static bool check_state(const void *state)
+{
+    const struct lapic_state *l = state;
+    bool good = l->count_start <= l->last_now && is_writable(LAPIC_SVR, l->svr) &&
+                is_writable(LAPIC_ICR, (uint32_t)l->icr) && is_writable(LAPIC_DIVIDE, l->divide) &&
+                (l->dfr & DFR_FIXED_BITS) == DFR_FIXED_BITS &&
+                (l->irr[0] | l->isr[0]) << VECTOR_MIN == 0;
+
+    for (unsigned i = 0; i < LAPIC_LVT_COUNT; i++) {
+        good = good && is_writable(LAPIC_LVT + 16 * i, l->lvt[i]);
+    }
+    return good && (l->mode == LAPIC_X2APIC || is_writable(LAPIC_LDR, l->ldr));
+}
+
+const struct section lapic_section =
+    SECTION(struct lapic_state, "lapic", 1, lapic_fields, check_state);
+
 static void set_mode(struct lapic *l, enum lapic_mode mode)
 {
-    lapic_store(&l->mode, mode);
+    lapic_store(&l->state.mode, mode);
     if (mode == LAPIC_X2APIC) {
-        lapic_store(&l->ldr, x2apic_ldr(l->id));
+        lapic_store(&l->state.ldr, x2apic_ldr(l->id));
     }
+}
+
+void lapic_derive(struct lapic *l)
+{
+    set_mode(l, l->state.mode);
+    lapic_timer_derive(l);
 }
 
 void lapic_init(struct lapic *l)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(l->irr); i++) {
-        lapic_store(&l->irr[i], 0);
-        lapic_store(&l->tmr[i], 0);
-        l->isr[i] = 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(l->state.irr); i++) {
+        lapic_store(&l->state.irr[i], 0);
+        lapic_store(&l->state.tmr[i], 0);
+        l->state.isr[i] = 0;
     }
     for (unsigned i = 0; i < LAPIC_LVT_COUNT; i++) {
-        lapic_store(&l->lvt[i], LAPIC_LVT_MASKED);
+        lapic_store(&l->state.lvt[i], LAPIC_LVT_MASKED);
     }
-    lapic_store(&l->pending_errors, 0);
-    lapic_store(&l->ldr, l->mode == LAPIC_X2APIC ? x2apic_ldr(l->id) : 0);
-    lapic_store(&l->dfr, DFR_FLAT);
-    lapic_store(&l->svr, SPURIOUS_VECTOR);
-    l->tpr = 0;
-    l->esr = 0;
-    l->icr = 0;
+    lapic_store(&l->state.pending_errors, 0);
+    lapic_store(&l->state.ldr, l->state.mode == LAPIC_X2APIC ? x2apic_ldr(l->id) : 0);
+    lapic_store(&l->state.dfr, DFR_FLAT);
+    lapic_store(&l->state.svr, SPURIOUS_VECTOR);
+    l->state.tpr = 0;
+    l->state.esr = 0;
+    l->state.icr = 0;
     lapic_timer_reset(l);
 }
 
 void lapic_power_on(struct lapic *l, uint32_t id, uint64_t tsc_hz)
 {
-    *l = (struct lapic){.id = id, .mode = LAPIC_XAPIC, .tsc_hz = tsc_hz};
+    *l = (struct lapic){.id = id, .tsc_hz = tsc_hz, .state.mode = LAPIC_XAPIC};
     lapic_init(l);
 }
 
@@ -135,52 +185,52 @@ static uint32_t read_register(struct lapic *l, uint32_t offset, uint64_t now)
 
     switch (offset) {
     case LAPIC_ID:
-        return l->mode == LAPIC_X2APIC ? l->id : l->id << XAPIC_DESTINATION;
+        return l->state.mode == LAPIC_X2APIC ? l->id : l->id << XAPIC_DESTINATION;
     case LAPIC_VERSION:
         return VERSION;
     case LAPIC_TPR:
-        return l->tpr;
+        return l->state.tpr;
     case LAPIC_APR: /* gone since the Pentium 4; the processor priority is as good an answer */
     case LAPIC_PPR:
         return lapic_ppr(l);
     case LAPIC_LDR:
-        return l->ldr;
+        return l->state.ldr;
     case LAPIC_DFR:
-        return l->dfr;
+        return l->state.dfr;
     case LAPIC_SVR:
-        return l->svr;
+        return l->state.svr;
     case LAPIC_ESR:
-        return l->esr;
+        return l->state.esr;
     case LAPIC_ICR:
-        return (uint32_t)l->icr;
+        return (uint32_t)l->state.icr;
     case LAPIC_ICR_HIGH:
-        return (uint32_t)(l->icr >> 32);
+        return (uint32_t)(l->state.icr >> 32);
     case LAPIC_INITIAL:
-        return l->initial_count;
+        return l->state.initial_count;
     case LAPIC_CURRENT:
         return lapic_timer_current(l, now);
     case LAPIC_DIVIDE:
-        return l->divide;
+        return l->state.divide;
     default:
         break;
     }
     if (offset >= LAPIC_LVT && offset < LAPIC_LVT + 16 * LAPIC_LVT_COUNT) {
-        return l->lvt[(offset - LAPIC_LVT) >> 4];
+        return l->state.lvt[(offset - LAPIC_LVT) >> 4];
     }
     if (offset >= LAPIC_IRR && offset < LAPIC_ESR) {
-        return lapic_load(&l->irr[word]);
+        return lapic_load(&l->state.irr[word]);
     }
     if (offset >= LAPIC_TMR && offset < LAPIC_IRR) {
-        return lapic_load(&l->tmr[word]);
+        return lapic_load(&l->state.tmr[word]);
     }
-    return offset >= LAPIC_ISR && offset < LAPIC_TMR ? l->isr[word] : 0;
+    return offset >= LAPIC_ISR && offset < LAPIC_TMR ? l->state.isr[word] : 0;
 }
 
 static void send_ipi(struct lapic *l, uint64_t icr, struct lapic_effect *effect)
 {
     uint32_t low = (uint32_t)icr;
     uint8_t delivery = low >> 8 & 7U;
-    bool wide = l->mode == LAPIC_X2APIC;
+    bool wide = l->state.mode == LAPIC_X2APIC;
 
     if (delivery == APIC_DELIVERY_INIT && (low & (ICR_ASSERT | ICR_LEVEL)) == ICR_LEVEL) {
         return; /* the "INIT level de-assert" of old boot code does nothing since the Pentium 4 */
@@ -204,10 +254,10 @@ static void send_ipi(struct lapic *l, uint64_t icr, struct lapic_effect *effect)
 
 static void write_svr(struct lapic *l, uint32_t value)
 {
-    lapic_store(&l->svr, value);
+    lapic_store(&l->state.svr, value);
     if ((value & LAPIC_SVR_ENABLED) == 0) {
         for (unsigned i = 0; i < LAPIC_LVT_COUNT; i++) {
-            lapic_store(&l->lvt[i], l->lvt[i] | LAPIC_LVT_MASKED);
+            lapic_store(&l->state.lvt[i], l->state.lvt[i] | LAPIC_LVT_MASKED);
         }
     }
 }
@@ -215,14 +265,14 @@ static void write_svr(struct lapic *l, uint32_t value)
 static void write_lvt(struct lapic *l, unsigned index, uint32_t value, uint64_t now,
                       struct lapic_effect *effect)
 {
-    if ((l->svr & LAPIC_SVR_ENABLED) == 0) {
+    if ((l->state.svr & LAPIC_SVR_ENABLED) == 0) {
         value |= LAPIC_LVT_MASKED;
     }
     if (index == LAPIC_LVT_TIMER) {
         lapic_timer_write_lvt(l, value, now);
         return;
     }
-    lapic_store(&l->lvt[index], value);
+    lapic_store(&l->state.lvt[index], value);
     if (index == LAPIC_LVT_LINT0) {
         effect->kind = LAPIC_EFFECT_ROUTING;
     }
@@ -234,17 +284,17 @@ static void write_register(struct lapic *l, uint32_t offset, uint32_t value, uin
 {
     switch (offset) {
     case LAPIC_TPR:
-        l->tpr = value;
+        l->state.tpr = value;
         break;
     case LAPIC_EOI:
         lapic_end_of_interrupt(l, effect);
         break;
     case LAPIC_LDR:
-        lapic_store(&l->ldr, value);
+        lapic_store(&l->state.ldr, value);
         effect->kind = LAPIC_EFFECT_ROUTING;
         break;
     case LAPIC_DFR:
-        lapic_store(&l->dfr, value | DFR_FIXED_BITS);
+        lapic_store(&l->state.dfr, value | DFR_FIXED_BITS);
         effect->kind = LAPIC_EFFECT_ROUTING;
         break;
     case LAPIC_SVR:
@@ -252,14 +302,14 @@ static void write_register(struct lapic *l, uint32_t offset, uint32_t value, uin
         effect->kind = LAPIC_EFFECT_ROUTING;
         break;
     case LAPIC_ESR:
-        l->esr = __atomic_exchange_n(&l->pending_errors, 0, __ATOMIC_RELAXED);
+        l->state.esr = __atomic_exchange_n(&l->state.pending_errors, 0, __ATOMIC_RELAXED);
         break;
     case LAPIC_ICR:
-        l->icr = (l->icr & ~0xffffffffULL) | value;
-        send_ipi(l, l->icr, effect);
+        l->state.icr = (l->state.icr & ~0xffffffffULL) | value;
+        send_ipi(l, l->state.icr, effect);
         break;
     case LAPIC_ICR_HIGH:
-        l->icr = (l->icr & 0xffffffffULL) | (uint64_t)value << 32;
+        l->state.icr = (l->state.icr & 0xffffffffULL) | (uint64_t)value << 32;
         break;
     case LAPIC_INITIAL:
         lapic_timer_write_initial(l, value, now);
@@ -294,8 +344,8 @@ void lapic_mmio_write(struct lapic *l, uint32_t offset, uint32_t value, uint64_t
 static uint64_t base_value(const struct lapic *l)
 {
     return LAPIC_BASE | (l->id == 0 ? BASE_BOOT_CPU : 0) |
-           (l->mode == LAPIC_X2APIC ? BASE_X2APIC : 0) |
-           (l->mode != LAPIC_DISABLED ? BASE_ENABLED : 0);
+           (l->state.mode == LAPIC_X2APIC ? BASE_X2APIC : 0) |
+           (l->state.mode != LAPIC_DISABLED ? BASE_ENABLED : 0);
 }
 
 /* SDM figure 11-27: from disabled only to xAPIC, from x2APIC only to disabled. */
@@ -306,11 +356,11 @@ static enum status write_base(struct lapic *l, uint64_t value, struct lapic_effe
     enum lapic_mode mode = !enabled ? LAPIC_DISABLED : extended ? LAPIC_X2APIC : LAPIC_XAPIC;
 
     if ((value & ~(BASE_ENABLED | BASE_X2APIC | BASE_BOOT_CPU)) != LAPIC_BASE ||
-        (extended && !enabled) || (l->mode == LAPIC_X2APIC && mode == LAPIC_XAPIC) ||
-        (l->mode == LAPIC_DISABLED && mode == LAPIC_X2APIC)) {
+        (extended && !enabled) || (l->state.mode == LAPIC_X2APIC && mode == LAPIC_XAPIC) ||
+        (l->state.mode == LAPIC_DISABLED && mode == LAPIC_X2APIC)) {
         return STATUS_INVALID;
     }
-    if (mode == l->mode) {
+    if (mode == l->state.mode) {
         return STATUS_OK;
     }
     set_mode(l, mode);
@@ -329,8 +379,8 @@ static enum status write_x2apic(struct lapic *l, uint32_t offset, uint64_t value
         if ((value & 0xffffffffU & ~ICR_LOW_BITS) != 0) {
             return STATUS_INVALID;
         }
-        l->icr = value;
-        send_ipi(l, l->icr, effect);
+        l->state.icr = value;
+        send_ipi(l, l->state.icr, effect);
         return STATUS_OK;
     }
     if (!can(offset, W | X2) || offset == LAPIC_LDR ||
@@ -360,10 +410,10 @@ enum status lapic_msr_read(struct lapic *l, uint32_t msr, uint64_t now, uint64_t
     }
     uint32_t offset = (msr - LAPIC_MSR_X2APIC) << 4;
 
-    if (l->mode != LAPIC_X2APIC || !can(offset, R | X2)) {
+    if (l->state.mode != LAPIC_X2APIC || !can(offset, R | X2)) {
         return STATUS_INVALID;
     }
-    *value = offset == LAPIC_ICR ? l->icr : read_register(l, offset, now);
+    *value = offset == LAPIC_ICR ? l->state.icr : read_register(l, offset, now);
     return STATUS_OK;
 }
 
@@ -377,7 +427,7 @@ enum status lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t value, uint6
         lapic_timer_write_deadline(l, value, now);
         return STATUS_OK;
     }
-    if (msr < LAPIC_MSR_X2APIC || msr > LAPIC_MSR_X2APIC_LAST || l->mode != LAPIC_X2APIC) {
+    if (msr < LAPIC_MSR_X2APIC || msr > LAPIC_MSR_X2APIC_LAST || l->state.mode != LAPIC_X2APIC) {
         return STATUS_INVALID;
     }
     return write_x2apic(l, (msr - LAPIC_MSR_X2APIC) << 4, value, now, effect);

@@ -13,6 +13,7 @@
 #ifndef PORTOLAN_VMM_PC_LAPIC_H
 #define PORTOLAN_VMM_PC_LAPIC_H
 
+#include "vmm/base/fields.h"
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
 #include "vmm/pc/apic_bus.h"
@@ -68,7 +69,7 @@ enum lapic_lvt {
 #define LAPIC_ERROR_RECEIVE_VECTOR 0x40U
 #define LAPIC_ERROR_REGISTER       0x80U
 
-struct lapic {
+struct lapic_state {
     uint32_t irr[8];
     uint32_t tmr[8];
     uint32_t pending_errors;
@@ -79,7 +80,6 @@ struct lapic {
     uint32_t lvt[LAPIC_LVT_COUNT];
 
     uint32_t isr[8];
-    uint32_t id; /* fixed: the vCPU's number */
     uint32_t tpr;
     uint32_t esr;
     uint64_t icr; /* destination in bits 63..32, as the mode places it */
@@ -87,10 +87,15 @@ struct lapic {
     uint32_t divide;       /* divide configuration register */
     uint64_t last_now;     /* virtual ns of the last access; time never goes back */
     uint64_t count_start;  /* virtual ns at which the count began */
-    uint64_t timer_next;   /* virtual ns at which it expires; CLOCK_NEVER */
     uint64_t tsc_deadline; /* guest TSC; 0: not armed */
     uint64_t tsc_offset;   /* guest TSC at virtual time 0, modulo 2^64 */
-    uint64_t tsc_hz;
+};
+
+struct lapic {
+    struct lapic_state state;
+    uint64_t timer_next;        /* derived: virtual ns at which the timer expires; CLOCK_NEVER */
+    uint64_t tsc_hz;            /* configuration, as the next */
+    uint32_t id;                /* the vCPU's number */
 } __attribute__((aligned(64))); /* CPUs must not fight over each other's cache lines */
 
 enum lapic_effect_kind {
@@ -105,11 +110,16 @@ struct lapic_effect {
     struct apic_message message;
 };
 
+extern const struct section lapic_section; /* struct lapic_state */
+
 /* Power-on: xAPIC mode, software-disabled, TSC 0 at virtual time 0. TSC_HZ > 0. */
 void lapic_power_on(struct lapic *l, uint32_t id, uint64_t tsc_hz);
 
 /* INIT: as power-on, but mode and TSC stay. */
 void lapic_init(struct lapic *l);
+
+/* Find again what follows from the state. No vCPU runs. */
+void lapic_derive(struct lapic *l);
 
 /* 32-bit access in xAPIC mode at OFFSET (a multiple of 16) of the page. */
 uint32_t lapic_mmio_read(struct lapic *l, uint32_t offset, uint64_t now);
@@ -149,6 +159,7 @@ bool lapic_accepts_extint(const struct lapic *l);
 
 /* lapic_timer.c; owner only. */
 void lapic_timer_reset(struct lapic *l);
+void lapic_timer_derive(struct lapic *l);
 void lapic_timer_write_lvt(struct lapic *l, uint32_t value, uint64_t now);
 void lapic_timer_write_initial(struct lapic *l, uint32_t value, uint64_t now);
 void lapic_timer_write_divide(struct lapic *l, uint32_t value, uint64_t now);

@@ -28,17 +28,18 @@ static int highest(const uint32_t *words)
 
 static bool is_software_enabled(const struct lapic *l)
 {
-    return lapic_load(&l->mode) != LAPIC_DISABLED && (lapic_load(&l->svr) & LAPIC_SVR_ENABLED) != 0;
+    return lapic_load(&l->state.mode) != LAPIC_DISABLED &&
+           (lapic_load(&l->state.svr) & LAPIC_SVR_ENABLED) != 0;
 }
 
 static void request(struct lapic *l, uint8_t vector, bool level)
 {
     if (level) {
-        __atomic_fetch_or(&l->tmr[vector >> 5], bit(vector), __ATOMIC_RELAXED);
+        __atomic_fetch_or(&l->state.tmr[vector >> 5], bit(vector), __ATOMIC_RELAXED);
     } else {
-        __atomic_fetch_and(&l->tmr[vector >> 5], ~bit(vector), __ATOMIC_RELAXED);
+        __atomic_fetch_and(&l->state.tmr[vector >> 5], ~bit(vector), __ATOMIC_RELAXED);
     }
-    __atomic_fetch_or(&l->irr[vector >> 5], bit(vector), __ATOMIC_RELEASE);
+    __atomic_fetch_or(&l->state.irr[vector >> 5], bit(vector), __ATOMIC_RELEASE);
 }
 
 bool lapic_accept(struct lapic *l, uint8_t vector, bool level)
@@ -56,9 +57,9 @@ bool lapic_accept(struct lapic *l, uint8_t vector, bool level)
 
 void lapic_raise_error(struct lapic *l, uint32_t error)
 {
-    uint32_t lvt = lapic_load(&l->lvt[LAPIC_LVT_ERROR]);
+    uint32_t lvt = lapic_load(&l->state.lvt[LAPIC_LVT_ERROR]);
 
-    __atomic_fetch_or(&l->pending_errors, error, __ATOMIC_RELAXED);
+    __atomic_fetch_or(&l->state.pending_errors, error, __ATOMIC_RELAXED);
     /* A bad vector in the error entry itself is only noted: it must not raise errors for ever. */
     if ((lvt & LAPIC_LVT_MASKED) == 0 && (lvt & 0xffU) >= VECTOR_MIN && is_software_enabled(l)) {
         request(l, (uint8_t)lvt, false);
@@ -67,18 +68,18 @@ void lapic_raise_error(struct lapic *l, uint32_t error)
 
 uint8_t lapic_ppr(const struct lapic *l)
 {
-    int serving = highest(l->isr);
+    int serving = highest(l->state.isr);
     uint32_t in_service = serving < 0 ? 0 : (uint32_t)serving & 0xf0U;
 
-    return (uint8_t)(CLASS(l->tpr) >= CLASS(in_service) ? l->tpr : in_service);
+    return (uint8_t)(CLASS(l->state.tpr) >= CLASS(in_service) ? l->state.tpr : in_service);
 }
 
 int lapic_pending(const struct lapic *l)
 {
-    if (l->mode == LAPIC_DISABLED) {
+    if (l->state.mode == LAPIC_DISABLED) {
         return -1;
     }
-    int vector = highest(l->irr);
+    int vector = highest(l->state.irr);
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     return vector >= 0 && CLASS(vector) > CLASS(lapic_ppr(l)) ? vector : -1;
 }
@@ -86,34 +87,34 @@ int lapic_pending(const struct lapic *l)
 bool lapic_blocked_by_tpr(const struct lapic *l)
 {
     /* No vector's class is 0, which nearly every TPR's is. */
-    if (l->mode == LAPIC_DISABLED || CLASS(l->tpr) == 0) {
+    if (l->state.mode == LAPIC_DISABLED || CLASS(l->state.tpr) == 0) {
         return false;
     }
-    int vector = highest(l->irr);
-    int serving = highest(l->isr);
+    int vector = highest(l->state.irr);
+    int serving = highest(l->state.isr);
 
-    return vector >= 0 && CLASS(vector) <= CLASS(l->tpr) &&
+    return vector >= 0 && CLASS(vector) <= CLASS(l->state.tpr) &&
            (serving < 0 || CLASS(vector) > CLASS(serving));
 }
 
 void lapic_take(struct lapic *l, uint8_t vector)
 {
-    __atomic_fetch_and(&l->irr[vector >> 5], ~bit(vector), __ATOMIC_ACQUIRE);
-    l->isr[vector >> 5] |= bit(vector);
+    __atomic_fetch_and(&l->state.irr[vector >> 5], ~bit(vector), __ATOMIC_ACQUIRE);
+    l->state.isr[vector >> 5] |= bit(vector);
 }
 
 void lapic_end_of_interrupt(struct lapic *l, struct lapic_effect *effect)
 {
-    int serving = highest(l->isr);
+    int serving = highest(l->state.isr);
 
     if (serving < 0) {
         return;
     }
     uint8_t vector = (uint8_t)serving;
 
-    l->isr[vector >> 5] &= ~bit(vector);
-    if ((lapic_load(&l->tmr[vector >> 5]) & bit(vector)) != 0 &&
-        (l->svr & LAPIC_SVR_NO_BROADCAST) == 0) {
+    l->state.isr[vector >> 5] &= ~bit(vector);
+    if ((lapic_load(&l->state.tmr[vector >> 5]) & bit(vector)) != 0 &&
+        (l->state.svr & LAPIC_SVR_NO_BROADCAST) == 0) {
         effect->kind = LAPIC_EFFECT_EOI;
         effect->message.vector = vector;
     }
@@ -121,9 +122,9 @@ void lapic_end_of_interrupt(struct lapic *l, struct lapic_effect *effect)
 
 bool lapic_accepts_extint(const struct lapic *l)
 {
-    uint32_t lvt = lapic_load(&l->lvt[LAPIC_LVT_LINT0]);
+    uint32_t lvt = lapic_load(&l->state.lvt[LAPIC_LVT_LINT0]);
 
-    if (lapic_load(&l->mode) == LAPIC_DISABLED) {
+    if (lapic_load(&l->state.mode) == LAPIC_DISABLED) {
         return l->id == 0; /* LINT0 is then the INTR pin, which is wired to the boot CPU */
     }
     return (lvt & LAPIC_LVT_MASKED) == 0 && LVT_MODE(lvt) == APIC_DELIVERY_EXTINT;

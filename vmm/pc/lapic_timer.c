@@ -10,13 +10,13 @@ enum { ONE_SHOT = 0, PERIODIC = 1, TSC_DEADLINE = 2 };
 
 static unsigned mode(const struct lapic *l)
 {
-    return LVT_TIMER_MODE(l->lvt[LAPIC_LVT_TIMER]);
+    return LVT_TIMER_MODE(l->state.lvt[LAPIC_LVT_TIMER]);
 }
 
 /* Bits 3, 1 and 0 of the register: 0 divides by 2, each step doubles, 7 divides by 1. */
 static uint32_t divisor(const struct lapic *l)
 {
-    uint32_t code = (l->divide >> 1 & 4U) | (l->divide & 3U);
+    uint32_t code = (l->state.divide >> 1 & 4U) | (l->state.divide & 3U);
 
     return 1U << ((code + 1) & 7U);
 }
@@ -24,32 +24,35 @@ static uint32_t divisor(const struct lapic *l)
 /* Nanoseconds in which the initial count runs out: below 2^39. */
 static uint64_t period(const struct lapic *l)
 {
-    return (uint64_t)l->initial_count * divisor(l);
+    return (uint64_t)l->state.initial_count * divisor(l);
 }
 
 static uint64_t guest_tsc(const struct lapic *l, uint64_t now)
 {
-    return l->tsc_offset + clock_ticks(now, l->tsc_hz, 1);
+    return l->state.tsc_offset + clock_ticks(now, l->tsc_hz, 1);
 }
 
-/* The first expiry of a periodic count after NOW that lies a bearable time away. */
+/* The first expiry of a periodic count after NOW; of short periods each that lies a bearable time
+ * after another. */
 static uint64_t next_boundary(const struct lapic *l, uint64_t now)
 {
     uint64_t step = period(l);
-    uint64_t after = step < CLOCK_PERIOD_MIN_NS ? now + CLOCK_PERIOD_MIN_NS : now;
 
-    return l->count_start + ((after - l->count_start) / step + 1) * step;
+    if (step < CLOCK_PERIOD_MIN_NS) {
+        step *= (CLOCK_PERIOD_MIN_NS + step - 1) / step;
+    }
+    return l->state.count_start + ((now - l->state.count_start) / step + 1) * step;
 }
 
 static uint64_t tsc_deadline_time(const struct lapic *l, uint64_t now)
 {
     uint64_t tsc = guest_tsc(l, now);
 
-    if (l->tsc_deadline <= tsc) {
+    if (l->state.tsc_deadline <= tsc) {
         return now;
     }
     uint64_t ticks = clock_ticks(now, l->tsc_hz, 1);
-    uint64_t wait = l->tsc_deadline - tsc;
+    uint64_t wait = l->state.tsc_deadline - tsc;
 
     return wait > UINT64_MAX - ticks ? CLOCK_NEVER : clock_time_of_tick(ticks + wait, l->tsc_hz, 1);
 }
@@ -58,39 +61,44 @@ static uint64_t tsc_deadline_time(const struct lapic *l, uint64_t now)
 static void arm(struct lapic *l, uint64_t now)
 {
     l->timer_next = CLOCK_NEVER;
-    if (l->mode == LAPIC_DISABLED) {
+    if (l->state.mode == LAPIC_DISABLED) {
         return;
     }
     if (mode(l) == TSC_DEADLINE) {
-        if (l->tsc_deadline != 0) {
+        if (l->state.tsc_deadline != 0) {
             l->timer_next = tsc_deadline_time(l, now);
         }
-    } else if (l->initial_count != 0) {
+    } else if (l->state.initial_count != 0) {
         if (mode(l) == PERIODIC) {
             l->timer_next = next_boundary(l, now);
-        } else if (now - l->count_start < period(l)) {
-            l->timer_next = l->count_start + period(l);
+        } else if (now - l->state.count_start < period(l)) {
+            l->timer_next = l->state.count_start + period(l);
         }
     }
 }
 
+void lapic_timer_derive(struct lapic *l)
+{
+    arm(l, l->state.last_now);
+}
+
 void lapic_timer_reset(struct lapic *l)
 {
-    l->initial_count = 0;
-    l->divide = 0;
-    l->count_start = 0;
+    l->state.initial_count = 0;
+    l->state.divide = 0;
+    l->state.count_start = 0;
     l->timer_next = CLOCK_NEVER;
-    l->tsc_deadline = 0;
+    l->state.tsc_deadline = 0;
 }
 
 void lapic_timer_write_lvt(struct lapic *l, uint32_t value, uint64_t now)
 {
     uint32_t before = mode(l);
 
-    lapic_store(&l->lvt[LAPIC_LVT_TIMER], value);
+    lapic_store(&l->state.lvt[LAPIC_LVT_TIMER], value);
     if (before != mode(l) && (before == TSC_DEADLINE || mode(l) == TSC_DEADLINE)) {
-        l->tsc_deadline = 0; /* a change to or from deadline mode disarms (SDM 11.5.4.1) */
-        l->initial_count = 0;
+        l->state.tsc_deadline = 0; /* a change to or from deadline mode disarms (SDM 11.5.4.1) */
+        l->state.initial_count = 0;
     }
     arm(l, now);
 }
@@ -100,24 +108,24 @@ void lapic_timer_write_initial(struct lapic *l, uint32_t value, uint64_t now)
     if (mode(l) == TSC_DEADLINE) {
         return;
     }
-    l->initial_count = value;
-    l->count_start = now;
+    l->state.initial_count = value;
+    l->state.count_start = now;
     arm(l, now);
 }
 
 uint32_t lapic_timer_current(const struct lapic *l, uint64_t now)
 {
-    if (l->initial_count == 0 || mode(l) == TSC_DEADLINE) {
+    if (l->state.initial_count == 0 || mode(l) == TSC_DEADLINE) {
         return 0;
     }
-    uint64_t gone = now - l->count_start;
+    uint64_t gone = now - l->state.count_start;
 
     if (mode(l) == PERIODIC) {
         gone %= period(l);
     } else if (gone >= period(l)) {
         return 0;
     }
-    return l->initial_count - (uint32_t)(gone / divisor(l));
+    return l->state.initial_count - (uint32_t)(gone / divisor(l));
 }
 
 /* The count goes on from where it is, at the new speed; one that is at its end stays there. */
@@ -125,12 +133,12 @@ void lapic_timer_write_divide(struct lapic *l, uint32_t value, uint64_t now)
 {
     uint32_t current = lapic_timer_current(l, now);
 
-    l->divide = value & DIVIDE_WRITABLE;
-    uint64_t gone = (uint64_t)(l->initial_count - current) * divisor(l);
+    l->state.divide = value & DIVIDE_WRITABLE;
+    uint64_t gone = (uint64_t)(l->state.initial_count - current) * divisor(l);
 
     /* A count that is older than the VM (only after a slower divisor, right after the start) begins
      * anew instead. */
-    l->count_start = now >= gone ? now - gone : now;
+    l->state.count_start = now >= gone ? now - gone : now;
     arm(l, now);
 }
 
@@ -139,18 +147,18 @@ void lapic_timer_write_deadline(struct lapic *l, uint64_t deadline, uint64_t now
     if (mode(l) != TSC_DEADLINE) {
         return;
     }
-    l->tsc_deadline = deadline;
+    l->state.tsc_deadline = deadline;
     arm(l, now);
 }
 
 uint64_t lapic_timer_deadline(const struct lapic *l)
 {
-    return mode(l) == TSC_DEADLINE ? l->tsc_deadline : 0;
+    return mode(l) == TSC_DEADLINE ? l->state.tsc_deadline : 0;
 }
 
 void lapic_timer_set_tsc_offset(struct lapic *l, uint64_t offset, uint64_t now)
 {
-    l->tsc_offset = offset;
+    l->state.tsc_offset = offset;
     if (mode(l) == TSC_DEADLINE) {
         arm(l, now);
     }
@@ -158,7 +166,7 @@ void lapic_timer_set_tsc_offset(struct lapic *l, uint64_t offset, uint64_t now)
 
 void lapic_timer_run(struct lapic *l, uint64_t now)
 {
-    uint32_t lvt = l->lvt[LAPIC_LVT_TIMER];
+    uint32_t lvt = l->state.lvt[LAPIC_LVT_TIMER];
 
     if (now < l->timer_next) {
         return;
@@ -167,7 +175,7 @@ void lapic_timer_run(struct lapic *l, uint64_t now)
         l->timer_next = next_boundary(l, now);
     } else {
         l->timer_next = CLOCK_NEVER;
-        l->tsc_deadline = 0;
+        l->state.tsc_deadline = 0;
     }
     if ((lvt & LAPIC_LVT_MASKED) == 0) {
         (void)lapic_accept(l, (uint8_t)lvt, false);
@@ -176,5 +184,5 @@ void lapic_timer_run(struct lapic *l, uint64_t now)
 
 uint64_t lapic_timer_next_event(const struct lapic *l)
 {
-    return (l->lvt[LAPIC_LVT_TIMER] & LAPIC_LVT_MASKED) != 0 ? CLOCK_NEVER : l->timer_next;
+    return (l->state.lvt[LAPIC_LVT_TIMER] & LAPIC_LVT_MASKED) != 0 ? CLOCK_NEVER : l->timer_next;
 }

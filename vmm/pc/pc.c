@@ -53,12 +53,12 @@ static void settle(struct pc *p)
 /* Bring the shared devices to NOW. */
 static void advance(struct pc *p, uint64_t now)
 {
-    p->now = now > p->now ? now : p->now;
-    if (p->now >= p->deadline) {
-        pit_run(&p->pit, p->now);
-        rtc_run(&p->rtc, p->now);
-        acpi_pm_run(&p->pm, p->now);
-        uart_run(&p->uart, p->now);
+    p->board.now = now > p->board.now ? now : p->board.now;
+    if (p->board.now >= p->deadline) {
+        pit_run(&p->pit, p->board.now);
+        rtc_run(&p->rtc, p->board.now);
+        acpi_pm_run(&p->pm, p->board.now);
+        uart_run(&p->uart, p->board.now);
         settle(p);
     }
 }
@@ -104,8 +104,8 @@ static enum status check_config(const struct pc *p, const struct pc_config *conf
 static void connect_lint(struct lapic *l)
 {
     if (l->id == 0) {
-        lapic_store(&l->lvt[LAPIC_LVT_LINT0], LVT_EXTINT);
-        lapic_store(&l->lvt[LAPIC_LVT_LINT1], LVT_NMI);
+        lapic_store(&l->state.lvt[LAPIC_LVT_LINT0], LVT_EXTINT);
+        lapic_store(&l->state.lvt[LAPIC_LVT_LINT1], LVT_NMI);
     }
 }
 
@@ -113,10 +113,10 @@ static void reset_devices(struct pc *p)
 {
     pic_reset(&p->pic);
     pic_write(&p->pic, PIC_PORT_ELCR + 1, SLAVE_LEVEL_LINES);
-    pit_reset(&p->pit, p->now);
+    pit_reset(&p->pit, p->board.now);
     ioapic_reset(&p->ioapic);
-    rtc_reset(&p->rtc, p->now);
-    acpi_pm_reset(&p->pm, p->config.wide_pm_timer, p->now);
+    rtc_reset(&p->rtc, p->board.now);
+    acpi_pm_reset(&p->pm, p->config.wide_pm_timer, p->board.now);
     uart_reset(&p->uart);
     i8042_reset(&p->kbc, p->config.keyboard);
     chipset_reset(&p->chipset);
@@ -163,8 +163,59 @@ enum status pc_init(struct pc *pc, const struct pc_config *config)
 void pc_reset(struct pc *pc, uint64_t now)
 {
     pc_edge_lock(pc);
-    pc->now = now > pc->now ? now : pc->now;
+    pc->board.now = now > pc->board.now ? now : pc->board.now;
     reset_devices(pc);
+    pc_edge_unlock(pc);
+}
+
+/* ---- State ---- */
+
+static const struct field board_fields[] = {
+    FIELD(struct board_state, now, CLOCK_LAST),
+    FIELD_ARRAY(struct board_state, line_sources, UINT32_MAX),
+    FIELD_MATRIX(struct board_state, intx, UINT64_MAX),
+    FIELD(struct board_state, lowest_turn, UINT32_MAX),
+};
+
+static const struct section board_section =
+    SECTION(struct board_state, "board", 1, board_fields, NULL);
+
+const struct section_place pc_sections[] = {
+    {&board_section,    offsetof(struct pc, board),        0,                       1},
+    {&pic_section,      offsetof(struct pc, pic.chip),     sizeof(struct pic_chip), 2},
+    {&pit_section,      offsetof(struct pc, pit.state),    0,                       1},
+    {&ioapic_section,   offsetof(struct pc, ioapic.state), 0,                       1},
+    {&rtc_section,      offsetof(struct pc, rtc.state),    0,                       1},
+    {&acpi_pm_section,  offsetof(struct pc, pm.state),     0,                       1},
+    {&uart_section,     offsetof(struct pc, uart),         0,                       1},
+    {&i8042_section,    offsetof(struct pc, kbc.state),    0,                       1},
+    {&chipset_section,  offsetof(struct pc, chipset),      0,                       1},
+    {&pci_host_section, offsetof(struct pc, pci),          0,                       1},
+    {&fw_cfg_section,   offsetof(struct pc, fw_cfg.state), 0,                       1},
+    {&lapic_section,    offsetof(struct pc, lapic),        sizeof(struct lapic),    0},
+};
+
+const unsigned pc_section_count = ARRAY_SIZE(pc_sections);
+
+void pc_derive(struct pc *pc)
+{
+    pc_edge_lock(pc);
+    for (unsigned vcpu = 0; vcpu < pc->config.vcpu_count; vcpu++) {
+        lapic_derive(&pc->lapic[vcpu]);
+    }
+    pit_derive(&pc->pit);
+    rtc_derive(&pc->rtc);
+    acpi_pm_derive(&pc->pm);
+    ports_place_windows(pc);
+    irq_derive(pc);
+    irq_update_routing(pc);
+    pc->deadline = CLOCK_NEVER;
+    settle(pc);
+    for (unsigned vcpu = 0; vcpu < pc->config.vcpu_count; vcpu++) {
+        if (pc_interrupt_pending(pc, vcpu)) {
+            pc_edge_vcpu_kick(pc, vcpu);
+        }
+    }
     pc_edge_unlock(pc);
 }
 
@@ -222,7 +273,7 @@ bool pc_console_read(struct pc *pc, uint8_t byte, uint64_t now)
 {
     pc_edge_lock(pc);
     advance(pc, now);
-    bool taken = uart_receive(&pc->uart, byte, pc->now);
+    bool taken = uart_receive(&pc->uart, byte, pc->board.now);
     settle(pc);
     pc_edge_unlock(pc);
     return taken;
@@ -241,10 +292,10 @@ void pc_power_button(struct pc *pc, uint64_t now)
 static void pulse_lint1(struct pc *p, unsigned vcpu)
 {
     struct lapic *l = &p->lapic[vcpu];
-    uint32_t lvt = lapic_load(&l->lvt[LAPIC_LVT_LINT1]);
+    uint32_t lvt = lapic_load(&l->state.lvt[LAPIC_LVT_LINT1]);
     unsigned delivery = lvt >> 8 & 7U;
 
-    if (lapic_load(&l->mode) == LAPIC_DISABLED) {
+    if (lapic_load(&l->state.mode) == LAPIC_DISABLED) {
         if (l->id == 0) {
             pc_edge_vcpu_nmi(p, vcpu);
         }
@@ -259,7 +310,7 @@ static void pulse_lint1(struct pc *p, unsigned vcpu)
 void pc_nmi(struct pc *pc)
 {
     pc_edge_lock(pc);
-    for (unsigned vcpu = 0; vcpu < pc->config.vcpu_count && !pc->rtc.nmi_masked; vcpu++) {
+    for (unsigned vcpu = 0; vcpu < pc->config.vcpu_count && !pc->rtc.state.nmi_masked; vcpu++) {
         pulse_lint1(pc, vcpu);
     }
     pc_edge_unlock(pc);

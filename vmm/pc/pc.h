@@ -73,9 +73,22 @@ struct pc_counters {
     uint64_t msrs; /* refused with #GP */
 };
 
+/* What of the guest's machine is in no device. */
+struct board_state {
+    uint64_t now;                       /* latest virtual time seen by the shared devices */
+    uint32_t line_sources[IOAPIC_PINS]; /* per GSI: bit n: source n asserts it */
+    uint64_t intx[PCI_PIRQS][4];        /* per PIRQ: bit devfn: the function asserts it */
+    uint32_t lowest_turn;               /* whose turn at lowest priority; atomic */
+};
+
+/*
+ * What a guest wrote or can read is in the structures named x_state, and in struct pic_chip. It can
+ * be saved and loaded (pc_sections); all else is configuration, derived from state by pc_derive(),
+ * or counted.
+ */
 struct pc {
     struct pc_config config;
-    uint64_t now;      /* latest virtual time seen by the shared devices */
+    struct board_state board;
     uint64_t deadline; /* of the shared devices; written under the lock, read anywhere */
     struct pc_counters unclaimed;
 
@@ -84,19 +97,16 @@ struct pc {
     struct ioapic ioapic;
     struct rtc rtc;
     struct acpi_pm pm;
-    struct uart uart;
+    struct uart_state uart;
     struct i8042 kbc;
-    struct chipset chipset;
-    struct pci_host pci;
+    struct chipset_state chipset;
+    struct pci_host_state pci;
     struct fw_cfg fw_cfg;
     struct port_window window[PORT_WINDOW_COUNT];
 
-    uint32_t line_sources[IOAPIC_PINS]; /* per GSI: bit n: source n asserts it */
-    uint64_t intx[PCI_PIRQS][4];        /* per PIRQ: bit devfn: the function asserts it */
-    int8_t pirq_gsi[PCI_PIRQS];         /* the ISA line each PIRQ drives now; -1: none */
-    uint32_t pic_output;                /* INTR; written under the lock, read anywhere */
-    uint64_t pic_targets;               /* vCPUs that take ExtINT; likewise */
-    uint32_t lowest_turn;               /* whose turn at lowest priority; atomic */
+    int8_t pirq_gsi[PCI_PIRQS]; /* the ISA line each PIRQ drives now; -1: none */
+    uint32_t pic_output;        /* INTR; written under the lock, read anywhere */
+    uint64_t pic_targets;       /* vCPUs that take ExtINT; likewise */
     struct lapic lapic[PC_VCPUS_MAX];
 };
 
@@ -112,6 +122,19 @@ enum status pc_init(struct pc *pc, const struct pc_config *config);
  * offsets are 0 until pc_vcpu_set_tsc_offset().
  */
 void pc_reset(struct pc *pc, uint64_t now);
+
+/*
+ * All sections of a struct pc, and where its state lies in it. Nothing of the VM runs while it is
+ * saved or loaded, and nothing raises interrupts.
+ */
+extern const struct section_place pc_sections[];
+extern const unsigned pc_section_count;
+
+/*
+ * After state was loaded: find again all that follows from it. CONFIG must be that of the machine
+ * that was saved. Kicks vCPUs that have an interrupt to take, and says when the next event is due.
+ */
+void pc_derive(struct pc *pc);
 
 /* ---- Shared devices: any CPU; take the lock ---- */
 

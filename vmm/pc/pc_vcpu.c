@@ -11,9 +11,9 @@
 /* Virtual time for a local APIC: never before its last. Lets its timer expire on the way. */
 static uint64_t clock_of(struct lapic *l, uint64_t now)
 {
-    l->last_now = now > l->last_now ? now : l->last_now;
-    lapic_timer_run(l, l->last_now);
-    return l->last_now;
+    l->state.last_now = now > l->state.last_now ? now : l->state.last_now;
+    lapic_timer_run(l, l->state.last_now);
+    return l->state.last_now;
 }
 
 /* Do for the other parts of the machine what a write to a local APIC entails. */
@@ -88,7 +88,7 @@ static enum device find(const struct pc *p, unsigned vcpu, gpa_t address, uint32
 {
     for (unsigned i = 0; i < ARRAY_SIZE(ranges); i++) {
         if (address.raw - ranges[i].base < ranges[i].size) {
-            bool off = ranges[i].device == DEVICE_LAPIC && p->lapic[vcpu].mode != LAPIC_XAPIC;
+            bool off = ranges[i].device == DEVICE_LAPIC && p->lapic[vcpu].state.mode != LAPIC_XAPIC;
 
             *offset = (uint32_t)(address.raw - ranges[i].base);
             return off ? DEVICE_NONE : ranges[i].device;
@@ -173,12 +173,12 @@ enum status pc_msr_write(struct pc *pc, unsigned vcpu, uint32_t msr, uint64_t va
 
 uint8_t pc_cr8_read(const struct pc *pc, unsigned vcpu)
 {
-    return (uint8_t)(pc->lapic[vcpu].tpr >> 4);
+    return (uint8_t)(pc->lapic[vcpu].state.tpr >> 4);
 }
 
 void pc_cr8_write(struct pc *pc, unsigned vcpu, uint8_t value)
 {
-    pc->lapic[vcpu].tpr = (uint32_t)(value & 0xfU) << 4;
+    pc->lapic[vcpu].state.tpr = (uint32_t)(value & 0xfU) << 4;
 }
 
 static bool extint_pending(const struct pc *p, unsigned vcpu)

@@ -23,7 +23,7 @@
 /* The ISA interrupts a PIRQ can be routed to (82371SB 2.2.9): not 0, 1, 2, 8 and 13. */
 #define ROUTABLE 0xdef8U
 
-void pci_host_reset(struct pci_host *host)
+void pci_host_reset(struct pci_host_state *host)
 {
     host->address = 0;
     memset(host->config, 0, sizeof(host->config));
@@ -40,16 +40,6 @@ void pci_host_reset(struct pci_host *host)
     }
 }
 
-uint32_t pci_host_read_address(const struct pci_host *host)
-{
-    return host->address;
-}
-
-void pci_host_write_address(struct pci_host *host, uint32_t value)
-{
-    host->address = value & ADDRESS_WRITABLE;
-}
-
 /* The bits of the byte at OFFSET that may be written. */
 static uint8_t writable_bits(const struct pci_register_table *table, unsigned offset)
 {
@@ -61,6 +51,41 @@ static uint8_t writable_bits(const struct pci_register_table *table, unsigned of
         }
     }
     return 0;
+}
+
+static bool check_state(const void *state)
+{
+    const struct pci_host_state *host = state;
+    struct pci_host_state fixed;
+    bool good = (host->address & ~ADDRESS_WRITABLE) == 0;
+
+    pci_host_reset(&fixed);
+    for (unsigned f = 0; f < PCI_FUNCTION_COUNT; f++) {
+        for (unsigned i = 0; i < PCI_CONFIG_SIZE; i++) {
+            uint8_t changed = host->config[f][i] ^ fixed.config[f][i];
+
+            good = good && (changed & ~writable_bits(&pci_register_tables[f], i)) == 0;
+        }
+    }
+    return good;
+}
+
+static const struct field pci_host_fields[] = {
+    FIELD(struct pci_host_state, address, ADDRESS_WRITABLE),
+    FIELD_MATRIX(struct pci_host_state, config, 0xff),
+};
+
+const struct section pci_host_section =
+    SECTION(struct pci_host_state, "pci_host", 1, pci_host_fields, check_state);
+
+uint32_t pci_host_read_address(const struct pci_host_state *host)
+{
+    return host->address;
+}
+
+void pci_host_write_address(struct pci_host_state *host, uint32_t value)
+{
+    host->address = value & ADDRESS_WRITABLE;
 }
 
 /* The chipset function at DEVFN, or PCI_FUNCTION_COUNT. */
@@ -75,7 +100,7 @@ static unsigned find_function(uint8_t devfn)
 }
 
 /* Does the address register select something on bus 0? */
-static bool selects(const struct pci_host *host, uint8_t *devfn)
+static bool selects(const struct pci_host_state *host, uint8_t *devfn)
 {
     *devfn = (uint8_t)(host->address >> 8);
     return (host->address & ADDRESS_ENABLE) != 0 && (host->address >> 16 & 0xffU) == 0;
@@ -86,7 +111,8 @@ static uint32_t all_ones(unsigned width)
     return width == 4 ? 0xffffffffU : (1U << 8 * width) - 1;
 }
 
-uint32_t pci_host_read_data(struct pc *pc, struct pci_host *host, unsigned offset, unsigned width)
+uint32_t pci_host_read_data(struct pc *pc, struct pci_host_state *host, unsigned offset,
+                            unsigned width)
 {
     uint8_t where = (uint8_t)((host->address & 0xfcU) + offset);
     uint32_t value = 0;
@@ -108,8 +134,8 @@ uint32_t pci_host_read_data(struct pc *pc, struct pci_host *host, unsigned offse
     return value;
 }
 
-void pci_host_write_data(struct pc *pc, struct pci_host *host, unsigned offset, unsigned width,
-                         uint32_t value)
+void pci_host_write_data(struct pc *pc, struct pci_host_state *host, unsigned offset,
+                         unsigned width, uint32_t value)
 {
     uint8_t where = (uint8_t)((host->address & 0xfcU) + offset);
     uint8_t devfn;
@@ -130,7 +156,7 @@ void pci_host_write_data(struct pc *pc, struct pci_host *host, unsigned offset, 
     }
 }
 
-int pci_host_pirq_irq(const struct pci_host *host, unsigned pirq)
+int pci_host_pirq_irq(const struct pci_host_state *host, unsigned pirq)
 {
     uint8_t route = host->config[PCI_ISA_BRIDGE][ISA_PIRQ_ROUTE + pirq];
 
@@ -155,7 +181,7 @@ static uint16_t block_base(const uint8_t *config, unsigned base, unsigned enable
     return (uint16_t)(config[base + 1] << 8 | (config[base] & 0xf0U));
 }
 
-uint16_t pci_host_pm_base(const struct pci_host *host)
+uint16_t pci_host_pm_base(const struct pci_host_state *host)
 {
     const uint8_t *config = host->config[PCI_POWER_MANAGEMENT];
 
@@ -165,7 +191,7 @@ uint16_t pci_host_pm_base(const struct pci_host *host)
                : (uint16_t)(config[PM_BASE + 1] << 8 | (config[PM_BASE] & 0xc0U));
 }
 
-uint16_t pci_host_smb_base(const struct pci_host *host)
+uint16_t pci_host_smb_base(const struct pci_host_state *host)
 {
     return block_base(host->config[PCI_POWER_MANAGEMENT], SMB_BASE, SMB_HOST, SMB_HOST_ENABLE);
 }

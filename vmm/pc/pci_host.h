@@ -11,6 +11,7 @@
 #ifndef PORTOLAN_VMM_PC_PCI_HOST_H
 #define PORTOLAN_VMM_PC_PCI_HOST_H
 
+#include "vmm/base/fields.h"
 #include "vmm/base/guest_map.h"
 #include "vmm/base/types.h"
 
@@ -45,30 +46,33 @@ extern const struct pci_register_table pci_register_tables[PCI_FUNCTION_COUNT];
 
 struct pc;
 
-struct pci_host {
+struct pci_host_state {
     uint32_t address; /* CF8h */
     uint8_t config[PCI_FUNCTION_COUNT][PCI_CONFIG_SIZE];
 };
 
-void pci_host_reset(struct pci_host *host);
+extern const struct section pci_host_section; /* struct pci_host_state */
+
+void pci_host_reset(struct pci_host_state *host);
 
 /* CF8h..CFBh: only 32-bit accesses reach the address register; the caller sees to that. */
-uint32_t pci_host_read_address(const struct pci_host *host);
-void pci_host_write_address(struct pci_host *host, uint32_t value);
+uint32_t pci_host_read_address(const struct pci_host_state *host);
+void pci_host_write_address(struct pci_host_state *host, uint32_t value);
 
 /* CFCh + OFFSET (0..3), WIDTH bytes, not beyond CFFh and aligned to WIDTH. */
-uint32_t pci_host_read_data(struct pc *pc, struct pci_host *host, unsigned offset, unsigned width);
-void pci_host_write_data(struct pc *pc, struct pci_host *host, unsigned offset, unsigned width,
-                         uint32_t value);
+uint32_t pci_host_read_data(struct pc *pc, struct pci_host_state *host, unsigned offset,
+                            unsigned width);
+void pci_host_write_data(struct pc *pc, struct pci_host_state *host, unsigned offset,
+                         unsigned width, uint32_t value);
 
 /* The ISA interrupt that PIRQ 0..3 is routed to; -1: none. */
-int pci_host_pirq_irq(const struct pci_host *host, unsigned pirq);
+int pci_host_pirq_irq(const struct pci_host_state *host, unsigned pirq);
 
 /* The PIRQ 0..3 that pin 1..4 (INTA..INTD) of DEVFN is wired to. */
 unsigned pci_host_pirq(uint8_t devfn, unsigned pin);
 
 /* Where the PM and SMBus I/O blocks lie; 0: switched off. */
-uint16_t pci_host_pm_base(const struct pci_host *host);
-uint16_t pci_host_smb_base(const struct pci_host *host);
+uint16_t pci_host_pm_base(const struct pci_host_state *host);
+uint16_t pci_host_smb_base(const struct pci_host_state *host);
 
 #endif

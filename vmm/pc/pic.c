@@ -33,6 +33,26 @@ enum {
 /* The lines that can be level-triggered: not IRQ 0, 1, 2, 8 and 13. */
 static const uint8_t elcr_writable[2] = {0xf8, 0xde};
 
+static const struct field pic_fields[] = {
+    FIELD(struct pic_chip, irr, 0xff),       FIELD(struct pic_chip, isr, 0xff),
+    FIELD(struct pic_chip, imr, 0xff),       FIELD(struct pic_chip, elcr, 0xff),
+    FIELD(struct pic_chip, highest, 7),      FIELD(struct pic_chip, vector_base, 0xf8),
+    FIELD(struct pic_chip, expects, 4),      FIELD(struct pic_chip, needs_icw4, 1),
+    FIELD(struct pic_chip, single, 1),       FIELD(struct pic_chip, auto_eoi, 1),
+    FIELD(struct pic_chip, auto_rotate, 1),  FIELD(struct pic_chip, special_mask, 1),
+    FIELD(struct pic_chip, fully_nested, 1), FIELD(struct pic_chip, poll, 1),
+    FIELD(struct pic_chip, read_isr, 1),
+};
+
+static bool check_state(const void *state)
+{
+    const struct pic_chip *chip = state;
+
+    return (chip->vector_base & 7U) == 0 && chip->expects != 1;
+}
+
+const struct section pic_section = SECTION(struct pic_chip, "pic", 1, pic_fields, check_state);
+
 static uint8_t bit(unsigned line)
 {
     return (uint8_t)(1U << line);
@@ -91,6 +111,18 @@ void pic_reset(struct pic *pic)
 {
     chip_reset(&pic->chip[MASTER]);
     chip_reset(&pic->chip[SLAVE]);
+}
+
+void pic_derive(struct pic *pic, uint16_t lines)
+{
+    for (unsigned i = MASTER; i <= SLAVE; i++) {
+        struct pic_chip *chip = &pic->chip[i];
+
+        chip->elcr &= elcr_writable[i];
+        chip->lines = (uint8_t)(lines >> 8 * i);
+        chip->irr = (uint8_t)((chip->irr & ~chip->elcr) | (chip->lines & chip->elcr));
+    }
+    cascade(pic);
 }
 
 static void chip_set_line(struct pic_chip *chip, unsigned line, bool level)

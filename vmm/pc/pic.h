@@ -10,6 +10,7 @@
 #ifndef PORTOLAN_VMM_PC_PIC_H
 #define PORTOLAN_VMM_PC_PIC_H
 
+#include "vmm/base/fields.h"
 #include "vmm/base/types.h"
 
 #define PIC_PORT_MASTER 0x20U
@@ -20,7 +21,7 @@ struct pic_chip {
     uint8_t irr;     /* requests */
     uint8_t isr;     /* in service */
     uint8_t imr;     /* masked */
-    uint8_t lines;   /* input levels */
+    uint8_t lines;   /* derived: input levels, as the board drives them */
     uint8_t elcr;    /* 1: level-triggered */
     uint8_t highest; /* the line of highest priority; rotates */
     uint8_t vector_base;
@@ -39,11 +40,16 @@ struct pic {
     struct pic_chip chip[2]; /* master, slave */
 };
 
+extern const struct section pic_section; /* struct pic_chip */
+
 /* Power-on and reset state; the lines' levels are kept, being outside the chips. */
 void pic_reset(struct pic *pic);
 
 /* Set the level of input IRQ, 0..15 but not 2. */
 void pic_set_irq(struct pic *pic, unsigned irq, bool level);
+
+/* Find again what follows from the state, bit n of LINES being the level of input n. */
+void pic_derive(struct pic *pic, uint16_t lines);
 
 /* Is INTR asserted? */
 bool pic_output(const struct pic *pic);

@@ -19,6 +19,8 @@
 #define STATUS_OUT         0x80U
 #define STATUS_NULL        0x40U
 
+#define COUNT_MAX 0x10000U
+
 #define PORT61_GATE    0x01U
 #define PORT61_WRITE   0x03U
 #define PORT61_REFRESH 0x10U
@@ -26,6 +28,43 @@
 
 /* Ticks within which the periodic modes make at most one interrupt. */
 #define PERIOD_MIN_TICKS (CLOCK_PERIOD_MIN_NS * PIT_HZ / PIT_HZ_DIVISOR / CLOCK_NS_PER_S)
+
+static const struct field pit_fields[] = {
+    FIELD_EACH(struct pit_state, channel, start, CLOCK_LAST),
+    FIELD_EACH(struct pit_state, channel, held, CLOCK_LAST),
+    FIELD_EACH(struct pit_state, channel, reload_at, CLOCK_LAST),
+    FIELD_EACH(struct pit_state, channel, count, COUNT_MAX),
+    FIELD_EACH(struct pit_state, channel, next_count, COUNT_MAX),
+    FIELD_EACH(struct pit_state, channel, phase, PIT_PAUSED),
+    FIELD_EACH(struct pit_state, channel, mode, 5),
+    FIELD_EACH(struct pit_state, channel, bcd, 1),
+    FIELD_EACH(struct pit_state, channel, gate, 1),
+    FIELD_EACH(struct pit_state, channel, reload, 1),
+    FIELD_EACH(struct pit_state, channel, control, 0x3f),
+    FIELD_EACH(struct pit_state, channel, write_high, 1),
+    FIELD_EACH(struct pit_state, channel, read_high, 1),
+    FIELD_EACH(struct pit_state, channel, low_byte, 0xff),
+    FIELD_EACH(struct pit_state, channel, latched_bytes, 2),
+    FIELD_EACH(struct pit_state, channel, latch, 0xffff),
+    FIELD_EACH(struct pit_state, channel, status_latched, 1),
+    FIELD_EACH(struct pit_state, channel, status, 0xff),
+    FIELD(struct pit_state, last, CLOCK_LAST),
+    FIELD(struct pit_state, edge, 1),
+    FIELD(struct pit_state, speaker, PORT61_WRITE),
+};
+
+static bool check_state(const void *state)
+{
+    const struct pit_state *pit = state;
+    bool good = true;
+
+    for (unsigned i = 0; i < PIT_CHANNELS; i++) {
+        good = good && pit->channel[i].count != 0 && pit->channel[i].next_count != 0;
+    }
+    return good;
+}
+
+const struct section pit_section = SECTION(struct pit_state, "pit", 1, pit_fields, check_state);
 
 static uint64_t tick_at(uint64_t now)
 {
@@ -46,17 +85,17 @@ static bool gate_triggers(const struct pit_channel *c)
 /* Ticks since the count was loaded; 0 before. */
 static uint64_t elapsed(const struct pit_channel *c, uint64_t tick)
 {
-    if (c->state == PIT_PAUSED) {
+    if (c->phase == PIT_PAUSED) {
         return c->held;
     }
-    return c->state == PIT_COUNTING && tick > c->start ? tick - c->start : 0;
+    return c->phase == PIT_COUNTING && tick > c->start ? tick - c->start : 0;
 }
 
 static bool output(const struct pit_channel *c, uint64_t tick)
 {
     uint64_t e = elapsed(c, tick);
 
-    if (c->state == PIT_IDLE || c->state == PIT_ARMED) {
+    if (c->phase == PIT_IDLE || c->phase == PIT_ARMED) {
         return c->mode != 0;
     }
     switch (c->mode) {
@@ -72,18 +111,22 @@ static bool output(const struct pit_channel *c, uint64_t tick)
     }
 }
 
-/* The first tick after TICK at which OUT rises; CLOCK_NEVER when it will not. */
-static uint64_t next_rise(const struct pit_channel *c, uint64_t tick)
+/*
+ * The first tick after TICK at which OUT rises; CLOCK_NEVER when it will not. In the periodic modes
+ * of every NTH rise only.
+ */
+static uint64_t next_rise(const struct pit_channel *c, uint64_t tick, uint32_t nth)
 {
     uint64_t at;
 
-    if (c->state != PIT_COUNTING) {
+    if (c->phase != PIT_COUNTING) {
         return CLOCK_NEVER;
     }
     if (is_periodic(c)) {
-        uint64_t periods = tick >= c->start ? (tick - c->start) / c->count : 0;
+        uint64_t step = (uint64_t)c->count * nth;
+        uint64_t steps = tick >= c->start ? (tick - c->start) / step : 0;
 
-        return c->count < 2 ? CLOCK_NEVER : c->start + (periods + 1) * c->count;
+        return c->count < 2 ? CLOCK_NEVER : c->start + (steps + 1) * step;
     }
     at = c->start + c->count + (c->mode >= 4 ? 1 : 0);
     return at > tick ? at : CLOCK_NEVER;
@@ -101,26 +144,24 @@ static void reload(struct pit_channel *c, uint64_t tick)
 
 static void see_edges(struct pit *pit, uint64_t tick)
 {
-    struct pit_channel *c = &pit->channel[0];
+    struct pit_channel *c = &pit->state.channel[0];
 
-    if (tick > pit->last) {
-        pit->edge = pit->edge || next_rise(c, pit->last) <= tick;
-        pit->last = tick;
+    if (tick > pit->state.last) {
+        pit->state.edge = pit->state.edge || next_rise(c, pit->state.last, 1) <= tick;
+        pit->state.last = tick;
     }
     for (unsigned i = 0; i < PIT_CHANNELS; i++) {
-        reload(&pit->channel[i], tick);
+        reload(&pit->state.channel[i], tick);
     }
 }
 
-static void find_next_event(struct pit *pit)
+/* Of short periods each rise that lies a bearable time after another. */
+void pit_derive(struct pit *pit)
 {
-    const struct pit_channel *c = &pit->channel[0];
-    uint64_t after = pit->last;
+    const struct pit_channel *c = &pit->state.channel[0];
+    uint32_t nth = ((uint32_t)PERIOD_MIN_TICKS + c->count - 1) / c->count;
+    uint64_t rise = next_rise(c, pit->state.last, nth);
 
-    if (is_periodic(c) && c->count < PERIOD_MIN_TICKS) {
-        after += PERIOD_MIN_TICKS;
-    }
-    uint64_t rise = next_rise(c, after);
     pit->next_event =
         rise == CLOCK_NEVER ? CLOCK_NEVER : clock_time_of_tick(rise, PIT_HZ, PIT_HZ_DIVISOR);
 }
@@ -128,29 +169,30 @@ static void find_next_event(struct pit *pit)
 void pit_run(struct pit *pit, uint64_t now)
 {
     see_edges(pit, tick_at(now));
-    find_next_event(pit);
+    pit_derive(pit);
 }
 
 bool pit_take_edge(struct pit *pit)
 {
-    bool edge = pit->edge;
+    bool edge = pit->state.edge;
 
-    pit->edge = false;
+    pit->state.edge = false;
     return edge;
 }
 
 bool pit_output(const struct pit *pit, unsigned channel, uint64_t now)
 {
-    return output(&pit->channel[channel], tick_at(now));
+    return output(&pit->state.channel[channel], tick_at(now));
 }
 
 void pit_reset(struct pit *pit, uint64_t now)
 {
-    *pit = (struct pit){.last = tick_at(now), .next_event = CLOCK_NEVER};
+    *pit = (struct pit){.state.last = tick_at(now), .next_event = CLOCK_NEVER};
     for (unsigned i = 0; i < PIT_CHANNELS; i++) {
-        pit->channel[i].gate = i != 2;
-        pit->channel[i].count = 0x10000;
-        pit->channel[i].control = ACCESS_LOW << 4;
+        pit->state.channel[i].gate = i != 2;
+        pit->state.channel[i].count = COUNT_MAX;
+        pit->state.channel[i].next_count = COUNT_MAX;
+        pit->state.channel[i].control = ACCESS_LOW << 4;
     }
 }
 
@@ -189,14 +231,14 @@ static uint32_t count_from(const struct pit_channel *c, uint16_t value)
                 (value & 15U);
     }
     if (count == 0) {
-        return c->bcd ? 10000 : 0x10000;
+        return c->bcd ? 10000 : COUNT_MAX;
     }
     return count;
 }
 
 static void start(struct pit_channel *c, uint64_t tick)
 {
-    c->state = PIT_COUNTING;
+    c->phase = PIT_COUNTING;
     c->start = tick + 1; /* the next clock pulse loads the count */
     c->held = 0;
     c->reload = false;
@@ -206,19 +248,19 @@ static void load_count(struct pit_channel *c, uint16_t value, uint64_t tick)
 {
     uint32_t count = count_from(c, value);
 
-    if (is_periodic(c) && c->state == PIT_COUNTING) {
+    if (is_periodic(c) && c->phase == PIT_COUNTING) {
         c->next_count = count;
         c->reload = true;
-        uint64_t period_end = next_rise(c, tick);
+        uint64_t period_end = next_rise(c, tick, 1);
         c->reload_at = period_end == CLOCK_NEVER ? tick + 1 : period_end;
     } else if (gate_triggers(c)) { /* the shot under way is not affected */
         c->next_count = count;
-        c->state = c->state == PIT_IDLE ? PIT_ARMED : c->state;
+        c->phase = c->phase == PIT_IDLE ? PIT_ARMED : c->phase;
     } else {
         c->count = count;
         start(c, tick);
         if (!c->gate) {
-            c->state = is_periodic(c) ? PIT_ARMED : PIT_PAUSED;
+            c->phase = is_periodic(c) ? PIT_ARMED : PIT_PAUSED;
         }
     }
 }
@@ -229,28 +271,28 @@ static void set_gate(struct pit_channel *c, bool gate, uint64_t tick)
     bool falls = !gate && c->gate;
 
     c->gate = gate;
-    if (rises && gate_triggers(c) && c->state != PIT_IDLE) {
+    if (rises && gate_triggers(c) && c->phase != PIT_IDLE) {
         c->count = c->next_count;
         start(c, tick);
-    } else if (rises && c->state == PIT_ARMED) {
+    } else if (rises && c->phase == PIT_ARMED) {
         start(c, tick);
-    } else if (rises && c->state == PIT_PAUSED) {
-        c->state = PIT_COUNTING;
+    } else if (rises && c->phase == PIT_PAUSED) {
+        c->phase = PIT_COUNTING;
         c->start = tick - c->held;
-    } else if (falls && c->state == PIT_COUNTING && is_periodic(c)) {
-        c->state = PIT_ARMED;
+    } else if (falls && c->phase == PIT_COUNTING && is_periodic(c)) {
+        c->phase = PIT_ARMED;
         c->count = c->reload ? c->next_count : c->count;
         c->reload = false;
-    } else if (falls && c->state == PIT_COUNTING && !gate_triggers(c)) {
+    } else if (falls && c->phase == PIT_COUNTING && !gate_triggers(c)) {
         c->held = elapsed(c, tick);
-        c->state = PIT_PAUSED;
+        c->phase = PIT_PAUSED;
     }
 }
 
 static bool count_not_loaded(const struct pit_channel *c, uint64_t tick)
 {
-    return c->state == PIT_IDLE || c->state == PIT_ARMED || c->reload ||
-           (c->state == PIT_COUNTING && tick < c->start) ||
+    return c->phase == PIT_IDLE || c->phase == PIT_ARMED || c->reload ||
+           (c->phase == PIT_COUNTING && tick < c->start) ||
            (gate_triggers(c) && c->next_count != c->count);
 }
 
@@ -274,7 +316,7 @@ static void latch_status(struct pit_channel *c, uint64_t tick)
 static void read_back(struct pit *pit, uint8_t value, uint64_t tick)
 {
     for (unsigned i = 0; i < PIT_CHANNELS; i++) {
-        struct pit_channel *c = &pit->channel[i];
+        struct pit_channel *c = &pit->state.channel[i];
 
         if ((value >> (i + 1) & 1U) == 0) {
             continue;
@@ -296,7 +338,7 @@ static void write_control(struct pit *pit, uint8_t value, uint64_t tick)
         read_back(pit, value, tick);
         return;
     }
-    struct pit_channel *c = &pit->channel[select];
+    struct pit_channel *c = &pit->state.channel[select];
     if ((value >> 4 & 3U) == ACCESS_LATCH) {
         latch_count(c, tick);
         return;
@@ -305,7 +347,7 @@ static void write_control(struct pit *pit, uint8_t value, uint64_t tick)
     *c = (struct pit_channel){
         .count = c->count,
         .next_count = c->count,
-        .state = PIT_IDLE,
+        .phase = PIT_IDLE,
         .mode = (uint8_t)(mode > 5 ? mode - 4 : mode),
         .bcd = (value & CONTROL_BCD) != 0,
         .gate = c->gate,
@@ -325,7 +367,7 @@ static void write_count(struct pit_channel *c, uint8_t value, uint64_t tick)
         c->low_byte = value;
         c->write_high = true;
         if (c->mode == 0) {
-            c->state = PIT_IDLE; /* the first byte stops the count and lowers OUT */
+            c->phase = PIT_IDLE; /* the first byte stops the count and lowers OUT */
         }
     } else {
         c->write_high = false;
@@ -339,25 +381,26 @@ void pit_write(struct pit *pit, uint16_t port, uint8_t value, uint64_t now)
     unsigned offset = port & 3U;
 
     see_edges(pit, tick);
-    bool before = output(&pit->channel[0], tick);
+    bool before = output(&pit->state.channel[0], tick);
     if (offset == PORT_CONTROL) {
         write_control(pit, value, tick);
     } else {
-        write_count(&pit->channel[offset], value, tick);
+        write_count(&pit->state.channel[offset], value, tick);
     }
-    pit->edge = pit->edge || (!before && output(&pit->channel[0], tick));
-    find_next_event(pit);
+    pit->state.edge = pit->state.edge || (!before && output(&pit->state.channel[0], tick));
+    pit_derive(pit);
 }
 
 uint8_t pit_read(struct pit *pit, uint16_t port, uint64_t now)
 {
     uint64_t tick = tick_at(now);
-    struct pit_channel *c = &pit->channel[port & 3U];
+    struct pit_channel *c = &pit->state.channel[port & 3U];
 
     if ((port & 3U) == PORT_CONTROL) {
         return 0xff; /* write only */
     }
     see_edges(pit, tick);
+    pit_derive(pit);
     if (c->status_latched) {
         c->status_latched = false;
         return c->status;
@@ -379,7 +422,7 @@ uint8_t pit_control_read(const struct pit *pit, uint64_t now)
 {
     bool refresh = (now / REFRESH_NS & 1U) != 0;
 
-    return (uint8_t)(pit->speaker | (refresh ? PORT61_REFRESH : 0) |
+    return (uint8_t)(pit->state.speaker | (refresh ? PORT61_REFRESH : 0) |
                      (pit_output(pit, 2, now) ? PORT61_OUT2 : 0));
 }
 
@@ -388,7 +431,7 @@ void pit_control_write(struct pit *pit, uint8_t value, uint64_t now)
     uint64_t tick = tick_at(now);
 
     see_edges(pit, tick);
-    pit->speaker = value & PORT61_WRITE;
-    set_gate(&pit->channel[2], (value & PORT61_GATE) != 0, tick);
-    find_next_event(pit);
+    pit->state.speaker = value & PORT61_WRITE;
+    set_gate(&pit->state.channel[2], (value & PORT61_GATE) != 0, tick);
+    pit_derive(pit);
 }

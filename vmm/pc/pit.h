@@ -12,13 +12,14 @@
 #ifndef PORTOLAN_VMM_PC_PIT_H
 #define PORTOLAN_VMM_PC_PIT_H
 
+#include "vmm/base/fields.h"
 #include "vmm/base/types.h"
 
 #define PIT_PORT         0x40U
 #define PIT_CHANNELS     3U
 #define PIT_PORT_CONTROL 0x61U
 
-enum pit_state {
+enum pit_phase {
     PIT_IDLE,     /* a control word, but no count since */
     PIT_ARMED,    /* waits for the gate to rise */
     PIT_COUNTING, /* since tick .start */
@@ -31,7 +32,7 @@ struct pit_channel {
     uint64_t reload_at; /* tick at which next_count becomes count; valid when reload */
     uint32_t count;     /* ticks, 1..65536 */
     uint32_t next_count;
-    uint8_t state; /* enum pit_state */
+    uint8_t phase; /* enum pit_phase */
     uint8_t mode;  /* 0..5 */
     bool bcd;
     bool gate;
@@ -46,13 +47,19 @@ struct pit_channel {
     uint8_t status;
 };
 
-struct pit {
+struct pit_state {
     struct pit_channel channel[PIT_CHANNELS];
-    uint64_t last;       /* tick up to which counter 0's edges were seen */
-    uint64_t next_event; /* virtual ns */
-    bool edge;           /* OUT 0 rose and platform was not told yet */
-    uint8_t speaker;     /* port 61h bits 1..0 */
+    uint64_t last;   /* tick up to which counter 0's edges were seen */
+    bool edge;       /* OUT 0 rose and platform was not told yet */
+    uint8_t speaker; /* port 61h bits 1..0 */
 };
+
+struct pit {
+    struct pit_state state;
+    uint64_t next_event; /* derived: virtual ns */
+};
+
+extern const struct section pit_section; /* struct pit_state */
 
 /* Power-on: no counter programmed; gates of 0 and 1 high, of 2 low. */
 void pit_reset(struct pit *pit, uint64_t now);
@@ -70,6 +77,9 @@ void pit_run(struct pit *pit, uint64_t now);
 
 /* Did OUT 0 rise since the last call? */
 bool pit_take_edge(struct pit *pit);
+
+/* Find again what follows from the state. */
+void pit_derive(struct pit *pit);
 
 /* The level of OUT of a counter, 0..2. */
 bool pit_output(const struct pit *pit, unsigned channel, uint64_t now);

@@ -83,13 +83,13 @@ static uint32_t read_device(struct pc *p, enum port_device device, uint16_t port
     case PORT_PIC:
         return pic_read(&p->pic, port);
     case PORT_PIT:
-        return pit_read(&p->pit, port, p->now);
+        return pit_read(&p->pit, port, p->board.now);
     case PORT_PIT_GATE:
-        return pit_control_read(&p->pit, p->now);
+        return pit_control_read(&p->pit, p->board.now);
     case PORT_I8042:
         return i8042_read(&p->kbc, port);
     case PORT_RTC:
-        return rtc_read(&p->rtc, port, p->now);
+        return rtc_read(&p->rtc, port, p->board.now);
     case PORT_POST:
         return p->chipset.post_code;
     case PORT_SYSTEM_A:
@@ -97,7 +97,7 @@ static uint32_t read_device(struct pc *p, enum port_device device, uint16_t port
     case PORT_APM:
         return acpi_pm_apm_read(&p->pm, port);
     case PORT_UART:
-        return uart_read(&p->uart, port - UART_PORT, p->now);
+        return uart_read(&p->uart, port - UART_PORT, p->board.now);
     case PORT_FW_CFG_DATA:
         return fw_cfg_read(&p->fw_cfg);
     case PORT_PCI_ADDRESS:
@@ -107,7 +107,7 @@ static uint32_t read_device(struct pc *p, enum port_device device, uint16_t port
     case PORT_PCI_DATA:
         return pci_host_read_data(p, &p->pci, port - PCI_PORT_DATA, width);
     case PORT_PM:
-        return acpi_pm_read(&p->pm, in_window(p, PORT_WINDOW_PM, port), width, p->now);
+        return acpi_pm_read(&p->pm, in_window(p, PORT_WINDOW_PM, port), width, p->board.now);
     case PORT_SMB:
         return chipset_smb_read(&p->chipset, in_window(p, PORT_WINDOW_SMB, port));
     case PORT_DEBUG_EXIT:
@@ -133,7 +133,7 @@ static void write_uart(struct pc *p, uint16_t port, uint8_t value)
 {
     uint8_t sent;
 
-    if (uart_write(&p->uart, port - UART_PORT, value, p->now, &sent)) {
+    if (uart_write(&p->uart, port - UART_PORT, value, p->board.now, &sent)) {
         pc_edge_console_write(p, sent);
     }
 }
@@ -153,10 +153,10 @@ static void write_byte(struct pc *p, enum port_device device, uint16_t port, uin
         pic_write(&p->pic, port, value);
         break;
     case PORT_PIT:
-        pit_write(&p->pit, port, value, p->now);
+        pit_write(&p->pit, port, value, p->board.now);
         break;
     case PORT_PIT_GATE:
-        pit_control_write(&p->pit, value, p->now);
+        pit_control_write(&p->pit, value, p->board.now);
         break;
     case PORT_I8042:
         if (i8042_write(&p->kbc, port, value) == I8042_RESET) {
@@ -164,7 +164,7 @@ static void write_byte(struct pc *p, enum port_device device, uint16_t port, uin
         }
         break;
     case PORT_RTC:
-        rtc_write(&p->rtc, port, value, p->now);
+        rtc_write(&p->rtc, port, value, p->board.now);
         break;
     case PORT_POST:
         p->chipset.post_code = value;
@@ -205,7 +205,7 @@ static void write_device(struct pc *p, enum port_device device, uint16_t port, u
         write_pci_data(p, port, width, value);
         break;
     case PORT_PM:
-        if (acpi_pm_write(&p->pm, in_window(p, PORT_WINDOW_PM, port), width, value, p->now) ==
+        if (acpi_pm_write(&p->pm, in_window(p, PORT_WINDOW_PM, port), width, value, p->board.now) ==
             ACPI_PM_POWER_OFF) {
             pc_edge_power_off(p);
         }

@@ -25,10 +25,33 @@
 #define CRYSTAL_HZ     32768U
 #define UIP_NS         (1984000U + 244000U)
 #define HALF_SECOND_NS 500000000
-#define LAST_SECOND    253402300799 /* of the year 9999 */
+#define FIRST_SECOND   (-62167219200) /* of the year 0 */
+#define LAST_SECOND    253402300799   /* of the year 9999 */
 
 /* How far back a run looks for an alarm: past a day every alarm has matched anyhow. */
 #define ALARM_LOOK_BACK 60
+
+static const struct field rtc_fields[] = {
+    FIELD(struct rtc_state, base_seconds, UINT64_MAX), /* signed, as is the next */
+    FIELD(struct rtc_state, base_ns, UINT64_MAX),
+    FIELD(struct rtc_state, last, CLOCK_LAST),
+    FIELD(struct rtc_state, index, RTC_RAM_SIZE - 1),
+    FIELD(struct rtc_state, index_extended, RTC_RAM_SIZE - 1),
+    FIELD(struct rtc_state, nmi_masked, 1),
+    FIELD_ARRAY(struct rtc_state, ram, 0xff),
+};
+
+static bool check_state(const void *state)
+{
+    const struct rtc_state *rtc = state;
+
+    return rtc->base_seconds >= FIRST_SECOND && rtc->base_seconds <= LAST_SECOND &&
+           rtc->base_ns >= -(int64_t)CLOCK_NS_PER_S && rtc->base_ns <= (int64_t)rtc->last &&
+           (rtc->ram[REGISTER_A] & A_UIP) == 0 &&
+           (rtc->ram[REGISTER_C] & ~(C_PERIODIC | C_ALARM | C_UPDATE)) == 0;
+}
+
+const struct section rtc_section = SECTION(struct rtc_state, "rtc", 1, rtc_fields, check_state);
 
 /* Battery-backed bytes with a fixed value at power-on. */
 static const struct {
@@ -46,23 +69,23 @@ static const struct {
     {0x3d,       0x32,           "boot order, first and second: disk, then CD"},
 };
 
-static bool is_held(const struct rtc *rtc)
+static bool is_held(const struct rtc_state *rtc)
 {
     return (rtc->ram[REGISTER_A] & A_DIVIDER_HELD) == A_DIVIDER_HELD;
 }
 
 /* Does the date stand still because the guest holds it? */
-static bool is_stopped(const struct rtc *rtc)
+static bool is_stopped(const struct rtc_state *rtc)
 {
     return (rtc->ram[REGISTER_B] & B_SET) != 0 || is_held(rtc);
 }
 
-static uint64_t since_base(const struct rtc *rtc, uint64_t now)
+static uint64_t since_base(const struct rtc_state *rtc, uint64_t now)
 {
     return (uint64_t)((int64_t)now - rtc->base_ns);
 }
 
-int64_t rtc_seconds(const struct rtc *rtc, uint64_t now)
+static int64_t seconds_at(const struct rtc_state *rtc, uint64_t now)
 {
     if (is_stopped(rtc)) {
         return rtc_date_load(rtc->ram, rtc->ram[REGISTER_B]);
@@ -71,7 +94,7 @@ int64_t rtc_seconds(const struct rtc *rtc, uint64_t now)
 }
 
 /* Crystal cycles from one periodic interrupt to the next; 0: none. */
-static uint64_t periodic_cycles(const struct rtc *rtc)
+static uint64_t periodic_cycles(const struct rtc_state *rtc)
 {
     unsigned rate = rtc->ram[REGISTER_A] & A_RATE;
 
@@ -81,13 +104,13 @@ static uint64_t periodic_cycles(const struct rtc *rtc)
     return 1ULL << ((rate < 3 ? rate + 7 : rate) - 1);
 }
 
-static uint64_t crystal_cycles(const struct rtc *rtc, uint64_t now)
+static uint64_t crystal_cycles(const struct rtc_state *rtc, uint64_t now)
 {
     return clock_ticks(since_base(rtc, now), CRYSTAL_HZ, 1);
 }
 
 /* Has an alarm fallen into the seconds after FROM, up to TO? */
-static bool alarm_between(const struct rtc *rtc, int64_t from, int64_t to)
+static bool alarm_between(const struct rtc_state *rtc, int64_t from, int64_t to)
 {
     int64_t first = to - from > ALARM_LOOK_BACK ? to - ALARM_LOOK_BACK : from;
 
@@ -99,7 +122,7 @@ static bool alarm_between(const struct rtc *rtc, int64_t from, int64_t to)
     return false;
 }
 
-static void see_periodic(struct rtc *rtc, uint64_t now)
+static void see_periodic(struct rtc_state *rtc, uint64_t now)
 {
     uint64_t cycles = periodic_cycles(rtc);
 
@@ -109,13 +132,13 @@ static void see_periodic(struct rtc *rtc, uint64_t now)
     }
 }
 
-static void see_update(struct rtc *rtc, uint64_t now)
+static void see_update(struct rtc_state *rtc, uint64_t now)
 {
     if (is_stopped(rtc)) {
         return;
     }
-    int64_t before = rtc_seconds(rtc, rtc->last);
-    int64_t after = rtc_seconds(rtc, now);
+    int64_t before = seconds_at(rtc, rtc->last);
+    int64_t after = seconds_at(rtc, now);
 
     if (after != before) {
         rtc->ram[REGISTER_C] |= C_UPDATE;
@@ -126,43 +149,62 @@ static void see_update(struct rtc *rtc, uint64_t now)
 }
 
 /* A flag that is already set needs no event: its interrupt is asserted until register C is read. */
-static bool waits_for(const struct rtc *rtc, uint8_t flags)
+static bool waits_for(const struct rtc_state *rtc, uint8_t flags)
 {
     return (rtc->ram[REGISTER_B] & ~rtc->ram[REGISTER_C] & flags) != 0;
 }
 
-static void find_next_event(struct rtc *rtc)
+static uint64_t next_event(const struct rtc_state *rtc)
 {
     uint64_t cycles = periodic_cycles(rtc);
+    uint64_t next = CLOCK_NEVER;
 
-    rtc->next_event = CLOCK_NEVER;
     if (cycles != 0 && waits_for(rtc, C_PERIODIC)) {
         uint64_t tick = (crystal_cycles(rtc, rtc->last) / cycles + 1) * cycles;
 
-        rtc->next_event =
-            (uint64_t)((int64_t)clock_time_of_tick(tick, CRYSTAL_HZ, 1) + rtc->base_ns);
+        next = (uint64_t)((int64_t)clock_time_of_tick(tick, CRYSTAL_HZ, 1) + rtc->base_ns);
     }
     if (!is_stopped(rtc) && waits_for(rtc, C_UPDATE | C_ALARM)) {
         uint64_t second = since_base(rtc, rtc->last) / CLOCK_NS_PER_S + 1;
-        uint64_t at = (uint64_t)((int64_t)(second * CLOCK_NS_PER_S) + rtc->base_ns);
 
-        rtc->next_event = clock_earliest(rtc->next_event, at);
+        next = clock_earliest(next, (uint64_t)((int64_t)(second * CLOCK_NS_PER_S) + rtc->base_ns));
     }
+    return next;
 }
 
-void rtc_run(struct rtc *rtc, uint64_t now)
+static void see_events(struct rtc_state *rtc, uint64_t now)
 {
     if (now > rtc->last) {
         see_periodic(rtc, now);
         see_update(rtc, now);
         rtc->last = now;
     }
-    find_next_event(rtc);
+}
+
+int64_t rtc_seconds(const struct rtc *rtc, uint64_t now)
+{
+    return seconds_at(&rtc->state, now);
+}
+
+void rtc_derive(struct rtc *rtc)
+{
+    rtc->next_event = next_event(&rtc->state);
+}
+
+void rtc_run(struct rtc *rtc, uint64_t now)
+{
+    see_events(&rtc->state, now);
+    rtc_derive(rtc);
+}
+
+static bool is_asserted(const struct rtc_state *rtc)
+{
+    return (rtc->ram[REGISTER_B] & rtc->ram[REGISTER_C] & B_INTERRUPTS) != 0;
 }
 
 bool rtc_irq(const struct rtc *rtc)
 {
-    return (rtc->ram[REGISTER_B] & rtc->ram[REGISTER_C] & B_INTERRUPTS) != 0;
+    return is_asserted(&rtc->state);
 }
 
 /* Memory sizes in the units and limits of the BIOS's CMOS map. */
@@ -190,29 +232,31 @@ void rtc_power_on(struct rtc *rtc, const struct rtc_config *config)
     int64_t seconds = config->seconds < 0 ? 0 : config->seconds;
 
     seconds = seconds > LAST_SECOND ? LAST_SECOND : seconds;
-    *rtc = (struct rtc){.base_seconds = seconds, .next_event = CLOCK_NEVER};
+    uint8_t *ram = rtc->state.ram;
+
+    *rtc = (struct rtc){.state.base_seconds = seconds, .next_event = CLOCK_NEVER};
     for (unsigned i = 0; i < ARRAY_SIZE(cmos_defaults); i++) {
-        rtc->ram[cmos_defaults[i].index] = cmos_defaults[i].value;
+        ram[cmos_defaults[i].index] = cmos_defaults[i].value;
     }
-    store_memory_sizes(rtc->ram, config);
-    rtc->ram[0x5f] = (uint8_t)(config->vcpu_count - 1);
-    rtc_date_store(rtc->ram, rtc->ram[REGISTER_B], seconds);
+    store_memory_sizes(ram, config);
+    ram[0x5f] = (uint8_t)(config->vcpu_count - 1);
+    rtc_date_store(ram, ram[REGISTER_B], seconds);
 
     unsigned sum = 0;
     for (unsigned i = 0x10; i <= 0x2d; i++) { /* the BIOS checksum, high byte first */
-        sum += rtc->ram[i];
+        sum += ram[i];
     }
-    rtc->ram[0x2e] = (uint8_t)(sum >> 8);
-    rtc->ram[0x2f] = (uint8_t)sum;
+    ram[0x2e] = (uint8_t)(sum >> 8);
+    ram[0x2f] = (uint8_t)sum;
 }
 
 void rtc_reset(struct rtc *rtc, uint64_t now)
 {
-    rtc_run(rtc, now);
-    rtc->ram[REGISTER_B] &= (uint8_t)~B_INTERRUPTS;
-    rtc->ram[REGISTER_C] = 0;
-    rtc->nmi_masked = false;
-    find_next_event(rtc);
+    see_events(&rtc->state, now);
+    rtc->state.ram[REGISTER_B] &= (uint8_t)~B_INTERRUPTS;
+    rtc->state.ram[REGISTER_C] = 0;
+    rtc->state.nmi_masked = false;
+    rtc_derive(rtc);
 }
 
 static bool is_date_register(uint8_t index)
@@ -223,21 +267,21 @@ static bool is_date_register(uint8_t index)
 }
 
 /* Put the running date into the registers. */
-static void show_date(struct rtc *rtc, uint64_t now)
+static void show_date(struct rtc_state *rtc, uint64_t now)
 {
     if (!is_stopped(rtc)) {
-        rtc_date_store(rtc->ram, rtc->ram[REGISTER_B], rtc_seconds(rtc, now));
+        rtc_date_store(rtc->ram, rtc->ram[REGISTER_B], seconds_at(rtc, now));
     }
 }
 
 /* Go on from the date in the registers; the divider's phase stays. */
-static void adopt_date(struct rtc *rtc, uint64_t now)
+static void adopt_date(struct rtc_state *rtc, uint64_t now)
 {
     rtc->base_seconds = rtc_date_load(rtc->ram, rtc->ram[REGISTER_B]);
     rtc->base_ns += (int64_t)(since_base(rtc, now) / CLOCK_NS_PER_S * CLOCK_NS_PER_S);
 }
 
-static void write_register_a(struct rtc *rtc, uint8_t value, uint64_t now)
+static void write_register_a(struct rtc_state *rtc, uint8_t value, uint64_t now)
 {
     bool was_stopped = is_stopped(rtc);
     bool was_held = is_held(rtc);
@@ -252,7 +296,7 @@ static void write_register_a(struct rtc *rtc, uint8_t value, uint64_t now)
     }
 }
 
-static void write_register_b(struct rtc *rtc, uint8_t value, uint64_t now)
+static void write_register_b(struct rtc_state *rtc, uint8_t value, uint64_t now)
 {
     bool was_stopped = is_stopped(rtc);
 
@@ -266,9 +310,9 @@ static void write_register_b(struct rtc *rtc, uint8_t value, uint64_t now)
     }
 }
 
-static void write_ram(struct rtc *rtc, uint8_t index, uint8_t value, uint64_t now)
+static void write_ram(struct rtc_state *rtc, uint8_t index, uint8_t value, uint64_t now)
 {
-    rtc_run(rtc, now);
+    see_events(rtc, now);
     if (index == REGISTER_A) {
         write_register_a(rtc, value, now);
     } else if (index == REGISTER_B) {
@@ -282,12 +326,11 @@ static void write_ram(struct rtc *rtc, uint8_t index, uint8_t value, uint64_t no
     } else if (index != REGISTER_C && index != REGISTER_D) {
         rtc->ram[index] = value;
     }
-    find_next_event(rtc);
 }
 
-static uint8_t read_ram(struct rtc *rtc, uint8_t index, uint64_t now)
+static uint8_t read_ram(struct rtc_state *rtc, uint8_t index, uint64_t now)
 {
-    rtc_run(rtc, now);
+    see_events(rtc, now);
     if (index == REGISTER_A) {
         uint64_t in_second = since_base(rtc, now) % CLOCK_NS_PER_S;
         bool updating = !is_stopped(rtc) && in_second >= CLOCK_NS_PER_S - UIP_NS;
@@ -295,10 +338,9 @@ static uint8_t read_ram(struct rtc *rtc, uint8_t index, uint64_t now)
         return (uint8_t)(rtc->ram[REGISTER_A] | (updating ? A_UIP : 0));
     }
     if (index == REGISTER_C) {
-        uint8_t flags = (uint8_t)(rtc->ram[REGISTER_C] | (rtc_irq(rtc) ? C_ANY : 0));
+        uint8_t flags = (uint8_t)(rtc->ram[REGISTER_C] | (is_asserted(rtc) ? C_ANY : 0));
 
         rtc->ram[REGISTER_C] = 0;
-        find_next_event(rtc);
         return flags;
     }
     if (is_date_register(index)) {
@@ -309,33 +351,30 @@ static uint8_t read_ram(struct rtc *rtc, uint8_t index, uint64_t now)
 
 uint8_t rtc_read(struct rtc *rtc, uint16_t port, uint64_t now)
 {
-    switch (port) {
-    case RTC_PORT + 1:
-        return read_ram(rtc, rtc->index, now);
-    case RTC_PORT_EXTENDED:
-        return rtc->index_extended;
-    case RTC_PORT_EXTENDED + 1:
-        return read_ram(rtc, rtc->index_extended, now);
-    default:
-        return 0xff; /* port 70h is write only */
+    uint8_t value = 0xff; /* port 70h is write only */
+
+    if (port == RTC_PORT_EXTENDED) {
+        return rtc->state.index_extended;
     }
+    if (port != RTC_PORT) {
+        value = read_ram(&rtc->state,
+                         port == RTC_PORT + 1 ? rtc->state.index : rtc->state.index_extended, now);
+        rtc_derive(rtc);
+    }
+    return value;
 }
 
 void rtc_write(struct rtc *rtc, uint16_t port, uint8_t value, uint64_t now)
 {
-    switch (port) {
-    case RTC_PORT:
-        rtc->index = value & (RTC_RAM_SIZE - 1);
-        rtc->nmi_masked = (value & 0x80U) != 0;
-        break;
-    case RTC_PORT + 1:
-        write_ram(rtc, rtc->index, value, now);
-        break;
-    case RTC_PORT_EXTENDED:
-        rtc->index_extended = value & (RTC_RAM_SIZE - 1);
-        break;
-    default:
-        write_ram(rtc, rtc->index_extended, value, now);
-        break;
+    struct rtc_state *state = &rtc->state;
+
+    if (port == RTC_PORT) {
+        state->index = value & (RTC_RAM_SIZE - 1);
+        state->nmi_masked = (value & 0x80U) != 0;
+    } else if (port == RTC_PORT_EXTENDED) {
+        state->index_extended = value & (RTC_RAM_SIZE - 1);
+    } else {
+        write_ram(state, port == RTC_PORT + 1 ? state->index : state->index_extended, value, now);
+        rtc_derive(rtc);
     }
 }

@@ -51,19 +51,39 @@ enum { DATA, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCRATCH };
 #define TIMEOUT_CHARACTERS  4U
 #define DIVISOR_AT_POWER_ON 12U /* 9600 baud, as BIOSes leave it */
 
+static const struct field uart_fields[] = {
+    FIELD(struct uart_state, next_event, UINT64_MAX),
+    FIELD(struct uart_state, divisor, 0xffff),
+    FIELD(struct uart_state, interrupt_enable, IER_WRITABLE),
+    FIELD(struct uart_state, fifo_control, FCR_KEPT),
+    FIELD(struct uart_state, line_control, 0xff),
+    FIELD(struct uart_state, modem_control, MCR_WRITABLE),
+    FIELD(struct uart_state, modem_status, 0xff),
+    FIELD(struct uart_state, scratch, 0xff),
+    FIELD(struct uart_state, overrun, 1),
+    FIELD(struct uart_state, transmitter_idle, 1),
+    FIELD(struct uart_state, receive_timeout, 1),
+    FIELD(struct uart_state, line_fell, 1),
+    FIELD(struct uart_state, first, UART_FIFO_SIZE - 1),
+    FIELD(struct uart_state, count, UART_FIFO_SIZE),
+    FIELD_ARRAY(struct uart_state, fifo, 0xff),
+};
+
+const struct section uart_section = SECTION(struct uart_state, "uart", 1, uart_fields, NULL);
+
 static const uint8_t trigger_levels[4] = {1, 4, 8, 14};
 
-static bool has_fifo(const struct uart *uart)
+static bool has_fifo(const struct uart_state *uart)
 {
     return (uart->fifo_control & FCR_ENABLE) != 0;
 }
 
-static unsigned capacity(const struct uart *uart)
+static unsigned capacity(const struct uart_state *uart)
 {
     return has_fifo(uart) ? UART_FIFO_SIZE : 1;
 }
 
-static bool receive_triggered(const struct uart *uart)
+static bool receive_triggered(const struct uart_state *uart)
 {
     unsigned level = has_fifo(uart) ? trigger_levels[uart->fifo_control >> 6] : 1;
 
@@ -71,7 +91,7 @@ static bool receive_triggered(const struct uart *uart)
 }
 
 /* Four character times: start, 5 to 8 data, parity, 1 or 2 stop bits each. */
-static uint64_t timeout_ns(const struct uart *uart)
+static uint64_t timeout_ns(const struct uart_state *uart)
 {
     unsigned lcr = uart->line_control;
     uint64_t bits = 1 + 5 + (lcr & 3U) + (lcr >> 3 & 1U) + 1 + (lcr >> 2 & 1U);
@@ -82,7 +102,7 @@ static uint64_t timeout_ns(const struct uart *uart)
 }
 
 /* After each byte in or out of a FIFO that stays below its trigger level. */
-static void restart_timeout(struct uart *uart, uint64_t now)
+static void restart_timeout(struct uart_state *uart, uint64_t now)
 {
     uart->receive_timeout = false;
     uart->next_event = CLOCK_NEVER;
@@ -91,7 +111,7 @@ static void restart_timeout(struct uart *uart, uint64_t now)
     }
 }
 
-static void clear_receiver(struct uart *uart)
+static void clear_receiver(struct uart_state *uart)
 {
     uart->first = 0;
     uart->count = 0;
@@ -99,16 +119,16 @@ static void clear_receiver(struct uart *uart)
     uart->next_event = CLOCK_NEVER;
 }
 
-void uart_reset(struct uart *uart)
+void uart_reset(struct uart_state *uart)
 {
-    *uart = (struct uart){
+    *uart = (struct uart_state){
         .divisor = DIVISOR_AT_POWER_ON,
         .modem_status = MSR_CTS | MSR_DSR | MSR_DCD,
         .next_event = CLOCK_NEVER,
     };
 }
 
-void uart_run(struct uart *uart, uint64_t now)
+void uart_run(struct uart_state *uart, uint64_t now)
 {
     if (now >= uart->next_event) {
         uart->next_event = CLOCK_NEVER;
@@ -117,7 +137,7 @@ void uart_run(struct uart *uart, uint64_t now)
 }
 
 /* The pending cause of highest priority, as IIR shows it. */
-static uint8_t cause(const struct uart *uart)
+static uint8_t cause(const struct uart_state *uart)
 {
     uint8_t enabled = uart->interrupt_enable;
 
@@ -139,12 +159,12 @@ static uint8_t cause(const struct uart *uart)
     return IIR_NONE;
 }
 
-bool uart_irq(const struct uart *uart)
+bool uart_irq(const struct uart_state *uart)
 {
     return (uart->modem_control & MCR_OUT2) != 0 && cause(uart) != IIR_NONE;
 }
 
-static void push(struct uart *uart, uint8_t byte, uint64_t now)
+static void push(struct uart_state *uart, uint8_t byte, uint64_t now)
 {
     if (uart->count >= capacity(uart)) {
         uart->overrun = true;
@@ -158,7 +178,7 @@ static void push(struct uart *uart, uint8_t byte, uint64_t now)
     restart_timeout(uart, now);
 }
 
-bool uart_receive(struct uart *uart, uint8_t byte, uint64_t now)
+bool uart_receive(struct uart_state *uart, uint8_t byte, uint64_t now)
 {
     if ((uart->modem_control & MCR_LOOP) != 0 || uart->count >= capacity(uart)) {
         return false;
@@ -167,7 +187,7 @@ bool uart_receive(struct uart *uart, uint8_t byte, uint64_t now)
     return true;
 }
 
-static uint8_t pop(struct uart *uart, uint64_t now)
+static uint8_t pop(struct uart_state *uart, uint64_t now)
 {
     if (uart->count == 0) {
         return 0;
@@ -181,7 +201,7 @@ static uint8_t pop(struct uart *uart, uint64_t now)
 }
 
 /* The modem's inputs: always ready, or in loopback the outputs. */
-static void update_modem_status(struct uart *uart)
+static void update_modem_status(struct uart_state *uart)
 {
     uint8_t mcr = uart->modem_control;
     uint8_t inputs = MSR_CTS | MSR_DSR | MSR_DCD;
@@ -201,7 +221,7 @@ static void update_modem_status(struct uart *uart)
     uart->modem_status = (uint8_t)(inputs | (uart->modem_status & MSR_DELTAS) | deltas);
 }
 
-static void write_fifo_control(struct uart *uart, uint8_t value)
+static void write_fifo_control(struct uart_state *uart, uint8_t value)
 {
     bool toggled = ((value ^ uart->fifo_control) & FCR_ENABLE) != 0;
 
@@ -212,7 +232,7 @@ static void write_fifo_control(struct uart *uart, uint8_t value)
 }
 
 /* A byte ends the "transmitter empty" interrupt until it is out: at once. */
-static void empty_transmitter(struct uart *uart)
+static void empty_transmitter(struct uart_state *uart)
 {
     bool asked = uart_irq(uart);
 
@@ -221,7 +241,7 @@ static void empty_transmitter(struct uart *uart)
     uart->transmitter_idle = true;
 }
 
-bool uart_take_fall(struct uart *uart)
+bool uart_take_fall(struct uart_state *uart)
 {
     bool fell = uart->line_fell;
 
@@ -229,7 +249,7 @@ bool uart_take_fall(struct uart *uart)
     return fell;
 }
 
-static bool send(struct uart *uart, uint8_t value, uint64_t now, uint8_t *sent)
+static bool send(struct uart_state *uart, uint8_t value, uint64_t now, uint8_t *sent)
 {
     empty_transmitter(uart);
     if ((uart->modem_control & MCR_LOOP) != 0) {
@@ -240,7 +260,7 @@ static bool send(struct uart *uart, uint8_t value, uint64_t now, uint8_t *sent)
     return true;
 }
 
-static void write_interrupt_enable(struct uart *uart, uint8_t value)
+static void write_interrupt_enable(struct uart_state *uart, uint8_t value)
 {
     bool transmit_on = (value & ~uart->interrupt_enable & IER_TRANSMIT) != 0;
 
@@ -250,7 +270,8 @@ static void write_interrupt_enable(struct uart *uart, uint8_t value)
     }
 }
 
-bool uart_write(struct uart *uart, unsigned offset, uint8_t value, uint64_t now, uint8_t *sent)
+bool uart_write(struct uart_state *uart, unsigned offset, uint8_t value, uint64_t now,
+                uint8_t *sent)
 {
     bool divisor_access = (uart->line_control & LCR_DIVISOR) != 0;
 
@@ -288,7 +309,7 @@ bool uart_write(struct uart *uart, unsigned offset, uint8_t value, uint64_t now,
     return false;
 }
 
-static uint8_t read_cause(struct uart *uart)
+static uint8_t read_cause(struct uart_state *uart)
 {
     uint8_t value = cause(uart);
 
@@ -298,7 +319,7 @@ static uint8_t read_cause(struct uart *uart)
     return (uint8_t)(value | (has_fifo(uart) ? IIR_FIFO : 0));
 }
 
-uint8_t uart_read(struct uart *uart, unsigned offset, uint64_t now)
+uint8_t uart_read(struct uart_state *uart, unsigned offset, uint64_t now)
 {
     bool divisor_access = (uart->line_control & LCR_DIVISOR) != 0;
     uint8_t value;

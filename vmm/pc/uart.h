@@ -9,6 +9,7 @@
 #ifndef PORTOLAN_VMM_PC_UART_H
 #define PORTOLAN_VMM_PC_UART_H
 
+#include "vmm/base/fields.h"
 #include "vmm/base/types.h"
 
 #define UART_PORT      0x3f8U
@@ -16,7 +17,7 @@
 #define UART_IRQ       4U
 #define UART_FIFO_SIZE 16U
 
-struct uart {
+struct uart_state {
     uint64_t next_event; /* virtual ns at which the receive timeout is due */
     uint16_t divisor;
     uint8_t interrupt_enable;
@@ -34,25 +35,28 @@ struct uart {
     uint8_t fifo[UART_FIFO_SIZE];
 };
 
-void uart_reset(struct uart *uart);
+extern const struct section uart_section; /* struct uart_state */
+
+void uart_reset(struct uart_state *uart);
 
 /* Byte access to register 0..7. */
-uint8_t uart_read(struct uart *uart, unsigned offset, uint64_t now);
+uint8_t uart_read(struct uart_state *uart, unsigned offset, uint64_t now);
 
 /* True: the guest sent *SENT to the line. */
-bool uart_write(struct uart *uart, unsigned offset, uint8_t value, uint64_t now, uint8_t *sent);
+bool uart_write(struct uart_state *uart, unsigned offset, uint8_t value, uint64_t now,
+                uint8_t *sent);
 
 /* A byte from the line. False when there is no room (or the guest looped the line back): keep it.
  */
-bool uart_receive(struct uart *uart, uint8_t byte, uint64_t now);
+bool uart_receive(struct uart_state *uart, uint8_t byte, uint64_t now);
 
-void uart_run(struct uart *uart, uint64_t now);
+void uart_run(struct uart_state *uart, uint64_t now);
 
 /* Did the interrupt fall for a moment, since a byte was sent before its interrupt was acknowledged?
  * True once. Drivers that look at LSR alone, and never at IIR, live on the edge that follows. */
-bool uart_take_fall(struct uart *uart);
+bool uart_take_fall(struct uart_state *uart);
 
 /* The level of IRQ 4. */
-bool uart_irq(const struct uart *uart);
+bool uart_irq(const struct uart_state *uart);
 
 #endif

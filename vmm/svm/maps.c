@@ -2,6 +2,7 @@
 #include "vmm/svm/maps.h"
 
 #include "vmm/host/pool.h"
+#include "vmm/vm/msr_table.h"
 
 #include <string.h>
 
@@ -9,14 +10,6 @@
 static const uint32_t stretches[] = {0, 0xc0000000, 0xc0010000};
 #define STRETCH_MSRS  0x2000U
 #define STRETCH_BYTES 0x800U
-
-/* What a guest may read and write itself: the CPU switches them with the guest (15.5.2). */
-static const uint32_t own[] = {
-    0x174,      0x175,      0x176,      /* SYSENTER_CS, ESP, EIP */
-    0xc0000081, 0xc0000082, 0xc0000083, /* STAR, LSTAR, CSTAR */
-    0xc0000084, 0xc0000100, 0xc0000101, /* SFMASK, FS_BASE, GS_BASE */
-    0xc0000102,                         /* KERNEL_GS_BASE */
-};
 
 static uint8_t *io_map, *msr_map;
 
@@ -39,14 +32,15 @@ void maps_fill_io(uint8_t *map)
     memset(map, 0xff, MAPS_IO_SIZE);
 }
 
+/* What a guest may read and write itself the CPU switches with the guest (15.5.2). */
 void maps_fill_msr(uint8_t *map)
 {
     memset(map, 0xff, MAPS_MSR_SIZE);
-    for (unsigned i = 0; i < ARRAY_SIZE(own); i++) {
+    for (unsigned i = 0; i < msr_row_count; i++) {
         uint32_t byte;
         unsigned bit;
 
-        if (maps_find_msr(own[i], &byte, &bit)) {
+        if (msr_rows[i].kind == MSR_KIND_PASSED && maps_find_msr(msr_rows[i].first, &byte, &bit)) {
             map[byte] &= (uint8_t) ~(3U << bit);
         }
     }

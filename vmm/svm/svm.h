@@ -7,9 +7,8 @@
 #include "vmm/base/types.h"
 #include "vmm/svm/asid.h"
 #include "vmm/svm/vmcb.h"
-#include "vmm/vm/exit.h"
-#include "vmm/host/radix.h"
-#include "vmm/vm/vcpu.h"
+#include "vmm/vm/backend.h"
+#include "vmm/vm/model.h"
 
 /* What CPUID 8000000Ah offers beyond nested paging, which is needed. */
 struct svm_features {
@@ -21,29 +20,60 @@ struct svm_features {
     bool pause_filter;
 };
 
+/*
+ * #DB and #AC: a guest whose handler's stack raises them again would loop inside the CPU for ever,
+ * with no exit that an interrupt could make (CVE-2015-8104, CVE-2015-5307). #MC is the machine's.
+ */
+#define SVM_EXCEPTIONS (1U << 1 | 1U << 17 | 1U << 18)
+
 struct svm_vcpu {
     struct vmcb *vmcb;
     hpa_t vmcb_at;
     struct asid asid;
     uint32_t clean; /* the clean bits when nothing was changed: none where the CPU knows none */
     uint64_t cr4;   /* as the guest sees it */
+    bool refused;   /* the last entry: its state is to be mended */
+    bool iret;      /* an NMI handler's IRET is reached and not known to be over */
+    bool stepping;  /* ... and is single-stepped in this entry */
+    bool step_tf;   /* RFLAGS.TF and DR6 as the guest has them meanwhile */
+    uint64_t step_dr6;
+    uint64_t iret_rip;
 };
 
-extern const struct radix_format svm_nested_format;
+extern const struct backend svm_backend;
 
 /* UNSUPPORTED: no SVM, or no nested paging. Boot CPU, once. */
 enum status svm_init(void);
 const struct svm_features *svm_features(void);
 
+/* The backend's functions: vmm/vm/backend.h. */
 enum status svm_enable_cpu(void);
+enum status svm_create(struct vcpu *vcpu);
+void svm_destroy(struct vcpu *vcpu);
+void svm_run(struct vcpu *vcpu, struct exit *exit);
+void svm_get_state(const struct vcpu *vcpu, struct cpu_state *state);
+void svm_set_state(struct vcpu *vcpu, const struct cpu_state *state);
 
-enum status svm_vcpu_create(struct vcpu *vcpu);
-void svm_vcpu_destroy(struct vcpu *vcpu);
-void svm_vcpu_reset(struct vcpu *vcpu, const struct vcpu_state *state);
-void svm_vcpu_run(struct vcpu *vcpu, struct exit *exit);
-void svm_vcpu_repair(struct vcpu *vcpu);
-void svm_vcpu_context(const struct vcpu *vcpu, struct emulate_cpu *cpu);
-void svm_vcpu_write_cr(struct vcpu *vcpu, unsigned number, uint64_t value);
+/* Mend what VMRUN has refused. */
+void svm_repair(struct svm_vcpu *svm);
+
+/* An exit at the IRET of an NMI handler; before an entry, and after its exit, while svm->iret. */
+void svm_iret_reached(struct vcpu *vcpu);
+void svm_iret_begin(struct vcpu *vcpu);
+void svm_iret_end(struct vcpu *vcpu, struct exit *exit);
+
+/*
+ * Give EXIT of an instruction what the hardware has not said of it: length, operands. RETRY, if
+ * another instruction is there by now or it faults.
+ */
+void svm_complete_exit(struct vcpu *vcpu, struct exit *exit);
+
+/*
+ * A host interrupt between STI and the HLT that it shields: the HLT would exit next, and is
+ * reported at once. That must be so under QEMU 7.2, whose VMRUN forgets the shadow: the guest's
+ * interrupt would come before the HLT, which then would wait for another one in vain.
+ */
+void svm_finish_hlt(struct vcpu *vcpu, struct exit *exit);
 
 /* Pure: what VMCB says about the last exit. */
 void svm_decode_exit(const struct vmcb *vmcb, const struct svm_features *features,
@@ -59,6 +89,9 @@ uint64_t svm_settle_efer(uint64_t efer, uint64_t cr0);
 /* Pure: EVENTINJ for EVENT; and the event that EXITINTINFO tells was under way. */
 uint64_t svm_encode_event(const struct vcpu_event *event);
 struct vcpu_event svm_decode_event(uint64_t information);
+
+/* VMSAVE to HOST: what VMLOAD brings back after each exit. */
+void svm_save_host(hpa_t host);
 
 /* This CPU's host VMCB, for VMLOAD, and its ASIDs. */
 hpa_t svm_host_vmcb(const struct cpu *cpu);

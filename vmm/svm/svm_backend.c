@@ -1,182 +1,110 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The backend for AMD's SVM: what is no more than a field of the VMCB is done here. */
-#include "vmm/vm/backend.h"
-
+/* The backend for AMD's SVM (docs/backend.md): its table, and what is no more than a VMCB field. */
 #include "vmm/host/msr.h"
 #include "vmm/svm/svm.h"
 
-enum status backend_init(void)
+#include <string.h>
+
+/* Where a register lies in the VMCB, and which clean bit goes with it (15.15.3). */
+static const struct {
+    uint16_t at, clean;
+} registers[BACKEND_REGISTERS] = {
+    [BACKEND_CR0] = {offsetof(struct vmcb, cr0),        VMCB_CLEAN_CR        },
+    [BACKEND_CR2] = {offsetof(struct vmcb, cr2),        VMCB_CLEAN_CR2       },
+    [BACKEND_CR3] = {offsetof(struct vmcb, cr3),        VMCB_CLEAN_CR        },
+    [BACKEND_CR4] = {offsetof(struct vmcb, cr4),        VMCB_CLEAN_CR        },
+    [BACKEND_EFER] = {offsetof(struct vmcb, efer),       VMCB_CLEAN_CR        },
+    [BACKEND_PAT] = {offsetof(struct vmcb, pat),        VMCB_CLEAN_NESTED    },
+    [BACKEND_DR6] = {offsetof(struct vmcb, dr6),        VMCB_CLEAN_DR        },
+    [BACKEND_TSC_OFFSET] = {offsetof(struct vmcb, tsc_offset), VMCB_CLEAN_INTERCEPTS},
+};
+
+static uint64_t svm_read(const struct vcpu *vcpu, enum backend_register reg)
 {
-    return svm_init();
+    const struct svm_vcpu *svm = vcpu->backend;
+    uint64_t value;
+
+    memcpy(&value, (const char *)svm->vmcb + registers[reg].at, sizeof(value));
+    if (reg == BACKEND_EFER) {
+        value &= ~EFER_SVME; /* VMRUN wants it set (15.5.1) */
+    }
+    return reg == BACKEND_CR4 ? svm->cr4 : value;
 }
 
-const struct radix_format *backend_nested_format(bool *giant_pages)
+static void svm_write(struct vcpu *vcpu, enum backend_register reg, uint64_t value)
 {
-    *giant_pages = true; /* long mode's 1 GiB pages came before nested paging (CPUID 80000001h) */
-    return &svm_nested_format;
+    struct svm_vcpu *svm = vcpu->backend;
+
+    if (reg == BACKEND_EFER) {
+        value |= EFER_SVME;
+    } else if (reg == BACKEND_CR4) {
+        svm->cr4 = value;
+        value |= CR4_MCE; /* a machine check is never the guest's to miss */
+    }
+    memcpy((char *)svm->vmcb + registers[reg].at, &value, sizeof(value));
+    svm_changed(svm, registers[reg].clean);
 }
 
-enum status backend_enable_cpu(void)
+static void svm_context(const struct vcpu *vcpu, struct emulate_cpu *cpu)
 {
-    return svm_enable_cpu();
-}
+    const struct svm_vcpu *svm = vcpu->backend;
+    const struct vmcb *vmcb = svm->vmcb;
 
-enum status backend_vcpu_create(struct vcpu *vcpu)
-{
-    return svm_vcpu_create(vcpu);
-}
+    cpu->cr0 = vmcb->cr0;
+    cpu->cr3 = vmcb->cr3;
+    cpu->cr4 = svm->cr4;
+    cpu->efer = vmcb->efer;
+    cpu->cpl = vmcb->cpl;
+    cpu->pdpte_cached = false;
+    for (unsigned i = 0; i < INSN_SEGMENT_COUNT; i++) {
+        const struct vmcb_segment *from = &vmcb->segment[i];
 
-void backend_vcpu_destroy(struct vcpu *vcpu)
-{
-    svm_vcpu_destroy(vcpu);
-}
-
-void backend_vcpu_reset(struct vcpu *vcpu, const struct vcpu_state *state)
-{
-    svm_vcpu_reset(vcpu, state);
-}
-
-void backend_vcpu_run(struct vcpu *vcpu, struct exit *exit)
-{
-    svm_vcpu_run(vcpu, exit);
-}
-
-bool backend_is_in_shadow(const struct vcpu *vcpu)
-{
-    return vcpu->svm->vmcb->interrupt_shadow & VMCB_SHADOW;
-}
-
-bool backend_is_interruptible(const struct vcpu *vcpu)
-{
-    return (vcpu->rflags & RFLAGS_IF) && !backend_is_in_shadow(vcpu);
-}
-
-void backend_end_shadow(struct vcpu *vcpu)
-{
-    vcpu->svm->vmcb->interrupt_shadow &= ~VMCB_SHADOW;
-}
-
-static void set_intercept(struct vcpu *vcpu, uint32_t bit, bool on)
-{
-    struct vmcb *vmcb = vcpu->svm->vmcb;
-    uint32_t wanted = on ? vmcb->intercepts | bit : vmcb->intercepts & ~bit;
-
-    if (wanted != vmcb->intercepts) {
-        vmcb->intercepts = wanted;
-        svm_changed(vcpu->svm, VMCB_CLEAN_INTERCEPTS);
+        cpu->segment[i] = (struct emulate_segment){from->base, from->limit, from->attributes};
+    }
+    if (svm_features()->decode_assists && vmcb->exit_code == VMCB_EXIT_NPF &&
+        vmcb->fetched <= INSN_MAX) {
+        cpu->byte_count = vmcb->fetched;
+        memcpy(cpu->bytes, vmcb->bytes, vmcb->fetched);
     }
 }
 
-/* A virtual interrupt that is never delivered: taking it exits (AMD APM 2, 15.21.4). */
-void backend_watch_window(struct vcpu *vcpu, bool on)
+static void svm_flush(struct vcpu *vcpu)
 {
-    struct vmcb *vmcb = vcpu->svm->vmcb;
-    uint64_t request = VMCB_V_IRQ | VMCB_V_PRIORITY | VMCB_V_IGNORE_TPR;
+    struct svm_vcpu *svm = vcpu->backend;
 
-    if (((vmcb->interrupt_control & VMCB_V_IRQ) != 0) != on) {
-        vmcb->interrupt_control ^= request;
-        svm_changed(vcpu->svm, VMCB_CLEAN_TPR);
-    }
-    set_intercept(vcpu, VMCB_INTERCEPT_VINTR, on);
+    asid_flush(&svm->asid);
 }
 
-void backend_watch_iret(struct vcpu *vcpu, bool on)
+static void svm_set_root(struct vcpu *vcpu, hpa_t root)
 {
-    set_intercept(vcpu, VMCB_INTERCEPT_IRET, on);
+    struct svm_vcpu *svm = vcpu->backend;
+
+    svm->vmcb->nested_cr3 = root.raw;
+    svm_changed(svm, VMCB_CLEAN_NESTED);
+    svm_flush(vcpu);
 }
 
-uint8_t backend_read_cr8(const struct vcpu *vcpu)
-{
-    return vcpu->svm->vmcb->interrupt_control & 0xf;
-}
+static const struct radix_format nested_format = {
+    /* Present, and user: every nested access is one, 15.25.5. */
+    .present = 0x01,  .table = 0x27,     .leaf = 0x05,  .write = 0x02,    .no_execute = 1ULL << 63,
+    .type = 0x18, /* PWT and PCD: an entry of the host's PAT (PAGING_PAT) */
+    .uncached = 0x18, .combining = 0x08, .large = 0x80, .accessed = 0x20, .dirty = 0x40,
+};
 
-void backend_write_cr8(struct vcpu *vcpu, uint8_t value, bool watch)
-{
-    struct vmcb *vmcb = vcpu->svm->vmcb;
-    uint16_t writes = (uint16_t)((vmcb->cr_writes & ~(1U << 8)) | (watch ? 1U << 8 : 0));
-
-    if (writes != vmcb->cr_writes) {
-        vmcb->cr_writes = writes;
-        svm_changed(vcpu->svm, VMCB_CLEAN_INTERCEPTS);
-    }
-    if ((vmcb->interrupt_control & VMCB_V_TPR) != value) {
-        vmcb->interrupt_control = (vmcb->interrupt_control & ~VMCB_V_TPR) | value;
-        svm_changed(vcpu->svm, VMCB_CLEAN_TPR);
-    }
-}
-
-uint64_t backend_read_cr(const struct vcpu *vcpu, unsigned number)
-{
-    const struct svm_vcpu *svm = vcpu->svm;
-
-    switch (number) {
-    case 0:
-        return svm->vmcb->cr0;
-    case 3:
-        return svm->vmcb->cr3;
-    case 4:
-        return svm->cr4;
-    default:
-        return 0;
-    }
-}
-
-void backend_write_cr(struct vcpu *vcpu, unsigned number, uint64_t value)
-{
-    svm_vcpu_write_cr(vcpu, number, value);
-}
-
-uint64_t backend_read_efer(const struct vcpu *vcpu)
-{
-    return vcpu->svm->vmcb->efer & ~EFER_SVME;
-}
-
-void backend_write_efer(struct vcpu *vcpu, uint64_t value)
-{
-    vcpu->svm->vmcb->efer = value | EFER_SVME; /* VMRUN wants it set (15.5.1) */
-    svm_changed(vcpu->svm, VMCB_CLEAN_CR);
-}
-
-uint64_t backend_read_pat(const struct vcpu *vcpu)
-{
-    return vcpu->svm->vmcb->pat;
-}
-
-void backend_write_pat(struct vcpu *vcpu, uint64_t value)
-{
-    vcpu->svm->vmcb->pat = value;
-    svm_changed(vcpu->svm, VMCB_CLEAN_NESTED);
-}
-
-void backend_write_cr2(struct vcpu *vcpu, uint64_t value)
-{
-    vcpu->svm->vmcb->cr2 = value;
-    svm_changed(vcpu->svm, VMCB_CLEAN_CR2);
-}
-
-void backend_set_dr6(struct vcpu *vcpu, uint64_t bits)
-{
-    vcpu->svm->vmcb->dr6 |= bits;
-    svm_changed(vcpu->svm, VMCB_CLEAN_DR);
-}
-
-void backend_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
-{
-    vcpu->svm->vmcb->tsc_offset = offset;
-    svm_changed(vcpu->svm, VMCB_CLEAN_INTERCEPTS);
-}
-
-void backend_context(const struct vcpu *vcpu, struct emulate_cpu *cpu)
-{
-    svm_vcpu_context(vcpu, cpu);
-}
-
-void backend_flush(struct vcpu *vcpu)
-{
-    asid_flush(&vcpu->svm->asid);
-}
-
-void backend_repair(struct vcpu *vcpu)
-{
-    svm_vcpu_repair(vcpu);
-}
+const struct backend svm_backend = {
+    .name = "SVM",
+    .nested = &nested_format,
+    .giant_pages = true, /* long mode's 1 GiB pages came before nested paging (CPUID 80000001h) */
+    .init = svm_init,
+    .enable_cpu = svm_enable_cpu,
+    .create = svm_create,
+    .destroy = svm_destroy,
+    .enter = svm_run,
+    .get_state = svm_get_state,
+    .set_state = svm_set_state,
+    .read = svm_read,
+    .write = svm_write,
+    .context = svm_context,
+    .set_root = svm_set_root,
+    .flush = svm_flush,
+};

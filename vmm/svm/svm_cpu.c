@@ -35,13 +35,6 @@ static struct svm_cpu {
 
 static struct svm_features features;
 
-const struct radix_format svm_nested_format = {
-    /* Present, and user: every nested access is one, 15.25.5. */
-    .present = 0x01,  .table = 0x27,     .leaf = 0x05,  .write = 0x02,    .no_execute = 1ULL << 63,
-    .type = 0x18, /* PWT and PCD: an entry of the host's PAT (PAGING_PAT) */
-    .uncached = 0x18, .combining = 0x08, .large = 0x80, .accessed = 0x20, .dirty = 0x40,
-};
-
 const struct svm_features *svm_features(void)
 {
     return &features;
@@ -67,18 +60,6 @@ enum status svm_init(void)
         .pause_filter = svm.edx & SVM_EDX_PAUSE,
     };
     return maps_init();
-}
-
-static enum status allocate(struct svm_cpu *own, hpa_t *save_area)
-{
-    void *area = pool_allocate(PAGE_SIZE, PAGE_SIZE);
-
-    own->host = pool_allocate(sizeof(*own->host), PAGE_SIZE);
-    if (!area || !own->host) {
-        return STATUS_NOTE(STATUS_NO_MEMORY);
-    }
-    *save_area = pool_hpa(area);
-    return STATUS_OK;
 }
 
 /*
@@ -111,33 +92,59 @@ static uint64_t own_efer(void)
     return efer | EFER_SVME;
 }
 
+static void give_back(void *memory, uint64_t size)
+{
+    if (memory) {
+        pool_free(memory, size);
+    }
+}
+
+static bool is_forbidden(void)
+{
+    uint64_t vm_cr;
+
+    return msr_read(MSR_VM_CR, &vm_cr) == STATUS_OK && (vm_cr & VM_CR_SVMDIS);
+}
+
+static enum status switch_on(void *save_area)
+{
+    if (msr_write(MSR_EFER, own_efer()) != STATUS_OK ||
+        msr_write(MSR_VM_HSAVE_PA, pool_hpa(save_area).raw) != STATUS_OK) {
+        return STATUS_NOTE(STATUS_DEVICE);
+    }
+    make_lfence_wait();
+    return STATUS_OK;
+}
+
+/* own->host says that all is done, so it is set last. */
 enum status svm_enable_cpu(void)
 {
     struct svm_cpu *own = &cpus[cpu_current()->index];
-    uint64_t vm_cr;
-    hpa_t save_area = hpa(0);
 
     if (own->host) {
         return STATUS_OK;
     }
-    if (msr_read(MSR_VM_CR, &vm_cr) == STATUS_OK && (vm_cr & VM_CR_SVMDIS)) {
+    if (is_forbidden()) {
         log_warn("CPU %u: the firmware has switched SVM off: switch it on in the firmware set-up",
                  cpu_current()->index);
         return STATUS_NOTE(STATUS_UNSUPPORTED);
     }
-    enum status status = allocate(own, &save_area);
+    void *save_area = pool_allocate(PAGE_SIZE, PAGE_SIZE);
+    struct vmcb *host = pool_allocate(sizeof(*host), PAGE_SIZE);
+    enum status status = STATUS_NO_MEMORY;
 
+    if (save_area && host) {
+        status = switch_on(save_area);
+    }
     if (status != STATUS_OK) {
+        give_back(save_area, PAGE_SIZE);
+        give_back(host, sizeof(*host));
         return status;
     }
-    if (msr_write(MSR_EFER, own_efer()) != STATUS_OK ||
-        msr_write(MSR_VM_HSAVE_PA, save_area.raw) != STATUS_OK) {
-        return STATUS_NOTE(STATUS_DEVICE);
-    }
-    make_lfence_wait();
     asid_pool_init(&own->asids, features.asids, features.flush_by_asid);
     /* Nothing of this state changes any more: it is saved once and loaded after every exit. */
-    __asm__ volatile("vmsave %%rax" ::"a"(pool_hpa(own->host)) : "memory");
+    svm_save_host(pool_hpa(host));
+    own->host = host;
     return STATUS_OK;
 }
 

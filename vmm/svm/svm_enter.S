@@ -89,4 +89,13 @@ svm_enter:
     ret
     .size svm_enter, . - svm_enter
 
+/* void svm_save_host(hpa_t host): what VMLOAD brings back after each exit. */
+    .globl svm_save_host
+    .type svm_save_host, @function
+svm_save_host:
+    movq %rdi, %rax
+    vmsave %rax
+    ret
+    .size svm_save_host, . - svm_save_host
+
     .section .note.GNU-stack, "", @progbits

@@ -82,13 +82,11 @@ static void decode_control(const struct vmcb *vmcb, const struct svm_features *f
     exit->reason = code < VMCB_EXIT_CR_WRITE ? EXIT_CR_READ : EXIT_CR_WRITE;
     exit->control = (struct exit_control){
         .number = code == VMCB_EXIT_CR0_SELECTIVE ? 0 : (uint8_t)(code % CONTROL_REGISTERS),
-        .reg = EXIT_REGISTER_UNKNOWN,
     };
     if (features->decode_assists && (vmcb->exit_info1 & VMCB_CR_IS_MOV)) {
-        exit->control.instruction = true;
         exit->control.reg = (uint8_t)(vmcb->exit_info1 & VMCB_CR_REGISTER);
+        exit->length = length_of(vmcb, features);
     }
-    exit->length = length_of(vmcb, features);
 }
 
 static void decode_exception(const struct vmcb *vmcb, struct exit *exit)
@@ -153,7 +151,6 @@ static const uint8_t event_types[] = {
     [VCPU_EVENT_INTERRUPT] = VMCB_EVENT_INTERRUPT,
     [VCPU_EVENT_NMI] = VMCB_EVENT_NMI,
     [VCPU_EVENT_EXCEPTION] = VMCB_EVENT_EXCEPTION,
-    [VCPU_EVENT_SOFTWARE] = VMCB_EVENT_SOFTWARE,
 };
 
 uint64_t svm_encode_event(const struct vcpu_event *event)

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the vendor-neutral part needs of the CPU's virtualisation extension. One backend for AMD's
- * SVM; the functions that take a vCPU run on the CPU it is pinned to.
+ * What the vendor-neutral part needs of the CPU's virtualisation extension; docs/backend.md is the
+ * whole contract. One image serves all vendors, so the choice is made at boot: a table of
+ * functions. What is needed at every exit are plain fields of struct vcpu that the backend takes
+ * over at the entry and brings up to date at the exit, so the hot path makes one call: enter().
+ * Functions that take a vCPU run on the CPU it is pinned to, while it is not in its guest.
  */
 #ifndef PORTOLAN_VMM_VM_BACKEND_H
 #define PORTOLAN_VMM_VM_BACKEND_H
@@ -9,63 +12,64 @@
 #include "vmm/host/radix.h"
 #include "vmm/vm/vcpu.h"
 
-/* Choose the backend for this machine. UNSUPPORTED: it has none that we know. Boot CPU, once. */
-enum status backend_init(void);
+/* Registers that change one by one, as the guest sees them; values are checked by the caller. */
+enum backend_register {
+    BACKEND_CR0,
+    BACKEND_CR2,
+    BACKEND_CR3,
+    BACKEND_CR4,
+    BACKEND_EFER,
+    BACKEND_PAT,
+    BACKEND_DR6,
+    BACKEND_TSC_OFFSET, /* guest's TSC less the host's */
+    BACKEND_REGISTERS
+};
 
-/* The format of its nested page tables, and whether it knows pages of 1 GiB there. */
-const struct radix_format *backend_nested_format(bool *giant_pages);
+struct backend {
+    const char *name;
+    /* Its nested page tables, and whether it knows pages of 1 GiB there. */
+    const struct radix_format *nested;
+    bool giant_pages;
 
-/* Switch virtualisation on for this CPU. UNSUPPORTED: the firmware forbids it; the log says so. */
-enum status backend_enable_cpu(void);
+    /* UNSUPPORTED: not this CPU's. Boot CPU, once. */
+    enum status (*init)(void);
 
-/* Allocate what it needs for VCPU, once, on any CPU. NO_MEMORY. */
-enum status backend_vcpu_create(struct vcpu *vcpu);
+    /* Switch virtualisation on for this CPU, once or again. UNSUPPORTED: the firmware forbids it;
+     * the log says so. What fails leaves nothing behind. */
+    enum status (*enable_cpu)(void);
 
-/* Give it back, also after a creation that failed. The vCPU never ran. */
-void backend_vcpu_destroy(struct vcpu *vcpu);
+    /* Allocate vcpu->backend, once, on any CPU. NO_MEMORY. And give it back. */
+    enum status (*create)(struct vcpu *vcpu);
+    void (*destroy)(struct vcpu *vcpu);
 
-/* Take over STATE, and clear all that is not in it: general, FPU, debug and model registers. */
-void backend_vcpu_reset(struct vcpu *vcpu, const struct vcpu_state *state);
+    /*
+     * Enter the guest, delivering vcpu->event, until something happens that the neutral part must
+     * see to. Interrupts off at the call, on at the return; *EXIT says why, in full. An event whose
+     * delivery the exit interrupted is in vcpu->event again, else there is none.
+     */
+    void (*enter)(struct vcpu *vcpu, struct exit *exit);
 
-/*
- * Enter the guest, delivering vcpu->event, until something happens that the neutral part must see
- * to. Interrupts off at the call, on at the return; *EXIT says why. An event whose delivery the
- * exit interrupted is in vcpu->event again.
- */
-void backend_vcpu_run(struct vcpu *vcpu, struct exit *exit);
+    /* The part of the guest's state that is neither in struct vcpu nor in the CPU's registers:
+     * segments, control, debug and the passed model registers. set_state() clears all else. */
+    void (*get_state)(const struct vcpu *vcpu, struct cpu_state *state);
+    void (*set_state)(struct vcpu *vcpu, const struct cpu_state *state);
 
-/* Can the guest take an interrupt (INTERRUPTIBLE: RFLAGS.IF and no shadow)? Is it in the shadow of
- * STI or MOV SS? */
-bool backend_is_interruptible(const struct vcpu *vcpu);
-bool backend_is_in_shadow(const struct vcpu *vcpu);
-void backend_end_shadow(struct vcpu *vcpu);
+    uint64_t (*read)(const struct vcpu *vcpu, enum backend_register reg);
+    void (*write)(struct vcpu *vcpu, enum backend_register reg, uint64_t value);
 
-/* Exit as soon as the guest can take an interrupt; or when it ends an NMI handler. */
-void backend_watch_window(struct vcpu *vcpu, bool on);
-void backend_watch_iret(struct vcpu *vcpu, bool on);
+    /* Control state and segments for emulation, and the bytes of the instruction where the hardware
+     * gave them. */
+    void (*context)(const struct vcpu *vcpu, struct emulate_cpu *cpu);
 
-/* The task priority as the guest sees it in CR8, and whether writes to that must exit. */
-uint8_t backend_read_cr8(const struct vcpu *vcpu);
-void backend_write_cr8(struct vcpu *vcpu, uint8_t value, bool watch);
+    /* Use the nested tables at ROOT. Forget all translations of the guest. */
+    void (*set_root)(struct vcpu *vcpu, hpa_t root);
+    void (*flush)(struct vcpu *vcpu);
+};
 
-/* Control registers and EFER as the guest sees them; checked by the caller. */
-uint64_t backend_read_cr(const struct vcpu *vcpu, unsigned number);
-void backend_write_cr(struct vcpu *vcpu, unsigned number, uint64_t value);
-uint64_t backend_read_efer(const struct vcpu *vcpu);
-void backend_write_efer(struct vcpu *vcpu, uint64_t value);
-uint64_t backend_read_pat(const struct vcpu *vcpu);
-void backend_write_pat(struct vcpu *vcpu, uint64_t value);
-void backend_write_cr2(struct vcpu *vcpu, uint64_t value);
-void backend_set_dr6(struct vcpu *vcpu, uint64_t bits);
-void backend_set_tsc_offset(struct vcpu *vcpu, uint64_t offset);
+/* The one that was chosen; NULL: this machine runs no VMs. */
+extern const struct backend *backend;
 
-/* Control state for emulation, and the bytes of the instruction where the hardware gave them. */
-void backend_context(const struct vcpu *vcpu, struct emulate_cpu *cpu);
-
-/* Forget all translations of the guest. */
-void backend_flush(struct vcpu *vcpu);
-
-/* The guest's state was refused at entry: mend what the CPU should not have let it load. */
-void backend_repair(struct vcpu *vcpu);
+/* Choose the first of COUNT that this CPU is made for. UNSUPPORTED: none. Boot CPU, once. */
+enum status backend_choose(const struct backend *const *list, unsigned count);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Between exit handlers and emulation: state, instruction lengths, exceptions. */
+/* Between exit handlers and emulation: state, exceptions. */
 #include "vmm/base/format.h"
 #include "vmm/emulate/emulate.h"
 #include "vmm/vm/backend.h"
@@ -16,7 +16,10 @@
 #define VECTOR_GP 13U
 #define VECTOR_PF 14U
 
-void vcpu_context(struct vcpu *vcpu, const struct exit *exit, struct emulate_cpu *cpu)
+/* All but #DB, #BP and #OF, which come behind an instruction or set RF themselves, #DF and #MC. */
+#define FAULTS (~(1U << 1 | 1U << 3 | 1U << 4 | 1U << 8 | 1U << 18))
+
+void vcpu_context(struct vcpu *vcpu, struct emulate_cpu *cpu)
 {
     cpu->vcpu = vcpu;
     memcpy(cpu->gpr, vcpu->gpr, sizeof(cpu->gpr));
@@ -24,7 +27,7 @@ void vcpu_context(struct vcpu *vcpu, const struct exit *exit, struct emulate_cpu
     cpu->rflags = vcpu->rflags;
     cpu->byte_count = 0;
     cpu->physical_bits = model_physical_bits();
-    backend_context(vcpu, cpu);
+    backend->context(vcpu, cpu);
 }
 
 static bool is_contributory(unsigned vector)
@@ -37,6 +40,21 @@ static bool makes_double_fault(unsigned first, unsigned second)
 {
     return (is_contributory(first) && is_contributory(second)) ||
            (first == VECTOR_PF && (second == VECTOR_PF || is_contributory(second)));
+}
+
+/*
+ * Something taken that was not delivered must not be lost: an NMI waits again, an interrupt is
+ * delivered as soon as the handler of the exception lets it.
+ */
+static void put_back(struct vcpu *vcpu)
+{
+    if (vcpu->event.kind == VCPU_EVENT_NMI) {
+        vcpu->nmi_pending = true;
+        vcpu->nmi_blocked = false;
+    } else if (vcpu->event.kind == VCPU_EVENT_INTERRUPT) {
+        vcpu->held = true;
+        vcpu->held_vector = vcpu->event.vector;
+    }
 }
 
 void vcpu_raise(struct vcpu *vcpu, uint8_t vector, bool has_error, uint32_t error)
@@ -52,8 +70,12 @@ void vcpu_raise(struct vcpu *vcpu, uint8_t vector, bool has_error, uint32_t erro
         return;
     }
     bool twice = second && makes_double_fault(event->vector, vector);
-    bool real_mode = !(backend_read_cr(vcpu, 0) & CR0_PE); /* it knows no error codes */
+    bool real_mode = !(backend->read(vcpu, BACKEND_CR0) & CR0_PE); /* it knows no error codes */
 
+    put_back(vcpu);
+    if (!twice && (FAULTS >> vector & 1)) {
+        vcpu->rflags |= RFLAGS_RF; /* what the CPU pushes for a fault: SDM 3, 18.3.1.1 */
+    }
     *event = (struct vcpu_event){
         .kind = VCPU_EVENT_EXCEPTION,
         .vector = twice ? VECTOR_DF : vector,
@@ -75,7 +97,7 @@ void vcpu_raise_ud(struct vcpu *vcpu)
 /* The trap after an instruction that was carried out with RFLAGS.TF set. */
 static void single_step(struct vcpu *vcpu)
 {
-    backend_set_dr6(vcpu, DR6_BS);
+    backend->write(vcpu, BACKEND_DR6, backend->read(vcpu, BACKEND_DR6) | DR6_BS);
     vcpu_raise(vcpu, VECTOR_DB, false, 0);
 }
 
@@ -91,13 +113,12 @@ static void complain_unsupported(struct vcpu *vcpu, const struct emulate_result 
                 vcpu->rip, used ? text : " (its code is not in RAM)");
 }
 
-/* Act on an outcome of emulation that is not DONE. */
-static void see_to_failure(struct vcpu *vcpu, const struct emulate_result *result)
+void vcpu_fail(struct vcpu *vcpu, const struct emulate_result *result)
 {
     switch (result->outcome) {
     case EMULATE_FAULT:
         if (result->vector == VECTOR_PF) {
-            backend_write_cr2(vcpu, result->address);
+            backend->write(vcpu, BACKEND_CR2, result->address);
         }
         vcpu_raise(vcpu, result->vector, result->has_error, result->error);
         break;
@@ -118,30 +139,15 @@ void vcpu_store(struct vcpu *vcpu, const struct emulate_cpu *cpu,
     vcpu->rip = cpu->rip;
     vcpu->rflags = cpu->rflags;
     if (result->outcome == EMULATE_DONE) {
-        backend_end_shadow(vcpu);
+        vcpu->shadow = false;
     } else {
-        see_to_failure(vcpu, result);
+        vcpu_fail(vcpu, result);
     }
     if (result->single_step) {
+        /* A trap within a REP goes back to it: RF, as for a fault. */
+        vcpu->rflags |= result->outcome == EMULATE_RETRY ? RFLAGS_RF : 0;
         single_step(vcpu);
     }
-}
-
-unsigned vcpu_length(struct vcpu *vcpu, const struct exit *exit, const enum insn_op *ops,
-                     unsigned count, struct insn *insn)
-{
-    struct emulate_cpu cpu;
-    struct emulate_result result;
-
-    if (exit->length > 0) {
-        return exit->length;
-    }
-    vcpu_context(vcpu, exit, &cpu);
-    if (emulate_decode(&cpu, ops, count, insn, &result)) {
-        return insn->length;
-    }
-    see_to_failure(vcpu, &result);
-    return 0;
 }
 
 /* In code that is not 64-bit the instruction pointer has 32 bits at most. */
@@ -149,7 +155,7 @@ static uint64_t rip_mask(const struct vcpu *vcpu)
 {
     struct emulate_cpu cpu;
 
-    backend_context(vcpu, &cpu);
+    backend->context(vcpu, &cpu);
     return emulate_mode(&cpu) == INSN_MODE_64 ? UINT64_MAX : UINT32_MAX;
 }
 
@@ -159,7 +165,7 @@ void vcpu_skip(struct vcpu *vcpu, unsigned length)
 
     vcpu->rip = next > UINT32_MAX ? next & rip_mask(vcpu) : next;
     vcpu->rflags &= ~RFLAGS_RF;
-    backend_end_shadow(vcpu);
+    vcpu->shadow = false;
     if (vcpu->rflags & RFLAGS_TF) {
         single_step(vcpu);
     }

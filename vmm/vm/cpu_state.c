@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/vm/cpu_state.h"
 
+#include <string.h>
+
 #define ATTRIBUTES_CODE 0x9bU
 #define ATTRIBUTES_DATA 0x93U
 #define ATTRIBUTES_LDT  0x82U
@@ -13,16 +15,16 @@ static const uint16_t reset_attributes[STATE_SEGMENTS] = {
     [STATE_LDTR] = ATTRIBUTES_LDT, [STATE_TR] = ATTRIBUTES_TSS,
 };
 
-void state_set_reset(struct vcpu_state *state)
+/* All but model registers and FPU. */
+static void set_core(struct cpu_state *state)
 {
-    *state = (struct vcpu_state){
-        .rip = 0xfff0,
-        .rflags = RFLAGS_FIXED,
-        .cr0 = CR0_CD | CR0_NW | CR0_ET,
-        .dr6 = DR6_RESET,
-        .dr7 = DR7_RESET,
-        .pat = PAT_RESET,
-    };
+    memset(state, 0, offsetof(struct cpu_state, model));
+    state->rip = 0xfff0;
+    state->rflags = RFLAGS_FIXED;
+    state->cr0 = CR0_CD | CR0_NW | CR0_ET;
+    state->dr6 = DR6_RESET;
+    state->dr7 = DR7_RESET;
+    state->pat = PAT_RESET;
     for (unsigned i = 0; i < STATE_SEGMENTS; i++) {
         state->segment[i].limit = REAL_LIMIT;
         state->segment[i].attributes = reset_attributes[i];
@@ -31,10 +33,40 @@ void state_set_reset(struct vcpu_state *state)
     state->segment[STATE_CS].base = 0xffff0000;
 }
 
-void state_set_startup(struct vcpu_state *state, uint8_t vector)
+void state_set_reset(struct cpu_state *state)
 {
-    state_set_reset(state);
+    set_core(state);
+    memset(&state->model, 0, sizeof(state->model));
+    fpu_set_reset(&state->fpu);
+}
+
+#define WORD(member) (offsetof(struct cpu_state, member) / sizeof(uint64_t))
+
+static const uint16_t kept[] = {
+    WORD(star),        WORD(lstar),        WORD(cstar),        WORD(sfmask), WORD(kernel_gs_base),
+    WORD(sysenter_cs), WORD(sysenter_esp), WORD(sysenter_eip), WORD(pat),    WORD(tsc_offset),
+};
+
+void state_set_init(struct cpu_state *state)
+{
+    uint64_t before[ARRAY_SIZE(kept)], *words = (uint64_t *)state;
+    uint64_t caches = state->cr0 & (CR0_CD | CR0_NW);
+
+    for (unsigned i = 0; i < ARRAY_SIZE(kept); i++) {
+        before[i] = words[kept[i]];
+    }
+    set_core(state);
+    for (unsigned i = 0; i < ARRAY_SIZE(kept); i++) {
+        words[kept[i]] = before[i];
+    }
+    state->cr0 = caches | CR0_ET;
+    memset(state->fpu.dr, 0, sizeof(state->fpu.dr));
+}
+
+void state_set_startup(struct cpu_state *state, uint8_t vector)
+{
     state->rip = 0;
     state->segment[STATE_CS].selector = (uint16_t)(vector << 8);
     state->segment[STATE_CS].base = (uint64_t)vector << 12;
+    state->activity = VCPU_RUNNING;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The state of a vCPU apart from its general registers, as a reset or a loader sets it. */
+/* The state of a vCPU: what a reset sets, a loader fills in, and a checkpoint keeps. */
 #ifndef PORTOLAN_VMM_VM_CPU_STATE_H
 #define PORTOLAN_VMM_VM_CPU_STATE_H
 
-#include "vmm/base/types.h"
+#include "vmm/base/fields.h"
+#include "vmm/host/fpu.h"
 
 /* Attributes as in vmm/emulate/emulate_cpu.h: descriptor bits 55:52 and 47:40. */
 struct state_segment {
@@ -28,31 +29,96 @@ enum state_segment_index {
     STATE_SEGMENTS
 };
 
-struct vcpu_state {
-    struct state_segment segment[STATE_SEGMENTS];
+enum vcpu_activity {
+    VCPU_RUNNING,
+    VCPU_HALTED,            /* HLT: until an interrupt */
+    VCPU_WAITS_FOR_STARTUP, /* after INIT: until a SIPI */
+    VCPU_ACTIVITIES
+};
+
+/* What other CPUs ask of it; bits of vcpu.requests. */
+#define VCPU_REQUEST_NMI     (1U << 0)
+#define VCPU_REQUEST_INIT    (1U << 1)
+#define VCPU_REQUEST_STARTUP (1U << 2)
+#define VCPU_REQUESTS        7U
+
+enum vcpu_event_kind {
+    VCPU_EVENT_NONE,
+    VCPU_EVENT_INTERRUPT,
+    VCPU_EVENT_NMI,
+    VCPU_EVENT_EXCEPTION, /* of the CPU: INT n, INT3 and INTO are executed again instead */
+    VCPU_EVENT_KINDS
+};
+
+#define STATE_MTRR_VARIABLE 16U
+#define STATE_MTRR_FIXED    11U
+
+/* Model registers that keep what is written and act on nothing but RDTSCP and RDPID. */
+struct state_model {
+    uint64_t mtrr_default;
+    uint64_t mtrr_variable[STATE_MTRR_VARIABLE];
+    uint64_t mtrr_fixed[STATE_MTRR_FIXED];
+    uint64_t debugctl;
+    uint64_t tsc_aux;
+};
+
+/* Everything of a CPU that its guest can see, and nothing else; field by field in cpu_section. */
+struct cpu_state {
+    uint64_t gpr[16]; /* as ModRM numbers them */
     uint64_t rip;
-    uint64_t rsp;
     uint64_t rflags;
+    struct state_segment segment[STATE_SEGMENTS];
     uint64_t cr0;
+    uint64_t cr2;
     uint64_t cr3;
     uint64_t cr4;
     uint64_t efer;
     uint64_t dr6;
     uint64_t dr7;
+    uint64_t star;
+    uint64_t lstar;
+    uint64_t cstar;
+    uint64_t sfmask;
+    uint64_t kernel_gs_base;
+    uint64_t sysenter_cs;
+    uint64_t sysenter_esp;
+    uint64_t sysenter_eip;
     uint64_t pat;
+    uint64_t tsc_offset; /* the guest's TSC at virtual time 0 */
+    uint8_t cpl;
+    uint8_t cr8;
+    uint8_t activity; /* enum vcpu_activity */
+    bool shadow;      /* of STI or MOV SS: no interrupt before the next instruction's end */
+    bool nmi_pending;
+    bool nmi_blocked; /* an NMI handler is running */
+    uint8_t startup_vector;
+    uint8_t requests;   /* VCPU_REQUEST_... that nobody has seen to */
+    uint8_t event_kind; /* enum vcpu_event_kind: to be delivered before anything else */
+    uint8_t event_vector;
+    bool event_has_error;
+    uint32_t event_error;
+    bool held; /* an interrupt that the PICs gave out and an exception overtook */
+    uint8_t held_vector;
+    struct state_model model;
+    struct fpu_registers fpu;
 };
 
-#define CR0_PE       (1ULL << 0)
-#define CR0_MP       (1ULL << 1)
-#define CR0_EM       (1ULL << 2)
-#define CR0_TS       (1ULL << 3)
-#define CR0_ET       (1ULL << 4)
-#define CR0_NE       (1ULL << 5)
-#define CR0_WP       (1ULL << 16)
-#define CR0_AM       (1ULL << 18)
-#define CR0_NW       (1ULL << 29)
-#define CR0_CD       (1ULL << 30)
-#define CR0_PG       (1ULL << 31)
+extern const struct section cpu_section;
+
+#define CR0_PE (1ULL << 0)
+#define CR0_MP (1ULL << 1)
+#define CR0_EM (1ULL << 2)
+#define CR0_TS (1ULL << 3)
+#define CR0_ET (1ULL << 4)
+#define CR0_NE (1ULL << 5)
+#define CR0_WP (1ULL << 16)
+#define CR0_AM (1ULL << 18)
+#define CR0_NW (1ULL << 29)
+#define CR0_CD (1ULL << 30)
+#define CR0_PG (1ULL << 31)
+#define CR0_KNOWN                                                                              \
+    (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | \
+     CR0_PG)
 #define CR4_PAE      (1ULL << 5)
 #define CR4_MCE      (1ULL << 6)
 #define CR4_FSGSBASE (1ULL << 16)
@@ -61,16 +127,30 @@ struct vcpu_state {
 #define RFLAGS_FIXED (1ULL << 1)
 #define RFLAGS_TF    (1ULL << 8)
 #define RFLAGS_IF    (1ULL << 9)
+#define RFLAGS_NT    (1ULL << 14)
 #define RFLAGS_RF    (1ULL << 16)
+#define RFLAGS_VM    (1ULL << 17)
 #define DR6_RESET    0xffff0ff0ULL
 #define DR6_BS       (1ULL << 14)
 #define DR7_RESET    0x400ULL
 #define PAT_RESET    0x0007040600070406ULL
 
-/* What the CPU holds after power-on or reset (AMD APM 2, table 14-1). */
-void state_set_reset(struct vcpu_state *state);
+/* What the CPU holds after power-on or reset (AMD APM 2, table 14-1), model_reset() apart. */
+void state_set_reset(struct cpu_state *state);
 
-/* After a SIPI with VECTOR: real mode at VECTOR << 12. */
-void state_set_startup(struct vcpu_state *state, uint8_t vector);
+/*
+ * INIT: as a reset, but for what SDM 3 table 9-1 lets stay: FPU, model registers, PAT, those of
+ * SYSCALL and SYSENTER, the time, CR0.CD and NW.
+ */
+void state_set_init(struct cpu_state *state);
+
+/* A SIPI with VECTOR after INIT: real mode at VECTOR << 12. */
+void state_set_startup(struct cpu_state *state, uint8_t vector);
+
+/*
+ * Could a CPU with this model be in that state? For states from outside, before anything uses them:
+ * what it accepts can be loaded and entered. The ranges of cpu_section hold already.
+ */
+bool state_check(const void *state);
 
 #endif

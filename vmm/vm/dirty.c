@@ -203,7 +203,7 @@ bool dirty_fault(struct vcpu *vcpu, gpa_t at)
     }
     spinlock_acquire(&vm->nested_lock);
     if (radix_lookup(&vm->nested, page, &large) != STATUS_OK || (large.rights & RADIX_WRITE)) {
-        backend_flush(vcpu); /* its CPU knows the page as it was: it would fault again */
+        backend->flush(vcpu); /* its CPU knows the page as it was: it would fault again */
     } else {
         allow(vm, page, &large);
     }

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Why a vCPU left its guest, in words that SVM and VMX share. */
+/*
+ * Why a vCPU left its guest, in words that all vendors share. Exits of instructions come with the
+ * instruction's length and its operands, from the hardware or by decoding; only memory accesses and
+ * string I/O are decoded by who carries them out.
+ */
 #ifndef PORTOLAN_VMM_VM_EXIT_H
 #define PORTOLAN_VMM_VM_EXIT_H
 
 #include "vmm/base/types.h"
 
-/* The names stand in exit.c, in this order. */
+/* The names stand in exit_names.c, in this order. */
 enum exit_reason {
     EXIT_INTERRUPT,  /* a host interrupt or NMI, already served */
     EXIT_WINDOW,     /* the guest can take an interrupt now */
-    EXIT_NMI_WINDOW, /* it is about to end its NMI handler */
+    EXIT_NMI_WINDOW, /* it ends its NMI handler, or can take an NMI now */
+    EXIT_RETRY,      /* not carried out: enter again; what is due is in vcpu->event */
     EXIT_IO,
     EXIT_STRING_IO,
     EXIT_MEMORY, /* no RAM there, or not with these rights */
@@ -42,15 +47,15 @@ struct exit_memory {
     gpa_t address;
     bool write;
     bool fetch;
-    bool walk; /* not the access itself, but a page table of the guest's lies there */
+    bool walk;   /* not the access itself, but a page table of the guest's lies there */
+    bool linear; /* the CPU tells the guest-linear address, too */
+    gva_t at;
 };
 
-#define EXIT_REGISTER_UNKNOWN 0xffU
-
 struct exit_control {
-    uint8_t number;   /* of the control register */
-    uint8_t reg;      /* general register, or EXIT_REGISTER_UNKNOWN: decode */
-    bool instruction; /* with reg: a MOV, not LMSW or CLTS */
+    uint8_t number; /* of the control register */
+    uint8_t reg;    /* a read: the general register that gets it */
+    uint64_t value; /* a write, by MOV, LMSW or CLTS: what the register is to hold */
 };
 
 struct exit_exception {
@@ -60,7 +65,7 @@ struct exit_exception {
 
 struct exit {
     enum exit_reason reason;
-    uint8_t length; /* of the instruction; 0: not known */
+    uint8_t length; /* of the instruction, where it is one and not above */
     union {
         struct exit_io io;
         struct exit_memory memory;

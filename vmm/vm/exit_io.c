@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A guest reads or writes a port, or memory that is no RAM. */
 #include "vmm/emulate/emulate_edge.h"
-#include "vmm/vm/backend.h"
 #include "vmm/vm/dirty.h"
 #include "vmm/vm/exit_table.h"
 #include "vmm/vm/vm.h"
@@ -49,14 +48,8 @@ static void read_port(struct vcpu *vcpu, const struct exit_io *io)
 
 void handle_io(struct vcpu *vcpu, const struct exit *exit)
 {
-    static const enum insn_op ops[] = {INSN_IN, INSN_OUT};
-    struct insn insn;
-    unsigned length = vcpu_length(vcpu, exit, ops, ARRAY_SIZE(ops), &insn);
     const struct exit_io *io = &exit->io;
 
-    if (length == 0) {
-        return;
-    }
     if (io->size != 1 && io->size != 2 && io->size != 4) {
         vcpu_raise_ud(vcpu);
         return;
@@ -67,7 +60,7 @@ void handle_io(struct vcpu *vcpu, const struct exit *exit)
         emulate_port_write(vcpu, io->port, io->size,
                            (uint32_t)(vcpu->gpr[INSN_RAX] & masks[io->size]));
     }
-    vcpu_skip(vcpu, length);
+    vcpu_skip(vcpu, exit->length);
 }
 
 void handle_string_io(struct vcpu *vcpu, const struct exit *exit)
@@ -76,7 +69,7 @@ void handle_string_io(struct vcpu *vcpu, const struct exit *exit)
     struct emulate_cpu cpu;
     struct emulate_result result;
 
-    vcpu_context(vcpu, exit, &cpu);
+    vcpu_context(vcpu, &cpu);
     emulate_string(&cpu, &expected, &result);
     vcpu_store(vcpu, &cpu, &result);
 }
@@ -220,7 +213,7 @@ void handle_memory(struct vcpu *vcpu, const struct exit *exit)
         (void)vm_reset(vcpu->vm, NULL);
         return;
     }
-    vcpu_context(vcpu, exit, &cpu);
+    vcpu_context(vcpu, &cpu);
     emulate_memory(&cpu, &result);
     vcpu_store(vcpu, &cpu, &result);
 }

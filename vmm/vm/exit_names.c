@@ -5,6 +5,7 @@ static const char *const names[] = {
     [EXIT_INTERRUPT] = "interrupt",
     [EXIT_WINDOW] = "window",
     [EXIT_NMI_WINDOW] = "nmi window",
+    [EXIT_RETRY] = "retry",
     [EXIT_IO] = "port",
     [EXIT_STRING_IO] = "string port",
     [EXIT_MEMORY] = "memory",

@@ -16,61 +16,16 @@
 /* Nothing to do: that it left the guest was all that was wanted. */
 static void handle_nothing(struct vcpu *vcpu, const struct exit *exit) {}
 
-/*
- * A host interrupt between STI and the HLT that it shields. The HLT would exit next, so it is
- * carried out here. That must be so under QEMU 7.2, whose VMRUN forgets the shadow: the
- * guest's interrupt would come before the HLT, which then would wait for another one in vain.
- */
-static void handle_interrupt(struct vcpu *vcpu, const struct exit *exit)
-{
-    static const enum insn_op ops[] = {INSN_HLT};
-    struct emulate_cpu cpu;
-    struct emulate_result result;
-    struct insn insn;
-
-    if (!backend_is_in_shadow(vcpu) || vcpu->event.kind != VCPU_EVENT_NONE) {
-        return;
-    }
-    vcpu_context(vcpu, exit, &cpu);
-    if (cpu.cpl == 0 && emulate_decode(&cpu, ops, ARRAY_SIZE(ops), &insn, &result)) {
-        vcpu_skip(vcpu, insn.length);
-        vcpu->activity = VCPU_HALTED;
-    }
-}
-
 static void handle_hlt(struct vcpu *vcpu, const struct exit *exit)
 {
-    static const enum insn_op ops[] = {INSN_HLT};
-    struct insn insn;
-    unsigned length = vcpu_length(vcpu, exit, ops, ARRAY_SIZE(ops), &insn);
-
-    if (length > 0) {
-        vcpu_skip(vcpu, length);
-        vcpu->activity = VCPU_HALTED;
-    }
+    vcpu_skip(vcpu, exit->length);
+    vcpu->activity = VCPU_HALTED;
 }
 
-/* Caches stay coherent with all that the guest can reach, so there is nothing to write back. */
-static void handle_cache(struct vcpu *vcpu, const struct exit *exit)
+/* WBINVD, INVD: caches stay coherent with all that the guest can reach. PAUSE: it spins. */
+static void handle_skip(struct vcpu *vcpu, const struct exit *exit)
 {
-    static const enum insn_op ops[] = {INSN_WBINVD, INSN_INVD};
-    struct insn insn;
-    unsigned length = vcpu_length(vcpu, exit, ops, ARRAY_SIZE(ops), &insn);
-
-    if (length > 0) {
-        vcpu_skip(vcpu, length);
-    }
-}
-
-static void handle_pause(struct vcpu *vcpu, const struct exit *exit)
-{
-    static const enum insn_op ops[] = {INSN_PAUSE};
-    struct insn insn;
-    unsigned length = vcpu_length(vcpu, exit, ops, ARRAY_SIZE(ops), &insn);
-
-    if (length > 0) {
-        vcpu_skip(vcpu, length);
-    }
+    vcpu_skip(vcpu, exit->length);
 }
 
 /*
@@ -91,13 +46,6 @@ static void handle_exception(struct vcpu *vcpu, const struct exit *exit)
     }
 }
 
-static void handle_nmi_window(struct vcpu *vcpu, const struct exit *exit)
-{
-    backend_watch_iret(vcpu, false);
-    vcpu->nmi_ends = true;
-    vcpu->nmi_iret = vcpu->rip;
-}
-
 static void handle_refused(struct vcpu *vcpu, const struct exit *exit)
 {
     vcpu_raise_ud(vcpu);
@@ -113,7 +61,7 @@ static void describe_state(const struct vcpu *vcpu, char *text)
 {
     struct emulate_cpu cpu;
 
-    backend_context(vcpu, &cpu);
+    backend->context(vcpu, &cpu);
     const struct emulate_segment *cs = &cpu.segment[INSN_SEGMENT_CS];
 
     (void)format(text, STATE_TEXT_MAX,
@@ -142,7 +90,6 @@ static void handle_invalid(struct vcpu *vcpu, const struct exit *exit)
 
     describe_state(vcpu, text);
     vm_complain(vcpu->vm, "vCPU %u: the CPU refuses its state: #GP; %s", vcpu->index, text);
-    backend_repair(vcpu);
     vcpu_raise_gp(vcpu);
 }
 
@@ -154,9 +101,10 @@ static void handle_unknown(struct vcpu *vcpu, const struct exit *exit)
 }
 
 static void (*const handlers[])(struct vcpu *vcpu, const struct exit *exit) = {
-    [EXIT_INTERRUPT] = handle_interrupt,
+    [EXIT_INTERRUPT] = handle_nothing,
     [EXIT_WINDOW] = handle_nothing,
-    [EXIT_NMI_WINDOW] = handle_nmi_window,
+    [EXIT_NMI_WINDOW] = handle_nothing,
+    [EXIT_RETRY] = handle_nothing,
     [EXIT_IO] = handle_io,
     [EXIT_STRING_IO] = handle_string_io,
     [EXIT_MEMORY] = handle_memory,
@@ -167,8 +115,8 @@ static void (*const handlers[])(struct vcpu *vcpu, const struct exit *exit) = {
     [EXIT_CR_READ] = handle_cr_read,
     [EXIT_CR_WRITE] = handle_cr_write,
     [EXIT_XSETBV] = handle_xsetbv,
-    [EXIT_CACHE] = handle_cache,
-    [EXIT_PAUSE] = handle_pause,
+    [EXIT_CACHE] = handle_skip,
+    [EXIT_PAUSE] = handle_skip,
     [EXIT_EXCEPTION] = handle_exception,
     [EXIT_REFUSED] = handle_refused,
     [EXIT_FORBIDDEN] = handle_forbidden,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/vm/interrupts.h"
 
-#include "vmm/vm/backend.h"
 #include "vmm/vm/vm.h"
 
 #define VECTOR_NMI 2U
@@ -11,24 +10,36 @@ static void deliver_nmi(struct vcpu *vcpu)
     vcpu->event = (struct vcpu_event){.kind = VCPU_EVENT_NMI, .vector = VECTOR_NMI};
     vcpu->nmi_pending = false;
     vcpu->nmi_blocked = true;
-    vcpu->nmi_ends = false;
-    backend_watch_iret(vcpu, true);
+}
+
+static bool interrupt_waits(const struct vcpu *vcpu)
+{
+    return vcpu->held || pc_interrupt_pending(&vcpu->vm->pc, vcpu->index);
 }
 
 static void deliver_interrupt(struct vcpu *vcpu)
 {
-    int vector = pc_interrupt_take(&vcpu->vm->pc, vcpu->index);
+    int vector = vcpu->held ? vcpu->held_vector : pc_interrupt_take(&vcpu->vm->pc, vcpu->index);
 
+    vcpu->held = false;
     if (vector >= 0) {
         vcpu->event = (struct vcpu_event){.kind = VCPU_EVENT_INTERRUPT, .vector = (uint8_t)vector};
         vcpu->interrupts++;
     }
 }
 
-/* The end of the IRET, or of MOV SS's shadow, makes no exit. */
+/*
+ * An NMI that is neither taken nor blocked. Behind an event it comes at the first instruction of
+ * that one's handler: what is kicked leaves the guest there. The end of a shadow, and of a handler
+ * that is a task, may make no exit.
+ */
 static void nmi_waits(struct vcpu *vcpu)
 {
-    if (vcpu->nmi_pending && (!vcpu->nmi_blocked || vcpu->nmi_ends)) {
+    if (vcpu->event.kind != VCPU_EVENT_NONE) {
+        if (!vcpu->nmi_blocked) {
+            vcpu_kick_self(vcpu);
+        }
+    } else if (!vcpu->nmi_blocked || (vcpu->rflags & RFLAGS_NT)) {
         vcpu->look_soon = true;
     }
 }
@@ -37,33 +48,24 @@ void interrupts_prepare(struct vcpu *vcpu)
 {
     const struct pc *pc = &vcpu->vm->pc;
 
-    if (vcpu->event.kind == VCPU_EVENT_NONE) {
-        if (vcpu->nmi_pending && !vcpu->nmi_blocked && !backend_is_in_shadow(vcpu)) {
+    if (vcpu->event.kind == VCPU_EVENT_NONE && !vcpu->shadow) {
+        if (vcpu->nmi_pending && !vcpu->nmi_blocked) {
             deliver_nmi(vcpu);
-        } else if (pc_interrupt_pending(pc, vcpu->index) && backend_is_interruptible(vcpu)) {
+        } else if ((vcpu->rflags & RFLAGS_IF) && interrupt_waits(vcpu)) {
             deliver_interrupt(vcpu);
         }
     }
-    nmi_waits(vcpu);
-    bool waits = pc_interrupt_pending(pc, vcpu->index);
-
-    backend_watch_window(vcpu, waits);
+    if (vcpu->nmi_pending) {
+        nmi_waits(vcpu);
+    }
+    vcpu->window = interrupt_waits(vcpu);
+    vcpu->cr8 = pc_cr8_read(pc, vcpu->index);
     /* A write to CR8 may let an interrupt through, or hold back the one that waits. */
-    backend_write_cr8(vcpu, pc_cr8_read(pc, vcpu->index),
-                      waits || pc_interrupt_blocked_by_cr8(pc, vcpu->index));
+    vcpu->cr8_watched = vcpu->window || pc_interrupt_blocked_by_cr8(pc, vcpu->index);
 }
 
 bool interrupts_wake(const struct vcpu *vcpu)
 {
     return vcpu->event.kind != VCPU_EVENT_NONE || (vcpu->nmi_pending && !vcpu->nmi_blocked) ||
-           ((vcpu->rflags & RFLAGS_IF) && pc_interrupt_pending(&vcpu->vm->pc, vcpu->index));
-}
-
-void interrupts_see_cr8(struct vcpu *vcpu)
-{
-    uint8_t cr8 = backend_read_cr8(vcpu);
-
-    if (cr8 != pc_cr8_read(&vcpu->vm->pc, vcpu->index)) {
-        pc_cr8_write(&vcpu->vm->pc, vcpu->index, cr8);
-    }
+           ((vcpu->rflags & RFLAGS_IF) && interrupt_waits(vcpu));
 }

@@ -3,7 +3,7 @@
 #ifndef PORTOLAN_VMM_VM_INTERRUPTS_H
 #define PORTOLAN_VMM_VM_INTERRUPTS_H
 
-#include "vmm/vm/vcpu.h"
+#include "vmm/vm/vm.h"
 
 /* Before an entry, interrupts off: choose vcpu->event, and watch for the moment when the rest can
  * be delivered. */
@@ -12,7 +12,12 @@ void interrupts_prepare(struct vcpu *vcpu);
 /* Does anything end a HLT? */
 bool interrupts_wake(const struct vcpu *vcpu);
 
-/* After an exit: the guest may have written CR8. */
-void interrupts_see_cr8(struct vcpu *vcpu);
+/* After an exit: the guest may have written CR8, which was BEFORE at its entry. */
+static inline void interrupts_see_cr8(struct vcpu *vcpu, uint8_t before)
+{
+    if (vcpu->cr8 != before) {
+        pc_cr8_write(&vcpu->vm->pc, vcpu->index, vcpu->cr8);
+    }
+}
 
 #endif

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define BASIC_MAX      0xdU
+#define BASIC_MAX      0x15U
 #define HYPERVISOR     0x40000000U
 #define HYPERVISOR_MAX 0x40000000U
 #define EXTENDED       0x80000000U
@@ -58,12 +58,23 @@
 
 #define X8_EAX_LINEAR     0xff00U
 #define X8_EAX_LINEAR_48  0x3000U
-#define XCR0_PASS         0xe7ULL /* x87, SSE, AVX, AVX-512 */
-#define XCR0_FIRST        2U      /* the components before have no leaf of their own */
+#define XCR0_X87          1ULL
+#define XCR0_SSE          2ULL
+#define XCR0_AVX          4ULL
+#define XCR0_AVX512       0xe0ULL
+#define XCR0_FIRST        2U /* the components before have no leaf of their own */
 #define XCR0_COMPONENTS   64U
 #define XSAVE_LEGACY_SIZE 576U /* with the header */
 #define LD_1_EAX_PASS     0x7U /* XSAVEOPT, XSAVEC, XGETBV(1); no XSAVES */
 #define LEAF_THERMAL_ARAT 0x4U
+#define PHYSICAL_BITS_OLD 36U
+#define L4_EAX_KIND       0x1fU
+#define L4_EAX_OWN        0x3fffU /* all but who shares it, and the cores */
+#define L4_LAST_LEVEL     3U
+#define L4_SHARERS_AT     14
+#define L4_CORES_AT       26
+#define LB_ECX_THREADS    (1U << 8)
+#define LB_ECX_CORES      (2U << 8)
 
 struct row {
     uint32_t leaf;
@@ -73,8 +84,11 @@ struct row {
 static const struct row rows[] = {
     {0x00000000, 0,   ALL,         ALL,         ALL        }, /* vendor */
     {0x00000001, ALL, 0xff00,      L1_ECX_PASS, L1_EDX_PASS},
+    {0x00000002, ALL, ALL,         ALL,         ALL        }, /* caches and TLBs; 0 on AMD */
+    {0x00000004, ALL, ALL,         ALL,         ALL        }, /* see caches() */
     {0x00000007, 0,   L7_EBX_PASS, L7_ECX_PASS, L7_EDX_PASS},
     {0x0000000d, 0,   0,           0,           0          }, /* see xsave() */
+    {0x00000015, ALL, ALL,         ALL,         0          }, /* the TSC's rate */
     {0x80000000, 0,   ALL,         ALL,         ALL        },
     {0x80000001, ALL, ALL,         X1_ECX_PASS, X1_EDX_PASS},
     {0x80000002, ALL, ALL,         ALL,         ALL        }, /* brand */
@@ -94,11 +108,25 @@ static struct cpuid mask(struct cpuid host, const struct row *row)
                           host.edx & row->edx};
 }
 
+/* What cannot change while the machine runs, and what follows from it. */
+static struct {
+    uint32_t basic_max, extended_max; /* the host's highest leaves */
+    uint32_t signature;
+    uint8_t physical_bits;
+    uint64_t xcr0, cr4, efer; /* bits that a guest may set */
+} facts;
+
 uint64_t model_xcr0_mask(void)
 {
-    uint64_t host;
+    return facts.xcr0;
+}
 
-    return fpu_has_xsave(&host) ? host & XCR0_PASS : 0;
+/* Which components must come together: Intel SDM 1, 13.3. */
+bool model_xcr0_is_valid(uint64_t value)
+{
+    return (value & ~facts.xcr0) == 0 && (value & XCR0_X87) &&
+           (!(value & XCR0_AVX) || (value & XCR0_SSE)) &&
+           (!(value & XCR0_AVX512) || ((value & XCR0_AVX512) == XCR0_AVX512 && (value & XCR0_AVX)));
 }
 
 /* Feature bits that the VMM's own devices provide, or that depend on the vCPU. */
@@ -154,6 +182,38 @@ static uint32_t core_count(const struct model_view *view)
     return bits << 12 | (view->vcpu_count - 1);
 }
 
+/* Who shares a cache: nobody, but all vCPUs the last level. Leaf 4; 0 on AMD. */
+static struct cpuid caches(struct cpuid out, const struct model_view *view)
+{
+    uint32_t level = out.eax >> 5 & 7, others = view->vcpu_count - 1;
+
+    if ((out.eax & L4_EAX_KIND) == 0) {
+        return (struct cpuid){0};
+    }
+    out.eax &= L4_EAX_OWN;
+    out.eax |= others << L4_CORES_AT | (level >= L4_LAST_LEVEL ? others << L4_SHARERS_AT : 0);
+    return out;
+}
+
+/* Leaf Bh: each vCPU is a core of one thread. */
+static struct cpuid topology(const struct model_view *view, uint32_t subleaf)
+{
+    struct cpuid out = {.ecx = subleaf & 0xff, .edx = view->vcpu};
+
+    if (cpuid_read(0xb, 0).ebx == 0) {
+        return (struct cpuid){0};
+    }
+    if (subleaf == 0) {
+        out.ebx = 1;
+        out.ecx |= LB_ECX_THREADS;
+    } else if (subleaf == 1) {
+        out.eax = core_count(view) >> 12;
+        out.ebx = view->vcpu_count;
+        out.ecx |= LB_ECX_CORES;
+    }
+    return out;
+}
+
 static struct cpuid extended_features(struct cpuid out, const struct model_view *view)
 {
     out.ecx |= view->vcpu_count > 1 ? X1_ECX_CMP_LEGACY : 0;
@@ -196,7 +256,7 @@ struct cpuid model_cpuid(const struct model_view *view, uint32_t leaf, uint32_t 
     if (leaf >= HYPERVISOR && leaf < HYPERVISOR + 0x100) {
         return hypervisor(leaf);
     }
-    uint32_t base = leaf & EXTENDED, host_max = cpuid_read(base, 0).eax;
+    uint32_t host_max = leaf & EXTENDED ? facts.extended_max : facts.basic_max;
 
     if (leaf > host_max) {
         return out;
@@ -213,9 +273,13 @@ struct cpuid model_cpuid(const struct model_view *view, uint32_t leaf, uint32_t 
         return out;
     case 1:
         return features(out, view);
+    case 4:
+        return caches(out, view);
     case 6:
         out.eax = LEAF_THERMAL_ARAT; /* the local APIC's timer never stops */
         return out;
+    case 0xb:
+        return topology(view, subleaf);
     case 0xd:
         return xsave(subleaf);
     case EXTENDED:
@@ -232,15 +296,22 @@ struct cpuid model_cpuid(const struct model_view *view, uint32_t leaf, uint32_t 
 
 uint32_t model_signature(void)
 {
-    return cpuid_read(1, 0).eax;
+    return facts.signature;
 }
 
 uint8_t model_physical_bits(void)
 {
-    if (cpuid_read(EXTENDED, 0).eax < EXTENDED + 8) {
-        return 36;
-    }
-    return cpuid_read(EXTENDED + 8, 0).eax & 0xff;
+    return facts.physical_bits;
+}
+
+uint64_t model_cr4_mask(void)
+{
+    return facts.cr4;
+}
+
+uint64_t model_efer_mask(void)
+{
+    return facts.efer;
 }
 
 /* Which bit of CR4 needs which feature. */
@@ -267,7 +338,7 @@ static const struct {
     {21, 2, 20}, /* SMAP */
 };
 
-uint64_t model_cr4_mask(void)
+static uint64_t cr4_mask(void)
 {
     struct model_view view = {.vcpu_count = 1, .apic = true};
     struct cpuid one = model_cpuid(&view, 1, 0), seven = model_cpuid(&view, 7, 0);
@@ -283,11 +354,25 @@ uint64_t model_cr4_mask(void)
 }
 
 /* SCE, LME, LMA, NXE, FFXSR, as far as 80000001h shows them. */
-uint64_t model_efer_mask(void)
+static uint64_t efer_mask(void)
 {
     struct model_view view = {.vcpu_count = 1, .apic = true};
     uint32_t edx = model_cpuid(&view, EXTENDED + 1, 0).edx;
 
     return (edx >> 11 & 1 ? 1ULL << 0 : 0) | (edx >> 29 & 1 ? 1ULL << 8 | 1ULL << 10 : 0) |
            (edx >> 20 & 1 ? 1ULL << 11 : 0) | (edx >> 25 & 1 ? 1ULL << 14 : 0);
+}
+
+void model_init(void)
+{
+    facts.basic_max = cpuid_read(0, 0).eax;
+    facts.extended_max = cpuid_read(EXTENDED, 0).eax;
+    facts.signature = cpuid_read(1, 0).eax;
+    facts.physical_bits = PHYSICAL_BITS_OLD;
+    if (facts.extended_max >= EXTENDED + 8) {
+        facts.physical_bits = cpuid_read(EXTENDED + 8, 0).eax & 0xff;
+    }
+    facts.xcr0 = fpu_components();
+    facts.cr4 = cr4_mask();
+    facts.efer = efer_mask();
 }

@@ -79,11 +79,10 @@ static struct state_segment flat(uint16_t selector, uint16_t attributes)
         .selector = selector, .attributes = attributes, .limit = UINT32_MAX};
 }
 
-static void set_entry(const struct load_entry *entry, struct vcpu_state *state)
+static void set_entry(const struct load_entry *entry, struct cpu_state *state)
 {
     bool long_mode = entry->mode == LOAD_ENTRY_LONG64;
 
-    state_set_reset(state);
     for (unsigned i = STATE_ES; i <= STATE_GS; i++) {
         state->segment[i] = flat(entry->ds, ATTRIBUTES_DATA);
     }
@@ -95,18 +94,16 @@ static void set_entry(const struct load_entry *entry, struct vcpu_state *state)
     state->efer = long_mode ? EFER_LME | EFER_LMA : 0;
     state->cr3 = long_mode ? entry->cr3.raw : 0;
     state->rip = entry->rip;
-    state->rsp = entry->rsp;
 }
 
-void program_enter(struct vcpu *vcpu)
+void program_enter(const struct vm *vm, struct cpu_state *state)
 {
-    const struct load_entry *entry = &vcpu->vm->entry;
-    struct vcpu_state state;
+    const struct load_entry *entry = &vm->entry;
 
-    set_entry(entry, &state);
-    vcpu_take_state(vcpu, &state);
-    vcpu->gpr[INSN_RDX] = 0;
-    vcpu->gpr[INSN_RAX] = entry->rax;
-    vcpu->gpr[INSN_RBX] = entry->rbx;
-    vcpu->gpr[INSN_RSI] = entry->rsi;
+    set_entry(entry, state);
+    state->gpr[INSN_RSP] = entry->rsp;
+    state->gpr[INSN_RDX] = 0;
+    state->gpr[INSN_RAX] = entry->rax;
+    state->gpr[INSN_RBX] = entry->rbx;
+    state->gpr[INSN_RSI] = entry->rsi;
 }

@@ -8,7 +8,7 @@
 /* Copy program, tables and files to guest memory and note where vCPU 0 begins. No vCPU runs. */
 enum status program_load(struct vm *vm);
 
-/* Put vCPU 0, just reset, at the program's entry. Its own CPU. */
-void program_enter(struct vcpu *vcpu);
+/* Let STATE, that of a reset, be at the program's entry. */
+void program_enter(const struct vm *vm, struct cpu_state *state);
 
 #endif

@@ -18,8 +18,6 @@
 #include "vmm/vm/program.h"
 #include "vmm/vm/vm.h"
 
-#include <string.h>
-
 /*
  * When an NMI waits for something that makes no exit, the vCPU is looked at again so soon: long
  * enough for the guest to get on by some instructions, even where an entry is slow.
@@ -40,62 +38,52 @@ void vcpu_request(struct vcpu *vcpu, uint32_t request)
     vcpu_kick(vcpu);
 }
 
-void vcpu_take_state(struct vcpu *vcpu, const struct vcpu_state *state)
+void vcpu_kick_self(struct vcpu *vcpu)
 {
-    memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
-    vcpu->gpr[INSN_RDX] = model_signature();
-    vcpu->gpr[INSN_RSP] = state->rsp;
-    vcpu->rip = state->rip;
-    vcpu->rflags = state->rflags;
-    vcpu->event = (struct vcpu_event){.kind = VCPU_EVENT_NONE};
-    vcpu->nmi_pending = vcpu->nmi_blocked = vcpu->nmi_ends = vcpu->look_soon = false;
-    vcpu->timer_due = true;
-    backend_vcpu_reset(vcpu, state);
-    backend_set_tsc_offset(vcpu, vcpu->tsc_offset - vcpu->vm->base_tsc);
+    apic_send(vcpu->cpu->apic_id, VECTOR_KICK);
 }
 
 void vcpu_reset(struct vcpu *vcpu)
 {
-    struct vcpu_state state;
+    struct cpu_state state;
 
     state_set_reset(&state);
-    vcpu->tsc_offset = 0;
-    vcpu_take_state(vcpu, &state);
-    model_reset(&vcpu->model);
-    fpu_reset();
-    vcpu->activity = vcpu->index == 0 ? VCPU_RUNNING : VCPU_WAITS_FOR_STARTUP;
+    model_reset(&state);
+    state.gpr[INSN_RDX] = model_signature();
+    state.activity = vcpu->index == 0 ? VCPU_RUNNING : VCPU_WAITS_FOR_STARTUP;
     if (vcpu->index == 0) {
-        program_enter(vcpu);
+        program_enter(vcpu->vm, &state);
     }
+    vcpu_put(vcpu, &state);
+}
+
+static void vcpu_init(struct vcpu *vcpu, struct cpu_state *state)
+{
+    pc_vcpu_init(&vcpu->vm->pc, vcpu->index);
+    state_set_init(state);
+    state->gpr[INSN_RDX] = model_signature();
+    state->activity = vcpu->index == 0 ? VCPU_RUNNING : VCPU_WAITS_FOR_STARTUP;
 }
 
 void vcpu_resume(struct vcpu *vcpu)
 {
-    backend_set_tsc_offset(vcpu, vcpu->tsc_offset - vcpu->vm->base_tsc);
+    backend->write(vcpu, BACKEND_TSC_OFFSET, vcpu->tsc_offset - vcpu->vm->base_tsc);
     vcpu->timer_due = true;
 }
 
-/* INIT: as a reset, but model registers and the FPU stay (Intel SDM 3, 9.1.1). */
-static void vcpu_init(struct vcpu *vcpu)
+/* INIT, then a SIPI. */
+static void vcpu_start_anew(struct vcpu *vcpu, uint32_t requests)
 {
-    struct vcpu_state state;
+    struct cpu_state state;
 
-    pc_vcpu_init(&vcpu->vm->pc, vcpu->index);
-    state_set_reset(&state);
-    vcpu_take_state(vcpu, &state);
-    vcpu->activity = vcpu->index == 0 ? VCPU_RUNNING : VCPU_WAITS_FOR_STARTUP;
-}
-
-static void vcpu_startup(struct vcpu *vcpu)
-{
-    struct vcpu_state state;
-
-    if (vcpu->activity != VCPU_WAITS_FOR_STARTUP) {
-        return;
+    vcpu_save(vcpu, &state);
+    if (requests & VCPU_REQUEST_INIT) {
+        vcpu_init(vcpu, &state);
     }
-    state_set_startup(&state, (uint8_t)__atomic_load_n(&vcpu->startup_vector, __ATOMIC_RELAXED));
-    vcpu_take_state(vcpu, &state);
-    vcpu->activity = VCPU_RUNNING;
+    if ((requests & VCPU_REQUEST_STARTUP) && state.activity == VCPU_WAITS_FOR_STARTUP) {
+        state_set_startup(&state, state.startup_vector);
+    }
+    vcpu_put(vcpu, &state);
 }
 
 static void vcpu_see_to_requests(struct vcpu *vcpu)
@@ -105,11 +93,8 @@ static void vcpu_see_to_requests(struct vcpu *vcpu)
     }
     uint32_t requests = __atomic_exchange_n(&vcpu->requests, 0, __ATOMIC_SEQ_CST);
 
-    if (requests & VCPU_REQUEST_INIT) {
-        vcpu_init(vcpu);
-    }
-    if (requests & VCPU_REQUEST_STARTUP) {
-        vcpu_startup(vcpu);
+    if (requests & (VCPU_REQUEST_INIT | VCPU_REQUEST_STARTUP)) {
+        vcpu_start_anew(vcpu, requests);
     }
     if (requests & VCPU_REQUEST_NMI) {
         vcpu->nmi_pending = true;
@@ -174,7 +159,7 @@ static void vcpu_see_flush(struct vcpu *vcpu)
     uint32_t generation = __atomic_load_n(&vcpu->vm->nested_generation, __ATOMIC_ACQUIRE);
 
     if (generation != vcpu->flushed) {
-        backend_flush(vcpu);
+        backend->flush(vcpu);
         __atomic_store_n(&vcpu->flushed, generation, __ATOMIC_RELEASE);
     }
 }
@@ -211,15 +196,6 @@ static void vcpu_count_entry(struct vcpu *vcpu, struct vcpu_counter *counter, ui
     vcpu->entered = now;
 }
 
-/* NMIs stay blocked until the IRET that was seen to begin has been executed. */
-static void vcpu_see_nmi_end(struct vcpu *vcpu)
-{
-    if (vcpu->nmi_ends && vcpu->rip != vcpu->nmi_iret) {
-        vcpu->nmi_ends = false;
-        vcpu->nmi_blocked = false;
-    }
-}
-
 /* Into the guest and out again. *COUNTER is that of the exit before, which ends here. */
 static void vcpu_run(struct vcpu *vcpu, struct vcpu_counter **counter, uint64_t *left)
 {
@@ -240,14 +216,15 @@ static void vcpu_run(struct vcpu *vcpu, struct vcpu_counter **counter, uint64_t 
     vcpu_set_timer(vcpu);
     vcpu_see_flush(vcpu);
     vcpu_count_entry(vcpu, *counter, *left);
-    backend_vcpu_run(vcpu, &exit);
+    uint8_t cr8 = vcpu->cr8;
+
+    backend->enter(vcpu, &exit);
     set(&vcpu->inside, false);
     *left = cpu_read_tsc();
     vcpu->guest_cycles += *left - vcpu->entered;
     *counter = &vcpu->counter[exit.reason];
     (*counter)->exits++;
-    interrupts_see_cr8(vcpu);
-    vcpu_see_nmi_end(vcpu);
+    interrupts_see_cr8(vcpu, cr8);
     handlers_run(vcpu, &exit);
     set(&vcpu->busy, false);
 }
@@ -275,7 +252,7 @@ void vcpu_main(void *argument)
     struct vcpu_counter *counter = NULL;
     uint64_t left = 0;
 
-    if (backend_enable_cpu() != STATUS_OK) {
+    if (backend->enable_cpu() != STATUS_OK) {
         (void)vm_stop(vcpu->vm, "one of its CPUs cannot run guests");
     }
     fpu_enable_cpu();

@@ -9,32 +9,11 @@
 #include "vmm/vm/exit.h"
 
 struct vm;
-struct svm_vcpu;
-
-enum vcpu_activity {
-    VCPU_RUNNING,
-    VCPU_HALTED,           /* HLT: until an interrupt */
-    VCPU_WAITS_FOR_STARTUP /* after INIT: until a SIPI */
-};
-
-/* What other CPUs ask of it; bits of vcpu.requests. */
-#define VCPU_REQUEST_NMI     (1U << 0)
-#define VCPU_REQUEST_INIT    (1U << 1)
-#define VCPU_REQUEST_STARTUP (1U << 2)
-
-enum vcpu_event_kind {
-    VCPU_EVENT_NONE,
-    VCPU_EVENT_INTERRUPT,
-    VCPU_EVENT_NMI,
-    VCPU_EVENT_EXCEPTION,
-    VCPU_EVENT_SOFTWARE /* INT n, INT3 or INTO that was interrupted under way */
-};
 
 /* What is to be delivered at the next entry. */
 struct vcpu_event {
     enum vcpu_event_kind kind;
     uint8_t vector;
-    uint8_t length; /* of the instruction, for SOFTWARE; 0: not known */
     bool has_error;
     uint32_t error;
 };
@@ -44,18 +23,6 @@ struct vcpu_counter {
     uint64_t cycles; /* from the exit to the next entry */
 };
 
-#define VCPU_MTRR_VARIABLE 16U
-#define VCPU_MTRR_FIXED    11U
-
-/* Model registers that keep what is written and do nothing. */
-struct vcpu_model {
-    uint64_t mtrr_default;
-    uint64_t mtrr_variable[VCPU_MTRR_VARIABLE];
-    uint64_t mtrr_fixed[VCPU_MTRR_FIXED];
-    uint64_t debugctl;
-    uint64_t tsc_aux;
-};
-
 /* Padded on purpose: what other CPUs write has a cache line of its own. */
 /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 struct vcpu {
@@ -63,18 +30,24 @@ struct vcpu {
     uint64_t rip;
     uint64_t rflags;
 
+    /* Goes in at each entry, and comes out at each exit: see vmm/vm/backend.h. */
+    struct vcpu_event event;
+    bool shadow;      /* of STI or MOV SS */
+    bool nmi_blocked; /* an NMI handler is running: until its IRET has been executed */
+    bool nmi_pending; /* in: exit as soon as it can be delivered */
+    bool window;      /* in: exit as soon as the guest can take an interrupt */
+    uint8_t cr8;      /* the task priority class */
+    bool cr8_watched; /* in: writes to CR8 exit */
+
     struct vm *vm;
     struct cpu *cpu; /* where it runs, always */
     unsigned index;
-    struct svm_vcpu *svm; /* the backend's */
+    void *backend; /* the backend's part */
 
     enum vcpu_activity activity;
-    struct vcpu_event event;
-    bool nmi_pending;
-    bool nmi_blocked;    /* an NMI handler is running */
-    uint64_t nmi_iret;   /* where its IRET is, once it is reached */
-    bool nmi_ends;       /* ... and it is about to be executed */
-    bool look_soon;      /* an event waits for something that no exit tells */
+    bool held; /* an exception overtook an interrupt that is acknowledged already */
+    uint8_t held_vector;
+    bool look_soon;      /* an NMI waits for something that no exit tells */
     bool timer_due;      /* set the timer anew even if the deadline is the same */
     uint64_t deadline;   /* virtual ns for which the CPU's timer is set */
     uint64_t due_tsc;    /* the same as a host TSC value */
@@ -82,7 +55,7 @@ struct vcpu {
     uint32_t flushed;    /* the nested tables' generation that the TLB has seen; atomic */
     bool inside;         /* it is in its guest, or about to enter; atomic */
     bool busy;           /* ... or sees to an exit; atomic */
-    struct vcpu_model model;
+    struct state_model model;
 
     /* Other CPUs write these. */
     uint32_t kicked __attribute__((aligned(64)));
@@ -108,11 +81,22 @@ void vcpu_reset(struct vcpu *vcpu);
 /* The VM's time has stood still: go on with it. Its own CPU. */
 void vcpu_resume(struct vcpu *vcpu);
 
-/* Put STATE in the place of all it holds but FPU and model registers. Its own CPU. */
-void vcpu_take_state(struct vcpu *vcpu, const struct vcpu_state *state);
+/*
+ * Copy out everything of it that its guest can see; or put STATE, which state_check() accepts, in
+ * the place of everything: nothing remains of what was before. Its own CPU, not in the guest.
+ */
+void vcpu_save(struct vcpu *vcpu, struct cpu_state *state);
+void vcpu_load(struct vcpu *vcpu, const struct cpu_state *state);
+
+/* The same, but what other CPUs have asked for meanwhile is still to be seen to. */
+void vcpu_put(struct vcpu *vcpu, const struct cpu_state *state);
 
 /* Make it look at what is new: wake it, or get it out of its guest. Any CPU. */
 void vcpu_kick(struct vcpu *vcpu);
+
+/* Let the guest be left at its first instruction, or at that of the handler of vcpu->event. Its own
+ * CPU, before an entry. */
+void vcpu_kick_self(struct vcpu *vcpu);
 
 /*
  * After vm_flush() to GENERATION: will its CPU use nothing more of the nested tables as they were
@@ -134,16 +118,12 @@ void vcpu_raise_gp(struct vcpu *vcpu);
 void vcpu_raise_ud(struct vcpu *vcpu);
 
 /* Fill CPU with the state for emulation, and take back what it has changed. */
-void vcpu_context(struct vcpu *vcpu, const struct exit *exit, struct emulate_cpu *cpu);
+void vcpu_context(struct vcpu *vcpu, struct emulate_cpu *cpu);
 void vcpu_store(struct vcpu *vcpu, const struct emulate_cpu *cpu,
                 const struct emulate_result *result);
 
-/*
- * The length of the instruction that made EXIT, which is one of the COUNT operations OPS. 0: it is
- * not to be carried out (another instruction is there by now, or it faults); the event is raised.
- */
-unsigned vcpu_length(struct vcpu *vcpu, const struct exit *exit, const enum insn_op *ops,
-                     unsigned count, struct insn *insn);
+/* Raise what an outcome of emulation that is not DONE asks for. */
+void vcpu_fail(struct vcpu *vcpu, const struct emulate_result *result);
 
 /* Step over an instruction of LENGTH bytes that was carried out. */
 void vcpu_skip(struct vcpu *vcpu, unsigned length);

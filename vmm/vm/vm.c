@@ -41,7 +41,7 @@ static enum status create_vcpu(struct vm *vm, unsigned index)
     vcpu->index = index;
     vcpu->cpu = cpu_by_index(vm->config->cpus.cpu[index]);
     vm->vcpu[index] = vcpu;
-    return backend_vcpu_create(vcpu);
+    return backend->create(vcpu);
 }
 
 static enum status map_ram(struct vm *vm)
@@ -59,12 +59,9 @@ static enum status map_ram(struct vm *vm)
 
 static enum status create_parts(struct vm *vm)
 {
-    bool giant_pages;
-    const struct radix_format *format = backend_nested_format(&giant_pages);
-
     vm->nested = (struct radix){
-        .format = format,
-        .page_sizes = PAGE_SIZE | PAGE_SIZE_2M | (giant_pages ? PAGE_SIZE_1G : 0),
+        .format = backend->nested,
+        .page_sizes = PAGE_SIZE | PAGE_SIZE_2M | (backend->giant_pages ? PAGE_SIZE_1G : 0),
         .levels = VM_NESTED_LEVELS,
     };
     enum status status = radix_init(&vm->nested);
@@ -99,7 +96,7 @@ static void destroy(struct vm *vm)
     dirty_destroy(vm);
     ram_free(&vm->ram);
     for (unsigned i = 0; i < vm->vcpu_count && vm->vcpu[i]; i++) {
-        backend_vcpu_destroy(vm->vcpu[i]);
+        backend->destroy(vm->vcpu[i]);
         pool_free(vm->vcpu[i], sizeof(*vm->vcpu[i]));
     }
     radix_destroy(&vm->nested);

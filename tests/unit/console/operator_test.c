@@ -336,6 +336,8 @@ static void test_actions(void **state)
         {"start",  CONSOLE_START },
         {"stop",   CONSOLE_STOP  },
         {"reset",  CONSOLE_RESET },
+        {"pause",  CONSOLE_PAUSE },
+        {"resume", CONSOLE_RESUME},
         {"nmi",    CONSOLE_NMI   },
         {"button", CONSOLE_BUTTON},
     };
@@ -343,7 +345,8 @@ static void test_actions(void **state)
 
     for (unsigned i = 0; i < ARRAY_SIZE(actions); i++) {
         (void)snprintf(line, sizeof(line), "vm %s %s\r", actions[i].word, i % 2 ? "2" : "db");
-        (void)snprintf(wanted, sizeof(wanted), "\r\nvm %s db: done\r\nvmm> ", actions[i].word);
+        (void)snprintf(wanted, sizeof(wanted), "\r\nvm %s db: %s\r\nvmm> ", actions[i].word,
+                       actions[i].action == CONSOLE_START ? "begun" : "done");
         fake_vms[1].actions = 0;
         type_keys(line);
         expect_within(wanted);

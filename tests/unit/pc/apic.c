@@ -371,7 +371,7 @@ static void test_lapic_timer_through_the_machine(void **state)
     pc_vcpu_run(&machine, 2, 5000);
     assert_int_equal(pc_interrupt_take(&machine, 2), 0x30);
     pc_vcpu_run(&machine, 2, 10); /* time does not go back */
-    assert_int_equal(machine.lapic[2].last_now, 5000);
+    assert_int_equal(machine.lapic[2].state.last_now, 5000);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

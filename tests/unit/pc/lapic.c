@@ -330,9 +330,9 @@ static void test_init_keeps_mode_and_tsc(void **state)
     lapic_timer_set_tsc_offset(&l, 77, 0);
     (void)lapic_accept(&l, 0x40, false);
     lapic_init(&l);
-    assert_int_equal(l.mode, LAPIC_X2APIC);
-    assert_int_equal(l.ldr, 8);
-    assert_int_equal(l.tsc_offset, 77);
+    assert_int_equal(l.state.mode, LAPIC_X2APIC);
+    assert_int_equal(l.state.ldr, 8);
+    assert_int_equal(l.state.tsc_offset, 77);
     assert_int_equal(lapic_pending(&l), -1);
 }
 

@@ -218,11 +218,11 @@ static void test_pirq_routing(void **state)
     out(0xa0, 1, 0x20);
     out(0x20, 1, 0x20);
     pci_write(0x0861, 1, 0x05); /* move PIRQB to IRQ 5 */
-    assert_int_equal(machine.line_sources[10], 0);
+    assert_int_equal(machine.board.line_sources[10], 0);
     out(0x4d0, 1, 0x20);
     assert_int_equal(pc_interrupt_take(&machine, 0), 0x25);
     pci_write(0x0861, 1, 0x80);
-    assert_int_equal(machine.line_sources[5], 0);
+    assert_int_equal(machine.board.line_sources[5], 0);
     assert_int_equal(machine.ioapic.lines & 1U << 17, 1U << 17);
     pci_write(0x0861, 1, 0x08); /* IRQ 8 cannot be chosen */
     assert_int_equal(machine.pirq_gsi[1], -1);
@@ -238,7 +238,7 @@ static void test_vm_cannot_drive_board_lines(void **state)
     pc_set_irq(&machine, IRQ_SOURCE_VM, 24, true);
     pc_set_irq(&machine, IRQ_SOURCE_COUNT, 5, true);
     for (unsigned gsi = 0; gsi < IOAPIC_PINS; gsi++) {
-        assert_int_equal(machine.line_sources[gsi], 0);
+        assert_int_equal(machine.board.line_sources[gsi], 0);
     }
 }
 

@@ -214,7 +214,7 @@ static void test_read_only_registers(void **state)
     assert_int_equal(get(0x0c, 0), 0);
     assert_int_equal(rtc_read(&rtc, 0x70, 0), 0xff);
     rtc_write(&rtc, 0x70, 0x80 | 0x40, 0);
-    assert_true(rtc.nmi_masked);
+    assert_true(rtc.state.nmi_masked);
     rtc_write(&rtc, 0x71, 0x77, 0);
     rtc_write(&rtc, 0x72, 0x40, 0);
     assert_int_equal(rtc_read(&rtc, 0x72, 0), 0x40);

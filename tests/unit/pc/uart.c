@@ -6,7 +6,7 @@
 
 enum { DATA, IER, IIR, LCR, MCR, LSR, MSR, SCRATCH };
 
-static struct uart uart;
+static struct uart_state uart;
 
 static int setup(void **state)
 {

@@ -80,7 +80,7 @@ static void test_every_pair(void **state)
 static void test_on_top_of_others(void **state)
 {
     static const enum vcpu_event_kind kinds[] = {VCPU_EVENT_NONE, VCPU_EVENT_INTERRUPT,
-                                                 VCPU_EVENT_NMI, VCPU_EVENT_SOFTWARE};
+                                                 VCPU_EVENT_NMI};
 
     for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
         for (unsigned vector = 0; vector < 32; vector++) {
@@ -138,10 +138,10 @@ static void test_rip_wraps(void **state)
 
 static void test_skip(void **state)
 {
-    fake_backend.shadow = true;
+    vcpu->shadow = true;
     vcpu->rflags |= RFLAGS_RF;
     vcpu_skip(vcpu, 1);
-    assert_false(fake_backend.shadow);
+    assert_false(vcpu->shadow);
     assert_int_equal(vcpu->rflags & RFLAGS_RF, 0);
     fake_expect_nothing();
     assert_int_equal(fake_backend.dr6, 0);
@@ -159,11 +159,10 @@ static void store(struct emulate_cpu *cpu, struct emulate_result result)
 
 static void test_store(void **state)
 {
-    const struct exit exit = {.reason = EXIT_MEMORY};
     struct emulate_cpu cpu;
 
     vcpu->gpr[INSN_RBX] = 77;
-    vcpu_context(vcpu, &exit, &cpu);
+    vcpu_context(vcpu, &cpu);
     assert_int_equal(cpu.gpr[INSN_RBX], 77);
     assert_int_equal(cpu.rip, vcpu->rip);
     assert_int_equal(cpu.physical_bits, 48);
@@ -171,20 +170,22 @@ static void test_store(void **state)
     cpu.gpr[INSN_RBX] = 78;
     cpu.rip += 4;
     cpu.rflags |= EMULATE_ZF;
-    fake_backend.shadow = true;
+    vcpu->shadow = true;
     store(&cpu, (struct emulate_result){.outcome = EMULATE_DONE});
     assert_int_equal(vcpu->gpr[INSN_RBX], 78);
     assert_int_equal(vcpu->rip, 0x1004);
     assert_true(vcpu->rflags & EMULATE_ZF);
-    assert_false(fake_backend.shadow);
+    assert_false(vcpu->shadow);
     fake_expect_nothing();
 
-    fake_backend.shadow = true;
+    vcpu->shadow = true;
     store(&cpu, (struct emulate_result){.outcome = EMULATE_RETRY});
-    assert_true(fake_backend.shadow); /* it has not been carried out yet */
+    assert_true(vcpu->shadow); /* it has not been carried out yet */
     fake_expect_nothing();
+    assert_int_equal(vcpu->rflags & RFLAGS_RF, 0);
     store(&cpu, (struct emulate_result){.outcome = EMULATE_RETRY, .single_step = true});
     fake_expect_exception(DB, false, 0);
+    assert_true(vcpu->rflags & RFLAGS_RF); /* within a REP */
     assert_int_equal(fake_backend.dr6, DR6_BS);
 }
 
@@ -211,26 +212,23 @@ static void test_store_faults(void **state)
     assert_int_equal(fake_complaints, 1);
 }
 
-static void test_length(void **state)
+/* SDM 3, 18.3.1.1: what the handler finds in RFLAGS.RF on its stack. */
+static void test_resume_flag(void **state)
 {
-    static const enum insn_op ops[] = {INSN_CPUID, INSN_HLT};
-    struct exit exit = {.reason = EXIT_CPUID, .length = 5};
-    struct insn insn;
+    for (unsigned vector = 0; vector < 32; vector++) {
+        bool fault = vector != DB && vector != 3 && vector != 4 && vector != DF && vector != 18;
 
-    assert_int_equal(vcpu_length(vcpu, &exit, ops, 2, &insn), 5);
-    exit.length = 0;
-    FAKE_CODE(0x66, 0x0f, 0xa2);
-    assert_int_equal(vcpu_length(vcpu, &exit, ops, 2, &insn), 3);
-    FAKE_CODE(0xf4);
-    assert_int_equal(vcpu_length(vcpu, &exit, ops, 2, &insn), 1);
-    assert_int_equal(insn.op, INSN_HLT);
-    fake_expect_nothing();
-    FAKE_CODE(0x8b, 0x00); /* the guest has changed it meanwhile: it is executed again */
-    assert_int_equal(vcpu_length(vcpu, &exit, ops, 2, &insn), 0);
-    fake_expect_nothing();
-    vcpu->rip = FAKE_RAM_SIZE + 0x1000; /* no RAM */
-    assert_int_equal(vcpu_length(vcpu, &exit, ops, 2, &insn), 0);
-    fake_expect_exception(UD, false, 0);
+        fake_vm_reset();
+        vcpu_raise(vcpu, (uint8_t)vector, false, 0);
+        assert_int_equal((vcpu->rflags & RFLAGS_RF) != 0, fault);
+        vcpu->event.kind = VCPU_EVENT_NONE;
+        vcpu->rflags |= RFLAGS_RF; /* an instruction that was resumed, and is over */
+        vcpu_skip(vcpu, 1);
+        vcpu->rflags |= RFLAGS_TF;
+        vcpu_skip(vcpu, 1);
+        fake_expect_exception(DB, false, 0);
+        assert_int_equal(vcpu->rflags & RFLAGS_RF, 0);
+    }
 }
 
 int main(void)
@@ -244,7 +242,7 @@ int main(void)
         cmocka_unit_test_setup(test_skip, setup),
         cmocka_unit_test_setup(test_store, setup),
         cmocka_unit_test_setup(test_store_faults, setup),
-        cmocka_unit_test_setup(test_length, setup),
+        cmocka_unit_test_setup(test_resume_flag, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

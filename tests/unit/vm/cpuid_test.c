@@ -31,9 +31,15 @@ static void expect(const struct model_view *view, uint32_t leaf, uint32_t sublea
 static void test_milan(void **state)
 {
     fake_cpu_milan();
-    expect(&third, 0, 0, (struct cpuid){0xd, 0x68747541, 0x444d4163, 0x69746e65});
+    expect(&third, 0, 0, (struct cpuid){0x10, 0x68747541, 0x444d4163, 0x69746e65});
     expect(&third, 1, 0, (struct cpuid){0x00a00f11, 0x02040800, 0xfff83203, 0x178bfbff});
     expect(&third, 6, 0, (struct cpuid){4, 0, 0, 0});
+    expect(&third, 2, 0, (struct cpuid){0});
+    expect(&third, 4, 0, (struct cpuid){0});
+    expect(&third, 0xb, 0, (struct cpuid){0, 1, 0x100, 2});
+    expect(&third, 0xb, 1, (struct cpuid){2, 4, 0x201, 2});
+    expect(&third, 0xb, 2, (struct cpuid){0, 0, 2, 2});
+    expect(&third, 0x15, 0, (struct cpuid){0});
     expect(&third, 7, 0, (struct cpuid){0, 0x219c03a9, 0x00400604, 0x10});
     expect(&third, 7, 1, (struct cpuid){0});
     expect(&third, 0xd, 0, (struct cpuid){7, 0x340, 0x340, 0});
@@ -72,7 +78,7 @@ static void test_genoa(void **state)
 static void test_intel(void **state)
 {
     fake_cpu_intel();
-    expect(&one, 0, 0, (struct cpuid){0xd, 0x756e6547, 0x6c65746e, 0x49656e69});
+    expect(&one, 0, 0, (struct cpuid){0x15, 0x756e6547, 0x6c65746e, 0x49656e69});
     expect(&one, 0xd, 0, (struct cpuid){0xe7, 0xa80, 0xa80, 0});
     expect(&one, 0xd, 3, (struct cpuid){0}); /* MPX */
     expect(&one, 0x80000000, 0, (struct cpuid){0x80000008, 0, 0, 0});
@@ -82,9 +88,15 @@ static void test_intel(void **state)
     assert_int_equal(model_cpuid(&one, 1, 0).ecx & BIT(15), 0); /* PDCM */
     assert_int_equal(model_cpuid(&one, 7, 0).ebx & BIT(4), 0);  /* HLE */
     assert_int_equal(model_cpuid(&one, 7, 0).ebx & BIT(11), 0); /* RTM */
-    expect(&one, 4, 0, (struct cpuid){0});
+    expect(&one, 2, 0, (struct cpuid){0x76036301, 0xf0b5ff, 0, 0x00c30000});
+    expect(&one, 4, 0, (struct cpuid){0x0121, 0x1c0003f, 0x3f, 0});
+    expect(&third, 4, 0, (struct cpuid){0x0c000121, 0x1c0003f, 0x3f, 0});
+    fake_cpuid_set(4, 0, (struct cpuid){0xfc1fc163, 0x2c0003f, 0x6fff, 4});
+    expect(&third, 4, 0, (struct cpuid){0x0c00c163, 0x2c0003f, 0x6fff, 4}); /* shared by all */
     expect(&one, 0xa, 0, (struct cpuid){0});
-    expect(&one, 0xb, 0, (struct cpuid){0});
+    expect(&one, 0xb, 0, (struct cpuid){0, 1, 0x100, 0});
+    expect(&one, 0xb, 1, (struct cpuid){0, 1, 0x201, 0});
+    expect(&one, 0x15, 0, (struct cpuid){2, 0xa8, 0, 0});
     expect(&one, 0x80000008, 0, (struct cpuid){0x302e, 0, 0, 0});
     assert_int_equal(model_efer_mask(), 0xd01);
 }
@@ -158,8 +170,12 @@ static struct cpuid made_up(uint32_t leaf, uint32_t subleaf)
         return (struct cpuid){.ebx = 0xffff0000,
                               .ecx = BIT(21) | BIT(24) | BIT(27) | BIT(31),
                               .edx = BIT(9) | BIT(28)};
+    case 4: /* the vCPUs */
+        return (struct cpuid){.eax = 0xffffc000};
     case 6:
         return (struct cpuid){.eax = 4};
+    case 0xb:
+        return (struct cpuid){.eax = 7, .ebx = 0xff, .ecx = 0x3ff, .edx = 0xff};
     case 0xd:
         return (struct cpuid){.ecx = subleaf == 0 ? 0xfff : 0};
     case 0x80000001:
@@ -205,10 +221,9 @@ static void test_nothing_that_the_host_lacks(void **state)
 /* What would let a guest see or use what is not virtual. */
 static void test_no_leaks(void **state)
 {
-    static const uint32_t hidden[] = {2,          3,          4,          5,          9,
-                                      0xa,        0xb,        0xe,        0xf,        0x10,
-                                      0x12,       0x14,       0x15,       0x1f,       0x8000000a,
-                                      0x8000001b, 0x8000001c, 0x8000001d, 0x8000001e, 0x8000001f};
+    static const uint32_t hidden[] = {
+        3,    5,    9,          0xa,        0xe,        0xf,        0x10,       0x12,
+        0x14, 0x1f, 0x8000000a, 0x8000001b, 0x8000001c, 0x8000001d, 0x8000001e, 0x8000001f};
 
     for (unsigned i = 0; i < ARRAY_SIZE(hosts); i++) {
         hosts[i]();

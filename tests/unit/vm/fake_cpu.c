@@ -3,6 +3,7 @@
 
 #include "vmm/base/types.h"
 #include "vmm/host/msr.h"
+#include "vmm/vm/model.h"
 
 #define LEAVES_MAX 64U
 #define MSRS_MAX   16U
@@ -71,6 +72,7 @@ static const struct leaf genoa[] = {
 static const struct leaf intel[] = {
     {0x00000000, 0, {0x16, 0x756e6547, 0x6c65746e, 0x49656e69}      },
     {0x00000001, 0, {0x00050657, 0x0f400800, 0x7ffefbff, 0xbfebfbff}},
+    {0x00000002, 0, {0x76036301, 0x00f0b5ff, 0, 0x00c30000}         },
     {0x00000004, 0, {0x7c004121, 0x1c0003f, 0x3f, 0}                },
     {0x00000005, 0, {0x40, 0x40, 3, 0x2020}                         },
     {0x00000006, 0, {0xef7, 2, 9, 0}                                },
@@ -114,6 +116,7 @@ void fake_cpuid_set(uint32_t leaf, uint32_t subleaf, struct cpuid out)
     }
     leaf_count += i == leaf_count;
     leaves[i] = (struct leaf){leaf, subleaf, out};
+    model_init();
 }
 
 static void add(const struct leaf *from, unsigned count)

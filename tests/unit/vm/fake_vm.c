@@ -18,7 +18,7 @@ struct vm fake_vm;
 struct vcpu fake_vcpu;
 struct fake_backend fake_backend;
 struct fake_platform fake_platform;
-unsigned fake_repairs, fake_marked;
+unsigned fake_kicks, fake_marked;
 uint64_t fake_now;
 unsigned fake_resets, fake_stops, fake_complaints;
 jmp_buf fake_panicked;
@@ -38,8 +38,7 @@ void fake_vm_reset(void)
         .cr0 = CR0_PE | CR0_ET | CR0_NE, .pat = PAT_RESET, .cs_attributes = FAKE_CODE_32};
     fake_platform = (struct fake_platform){.vector = -1};
     fake_now = 0;
-    fake_marked = 0;
-    fake_resets = fake_stops = fake_complaints = 0;
+    fake_resets = fake_stops = fake_complaints = fake_kicks = fake_marked = 0;
 }
 
 void fake_vm_long_mode(void)
@@ -113,98 +112,29 @@ void panic(const char *fmt, ...)
 
 /* ---- the backend ---- */
 
-bool backend_is_in_shadow(const struct vcpu *vcpu)
+static uint64_t *fake_register(enum backend_register reg)
 {
-    return fake_backend.shadow;
+    uint64_t *const registers[BACKEND_REGISTERS] = {
+        [BACKEND_CR0] = &fake_backend.cr0,   [BACKEND_CR2] = &fake_backend.cr2,
+        [BACKEND_CR3] = &fake_backend.cr3,   [BACKEND_CR4] = &fake_backend.cr4,
+        [BACKEND_EFER] = &fake_backend.efer, [BACKEND_PAT] = &fake_backend.pat,
+        [BACKEND_DR6] = &fake_backend.dr6,   [BACKEND_TSC_OFFSET] = &fake_backend.tsc_offset,
+    };
+
+    return registers[reg];
 }
 
-bool backend_is_interruptible(const struct vcpu *vcpu)
+static uint64_t fake_read(const struct vcpu *vcpu, enum backend_register reg)
 {
-    return (vcpu->rflags & RFLAGS_IF) && !fake_backend.shadow;
+    return *fake_register(reg);
 }
 
-void backend_end_shadow(struct vcpu *vcpu)
+static void fake_write(struct vcpu *vcpu, enum backend_register reg, uint64_t value)
 {
-    fake_backend.shadow = false;
+    *fake_register(reg) = value;
 }
 
-void backend_watch_window(struct vcpu *vcpu, bool on)
-{
-    fake_backend.window = on;
-}
-
-void backend_watch_iret(struct vcpu *vcpu, bool on)
-{
-    fake_backend.iret = on;
-}
-
-uint8_t backend_read_cr8(const struct vcpu *vcpu)
-{
-    return fake_backend.cr8;
-}
-
-void backend_write_cr8(struct vcpu *vcpu, uint8_t value, bool watch)
-{
-    fake_backend.cr8 = value;
-    fake_backend.cr8_watched = watch;
-}
-
-uint64_t backend_read_cr(const struct vcpu *vcpu, unsigned number)
-{
-    switch (number) {
-    case 0:
-        return fake_backend.cr0;
-    case 3:
-        return fake_backend.cr3;
-    case 4:
-        return fake_backend.cr4;
-    default:
-        return 0;
-    }
-}
-
-void backend_write_cr(struct vcpu *vcpu, unsigned number, uint64_t value)
-{
-    assert_true(number == 0 || number == 4);
-    *(number == 0 ? &fake_backend.cr0 : &fake_backend.cr4) = value;
-}
-
-uint64_t backend_read_efer(const struct vcpu *vcpu)
-{
-    return fake_backend.efer;
-}
-
-void backend_write_efer(struct vcpu *vcpu, uint64_t value)
-{
-    fake_backend.efer = value;
-}
-
-uint64_t backend_read_pat(const struct vcpu *vcpu)
-{
-    return fake_backend.pat;
-}
-
-void backend_write_pat(struct vcpu *vcpu, uint64_t value)
-{
-    fake_backend.pat = value;
-}
-
-void backend_write_cr2(struct vcpu *vcpu, uint64_t value)
-{
-    fake_backend.cr2 = value;
-}
-
-void backend_set_dr6(struct vcpu *vcpu, uint64_t bits)
-{
-    fake_backend.dr6 |= bits;
-}
-
-void backend_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
-{
-    fake_backend.tsc_offset = offset;
-}
-
-void backend_context(const struct vcpu *vcpu, struct emulate_cpu *cpu)
+static void fake_context(const struct vcpu *vcpu, struct emulate_cpu *cpu)
 {
     cpu->cr0 = fake_backend.cr0;
     cpu->cr3 = fake_backend.cr3;
@@ -218,14 +148,24 @@ void backend_context(const struct vcpu *vcpu, struct emulate_cpu *cpu)
     cpu->segment[INSN_SEGMENT_CS].attributes = fake_backend.cs_attributes;
 }
 
-void backend_flush(struct vcpu *vcpu)
+static void fake_flush(struct vcpu *vcpu)
 {
     fake_backend.flushes++;
 }
 
-void backend_repair(struct vcpu *vcpu)
+static const struct backend functions = {
+    .name = "fake",
+    .read = fake_read,
+    .write = fake_write,
+    .context = fake_context,
+    .flush = fake_flush,
+};
+
+const struct backend *backend = &functions;
+
+void vcpu_kick_self(struct vcpu *vcpu)
 {
-    fake_repairs++;
+    fake_kicks++;
 }
 
 /* ---- the platform ---- */

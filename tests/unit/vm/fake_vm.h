@@ -18,11 +18,6 @@
 
 struct fake_backend {
     uint64_t cr0, cr3, cr4, efer, pat, cr2, dr6, tsc_offset;
-    uint8_t cr8;
-    bool cr8_watched;
-    bool shadow;
-    bool window;
-    bool iret;
     unsigned flushes;
     uint16_t cs_attributes;
     uint8_t cpl;
@@ -50,8 +45,8 @@ extern struct vm fake_vm;
 extern struct vcpu fake_vcpu;
 extern struct fake_backend fake_backend;
 extern struct fake_platform fake_platform;
-extern unsigned fake_repairs;
-extern unsigned fake_marked; /* calls of ram_mark() */ /* how often the state was mended */
+extern unsigned fake_kicks;  /* how often the vCPU kicked itself */
+extern unsigned fake_marked; /* calls of ram_mark() */
 extern uint64_t fake_now;
 extern unsigned fake_resets, fake_stops, fake_complaints;
 extern jmp_buf fake_panicked; /* where a panic goes on */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Model registers: who answers what, and what is refused. Includes msr.c to see its table. */
-#include "vmm/vm/model_msr.c" /* NOLINT(bugprone-suspicious-include): the table is private to it */
+/* Model registers: who answers what, and what is refused. Includes model_msr.c for its names. */
+#include "vmm/vm/model_msr.c" /* NOLINT(bugprone-suspicious-include): of values only */
 
 #include "tests/unit/vm/fake_cpu.h"
 #include "tests/unit/vm/fake_vm.h"
@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -17,12 +18,15 @@ static struct vcpu *const vcpu = &fake_vcpu;
 
 static int setup(void **state)
 {
+    struct cpu_state reset = {0};
+
     fake_cpu_milan();
     fake_vm_reset();
     fake_msr_set(0x8b, 0xa0011d1);
     fake_msr_set(0x49, 0);
     fake_msr_set(0xc0000103, 7);
-    model_reset(&vcpu->model);
+    model_reset(&reset);
+    vcpu->model = reset.model;
     return 0;
 }
 
@@ -46,10 +50,60 @@ static void write_refused(uint32_t msr, uint64_t value)
 
 static void test_table(void **state)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-        assert_true(rows[i].first <= rows[i].last);
-        assert_true(i == 0 || rows[i].first > rows[i - 1].last); /* in order, none twice */
+    for (unsigned i = 0; i < msr_row_count; i++) {
+        assert_true(msr_rows[i].first <= msr_rows[i].last);
+        assert_true(i == 0 || msr_rows[i].first > msr_rows[i - 1].last); /* in order, none twice */
     }
+}
+
+static const char *const meanings[] = {
+    [MSR_KIND_PASSED] = "the guest's own, no exit",
+    [MSR_KIND_PLATFORM] = "the virtual PC's",
+    [MSR_KIND_TSC] = "the host's plus an offset",
+    [MSR_KIND_EFER] = "checked; LMA follows CR0.PG",
+    [MSR_KIND_PAT] = "checked, loaded",
+    [MSR_KIND_MTRR_DEFAULT] = "checked, kept, no effect",
+    [MSR_KIND_MTRR_VARIABLE] = "checked, kept, no effect",
+    [MSR_KIND_MTRR_FIXED] = "checked, kept, no effect",
+    [MSR_KIND_DEBUGCTL] = "checked, kept, no effect",
+    [MSR_KIND_TSC_AUX] = "checked, loaded",
+    [MSR_KIND_HOST] = "reads as the host's, writes do nothing",
+    [MSR_KIND_CONSTANT] = "reads as a constant, writes do nothing",
+    [MSR_KIND_FIXED] = "reads as a constant, writes give #GP",
+    [MSR_KIND_IBPB] = "writes only, passed on",
+};
+
+static void expect_line(FILE *page, const char *wanted)
+{
+    char line[512];
+
+    do {
+        assert_non_null(fgets(line, sizeof(line), page));
+    } while (line[0] != '|' || line[2] != '`');
+    assert_string_equal(line, wanted);
+}
+
+/* docs/model-registers.md has a line for each row, and no other. */
+static void test_page(void **state)
+{
+    FILE *page = fopen("docs/model-registers.md", "r");
+    char line[512];
+
+    assert_non_null(page);
+    for (unsigned i = 0; i < msr_row_count; i++) {
+        const struct msr_row *row = &msr_rows[i];
+        const char *kept = row->kept == MSR_NOT_KEPT ? "no" : "yes";
+        char last[24] = "";
+
+        if (row->last != row->first) {
+            (void)snprintf(last, sizeof(last), "\xe2\x80\x93`%x`", row->last);
+        }
+        (void)snprintf(line, sizeof(line), "| `%x`%s | %s | %s | %s |\n", row->first, last,
+                       row->name, meanings[row->kind], kept);
+        expect_line(page, line);
+    }
+    assert_null(fgets(line, sizeof(line), page));
+    assert_int_equal(fclose(page), 0);
 }
 
 /* Every number that is not in the table gives #GP, on both sides of each row, and in the gaps that
@@ -63,8 +117,8 @@ static void test_unknown(void **state)
                                       0xc0010117, 0xc0010131, 0xc0011027, UINT32_MAX};
     uint64_t value;
 
-    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-        uint32_t before = rows[i].first - 1, behind = rows[i].last + 1;
+    for (unsigned i = 0; i < msr_row_count; i++) {
+        uint32_t before = msr_rows[i].first - 1, behind = msr_rows[i].last + 1;
 
         if (!find(before)) {
             assert_int_equal(model_msr_read(vcpu, before, &value), STATUS_INVALID);
@@ -83,15 +137,15 @@ static void test_unknown(void **state)
 
 static void test_kinds_without_state(void **state)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-        for (uint32_t msr = rows[i].first; msr <= rows[i].last; msr++) {
-            if (rows[i].kind == MSR_KIND_CONSTANT) {
+    for (unsigned i = 0; i < msr_row_count; i++) {
+        for (uint32_t msr = msr_rows[i].first; msr <= msr_rows[i].last; msr++) {
+            if (msr_rows[i].kind == MSR_KIND_CONSTANT) {
                 write_ok(msr, UINT64_MAX);
-                assert_int_equal(read_ok(msr), rows[i].value);
-            } else if (rows[i].kind == MSR_KIND_FIXED) {
-                write_refused(msr, rows[i].value);
-                assert_int_equal(read_ok(msr), rows[i].value);
-            } else if (rows[i].kind == MSR_KIND_PLATFORM) {
+                assert_int_equal(read_ok(msr), msr_rows[i].value);
+            } else if (msr_rows[i].kind == MSR_KIND_FIXED) {
+                write_refused(msr, msr_rows[i].value);
+                assert_int_equal(read_ok(msr), msr_rows[i].value);
+            } else if (msr_rows[i].kind == MSR_KIND_PLATFORM) {
                 fake_platform.msr_value = msr + 1;
                 assert_int_equal(read_ok(msr), msr + 1);
                 assert_int_equal(fake_platform.msr, msr);
@@ -192,7 +246,6 @@ static void test_reset(void **state)
     assert_int_equal(read_ok(0x200), 0xe0000000); /* 512 MiB up to 4 GiB, uncached */
     assert_int_equal(read_ok(0x201), 0xffffe0000800ULL);
     assert_int_equal(read_ok(0x202), 0);
-    assert_int_equal(fake_msr(0xc0000103), 0);
     assert_int_equal(read_ok(0xc0000103), 0);
     assert_int_equal(read_ok(0x1d9), 0);
 }
@@ -262,6 +315,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_table, setup),
+        cmocka_unit_test_setup(test_page, setup),
         cmocka_unit_test_setup(test_unknown, setup),
         cmocka_unit_test_setup(test_kinds_without_state, setup),
         cmocka_unit_test_setup(test_platform_owns_its_rows, setup),

@@ -115,23 +115,22 @@ struct cpu *cpu_by_index(uint32_t index)
     return &cpus[index];
 }
 
-const struct radix_format *backend_nested_format(bool *giant_pages)
-{
-    *giant_pages = true;
-    return NULL;
-}
-
-enum status backend_vcpu_create(struct vcpu *vcpu)
+static enum status create_backend(struct vcpu *vcpu)
 {
     return vcpu_status;
 }
 
 static unsigned destroyed; /* vCPUs, tables */
 
-void backend_vcpu_destroy(struct vcpu *vcpu)
+static void destroy_backend(struct vcpu *vcpu)
 {
     destroyed++;
 }
+
+static const struct backend functions = {
+    .name = "fake", .create = create_backend, .destroy = destroy_backend};
+
+const struct backend *backend = &functions;
 
 void radix_destroy(struct radix *radix)
 {
@@ -143,6 +142,13 @@ enum status radix_init(struct radix *radix)
     radix->root = hpa(nested_status == STATUS_OK ? PAGE_SIZE : 0);
     return nested_status;
 }
+
+enum status dirty_create(struct vm *vm)
+{
+    return STATUS_OK;
+}
+
+void dirty_destroy(struct vm *vm) {}
 
 enum status ram_allocate(struct ram *ram, uint64_t size)
 {
@@ -161,13 +167,6 @@ void ram_free(struct ram *ram)
     ram_frees += ram->run_count > 0;
     *ram = (struct ram){0};
 }
-
-enum status dirty_create(struct vm *vm)
-{
-    return STATUS_OK;
-}
-
-void dirty_destroy(struct vm *vm) {}
 
 /* All of it, as it lies; all pieces of a run in a row. */
 enum status radix_map(struct radix *radix, uint64_t at, hpa_t to, uint64_t size, unsigned rights,

@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Entries and exits on a VMCB without a CPU: what goes in, what comes out, the end of NMI handlers,
+ * and operands that only the guest's code tells. Includes svm_vcpu.c to take STI out of it.
+ */
+#include "vmm/host/instructions.h"
+#define cpu_irq_enable() ((void)0)
+#include "vmm/svm/svm_vcpu.c" /* NOLINT(bugprone-suspicious-include): see above */
+
+#include "tests/unit/fakes/pages.h"
+#include "tests/unit/vm/fake_cpu.h"
+#include "tests/unit/vm/fake_vm.h"
+#include "vmm/svm/maps.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define RIP    0x1000U
+#define TARGET 0x3000U
+#define BS     (1U << 14)
+
+static struct vcpu *const vcpu = &fake_vcpu;
+static struct svm_features features;
+static struct vmcb *vmcb;
+static struct exit last;
+static void (*guest)(void); /* what the guest does until it exits */
+static unsigned entries;
+
+/* ---- what svm_vcpu.c needs of the rest ---- */
+
+const struct svm_features *svm_features(void)
+{
+    return &features;
+}
+
+hpa_t svm_host_vmcb(const struct cpu *cpu)
+{
+    return hpa(0x1000);
+}
+
+struct asid_pool *svm_asids(const struct cpu *cpu)
+{
+    static struct asid_pool pool = {.count = 8, .next = 8, .generation = 1};
+
+    return &pool;
+}
+
+enum status svm_init(void)
+{
+    return STATUS_OK;
+}
+
+enum status svm_enable_cpu(void)
+{
+    return STATUS_OK;
+}
+
+hpa_t maps_io(void)
+{
+    return hpa(0x2000);
+}
+
+hpa_t maps_msr(void)
+{
+    return hpa(0x5000);
+}
+
+void svm_enter(struct vcpu *entered, hpa_t at, hpa_t host)
+{
+    entries++;
+    vmcb->exit_event = 0;
+    guest();
+}
+
+/* ---- guests ---- */
+
+static void exit_with(uint64_t code, uint64_t info1, uint64_t info2)
+{
+    vmcb->exit_code = code;
+    vmcb->exit_info1 = info1;
+    vmcb->exit_info2 = info2;
+}
+
+static void host_interrupt(void)
+{
+    exit_with(VMCB_EXIT_INTR, 0, 0);
+}
+
+static void reach_iret(void)
+{
+    exit_with(VMCB_EXIT_IRET, 0, 0);
+}
+
+/* IRET, popping RFLAGS without TF; the trap if it was stepped. */
+static void execute_iret(void)
+{
+    bool stepped = vmcb->rflags & RFLAGS_TF;
+
+    vmcb->rip = TARGET;
+    vmcb->rflags = RFLAGS_FIXED | RFLAGS_IF;
+    if (stepped) {
+        vmcb->dr6 |= BS;
+        exit_with(VMCB_EXIT_EXCEPTION + 1, 0, 0);
+    } else {
+        exit_with(VMCB_EXIT_INTR, 0, 0);
+    }
+}
+
+/* As Bochs 2.7 tells it. */
+static void execute_iret_without_bs(void)
+{
+    execute_iret();
+    vmcb->dr6 &= ~(uint64_t)BS;
+}
+
+static void execute_iret_on_watched_stack(void)
+{
+    execute_iret();
+    vmcb->dr6 |= 4;
+}
+
+static void fault_in_iret(void)
+{
+    exit_with(VMCB_EXIT_EXCEPTION + 13, 0x18, 0);
+}
+
+static void page_fault_in_iret(void)
+{
+    exit_with(VMCB_EXIT_EXCEPTION + 14, 2, 0xdead000);
+}
+
+static void refuse(void)
+{
+    exit_with((uint64_t)-1, 0, 0);
+}
+
+static void run(void (*what)(void))
+{
+    guest = what;
+    vcpu->kicked = 0;
+    svm_run(vcpu, &last);
+}
+
+static int setup(void **state)
+{
+    struct cpu_state reset;
+
+    fake_cpu_milan();
+    fake_pages_reset(8);
+    fake_vm_reset();
+    features = (struct svm_features){.asids = 8};
+    backend = &svm_backend;
+    assert_int_equal(svm_create(vcpu), STATUS_OK);
+    vmcb = ((struct svm_vcpu *)vcpu->backend)->vmcb;
+    state_set_reset(&reset);
+    reset.cr0 = CR0_PE | CR0_ET;
+    reset.segment[STATE_CS].base = 0;
+    reset.segment[STATE_CS].limit = UINT32_MAX;
+    reset.segment[STATE_CS].attributes = FAKE_CODE_32;
+    for (unsigned i = 0; i < STATE_GDTR; i++) {
+        reset.segment[i].limit = i == STATE_CS ? UINT32_MAX : reset.segment[i].limit;
+    }
+    svm_set_state(vcpu, &reset);
+    entries = 0;
+    return 0;
+}
+
+/* An NMI handler runs, and stands at its IRET. */
+static void reach(void)
+{
+    vcpu->nmi_blocked = true;
+    run(reach_iret);
+    assert_true(vmcb->intercepts & VMCB_INTERCEPT_IRET);
+    assert_int_equal(last.reason, EXIT_NMI_WINDOW);
+    assert_true(vcpu->nmi_blocked);
+}
+
+static void expect_unseen(void)
+{
+    assert_int_equal(vcpu->rflags & RFLAGS_TF, 0);
+    assert_int_equal(vmcb->dr6, DR6_RESET);
+    assert_int_equal(vmcb->exceptions, SVM_EXCEPTIONS);
+}
+
+/* A waiting NMI can be delivered at the IRET's target, and the guest sees nothing of the step. */
+static void test_iret_is_stepped(void **state)
+{
+    reach();
+    vcpu->nmi_pending = true;
+    run(host_interrupt); /* before it is executed */
+    assert_true(vcpu->nmi_blocked);
+    assert_int_equal(vcpu->rip, RIP);
+    expect_unseen();
+    run(execute_iret);
+    assert_int_equal(last.reason, EXIT_NMI_WINDOW);
+    assert_false(vcpu->nmi_blocked);
+    assert_int_equal(vcpu->rip, TARGET);
+    fake_expect_nothing();
+    expect_unseen();
+    run(host_interrupt);
+    assert_int_equal(vmcb->intercepts & VMCB_INTERCEPT_IRET, 0);
+}
+
+/* While it is stepped no exception may push RFLAGS. */
+static void look_at_step(void)
+{
+    assert_int_equal(vmcb->exceptions, UINT32_MAX);
+    assert_true(vmcb->rflags & RFLAGS_TF);
+    assert_int_equal(vmcb->intercepts & VMCB_INTERCEPT_IRET, 0);
+    execute_iret();
+}
+
+static void test_step_is_watched(void **state)
+{
+    reach();
+    run(look_at_step);
+    expect_unseen();
+}
+
+static void test_step_without_a_word(void **state)
+{
+    reach();
+    run(execute_iret_without_bs);
+    assert_int_equal(last.reason, EXIT_NMI_WINDOW);
+    assert_false(vcpu->nmi_blocked);
+    expect_unseen();
+}
+
+static void test_iret_that_faults(void **state)
+{
+    reach();
+    run(fault_in_iret);
+    assert_int_equal(last.reason, EXIT_RETRY);
+    fake_expect_exception(13, true, 0x18);
+    assert_false(vcpu->nmi_blocked);
+    assert_true(vcpu->rflags & RFLAGS_RF);
+    expect_unseen();
+    setup(NULL);
+    reach();
+    run(page_fault_in_iret);
+    fake_expect_exception(14, true, 2);
+    assert_int_equal(vmcb->cr2, 0xdead000);
+    expect_unseen();
+}
+
+/* A guest that steps itself, or watches its stack, gets its own #DB, with what DR6 had before. */
+static void test_debug_exceptions_of_the_guest(void **state)
+{
+    vmcb->dr6 = DR6_RESET | 1;
+    reach();
+    vcpu->rflags |= RFLAGS_TF;
+    run(execute_iret);
+    assert_int_equal(last.reason, EXIT_EXCEPTION);
+    assert_int_equal(vmcb->dr6, DR6_RESET | 1 | BS);
+    assert_false(vcpu->nmi_blocked);
+    setup(NULL);
+    vmcb->dr6 = DR6_RESET | 1;
+    reach();
+    run(execute_iret_on_watched_stack);
+    assert_int_equal(last.reason, EXIT_EXCEPTION);
+    assert_int_equal(vmcb->dr6, DR6_RESET | 4);
+    assert_int_equal(vcpu->rflags & RFLAGS_TF, 0);
+}
+
+/* An event that is delivered at the IRET is not pushed with TF; its own IRET is the one then. */
+static void test_event_at_the_iret(void **state)
+{
+    reach();
+    vcpu->event = (struct vcpu_event){.kind = VCPU_EVENT_INTERRUPT, .vector = 0x40};
+    run(host_interrupt);
+    assert_int_equal(vmcb->rflags & RFLAGS_TF, 0);
+    assert_true(vmcb->intercepts & VMCB_INTERCEPT_IRET);
+    assert_true(vcpu->nmi_blocked);
+}
+
+/* A handler that is a task: TF would be seen in its TSS. */
+static void test_return_to_a_task(void **state)
+{
+    reach();
+    vcpu->rflags |= RFLAGS_NT;
+    vcpu->nmi_pending = true;
+    run(host_interrupt);
+    assert_int_equal(vmcb->rflags & RFLAGS_TF, 0);
+    assert_true(vmcb->intercepts & VMCB_INTERCEPT_VINTR);
+    assert_true(vcpu->nmi_blocked);
+    run(execute_iret);
+    assert_false(vcpu->nmi_blocked);
+}
+
+/* The OUT that VMRUN was interrupted for is a notification; then the state is refused. */
+static void notify_then_refuse(void)
+{
+    exit_with(VMCB_EXIT_IOIO, VMCB_IO_OUT_2 | 0x1000U << VMCB_IO_PORT_SHIFT, vmcb->rip + 2);
+    vcpu->counter[EXIT_NOTIFY].exits++;
+    refuse();
+}
+
+static void test_refusals(void **state)
+{
+    vcpu->event = (struct vcpu_event){.kind = VCPU_EVENT_INTERRUPT, .vector = 0x40};
+    run(refuse);
+    assert_int_equal(last.reason, EXIT_INVALID);
+    assert_int_equal(vcpu->event.kind, VCPU_EVENT_INTERRUPT); /* still to be delivered */
+    run(notify_then_refuse);
+    assert_int_equal(last.reason, EXIT_INVALID);
+    assert_int_equal(vcpu->event.kind, VCPU_EVENT_NONE); /* it was, before the notification */
+    vmcb->dr7 = 1ULL << 40;
+    vmcb->cr0 = CR0_NW;
+    run(host_interrupt); /* mended */
+    assert_int_equal(vmcb->dr7, 0);
+    assert_int_equal(vmcb->cr0, 0);
+}
+
+static void test_watches(void **state)
+{
+    for (unsigned bits = 0; bits < 16; bits++) {
+        vcpu->window = bits & 1;
+        vcpu->nmi_blocked = bits & 2;
+        vcpu->cr8_watched = bits & 4;
+        vcpu->shadow = bits & 8;
+        vcpu->cr8 = (uint8_t)(bits ^ 5);
+        vcpu->rflags = RFLAGS_FIXED;
+        run(host_interrupt);
+        assert_int_equal((vmcb->intercepts & VMCB_INTERCEPT_VINTR) != 0, bits & 1);
+        assert_int_equal((vmcb->interrupt_control & VMCB_V_IRQ) != 0, bits & 1);
+        assert_int_equal((vmcb->intercepts & VMCB_INTERCEPT_IRET) != 0, (bits & 2) != 0);
+        assert_int_equal(vmcb->cr_writes >> 8 & 1, (bits & 4) != 0);
+        assert_int_equal(vmcb->interrupt_shadow, (bits & 8) != 0);
+        assert_int_equal(vcpu->cr8, bits ^ 5);
+        vmcb->interrupt_control ^= 6;
+        take_over(vcpu, vmcb);
+        assert_int_equal(vcpu->cr8, bits ^ 3);
+    }
+}
+
+/* A host interrupt in the shadow of STI: the HLT behind it is carried out at once. */
+static void test_hlt_in_shadow(void **state)
+{
+    vcpu->shadow = true;
+    FAKE_CODE(0xf4);
+    run(host_interrupt);
+    assert_int_equal(last.reason, EXIT_HLT);
+    assert_int_equal(last.length, 1);
+    FAKE_CODE(0x90);
+    run(host_interrupt);
+    assert_int_equal(last.reason, EXIT_INTERRUPT);
+    vmcb->cpl = 3;
+    FAKE_CODE(0xf4);
+    run(host_interrupt);
+    assert_int_equal(last.reason, EXIT_INTERRUPT);
+}
+
+/* ---- operands ---- */
+
+static void write_cr0(void)
+{
+    exit_with(VMCB_EXIT_CR_WRITE, 0, 0);
+}
+
+static void write_cr4(void)
+{
+    exit_with(VMCB_EXIT_CR_WRITE + 4, 0, 0);
+}
+
+static void write_cr8(void)
+{
+    exit_with(VMCB_EXIT_CR_WRITE + 8, 0, 0);
+}
+
+static void read_cr4(void)
+{
+    exit_with(VMCB_EXIT_CR_READ + 4, 0, 0);
+}
+
+static void ask_cpuid(void)
+{
+    exit_with(VMCB_EXIT_CPUID, 0, 0);
+}
+
+static void expect_write(unsigned number, uint64_t value, unsigned length)
+{
+    assert_int_equal(last.reason, EXIT_CR_WRITE);
+    assert_int_equal(last.control.number, number);
+    assert_int_equal(last.control.value, value);
+    assert_int_equal(last.length, length);
+    fake_expect_nothing();
+}
+
+static void test_moves(void **state)
+{
+    vcpu->gpr[INSN_RBX] = 0xffffffff00000020ULL;
+    FAKE_CODE(0x0f, 0x22, 0xe3); /* MOV CR4, EBX: the upper half is not there */
+    run(write_cr4);
+    expect_write(4, 0x20, 3);
+    FAKE_CODE(0x0f, 0x20, 0xe6); /* MOV ESI, CR4 */
+    run(read_cr4);
+    assert_int_equal(last.reason, EXIT_CR_READ);
+    assert_int_equal(last.control.reg, INSN_RSI);
+    assert_int_equal(last.length, 3);
+    FAKE_CODE(0x0f, 0x22, 0xc3); /* MOV CR0, EBX by now: it is executed anew */
+    run(write_cr4);
+    assert_int_equal(last.reason, EXIT_RETRY);
+    FAKE_CODE(0x8b, 0x00);
+    run(write_cr4);
+    assert_int_equal(last.reason, EXIT_RETRY);
+    fake_expect_nothing();
+    vmcb->segment[VMCB_CS].attributes = FAKE_CODE_LONG;
+    vmcb->efer = EFER_SVME | EFER_LME | EFER_LMA;
+    vcpu->gpr[9] = 7;
+    FAKE_CODE(0x45, 0x0f, 0x22, 0xc1); /* MOV CR8, R9 */
+    run(write_cr8);
+    expect_write(8, 7, 4);
+    vcpu->gpr[INSN_RAX] = 1ULL << 40;
+    FAKE_CODE(0x0f, 0x22, 0xc0); /* MOV CR0, RAX */
+    run(write_cr0);
+    expect_write(0, 1ULL << 40, 3);
+}
+
+static void test_lmsw_and_clts(void **state)
+{
+    static const struct {
+        uint64_t cr0, word, wanted;
+    } rows[] = {
+        {0,                        0xffff,             CR0_PE | CR0_MP | CR0_EM | CR0_TS},
+        {CR0_PE,                   0,                  CR0_PE /* never cleared */       },
+        {CR0_PE | CR0_TS | CR0_MP, CR0_EM,             CR0_PE | CR0_EM                  },
+        {CR0_PE | CR0_NE | CR0_WP, 0x20 | 0x10000 | 1, CR0_PE | CR0_NE | CR0_WP         },
+        {CR0_PE | CR0_AM,          CR0_TS,             CR0_PE | CR0_AM | CR0_TS         },
+        {CR0_PE | CR0_CD | CR0_NW, CR0_MP,             CR0_PE | CR0_CD | CR0_NW | CR0_MP},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        vmcb->cr0 = rows[i].cr0;
+        vcpu->gpr[INSN_RCX] = rows[i].word;
+        FAKE_CODE(0x0f, 0x01, 0xf1); /* LMSW CX */
+        run(write_cr0);
+        expect_write(0, rows[i].wanted, 3);
+    }
+    vmcb->cr0 = CR0_PE | CR0_NE;
+    fake_ram[0x2000] = CR0_TS;
+    FAKE_CODE(0x0f, 0x01, 0x35, 0x00, 0x20, 0x00, 0x00); /* LMSW [2000h] */
+    run(write_cr0);
+    expect_write(0, CR0_PE | CR0_NE | CR0_TS, 7);
+    vmcb->cr0 = CR0_PE | CR0_TS | CR0_MP;
+    FAKE_CODE(0x0f, 0x06); /* CLTS */
+    run(write_cr0);
+    expect_write(0, CR0_PE | CR0_MP, 2);
+}
+
+static void test_lengths(void **state)
+{
+    FAKE_CODE(0x66, 0x0f, 0xa2);
+    run(ask_cpuid);
+    assert_int_equal(last.reason, EXIT_CPUID);
+    assert_int_equal(last.length, 3);
+    FAKE_CODE(0x8b, 0x00);
+    run(ask_cpuid);
+    assert_int_equal(last.reason, EXIT_RETRY);
+    fake_expect_nothing();
+    features.next_rip = true;
+    vmcb->next_rip = RIP + 2;
+    run(ask_cpuid);
+    assert_int_equal(last.reason, EXIT_CPUID);
+    assert_int_equal(last.length, 2);
+    features.next_rip = false;
+    vcpu->rip = FAKE_RAM_SIZE + 0x1000; /* no RAM */
+    run(ask_cpuid);
+    assert_int_equal(last.reason, EXIT_RETRY);
+    fake_expect_exception(6, false, 0);
+}
+
+/* ---- state ---- */
+
+static void test_state(void **state)
+{
+    static struct cpu_state in, out, again;
+
+    memset(&in, 0x5a, sizeof(in));
+    svm_set_state(vcpu, &in);
+    assert_int_equal(vmcb->efer & EFER_SVME, EFER_SVME);
+    assert_true(vmcb->cr4 & CR4_MCE);
+    assert_int_equal(vmcb->inject | vmcb->clean | vmcb->asid, 0);
+    in.efer &= ~EFER_SVME;
+    memset(&out, 0xa5, sizeof(out));
+    svm_get_state(vcpu, &out);
+    svm_set_state(vcpu, &out);
+    memset(&again, 0xa5, sizeof(again));
+    svm_get_state(vcpu, &again);
+    assert_memory_equal(&out, &again, sizeof(out));
+    assert_memory_equal(out.segment, in.segment, sizeof(in.segment));
+    for (const char *member = (const char *)&in.cr0; member < (const char *)&in.tsc_offset;
+         member += sizeof(uint64_t)) {
+        size_t at = (size_t)(member - (const char *)&in);
+
+        assert_memory_equal(member, (const char *)&out + at, sizeof(uint64_t));
+    }
+    assert_int_equal(out.cpl, in.cpl);
+}
+
+static void test_registers(void **state)
+{
+    for (unsigned reg = 0; reg < BACKEND_REGISTERS; reg++) {
+        vmcb->clean = UINT32_MAX;
+        backend->write(vcpu, (enum backend_register)reg, 0x100 + reg);
+        assert_int_not_equal(vmcb->clean, UINT32_MAX);
+    }
+    for (unsigned reg = 0; reg < BACKEND_REGISTERS; reg++) {
+        assert_int_equal(backend->read(vcpu, (enum backend_register)reg), 0x100 + reg);
+    }
+    backend->set_root(vcpu, hpa(0x123000));
+    assert_int_equal(vmcb->nested_cr3, 0x123000);
+    assert_true(((struct svm_vcpu *)vcpu->backend)->asid.stale);
+}
+
+static void test_memory_runs_out(void **state)
+{
+    struct vcpu other = {.index = 1};
+
+    svm_destroy(vcpu);
+    assert_int_equal(fake_pages_used(), 0);
+    for (unsigned limit = 0; limit < 2; limit++) {
+        fake_pages_limit(limit);
+        assert_int_equal(svm_create(&other), STATUS_NO_MEMORY);
+        assert_int_equal(fake_pages_used(), 0);
+        svm_destroy(&other); /* again, in vain */
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_iret_is_stepped, setup),
+        cmocka_unit_test_setup(test_step_is_watched, setup),
+        cmocka_unit_test_setup(test_step_without_a_word, setup),
+        cmocka_unit_test_setup(test_iret_that_faults, setup),
+        cmocka_unit_test_setup(test_debug_exceptions_of_the_guest, setup),
+        cmocka_unit_test_setup(test_event_at_the_iret, setup),
+        cmocka_unit_test_setup(test_return_to_a_task, setup),
+        cmocka_unit_test_setup(test_refusals, setup),
+        cmocka_unit_test_setup(test_watches, setup),
+        cmocka_unit_test_setup(test_hlt_in_shadow, setup),
+        cmocka_unit_test_setup(test_moves, setup),
+        cmocka_unit_test_setup(test_lmsw_and_clts, setup),
+        cmocka_unit_test_setup(test_lengths, setup),
+        cmocka_unit_test_setup(test_state, setup),
+        cmocka_unit_test_setup(test_registers, setup),
+        cmocka_unit_test_setup(test_memory_runs_out, setup),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
