@@ -202,7 +202,7 @@ void handle_memory(struct vcpu *vcpu, const struct exit *exit)
     struct emulate_cpu cpu;
     struct emulate_result result;
 
-    if (dirty_fault(vcpu, exit->memory.address)) {
+    if (exit->memory.present && dirty_fault(vcpu, exit->memory.address)) {
         return;
     }
     if (exit->memory.walk || vcpu->event.kind != VCPU_EVENT_NONE) {

@@ -127,6 +127,7 @@ static void lead(struct vm *vm)
 static bool park(struct vcpu *vcpu)
 {
     timer_set(TIMER_VCPU, TIMER_NEVER);
+    vcpu_go(vcpu, VCPU_AWAY);
     if (vcpu->index == 0) {
         lead(vcpu->vm);
     } else {

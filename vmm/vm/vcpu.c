@@ -164,26 +164,28 @@ static void vcpu_see_flush(struct vcpu *vcpu)
     }
 }
 
-static bool has_seen(const struct vcpu *vcpu, const bool *at_work, uint32_t generation)
+/* One that is elsewhere looks at the generation when it enters, after it has said that it does. */
+static bool is_new_to(const struct vcpu *vcpu, uint32_t generation)
 {
-    return !__atomic_load_n(at_work, __ATOMIC_SEQ_CST) ||
-           (int32_t)(__atomic_load_n(&vcpu->flushed, __ATOMIC_ACQUIRE) - generation) >= 0;
+    return (int32_t)(__atomic_load_n(&vcpu->flushed, __ATOMIC_ACQUIRE) - generation) < 0;
 }
 
-/* One that is not inside looks at the generation when it enters, after it has said that it does. */
 bool vcpu_has_flushed(const struct vcpu *vcpu, uint32_t generation)
 {
-    return has_seen(vcpu, &vcpu->inside, generation);
+    return __atomic_load_n(&vcpu->place, __ATOMIC_SEQ_CST) != VCPU_INSIDE ||
+           !is_new_to(vcpu, generation);
 }
 
 bool vcpu_has_passed(const struct vcpu *vcpu, uint32_t generation)
 {
-    return vcpu->cpu == cpu_current() || has_seen(vcpu, &vcpu->busy, generation);
+    return vcpu->cpu == cpu_current() ||
+           __atomic_load_n(&vcpu->place, __ATOMIC_SEQ_CST) == VCPU_AWAY ||
+           !is_new_to(vcpu, generation);
 }
 
-static void set(bool *flag, bool value)
+void vcpu_go(struct vcpu *vcpu, enum vcpu_place place)
 {
-    __atomic_store_n(flag, value, __ATOMIC_RELEASE);
+    __atomic_store_n(&vcpu->place, place, __ATOMIC_RELEASE);
 }
 
 static void vcpu_count_entry(struct vcpu *vcpu, struct vcpu_counter *counter, uint64_t left)
@@ -202,12 +204,10 @@ static void vcpu_run(struct vcpu *vcpu, struct vcpu_counter **counter, uint64_t 
     struct exit exit;
 
     cpu_irq_disable();
-    set(&vcpu->busy, true);
-    set(&vcpu->inside, true);
-    __atomic_store_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST); /* also a barrier for those two */
+    vcpu_go(vcpu, VCPU_INSIDE);
+    __atomic_store_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST); /* also a barrier behind that */
     if (vcpu_has_news(vcpu)) {
-        set(&vcpu->inside, false);
-        set(&vcpu->busy, false);
+        vcpu_go(vcpu, VCPU_AT_EXIT);
         cpu_irq_enable();
         return;
     }
@@ -219,20 +219,20 @@ static void vcpu_run(struct vcpu *vcpu, struct vcpu_counter **counter, uint64_t 
     uint8_t cr8 = vcpu->cr8;
 
     backend->enter(vcpu, &exit);
-    set(&vcpu->inside, false);
+    vcpu_go(vcpu, VCPU_AT_EXIT);
     *left = cpu_read_tsc();
     vcpu->guest_cycles += *left - vcpu->entered;
     *counter = &vcpu->counter[exit.reason];
     (*counter)->exits++;
     interrupts_see_cr8(vcpu, cr8);
     handlers_run(vcpu, &exit);
-    set(&vcpu->busy, false);
 }
 
 /* HLT, or the wait for a SIPI: sleep until there is news. */
 static void vcpu_sleep(struct vcpu *vcpu)
 {
     cpu_irq_disable();
+    vcpu_go(vcpu, VCPU_AWAY);
     __atomic_store_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST);
     vcpu_run_timers(vcpu);
     vcpu_set_timer(vcpu);
@@ -269,5 +269,6 @@ void vcpu_main(void *argument)
         }
     }
     timer_set(TIMER_VCPU, TIMER_NEVER);
+    vcpu_go(vcpu, VCPU_AWAY);
     vm_vcpu_ended(vcpu);
 }

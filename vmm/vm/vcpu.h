@@ -18,6 +18,13 @@ struct vcpu_event {
     uint32_t error;
 };
 
+/* Where its CPU is. */
+enum vcpu_place {
+    VCPU_AWAY,   /* it sleeps, is parked or does not run */
+    VCPU_INSIDE, /* in the guest, or about to enter */
+    VCPU_AT_EXIT /* between two entries */
+};
+
 struct vcpu_counter {
     uint64_t exits;
     uint64_t cycles; /* from the exit to the next entry */
@@ -53,8 +60,7 @@ struct vcpu {
     uint64_t due_tsc;    /* the same as a host TSC value */
     uint64_t tsc_offset; /* guest TSC at virtual time 0 */
     uint32_t flushed;    /* the nested tables' generation that the TLB has seen; atomic */
-    bool inside;         /* it is in its guest, or about to enter; atomic */
-    bool busy;           /* ... or sees to an exit; atomic */
+    uint32_t place;      /* enum vcpu_place; atomic */
     struct state_model model;
 
     /* Other CPUs write these. */
@@ -104,6 +110,9 @@ void vcpu_kick_self(struct vcpu *vcpu);
  */
 bool vcpu_has_flushed(const struct vcpu *vcpu, uint32_t generation);
 bool vcpu_has_passed(const struct vcpu *vcpu, uint32_t generation);
+
+/* Its CPU is going to PLACE. Its own CPU. */
+void vcpu_go(struct vcpu *vcpu, enum vcpu_place place);
 
 /* Set REQUEST (VCPU_REQUEST_...) and kick it. Any CPU. */
 void vcpu_request(struct vcpu *vcpu, uint32_t request);

@@ -83,11 +83,16 @@ void vm_flush(struct vm *flushed)
     __atomic_fetch_add(&flushes, 1, __ATOMIC_RELAXED);
 }
 
-/* As in vcpu.c; the threads below set 'inside' and 'busy' as the loop there does. */
-static bool has_seen(const struct vcpu *vcpu, const bool *at_work, uint32_t generation)
+/* As in vcpu.c; the threads below go from place to place as the loop there does. */
+static bool is_at(const struct vcpu *vcpu, enum vcpu_place place)
 {
-    bool seen = !__atomic_load_n(at_work, __ATOMIC_SEQ_CST) ||
-                (int32_t)(__atomic_load_n(&vcpu->flushed, __ATOMIC_ACQUIRE) - generation) >= 0;
+    return __atomic_load_n(&vcpu->place, __ATOMIC_SEQ_CST) == (uint32_t)place;
+}
+
+static bool has_seen(bool away, const struct vcpu *vcpu, uint32_t generation)
+{
+    bool seen =
+        away || (int32_t)(__atomic_load_n(&vcpu->flushed, __ATOMIC_ACQUIRE) - generation) >= 0;
 
     if (!seen) {
         (void)sched_yield(); /* there may be fewer CPUs than threads */
@@ -97,12 +102,17 @@ static bool has_seen(const struct vcpu *vcpu, const bool *at_work, uint32_t gene
 
 bool vcpu_has_flushed(const struct vcpu *vcpu, uint32_t generation)
 {
-    return has_seen(vcpu, &vcpu->inside, generation);
+    return has_seen(!is_at(vcpu, VCPU_INSIDE), vcpu, generation);
 }
 
 bool vcpu_has_passed(const struct vcpu *vcpu, uint32_t generation)
 {
-    return has_seen(vcpu, &vcpu->busy, generation);
+    return has_seen(is_at(vcpu, VCPU_AWAY), vcpu, generation);
+}
+
+static void go(struct vcpu *vcpu, enum vcpu_place place)
+{
+    __atomic_store_n(&vcpu->place, place, __ATOMIC_RELEASE);
 }
 
 static unsigned forgets;
@@ -305,7 +315,7 @@ static void guest_runs(struct vcpu *vcpu, bool *tlb, struct random *random)
         unsigned page = random_below(random, 32) * 77; /* few, but in all large pages */
 
         if (!tlb[page] && !is_writable(page)) {
-            __atomic_store_n(&vcpu->inside, false, __ATOMIC_RELEASE);
+            go(vcpu, VCPU_AT_EXIT);
             if (random_below(random, 4) == 0) { /* the VMM writes for it instead */
                 __atomic_fetch_add(&ram[page * K4 + 8 * vcpu->index], 1, __ATOMIC_RELAXED);
                 ram_written(&vm.ram, gpa(address_of(page)), 1);
@@ -328,8 +338,7 @@ static void *run_vcpu(void *argument)
 
     memset(tlb, 0, PAGES);
     while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE)) {
-        __atomic_store_n(&vcpu->busy, true, __ATOMIC_RELEASE);
-        __atomic_store_n(&vcpu->inside, true, __ATOMIC_RELEASE);
+        go(vcpu, VCPU_INSIDE);
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
         uint32_t generation = __atomic_load_n(&vm.nested_generation, __ATOMIC_ACQUIRE);
 
@@ -339,10 +348,10 @@ static void *run_vcpu(void *argument)
         }
         guest_runs(vcpu, tlb, &random);
         __atomic_fetch_add(&runs, 1, __ATOMIC_RELAXED);
-        __atomic_store_n(&vcpu->inside, false, __ATOMIC_RELEASE);
-        __atomic_store_n(&vcpu->busy, false, __ATOMIC_RELEASE);
+        go(vcpu, VCPU_AT_EXIT);
         (void)sched_yield();
     }
+    go(vcpu, VCPU_AWAY);
     return NULL;
 }
 

@@ -143,6 +143,11 @@ enum status radix_init(struct radix *radix)
     return nested_status;
 }
 
+void vcpu_go(struct vcpu *vcpu, enum vcpu_place place)
+{
+    check(place == VCPU_AWAY);
+}
+
 enum status dirty_create(struct vm *vm)
 {
     return STATUS_OK;
