@@ -207,15 +207,3 @@ void pci_flr_finish(struct pci_flr *flr, uint32_t count)
         }
     }
 }
-
-enum status pci_flr_run(bdf_t bdf, bool vf)
-{
-    struct pci_flr flr;
-    enum status status = pci_flr_start(&flr, bdf, vf);
-
-    if (status != STATUS_OK) {
-        return status;
-    }
-    pci_flr_finish(&flr, 1);
-    return flr.state == PCI_FLR_DONE ? STATUS_OK : STATUS_NOTE(STATUS_TIMEOUT);
-}

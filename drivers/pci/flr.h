@@ -62,12 +62,6 @@ enum pci_flr_state pci_flr_poll(struct pci_flr *flr);
  */
 void pci_flr_finish(struct pci_flr *flr, uint32_t count);
 
-/*
- * Start, and poll to the end: 100 ms to 1.2 s, or next to nothing for a function with Immediate
- * Readiness. TIMEOUT when it FAILED.
- */
-enum status pci_flr_run(bdf_t bdf, bool vf);
-
 /* Does the function answer? Also asks VFs, whose vendor and device id read FFFFh. */
 bool pci_function_answers(bdf_t bdf, bool vf);
 

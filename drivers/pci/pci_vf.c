@@ -363,19 +363,21 @@ static enum status place(struct pci_pf *pf, uint16_t count, enum log_level level
 
     if (status == STATUS_OK) {
         status = place_bars(pf->function, &pf->sriov, level);
-        if (status != STATUS_OK) {
-            forget_bars(pf->function);
-        }
+    }
+    if (status != STATUS_OK) {
+        forget_bars(pf->function);
     }
     return status;
 }
 
-/* The most VFs of PF that have places; MANY have none. By halves: what more VFs need only grows. */
-static enum status place_most(struct pci_pf *pf, uint16_t many)
+/*
+ * The most VFs of PF that have places, when MANY, for STATUS, have none. By halves: what more VFs
+ * need only grows.
+ */
+static enum status place_most(struct pci_pf *pf, uint16_t many, enum status status)
 {
     uint16_t good = 0;
     uint16_t bad = many;
-    enum status status = STATUS_OK;
 
     while (bad - good > 1 && status != STATUS_DEVICE) {
         uint16_t count = (uint16_t)(good + (bad - good) / 2);
@@ -383,10 +385,7 @@ static enum status place_most(struct pci_pf *pf, uint16_t many)
         status = place(pf, count, LOG_DEBUG);
         *(status == STATUS_OK ? &good : &bad) = count;
     }
-    if (good == 0 || status == STATUS_DEVICE) {
-        return STATUS_NOTE(status == STATUS_OK ? STATUS_NO_ROOM : status);
-    }
-    if (status != STATUS_OK) {
+    if (status != STATUS_OK && status != STATUS_DEVICE && good > 0) {
         status = place(pf, good, LOG_WARN);
     }
     if (status == STATUS_OK) {
@@ -414,8 +413,8 @@ enum status pci_vf_enable(bdf_t bdf, uint16_t count)
     status = prepare(function, &count, &next.sriov);
     if (status == STATUS_OK) {
         status = place(&next, count, LOG_WARN);
-        if (fit && status != STATUS_OK && status != STATUS_DEVICE && pf_free() != NULL) {
-            status = place_most(&next, count);
+        if (fit && status != STATUS_OK && pf_free() != NULL) {
+            status = place_most(&next, count, status);
         }
     }
     if (status != STATUS_OK) {

@@ -73,9 +73,21 @@ static bool on_root(const struct pci_room_entry *entry)
 }
 
 /*
+ * The first address of the host bridge's, where its root bus uses BASE and nothing between COVERED
+ * and that: BASE, but a single root bus has the upper half of the gap below 4 GiB.
+ */
+static uint64_t aperture_base(uint64_t base, uint64_t covered)
+{
+    if (!pci_room_single_root() || base >= PCI_ADDRESS_LIMIT32 || covered >= base) {
+        return base;
+    }
+    return align_up(covered + (base - covered) / 2, PCI_WINDOW_GRANULE);
+}
+
+/*
  * The rule of docs/pci.md: the host bridge forwards what lies between addresses that its root bus
  * uses, when nothing else is known to be there. Where there is only one root bus it also forwards
- * what follows below 4 GiB, up to what firmware's map lists or the chipset's area.
+ * what is around them below 4 GiB, up to what firmware's map lists or the chipset's area.
  */
 static void apertures_find(void)
 {
@@ -93,7 +105,7 @@ static void apertures_find(void)
                     return;
                 }
                 open = &chain.apertures[chain.aperture_count++];
-                *open = (struct aperture){.base = entry->base, .end = end};
+                *open = (struct aperture){aperture_base(entry->base, covered), end};
             }
             open->end = end > open->end ? end : open->end;
         } else if (entry->root) {

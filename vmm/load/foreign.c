@@ -19,7 +19,6 @@
 #define MULTIBOOT2_SEARCH 0x8000U
 
 #define NEEDS_BIOS "it needs a BIOS, which VMs do not have yet: take kernel and initrd out of it"
-#define UNPACK     "unpack it first"
 
 /* The first row that fits is what the file is: the closer description comes first. */
 static const struct foreign {
@@ -32,18 +31,11 @@ static const struct foreign {
 } foreigners[] = {
     {0,      3, "\x1f\x8b\x08",     3, "compressed with gzip",
      "unpack it (gunzip); './portolan image' does, and so does GRUB without --nounzip"                        },
-    {0,      6,
-     "\xfd"
-     "7zXZ",                        3, "compressed with xz",                             UNPACK               },
-    {0,      4, "\x28\xb5\x2f\xfd", 3, "compressed with zstd",                           UNPACK               },
-    {0,      4, "\x04\x22\x4d\x18", 3, "compressed with lz4",                            UNPACK               },
-    {0,      4, "\x02\x21\x4c\x18", 3, "compressed with lz4",                            UNPACK               },
-    {0,      3, "BZh",              3, "compressed with bzip2",                          UNPACK               },
+    {0,      6, "\xfd\x37zXZ",      3, "compressed with xz",                             "unpack it (unxz)"   },
+    {0,      4, "\x28\xb5\x2f\xfd", 3, "compressed with zstd",                           "unpack it (unzstd)" },
     {0x202,  4, "HdrS",             1, "a Linux kernel whose first sectors are damaged", "copy it again"      },
     {0x202,  4, "HdrS",             2, "a Linux bzImage",                                "give it as 'kernel'"},
-    {0,      4,
-     "\x7f"
-     "ELF",                         1, "an ELF file",
+    {0,      4, "\x7f\x45LF",       1, "an ELF file",
      "give 'kernel' a vmlinuz or bzImage, not a vmlinux; for a Multiboot image use 'multiboot'"               },
     {0,      2, "MZ",               3, "an EFI or DOS program",
      "it needs firmware, which VMs do not have yet: give the kernel itself"                                   },

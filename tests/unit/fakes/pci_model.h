@@ -7,6 +7,7 @@
 #ifndef PORTOLAN_TESTS_UNIT_FAKES_PCI_MODEL_H
 #define PORTOLAN_TESTS_UNIT_FAKES_PCI_MODEL_H
 
+#include "drivers/pci/flr.h"
 #include "vmm/base/types.h"
 
 /* Start: fake_pci_reset(), and behaviour from now on. */
@@ -38,5 +39,18 @@ void fake_model_sriov(const struct fake_sriov *sriov);
 /* Reset of BDF by its PCI Express capability takes BUSY_US; PENDING_US from now on it has requests
  * under way. */
 void fake_model_flr(bdf_t bdf, uint32_t pending_us, uint32_t busy_us);
+
+/* Reset BDF and poll to the end: TIMEOUT when that failed, else what pci_flr_start() says. */
+static inline enum status fake_flr_run(bdf_t bdf, bool vf)
+{
+    struct pci_flr flr;
+    enum status status = pci_flr_start(&flr, bdf, vf);
+
+    if (status != STATUS_OK) {
+        return status;
+    }
+    pci_flr_finish(&flr, 1);
+    return flr.state == PCI_FLR_DONE ? STATUS_OK : STATUS_TIMEOUT;
+}
 
 #endif

@@ -156,13 +156,19 @@ static void test_grow_down(void **state)
     assert_true(window(port_bdf, PCI_WINDOW_PREFETCHABLE).size == 3 * MIB);
 }
 
+/* Firmware lists what is behind the window below 4 GiB; before it is the ECAM. */
+static void list_behind(void)
+{
+    assert_int_equal(pci_room_reserve(hpa(0xc0200000), MIB, true), STATUS_OK);
+}
+
 static void test_full(void **state)
 {
     hpa_t base;
 
     add(1, 0);
     init();
-    assert_int_equal(pci_room_reserve(hpa(0xc0200000), MIB, true), STATUS_OK);
+    list_behind();
     assert_int_equal(pci_room_assign(pf, SLOT, &wanted, 64 * wanted.size, &base), STATUS_NO_ROOM);
     assert_false(fake_log_contains("no room"));
     pci_room_explain(pf, &wanted, 64 * wanted.size, LOG_WARN);
@@ -228,8 +234,7 @@ static void test_apertures(void **state)
         init();
         assert_int_equal(pci_room_reserve(hpa(1ULL << 52), MIB, false), STATUS_RANGE);
         assert_int_equal(pci_room_reserve(hpa(HIGH), 0, false), STATUS_RANGE);
-        /* What does not fit would grow there. */
-        assert_int_equal(pci_room_reserve(hpa(0xc0200000), MIB, true), STATUS_OK);
+        list_behind(); /* what does not fit would grow there */
         if (cases[i].reserved != 0) {
             assert_int_equal(pci_room_reserve(hpa(cases[i].reserved), MIB, false), STATUS_OK);
         }
@@ -277,37 +282,42 @@ static void test_memory(void **state)
 }
 
 /*
- * Where there is one root bus, its host bridge forwards what follows, up to what firmware's map
- * lists; never into the chipset's area. Else only what lies between.
+ * Where there is one root bus, its host bridge forwards what is around, up to what firmware's map
+ * lists, and half the way down; never into the chipset's area. Else only what lies between.
  */
 static void test_below_4g(void **state)
 {
     static const struct {
-        uint64_t listed; /* 1 MiB */
+        uint64_t listed[2]; /* 3 MiB each */
         uint64_t other_root;
         uint64_t third; /* a window of the same root bus */
         uint64_t mibs;  /* wanted, where 2 are open and one of them is taken */
-        enum status status;
+        uint64_t base;  /* 0: no room */
     } cases[] = {
-        {0,          0,          0,          16,  STATUS_OK     },
-        {0xc0400000, 0,          0,          2,   STATUS_OK     },
-        {0xc0400000, 0,          0,          4,   STATUS_NO_ROOM},
-        {0xc0000000, 0,          0,          4,   STATUS_NO_ROOM}, /* over the window: it stays as it is, */
-        {0xc0000000, 0,          0,          1,   STATUS_OK     }, /* and is used */
-        {0,          0xd0000000, 0,          4,   STATUS_NO_ROOM},
-        {0,          0xd0000000, 0xc8000000, 4,   STATUS_OK     },
-        {0,          0xc4000000, 0xc8000000, 4,   STATUS_NO_ROOM},
-        {0,          0,          0,          959, STATUS_OK     }, /* c0100000 to fbffffff */
-        {0,          0,          0,          960, STATUS_NO_ROOM},
+        {{0, 0},                   0,          0,          16,  0xd0100000},
+        {{0xd0400000, 0},          0,          0,          3,   0xd0100000},
+        {{0xd0400000, 0},          0,          0,          4,   0xcfc00000},
+        {{0xd0400000, 0xcf000000}, 0,          0,          4,   0xcfc00000},
+        {{0xd0400000, 0xcf000000}, 0,          0,          6,   0xcfa00000}, /* from cf980000 on */
+        {{0xd0400000, 0xcf000000}, 0,          0,          7,   0         },
+        {{0xcff00000, 0xd0100000}, 0,          0,          4,   0         }, /* the window, too: it stays */
+        {{0xcff00000, 0xd0100000}, 0,          0,          1,   0xd0100000}, /* and is used */
+        {{0, 0},                   0xe0000000, 0,          4,   0         },
+        {{0, 0},                   0xe0000000, 0xd8000000, 4,   0xd0100000},
+        {{0, 0},                   0xd4000000, 0xd8000000, 4,   0         },
+        {{0, 0},                   0,          0,          703, 0xd0100000}, /* to fbffffff */
+        {{0, 0},                   0,          0,          704, 0         },
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
         struct pci_bar bar = {.size = MIB, .kind = PCI_BAR_MEMORY_32};
-        hpa_t base;
+        hpa_t base = hpa(0);
 
         fake_pci_reset();
         fake_model_reset();
         add(1, 0);
+        fake_model_windows(port_bdf, 0xd0000000, 2 * MIB, HIGH, MIB, true);
+        fake_model_bar(pf_bdf, PCI_BAR0 + 8, 0, 4096, 0xd0000000);
         if (cases[i].third != 0) {
             add_third(cases[i].third, 0);
         }
@@ -315,12 +325,14 @@ static void test_below_4g(void **state)
             add_other_root(cases[i].other_root);
         }
         init();
-        if (cases[i].listed != 0) {
-            assert_int_equal(pci_room_reserve(hpa(cases[i].listed), 3 * MIB, true), STATUS_OK);
+        for (unsigned j = 0; j < 2 && cases[i].listed[j] != 0; j++) {
+            assert_int_equal(pci_room_reserve(hpa(cases[i].listed[j]), 3 * MIB, true), STATUS_OK);
         }
-        assert_int_equal(pci_room_assign(pf, SLOT, &bar, cases[i].mibs * MIB, &base),
-                         cases[i].status);
-        assert_true(cases[i].status != STATUS_OK || base.raw == 0xc0100000);
+        enum status status = pci_room_assign(pf, SLOT, &bar, cases[i].mibs * MIB, &base);
+        if (status != (cases[i].base != 0 ? STATUS_OK : STATUS_NO_ROOM) ||
+            base.raw != cases[i].base) {
+            fail_msg("case %u: %s, %#lx", i, status_name(status), (unsigned long)base.raw);
+        }
     }
 }
 

@@ -107,7 +107,7 @@ static void test_flr(void **state)
     fake_put16(config, 0x48, 0x2810);
     config[PCI_INTERRUPT_LINE] = 11;
     fake_model_flr(device, 30000, 400000);
-    assert_int_equal(pci_flr_run(device, false), STATUS_OK);
+    assert_int_equal(fake_flr_run(device, false), STATUS_OK);
     assert_true(fake_time_us() - start >= 430000 && fake_time_us() - start < 440000);
     assert_int_equal(pci_config_read(device, PCI_BAR0, 4), 0xfe000000);
     assert_int_equal(pci_config_read(device, PCI_COMMAND, 2), 0);
@@ -123,7 +123,7 @@ static void test_flr_bounds(void **state)
     struct pci_flr flr;
 
     fake_model_flr(device, 5000000, 5000000);
-    assert_int_equal(pci_flr_run(device, false), STATUS_TIMEOUT);
+    assert_int_equal(fake_flr_run(device, false), STATUS_TIMEOUT);
     assert_true(fake_time_us() - start >= 1100000 && fake_time_us() - start < 1110000);
     assert_true(fake_log_contains("requests are still under way after 100 ms; it is reset anyway"));
     assert_true(fake_log_contains("no answer 1 s after a function level reset"));
@@ -179,12 +179,12 @@ static void test_flr_without_wait(void **state)
 
     fake_put16(config, PCI_STATUS, 0x0011);
     fake_model_flr(device, 0, 0);
-    assert_int_equal(pci_flr_run(device, false), STATUS_OK);
+    assert_int_equal(fake_flr_run(device, false), STATUS_OK);
     assert_true(fake_time_us() - start < 1000);
     time_delay_us(100000);
     start = fake_time_us();
     fake_put16(config, PCI_STATUS, 0x0010);
-    assert_int_equal(pci_flr_run(device, false), STATUS_OK);
+    assert_int_equal(fake_flr_run(device, false), STATUS_OK);
     assert_true(fake_time_us() - start >= 100000);
 }
 
@@ -202,7 +202,7 @@ static void test_flr_refused(void **state)
     assert_true(fake_log_contains("0000:02:01.0: it has no function level reset"));
     assert_int_equal(fake_pci_writes(), 0);
     plain[fake_pci_cap(plain, PCI_CAP_AF, 6) + 3] = 3;
-    assert_int_equal(pci_flr_run(fake_bdf(2, 1, 0), false), STATUS_OK);
+    assert_int_equal(fake_flr_run(fake_bdf(2, 1, 0), false), STATUS_OK);
     assert_int_equal(plain[0x44], 1);
 }
 
@@ -217,7 +217,7 @@ static void test_flr_vf(void **state)
     assert_false(pci_function_answers(vf, false));
     fake_pci_config(vf)[PCI_COMMAND] = PCI_COMMAND_BUS_MASTER;
     fake_model_flr(vf, 0, 150000);
-    assert_int_equal(pci_flr_run(vf, true), STATUS_OK);
+    assert_int_equal(fake_flr_run(vf, true), STATUS_OK);
     assert_false(masters(vf));
     fake_pci_config(vf)[PCI_HEADER_TYPE] = 0x7f;
     assert_false(pci_function_answers(vf, true));

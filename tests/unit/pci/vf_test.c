@@ -256,6 +256,8 @@ static void test_fit_none(void **state)
     assert_int_equal(pci_vf_enable(pf, PCI_VFS_FIT), STATUS_NO_ROOM);
     assert_true(fake_log_contains("no room for 131072 MiB of VF BAR"));
     assert_false(fake_log_contains("have room and are used"));
+    fake_put16(config, cap + (uint32_t)PCI_SRIOV_INITIAL_VFS, 1);
+    assert_int_equal(pci_vf_enable(pf, PCI_VFS_FIT), STATUS_NO_ROOM);
     /* What was found for the first BAR is nobody's. */
     assert_int_equal(pci_room_find(pci_find(pf), PCI_ROOM_VF_BAR, &base, &size), STATUS_NOT_FOUND);
 }
@@ -546,6 +548,12 @@ static void test_4096(void **state)
     assert_true(fake_pci_reads() + fake_pci_writes() < 8 * accesses);
     assert_true(fake_pci_reads() + fake_pci_writes() < 4096UL * 10 + 300);
     assert_true(elapsed_us() < 1400000);
+    /* As many as the table has. */
+    fake_log_clear();
+    assert_int_equal(pci_vf_enable(pf, PCI_VFS_FIT), STATUS_OK);
+    assert_int_equal(pci_pf_find(pf)->vfs, PCI_VFS_MAX);
+    assert_true(fake_log_contains("more than 64 PFs or 4096 VFs in all"));
+    assert_true(fake_log_contains("4096 of its 5000 VFs have room"));
 }
 
 /* 64 PFs of 64 VFs, each behind a port of its own, fill the table; one more finds no place. */
