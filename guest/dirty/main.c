@@ -56,7 +56,7 @@ static void build_tables(void)
     *word(PD) = PT | PRESENT | WRITABLE;
     *word(PD + 8) = PT_OTHER | PRESENT | WRITABLE;
     for (unsigned i = 0; i < 4; i++) {
-        *word(PT + i * 8) = (VIEWED + i * PAGE) | PRESENT | WRITABLE;
+        *word(PT + i * 8UL) = (VIEWED + i * PAGE) | PRESENT | WRITABLE;
     }
     *word(PT_OTHER) = OTHER | PRESENT | WRITABLE;
     guest_pdpt[4] = PD | PRESENT | WRITABLE;

@@ -43,9 +43,9 @@ struct vm {
     struct ram ram;
     struct radix nested;
     struct spinlock nested_lock; /* changes of it, with interrupts as they are */
-    bool no_split;               /* no memory was left to split large pages; under that lock */
     struct vf_set vfs;
     uint32_t nested_generation; /* grows when the TLBs must forget; atomic */
+    bool no_split;              /* no memory was left to split large pages; under nested_lock */
 
     struct spinlock lock; /* the platform's */
     uint64_t lock_flags;  /* of who holds it */
