@@ -9,6 +9,7 @@
 #include "vmm/svm/svm.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/backend.h"
+#include "vmm/vm/checkpoint.h"
 #include "vmm/vm/model.h"
 #include "vmm/vm/vm.h"
 
@@ -59,6 +60,7 @@ static uint64_t serve(uint64_t now)
 
     (void)console_poll(now);
     vf_poll_faults();
+    checkpoint_poll();
     if (was_busy && !busy) {
         idle_action();
     }

@@ -102,21 +102,6 @@ uint32_t iommu_poll_faults(void)
     return found;
 }
 
-uint64_t iommu_fault_count(bdf_t bdf)
-{
-    uint64_t flags = irq_save(), count = 0;
-
-    spinlock_acquire(&lock);
-    for (uint32_t i = 0; i < IOMMU_REQUESTERS; i++) {
-        if (counted[i].count != 0 && bdf_equal(counted[i].bdf, bdf)) {
-            count = counted[i].count;
-        }
-    }
-    spinlock_release(&lock);
-    irq_restore(flags);
-    return count;
-}
-
 void iommu_fault_count_all(struct iommu_counters *counters)
 {
     uint64_t flags = irq_save();

@@ -156,13 +156,6 @@ struct iommu_message {
 enum status iommu_irq_allocate(bdf_t bdf, uint32_t apic_id, uint8_t vector, uint32_t *irq,
                                struct iommu_message *message);
 
-/*
- * Direct IRQ elsewhere; none is lost on the way, and when this returns OK the old vector does not
- * come any more. *MESSAGE changes only where it is not remapped. NOT_FOUND: no such IRQ.
- */
-enum status iommu_irq_update(uint32_t irq, uint32_t apic_id, uint8_t vector,
-                             struct iommu_message *message);
-
 /* Block IRQ; its message is not let through any more when this returns OK. NOT_FOUND. */
 enum status iommu_irq_free(uint32_t irq);
 
@@ -171,9 +164,6 @@ enum status iommu_irq_free(uint32_t irq);
  * Returns how many there were, at most a few hundred a call. Takes the fault lock.
  */
 uint32_t iommu_poll_faults(void);
-
-/* Faults of requester BDF so far; 0 also for one beyond the table of IOMMU_REQUESTERS. */
-uint64_t iommu_fault_count(bdf_t bdf);
 
 /*
  * Implemented by the VM layer: FAULT was blocked. Called by iommu_poll_faults() under the fault

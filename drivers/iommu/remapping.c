@@ -152,35 +152,6 @@ enum status iommu_irq_allocate(bdf_t bdf, uint32_t apic_id, uint8_t vector, uint
     return status;
 }
 
-static enum status irq_update(uint32_t slot, uint32_t apic_id, uint8_t vector)
-{
-    if (slot >= IOMMU_IRQS_MAX || !is_held(slot)) {
-        return STATUS_NOTE(STATUS_NOT_FOUND);
-    }
-    enum status status = target_check(apic_id, vector);
-
-    if (status != STATUS_OK) {
-        return status;
-    }
-    irqs[slot].apic_id = apic_id;
-    irqs[slot].vector = vector;
-    return iommu_limits.interrupts ? iommu_backend->irq_write(function_of(slot), &irqs[slot], true)
-                                   : STATUS_OK;
-}
-
-enum status iommu_irq_update(uint32_t irq, uint32_t apic_id, uint8_t vector,
-                             struct iommu_message *message)
-{
-    uint64_t flags = iommu_lock();
-    enum status status = irq_update(irq, apic_id, vector);
-
-    if (status == STATUS_OK) {
-        *message = message_of(&irqs[irq]);
-    }
-    iommu_unlock(flags);
-    return status;
-}
-
 static enum status irq_free(uint32_t slot)
 {
     if (slot >= IOMMU_IRQS_MAX || !is_held(slot)) {

@@ -26,11 +26,14 @@ class Vm(typing.NamedTuple):
 
 
 class Plan(typing.NamedTuple):
-    """VMs, how the legacy registers of the net and block VFs are reached, how many bytes come through the network."""
+    """VMs, how the legacy registers of the net and block VFs are reached, how many bytes come through the network, how many
+    vCPUs each VM has, and how many checkpoints are taken of each while it boots and then while it works."""
     vms: list
     net: str = "auto"
     block: str = "auto"
     payload: int = 4 << 20
+    cpus: int = 1
+    checkpoints: tuple = ()
 
 
 SECTION = """
@@ -153,9 +156,9 @@ def show_counters(counted, wanted):
             raise machine.Failure(f"the {kind} of a guest with {wanted} sent it {messages} messages and {intx} INTx")
 
 
-def show(vm, said, counted, payload):
+def show(vm, said, counted, payload, cpus):
     """The table of one VM. PAYLOAD is the file from the network. Raises Failure for what is not as it must be."""
-    kernel = require(said, r"init: 1 CPUs, (\S+)", "the kernel")[0]
+    kernel = require(said, rf"init: {cpus} CPUs, (\S+)", "the kernel")[0]
     functions = re.findall(r"demo: function (\S+) device 0x(\w+) revision 0x(\w+) driver (\S+) ports (\w+)", said)
     devices = sorted(function[1] for function in functions)
     if devices != ["1000", "1001"] or any(int(function[2], 16) or function[3] != "virtio-pci" for function in functions):
@@ -204,18 +207,29 @@ def first_commands(run, name):
     return commands_in(plain(run.log()[before:]))
 
 
+def take_checkpoints(run, plan):
+    """Of all VMs at the same time, first while they boot, then while they work: those must be done before the work ends."""
+    for number, count in enumerate(plan.checkpoints):
+        for vm in plan.vms:
+            if number > 0:
+                run.expect(rf"\[{vm.name}\] init: {plan.cpus} CPUs")
+            run.send(f"vm checkpoint {vm.name} {count}\r")
+        run.expect_all(*(rf"VM '{vm.name}': {count} checkpoints taken, of \d+ bytes each" for vm in plan.vms))
+
+
 def start(folder, plan, payload, **options):
     """The test machine with the VMs of PLAN, each with a disk of its own."""
     config = CONFIG.format(plan=plan)
     for index, vm in enumerate(plan.vms):
-        config += SECTION.format(vm=vm, cpu=index + 1, index=index, options=" pci=nomsi" if vm.interrupts == "INTx" else "")
+        first = 1 + index * plan.cpus
+        config += SECTION.format(vm=vm, cpu=f"{first}-{first + plan.cpus - 1}", index=index, options=" pci=nomsi" if vm.interrupts == "INTx" else "")
     image = machine.make_image(folder, config)
     served = os.path.join(folder, "tftp")
     os.mkdir(served)
     with open(os.path.join(served, "payload.bin"), "wb") as file:
         file.write(payload)
     disks = [shutil.copy(os.path.join(IMAGES, vm.kind, "rootfs.img"), os.path.join(folder, vm.name + ".img")) for vm in plan.vms]
-    return DemoMachine(image, disks, served, cpus=len(plan.vms) + 1, memory="1G", timeout=BOOT, **options)
+    return DemoMachine(image, disks, served, cpus=len(plan.vms) * plan.cpus + 1, memory="1G", timeout=BOOT, **options)
 
 
 def demo(folder, plan):
@@ -229,6 +243,7 @@ def demo(folder, plan):
         run.expect(r"verdict: ")
         run.expect(r"VM '\w+': started")
         commands = first_commands(run, names[0])
+        take_checkpoints(run, plan)
         run.expect(r"no VM is running")
         log = plain(run.log())
         counted = {name: statistics(run, name) for name in names}
@@ -236,7 +251,7 @@ def demo(folder, plan):
     for vm in plan.vms:
         said = lines_of(log, vm.name)
         require(said, r"init: test demo ended with status 0", f"the end of the work in VM '{vm.name}'")
-        show(vm, said, counted[vm.name], payload)
+        show(vm, said, counted[vm.name], payload, plan.cpus)
     show_commands(plan, commands, commands_in(counted[names[0]]))
     for text in ("PANIC", "ERROR", "was blocked", "Call Trace"):
         if text in log:

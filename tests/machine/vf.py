@@ -102,6 +102,27 @@ def cycles(folder):
             raise machine.Failure(f"the VMM holds more and more: {held}")
 
 
+def pauses(folder):
+    """Paused all the time in the middle of requests, with INTx and with MSI-X, a VM loses none of its VF's
+    interrupts: the guest waits for each."""
+    with boot(folder, cmdline="count=2000", idle="halt") as run:
+        run.expect("group INTx")
+        while "VM 'guest': stopped" not in run.log():
+            run.send("vm pause guest\r")
+            run.expect(r"VM 'guest': (paused|stopped)")
+            if run.process.match.group(1) == "paused":
+                run.send("vm resume guest\r")
+                run.expect("VM 'guest': resumed")
+        run.require("PASS: ", "VM 'guest': debug exit, status 1")
+        run.forbid("PANIC", "ERROR", "FAIL", "nobody asked for", "was blocked")
+        before, after = run.log().split("group INTx")[1].split("group MSI-X")
+        counts = before.count("VM 'guest': paused"), after.count("VM 'guest': paused")
+        print(f"{counts[0]} pauses with INTx, {counts[1]} with MSI-X")
+        if min(counts) < 5:
+            raise machine.Failure(f"too few pauses to say something: {counts}")
+    vfdisk.check(os.path.join(folder, "disk.img"), written)
+
+
 def no_acs(folder):
     """Ports that let requests past the IOMMU: VFs of two VMs below them are not used together, unless that is asked for."""
     options = {"more": OTHER, "port": ",disable-acs=on", "cmdline": "count=8"}
@@ -125,7 +146,7 @@ def no_remapping(folder):
               vmm="unsafe_dma = yes\n", forbid=["was blocked"])
 
 
-CASES = {case.__name__: case for case in (mmr, stray, admin, amd, cycles, no_acs, no_remapping)}
+CASES = {case.__name__: case for case in (mmr, stray, admin, amd, cycles, pauses, no_acs, no_remapping)}
 
 if __name__ == "__main__":
     machine.run_test(CASES[sys.argv[1]])

@@ -76,7 +76,8 @@ struct section_place {
         .since = 1,                                                                             \
         .count =                                                                                \
             sizeof(FIELD_MEMBER(structure, array)) / sizeof(FIELD_MEMBER(structure, array)[0]), \
-        .offset = offsetof(structure, array[0].member),                                         \
+        .offset = offsetof(structure, array) +                                                  \
+                  offsetof(__typeof__(FIELD_MEMBER(structure, array)[0]), member),              \
         .stride = sizeof(FIELD_MEMBER(structure, array)[0]), .max = (limit)                     \
     }
 

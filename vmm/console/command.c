@@ -6,10 +6,11 @@
 
 #include <string.h>
 
-#define WORDS_MAX   6U
-#define WORD_MAX    32U /* with the NUL; a longer word is none that anybody knows */
-#define LOG_DEFAULT 40U
-#define LOG_MAX     1000U
+#define WORDS_MAX       6U
+#define WORD_MAX        32U /* with the NUL; a longer word is none that anybody knows */
+#define LOG_DEFAULT     40U
+#define LOG_MAX         1000U
+#define CHECKPOINTS_MAX 9999U
 
 enum command_kind {
     COMMAND_HELP,
@@ -20,6 +21,8 @@ enum command_kind {
     COMMAND_VM_LOG,
     COMMAND_VM_DIRTY,
     COMMAND_VM_DO,
+    COMMAND_VM_CHECKPOINT,
+    COMMAND_VM_STATE,
 };
 
 struct command {
@@ -31,25 +34,29 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"help",  NULL,      "[COMMAND]", COMMAND_HELP,       0,               "list the commands, or explain one"                 },
-    {"log",   NULL,      "[LINES]",   COMMAND_LOG,        0,               "the last lines of the VMM's log (40); Ctrl-C stops"},
-    {"stats", NULL,      "[NAME]",    COMMAND_STATS,      0,               "what is counted about one VM, or about all"        },
-    {"vm",    "list",    "",          COMMAND_VM_LIST,    0,               "the VMs: number, name, state"                      },
-    {"vm",    "console", "NAME",      COMMAND_VM_CONSOLE, 0,               "bring a VM to the foreground"                      },
-    {"vm",    "log",     "NAME",      COMMAND_VM_LOG,     0,               "the last 4 KiB that a VM said"                     },
-    {"vm",    "start",   "NAME",      COMMAND_VM_DO,      CONSOLE_START,   "start a VM that is off"                            },
-    {"vm",    "stop",    "NAME",      COMMAND_VM_DO,      CONSOLE_STOP,
-     "switch a VM off at once, as pulling its plug"                                                                            },
-    {"vm",    "reset",   "NAME",      COMMAND_VM_DO,      CONSOLE_RESET,   "press a VM's reset button"                         },
-    {"vm",    "pause",   "NAME",      COMMAND_VM_DO,      CONSOLE_PAUSE,   "let a VM and its time stand still"                 },
-    {"vm",    "resume",  "NAME",      COMMAND_VM_DO,      CONSOLE_RESUME,  "let a paused VM go on"                             },
-    {"vm",    "track",   "NAME",      COMMAND_VM_DO,      CONSOLE_TRACK,
-     "begin to note which pages of a VM's RAM are written"                                                                     },
-    {"vm",    "dirty",   "NAME",      COMMAND_VM_DIRTY,   0,               "the pages written since, and begin anew"           },
-    {"vm",    "untrack", "NAME",      COMMAND_VM_DO,      CONSOLE_UNTRACK, "no longer note them"                               },
-    {"vm",    "button",  "NAME",      COMMAND_VM_DO,      CONSOLE_BUTTON,
-     "press a VM's power button: the guest decides"                                                                            },
-    {"vm",    "nmi",     "NAME",      COMMAND_VM_DO,      CONSOLE_NMI,     "send an NMI to a VM's CPUs"                        },
+    {"help",  NULL,         "[COMMAND]",    COMMAND_HELP,          0,               "list the commands, or explain one"                 },
+    {"log",   NULL,         "[LINES]",      COMMAND_LOG,           0,               "the last lines of the VMM's log (40); Ctrl-C stops"},
+    {"stats", NULL,         "[NAME]",       COMMAND_STATS,         0,               "what is counted about one VM, or about all"        },
+    {"vm",    "list",       "",             COMMAND_VM_LIST,       0,               "the VMs: number, name, state"                      },
+    {"vm",    "console",    "NAME",         COMMAND_VM_CONSOLE,    0,               "bring a VM to the foreground"                      },
+    {"vm",    "log",        "NAME",         COMMAND_VM_LOG,        0,               "the last 4 KiB that a VM said"                     },
+    {"vm",    "start",      "NAME",         COMMAND_VM_DO,         CONSOLE_START,   "start a VM that is off"                            },
+    {"vm",    "stop",       "NAME",         COMMAND_VM_DO,         CONSOLE_STOP,
+     "switch a VM off at once, as pulling its plug"                                                                                     },
+    {"vm",    "reset",      "NAME",         COMMAND_VM_DO,         CONSOLE_RESET,   "press a VM's reset button"                         },
+    {"vm",    "pause",      "NAME",         COMMAND_VM_DO,         CONSOLE_PAUSE,   "let a VM and its time stand still"                 },
+    {"vm",    "resume",     "NAME",         COMMAND_VM_DO,         CONSOLE_RESUME,  "let a paused VM go on"                             },
+    {"vm",    "state",      "NAME [PART]",  COMMAND_VM_STATE,      0,
+     "what a paused VM's guest can see of its machine"                                                                                  },
+    {"vm",    "checkpoint", "NAME [COUNT]", COMMAND_VM_CHECKPOINT, 0,
+     "save a VM, destroy its state, and build it anew"                                                                                  },
+    {"vm",    "track",      "NAME",         COMMAND_VM_DO,         CONSOLE_TRACK,
+     "begin to note which pages of a VM's RAM are written"                                                                              },
+    {"vm",    "dirty",      "NAME",         COMMAND_VM_DIRTY,      0,               "the pages written since, and begin anew"           },
+    {"vm",    "untrack",    "NAME",         COMMAND_VM_DO,         CONSOLE_UNTRACK, "no longer note them"                               },
+    {"vm",    "button",     "NAME",         COMMAND_VM_DO,         CONSOLE_BUTTON,
+     "press a VM's power button: the guest decides"                                                                                     },
+    {"vm",    "nmi",        "NAME",         COMMAND_VM_DO,         CONSOLE_NMI,     "send an NMI to a VM's CPUs"                        },
 };
 
 struct words {
@@ -125,7 +132,7 @@ static unsigned print_entries(const char *word)
         const struct command *command = &commands[i];
 
         if (!word || strcmp(word, command->word) == 0) {
-            console_print("  %-5s %-8s %-10s %s", command->word,
+            console_print("  %-5s %-10s %-12s %s", command->word,
                           command->second ? command->second : "", command->argument, command->help);
             printed++;
         }
@@ -244,14 +251,9 @@ static void stats(const char *name)
     console_edge_stats();
 }
 
-static void do_action(const struct command *command, unsigned vm)
+static void say_refusal(const struct command *command, unsigned vm, enum status status)
 {
-    enum status status = console_edge_vm_do(vm, command->action);
-
-    if (status == STATUS_OK) {
-        console_print("vm %s %s: %s", command->second, console_edge_vm_name(vm),
-                      command->action == CONSOLE_START ? "begun" : "done");
-    } else if (status == STATUS_STATE) {
+    if (status == STATUS_STATE) {
         console_print("vm %s %s: not now, the VM is '%s'", command->second,
                       console_edge_vm_name(vm), console_edge_vm_state(vm));
     } else {
@@ -260,7 +262,36 @@ static void do_action(const struct command *command, unsigned vm)
     }
 }
 
-static void do_vm(const struct command *command, const char *name)
+static void do_action(const struct command *command, unsigned vm)
+{
+    enum status status = console_edge_vm_do(vm, command->action);
+
+    if (status == STATUS_OK) {
+        console_print("vm %s %s: %s", command->second, console_edge_vm_name(vm),
+                      command->action == CONSOLE_START ? "begun" : "done");
+    } else {
+        say_refusal(command, vm, status);
+    }
+}
+
+static void do_checkpoint(const struct command *command, unsigned vm, const char *times)
+{
+    unsigned count = 1;
+
+    if (*times && !parse_number(times, CHECKPOINTS_MAX, &count)) {
+        console_print("'%s' is not a number of checkpoints from 1 to %u", times, CHECKPOINTS_MAX);
+        return;
+    }
+    enum status status = console_edge_vm_checkpoint(vm, count);
+
+    if (status == STATUS_OK) {
+        console_print("vm checkpoint %s: begun", console_edge_vm_name(vm));
+    } else {
+        say_refusal(command, vm, status);
+    }
+}
+
+static void do_vm(const struct command *command, const char *name, const char *more)
 {
     unsigned vm;
 
@@ -273,6 +304,14 @@ static void do_vm(const struct command *command, const char *name)
         dump_start(vm, LOG_MAX);
     } else if (command->kind == COMMAND_VM_DIRTY) {
         console_edge_vm_dirty(vm);
+    } else if (command->kind == COMMAND_VM_CHECKPOINT) {
+        do_checkpoint(command, vm, more);
+    } else if (command->kind == COMMAND_VM_STATE) {
+        enum status status = console_edge_vm_print(vm, more);
+
+        if (status != STATUS_OK) {
+            say_refusal(command, vm, status);
+        }
     } else {
         do_action(command, vm);
     }
@@ -286,7 +325,9 @@ static bool arguments_fit(const struct command *command, uint32_t given)
     if (command->argument[0] == '\0') {
         return given == 0;
     }
-    return given == 1 || (given == 0 && command->argument[0] == '[');
+    bool first_may_lack = command->argument[0] == '[', second = strchr(command->argument, ' ');
+
+    return given == 1 || (given == 0 && first_may_lack) || (given == 2 && second);
 }
 
 void command_run(const char *text)
@@ -327,7 +368,9 @@ void command_run(const char *text)
     case COMMAND_VM_LOG:
     case COMMAND_VM_DIRTY:
     case COMMAND_VM_DO:
-        do_vm(command, argument);
+    case COMMAND_VM_CHECKPOINT:
+    case COMMAND_VM_STATE:
+        do_vm(command, argument, given > 1 ? words.word[words_of(command) + 1] : "");
         break;
     }
 }

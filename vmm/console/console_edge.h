@@ -38,6 +38,16 @@ bool console_edge_vm_runs(unsigned vm);
 /* Do ACTION, or begin it. STATE: not in the VM's present state; others as they come. */
 enum status console_edge_vm_do(unsigned vm, enum console_action action);
 
+/*
+ * Save VM and build it anew from that COUNT times, at moments that the VMM chooses; does not wait.
+ * STATE as above.
+ */
+enum status console_edge_vm_checkpoint(unsigned vm, unsigned count);
+
+/* Print the parts of a paused VM's state, or what is in part SECTION, with console_print(). STATE:
+ * it is not paused; NOT_FOUND: no such part. */
+enum status console_edge_vm_print(unsigned vm, const char *section);
+
 /* A byte for the VM's first UART. False: it has no room; the console keeps the byte and offers it
  * again. */
 bool console_edge_vm_input(unsigned vm, uint8_t byte);

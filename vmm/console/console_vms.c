@@ -7,6 +7,7 @@
 #include "vmm/host/pool.h"
 #include "vmm/host/time.h"
 #include "vmm/vf/vf.h"
+#include "vmm/vm/checkpoint.h"
 #include "vmm/vm/dirty.h"
 #include "vmm/vm/vm.h"
 #include "vmm/vm/vm_edge.h"
@@ -42,7 +43,7 @@ const char *console_edge_vm_state(unsigned vm)
 /* What goes to the machine itself; while it is paused nothing of it may change. */
 static enum status press(struct vm *vm, enum console_action action)
 {
-    if (vm_state(vm) != VM_RUNNING) {
+    if (!vm_touch(vm)) {
         return STATUS_STATE;
     }
     if (action == CONSOLE_NMI) {
@@ -50,6 +51,7 @@ static enum status press(struct vm *vm, enum console_action action)
     } else {
         pc_power_button(&vm->pc, vm_now(vm));
     }
+    vm_touched(vm);
     return STATUS_OK;
 }
 
@@ -90,7 +92,28 @@ bool console_edge_vm_input(unsigned vm, uint8_t byte)
 {
     struct vm *to = vm_by_index(vm);
 
-    return vm_state(to) == VM_RUNNING && pc_console_read(&to->pc, byte, vm_now(to));
+    if (!vm_touch(to)) {
+        return false;
+    }
+    bool taken = pc_console_read(&to->pc, byte, vm_now(to));
+
+    vm_touched(to);
+    return taken;
+}
+
+enum status console_edge_vm_checkpoint(unsigned vm, unsigned count)
+{
+    return checkpoint_request(vm_by_index(vm), count);
+}
+
+static void print_state_line(void *context, const char *line)
+{
+    console_print("  %s", line);
+}
+
+enum status console_edge_vm_print(unsigned vm, const char *section)
+{
+    return vm_print_state(vm_by_index(vm), section, print_state_line, NULL);
 }
 
 static void print_vcpu(const struct vcpu *vcpu)

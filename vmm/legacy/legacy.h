@@ -170,10 +170,10 @@ void legacy_resume(struct legacy_set *set);
 const struct legacy_state *legacy_save(struct legacy_function *function);
 
 /*
- * Give a paused FUNCTION the state FROM, which may be anything, and derive from it what follows:
- * ports, line, masks, Bus Master. What was recorded during the pause stays recorded. The VF's
- * registers are not touched. INVALID, and nothing is changed: FROM makes no sense, or is that of a
- * function with another configuration space.
+ * Give a paused FUNCTION the state FROM, whose fields are in their ranges and may else be anything,
+ * and derive from it what follows: ports, line, masks, Bus Master. What was recorded during the
+ * pause stays recorded. The VF's registers are not touched. INVALID, and nothing is changed: FROM
+ * makes no sense, or is that of a function with another configuration space.
  */
 enum status legacy_load(struct legacy_function *function, const struct legacy_state *from);
 

@@ -197,6 +197,30 @@ const struct section_place pc_sections[] = {
 
 const unsigned pc_section_count = ARRAY_SIZE(pc_sections);
 
+void pc_fill(struct pc *pc, uint8_t byte)
+{
+    for (unsigned i = 0; i < pc_section_count; i++) {
+        const struct section_place *place = &pc_sections[i];
+        unsigned instances = place->instances ? place->instances : pc->config.vcpu_count;
+
+        for (unsigned n = 0; n < instances; n++) {
+            memset((uint8_t *)pc + place->offset + n * place->stride, byte, place->section->size);
+        }
+    }
+    for (unsigned vcpu = 0; vcpu < pc->config.vcpu_count; vcpu++) {
+        memset(&pc->lapic[vcpu].timer_next, byte, sizeof(pc->lapic[vcpu].timer_next));
+    }
+    memset(&pc->deadline, byte, sizeof(pc->deadline));
+    memset(&pc->pit.next_event, byte, sizeof(pc->pit.next_event));
+    memset(&pc->rtc.next_event, byte, sizeof(pc->rtc.next_event));
+    memset(&pc->pm.next_event, byte, sizeof(pc->pm.next_event));
+    memset(&pc->ioapic.lines, byte, sizeof(pc->ioapic.lines));
+    memset(pc->window, byte, sizeof(pc->window));
+    memset(pc->pirq_gsi, byte, sizeof(pc->pirq_gsi));
+    memset(&pc->pic_output, byte, sizeof(pc->pic_output));
+    memset(&pc->pic_targets, byte, sizeof(pc->pic_targets));
+}
+
 void pc_derive(struct pc *pc)
 {
     pc_edge_lock(pc);

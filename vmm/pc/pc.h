@@ -136,6 +136,10 @@ extern const unsigned pc_section_count;
  */
 void pc_derive(struct pc *pc);
 
+/* Fill state and all that is derived from it with BYTE: nothing of it is left for a load to find.
+ */
+void pc_fill(struct pc *pc, uint8_t byte);
+
 /* ---- Shared devices: any CPU; take the lock ---- */
 
 /* WIDTH 1, 2 or 4. Ports that nobody claims read all ones. */

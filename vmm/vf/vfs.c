@@ -9,7 +9,7 @@
 
 #define FIRST_SLOT 2U
 #define LAST_SLOT  31U
-#define PIRQ_SHIFT 3U /* pin INTA of slot s is PIRQ (s + 3) mod 4: docs/pc.md */
+#define PIN_A      1U
 
 static struct vf_set *sets[CONFIG_VMS_MAX]; /* those that have VFs */
 
@@ -239,7 +239,7 @@ static enum status show(struct vf_set *set)
 
     for (uint32_t i = 0; i < set->count && status == STATUS_OK; i++) {
         struct vf *vf = set->vf[i];
-        int8_t line = set->owner.pc->pirq_gsi[(vf->setup.slot + PIRQ_SHIFT) % PCI_PIRQS];
+        int8_t line = set->owner.pc->pirq_gsi[pci_host_pirq((uint8_t)(vf->setup.slot << 3), PIN_A)];
 
         vf->setup.interrupt_line = line < 0 ? UINT8_MAX : (uint8_t)line;
         status = legacy_add(&set->legacy, &vf->function, &vf->setup);

@@ -7,10 +7,12 @@
  * meanwhile, and CPU 0 goes on with its service.
  */
 #include "vmm/base/log.h"
+#include "vmm/host/instructions.h"
 #include "vmm/host/irq.h"
 #include "vmm/host/timer.h"
 #include "vmm/host/wait.h"
 #include "vmm/vf/vf.h"
+#include "vmm/vm/checkpoint.h"
 #include "vmm/vm/program.h"
 #include "vmm/vm/vm.h"
 
@@ -88,6 +90,29 @@ static void set_paused(struct vm *vm, bool paused)
     }
 }
 
+/* False: it cannot go on, and stops. */
+static bool take_checkpoint(struct vm *vm)
+{
+    if (!vm->paused) {
+        legacy_pause(&vm->vfs.legacy);
+    }
+    bool good = checkpoint_take(vm) == STATUS_OK;
+
+    if (!vm->paused) {
+        legacy_resume(&vm->vfs.legacy);
+    }
+    return good;
+}
+
+/* Nobody from outside is to touch the machine from here on. */
+static void hold(struct vm *vm)
+{
+    vm_freeze_time(vm);
+    while (load(&vm->touched) != 0) {
+        cpu_relax();
+    }
+}
+
 /* All are parked, and time stands still. */
 static enum vm_after act(struct vm *vm, uint32_t requests)
 {
@@ -100,13 +125,16 @@ static enum vm_after act(struct vm *vm, uint32_t requests)
     if (requests & VM_REQUEST_RESET) {
         return reset(vm) ? VM_AFTER_RESET : VM_AFTER_STOP;
     }
+    if (requests & VM_REQUEST_CHECKPOINT) {
+        return take_checkpoint(vm) ? VM_AFTER_LOAD : VM_AFTER_STOP;
+    }
     return VM_AFTER_GO_ON;
 }
 
 static void lead(struct vm *vm)
 {
     wait_for_others(vm);
-    vm_freeze_time(vm);
+    hold(vm);
     if (vm->paused) {
         sleep_while(vm->vcpu[0], &vm->request, 0);
     }
@@ -128,6 +156,7 @@ static bool park(struct vcpu *vcpu)
 {
     timer_set(TIMER_VCPU, TIMER_NEVER);
     vcpu_go(vcpu, VCPU_AWAY);
+    vcpu_save(vcpu, &vcpu->saved);
     if (vcpu->index == 0) {
         lead(vcpu->vm);
     } else {
@@ -138,6 +167,10 @@ static bool park(struct vcpu *vcpu)
         return false;
     case VM_AFTER_RESET:
         vcpu_reset(vcpu);
+        break;
+    case VM_AFTER_LOAD:
+        checkpoint_scramble_vcpu(vcpu);
+        vcpu_load(vcpu, &vcpu->saved);
         break;
     case VM_AFTER_GO_ON:
         vcpu_resume(vcpu);

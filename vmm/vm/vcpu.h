@@ -63,6 +63,8 @@ struct vcpu {
     uint32_t place;      /* enum vcpu_place; atomic */
     struct state_model model;
 
+    struct cpu_state saved; /* while it is parked */
+
     /* Other CPUs write these. */
     uint32_t kicked __attribute__((aligned(64)));
     uint32_t requests;

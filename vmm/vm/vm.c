@@ -5,6 +5,7 @@
 #include "vmm/host/pool.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/backend.h"
+#include "vmm/vm/checkpoint.h"
 #include "vmm/vm/dirty.h"
 
 static struct vm *vms[CONFIG_VMS_MAX];
@@ -87,6 +88,9 @@ static enum status create_parts(struct vm *vm)
 
         status = vf_create(&vm->vfs, &owner);
     }
+    if (status == STATUS_OK) {
+        status = checkpoint_create(vm);
+    }
     return status;
 }
 
@@ -94,6 +98,7 @@ static enum status create_parts(struct vm *vm)
 static void destroy(struct vm *vm)
 {
     dirty_destroy(vm);
+    checkpoint_destroy(vm);
     ram_free(&vm->ram);
     for (unsigned i = 0; i < vm->vcpu_count && vm->vcpu[i]; i++) {
         backend->destroy(vm->vcpu[i]);
@@ -195,6 +200,26 @@ static enum status ask(struct vm *vm, uint32_t request, const char *what, const 
     return STATUS_OK;
 }
 
+enum status vm_request(struct vm *vm, uint32_t request)
+{
+    return ask(vm, request, "", NULL);
+}
+
+bool vm_touch(struct vm *vm)
+{
+    __atomic_fetch_add(&vm->touched, 1, __ATOMIC_SEQ_CST);
+    if (vm_state(vm) == VM_RUNNING && !__atomic_load_n(&vm->frozen, __ATOMIC_SEQ_CST)) {
+        return true;
+    }
+    vm_touched(vm);
+    return false;
+}
+
+void vm_touched(struct vm *vm)
+{
+    __atomic_fetch_sub(&vm->touched, 1, __ATOMIC_SEQ_CST);
+}
+
 enum status vm_stop(struct vm *vm, const char *why)
 {
     return ask(vm, VM_REQUEST_STOP, "stop", why);
@@ -207,12 +232,12 @@ enum status vm_reset(struct vm *vm, const char *why)
 
 enum status vm_pause(struct vm *vm)
 {
-    return ask(vm, VM_REQUEST_PAUSE, "pause", NULL);
+    return vm_request(vm, VM_REQUEST_PAUSE);
 }
 
 enum status vm_resume(struct vm *vm)
 {
-    return ask(vm, VM_REQUEST_RESUME, "resume", NULL);
+    return vm_request(vm, VM_REQUEST_RESUME);
 }
 
 void vm_flush(struct vm *vm)

@@ -21,20 +21,34 @@
 enum vm_state { VM_STOPPED, VM_STARTING, VM_RUNNING, VM_PAUSED, VM_ENDED };
 
 /* Why all vCPUs of a VM are to park; bits of vm.request. A stop goes before all others. */
-#define VM_REQUEST_STOP   (1U << 0)
-#define VM_REQUEST_RESET  (1U << 1)
-#define VM_REQUEST_PAUSE  (1U << 2)
-#define VM_REQUEST_RESUME (1U << 3)
+#define VM_REQUEST_STOP       (1U << 0)
+#define VM_REQUEST_RESET      (1U << 1)
+#define VM_REQUEST_PAUSE      (1U << 2)
+#define VM_REQUEST_RESUME     (1U << 3)
+#define VM_REQUEST_CHECKPOINT (1U << 4)
 
 /* What the vCPUs do when they leave the rendezvous. */
-enum vm_after { VM_AFTER_GO_ON, VM_AFTER_RESET, VM_AFTER_STOP };
-
-/* Messages about one VM's wrongdoing: the first ones are logged, then only counted. */
-#define VM_COMPLAINTS_MAX 16U
+enum vm_after { VM_AFTER_GO_ON, VM_AFTER_RESET, VM_AFTER_LOAD, VM_AFTER_STOP };
 
 /* Guest-physical addresses end at 2^48. */
 #define VM_NESTED_LEVELS 4U
 
+/* Its time: virtual nanoseconds, and the host's TSC less its value at virtual time 0. */
+struct vm_clock {
+    uint64_t ns;
+    uint64_t tsc;
+};
+
+/* What a VM has for its checkpoints; the buffers are of SIZE bytes. */
+struct vm_checkpoints {
+    uint8_t *stream[2];
+    size_t size;
+    struct legacy_state *scratch;
+    uint32_t wanted; /* still to be taken; atomic */
+    uint32_t taken;  /* of those that were asked for last */
+};
+
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 struct vm {
     const struct config_vm *config;
     unsigned index;
@@ -52,9 +66,9 @@ struct vm {
     struct pc pc;
     uint64_t base_ns;  /* the VMM's time that is virtual time 0 */
     uint64_t base_tsc; /* the same as host TSC */
-    bool frozen;       /* its time stands still, at: ; atomic */
-    uint64_t frozen_ns;
-    uint64_t frozen_tsc;
+    bool frozen;       /* its time stands still, at the next; atomic */
+    struct vm_clock clock;
+    uint32_t touched; /* by those from outside who do something to the machine; atomic */
 
     uint32_t state;   /* enum vm_state; atomic */
     uint32_t request; /* VM_REQUEST_...; atomic */
@@ -63,6 +77,7 @@ struct vm {
     uint32_t active;  /* vCPUs that have not ended; atomic */
     uint32_t after;   /* enum vm_after: what the leader decided; atomic */
     bool paused;      /* it stays parked until it is resumed; the leader's */
+    struct vm_checkpoints checkpoints;
     uint32_t resets;
     struct guest_log log;
     gpa_t rsdp;
@@ -94,6 +109,16 @@ enum status vm_stop(struct vm *vm, const char *why);
 enum status vm_reset(struct vm *vm, const char *why);
 enum status vm_pause(struct vm *vm);
 enum status vm_resume(struct vm *vm);
+
+/* Set REQUEST, VM_REQUEST_CHECKPOINT or one of those above, likewise. */
+enum status vm_request(struct vm *vm, uint32_t request);
+
+/*
+ * Somebody from outside (the console) is about to do something to the machine, and has done it.
+ * False: not now, the VM does not run or its time stands still. Any CPU; no waiting in between.
+ */
+bool vm_touch(struct vm *vm);
+void vm_touched(struct vm *vm);
 
 /* Does it still run, but not for long: it was asked to stop, or its VFs are being reset? Any CPU.
  */

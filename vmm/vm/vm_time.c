@@ -18,7 +18,7 @@ void vm_reset_time(struct vm *vm)
 uint64_t vm_now(const struct vm *vm)
 {
     if (__atomic_load_n(&vm->frozen, __ATOMIC_ACQUIRE)) {
-        return vm->frozen_ns;
+        return vm->clock.ns;
     }
     uint64_t now = time_now_ns();
 
@@ -28,8 +28,8 @@ uint64_t vm_now(const struct vm *vm)
 void vm_freeze_time(struct vm *vm)
 {
     if (!vm->frozen) {
-        vm->frozen_ns = vm_now(vm);
-        vm->frozen_tsc = cpu_read_tsc() - vm->base_tsc;
+        vm->clock.ns = vm_now(vm);
+        vm->clock.tsc = cpu_read_tsc() - vm->base_tsc;
         __atomic_store_n(&vm->frozen, true, __ATOMIC_RELEASE);
     }
 }
@@ -38,8 +38,8 @@ void vm_freeze_time(struct vm *vm)
 void vm_thaw_time(struct vm *vm)
 {
     if (vm->frozen) {
-        vm->base_ns = time_now_ns() - vm->frozen_ns;
-        vm->base_tsc = cpu_read_tsc() - vm->frozen_tsc;
+        vm->base_ns = time_now_ns() - vm->clock.ns;
+        vm->base_tsc = cpu_read_tsc() - vm->clock.tsc;
         __atomic_store_n(&vm->frozen, false, __ATOMIC_RELEASE);
     }
 }

@@ -99,8 +99,6 @@ static void change_device(const uint8_t *op, unsigned d)
             status = iommu_irq_allocate(bdf, op[3], op[4], &model.irq[device], &message);
             sim_require(model.dead || status != STATUS_OK || model.attached[device] != 0, "irq");
             model.has_irq[device] = status == STATUS_OK;
-        } else {
-            (void)iommu_irq_update(model.irq[device], op[3], op[4], &message);
         }
         break;
     default:

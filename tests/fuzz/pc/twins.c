@@ -43,33 +43,13 @@ static bool load(struct pc *pc, const uint8_t *stream, size_t size, bool must)
     return status == STATUS_OK;
 }
 
-/* Nothing is left but configuration and counters. */
-static void wipe(struct pc *pc)
-{
-    static struct pc before;
-
-    memcpy(&before, pc, sizeof(before));
-    memset(pc, 0xa5, sizeof(*pc));
-    pc->config = before.config;
-    pc->unclaimed = before.unclaimed;
-    pc->pm.wide = before.pm.wide;
-    pc->pm.ignored_sleeps = before.pm.ignored_sleeps;
-    pc->kbc.keyboard = before.kbc.keyboard;
-    pc->fw_cfg = before.fw_cfg;
-    memset(&pc->fw_cfg.state, 0xa5, sizeof(pc->fw_cfg.state));
-    for (unsigned vcpu = 0; vcpu < GUEST_VCPUS; vcpu++) {
-        pc->lapic[vcpu].id = before.lapic[vcpu].id;
-        pc->lapic[vcpu].tsc_hz = before.lapic[vcpu].tsc_hz;
-    }
-}
-
-/* Save, wipe, load, derive; save again: the same bytes, and only kicks reach the VM. */
+/* Save, fill, load, derive; save again: the same bytes, and only kicks reach the VM. */
 static void checkpoint(struct pc *pc)
 {
     struct fake_edge before;
     size_t size = save(pc, streams[0]);
 
-    wipe(pc);
+    pc_fill(pc, 0xa5);
     memcpy(&before, &fake_edge, sizeof(before));
     require(load(pc, streams[0], size, true));
     pc_derive(pc);

@@ -144,6 +144,18 @@ enum status console_edge_vm_do(unsigned vm, enum console_action action)
     return fake_vms[vm].answer;
 }
 
+enum status console_edge_vm_checkpoint(unsigned vm, unsigned count)
+{
+    fake_vms[vm].checkpoints = count;
+    return STATUS_OK;
+}
+
+enum status console_edge_vm_print(unsigned vm, const char *section)
+{
+    console_print("  part '%s'", section);
+    return section[0] == 'x' ? STATUS_NOT_FOUND : STATUS_OK;
+}
+
 bool console_edge_vm_input(unsigned vm, uint8_t byte)
 {
     struct fake_vm *fake = &fake_vms[vm];

@@ -15,6 +15,7 @@
 struct fake_vm {
     bool off;
     bool deaf;        /* refuses input */
+    unsigned checkpoints; /* how many were asked for last */
     unsigned actions; /* bits 1 << enum console_action, of what was done */
     unsigned stats;   /* how often they were asked for */
     enum status answer;

@@ -341,16 +341,6 @@ static void test_interrupts(void **state)
         sim_message(unit, 0x101, message.address + 0x3e0, message.data + 31, &apic_id, &vector));
     assert_false(sim_message(unit, 0x103, message.address, message.data, &apic_id, &vector));
 
-    struct iommu_message before = message;
-
-    assert_int_equal(iommu_irq_update(irq, 3, 0x55, &message), STATUS_OK);
-    assert_memory_equal(&before, &message, sizeof(message));
-    assert_true(sim_message(unit, 0x101, message.address, message.data, &apic_id, &vector));
-    assert_int_equal(apic_id, 3);
-    assert_int_equal(vector, 0x55);
-    assert_int_equal(iommu_irq_update(irq, 3, 3, &message), STATUS_RANGE);
-    assert_int_equal(iommu_irq_update(IOMMU_IRQS_MAX, 3, 0x33, &message), STATUS_NOT_FOUND);
-
     assert_int_equal(iommu_detach(MACHINE_VF(0)), STATUS_STATE);
     assert_int_equal(iommu_irq_free(irq), STATUS_OK);
     assert_int_equal(iommu_irq_free(irq), STATUS_NOT_FOUND);
@@ -458,9 +448,6 @@ static void test_faults_are_charged(void **state)
     assert_true(fake_log_contains("IOMMU: blocked a write of 0000:01:00.1 at 0x123456789000: "));
     assert_true(fake_log_contains("IOMMU: blocked a read of 0000:01:00.6 at 0x2000: "));
     assert_int_equal(iommu_poll_faults(), 0);
-    assert_int_equal(iommu_fault_count(MACHINE_VF(0)), 1);
-    assert_int_equal(iommu_fault_count(MACHINE_VF(5)), 1);
-    assert_int_equal(iommu_fault_count(MACHINE_VF(6)), 0);
 
     /* Many of one: counted, told ever more rarely. */
     fake_log_clear();
@@ -468,7 +455,6 @@ static void test_faults_are_charged(void **state)
         machine_blocked(MACHINE_VF(0), 0x5000 + 0x1000UL * i, true);
         assert_int_equal(iommu_poll_faults(), 1);
     }
-    assert_int_equal(iommu_fault_count(MACHINE_VF(0)), 100);
     assert_true(fake_log_contains("(64 such so far)"));
     assert_false(fake_log_contains("(63 such so far)") || fake_log_contains("(100 such so far)"));
     assert_int_equal(iommu_counters().faults, 101);
@@ -485,8 +471,10 @@ static void test_fault_table_is_bounded(void **state)
         assert_int_equal(iommu_poll_faults(), 1);
     }
     assert_int_equal(iommu_counters().faults, IOMMU_REQUESTERS + 20);
-    assert_int_equal(iommu_fault_count(MACHINE_VF(IOMMU_REQUESTERS - 2)), 1);
-    assert_int_equal(iommu_fault_count(MACHINE_VF(IOMMU_REQUESTERS)), 0);
+    /* Those beyond the table are told together: the first, the second, the fourth... */
+    assert_true(fake_log_contains("0000:01:08.0 at 0x1000: "));
+    assert_true(fake_log_contains("(16 such so far)"));
+    assert_false(fake_log_contains("(17 such so far)"));
 }
 
 static void test_overflow(void **state)

@@ -72,10 +72,6 @@ static void check_life(void)
         sim_message(machine_unit[0], 0x101, message.address, message.data, &apic_id, &vector));
     assert_int_equal(apic_id, 200);
     assert_int_equal(vector, 0x41);
-    assert_int_equal(iommu_irq_update(irq, 201, 0x42, &message), STATUS_OK);
-    assert_true(
-        sim_message(machine_unit[0], 0x101, message.address, message.data, &apic_id, &vector));
-    assert_int_equal(apic_id, 201);
     assert_int_equal(iommu_irq_free(irq), STATUS_OK);
     assert_int_equal(iommu_detach(MACHINE_VF(0)), STATUS_OK);
     machine_blocked(MACHINE_VF(0), 0x6678, false);
@@ -231,9 +227,6 @@ static void test_plain_interrupts(void **state)
     assert_int_equal(message.address, 0xfeefe000);
     assert_int_equal(message.data, 0x41);
     assert_false(message.remapped);
-    assert_int_equal(iommu_irq_update(irq, 1, 0x42, &message), STATUS_OK);
-    assert_int_equal(message.address, 0xfee01000);
-    assert_int_equal(message.data, 0x42);
     assert_int_equal(iommu_irq_free(irq), STATUS_OK);
 
     machine_build(SIM_VTD, 0);

@@ -12,6 +12,7 @@
 #include "vmm/host/timer.h"
 #include "vmm/host/wait.h"
 #include "vmm/vm/backend.h"
+#include "vmm/vm/checkpoint.h"
 #include "vmm/vm/dirty.h"
 #include "vmm/vm/program.h"
 
@@ -44,6 +45,7 @@ static uint64_t mapped;     /* bytes of the nested tables' RAM */
 static uint32_t ram_frees, quit, failures, resumes;
 static bool held[CONFIG_VMS_MAX]; /* the VFs of the VM of that index are paused */
 static enum status load_status, vcpu_status, nested_status, ram_status, map_status, init_status;
+static enum status checkpoint_status;
 static struct vm *ask_while_it_ends; /* NULL: nobody asks */
 static unsigned own_resets;          /* every so many entries a guest resets its machine itself */
 
@@ -263,6 +265,38 @@ void vcpu_resume(struct vcpu *vcpu)
 void vcpu_reset(struct vcpu *vcpu)
 {
     sees[vcpu->cpu->index] = load(&loads);
+}
+
+enum status checkpoint_create(struct vm *vm)
+{
+    return STATUS_OK;
+}
+
+void checkpoint_destroy(struct vm *vm) {}
+
+/* Nobody runs, and time stands still. */
+enum status checkpoint_take(struct vm *vm)
+{
+    check(load(&in_guest) == 0);
+    check(vm->frozen);
+    check(!vm_touch(vm));
+    vm->checkpoints.taken++;
+    return checkpoint_status;
+}
+
+void checkpoint_scramble_vcpu(struct vcpu *vcpu)
+{
+    vcpu->rip = 0xa5;
+}
+
+void vcpu_save(struct vcpu *vcpu, struct cpu_state *state)
+{
+    state->rip = vcpu->rip;
+}
+
+void vcpu_load(struct vcpu *vcpu, const struct cpu_state *state)
+{
+    vcpu->rip = state->rip;
 }
 
 /* ---- CPUs ---- */
@@ -689,6 +723,46 @@ static void test_pause(void **state)
     end_threads(threads, CPUS);
 }
 
+/* Each vCPU loads what it has saved, whether the VM runs or is paused; a failure ends the VM. */
+static void test_checkpoint(void **state)
+{
+    struct vm *vm = named("three");
+    pthread_t threads[CPUS];
+
+    make_all_well();
+    own_resets = 0;
+    start_threads(threads);
+    check(vm_request(vm, VM_REQUEST_CHECKPOINT) == STATUS_STATE);
+    check(vm_start(vm) == STATUS_OK);
+    await_state(vm, VM_RUNNING);
+    for (unsigned i = 0; i < 3; i++) {
+        vm->vcpu[i]->rip = 100 + i; /* nobody else writes it */
+    }
+    vm->checkpoints.taken = 0;
+    for (unsigned round = 1; round <= ROUNDS; round++) {
+        if (round == ROUNDS / 2) {
+            pause_it(vm);
+        }
+        check(vm_request(vm, VM_REQUEST_CHECKPOINT) == STATUS_OK);
+        while (__atomic_load_n(&vm->checkpoints.taken, __ATOMIC_SEQ_CST) != round) {
+            rest();
+        }
+    }
+    check(vm_resume(vm) == STATUS_OK);
+    await_state(vm, VM_RUNNING);
+    while (load(&in_guest) != 3) {
+        rest();
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        check(vm->vcpu[i]->rip == 100 + i);
+    }
+    checkpoint_status = STATUS_DEVICE;
+    check(vm_request(vm, VM_REQUEST_CHECKPOINT) == STATUS_OK);
+    wait_until_stopped(vm);
+    checkpoint_status = STATUS_OK;
+    end_threads(threads, CPUS);
+}
+
 /* The guests reset their machine themselves, from every vCPU. */
 static void test_from_within(void **state)
 {
@@ -786,6 +860,7 @@ int main(void)
         cmocka_unit_test(test_all_at_once),
         cmocka_unit_test(test_from_within),
         cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_checkpoint),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

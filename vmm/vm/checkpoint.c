@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/vm/checkpoint.h"
+
+#include "vmm/base/format.h"
+#include "vmm/base/log.h"
+#include "vmm/host/instructions.h"
+#include "vmm/host/pool.h"
+#include "vmm/vm/backend.h"
+
+#include <string.h>
+
+#define FILL      0xa5
+#define FILL_WORD 0xa5a5a5a5a5a5a5a5ULL
+
+/* What a vCPU is filled with: a CPU takes it, and no guest is in such a state. */
+static struct cpu_state junk;
+
+static const struct field clock_fields[] = {
+    FIELD(struct vm_clock, ns, INT64_MAX),
+    FIELD(struct vm_clock, tsc, UINT64_MAX),
+};
+
+static const struct section clock_section = {
+    .name = "clock",
+    .version = 1,
+    .size = sizeof(struct vm_clock),
+    .fields = ARRAY_SIZE(clock_fields),
+    .field = clock_fields,
+};
+
+/* ---- All of a VM, in the order of the stream ---- */
+
+void vm_save(struct vm *vm, struct state_writer *writer)
+{
+    state_put_section(writer, &clock_section, 0, &vm->clock);
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        state_put_section(writer, &cpu_section, i, &vm->vcpu[i]->saved);
+    }
+    state_put_all(writer, pc_sections, pc_section_count, vm->vcpu_count, &vm->pc);
+    for (uint32_t i = 0; i < vm->vfs.legacy.count; i++) {
+        state_put_section(writer, &legacy_section, i, legacy_save(vm->vfs.legacy.function[i]));
+    }
+}
+
+static enum status load_functions(struct vm *vm, struct state_reader *reader)
+{
+    struct legacy_state *scratch = vm->checkpoints.scratch;
+    enum status status = STATUS_OK;
+
+    for (uint32_t i = 0; i < vm->vfs.legacy.count && status == STATUS_OK; i++) {
+        status = state_find_section(reader, &legacy_section, i, scratch);
+        if (status == STATUS_OK) {
+            status = legacy_load(vm->vfs.legacy.function[i], scratch);
+        }
+    }
+    return status;
+}
+
+enum status vm_load(struct vm *vm, struct state_reader *reader)
+{
+    enum status status = state_find_section(reader, &clock_section, 0, &vm->clock);
+
+    for (unsigned i = 0; i < vm->vcpu_count && status == STATUS_OK; i++) {
+        status = state_find_section(reader, &cpu_section, i, &vm->vcpu[i]->saved);
+    }
+    if (status == STATUS_OK) {
+        status = state_get_all(reader, pc_sections, pc_section_count, vm->vcpu_count, &vm->pc);
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    pc_derive(&vm->pc);
+    status = load_functions(vm, reader);
+    return status == STATUS_OK ? state_end(reader) : status;
+}
+
+/* ---- Memory ---- */
+
+static void fill_junk(void)
+{
+    memset(&junk, FILL, sizeof(junk));
+    fpu_set_reset(&junk.fpu);
+    for (unsigned i = 0; i < ARRAY_SIZE(junk.fpu.dr); i++) {
+        junk.fpu.dr[i] = FILL_WORD & INT32_MAX;
+    }
+    junk.efer = 0;
+}
+
+/* Of a VM that has not been started no function is known to vm_save(): they are added. */
+static size_t stream_size(struct vm *vm)
+{
+    struct state_writer writer;
+
+    state_writer_init(&writer, NULL, 0);
+    vm_save(vm, &writer);
+    for (uint32_t i = 0; i < vm->vfs.count; i++) {
+        state_put_section(&writer, &legacy_section, i, vm->checkpoints.scratch);
+    }
+    return writer.used;
+}
+
+enum status checkpoint_create(struct vm *vm)
+{
+    struct vm_checkpoints *own = &vm->checkpoints;
+
+    fill_junk();
+    own->scratch = pool_allocate(sizeof(*own->scratch), PAGE_SIZE);
+    if (!own->scratch) {
+        return STATUS_NOTE(STATUS_NO_MEMORY);
+    }
+    own->size = stream_size(vm);
+    for (unsigned i = 0; i < ARRAY_SIZE(own->stream); i++) {
+        own->stream[i] = pool_allocate(own->size, PAGE_SIZE);
+        if (!own->stream[i]) {
+            return STATUS_NOTE(STATUS_NO_MEMORY);
+        }
+    }
+    return STATUS_OK;
+}
+
+void checkpoint_destroy(struct vm *vm)
+{
+    struct vm_checkpoints *own = &vm->checkpoints;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(own->stream); i++) {
+        if (own->stream[i]) {
+            pool_free(own->stream[i], own->size);
+        }
+    }
+    if (own->scratch) {
+        pool_free(own->scratch, sizeof(*own->scratch));
+    }
+}
+
+/* ---- A checkpoint ---- */
+
+static void scramble(struct vm *vm)
+{
+    memset(&vm->clock, FILL, sizeof(vm->clock));
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        memset(&vm->vcpu[i]->saved, FILL, sizeof(vm->vcpu[i]->saved));
+    }
+    pc_fill(&vm->pc, FILL);
+    for (uint32_t i = 0; i < vm->vfs.legacy.count; i++) {
+        memset(&vm->vfs.legacy.function[i]->state, FILL, sizeof(struct legacy_state));
+    }
+}
+
+static size_t save_to(struct vm *vm, uint8_t *stream)
+{
+    struct state_writer writer;
+
+    state_writer_init(&writer, stream, vm->checkpoints.size);
+    vm_save(vm, &writer);
+    return writer.used;
+}
+
+static void log_line(void *context, const char *line)
+{
+    log_error("  %s", line);
+}
+
+/* What its vCPUs are in by now goes with the message: nothing else will tell. */
+static enum status fail(const struct vm *vm, const char *why)
+{
+    log_error("VM '%s': checkpoint: %s", vm->config->name, why);
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        log_error("vCPU %u", i);
+        state_print(&cpu_section, &vm->vcpu[i]->saved, log_line, NULL);
+    }
+    return STATUS_NOTE(STATUS_DEVICE);
+}
+
+enum status checkpoint_take(struct vm *vm)
+{
+    struct vm_checkpoints *own = &vm->checkpoints;
+    struct state_reader reader;
+    size_t size = save_to(vm, own->stream[0]);
+
+    if (size > own->size) {
+        return fail(vm, "its state has grown");
+    }
+    scramble(vm);
+    state_reader_init(&reader, own->stream[0], size);
+    if (vm_load(vm, &reader) != STATUS_OK) {
+        return fail(vm, reader.problem);
+    }
+    if (save_to(vm, own->stream[1]) != size || memcmp(own->stream[0], own->stream[1], size) != 0) {
+        return fail(vm, "what was loaded is not what was saved");
+    }
+    own->taken++;
+    if (__atomic_sub_fetch(&own->wanted, 1, __ATOMIC_SEQ_CST) == 0) {
+        log_info("VM '%s': %u checkpoints taken, of %lu bytes each", vm->config->name, own->taken,
+                 size);
+    }
+    return STATUS_OK;
+}
+
+void checkpoint_scramble_vcpu(struct vcpu *vcpu)
+{
+    memset(vcpu->gpr, FILL, sizeof(vcpu->gpr));
+    vcpu->rip = vcpu->rflags = vcpu->tsc_offset = FILL_WORD;
+    memset(&vcpu->model, FILL, sizeof(vcpu->model));
+    memset(&vcpu->event, FILL, sizeof(vcpu->event));
+    vcpu->held = vcpu->nmi_pending = vcpu->nmi_blocked = vcpu->shadow = true;
+    backend->set_state(vcpu, &junk);
+    fpu_load(&junk.fpu, true);
+}
+
+/* ---- Asking for them ---- */
+
+enum status checkpoint_request(struct vm *vm, uint32_t count)
+{
+    uint32_t none = 0;
+
+    if (vm_state(vm) == VM_STOPPED || vm_is_stopping(vm) ||
+        !__atomic_compare_exchange_n(&vm->checkpoints.wanted, &none, count, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_SEQ_CST)) {
+        return STATUS_STATE;
+    }
+    vm->checkpoints.taken = 0;
+    return STATUS_OK;
+}
+
+/* The TSC decides whether now or later: guests must not find a rhythm in it. */
+void checkpoint_poll(void)
+{
+    for (unsigned i = 0; i < vm_count(); i++) {
+        struct vm *vm = vm_by_index(i);
+
+        if (__atomic_load_n(&vm->checkpoints.wanted, __ATOMIC_SEQ_CST) != 0 &&
+            (cpu_read_tsc() >> 4 & 3) != 0) {
+            (void)vm_request(vm, VM_REQUEST_CHECKPOINT);
+        }
+    }
+}
+
+/* ---- Showing ---- */
+
+struct place {
+    const struct section *section;
+    const void *state;
+};
+
+/* Section INDEX of VM, counted as vm_save() does. False: there are not so many. */
+static bool find_place(struct vm *vm, unsigned index, struct place *place, unsigned *instance)
+{
+    *instance = 0;
+    if (index-- == 0) {
+        *place = (struct place){&clock_section, &vm->clock};
+        return true;
+    }
+    if (index < vm->vcpu_count) {
+        *place = (struct place){&cpu_section, &vm->vcpu[index]->saved};
+        *instance = index;
+        return true;
+    }
+    index -= vm->vcpu_count;
+    for (unsigned i = 0; i < pc_section_count; i++) {
+        const struct section_place *at = &pc_sections[i];
+        unsigned instances = at->instances ? at->instances : vm->vcpu_count;
+
+        if (index < instances) {
+            *place = (struct place){at->section,
+                                    (const uint8_t *)&vm->pc + at->offset + index * at->stride};
+            *instance = index;
+            return true;
+        }
+        index -= instances;
+    }
+    if (index >= vm->vfs.legacy.count) {
+        return false;
+    }
+    *place = (struct place){&legacy_section, legacy_save(vm->vfs.legacy.function[index])};
+    *instance = index;
+    return true;
+}
+
+enum status vm_print_state(struct vm *vm, const char *name, state_print_line print, void *context)
+{
+    enum status status = STATUS_NOT_FOUND;
+    struct place place;
+    unsigned instance;
+
+    if (vm_state(vm) != VM_PAUSED) {
+        return STATUS_STATE;
+    }
+    char line[STATE_SECTION_NAME_SIZE + 48];
+
+    for (unsigned i = 0; find_place(vm, i, &place, &instance); i++) {
+        if (name[0] == '\0' || strcmp(name, place.section->name) == 0) {
+            status = STATUS_OK;
+            (void)format(line, sizeof(line), "%s %u: version %u, %u fields", place.section->name,
+                         instance, place.section->version, place.section->fields);
+            print(context, line);
+        }
+        if (strcmp(name, place.section->name) == 0) {
+            state_print(place.section, place.state, print, context);
+        }
+    }
+    return status;
+}
