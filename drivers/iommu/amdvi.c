@@ -23,16 +23,14 @@ static const struct acpi_ivrs *ivrs;
 static bool wide_irqs;
 
 /* Section 2.2.3: a 'next level' of 0 is a page of the size that its place says. */
-static const struct iommu_page_format page_format = {.present = AMDVI_P_PRESENT,
-                                                     .address = AMDVI_ADDRESS,
-                                                     .table = AMDVI_P_PRESENT | AMDVI_P_READ |
-                                                              AMDVI_P_WRITE,
-                                                     .next_shift = 9,
-                                                     .read = AMDVI_P_READ,
-                                                     .write = AMDVI_P_WRITE,
-                                                     .leaf = AMDVI_P_PRESENT | AMDVI_P_COHERENT,
-                                                     .leaf_mask = AMDVI_P_NEXT,
-                                                     .leaf_value = 0};
+static const struct radix_format page_format = {
+    .present = AMDVI_P_PRESENT,
+    .table = AMDVI_P_PRESENT | AMDVI_P_READ | AMDVI_P_WRITE,
+    .leaf = AMDVI_P_PRESENT | AMDVI_P_COHERENT,
+    .read = AMDVI_P_READ,
+    .write = AMDVI_P_WRITE,
+    .next_shift = 9,
+};
 
 static void limits_find(struct iommu_limits *limits, bool x2apic)
 {
@@ -200,8 +198,8 @@ static enum status amdvi_attach(struct iommu_function *function, const struct io
     unsigned count = ids_of(function, ids), commands = 0;
 
     for (unsigned i = 0; i < count; i++) {
-        amdvi_tables_open(amdvi_tables_device(function->bdf.segment, ids[i]),
-                          pool_hpa(domain->table.root), domain->table.levels, domain->id);
+        amdvi_tables_open(amdvi_tables_device(function->bdf.segment, ids[i]), domain->table.root,
+                          domain->table.levels, domain->id);
         forget[commands++] = amdvi_invalidate_device(ids[i]);
     }
     forget[commands++] = amdvi_invalidate_domain(domain->id);
@@ -278,7 +276,7 @@ static enum status irq_table_make(struct iommu_function *function)
     for (unsigned i = 0; i < count; i++) {
         struct amdvi_device *device = amdvi_tables_device(function->bdf.segment, ids[i]);
 
-        iommu_hw_store(&device->word[2], amdvi_device_irqs(pool_hpa(table)));
+        shared_store(&device->word[2], amdvi_device_irqs(pool_hpa(table)));
         forget[i] = amdvi_invalidate_device(ids[i]);
     }
     return amdvi_command_run(&amdvi_units[function->unit], forget, count);
@@ -304,7 +302,7 @@ static void irq_entry_set(uint64_t *table, const struct iommu_irq *irq, bool pre
     uint64_t *word = &table[irq->entry / 2U];
     uint64_t value = present ? amdvi_irq_entry(irq->apic_id, irq->vector) : 0;
 
-    iommu_hw_store(word, (iommu_hw_load(word) & ~(0xffffffffULL << shift)) | value << shift);
+    shared_store(word, (shared_load(word) & ~(0xffffffffULL << shift)) | value << shift);
 }
 
 static enum status amdvi_irq_write(struct iommu_function *function, const struct iommu_irq *irq,

@@ -14,15 +14,15 @@ static void command_put(struct amdvi_unit *unit, struct amdvi_entry command)
 {
     struct amdvi_entry *entry = &unit->commands[unit->tail];
 
-    iommu_hw_store(&entry->word[0], command.word[0]);
-    iommu_hw_store(&entry->word[1], command.word[1]);
+    shared_store(&entry->word[0], command.word[0]);
+    shared_store(&entry->word[1], command.word[1]);
     unit->tail = (unit->tail + 1) % AMDVI_RING_ENTRIES;
 }
 
 static enum status command_wait(const struct amdvi_unit *unit)
 {
     for (unsigned us = 0; us < IOMMU_WAIT_US; us++) {
-        if (iommu_hw_load(unit->status) == unit->sequence) {
+        if (shared_load(unit->status) == unit->sequence) {
             return STATUS_OK;
         }
         time_delay_us(1);

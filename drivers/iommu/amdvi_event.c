@@ -71,7 +71,7 @@ static void overflow_clear(struct amdvi_unit *unit)
         iommu_hw_write64(unit->registers, AMDVI_STATUS, AMDVI_S_EVENT_OVERFLOW);
     }
     for (unsigned i = 0; i < AMDVI_RING_ENTRIES; i++) {
-        iommu_hw_store(&unit->events[i].word[0], 0);
+        shared_store(&unit->events[i].word[0], 0);
     }
     iommu_hw_write64(unit->registers, AMDVI_EVENT_HEAD, 0);
     iommu_hw_write64(unit->registers, AMDVI_EVENT_TAIL, 0);
@@ -82,11 +82,11 @@ static void overflow_clear(struct amdvi_unit *unit)
 /* The first word of ENTRY, once it has arrived; 0: it did not. */
 static uint64_t event_load(const struct amdvi_entry *entry)
 {
-    uint64_t word = iommu_hw_load(&entry->word[0]);
+    uint64_t word = shared_load(&entry->word[0]);
 
     for (unsigned us = 0; us < EVENT_WAIT_US && AMDVI_EVENT_CODE(word) == 0; us++) {
         time_delay_us(1);
-        word = iommu_hw_load(&entry->word[0]);
+        word = shared_load(&entry->word[0]);
     }
     return word;
 }
@@ -99,9 +99,9 @@ static void unit_poll(struct amdvi_unit *unit)
 
     for (unsigned i = 0; i < AMDVI_RING_ENTRIES && head != tail; i++) {
         struct amdvi_entry *entry = &unit->events[head >> AMDVI_ENTRY_SHIFT];
-        uint64_t word = event_load(entry), address = iommu_hw_load(&entry->word[1]);
+        uint64_t word = event_load(entry), address = shared_load(&entry->word[1]);
 
-        iommu_hw_store(&entry->word[0], 0); /* so that its next use can be told from this one */
+        shared_store(&entry->word[0], 0); /* so that its next use can be told from this one */
         head = (head + (1U << AMDVI_ENTRY_SHIFT)) & AMDVI_RING_MASK;
         event_report(unit, word, address);
     }

@@ -81,11 +81,9 @@ _Static_assert(sizeof(struct amdvi_device) == 32, "AMD IOMMU 3.08, 2.2.2.1: 256 
 #define AMDVI_D_IRQ_LENGTH_8 (8ULL << 1)              /* word 2: IntTabLen, 2^8 entries */
 #define AMDVI_D_IRQ_REMAP    (2ULL << 60)             /* word 2: IntCtl */
 #define AMDVI_D_SYSMGT(bits) ((uint64_t)(bits) << 40) /* word 1 */
-#define AMDVI_ADDRESS        0x000ffffffffff000ULL
 
 /* An entry of a host page table, section 2.2.3. */
 #define AMDVI_P_PRESENT  (1ULL << 0)
-#define AMDVI_P_NEXT     (7ULL << 9)
 #define AMDVI_P_COHERENT (1ULL << 60) /* FC: DMA snoops, whatever the device says */
 #define AMDVI_P_READ     (1ULL << 61)
 #define AMDVI_P_WRITE    (1ULL << 62)

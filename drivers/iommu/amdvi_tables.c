@@ -64,10 +64,10 @@ void amdvi_tables_block(const struct acpi_ivrs *ivrs, uint16_t segment, uint16_t
     struct amdvi_device *device = amdvi_tables_device(segment, id);
     uint64_t settings = settings_of(ivrs, segment, id);
 
-    iommu_hw_store(&device->word[0], AMDVI_BLOCKED); /* first: from here on nothing passes */
-    iommu_hw_store(&device->word[2],
-                   amdvi_device_irqs(hpa(0)) | (settings & (PASS_BITS | LINT_BITS)) << WORD2_SHIFT);
-    iommu_hw_store(&device->word[1], AMDVI_D_SYSMGT((settings & ACPI_IVHD_SYSMGT_MASK) >> 4));
+    shared_store(&device->word[0], AMDVI_BLOCKED); /* first: from here on nothing passes */
+    shared_store(&device->word[2], amdvi_device_irqs(hpa(0)) | (settings & (PASS_BITS | LINT_BITS))
+                                                                   << WORD2_SHIFT);
+    shared_store(&device->word[1], AMDVI_D_SYSMGT((settings & ACPI_IVHD_SYSMGT_MASK) >> 4));
 }
 
 /*
@@ -76,9 +76,9 @@ void amdvi_tables_block(const struct acpi_ivrs *ivrs, uint16_t segment, uint16_t
  */
 void amdvi_tables_open(struct amdvi_device *device, hpa_t table, unsigned levels, uint16_t domain)
 {
-    iommu_hw_store(&device->word[2], amdvi_device_irqs(hpa(0)));
-    iommu_hw_store(&device->word[1], domain);
-    iommu_hw_store(&device->word[0], amdvi_device_root(table, levels));
+    shared_store(&device->word[2], amdvi_device_irqs(hpa(0)));
+    shared_store(&device->word[1], domain);
+    shared_store(&device->word[0], amdvi_device_root(table, levels));
 }
 
 struct amdvi_device *amdvi_tables_device(uint16_t segment, uint16_t id)

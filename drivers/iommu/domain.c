@@ -58,8 +58,9 @@ void iommu_domain_count(struct iommu_counters *counters)
     for (uint32_t i = 0; i < IOMMU_DOMAINS_MAX; i++) {
         if (domains[i].used) {
             counters->domains++;
-            counters->table_pages += domains[i].table.pages;
-            counters->mapped_bytes += domains[i].mapped_bytes;
+            counters->table_pages +=
+                __atomic_load_n(&domains[i].table.table_pages, __ATOMIC_RELAXED);
+            counters->mapped_bytes += __atomic_load_n(&domains[i].mapped_bytes, __ATOMIC_RELAXED);
         }
     }
     for (uint32_t i = 0; i < IOMMU_FUNCTIONS_MAX; i++) {
@@ -81,7 +82,8 @@ uint32_t iommu_irqs_promised(void)
     return promised;
 }
 
-/* An invalidation failed: nothing that DOMAIN ever mapped may be used again. */
+/* An invalidation failed: nothing that DOMAIN ever mapped may be used again. Under the IOMMU lock.
+ */
 static enum status domain_break(struct iommu_domain *domain, enum status status)
 {
     if (!domain->broken) {
@@ -93,12 +95,28 @@ static enum status domain_break(struct iommu_domain *domain, enum status status)
     return status;
 }
 
+/* What follows, up to where it says otherwise, is done under the domain's lock alone. */
+
+/* What is to be confirmed by the units that DOMAIN is known to, one step of hardware at a time. */
 static enum status domain_invalidate(struct iommu_domain *domain, uint64_t iova, uint64_t size)
 {
+    uint64_t flags = iommu_lock();
     enum status status =
         domain->units != 0 ? iommu_backend->invalidate(domain, iova, size) : STATUS_OK;
 
-    return status == STATUS_OK ? STATUS_OK : domain_break(domain, status);
+    status = status == STATUS_OK ? STATUS_OK : domain_break(domain, status);
+    iommu_unlock(flags);
+    return status;
+}
+
+static enum status domain_show(struct iommu_domain *domain)
+{
+    uint64_t flags = iommu_lock();
+    enum status status = domain->units != 0 ? iommu_backend->mapped(domain) : STATUS_OK;
+
+    status = status == STATUS_OK ? STATUS_OK : domain_break(domain, status);
+    iommu_unlock(flags);
+    return status;
 }
 
 /* Give back the tables under the range that became empty, each after its invalidation. */
@@ -108,16 +126,19 @@ static enum status domain_prune(struct iommu_domain *domain, uint64_t iova, uint
     unsigned count;
 
     /* Ends: each round takes tables out, and there are finitely many. */
-    while ((count = iommu_table_prune(&domain->table, iova, size, pruned, PRUNE_AT_ONCE)) > 0) {
+    while ((count = radix_prune(&domain->table, iova, size, false, pruned, PRUNE_AT_ONCE)) > 0) {
         /* All of the domain: a table may be cached for any address that it spans. */
         enum status status = domain_invalidate(domain, 0, 0);
 
         if (status != STATUS_OK) {
+            uint64_t flags = iommu_lock();
+
             lost_pages += count;
-            domain->table.pages -= count;
+            iommu_unlock(flags);
+            domain->table.table_pages -= count;
             return status;
         }
-        iommu_table_free(&domain->table, pruned, count);
+        radix_free(&domain->table, pruned, count);
     }
     return STATUS_OK;
 }
@@ -125,45 +146,52 @@ static enum status domain_prune(struct iommu_domain *domain, uint64_t iova, uint
 /* Unmap what there is, invalidate, give tables back. */
 static enum status domain_unmap(struct iommu_domain *domain, uint64_t iova, uint64_t size)
 {
-    domain->mapped_bytes -= iommu_table_clear(&domain->table, iova, size);
+    uint64_t unmapped;
+
+    (void)radix_unmap(&domain->table, iova, size, &unmapped); /* splits nothing: cannot fail */
+    domain->mapped_bytes -= unmapped;
     enum status status = domain_invalidate(domain, iova, size);
 
     return status == STATUS_OK ? domain_prune(domain, iova, size) : status;
 }
 
+/* A free slot, taken; NULL: none. Under the IOMMU lock. */
+static struct iommu_domain *domain_reserve(uint32_t owner)
+{
+    for (uint32_t i = 0; i < IOMMU_DOMAINS_MAX && i + 1 < iommu_limits.domain_ids; i++) {
+        if (!domains[i].used) {
+            domains[i] = (struct iommu_domain){
+                .used = true,
+                .id = (uint16_t)(i + 1),
+                .owner = owner,
+                .table = {.format = iommu_limits.format,
+                          .page_sizes = iommu_limits.page_sizes,
+                          .extra_leaf = iommu_limits.extra_leaf,
+                          .levels = iommu_limits.levels,
+                          .incoherent = !iommu_limits.coherent},
+            };
+            return &domains[i];
+        }
+    }
+    return NULL;
+}
+
 enum status iommu_domain_create(const char *name, uint32_t owner, struct iommu_domain **result)
 {
-    enum status status = STATUS_NO_MEMORY;
     uint64_t flags = iommu_lock();
+    bool ready = iommu_state.ready;
+    struct iommu_domain *domain = ready ? domain_reserve(owner) : NULL;
 
-    if (!iommu_state.ready) {
-        iommu_unlock(flags);
-        return STATUS_NOTE(STATUS_STATE);
-    }
-    for (uint32_t i = 0; i < IOMMU_DOMAINS_MAX && i + 1 < iommu_limits.domain_ids; i++) {
-        struct iommu_domain *domain = &domains[i];
-
-        if (domain->used) {
-            continue;
-        }
-        *domain = (struct iommu_domain){
-            .used = true,
-            .id = (uint16_t)(i + 1),
-            .owner = owner,
-            .table = {.format = iommu_limits.format,
-                      .page_sizes = iommu_limits.page_sizes,
-                      .extra_leaf = iommu_limits.extra_leaf,
-                      .levels = iommu_limits.levels,
-                      .coherent = iommu_limits.coherent},
-        };
-        (void)format(domain->name, sizeof(domain->name), "%s", name);
-        status = iommu_table_create(&domain->table);
-        domain->used = status == STATUS_OK;
-        *result = domain;
-        break;
-    }
     iommu_unlock(flags);
-    return status == STATUS_OK ? STATUS_OK : STATUS_NOTE(status);
+    if (domain == NULL) {
+        return STATUS_NOTE(ready ? STATUS_NO_MEMORY : STATUS_STATE);
+    }
+    (void)format(domain->name, sizeof(domain->name), "%s", name);
+    *result = domain;
+    enum status status = radix_init(&domain->table);
+
+    __atomic_store_n(&domain->used, status == STATUS_OK, __ATOMIC_RELEASE);
+    return status;
 }
 
 static bool domain_valid(const struct iommu_domain *domain)
@@ -171,32 +199,27 @@ static bool domain_valid(const struct iommu_domain *domain)
     return domain >= domains && domain < domains + IOMMU_DOMAINS_MAX && domain->used;
 }
 
-static enum status domain_destroy(struct iommu_domain *domain)
+enum status iommu_domain_destroy(struct iommu_domain *domain)
 {
     if (!domain_valid(domain) || domain->functions != 0) {
         return STATUS_NOTE(STATUS_STATE);
     }
+    spinlock_acquire(&domain->lock);
     enum status status = domain_unmap(domain, 0, 1ULL << iommu_limits.iova_bits);
 
     if (status == STATUS_OK) {
         /* The root was never out of the tree: nothing may know it any more. */
         status = domain_invalidate(domain, 0, 0);
     }
-    if (status != STATUS_OK) {
-        return STATUS_NOTE(status); /* it keeps its id and tables for ever */
+    if (status == STATUS_OK) { /* else it keeps its id and tables for ever */
+        radix_destroy(&domain->table);
     }
-    iommu_table_destroy(&domain->table);
-    domain->used = false;
+    spinlock_release(&domain->lock);
+    if (status != STATUS_OK) {
+        return STATUS_NOTE(status);
+    }
+    __atomic_store_n(&domain->used, false, __ATOMIC_RELEASE);
     return STATUS_OK;
-}
-
-enum status iommu_domain_destroy(struct iommu_domain *domain)
-{
-    uint64_t flags = iommu_lock();
-    enum status status = domain_destroy(domain);
-
-    iommu_unlock(flags);
-    return status;
 }
 
 static enum status iova_check(const struct iommu_domain *domain, uint64_t iova, uint64_t size)
@@ -250,15 +273,12 @@ static enum status domain_map(struct iommu_domain *domain, uint64_t iova, uint64
     if (status != STATUS_OK) {
         return status;
     }
-    status = iommu_table_map(&domain->table, iova, base, size, rights, &done);
-    if (status == STATUS_CONFLICT) {
-        return status;
+    if (radix_maps_any(&domain->table, iova, size)) {
+        return STATUS_NOTE(STATUS_CONFLICT);
     }
+    status = radix_map(&domain->table, iova, hpa(base), size, rights, &done);
     domain->mapped_bytes += done;
-    if (status == STATUS_OK && domain->units != 0) {
-        status = iommu_backend->mapped(domain);
-        status = status == STATUS_OK ? STATUS_OK : domain_break(domain, status);
-    }
+    status = status == STATUS_OK ? domain_show(domain) : status;
     if (status != STATUS_OK) {
         (void)domain_unmap(domain, iova, size); /* the first failure is the one to tell */
     }
@@ -268,39 +288,49 @@ static enum status domain_map(struct iommu_domain *domain, uint64_t iova, uint64
 enum status iommu_map(struct iommu_domain *domain, gpa_t iova, hpa_t base, uint64_t size,
                       unsigned rights)
 {
-    uint64_t flags = iommu_lock();
+    spinlock_acquire(&domain->lock);
     enum status status = domain_map(domain, iova.raw, base.raw, size, rights);
 
-    iommu_unlock(flags);
+    spinlock_release(&domain->lock);
     return status;
 }
 
 enum status iommu_unmap(struct iommu_domain *domain, gpa_t iova, uint64_t size)
 {
-    uint64_t flags = iommu_lock();
+    spinlock_acquire(&domain->lock);
     enum status status = iova_check(domain, iova.raw, size);
 
-    if (status == STATUS_OK && iommu_table_cuts(&domain->table, iova.raw, size)) {
+    if (status == STATUS_OK && radix_cuts(&domain->table, iova.raw, size)) {
         status = STATUS_NOTE(STATUS_CONFLICT);
     }
     if (status == STATUS_OK) {
         status = domain_unmap(domain, iova.raw, size);
     }
-    iommu_unlock(flags);
+    spinlock_release(&domain->lock);
     return status;
 }
 
 enum status iommu_lookup(struct iommu_domain *domain, gpa_t iova, hpa_t *base, unsigned *rights)
 {
-    uint64_t flags = iommu_lock();
+    struct radix_page page;
+
+    spinlock_acquire(&domain->lock);
     enum status status = iova_check(domain, align_down(iova.raw, PAGE_SIZE), PAGE_SIZE);
 
     if (status == STATUS_OK) {
-        status = iommu_table_lookup(&domain->table, iova.raw, base, rights);
+        status = radix_lookup(&domain->table, iova.raw, &page);
     }
-    iommu_unlock(flags);
+    spinlock_release(&domain->lock);
+    if (status == STATUS_OK) {
+        *base = page.address;
+    }
+    if (status == STATUS_OK && rights != NULL) {
+        *rights = page.rights & (IOMMU_READ | IOMMU_WRITE);
+    }
     return status;
 }
+
+/* ---- Attachments: under the IOMMU lock ---- */
 
 /* Fill in FUNCTION for BDF, or say why it cannot be attached. */
 static enum status function_place(struct iommu_function *function, bdf_t bdf, bdf_t pf,
@@ -388,10 +418,13 @@ static enum status domain_attach(struct iommu_domain *domain, bdf_t bdf, bdf_t p
 
 enum status iommu_attach(struct iommu_domain *domain, bdf_t bdf, bdf_t pf)
 {
+    /* The domain's as well: what is mapped from here on is to be shown to the unit. */
+    spinlock_acquire(&domain->lock);
     uint64_t flags = iommu_lock();
     enum status status = domain_attach(domain, bdf, pf);
 
     iommu_unlock(flags);
+    spinlock_release(&domain->lock);
     return status;
 }
 

@@ -3,8 +3,6 @@
 
 #include "vmm/host/mmio.h"
 
-#define CACHE_LINE 64U /* of every CPU with VT-d or AMD-Vi */
-
 uint32_t iommu_hw_read32(const void *registers, uint32_t offset)
 {
     return mmio_read32((const uint8_t *)registers + offset);
@@ -28,16 +26,6 @@ void iommu_hw_write64(void *registers, uint32_t offset, uint64_t value)
     mmio_write64((uint8_t *)registers + offset, value);
 }
 
-uint64_t iommu_hw_load(const uint64_t *entry)
-{
-    return __atomic_load_n(entry, __ATOMIC_ACQUIRE);
-}
-
-void iommu_hw_store(uint64_t *entry, uint64_t value)
-{
-    __atomic_store_n(entry, value, __ATOMIC_RELEASE);
-}
-
 void iommu_hw_store_pair(uint64_t entry[2], const uint64_t value[2])
 {
     uint64_t low = entry[0], high = entry[1];
@@ -47,15 +35,4 @@ void iommu_hw_store_pair(uint64_t entry[2], const uint64_t value[2])
                      : "+a"(low), "+d"(high)
                      : [entry] "r"(entry), "b"(value[0]), "c"(value[1])
                      : "memory", "cc");
-}
-
-void iommu_hw_write_back(const void *memory, uint64_t size)
-{
-    uintptr_t first = (uintptr_t)memory & ~(uintptr_t)(CACHE_LINE - 1);
-    uintptr_t end = (uintptr_t)memory + size;
-
-    for (uintptr_t line = first; line < end; line += CACHE_LINE) {
-        __asm__ volatile("clflush (%0)" ::"r"(line) : "memory");
-    }
-    __asm__ volatile("mfence" ::: "memory");
 }

@@ -9,9 +9,11 @@
  *   iommu_attach(domain, vf, pf);                         the VF reaches the VM's memory
  *   iommu_irq_allocate(vf, apic_id, vector, &irq, &message);
  *
- * All functions may be called on any CPU and take the IOMMU lock, with interrupts off, unless it
- * says otherwise. Each wait for hardware has a limit of IOMMU_WAIT_US; a unit that misses it is
- * given up: it stays on and keeps blocking, but nothing is attached behind it any more.
+ * All functions may be called on any CPU, not by interrupt handlers. What a domain maps is changed
+ * under the domain's own lock, with interrupts as they are; for one step of the hardware, and for
+ * all else, the IOMMU lock is taken, with interrupts off. A domain is used by nobody while it is
+ * created or destroyed. Each wait for hardware has a limit of IOMMU_WAIT_US; a unit that misses it
+ * is given up: it stays on and keeps blocking, but nothing is attached behind it any more.
  */
 #ifndef PORTOLAN_DRIVERS_IOMMU_IOMMU_H
 #define PORTOLAN_DRIVERS_IOMMU_IOMMU_H
@@ -19,6 +21,7 @@
 #include "drivers/acpi/acpi.h"
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
+#include "vmm/host/radix.h"
 
 #define IOMMU_DOMAINS_MAX   32U  /* 16 VMs, the VMM itself, and what waits for a dead unit */
 #define IOMMU_FUNCTIONS_MAX 320U /* attached at one time: 16 VFs of 16 VMs, and PFs */
@@ -35,7 +38,7 @@
 /* The owner of the VMM's own domain; VMs have their ids. */
 #define IOMMU_OWNER_VMM 0xffffffffU
 
-enum iommu_rights { IOMMU_READ = 1U << 0, IOMMU_WRITE = 1U << 1 };
+enum iommu_rights { IOMMU_READ = RADIX_READ, IOMMU_WRITE = RADIX_WRITE };
 
 struct iommu_domain;
 

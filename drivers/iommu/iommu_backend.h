@@ -7,7 +7,8 @@
 #define PORTOLAN_DRIVERS_IOMMU_IOMMU_BACKEND_H
 
 #include "drivers/iommu/iommu.h"
-#include "drivers/iommu/page_table.h"
+#include "vmm/host/radix.h"
+#include "vmm/host/spinlock.h"
 
 #define IOMMU_UNITS_MAX      64U /* a bit each in a domain's 'units' */
 #define IOMMU_DOMAIN_NAME    16U
@@ -19,10 +20,11 @@ struct iommu_domain {
     uint16_t id; /* 1.. : 0 is reserved where units cache what is not present */
     uint32_t owner;
     uint32_t functions;
-    uint32_t irqs;  /* of its functions */
-    uint64_t units; /* those that may have something of it cached */
+    uint32_t irqs;        /* of its functions */
+    uint64_t units;       /* those that may have something of it cached */
+    struct spinlock lock; /* what it maps; taken before the IOMMU lock, interrupts as they are */
     uint64_t mapped_bytes;
-    struct iommu_table table;
+    struct radix table;
     char name[IOMMU_DOMAIN_NAME];
 };
 
@@ -46,7 +48,7 @@ struct iommu_irq {
 
 /* What all units together can do; filled by a backend's init. */
 struct iommu_limits {
-    const struct iommu_page_format *format;
+    const struct radix_format *format;
     uint64_t page_sizes;
     uint64_t extra_leaf;
     uint32_t domain_ids; /* ids 1..domain_ids - 1 may be used */

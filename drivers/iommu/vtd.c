@@ -21,14 +21,13 @@ static bool coherent;
 static bool irq_x2apic;
 
 /* Section 9.8. */
-static const struct iommu_page_format page_format = {.present = VTD_SS_READ | VTD_SS_WRITE,
-                                                     .address = VTD_TABLE_ADDRESS,
-                                                     .table = VTD_SS_READ | VTD_SS_WRITE,
-                                                     .read = VTD_SS_READ,
-                                                     .write = VTD_SS_WRITE,
-                                                     .large = VTD_SS_LARGE,
-                                                     .leaf_mask = VTD_SS_LARGE,
-                                                     .leaf_value = VTD_SS_LARGE};
+static const struct radix_format page_format = {
+    .present = VTD_SS_READ | VTD_SS_WRITE,
+    .table = VTD_SS_READ | VTD_SS_WRITE,
+    .read = VTD_SS_READ,
+    .write = VTD_SS_WRITE,
+    .large = VTD_SS_LARGE,
+};
 
 /* Depths of tables, the preferred first, and their bits in CAP.SAGAW. Section 11.4.2. */
 static const struct {
@@ -105,7 +104,7 @@ static enum status irq_table_create(const struct iommu_limits *limits)
         return STATUS_NOTE(STATUS_NO_MEMORY);
     }
     if (!limits->coherent) {
-        iommu_hw_write_back(irq_table, IOMMU_IRQS_MAX * sizeof(*irq_table));
+        shared_write_back(irq_table, IOMMU_IRQS_MAX * sizeof(*irq_table));
     }
     return STATUS_OK;
 }
@@ -206,15 +205,14 @@ static enum status vtd_attach(struct iommu_function *function, const struct iomm
 {
     struct vtd_unit *unit = &vtd_units[function->unit];
     struct vtd_pair *entry = vtd_tables_context(function->bdf, true, coherent);
-    struct vtd_pair value =
-        vtd_context_entry(pool_hpa(domain->table.root), domain->table.levels, domain->id);
+    struct vtd_pair value = vtd_context_entry(domain->table.root, domain->table.levels, domain->id);
 
     if (entry == NULL) {
         return STATUS_NOTE(STATUS_NO_MEMORY);
     }
-    iommu_hw_store(&entry->word[1], value.word[1]);
+    shared_store(&entry->word[1], value.word[1]);
     vtd_tables_write_back(entry, coherent);
-    iommu_hw_store(&entry->word[0], value.word[0]); /* present only when the rest is there */
+    shared_store(&entry->word[0], value.word[0]); /* present only when the rest is there */
     vtd_tables_write_back(entry, coherent);
 
     enum status status = vtd_unit_flush_writes(unit);
@@ -240,14 +238,14 @@ static enum status vtd_detach(struct iommu_function *function, const struct iomm
     if (entry == NULL) {
         return STATUS_OK; /* its table was never made: it was never let in */
     }
-    iommu_hw_store(&entry->word[0], 0);
+    shared_store(&entry->word[0], 0);
     vtd_tables_write_back(entry, coherent);
     enum status status = vtd_unit_flush_writes(unit);
 
     if (status == STATUS_OK) {
         status = vtd_queue_run(unit, forget, ARRAY_SIZE(forget));
     }
-    iommu_hw_store(&entry->word[1], 0);
+    shared_store(&entry->word[1], 0);
     vtd_tables_write_back(entry, coherent);
     return status;
 }
@@ -325,10 +323,10 @@ static enum status vtd_irq_write(struct iommu_function *function, const struct i
     /* All that changes while an entry is present lies in the first word: it changes in one piece.
      */
     if (present) {
-        iommu_hw_store(&entry->word[1], value.word[1]);
+        shared_store(&entry->word[1], value.word[1]);
         vtd_tables_write_back(entry, coherent);
     }
-    iommu_hw_store(&entry->word[0], present ? value.word[0] : 0);
+    shared_store(&entry->word[0], present ? value.word[0] : 0);
     vtd_tables_write_back(entry, coherent);
     enum status status = vtd_unit_flush_writes(unit);
 

@@ -18,7 +18,7 @@ enum status vtd_queue_create(struct vtd_unit *unit)
     if (unit->queue == NULL || unit->status == NULL) {
         return STATUS_NOTE(STATUS_NO_MEMORY);
     }
-    iommu_hw_write_back(unit->status, sizeof(*unit->status));
+    shared_write_back(unit->status, sizeof(*unit->status));
     return STATUS_OK;
 }
 
@@ -49,10 +49,10 @@ static void queue_put(struct vtd_unit *unit, struct vtd_pair descriptor)
 {
     struct vtd_pair *entry = &unit->queue[unit->tail];
 
-    iommu_hw_store(&entry->word[0], descriptor.word[0]);
-    iommu_hw_store(&entry->word[1], descriptor.word[1]);
+    shared_store(&entry->word[0], descriptor.word[0]);
+    shared_store(&entry->word[1], descriptor.word[1]);
     if ((unit->ecap & VTD_ECAP_COHERENT) == 0) {
-        iommu_hw_write_back(entry, sizeof(*entry));
+        shared_write_back(entry, sizeof(*entry));
     }
     unit->tail = (unit->tail + 1) % QUEUE_ENTRIES;
 }
@@ -61,7 +61,7 @@ static void queue_put(struct vtd_unit *unit, struct vtd_pair descriptor)
 static enum status queue_wait(struct vtd_unit *unit)
 {
     for (unsigned us = 0; us < IOMMU_WAIT_US; us++) {
-        if ((uint32_t)iommu_hw_load(unit->status) == unit->sequence) {
+        if ((uint32_t)shared_load(unit->status) == unit->sequence) {
             return STATUS_OK;
         }
         if ((iommu_hw_read32(unit->registers, VTD_FSTS) & VTD_FSTS_QUEUE_FAULT) != 0) {

@@ -37,7 +37,7 @@ static struct vtd_pair *table_new(bool coherent)
     struct vtd_pair *table = pool_allocate(PAGE_SIZE, PAGE_SIZE);
 
     if (table != NULL && !coherent) {
-        iommu_hw_write_back(table, PAGE_SIZE);
+        shared_write_back(table, PAGE_SIZE);
     }
     return table;
 }
@@ -62,7 +62,7 @@ enum status vtd_tables_root(uint16_t segment, bool coherent, hpa_t *result)
 void vtd_tables_write_back(const struct vtd_pair *entry, bool coherent)
 {
     if (!coherent) {
-        iommu_hw_write_back(entry, sizeof(*entry));
+        shared_write_back(entry, sizeof(*entry));
     }
 }
 
@@ -74,7 +74,7 @@ struct vtd_pair *vtd_tables_context(bdf_t bdf, bool make, bool coherent)
         return NULL;
     }
     struct vtd_pair *entry = &root->table[bdf.bus];
-    uint64_t low = iommu_hw_load(&entry->word[0]);
+    uint64_t low = shared_load(&entry->word[0]);
 
     if ((low & VTD_PRESENT) == 0) {
         struct vtd_pair *table = make ? table_new(coherent) : NULL;
@@ -83,7 +83,7 @@ struct vtd_pair *vtd_tables_context(bdf_t bdf, bool make, bool coherent)
             return NULL;
         }
         low = vtd_root_entry(pool_hpa(table)).word[0];
-        iommu_hw_store(&entry->word[0], low);
+        shared_store(&entry->word[0], low);
         vtd_tables_write_back(entry, coherent);
     }
     struct vtd_pair *contexts = pool_pointer(hpa(low & VTD_TABLE_ADDRESS));

@@ -4,6 +4,7 @@
 import os
 import re
 import sys
+import time
 
 import bios
 import bochs
@@ -177,6 +178,34 @@ def two(folder):
     compare_logs("amd64", 2, ours["amd64"])
 
 
+def tracked(folder):
+    """A VM whose dirty pages are tracked from before its start, and collected every 100 ms until its shell is there and has
+    worked. Then the tracking ends, and it works on."""
+    section = vm_section("lx", "1-2") + "autostart = no\n"
+    with start(folder, section, cpus=3) as run:
+        run.expect(r"console: Ctrl-A")
+        ask(run, "vm track lx", "vm track lx: done")
+        ask(run, "vm start lx", "VM 'lx': started")
+        collected = []
+        mark = run.mark()
+        while not re.search(r"init: 2 CPUs, .*/ # ", run.said("lx", mark)):
+            collected.append(int(ask(run, "vm dirty lx", r"vm dirty lx: (\d+) pages")[1]))
+            if len(collected) > 10 * BOOT:
+                raise machine.Failure("no shell")
+            time.sleep(0.1) # how often it is collected, not how long something takes
+        print(f"collected {len(collected)} times: {collected}")
+        if len(collected) < 10 or sum(count > 0 for count in collected) < 10 or sum(collected) < 5000:
+            raise machine.Failure("a kernel cannot have written so little")
+        work(run, 1, 2)
+        prompt(run)
+        ask(run, "vm dirty lx", r"vm dirty lx: [1-9]\d* pages")
+        ask(run, "vm untrack lx", "vm untrack lx: done")
+        work(run, 1, 2)
+        off(run, 1, "lx")
+        expect_end(run)
+        run.forbid("warning: VM")
+
+
 def alone(folder, kind, cpus):
     with start(folder, vm_section("lx", f"1-{cpus}", kind), cpus=cpus + 1) as run:
         run.expect_all(*shells(("lx", cpus)))
@@ -234,6 +263,7 @@ CASES = {
     "four": four,
     "two": two,
     "i386-pae": lambda folder: alone(folder, "i386-pae", 2),
+    "tracked": tracked,
     "idle": lambda folder: idle(folder, 600),
     "disk-amd64": lambda folder: disk(folder, "amd64"),
     "disk-i386": lambda folder: disk(folder, "i386"),

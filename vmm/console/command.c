@@ -19,6 +19,7 @@ enum command_kind {
     COMMAND_VM_LIST,
     COMMAND_VM_CONSOLE,
     COMMAND_VM_LOG,
+    COMMAND_VM_DIRTY,
     COMMAND_VM_DO,
     COMMAND_VM_CHECKPOINT,
     COMMAND_VM_STATE,
@@ -33,25 +34,29 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"help",  NULL,         "[COMMAND]",    COMMAND_HELP,          0,              "list the commands, or explain one"                 },
-    {"log",   NULL,         "[LINES]",      COMMAND_LOG,           0,              "the last lines of the VMM's log (40); Ctrl-C stops"},
-    {"stats", NULL,         "[NAME]",       COMMAND_STATS,         0,              "what is counted about one VM, or about all"        },
-    {"vm",    "list",       "",             COMMAND_VM_LIST,       0,              "the VMs: number, name, state"                      },
-    {"vm",    "console",    "NAME",         COMMAND_VM_CONSOLE,    0,              "bring a VM to the foreground"                      },
-    {"vm",    "log",        "NAME",         COMMAND_VM_LOG,        0,              "the last 4 KiB that a VM said"                     },
-    {"vm",    "start",      "NAME",         COMMAND_VM_DO,         CONSOLE_START,  "start a VM that is off"                            },
+    {"help",  NULL,         "[COMMAND]",    COMMAND_HELP,          0,               "list the commands, or explain one"                 },
+    {"log",   NULL,         "[LINES]",      COMMAND_LOG,           0,               "the last lines of the VMM's log (40); Ctrl-C stops"},
+    {"stats", NULL,         "[NAME]",       COMMAND_STATS,         0,               "what is counted about one VM, or about all"        },
+    {"vm",    "list",       "",             COMMAND_VM_LIST,       0,               "the VMs: number, name, state"                      },
+    {"vm",    "console",    "NAME",         COMMAND_VM_CONSOLE,    0,               "bring a VM to the foreground"                      },
+    {"vm",    "log",        "NAME",         COMMAND_VM_LOG,        0,               "the last 4 KiB that a VM said"                     },
+    {"vm",    "start",      "NAME",         COMMAND_VM_DO,         CONSOLE_START,   "start a VM that is off"                            },
     {"vm",    "stop",       "NAME",         COMMAND_VM_DO,         CONSOLE_STOP,
-     "switch a VM off at once, as pulling its plug"                                                                                    },
-    {"vm",    "reset",      "NAME",         COMMAND_VM_DO,         CONSOLE_RESET,  "press a VM's reset button"                         },
-    {"vm",    "pause",      "NAME",         COMMAND_VM_DO,         CONSOLE_PAUSE,  "let a VM and its time stand still"                 },
-    {"vm",    "resume",     "NAME",         COMMAND_VM_DO,         CONSOLE_RESUME, "let a paused VM go on"                             },
+     "switch a VM off at once, as pulling its plug"                                                                                     },
+    {"vm",    "reset",      "NAME",         COMMAND_VM_DO,         CONSOLE_RESET,   "press a VM's reset button"                         },
+    {"vm",    "pause",      "NAME",         COMMAND_VM_DO,         CONSOLE_PAUSE,   "let a VM and its time stand still"                 },
+    {"vm",    "resume",     "NAME",         COMMAND_VM_DO,         CONSOLE_RESUME,  "let a paused VM go on"                             },
     {"vm",    "state",      "NAME [PART]",  COMMAND_VM_STATE,      0,
-     "what a paused VM's guest can see of its machine"                                                                                 },
+     "what a paused VM's guest can see of its machine"                                                                                  },
     {"vm",    "checkpoint", "NAME [COUNT]", COMMAND_VM_CHECKPOINT, 0,
-     "save a VM, destroy its state, and build it anew"                                                                                 },
+     "save a VM, destroy its state, and build it anew"                                                                                  },
+    {"vm",    "track",      "NAME",         COMMAND_VM_DO,         CONSOLE_TRACK,
+     "begin to note which pages of a VM's RAM are written"                                                                              },
+    {"vm",    "dirty",      "NAME",         COMMAND_VM_DIRTY,      0,               "the pages written since, and begin anew"           },
+    {"vm",    "untrack",    "NAME",         COMMAND_VM_DO,         CONSOLE_UNTRACK, "no longer note them"                               },
     {"vm",    "button",     "NAME",         COMMAND_VM_DO,         CONSOLE_BUTTON,
-     "press a VM's power button: the guest decides"                                                                                    },
-    {"vm",    "nmi",        "NAME",         COMMAND_VM_DO,         CONSOLE_NMI,    "send an NMI to a VM's CPUs"                        },
+     "press a VM's power button: the guest decides"                                                                                     },
+    {"vm",    "nmi",        "NAME",         COMMAND_VM_DO,         CONSOLE_NMI,     "send an NMI to a VM's CPUs"                        },
 };
 
 struct words {
@@ -297,6 +302,8 @@ static void do_vm(const struct command *command, const char *name, const char *m
         console_select(vm);
     } else if (command->kind == COMMAND_VM_LOG) {
         dump_start(vm, LOG_MAX);
+    } else if (command->kind == COMMAND_VM_DIRTY) {
+        console_edge_vm_dirty(vm);
     } else if (command->kind == COMMAND_VM_CHECKPOINT) {
         do_checkpoint(command, vm, more);
     } else if (command->kind == COMMAND_VM_STATE) {
@@ -359,6 +366,7 @@ void command_run(const char *text)
         break;
     case COMMAND_VM_CONSOLE:
     case COMMAND_VM_LOG:
+    case COMMAND_VM_DIRTY:
     case COMMAND_VM_DO:
     case COMMAND_VM_CHECKPOINT:
     case COMMAND_VM_STATE:

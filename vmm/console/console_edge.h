@@ -18,6 +18,8 @@ enum console_action {
     CONSOLE_RESET, /* as the reset button */
     CONSOLE_PAUSE, /* its CPUs and its time stand still */
     CONSOLE_RESUME,
+    CONSOLE_TRACK, /* begin to note which pages of its RAM are written; or end */
+    CONSOLE_UNTRACK,
     CONSOLE_NMI,
     CONSOLE_BUTTON, /* ACPI power button: asks the guest to switch itself off */
 };
@@ -52,6 +54,10 @@ bool console_edge_vm_input(unsigned vm, uint8_t byte);
 
 /* Print what is counted about VM with console_print(), at most some 100 lines. */
 void console_edge_vm_stats(unsigned vm);
+
+/* Print which pages of VM's RAM were written since the tracking began or this was last asked, at
+ * most some 100 lines. May wait until the VM's CPUs have left their guests once. */
+void console_edge_vm_dirty(unsigned vm);
 
 /* Print what the VMM itself holds for all VMs, likewise. */
 void console_edge_stats(void);

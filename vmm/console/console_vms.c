@@ -8,8 +8,12 @@
 #include "vmm/host/time.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/checkpoint.h"
+#include "vmm/vm/dirty.h"
 #include "vmm/vm/vm.h"
 #include "vmm/vm/vm_edge.h"
+
+#define DIRTY_RUNS_MAX 64U    /* printed */
+#define DIRTY_PAGES    32768U /* looked at in one go */
 
 unsigned console_edge_vm_count(void)
 {
@@ -66,6 +70,12 @@ enum status console_edge_vm_do(unsigned index, enum console_action action)
         return vm_pause(vm);
     case CONSOLE_RESUME:
         return vm_resume(vm);
+    case CONSOLE_TRACK:
+        dirty_stop(vm);
+        return dirty_start(vm);
+    case CONSOLE_UNTRACK:
+        dirty_stop(vm);
+        return STATUS_OK;
     case CONSOLE_NMI:
     case CONSOLE_BUTTON:
         return press(vm, action);
@@ -136,6 +146,65 @@ void console_edge_vm_stats(unsigned index)
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         print_vcpu(vm->vcpu[i]);
     }
+}
+
+/* What is printed about dirty pages: runs of them, some, and how many in all. */
+struct dirty_print {
+    uint64_t first, end, pages; /* the run so far, and all pages */
+    unsigned runs;
+};
+
+static void print_run(struct dirty_print *print)
+{
+    if (print->first < print->end && print->runs++ < DIRTY_RUNS_MAX) {
+        console_print("  %lx-%lx", print->first * PAGE_SIZE, print->end * PAGE_SIZE - 1);
+    }
+}
+
+static void print_page(struct dirty_print *print, uint64_t page)
+{
+    if (page != print->end) {
+        print_run(print);
+        print->first = page;
+    }
+    print->end = page + 1;
+    print->pages++;
+}
+
+/* SIZE bytes of RAM from AT on, a part at a time. */
+static void print_dirty(struct vm *vm, uint64_t at, uint64_t size, struct dirty_print *print)
+{
+    static uint64_t bitmap[DIRTY_PAGES / RAM_MARKS_WORD]; /* only CPU 0 comes here */
+    uint64_t end = (at + size) / PAGE_SIZE;
+
+    for (uint64_t page = at / PAGE_SIZE, count; page < end; page += count) {
+        count = end - page < DIRTY_PAGES ? end - page : DIRTY_PAGES;
+        if (!dirty_collect(vm, page, count, bitmap)) {
+            continue;
+        }
+        for (uint64_t i = 0; i < count; i++) {
+            if (bitmap[i / RAM_MARKS_WORD] >> i % RAM_MARKS_WORD & 1) {
+                print_page(print, page + i);
+            }
+        }
+    }
+}
+
+void console_edge_vm_dirty(unsigned index)
+{
+    struct vm *vm = vm_by_index(index);
+    struct dirty_print print = {0};
+
+    if (!vm->ram.tracked) {
+        console_print("vm dirty %s: it is not tracked: 'vm track' comes first", vm->config->name);
+        return;
+    }
+    for (unsigned i = 0; i < vm->ram.run_count; i++) {
+        print_dirty(vm, vm->ram.run[i].at.raw, vm->ram.run[i].size, &print);
+    }
+    print_run(&print);
+    console_print("vm dirty %s: %lu pages in %u runs%s", vm->config->name, print.pages, print.runs,
+                  print.runs > DIRTY_RUNS_MAX ? "; more than are shown" : "");
 }
 
 void console_edge_stats(void)

@@ -104,10 +104,29 @@ void *ram_pointer(const struct ram *ram, gpa_t at, uint64_t size)
     return direct(hpa(run->frames.raw + (at.raw - run->at.raw)));
 }
 
-static bool is_ram(const struct ram *ram, uint64_t at, uint64_t size)
+bool ram_holds(const struct ram *ram, uint64_t at, uint64_t size)
 {
     return range_fits(at, size, ram->below_4g) ||
            (at >= FOUR_GIB && range_fits(at - FOUR_GIB, size, ram->above_4g));
+}
+
+uint64_t ram_bit(const struct ram *ram, uint64_t at)
+{
+    return (at < FOUR_GIB ? at : at - FOUR_GIB + ram->below_4g) / PAGE_SIZE;
+}
+
+void ram_mark(const struct ram *ram, gpa_t at, uint64_t size)
+{
+    uint64_t end = at.raw + size;
+
+    for (uint64_t page = align_down(at.raw, PAGE_SIZE); page < end; page += PAGE_SIZE) {
+        if (ram_holds(ram, page, PAGE_SIZE)) {
+            uint64_t bit = ram_bit(ram, page);
+
+            __atomic_fetch_or(&ram->marks[bit / RAM_MARKS_WORD], 1ULL << bit % RAM_MARKS_WORD,
+                              __ATOMIC_SEQ_CST);
+        }
+    }
 }
 
 /* The part of [AT, AT + SIZE), all RAM, that lies in one run. */
@@ -125,7 +144,7 @@ enum status ram_write(const struct ram *ram, gpa_t at, const void *from, uint64_
     const uint8_t *bytes = from;
     uint64_t length = 0;
 
-    if (!is_ram(ram, at.raw, size)) {
+    if (!ram_holds(ram, at.raw, size)) {
         return STATUS_NOTE(STATUS_RANGE);
     }
     for (uint64_t done = 0; done < size; done += length) {
@@ -133,6 +152,8 @@ enum status ram_write(const struct ram *ram, gpa_t at, const void *from, uint64_
 
         memcpy(to, bytes + done, length);
     }
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    ram_written(ram, at, size);
     return STATUS_OK;
 }
 
@@ -140,7 +161,7 @@ enum status ram_zero(const struct ram *ram, gpa_t at, uint64_t size)
 {
     uint64_t length = 0;
 
-    if (!is_ram(ram, at.raw, size)) {
+    if (!ram_holds(ram, at.raw, size)) {
         return STATUS_NOTE(STATUS_RANGE);
     }
     for (uint64_t done = 0; done < size; done += length) {
@@ -148,6 +169,8 @@ enum status ram_zero(const struct ram *ram, gpa_t at, uint64_t size)
 
         memset(to, 0, length);
     }
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    ram_written(ram, at, size);
     return STATUS_OK;
 }
 

@@ -18,6 +18,8 @@ struct ram_run {
 struct ram {
     uint64_t below_4g;
     uint64_t above_4g;
+    bool tracked;    /* what is written is to be marked: vmm/vm/dirty.h; atomic */
+    uint64_t *marks; /* a bit for each page, at ram_bit() */
     unsigned run_count;
     struct ram_run run[RAM_RUNS_MAX];
 };
@@ -31,9 +33,36 @@ enum status ram_allocate(struct ram *ram, uint64_t size);
 /* Give the frames back; nobody uses them any more. */
 void ram_free(struct ram *ram);
 
+/* Is all of it RAM? */
+bool ram_holds(const struct ram *ram, uint64_t at, uint64_t size);
+
+/* Pages in one word of the marks. */
+#define RAM_MARKS_WORD 64U
+
+/* Where the mark of the page that holds AT is, which is RAM: the hole below 4 GiB has none. */
+uint64_t ram_bit(const struct ram *ram, uint64_t at);
+
+/*
+ * [AT, AT + SIZE) was written, by other means than the guest's CPUs. After the write, not before.
+ * Any CPU; atomic. What is no RAM is left out.
+ */
+void ram_mark(const struct ram *ram, gpa_t at, uint64_t size);
+
+/*
+ * The VMM has written there itself; after the write, and before the exit that it was for ends.
+ * Elsewhere a full barrier is to be between: then either the start of the tracking comes after the
+ * write, or the mark is made.
+ */
+static inline void ram_written(const struct ram *ram, gpa_t at, uint64_t size)
+{
+    if (__builtin_expect(__atomic_load_n(&ram->tracked, __ATOMIC_RELAXED), false)) {
+        ram_mark(ram, at, size);
+    }
+}
+
 /*
  * The VMM's pointer to SIZE bytes of guest memory; NULL if they are not all RAM, or cross from one
- * run to the next: what lies within a 2 MiB page never does.
+ * run to the next: what lies within a 2 MiB page never does. Who writes says ram_written().
  */
 void *ram_pointer(const struct ram *ram, gpa_t at, uint64_t size);
 

@@ -11,7 +11,7 @@ static const unsigned kind_rights[] = {
     [MAP_READ_ONLY] = PAGING_READ,
     [MAP_READ_WRITE] = PAGING_WRITE,
     [MAP_DEVICE] = PAGING_WRITE | PAGING_UNCACHED,
-    [MAP_FRAMEBUFFER] = PAGING_WRITE | PAGING_WRITE_COMBINING,
+    [MAP_FRAMEBUFFER] = PAGING_WRITE | PAGING_COMBINING,
 };
 
 static struct spinlock lock;

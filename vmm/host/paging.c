@@ -2,181 +2,92 @@
 #include "vmm/host/paging.h"
 
 #include "vmm/host/flush.h"
-#include "vmm/host/pool.h"
 #include "vmm/host/spinlock.h"
 
-#define ENTRY_PRESENT    (1ULL << 0)
-#define ENTRY_WRITE      (1ULL << 1)
-#define ENTRY_PWT        (1ULL << 3)
-#define ENTRY_PCD        (1ULL << 4)
-#define ENTRY_LARGE      (1ULL << 7)
-#define ENTRY_NO_EXECUTE (1ULL << 63)
-#define ENTRY_ADDRESS    0x000ffffffffff000ULL
+#define VA_BITS 48U
 
-#define LEVEL_TOP    3U
-#define LEVEL_2M     1U
-#define INDEX_BITS   9U
-#define INDEX(va, l) ((va) >> (12 + INDEX_BITS * (l)) & 511U)
+static const struct radix_format format = {
+    .present = 1,
+    .table = 0x03,     /* P, RW */
+    .leaf = 0x01,      /* P */
+    .write = 0x02,     /* RW */
+    .type = 0x18,      /* PWT and PCD: an entry of PAGING_PAT */
+    .uncached = 0x18,  /* 3 */
+    .combining = 0x08, /* 1 */
+    .accessed = 0x20,
+    .dirty = 0x40,
+    .large = 0x80,
+    .no_execute = 1ULL << 63,
+};
 
 static struct spinlock lock;
-static hpa_t root;
-static uint64_t table_pages;
+static struct radix tables;
 
-static uint64_t *table_new(void)
+/* A canonical address without its sign. */
+static uint64_t in_tree(uint64_t va)
 {
-    uint64_t *table = pool_allocate_table();
-
-    table_pages += table != NULL;
-    return table;
+    return va & ((1ULL << VA_BITS) - 1);
 }
 
 enum status paging_init(void)
 {
-    table_pages = 0;
-    uint64_t *table = table_new();
-
-    if (!table) {
-        return STATUS_NOTE(STATUS_NO_MEMORY);
-    }
-    root = pool_hpa(table);
-    return STATUS_OK;
+    tables = (struct radix){
+        .format = &format, .page_sizes = PAGE_SIZE | PAGE_SIZE_2M, .levels = 4, .is_own = true};
+    return radix_init(&tables);
 }
 
 hpa_t paging_root(void)
 {
-    return root;
+    return tables.root;
 }
 
 uint64_t paging_table_pages(void)
 {
-    return table_pages;
-}
-
-static uint64_t *entry_table(uint64_t entry)
-{
-    return pool_pointer(hpa(entry & ENTRY_ADDRESS));
-}
-
-static uint64_t entry_flags(unsigned rights)
-{
-    return ENTRY_PRESENT | (rights & PAGING_WRITE ? ENTRY_WRITE : 0) |
-           (rights & PAGING_EXECUTE ? 0 : ENTRY_NO_EXECUTE) |
-           (rights & PAGING_UNCACHED ? ENTRY_PCD | ENTRY_PWT : 0) |
-           (rights & PAGING_WRITE_COMBINING ? ENTRY_PWT : 0);
-}
-
-/* The entry for VA at LEVEL, with the tables above it made; NULL in *ENTRY's place is an error. */
-static enum status entry_make(uint64_t va, unsigned level, uint64_t **entry)
-{
-    uint64_t *table = pool_pointer(root);
-
-    for (unsigned at = LEVEL_TOP; at > level; at--) {
-        uint64_t *slot = &table[INDEX(va, at)];
-
-        if (*slot & ENTRY_LARGE) {
-            return STATUS_NOTE(STATUS_CONFLICT);
-        }
-        if (!(*slot & ENTRY_PRESENT)) {
-            uint64_t *next = table_new();
-
-            if (!next) {
-                return STATUS_NOTE(STATUS_NO_MEMORY);
-            }
-            *slot = pool_hpa(next).raw | ENTRY_PRESENT | ENTRY_WRITE;
-        }
-        table = entry_table(*slot);
-    }
-    *entry = &table[INDEX(va, level)];
-    return **entry & ENTRY_PRESENT ? STATUS_NOTE(STATUS_CONFLICT) : STATUS_OK;
-}
-
-static enum status map_one(uint64_t va, hpa_t base, unsigned level, uint64_t flags)
-{
-    uint64_t *entry = NULL;
-    enum status status = entry_make(va, level, &entry);
-
-    if (status == STATUS_OK && entry) {
-        *entry = base.raw | flags | (level ? ENTRY_LARGE : 0);
-    }
-    return status;
+    return tables.table_pages;
 }
 
 enum status paging_map(uint64_t va, hpa_t base, uint64_t size, unsigned rights)
 {
-    enum status status = STATUS_OK;
-
-    if ((rights & PAGING_WRITE) && (rights & PAGING_EXECUTE)) {
-        return STATUS_NOTE(STATUS_INVALID);
-    }
-    if ((va | base.raw | size) & (PAGE_SIZE - 1)) {
+    if (((rights & PAGING_WRITE) && (rights & PAGING_EXECUTE)) ||
+        (va | base.raw | size) % PAGE_SIZE != 0) {
         return STATUS_NOTE(STATUS_INVALID);
     }
     spinlock_acquire(&lock);
-    for (uint64_t done = 0; done < size && status == STATUS_OK;) {
-        bool large =
-            ((va + done) | (base.raw + done)) % PAGE_SIZE_2M == 0 && size - done >= PAGE_SIZE_2M;
-
-        status =
-            map_one(va + done, hpa(base.raw + done), large ? LEVEL_2M : 0, entry_flags(rights));
-        done += large ? PAGE_SIZE_2M : PAGE_SIZE;
-    }
+    enum status status = radix_maps_any(&tables, in_tree(va), size)
+                             ? STATUS_NOTE(STATUS_CONFLICT)
+                             : radix_map(&tables, in_tree(va), base, size, rights, NULL);
     spinlock_release(&lock);
     return status;
 }
 
-/* The entry that maps VA, and its level; NULL if none does. */
-static uint64_t *entry_find(uint64_t va, unsigned *level)
-{
-    uint64_t *table = pool_pointer(root);
-
-    for (unsigned at = LEVEL_TOP;; at--) {
-        uint64_t *entry = &table[INDEX(va, at)];
-
-        *level = at;
-        if (!(*entry & ENTRY_PRESENT)) {
-            return NULL;
-        }
-        if (at == 0 || (*entry & ENTRY_LARGE)) {
-            return entry;
-        }
-        table = entry_table(*entry);
-    }
-}
-
 void paging_unmap(uint64_t va, uint64_t size)
 {
-    spinlock_acquire(&lock);
-    for (uint64_t done = 0; done < size;) {
-        unsigned level;
-        uint64_t *entry = entry_find(va + done, &level);
+    struct radix_page page;
 
-        if (entry) {
-            *entry = 0;
-            flush_local_page(va + done);
+    spinlock_acquire(&lock);
+    for (uint64_t done = 0, step; done < size; done += step) {
+        step = PAGE_SIZE;
+        if (radix_lookup(&tables, in_tree(va + done), &page) == STATUS_OK) {
+            step = page.size - (va + done) % page.size;
+            step = step < size - done ? step : size - done;
+            if (radix_unmap(&tables, in_tree(va + done), step, NULL) == STATUS_OK) {
+                flush_local_page(va + done);
+            }
         }
-        done += entry && level == LEVEL_2M ? PAGE_SIZE_2M : PAGE_SIZE;
     }
     spinlock_release(&lock);
 }
 
 enum status paging_lookup(uint64_t va, hpa_t *address, unsigned *rights)
 {
-    unsigned level;
-    const uint64_t *entry = entry_find(va, &level);
+    struct radix_page page;
+    enum status status = radix_lookup(&tables, in_tree(va), &page);
 
-    if (!entry) {
-        return STATUS_NOT_FOUND;
+    if (status == STATUS_OK) {
+        *address = page.address;
+        if (rights) {
+            *rights = page.rights & ~(unsigned)RADIX_READ;
+        }
     }
-    uint64_t size = PAGE_SIZE << (INDEX_BITS * level);
-
-    *address = hpa((*entry & ENTRY_ADDRESS & ~(size - 1)) + va % size);
-    if (rights) {
-        bool uncached = (*entry & ENTRY_PCD) && (*entry & ENTRY_PWT);
-
-        *rights = (*entry & ENTRY_WRITE ? PAGING_WRITE : 0U) |
-                  (*entry & ENTRY_NO_EXECUTE ? 0U : PAGING_EXECUTE) |
-                  (uncached ? PAGING_UNCACHED : 0U) |
-                  (!uncached && (*entry & ENTRY_PWT) ? PAGING_WRITE_COMBINING : 0U);
-    }
-    return STATUS_OK;
+    return status;
 }

@@ -6,15 +6,14 @@
 #ifndef PORTOLAN_VMM_HOST_PAGING_H
 #define PORTOLAN_VMM_HOST_PAGING_H
 
-#include "vmm/base/status.h"
-#include "vmm/base/types.h"
+#include "vmm/host/radix.h"
 
 enum paging_rights {
     PAGING_READ = 0,
-    PAGING_WRITE = 1 << 0,
-    PAGING_EXECUTE = 1 << 1,         /* never with PAGING_WRITE */
-    PAGING_UNCACHED = 1 << 2,        /* strong UC */
-    PAGING_WRITE_COMBINING = 1 << 3, /* needs PAGING_PAT in IA32_PAT */
+    PAGING_WRITE = RADIX_WRITE,
+    PAGING_EXECUTE = RADIX_EXECUTE,    /* never with PAGING_WRITE */
+    PAGING_UNCACHED = RADIX_UNCACHED,  /* strong UC */
+    PAGING_COMBINING = RADIX_COMBINING /* write-combining: needs PAGING_PAT in IA32_PAT */
 };
 
 /*
@@ -31,13 +30,14 @@ hpa_t paging_root(void);
 
 /*
  * Map SIZE bytes at VA (both page-aligned, canonical, not mapped yet) to BASE with RIGHTS, in the
- * largest pages that alignment allows up to 2 MiB. INVALID: write and execute together; CONFLICT:
- * something is mapped there; NO_MEMORY: no page for a table. What was mapped before the failure
- * stays. Any CPU; takes the lock.
+ * largest pages that alignment allows up to 2 MiB. INVALID: write and execute together; CONFLICT,
+ * with nothing changed: something is mapped there; NO_MEMORY: no page for a table; what was mapped
+ * before that stays. Any CPU; takes the lock.
  */
 enum status paging_map(uint64_t va, hpa_t base, uint64_t size, unsigned rights);
 
-/* Unmap whole 4 KiB or 2 MiB pages, mapped or not, and flush them on this CPU only. */
+/* Unmap what is mapped there, and flush it on this CPU only. A large page that cannot be split for
+ * lack of memory stays. Any CPU; takes the lock. */
 void paging_unmap(uint64_t va, uint64_t size);
 
 /* What VA is mapped to; NOT_FOUND if it is not. RIGHTS may be NULL. For checks and for the dump. */

@@ -84,11 +84,11 @@ static void svm_set_root(struct vcpu *vcpu, hpa_t root)
     svm_flush(vcpu);
 }
 
-static const struct nested_format nested_format = {
-    /* Present, user (every nested access is one, 15.25.5), accessed and dirty set beforehand. */
-    .present = 1,     .table = 0x27, .read = 0x65, .write = 0x02, .no_execute = 1ULL << 63,
-    .uncached = 0x18, /* PCD and PWT: entry 3 of the host's PAT */
-    .large = 0x80,
+static const struct radix_format nested_format = {
+    /* Present, and user: every nested access is one, 15.25.5. */
+    .present = 0x01,  .table = 0x27,     .leaf = 0x05,  .write = 0x02,    .no_execute = 1ULL << 63,
+    .type = 0x18, /* PWT and PCD: an entry of the host's PAT (PAGING_PAT) */
+    .uncached = 0x18, .combining = 0x08, .large = 0x80, .accessed = 0x20, .dirty = 0x40,
 };
 
 const struct backend svm_backend = {

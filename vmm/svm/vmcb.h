@@ -133,9 +133,10 @@ enum vmcb_exit {
 #define VMCB_CR_REGISTER 0xfULL
 
 /* EXITINFO1 of nested page faults: 15.25.6. */
-#define VMCB_NPF_WRITE (1ULL << 1)
-#define VMCB_NPF_FETCH (1ULL << 4)
-#define VMCB_NPF_WALK  (1ULL << 33)
+#define VMCB_NPF_PRESENT (1ULL << 0)
+#define VMCB_NPF_WRITE   (1ULL << 1)
+#define VMCB_NPF_FETCH   (1ULL << 4)
+#define VMCB_NPF_WALK    (1ULL << 33)
 
 struct vmcb_segment {
     uint16_t selector;

@@ -9,7 +9,7 @@
 #ifndef PORTOLAN_VMM_VM_BACKEND_H
 #define PORTOLAN_VMM_VM_BACKEND_H
 
-#include "vmm/vm/nested.h"
+#include "vmm/host/radix.h"
 #include "vmm/vm/vcpu.h"
 
 /* Registers that change one by one, as the guest sees them; values are checked by the caller. */
@@ -28,7 +28,7 @@ enum backend_register {
 struct backend {
     const char *name;
     /* Its nested page tables, and whether it knows pages of 1 GiB there. */
-    const struct nested_format *nested;
+    const struct radix_format *nested;
     bool giant_pages;
 
     /* UNSUPPORTED: not this CPU's. Boot CPU, once. */

@@ -47,8 +47,9 @@ struct exit_memory {
     gpa_t address;
     bool write;
     bool fetch;
-    bool walk;   /* not the access itself, but a page table of the guest's lies there */
-    bool linear; /* the CPU tells the guest-linear address, too */
+    bool present; /* something is mapped there, but not with the rights that it wants */
+    bool walk;    /* not the access itself, but a page table of the guest's lies there */
+    bool linear;  /* the CPU tells the guest-linear address, too */
     gva_t at;
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A guest reads or writes a port, or memory that is no RAM. */
 #include "vmm/emulate/emulate_edge.h"
+#include "vmm/vm/dirty.h"
 #include "vmm/vm/exit_table.h"
 #include "vmm/vm/vm.h"
 
@@ -127,24 +128,27 @@ bool emulate_ram_write(struct vcpu *vcpu, gpa_t to, const void *from, unsigned s
             ((volatile uint8_t *)memory)[i] = (uint8_t)(value >> 8 * i);
         }
     }
+    ram_written(&vcpu->vm->ram, to, size);
     return true;
 }
 
 /* An unaligned LOCK CMPXCHG is atomic too (a bus lock), which C's builtins do not promise. */
-#define SWAP(width, suffix)                                                               \
-    {                                                                                     \
-        uint##width##_t old = (uint##width##_t)expected;                                  \
-        __asm__ volatile("lock cmpxchg" suffix " %2, %1"                                  \
-                         : "+a"(old), "+m"(*(uint##width##_t *)memory)                    \
-                         : "r"((uint##width##_t)wanted)                                   \
-                         : "cc", "memory");                                               \
-        return old == (uint##width##_t)expected ? EMULATE_SWAPPED : EMULATE_SWAP_CHANGED; \
+#define SWAP(width, suffix)                                            \
+    {                                                                  \
+        uint##width##_t old = (uint##width##_t)expected;               \
+        __asm__ volatile("lock cmpxchg" suffix " %2, %1"               \
+                         : "+a"(old), "+m"(*(uint##width##_t *)memory) \
+                         : "r"((uint##width##_t)wanted)                \
+                         : "cc", "memory");                            \
+        swapped = old == (uint##width##_t)expected;                    \
+        break;                                                         \
     }
 
 enum emulate_swap emulate_ram_swap(struct vcpu *vcpu, gpa_t at, unsigned size, uint64_t expected,
                                    uint64_t wanted)
 {
     void *memory = ram_pointer(&vcpu->vm->ram, at, size);
+    bool swapped;
 
     if (!memory) {
         return EMULATE_SWAP_NOT_RAM;
@@ -159,6 +163,8 @@ enum emulate_swap emulate_ram_swap(struct vcpu *vcpu, gpa_t at, unsigned size, u
     default:
         SWAP(64, "q")
     }
+    ram_written(&vcpu->vm->ram, at, size);
+    return swapped ? EMULATE_SWAPPED : EMULATE_SWAP_CHANGED;
 }
 
 /* The part of the address map that belongs to VFs: docs/pc.md. */
@@ -187,15 +193,18 @@ void emulate_device_write(struct vcpu *vcpu, gpa_t at, unsigned size, uint64_t v
 }
 
 /*
- * An access to what is no RAM. A fault of the CPU's own accesses (page tables, descriptors,
- * the stack of a handler) in such a place leaves it nothing to go on with: on a PC it would read
- * garbage and shut down soon.
+ * An access to what is no RAM, or a write to RAM that is protected to see it. A fault of the CPU's
+ * own accesses (page tables, descriptors, the stack of a handler) in such a place leaves it nothing
+ * to go on with: on a PC it would read garbage and shut down soon.
  */
 void handle_memory(struct vcpu *vcpu, const struct exit *exit)
 {
     struct emulate_cpu cpu;
     struct emulate_result result;
 
+    if (exit->memory.present && dirty_fault(vcpu, exit->memory.address)) {
+        return;
+    }
     if (exit->memory.walk || vcpu->event.kind != VCPU_EVENT_NONE) {
         vm_complain(vcpu->vm, "vCPU %u: %s at 0x%lx, which is no RAM (rip 0x%lx): reset",
                     vcpu->index, exit->memory.walk ? "a page table lies" : "an event needs memory",

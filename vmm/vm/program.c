@@ -44,6 +44,8 @@ static enum status write_tables(struct vm *vm)
     enum status status =
         tables_build(&vm->pc.config, image, TABLES_SIZE_MAX, gpa(TABLES_AREA_BASE), &tables);
 
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    ram_written(&vm->ram, gpa(TABLES_AREA_BASE), TABLES_SIZE_MAX);
     vm->rsdp = tables.rsdp;
     for (unsigned i = 0; i < ROM_PIECES && status == STATUS_OK; i++) {
         status = ram_write(&vm->ram, rom_pieces[i].at, rom_pieces[i].bytes, rom_pieces[i].size);

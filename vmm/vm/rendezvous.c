@@ -176,6 +176,7 @@ static void lead(struct vm *vm)
 static bool park(struct vcpu *vcpu)
 {
     timer_set(TIMER_VCPU, TIMER_NEVER);
+    vcpu_go(vcpu, VCPU_AWAY);
     vcpu_save(vcpu, &vcpu->saved);
     if (vcpu->index == 0) {
         lead(vcpu->vm);

@@ -159,9 +159,33 @@ static void vcpu_see_flush(struct vcpu *vcpu)
     uint32_t generation = __atomic_load_n(&vcpu->vm->nested_generation, __ATOMIC_ACQUIRE);
 
     if (generation != vcpu->flushed) {
-        vcpu->flushed = generation;
         backend->flush(vcpu);
+        __atomic_store_n(&vcpu->flushed, generation, __ATOMIC_RELEASE);
     }
+}
+
+/* One that is elsewhere looks at the generation when it enters, after it has said that it does. */
+static bool is_new_to(const struct vcpu *vcpu, uint32_t generation)
+{
+    return (int32_t)(__atomic_load_n(&vcpu->flushed, __ATOMIC_ACQUIRE) - generation) < 0;
+}
+
+bool vcpu_has_flushed(const struct vcpu *vcpu, uint32_t generation)
+{
+    return __atomic_load_n(&vcpu->place, __ATOMIC_SEQ_CST) != VCPU_INSIDE ||
+           !is_new_to(vcpu, generation);
+}
+
+bool vcpu_has_passed(const struct vcpu *vcpu, uint32_t generation)
+{
+    return vcpu->cpu == cpu_current() ||
+           __atomic_load_n(&vcpu->place, __ATOMIC_SEQ_CST) == VCPU_AWAY ||
+           !is_new_to(vcpu, generation);
+}
+
+void vcpu_go(struct vcpu *vcpu, enum vcpu_place place)
+{
+    __atomic_store_n(&vcpu->place, place, __ATOMIC_RELEASE);
 }
 
 static void vcpu_count_entry(struct vcpu *vcpu, struct vcpu_counter *counter, uint64_t left)
@@ -180,8 +204,10 @@ static void vcpu_run(struct vcpu *vcpu, struct vcpu_counter **counter, uint64_t 
     struct exit exit;
 
     cpu_irq_disable();
-    __atomic_store_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST);
+    vcpu_go(vcpu, VCPU_INSIDE);
+    __atomic_store_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST); /* also a barrier behind that */
     if (vcpu_has_news(vcpu)) {
+        vcpu_go(vcpu, VCPU_AT_EXIT);
         cpu_irq_enable();
         return;
     }
@@ -193,6 +219,7 @@ static void vcpu_run(struct vcpu *vcpu, struct vcpu_counter **counter, uint64_t 
     uint8_t cr8 = vcpu->cr8;
 
     backend->enter(vcpu, &exit);
+    vcpu_go(vcpu, VCPU_AT_EXIT);
     *left = cpu_read_tsc();
     vcpu->guest_cycles += *left - vcpu->entered;
     *counter = &vcpu->counter[exit.reason];
@@ -205,6 +232,7 @@ static void vcpu_run(struct vcpu *vcpu, struct vcpu_counter **counter, uint64_t 
 static void vcpu_sleep(struct vcpu *vcpu)
 {
     cpu_irq_disable();
+    vcpu_go(vcpu, VCPU_AWAY);
     __atomic_store_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST);
     vcpu_run_timers(vcpu);
     vcpu_set_timer(vcpu);
@@ -241,5 +269,6 @@ void vcpu_main(void *argument)
         }
     }
     timer_set(TIMER_VCPU, TIMER_NEVER);
+    vcpu_go(vcpu, VCPU_AWAY);
     vm_vcpu_ended(vcpu);
 }

@@ -18,6 +18,13 @@ struct vcpu_event {
     uint32_t error;
 };
 
+/* Where its CPU is. */
+enum vcpu_place {
+    VCPU_AWAY,   /* it sleeps, is parked or does not run */
+    VCPU_INSIDE, /* in the guest, or about to enter */
+    VCPU_AT_EXIT /* between two entries */
+};
+
 struct vcpu_counter {
     uint64_t exits;
     uint64_t cycles; /* from the exit to the next entry */
@@ -52,7 +59,8 @@ struct vcpu {
     uint64_t deadline;   /* virtual ns for which the CPU's timer is set */
     uint64_t due_tsc;    /* the same as a host TSC value */
     uint64_t tsc_offset; /* guest TSC at virtual time 0 */
-    uint32_t flushed;    /* the nested tables' generation that the TLB has seen */
+    uint32_t flushed;    /* the nested tables' generation that the TLB has seen; atomic */
+    uint32_t place;      /* enum vcpu_place; atomic */
     struct state_model model;
 
     struct cpu_state saved; /* while it is parked */
@@ -97,6 +105,16 @@ void vcpu_kick(struct vcpu *vcpu);
 /* Let the guest be left at its first instruction, or at that of the handler of vcpu->event. Its own
  * CPU, before an entry. */
 void vcpu_kick_self(struct vcpu *vcpu);
+
+/*
+ * After vm_flush() to GENERATION: will its CPU use nothing more of the nested tables as they were
+ * before? Has it also ended what it may have been at, an exit? Any CPU.
+ */
+bool vcpu_has_flushed(const struct vcpu *vcpu, uint32_t generation);
+bool vcpu_has_passed(const struct vcpu *vcpu, uint32_t generation);
+
+/* Its CPU is going to PLACE. Its own CPU. */
+void vcpu_go(struct vcpu *vcpu, enum vcpu_place place);
 
 /* Set REQUEST (VCPU_REQUEST_...) and kick it. Any CPU. */
 void vcpu_request(struct vcpu *vcpu, uint32_t request);

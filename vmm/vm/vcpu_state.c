@@ -63,7 +63,7 @@ void vcpu_put(struct vcpu *vcpu, const struct cpu_state *state)
     vcpu->model = state->model;
     put_events(vcpu, state);
     backend->set_state(vcpu, state);
-    backend->set_root(vcpu, nested_root(&vm->nested));
+    backend->set_root(vcpu, vm->nested.root);
     fpu_load(&state->fpu, is_wide(state));
     (void)msr_write(MSR_TSC_AUX, state->model.tsc_aux); /* a CPU without RDTSCP refuses */
     vcpu->tsc_offset = state->tsc_offset;

@@ -7,6 +7,7 @@
 #include "vmm/vf/vf.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/checkpoint.h"
+#include "vmm/vm/dirty.h"
 
 static struct vm *vms[CONFIG_VMS_MAX];
 static unsigned count;
@@ -50,20 +51,25 @@ static enum status map_ram(struct vm *vm)
 {
     hpa_t rom = hpa(vm->ram.run[0].frames.raw + ROM_BASE);
     enum status status =
-        nested_map(&vm->nested, gpa(ROM_HIGH), rom, ROM_SIZE, NESTED_READ | NESTED_EXECUTE);
+        radix_map(&vm->nested, ROM_HIGH, rom, ROM_SIZE, RADIX_READ | RADIX_EXECUTE, NULL);
 
     for (unsigned i = 0; i < vm->ram.run_count && status == STATUS_OK; i++) {
         const struct ram_run *run = &vm->ram.run[i];
 
-        status = nested_map(&vm->nested, run->at, run->frames, run->size,
-                            NESTED_READ | NESTED_WRITE | NESTED_EXECUTE);
+        status = radix_map(&vm->nested, run->at.raw, run->frames, run->size,
+                           RADIX_READ | RADIX_WRITE | RADIX_EXECUTE, NULL);
     }
     return status;
 }
 
 static enum status create_parts(struct vm *vm)
 {
-    enum status status = nested_init(&vm->nested, backend->nested, backend->giant_pages);
+    vm->nested = (struct radix){
+        .format = backend->nested,
+        .page_sizes = PAGE_SIZE | PAGE_SIZE_2M | (backend->giant_pages ? PAGE_SIZE_1G : 0),
+        .levels = VM_NESTED_LEVELS,
+    };
+    enum status status = radix_init(&vm->nested);
 
     for (unsigned i = 0; i < vm->vcpu_count && status == STATUS_OK; i++) {
         status = create_vcpu(vm, i);
@@ -73,6 +79,9 @@ static enum status create_parts(struct vm *vm)
     }
     if (status == STATUS_OK) {
         status = map_ram(vm);
+    }
+    if (status == STATUS_OK) {
+        status = dirty_create(vm);
     }
     if (status == STATUS_OK) {
         const struct vf_owner owner = {.config = vm->config,
@@ -92,15 +101,14 @@ static enum status create_parts(struct vm *vm)
 /* A VM that could not be made leaves nothing behind: the other VMs may need it. */
 static void destroy(struct vm *vm)
 {
+    dirty_destroy(vm);
     checkpoint_destroy(vm);
     ram_free(&vm->ram);
     for (unsigned i = 0; i < vm->vcpu_count && vm->vcpu[i]; i++) {
         backend->destroy(vm->vcpu[i]);
         pool_free(vm->vcpu[i], sizeof(*vm->vcpu[i]));
     }
-    if (vm->nested.root) {
-        nested_destroy(&vm->nested);
-    }
+    radix_destroy(&vm->nested);
     pool_free(vm, sizeof(*vm));
 }
 

@@ -7,11 +7,11 @@
 #include "vmm/base/guest_log.h"
 #include "vmm/config/config.h"
 #include "vmm/host/guest_ram.h"
+#include "vmm/host/radix.h"
 #include "vmm/host/spinlock.h"
 #include "vmm/load/load.h"
 #include "vmm/pc/pc.h"
 #include "vmm/vf/vf.h"
-#include "vmm/vm/nested.h"
 #include "vmm/vm/reset_loop.h"
 #include "vmm/vm/vcpu.h"
 
@@ -30,6 +30,9 @@ enum vm_state { VM_STOPPED, VM_STARTING, VM_RUNNING, VM_PAUSED, VM_ENDED };
 
 /* What the vCPUs do when they leave the rendezvous. */
 enum vm_after { VM_AFTER_GO_ON, VM_AFTER_RESET, VM_AFTER_LOAD, VM_AFTER_STOP };
+
+/* Guest-physical addresses end at 2^48. */
+#define VM_NESTED_LEVELS 4U
 
 /* Its time: virtual nanoseconds, and the host's TSC less its value at virtual time 0. */
 struct vm_clock {
@@ -53,9 +56,11 @@ struct vm {
     unsigned vcpu_count;
     struct vcpu *vcpu[CONFIG_VM_CPUS_MAX];
     struct ram ram;
-    struct nested nested;
+    struct radix nested;
+    struct spinlock nested_lock; /* changes of it, with interrupts as they are */
     struct vf_set vfs;
     uint32_t nested_generation; /* grows when the TLBs must forget; atomic */
+    bool no_split;              /* no memory was left to split large pages; under nested_lock */
 
     struct spinlock lock; /* the platform's */
     uint64_t lock_flags;  /* of who holds it */

@@ -291,7 +291,7 @@ static void test_commands(void **state)
     static const struct {
         const char *line, *wanted;
     } cases[] = {
-        {"help",            "  vm    button   NAME       press a VM's power button"        },
+        {"help",            "  vm    button     NAME         press a VM's power button"    },
         {"help vm nmi",     "usage: vm nmi NAME - send an NMI"                             },
         {"help vm",         "  vm    list "                                                },
         {"help log",        "usage: log [LINES] - "                                        },

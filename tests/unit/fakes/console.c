@@ -167,6 +167,11 @@ bool console_edge_vm_input(unsigned vm, uint8_t byte)
     return true;
 }
 
+void console_edge_vm_dirty(unsigned vm)
+{
+    console_print("dirty pages of %s", console_edge_vm_name(vm));
+}
+
 void console_edge_vm_stats(unsigned vm)
 {
     fake_vms[vm].stats++;

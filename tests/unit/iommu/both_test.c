@@ -223,6 +223,30 @@ static void test_large_pages(void **state)
     assert_in_range(sim_pool_pages(), 0, pages);
 }
 
+/* A VM's RAM is mapped and unmapped with interrupts on: only hardware is spoken to without. */
+static void test_interrupts_stay_on(void **state)
+{
+    struct iommu_domain *domain = machine_domain(1);
+    unsigned long before = sim_stores(false), before_off = sim_stores(true);
+
+    assert_int_equal(iommu_map(domain, gpa(0), hpa(8 * GB + PAGE_SIZE), 1024 * PAGE_SIZE, RW),
+                     STATUS_OK);
+    assert_in_range(sim_stores(false) - before, 1024, 2048);
+    assert_int_equal(sim_stores(true), before_off);
+    before = sim_stores(false);
+    assert_int_equal(iommu_unmap(domain, gpa(0), 1024 * PAGE_SIZE), STATUS_OK);
+    assert_in_range(sim_stores(false) - before, 1024, 2048);
+    assert_int_equal(sim_stores(true), before_off);
+    assert_int_equal(iommu_map(domain, gpa(0), hpa(8 * GB + PAGE_SIZE), 1024 * PAGE_SIZE, RW),
+                     STATUS_OK);
+    assert_int_equal(iommu_attach(domain, MACHINE_VF(0), MACHINE_PF), STATUS_OK);
+    machine_reaches(MACHINE_VF(0), 0x5000, 8 * GB + 0x6000);
+    assert_int_equal(iommu_detach(MACHINE_VF(0)), STATUS_OK);
+    before_off = sim_stores(true);
+    assert_int_equal(iommu_domain_destroy(domain), STATUS_OK);
+    assert_in_range(sim_stores(true) - before_off, 0, 16); /* no more than commands */
+}
+
 /* Random maps and unmaps, with DMA in between so that all is cached, against an array. */
 static void test_random(void **state)
 {
@@ -503,6 +527,7 @@ int main(void)
         BOTH(test_rights),
         BOTH(test_refusals),
         BOTH(test_large_pages),
+        BOTH(test_interrupts_stay_on),
         BOTH(test_random),
         BOTH(test_interrupts),
         BOTH(test_many_interrupts),

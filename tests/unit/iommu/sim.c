@@ -2,6 +2,7 @@
 #include "tests/unit/iommu/sim.h"
 
 #include "drivers/iommu/hardware.h"
+#include "tests/unit/fakes/irq.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pci_space.h"
 #include "vmm/host/map_physical.h"
@@ -20,7 +21,7 @@ static uint8_t memory[PAGES][PAGE_SIZE] __attribute__((aligned(4096))); /* witho
 static bool taken[PAGES];
 static unsigned page_limit, pages_taken;
 static int allocations_left;
-static unsigned long write_backs;
+static unsigned long write_backs, stores, stores_with_irqs_off;
 
 static struct sim_unit units[SIM_UNITS_MAX];
 static unsigned unit_count;
@@ -44,7 +45,7 @@ void sim_reset(unsigned pages)
     page_limit = pages != 0 ? pages : PAGES;
     memset(memory, 0xff, (size_t)page_limit * PAGE_SIZE);
     pages_taken = unit_count = sim_edge_count = 0;
-    write_backs = 0;
+    write_backs = stores = stores_with_irqs_off = 0;
     allocations_left = -1;
     fake_pci_reset();
     fake_log_clear();
@@ -141,6 +142,12 @@ static bool unit_knows(const struct sim_unit *unit, uint64_t page)
         }
     }
     return false;
+}
+
+/* The VMM's own tables are not here. */
+void *pool_allocate_table(void)
+{
+    return NULL;
 }
 
 void pool_free(void *pointer, uint64_t size)
@@ -240,7 +247,7 @@ void iommu_hw_write64(void *registers, uint32_t offset, uint64_t value)
     }
 }
 
-uint64_t iommu_hw_load(const uint64_t *entry)
+uint64_t shared_load(const uint64_t *entry)
 {
     return *entry;
 }
@@ -260,9 +267,11 @@ static void devices_run(void)
     }
 }
 
-void iommu_hw_store(uint64_t *entry, uint64_t value)
+void shared_store(uint64_t *entry, uint64_t value)
 {
     *entry = value;
+    stores++;
+    stores_with_irqs_off += fake_irqs_are_off();
     devices_run();
 }
 
@@ -273,7 +282,7 @@ void iommu_hw_store_pair(uint64_t entry[2], const uint64_t value[2])
     entry[1] = value[1];
 }
 
-void iommu_hw_write_back(const void *from, uint64_t size)
+void shared_write_back(const void *from, uint64_t size)
 {
     uint64_t offset = (uint64_t)((const uint8_t *)from - &live[0][0]);
 
@@ -281,6 +290,11 @@ void iommu_hw_write_back(const void *from, uint64_t size)
     memcpy(&memory[0][0] + offset, from, size);
     write_backs++;
     devices_run();
+}
+
+unsigned long sim_stores(bool with_irqs_off)
+{
+    return with_irqs_off ? stores_with_irqs_off : stores;
 }
 
 unsigned long sim_write_backs(void)

@@ -106,7 +106,8 @@ extern unsigned sim_edge_count;
 
 unsigned sim_pool_pages(void); /* handed out */
 unsigned long sim_write_backs(void);
-void sim_pool_limit(int pages); /* this many more succeed; negative: no limit */
+unsigned long sim_stores(bool with_irqs_off); /* to tables: all, or those of that kind */
+void sim_pool_limit(int pages);               /* this many more succeed; negative: no limit */
 
 /* For the two kinds: memory as UNIT sees it, and its own writes. */
 uint64_t sim_load(const struct sim_unit *unit, uint64_t address);

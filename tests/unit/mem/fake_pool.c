@@ -29,6 +29,14 @@ void *pool_allocate_table(void)
     return used < limit ? memset(pages[used++], 0, PAGE_SIZE) : NULL;
 }
 
+/* Those two are for tables of others, and never called. */
+void *pool_allocate(uint64_t size, uint64_t align)
+{
+    return NULL;
+}
+
+void pool_free(void *memory, uint64_t size) {}
+
 /* Physical addresses are offsets in PAGES, from a megabyte on: page tables hold no host pointers.
  */
 hpa_t pool_hpa(const void *memory)

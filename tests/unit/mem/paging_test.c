@@ -117,7 +117,7 @@ static void test_conflicts(void **state)
 static void test_memory_types(void **state)
 {
     static const unsigned kinds[] = {PAGING_WRITE, PAGING_WRITE | PAGING_UNCACHED,
-                                     PAGING_WRITE | PAGING_WRITE_COMBINING, PAGING_READ};
+                                     PAGING_WRITE | PAGING_COMBINING, PAGING_READ};
 
     for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
         assert_int_equal(paging_map(VA + i * PAGE_SIZE, hpa(i * PAGE_SIZE), PAGE_SIZE, kinds[i]),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Switching SVM on: what fails leaves nothing behind, and says so again. */
+#include "tests/unit/fakes/pages.h"
 #include "tests/unit/vm/fake_cpu.h"
-#include "tests/unit/vm/fake_pages.h"
 #include "vmm/host/percpu.h"
 #include "vmm/svm/maps.h"
 #include "vmm/svm/svm.h"

@@ -2,7 +2,7 @@
 /* What the two permission maps say, bit by bit: AMD APM 2, 15.10.1 and 15.11. */
 #include "vmm/svm/maps.h"
 
-#include "tests/unit/vm/fake_pages.h"
+#include "tests/unit/fakes/pages.h"
 #include "vmm/host/pool.h"
 
 #include <setjmp.h>

@@ -7,8 +7,8 @@
 #define cpu_irq_enable() ((void)0)
 #include "vmm/svm/svm_vcpu.c" /* NOLINT(bugprone-suspicious-include): see above */
 
+#include "tests/unit/fakes/pages.h"
 #include "tests/unit/vm/fake_cpu.h"
-#include "tests/unit/vm/fake_pages.h"
 #include "tests/unit/vm/fake_vm.h"
 #include "vmm/svm/maps.h"
 

@@ -3,8 +3,8 @@
  * vcpu_save() and vcpu_load(): what was saved, and loaded into a vCPU that holds garbage, is saved
  * again as the same bytes. The FPU is a fake: its registers are not the test's to fill.
  */
+#include "tests/unit/fakes/pages.h"
 #include "tests/unit/vm/fake_cpu.h"
-#include "tests/unit/vm/fake_pages.h"
 #include "tests/unit/vm/fake_vm.h"
 #include "vmm/host/msr.h"
 #include "vmm/svm/maps.h"
@@ -82,11 +82,6 @@ hpa_t maps_msr(void)
     return hpa(0x5000);
 }
 
-hpa_t nested_root(const struct nested *nested)
-{
-    return hpa(0x777000);
-}
-
 static int setup(void **state)
 {
     fake_cpu_milan();
@@ -94,6 +89,7 @@ static int setup(void **state)
     fake_pages_reset(8);
     fake_vm_reset();
     fake_vm.base_tsc = 12345;
+    fake_vm.nested.root = hpa(0x777000);
     backend = &svm_backend;
     assert_int_equal(svm_create(vcpu), STATUS_OK);
     svm = vcpu->backend;
@@ -117,7 +113,8 @@ static void make_up(struct cpu_state *state)
         }
     }
     state->efer &= ~EFER_SVME;
-    fake_platform.cr8 = 0; /* as if the local APIC's state came later */
+    fake_platform.cr8 = 0;                    /* as if the local APIC's state came later */
+    state->segment[STATE_TR].attributes |= 2; /* as in every CPU */
 }
 
 static void fill_with_garbage(void)

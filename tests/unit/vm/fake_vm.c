@@ -3,6 +3,7 @@
 
 #include "vmm/host/panic.h"
 #include "vmm/vm/backend.h"
+#include "vmm/vm/dirty.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +18,7 @@ struct vm fake_vm;
 struct vcpu fake_vcpu;
 struct fake_backend fake_backend;
 struct fake_platform fake_platform;
-unsigned fake_kicks;
+unsigned fake_kicks, fake_marked;
 uint64_t fake_now;
 unsigned fake_resets, fake_stops, fake_complaints;
 jmp_buf fake_panicked;
@@ -37,7 +38,7 @@ void fake_vm_reset(void)
         .cr0 = CR0_PE | CR0_ET | CR0_NE, .pat = PAT_RESET, .cs_attributes = FAKE_CODE_32};
     fake_platform = (struct fake_platform){.vector = -1};
     fake_now = 0;
-    fake_resets = fake_stops = fake_complaints = fake_kicks = 0;
+    fake_resets = fake_stops = fake_complaints = fake_kicks = fake_marked = 0;
 }
 
 void fake_vm_long_mode(void)
@@ -66,6 +67,16 @@ void fake_expect_nothing(void)
 }
 
 /* ---- the VM ---- */
+
+void ram_mark(const struct ram *ram, gpa_t at, uint64_t size)
+{
+    fake_marked++;
+}
+
+bool dirty_fault(struct vcpu *vcpu, gpa_t at)
+{
+    return fake_vm.ram.tracked && at.raw < FAKE_RAM_SIZE;
+}
 
 uint64_t vm_now(const struct vm *vm)
 {

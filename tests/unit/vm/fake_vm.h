@@ -45,7 +45,8 @@ extern struct vm fake_vm;
 extern struct vcpu fake_vcpu;
 extern struct fake_backend fake_backend;
 extern struct fake_platform fake_platform;
-extern unsigned fake_kicks; /* how often the vCPU kicked itself */
+extern unsigned fake_kicks;  /* how often the vCPU kicked itself */
+extern unsigned fake_marked; /* calls of ram_mark() */
 extern uint64_t fake_now;
 extern unsigned fake_resets, fake_stops, fake_complaints;
 extern jmp_buf fake_panicked; /* where a panic goes on */

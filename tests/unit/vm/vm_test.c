@@ -7,13 +7,14 @@
 #include "vmm/vm/vm.h"
 
 #include "tests/unit/fakes/log.h"
-#include "tests/unit/vm/fake_pages.h"
+#include "tests/unit/fakes/pages.h"
 #include "vmm/host/smp.h"
 #include "vmm/host/time.h"
 #include "vmm/host/timer.h"
 #include "vmm/host/wait.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/checkpoint.h"
+#include "vmm/vm/dirty.h"
 #include "vmm/vm/program.h"
 
 #include "drivers/rtc/cmos.h"
@@ -134,18 +135,28 @@ static const struct backend functions = {
 
 const struct backend *backend = &functions;
 
-void nested_destroy(struct nested *nested)
+void radix_destroy(struct radix *radix)
 {
-    destroyed++;
+    destroyed += radix->root.raw != 0;
 }
 
-enum status nested_init(struct nested *nested, const struct nested_format *format, bool giant_pages)
+enum status radix_init(struct radix *radix)
 {
-    static uint64_t root;
-
-    nested->root = nested_status == STATUS_OK ? &root : NULL;
+    radix->root = hpa(nested_status == STATUS_OK ? PAGE_SIZE : 0);
     return nested_status;
 }
+
+void vcpu_go(struct vcpu *vcpu, enum vcpu_place place)
+{
+    check(place == VCPU_AWAY);
+}
+
+enum status dirty_create(struct vm *vm)
+{
+    return STATUS_OK;
+}
+
+void dirty_destroy(struct vm *vm) {}
 
 enum status ram_allocate(struct ram *ram, uint64_t size)
 {
@@ -166,15 +177,16 @@ void ram_free(struct ram *ram)
 }
 
 /* All of it, as it lies; all pieces of a run in a row. */
-enum status nested_map(struct nested *nested, gpa_t at, hpa_t to, uint64_t size, unsigned rights)
+enum status radix_map(struct radix *radix, uint64_t at, hpa_t to, uint64_t size, unsigned rights,
+                      uint64_t *done)
 {
-    if (at.raw == ROM_HIGH) { /* the BIOS's segment a second time, before all else */
-        check(rights == (NESTED_READ | NESTED_EXECUTE) && size == ROM_SIZE && mapped == 0);
+    if (at == ROM_HIGH) { /* the BIOS's segment a second time, before all else */
+        check(rights == (RADIX_READ | RADIX_EXECUTE) && size == ROM_SIZE && mapped == 0);
         check(to.raw == FRAMES + ROM_BASE);
         return STATUS_OK;
     }
-    check(rights == (NESTED_READ | NESTED_WRITE | NESTED_EXECUTE));
-    check(at.raw == mapped && to.raw == FRAMES + 2 * mapped);
+    check(rights == (RADIX_READ | RADIX_WRITE | RADIX_EXECUTE));
+    check(at == mapped && to.raw == FRAMES + 2 * mapped);
     mapped += size;
     return mapped < 2 * PAGE_SIZE_2M ? STATUS_OK : map_status;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "tests/unit/vm/fake_pages.h"
+#include "tests/unit/fakes/pages.h"
 
 #include "vmm/host/pool.h"
 
@@ -56,6 +56,11 @@ void *pool_allocate(uint64_t size, uint64_t align)
         }
     }
     return NULL;
+}
+
+void *pool_allocate_table(void)
+{
+    return pool_allocate(PAGE_SIZE, PAGE_SIZE);
 }
 
 void pool_free(void *memory, uint64_t size)

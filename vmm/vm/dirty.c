@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/vm/dirty.h"
+
+#include "vmm/host/address_space.h"
+#include "vmm/host/frame.h"
+#include "vmm/host/instructions.h"
+#include "vmm/host/paging.h"
+#include "vmm/vm/backend.h"
+#include "vmm/vm/vm.h"
+
+#include <string.h>
+
+#define STEP          (64ULL << 20) /* bytes for which the lock is held at a time */
+#define MERGE_STEP    PAGE_SIZE_1G
+#define PRUNE_AT_ONCE 64U
+
+#define RIGHTS_READ  ((unsigned)RADIX_READ | RADIX_EXECUTE)
+#define RIGHTS_WRITE (RIGHTS_READ | RADIX_WRITE)
+
+static uint64_t map_size(const struct ram *ram)
+{
+    uint64_t pages = (ram->below_4g + ram->above_4g) / PAGE_SIZE;
+
+    return align_up(pages / 8, PAGE_SIZE);
+}
+
+/* Frames, not the pool's memory: for a large VM it is more than the pool gives out in one piece. */
+enum status dirty_create(struct vm *vm)
+{
+    struct ram *ram = &vm->ram;
+    uint64_t size = map_size(ram);
+    hpa_t frames;
+    enum status status = frame_allocate(size, PAGE_SIZE, FRAME_ANYWHERE, &frames);
+
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = paging_map(DIRECT_BASE + frames.raw, frames, size, PAGING_WRITE);
+    if (status != STATUS_OK) {
+        (void)frame_free(frames, size);
+        return status;
+    }
+    ram->marks = (uint64_t *)(DIRECT_BASE + frames.raw);
+    memset(ram->marks, 0, size);
+    return STATUS_OK;
+}
+
+void dirty_destroy(struct vm *vm)
+{
+    uint64_t base = (uint64_t)vm->ram.marks, size = map_size(&vm->ram);
+
+    if (base != 0) {
+        paging_unmap(base, size);
+        (void)frame_free(hpa(base - DIRECT_BASE), size);
+    }
+}
+
+/*
+ * From the return on no vCPU runs its guest with what the nested tables said before the call, and
+ * with EXITS none is at an exit any more that began before. Ends: a kick ends the guest's run, and
+ * the next begins with a flush.
+ */
+static void flush(struct vm *vm, bool exits)
+{
+    vm_flush(vm);
+    uint32_t wanted = __atomic_load_n(&vm->nested_generation, __ATOMIC_SEQ_CST);
+
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        while (exits ? !vcpu_has_passed(vm->vcpu[i], wanted)
+                     : !vcpu_has_flushed(vm->vcpu[i], wanted)) {
+            cpu_relax();
+        }
+    }
+}
+
+/* Change the rights of all RAM, a step at a time. */
+static void protect_all(struct vm *vm, unsigned rights)
+{
+    for (unsigned i = 0; i < vm->ram.run_count; i++) {
+        const struct ram_run *run = &vm->ram.run[i];
+
+        for (uint64_t done = 0, step; done < run->size; done += step) {
+            step = run->size - done < STEP ? run->size - done : STEP;
+            spinlock_acquire(&vm->nested_lock);
+            /* Whole pages: no table is needed, so it cannot fail. */
+            (void)radix_protect(&vm->nested, run->at.raw + done, step, rights, true);
+            spinlock_release(&vm->nested_lock);
+        }
+    }
+}
+
+enum status dirty_start(struct vm *vm)
+{
+    if (vm->ram.tracked) {
+        return STATUS_STATE;
+    }
+    memset(vm->ram.marks, 0, map_size(&vm->ram));
+    vm->no_split = false;
+    __atomic_store_n(&vm->ram.tracked, true, __ATOMIC_SEQ_CST);
+    protect_all(vm, RIGHTS_READ);
+    flush(vm, true);
+    return STATUS_OK;
+}
+
+/* Large pages for small ones; tables are given back when no CPU can know them any more. */
+static void merge(struct vm *vm, uint64_t at, uint64_t size)
+{
+    uint64_t *pruned[PRUNE_AT_ONCE];
+    unsigned count;
+
+    do {
+        spinlock_acquire(&vm->nested_lock);
+        count = radix_prune(&vm->nested, at, size, true, pruned, PRUNE_AT_ONCE);
+        spinlock_release(&vm->nested_lock);
+        if (count > 0) {
+            flush(vm, false);
+            radix_free(&vm->nested, pruned, count);
+        }
+    } while (count > 0);
+}
+
+void dirty_stop(struct vm *vm)
+{
+    if (!vm->ram.tracked) {
+        return;
+    }
+    protect_all(vm, RIGHTS_WRITE);
+    __atomic_store_n(&vm->ram.tracked, false, __ATOMIC_SEQ_CST);
+    flush(vm, false);
+    for (unsigned i = 0; i < vm->ram.run_count; i++) {
+        const struct ram_run *run = &vm->ram.run[i];
+
+        for (uint64_t done = 0; done < run->size; done += MERGE_STEP) {
+            uint64_t left = run->size - done;
+
+            merge(vm, run->at.raw + done, left < MERGE_STEP ? left : MERGE_STEP);
+        }
+    }
+}
+
+/* Take a word, and protect its pages again, both in one step. */
+static uint64_t collect_word(struct vm *vm, uint64_t page)
+{
+    uint64_t *word = &vm->ram.marks[ram_bit(&vm->ram, page * PAGE_SIZE) / RAM_MARKS_WORD];
+
+    if (__atomic_load_n(word, __ATOMIC_SEQ_CST) == 0) {
+        return 0;
+    }
+    spinlock_acquire(&vm->nested_lock);
+    uint64_t bits = __atomic_exchange_n(word, 0, __ATOMIC_SEQ_CST);
+
+    for (uint64_t left = vm->ram.tracked ? bits : 0; left != 0; left &= left - 1) {
+        uint64_t at = (page + (unsigned)__builtin_ctzll(left)) * PAGE_SIZE;
+
+        (void)radix_protect(&vm->nested, at, PAGE_SIZE, RIGHTS_READ, true);
+    }
+    spinlock_release(&vm->nested_lock);
+    return bits;
+}
+
+bool dirty_collect(struct vm *vm, uint64_t first, uint64_t pages, uint64_t *bitmap)
+{
+    bool any = false;
+
+    for (uint64_t i = 0; i < pages / RAM_MARKS_WORD; i++) {
+        uint64_t page = first + i * RAM_MARKS_WORD;
+
+        bitmap[i] = ram_holds(&vm->ram, page * PAGE_SIZE, RAM_MARKS_WORD * PAGE_SIZE)
+                        ? collect_word(vm, page)
+                        : 0;
+        any = any || bitmap[i] != 0;
+    }
+    if (any) {
+        flush(vm, false);
+    }
+    return any;
+}
+
+/* Let the guest write to PAGE, which LARGE holds; the lock is held. */
+static void allow(struct vm *vm, uint64_t page, struct radix_page *large)
+{
+    if (!vm->no_split &&
+        radix_protect(&vm->nested, page, PAGE_SIZE, RIGHTS_WRITE, false) == STATUS_OK) {
+        ram_mark(&vm->ram, gpa(page), PAGE_SIZE);
+        return;
+    }
+    /* No memory to split it, as the log says, once: all of it is written, for what we know. */
+    vm->no_split = true;
+    (void)radix_lookup(&vm->nested, page, large); /* half of the way it was split perhaps */
+    (void)radix_protect(&vm->nested, page, PAGE_SIZE, RIGHTS_WRITE, true);
+    ram_mark(&vm->ram, gpa(align_down(page, large->size)), large->size);
+}
+
+/* Not only while it is tracked: a CPU may have seen the page protected just before that ended. */
+bool dirty_fault(struct vcpu *vcpu, gpa_t at)
+{
+    struct vm *vm = vcpu->vm;
+    uint64_t page = align_down(at.raw, PAGE_SIZE);
+    struct radix_page large;
+
+    if (!ram_holds(&vm->ram, page, PAGE_SIZE)) {
+        return false;
+    }
+    spinlock_acquire(&vm->nested_lock);
+    if (radix_lookup(&vm->nested, page, &large) != STATUS_OK || (large.rights & RADIX_WRITE)) {
+        backend->flush(vcpu); /* its CPU knows the page as it was: it would fault again */
+    } else {
+        allow(vm, page, &large);
+    }
+    spinlock_release(&vm->nested_lock);
+    return true;
+}
