@@ -125,6 +125,11 @@ static unsigned step(uint64_t address, uint32_t value)
 
 static void test_single_steps(void)
 {
+    if (strstr(guest_command_line(), "no-steps")) {
+        printf(
+            "skipped: single steps: Bochs 2.7 takes the trap of a step that exits in the host\n");
+        return;
+    }
     test_group("a program that steps itself sees each instruction once");
     unsigned without = step(NOTHING, 0);
 
