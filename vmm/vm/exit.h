@@ -47,9 +47,7 @@ struct exit_memory {
     gpa_t address;
     bool write;
     bool fetch;
-    bool walk;   /* not the access itself, but a page table of the guest's lies there */
-    bool linear; /* the CPU tells the guest-linear address, too */
-    gva_t at;
+    bool walk; /* not the access itself, but a page table of the guest's lies there */
 };
 
 struct exit_control {
