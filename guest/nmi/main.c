@@ -163,7 +163,11 @@ int main(void)
     interrupt_set_handler(VECTOR_GP, handle_gp);
     interrupt_set_handler(VECTOR_DB, handle_db);
     test_back_to_back();
-    test_single_steps();
-    test_iret_that_faults();
+    if (strstr(guest_command_line(), "no-steps")) {
+        printf("skipped: steps that exit: Bochs 2.7 takes their trap in the host\n");
+    } else {
+        test_single_steps();
+        test_iret_that_faults(); /* the VMM steps it */
+    }
     test_end();
 }

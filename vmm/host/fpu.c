@@ -87,7 +87,7 @@ static void fpu_fxsave(uint64_t *area, bool wide)
 
 uint32_t fpu_mxcsr_mask(void)
 {
-    uint64_t image[64] __attribute__((aligned(16)));
+    uint64_t image[64] __attribute__((aligned(16))) = {0};
 
     fpu_fxsave(image, true);
     uint32_t mask = image[WORD_MXCSR] >> 32;

@@ -37,7 +37,7 @@ static inline bool is_notify_like(const struct vmcb *vmcb)
 }
 
 /*
- * From enter.S: if the guest notifies a queue, do it, step over its OUT and be ready to enter
+ * From svm_enter.S: if the guest notifies a queue, do it, step over its OUT and be ready to enter
  * again. Nothing can interrupt since the exit, so nothing that is new is missed.
  */
 bool svm_notify(struct vcpu *vcpu)

@@ -49,8 +49,6 @@ struct exit_memory {
     bool fetch;
     bool present; /* something is mapped there, but not with the rights that it wants */
     bool walk;    /* not the access itself, but a page table of the guest's lies there */
-    bool linear;  /* the CPU tells the guest-linear address, too */
-    gva_t at;
 };
 
 struct exit_control {

@@ -5,7 +5,7 @@
 
 #include "vmm/vm/vcpu.h"
 
-/* See to EXIT, whatever it is: the table is in handlers.c. */
+/* See to EXIT, whatever it is: the table is in exit_table.c. */
 void handlers_run(struct vcpu *vcpu, const struct exit *exit);
 
 void handle_io(struct vcpu *vcpu, const struct exit *exit);

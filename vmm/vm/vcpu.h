@@ -33,7 +33,7 @@ struct vcpu_counter {
 /* Padded on purpose: what other CPUs write has a cache line of its own. */
 /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 struct vcpu {
-    uint64_t gpr[16]; /* as ModRM numbers them; enter.S knows that they come first */
+    uint64_t gpr[16]; /* as ModRM numbers them; entry code knows that they come first */
     uint64_t rip;
     uint64_t rflags;
 
@@ -77,7 +77,7 @@ struct vcpu {
     uint64_t interrupts; /* delivered */
 };
 
-_Static_assert(offsetof(struct vcpu, gpr) == 0, "enter.S gets a pointer to the registers");
+_Static_assert(offsetof(struct vcpu, gpr) == 0, "entry code gets a pointer to the registers");
 
 /* Run the vCPU ARGUMENT on this CPU until its VM is stopped; for smp_call(). */
 void vcpu_main(void *argument);
