@@ -18,7 +18,7 @@
 #define INDEX_BITS   9U
 #define INDEX(va, l) ((va) >> (12 + INDEX_BITS * (l)) & 511U)
 
-static struct spinlock lock;
+static struct spinlock lock = SPINLOCK(LOCK_PAGING);
 static hpa_t root;
 static uint64_t table_pages;
 

@@ -11,7 +11,7 @@
 #include "vmm/vf/vf_internal.h"
 
 /* Bridges count those that do DMA below them: one CPU at a time. */
-static struct spinlock master_lock;
+static struct spinlock master_lock = SPINLOCK(LOCK_MASTER);
 
 /* ---- Registers of the VF ---- */
 
