@@ -48,6 +48,7 @@ struct vm_checkpoints {
 /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 struct vm {
     const struct config_vm *config;
+    struct guest_log log; /* what may be said of its guest's doing */
     unsigned index;
     unsigned vcpu_count;
     struct vcpu *vcpu[CONFIG_VM_CPUS_MAX];
@@ -74,7 +75,6 @@ struct vm {
     bool paused;      /* it stays parked until it is resumed; the leader's */
     struct vm_checkpoints checkpoints;
     uint32_t resets;
-    struct guest_log log;
     gpa_t rsdp;
     struct load_entry entry;
 };
@@ -98,7 +98,9 @@ enum status vm_start(struct vm *vm);
 
 /*
  * Ask it to stop, reset, pause or resume; does not wait. STATE: it is not in a state for that, or
- * stops already; a stop that nobody has seen to yet may be asked for again. Any CPU.
+ * stops already. What is asked for already may be asked for again, which changes nothing and is not
+ * logged. WHY: the line's end; NULL: no line. A stop is always logged, the others within the limit
+ * of the guest's lines. Any CPU, also under the platform lock.
  */
 enum status vm_stop(struct vm *vm, const char *why);
 enum status vm_reset(struct vm *vm, const char *why);
@@ -125,7 +127,7 @@ void vm_flush(struct vm *vm);
 /* Virtual time in nanoseconds; stands still while the VM is paused. Any CPU. */
 uint64_t vm_now(const struct vm *vm);
 
-/* Log what the guest did wrong, unless it has said enough already. */
+/* Log what the guest did wrong, unless there were too many such lines. */
 #define vm_complain(vm, ...) guest_log(&(vm)->log, LOG_WARN, __VA_ARGS__)
 
 static inline enum vm_state vm_state(const struct vm *vm)
