@@ -57,9 +57,11 @@ static void answer(uint8_t how)
     struct virtqueue_rings *rings = (struct virtqueue_rings *)dma;
     uint16_t size = pf.admin.queue.size != 0 ? pf.admin.queue.size : 1;
     unsigned last = (uint16_t)(rings->avail.index - 1U) % size;
-    unsigned slot = rings->avail.ring[last] / 2U % VIRTQUEUE_SLOTS_MAX;
-    uint8_t *page = dma + (2UL + 2UL * slot) * PAGE_SIZE;
-    uint32_t length = (how & 1) != 0 ? next() : rings->desc[2 * slot + 1].length;
+    unsigned head = rings->avail.ring[last] % VIRTQUEUE_SIZE_MAX;
+    const struct virtqueue_desc *tail = &rings->desc[rings->desc[head].next % VIRTQUEUE_SIZE_MAX];
+    uint64_t at = tail->address - IOVA; /* unless it has written there itself */
+    uint8_t *page = dma + (range_fits(at, RESULT + VIRTIO_ADMIN_TAIL, sizeof(dma)) ? at : 0);
+    uint32_t length = (how & 1) != 0 ? next() : tail->length;
 
     for (unsigned i = 0; i < ((how & 32) != 0 ? RESULT : RESULT_SMALL) && (how & 2) != 0; i++) {
         page[VIRTIO_ADMIN_TAIL + i] = next();
@@ -67,7 +69,7 @@ static void answer(uint8_t how)
     for (unsigned i = 0; i < VIRTIO_ADMIN_TAIL; i++) {
         page[i] = (how & 16) != 0 ? next() : 0;
     }
-    rings->used.ring[used_index % size].id = (how & 4) != 0 ? next() : 2 * slot;
+    rings->used.ring[used_index % size].id = (how & 4) != 0 ? next() : head;
     rings->used.ring[used_index % size].length = length;
     used_index = (uint16_t)(used_index + ((how & 8) != 0 ? next() : 1));
     rings->used.index = used_index;
