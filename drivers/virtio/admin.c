@@ -7,17 +7,16 @@
 
 #include <string.h>
 
-#define TIMEOUT_MS       2000U
-#define ALIVE_CHECK_US   1000U /* from then on a waiting command looks at the device's status */
-#define RETRIES_MAX      14U
-#define RETRY_FIRST_US   100U /* doubles each time: 1.6 s in all */
-#define QUEUE_INDICES    0x10000U
-#define STATUS_FIELD     0U /* of 16 bits each */
-#define QUALIFIER_FIELD  1U
-#define UNWRITTEN        0xff
-#define STATUS_SIZE      4U /* bytes that an answer must have at least */
-#define OPCODES_PER_WORD 64U
-#define PARTS_MIN        2U /* of a short command, each a page */
+#define TIMEOUT_MS      2000U
+#define ALIVE_CHECK_US  1000U /* from then on a waiting command looks at the device's status */
+#define RETRIES_MAX     14U
+#define RETRY_FIRST_US  100U /* doubles each time: 1.6 s in all */
+#define QUEUE_INDICES   0x10000U
+#define STATUS_FIELD    0U /* of 16 bits each */
+#define QUALIFIER_FIELD 1U
+#define UNWRITTEN       0xff
+#define STATUS_SIZE     4U /* bytes that an answer must have at least */
+#define PARTS_MIN       2U /* of a short command, each a page */
 
 /* The header of a request. Virtio 1.3, section 2.12.1. */
 struct request {
@@ -28,7 +27,7 @@ struct request {
 };
 
 _Static_assert(sizeof(struct request) == VIRTIO_ADMIN_HEADER, "virtio 1.3, section 2.12.1");
-_Static_assert(VIRTIO_ADMIN_LEGACY_NOTIFY_INFO < OPCODES_PER_WORD, "one word has all opcodes");
+_Static_assert(VIRTIO_ADMIN_LEGACY_NOTIFY_INFO < 64, "one word has all opcodes");
 
 /* ---- Pages of requests and answers; the lock is held, or the pages are the caller's ---- */
 
@@ -374,7 +373,6 @@ static enum status send(struct virtio_admin *admin, const struct virtio_admin_co
         spinlock_acquire(&admin->lock);
         enum status status = try_send(admin, command, slot);
         spinlock_release(&admin->lock);
-
         if (status != STATUS_NO_MEMORY) {
             return status;
         }
@@ -437,15 +435,19 @@ enum status virtio_admin_execute(struct virtio_admin *admin, struct virtio_admin
         return STATUS_NOTE(STATUS_INVALID);
     }
     for (unsigned retry = 0; retry <= RETRIES_MAX; retry++) {
-        enum status status;
-
         if (retry > 0) {
             time_delay_us((uint64_t)RETRY_FIRST_US << (retry - 1));
         }
         __atomic_fetch_add(&admin->counters.retried, retry > 0, __ATOMIC_RELAXED);
-        status = execute_once(admin, command);
-        if (status != STATUS_OK || command->status == VIRTIO_ADMIN_OK) {
+        enum status status = execute_once(admin, command);
+
+        if (status != STATUS_OK) {
             return status;
+        }
+        if (command->status == VIRTIO_ADMIN_OK) {
+            bool cut = command->whole && command->result_length != command->result_size;
+
+            return cut ? STATUS_NOTE(STATUS_DEVICE) : STATUS_OK;
         }
         if (!virtio_admin_is_transient(command->status, command->qualifier)) {
             break;
@@ -491,10 +493,8 @@ bool virtio_admin_takes(struct virtio_admin *admin, enum virtio_admin_group grou
 
 struct virtio_admin_counters virtio_admin_count(struct virtio_admin *admin)
 {
-    struct virtio_admin_counters counters;
-
     spinlock_acquire(&admin->lock);
-    counters = admin->counters;
+    struct virtio_admin_counters counters = admin->counters;
     spinlock_release(&admin->lock);
     return counters;
 }

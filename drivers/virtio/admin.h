@@ -30,6 +30,18 @@ enum virtio_admin_opcode {
     VIRTIO_ADMIN_LEGACY_NOTIFY_INFO = 6
 };
 
+/*
+ * The legacy registers of a VF (virtio 1.3, 2.12.1.1; docs/mmr-device.md, 9): what a VF without
+ * registers of its own needs, for virtio_admin_use(). NOTIFY_INFO is optional. The data begin with
+ * the offset, a byte, and zeroes up to VIRTIO_LEGACY_HEADER_SIZE; a value follows where one is
+ * written.
+ */
+#define VIRTIO_LEGACY_HEADER_SIZE 8U
+#define VIRTIO_LEGACY_COMMANDS                                                            \
+    (1ULL << VIRTIO_ADMIN_LEGACY_COMMON_WRITE | 1ULL << VIRTIO_ADMIN_LEGACY_COMMON_READ | \
+     1ULL << VIRTIO_ADMIN_LEGACY_DEVICE_WRITE | 1ULL << VIRTIO_ADMIN_LEGACY_DEVICE_READ)
+#define VIRTIO_LEGACY_NOTIFY (1ULL << VIRTIO_ADMIN_LEGACY_NOTIFY_INFO)
+
 enum virtio_admin_status {
     VIRTIO_ADMIN_OK = 0,
     VIRTIO_ADMIN_ENXIO = 6,
@@ -110,6 +122,7 @@ struct virtio_admin_command {
     uint32_t data_size; /* at most VIRTIO_ADMIN_DATA_MAX */
     void *result;
     uint32_t result_size; /* room for the result, at most VIRTIO_ADMIN_RESULT_MAX */
+    bool whole;           /* a shorter result is a failure: zeroes would be taken for a value */
     uint32_t timeout_ms;  /* for one try; 0: the usual 2 s */
 
     uint32_t result_length; /* bytes of 'result' that the device wrote; the others are zero */
@@ -138,7 +151,8 @@ void virtio_admin_release(struct virtio_admin *admin);
  * queue had no room for as long, or was given up meanwhile.
  * INVALID: sizes, or a field that the device refuses. UNSUPPORTED: opcode. NOT_FOUND: no such
  * member, capability or object. NO_MEMORY: the device's resources are used up. CONFLICT: the object
- * exists or is in use. DEVICE: any other failure, also nonsense, and then the queue is given up.
+ * exists or is in use. DEVICE: any other failure, a result that is not whole, and nonsense: then
+ * the queue is given up.
  */
 enum status virtio_admin_execute(struct virtio_admin *admin, struct virtio_admin_command *command);
 

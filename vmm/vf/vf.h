@@ -34,7 +34,7 @@ struct vf_set {
     bool tainted;                /* a unit of the IOMMU may still reach its memory */
     uint32_t faults;             /* DMA and interrupts of its VFs that were blocked; atomic */
     struct guest_log fault_log;  /* a share of its own: other lines cannot use it up */
-    uint32_t count; /* 0: it has none */
+    uint32_t count;              /* 0: it has none */
     struct vf *vf[CONFIG_VM_VFS_MAX];
 };
 

@@ -2,7 +2,6 @@
 /* VFs come to a VM, are reset with it, and leave it. */
 #include "drivers/pci/acs.h"
 #include "drivers/pci/caps.h"
-#include "drivers/virtio/legacy_commands.h"
 #include "vmm/base/log.h"
 #include "vmm/host/pool.h"
 #include "vmm/vf/vf_internal.h"

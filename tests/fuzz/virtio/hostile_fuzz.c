@@ -5,7 +5,6 @@
  * its memory, and believe nothing that cannot be.
  */
 #include "drivers/pci/pci_config.h"
-#include "drivers/virtio/legacy_commands.h"
 #include "drivers/virtio/pf.h"
 #include "drivers/virtio/registers.h"
 #include "tests/unit/fakes/pci_space.h"
@@ -157,16 +156,17 @@ static void check_list(void)
 
 static void check_read(void)
 {
-    uint8_t offset = 0;
+    static const uint8_t offset[VIRTIO_LEGACY_HEADER_SIZE];
     uint32_t value = 0;
     struct virtio_admin_command command = {.opcode = VIRTIO_ADMIN_LEGACY_DEVICE_READ,
                                            .group = VIRTIO_GROUP_SRIOV,
                                            .member = 1,
-                                           .data = &offset,
+                                           .data = offset,
                                            .data_size = sizeof(offset),
                                            .result = &value,
-                                           .result_size = 2};
-    enum status status = virtio_legacy_execute(&pf.admin, &command);
+                                           .result_size = 2,
+                                           .whole = true};
+    enum status status = virtio_admin_execute(&pf.admin, &command);
 
     require(value <= UINT16_MAX && (status != STATUS_OK || command.result_length == 2));
 }
@@ -181,7 +181,7 @@ static void check_list_of_doorbells(void)
                                            .result_size = sizeof(list) - 1};
 
     list[64] = 0x5a;
-    if (virtio_legacy_execute(&pf.admin, &command) == STATUS_OK) {
+    if (virtio_admin_execute(&pf.admin, &command) == STATUS_OK) {
         require(command.result_length <= 64);
         for (uint32_t i = command.result_length; i < 64; i++) {
             require(list[i] == 0);
@@ -200,7 +200,7 @@ static void write_register(uint32_t value)
                                            .data_size = sizeof(data)};
 
     memcpy(data + 8, &value, sizeof(value));
-    (void)virtio_legacy_execute(&pf.admin, &command);
+    (void)virtio_admin_execute(&pf.admin, &command);
 }
 
 static void use(void)

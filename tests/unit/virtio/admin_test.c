@@ -2,7 +2,6 @@
 /* Administration commands, with a device that behaves and one that does not. */
 #include "drivers/virtio/admin.h"
 
-#include "drivers/virtio/legacy_commands.h"
 #include "drivers/virtio/pf.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/virtio/simulated.h"
@@ -52,23 +51,25 @@ static int tear_down(void **state)
 
 enum part { COMMON, DEVICE };
 
-/* A register of VF MEMBER, as vmm/legacy reads it: the data is the offset, the result has its
- * width. */
+/* A register of VF MEMBER, as vmm/legacy reads it: the data is the offset and zeroes, the result
+ * has its width. */
 static enum status legacy_read(uint32_t member, enum part part, uint8_t offset, unsigned width,
                                uint32_t *value)
 {
+    const uint8_t data[VIRTIO_LEGACY_HEADER_SIZE] = {offset};
     struct virtio_admin_command command = {.opcode = part == COMMON
                                                          ? VIRTIO_ADMIN_LEGACY_COMMON_READ
                                                          : VIRTIO_ADMIN_LEGACY_DEVICE_READ,
                                            .group = VIRTIO_GROUP_SRIOV,
                                            .member = member,
-                                           .data = &offset,
-                                           .data_size = sizeof(offset),
+                                           .data = data,
+                                           .data_size = sizeof(data),
                                            .result = value,
-                                           .result_size = width};
+                                           .result_size = width,
+                                           .whole = true};
 
     *value = 0;
-    return virtio_legacy_execute(admin, &command);
+    return virtio_admin_execute(admin, &command);
 }
 
 /* Likewise: the offset, zeroes, and the value at 8. */
@@ -85,7 +86,7 @@ static enum status legacy_write(uint32_t member, enum part part, uint8_t offset,
                                            .data_size = 8 + width};
 
     memcpy(data + 8, &value, width);
-    return virtio_legacy_execute(admin, &command);
+    return virtio_admin_execute(admin, &command);
 }
 
 static enum status read_status_register(void)
@@ -186,7 +187,7 @@ static void test_short_results(void **state)
     memset(doorbells, 0xee, sizeof(doorbells));
     sim.result_cut = 56; /* the first one's flags and BAR, but no offset */
     sim.notify[0].bar = 4;
-    assert_int_equal(virtio_legacy_execute(admin, &list), STATUS_OK);
+    assert_int_equal(virtio_admin_execute(admin, &list), STATUS_OK);
     assert_int_equal(list.result_length, 8);
     assert_int_equal(doorbells[1], 4);
     for (unsigned i = 8; i < sizeof(doorbells); i++) {
