@@ -325,10 +325,9 @@ static enum status look(struct virtio_admin *admin, const struct virtio_admin_co
 }
 
 /* The command is left to the device, with its slot. */
-static enum status leave(struct virtio_admin *admin, struct virtio_admin_slot *slot)
+static enum status leave(struct virtio_admin *admin, struct virtio_admin_slot *slot,
+                         const struct virtio_admin_command *command)
 {
-    const struct virtio_admin_command *command = slot->command;
-
     admin->counters.timed_out++;
     slot->command = NULL;
     log_warn("virtio " BDF_FORMAT
@@ -394,7 +393,7 @@ static enum status await(struct virtio_admin *admin, struct virtio_admin_command
         if (status == STATUS_OK) {
             status = read_answer(admin, slot, command);
         } else if (status == STATUS_STATE && !more) {
-            status = leave(admin, slot);
+            status = leave(admin, slot, command);
         }
         spinlock_release(&admin->lock);
         if (status != STATUS_STATE) {
@@ -412,7 +411,7 @@ static enum status execute_once(struct virtio_admin *admin, struct virtio_admin_
     struct virtio_admin_slot *slot = NULL;
     enum status status = send(admin, command, &wait, &slot);
 
-    return status == STATUS_OK ? await(admin, command, &wait, slot) : status;
+    return status == STATUS_OK && slot ? await(admin, command, &wait, slot) : status;
 }
 
 /* Count and log that the device refused COMMAND; what it means to us. */

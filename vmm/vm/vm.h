@@ -48,7 +48,6 @@ struct vm_checkpoints {
 /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 struct vm {
     const struct config_vm *config;
-    struct guest_log log; /* what may be said of its guest's doing */
     unsigned index;
     unsigned vcpu_count;
     struct vcpu *vcpu[CONFIG_VM_CPUS_MAX];
@@ -75,6 +74,7 @@ struct vm {
     bool paused;      /* it stays parked until it is resumed; the leader's */
     struct vm_checkpoints checkpoints;
     uint32_t resets;
+    struct guest_log log; /* what may be said of its guest's doing */
     gpa_t rsdp;
     struct load_entry entry;
 };
