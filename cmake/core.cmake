@@ -25,6 +25,8 @@ function(portolan_core_sources)
   endforeach()
 endfunction()
 
+option(PORTOLAN_CHECK_LOCKS "Panic where locks are not taken in their order (vmm/host/spinlock.h)" OFF)
+
 function(portolan_link_core)
   get_property(sources GLOBAL PROPERTY PORTOLAN_CORE_SOURCES)
   set(script ${CMAKE_SOURCE_DIR}/vmm/core.lds)
@@ -32,7 +34,8 @@ function(portolan_link_core)
   add_library(core-objects OBJECT ${sources})
   target_compile_options(core-objects PRIVATE
     ${PORTOLAN_CORE_FLAGS} $<$<COMPILE_LANGUAGE:C>:${PORTOLAN_WARNINGS}>)
-  target_compile_definitions(core-objects PRIVATE PORTOLAN_VERSION="${PROJECT_VERSION}")
+  target_compile_definitions(core-objects PRIVATE PORTOLAN_VERSION="${PROJECT_VERSION}"
+    $<$<BOOL:${PORTOLAN_CHECK_LOCKS}>:PORTOLAN_CHECK_LOCKS>)
   target_compile_definitions(core-objects PRIVATE
     $<$<COMPILE_LANGUAGE:ASM>:PORTOLAN_FONT="${CMAKE_BINARY_DIR}/font.psf">)
   add_dependencies(core-objects font)

@@ -26,7 +26,7 @@ static struct file {
     const uint8_t *data; /* once mapped */
     bool present;
 } files[CONFIG_FILES_MAX]; /* numbered as config_file_name() does */
-static struct spinlock files_lock;
+static struct spinlock files_lock = SPINLOCK(LOCK_FILES);
 
 /* The report's lines, each as one of the log's. */
 static void log_report(void)

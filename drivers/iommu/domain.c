@@ -162,6 +162,7 @@ static struct iommu_domain *domain_reserve(uint32_t owner)
         if (!domains[i].used) {
             domains[i] = (struct iommu_domain){
                 .used = true,
+                .lock = SPINLOCK(LOCK_DOMAIN),
                 .id = (uint16_t)(i + 1),
                 .owner = owner,
                 .table = {.format = iommu_limits.format,

@@ -11,7 +11,8 @@ struct counted {
     uint64_t count; /* 0: free */
 };
 
-static struct spinlock lock; /* taken before the IOMMU lock, never after it */
+static struct spinlock lock =
+    SPINLOCK(LOCK_FAULTS); /* taken before the IOMMU lock, never after it */
 static struct counted counted[IOMMU_REQUESTERS];
 static uint64_t others; /* faults of requesters that have no place in the table */
 static uint64_t total;

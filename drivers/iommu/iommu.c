@@ -8,7 +8,7 @@
 #include "vmm/host/spinlock.h"
 #include "vmm/host/time.h"
 
-static struct spinlock lock;
+static struct spinlock lock = SPINLOCK(LOCK_IOMMU);
 
 struct iommu_facts iommu_state = {.name = "no IOMMU", .unavailable = "not looked for yet"};
 struct iommu_limits iommu_limits;

@@ -15,7 +15,8 @@
 static const struct acpi_mcfg *ecam;           /* NULL: use the ports */
 static uint8_t *windows[ACPI_ECAM_MAX][BUSES]; /* by range and bus; NULL: not open */
 
-static struct spinlock port_lock; /* the ports' address and data go together */
+static struct spinlock port_lock =
+    SPINLOCK(LOCK_PCI_PORTS); /* the ports' address and data go together */
 
 void pci_config_init(const struct acpi_mcfg *mcfg)
 {

@@ -7,17 +7,16 @@
 
 #include <string.h>
 
-#define TIMEOUT_MS       2000U
-#define ALIVE_CHECK_US   1000U /* from then on a waiting command looks at the device's status */
-#define RETRIES_MAX      14U
-#define RETRY_FIRST_US   100U /* doubles each time: 1.6 s in all */
-#define FAILURES_LOGGED  16U
-#define QUEUE_INDICES    0x10000U
-#define STATUS_FIELD     0U
-#define QUALIFIER_FIELD  2U
-#define UNWRITTEN        0xff
-#define STATUS_SIZE      4U /* bytes that an answer must have at least */
-#define OPCODES_PER_WORD 64U
+#define TIMEOUT_MS      2000U
+#define ALIVE_CHECK_US  1000U /* from then on a waiting command looks at the device's status */
+#define RETRIES_MAX     14U
+#define RETRY_FIRST_US  100U /* doubles each time: 1.6 s in all */
+#define QUEUE_INDICES   0x10000U
+#define STATUS_FIELD    0U /* of 16 bits each */
+#define QUALIFIER_FIELD 1U
+#define UNWRITTEN       0xff
+#define STATUS_SIZE     4U /* bytes that an answer must have at least */
+#define PARTS_MIN       2U /* of a short command, each a page */
 
 /* The header of a request. Virtio 1.3, section 2.12.1. */
 struct request {
@@ -28,27 +27,89 @@ struct request {
 };
 
 _Static_assert(sizeof(struct request) == VIRTIO_ADMIN_HEADER, "virtio 1.3, section 2.12.1");
-_Static_assert(VIRTIO_ADMIN_LEGACY_NOTIFY_INFO < OPCODES_PER_WORD, "one word has all opcodes");
+_Static_assert(VIRTIO_ADMIN_LEGACY_NOTIFY_INFO < 64, "one word has all opcodes");
 
-/* Where the pages of SLOT are in the memory. */
-static uint64_t request_at(unsigned slot)
+/* ---- Pages of requests and answers; the lock is held, or the pages are the caller's ---- */
+
+static unsigned pages_of(uint32_t size)
 {
-    return (1 + 2 * (uint64_t)slot) * PAGE_SIZE;
+    return (size + (uint32_t)PAGE_SIZE - 1) / (uint32_t)PAGE_SIZE;
 }
 
-static uint64_t answer_at(unsigned slot)
+/* Take enough of them for SIZE bytes, the lowest; there are so many. */
+static uint32_t take_pages(struct virtio_admin *admin, uint32_t size)
 {
-    return request_at(slot) + PAGE_SIZE;
+    uint32_t pages = 0;
+
+    for (uint32_t at = 0; at < size; at += PAGE_SIZE) {
+        pages |= admin->free_pages & -admin->free_pages;
+        admin->free_pages &= admin->free_pages - 1;
+    }
+    return pages;
 }
 
-static uint8_t *request_page(const struct virtio_admin *admin, unsigned slot)
+/* Parts for SIZE bytes in PAGES, one for neighbours; returns how many. */
+static unsigned make_parts(const struct virtio_admin *admin, uint32_t pages, uint32_t size,
+                           bool writable, struct virtqueue_part *parts)
 {
-    return (uint8_t *)admin->memory.va + request_at(slot);
+    unsigned count = 0;
+
+    for (; pages != 0; pages &= pages - 1) {
+        uint64_t iova = admin->memory.iova + (1 + (uint64_t)__builtin_ctz(pages)) * PAGE_SIZE;
+        uint32_t length = size < PAGE_SIZE ? size : (uint32_t)PAGE_SIZE;
+
+        if (count > 0 && parts[count - 1].iova + parts[count - 1].length == iova) {
+            parts[count - 1].length += length;
+        } else {
+            parts[count++] = (struct virtqueue_part){iova, length, writable};
+        }
+        size -= length;
+    }
+    return count;
 }
 
-static uint8_t *answer_page(const struct virtio_admin *admin, unsigned slot)
+/* The bytes of PAGES from AT on, at most up to their page's end: *LENGTH of SIZE. */
+static uint8_t *piece_at(const struct virtio_admin *admin, uint32_t pages, uint32_t at,
+                         uint32_t size, uint32_t *length)
 {
-    return (uint8_t *)admin->memory.va + answer_at(slot);
+    uint32_t offset = at % (uint32_t)PAGE_SIZE, left = (uint32_t)PAGE_SIZE - offset;
+
+    for (uint32_t skip = at / (uint32_t)PAGE_SIZE; skip > 0; skip--) {
+        pages &= pages - 1;
+    }
+    *length = size < left ? size : left;
+    return (uint8_t *)admin->memory.va + (1 + (uint64_t)__builtin_ctz(pages)) * PAGE_SIZE + offset;
+}
+
+/* FROM NULL: zeroes. */
+static void write_pages(const struct virtio_admin *admin, uint32_t pages, uint32_t at,
+                        const void *from, uint32_t size)
+{
+    const uint8_t *bytes = from;
+    uint32_t length;
+
+    for (uint32_t done = 0; done < size; done += length) {
+        uint8_t *to = piece_at(admin, pages, at + done, size - done, &length);
+
+        if (bytes) {
+            memcpy(to, bytes + done, length);
+        } else {
+            memset(to, 0, length);
+        }
+    }
+}
+
+static void read_pages(const struct virtio_admin *admin, uint32_t pages, uint32_t at, void *to,
+                       uint32_t size)
+{
+    uint8_t *bytes = to;
+    uint32_t length;
+
+    for (uint32_t done = 0; done < size; done += length) {
+        const uint8_t *from = piece_at(admin, pages, at + done, size - done, &length);
+
+        memcpy(bytes + done, from, length);
+    }
 }
 
 enum status virtio_admin_set_up(struct virtio_admin *admin,
@@ -61,6 +122,8 @@ enum status virtio_admin_set_up(struct virtio_admin *admin,
     admin->transport = transport;
     admin->memory = *memory;
     admin->usable = false;
+    admin->free_pages = UINT32_MAX >> (32 - VIRTIO_ADMIN_PAGES);
+    memset(admin->slot, 0, sizeof(admin->slot));
     if (memory->size < VIRTIO_ADMIN_MEMORY) {
         return STATUS_NOTE(STATUS_INVALID);
     }
@@ -103,10 +166,170 @@ static enum status give_up(struct virtio_admin *admin, const struct virtio_admin
     return STATUS_NOTE(status);
 }
 
-/* The command in flight is left to the device, with its slot. */
-static enum status leave(struct virtio_admin *admin, const struct virtio_admin_command *command)
+/* From here to read_answer() the lock is held. */
+
+static void free_slot(struct virtio_admin *admin, struct virtio_admin_slot *slot)
+{
+    admin->free_pages |= slot->readable | slot->writable;
+    *slot = (struct virtio_admin_slot){0};
+}
+
+/* Take what the device has answered. DEVICE: the used ring makes no sense. */
+static enum status collect(struct virtio_admin *admin)
+{
+    uint32_t written;
+    unsigned head;
+    enum status status = virtqueue_take(&admin->queue, &head, &written);
+
+    for (; status == STATUS_OK; status = virtqueue_take(&admin->queue, &head, &written)) {
+        struct virtio_admin_slot *slot = admin->slot;
+
+        while (!slot->held || slot->head != head) { /* the queue knows only heads of ours */
+            slot++;
+        }
+        slot->held = false;
+        slot->answered = true;
+        slot->written = written;
+        if (!slot->command) { /* too late: its caller has gone */
+            free_slot(admin, slot);
+        }
+    }
+    return status == STATUS_STATE ? STATUS_OK : status;
+}
+
+/* Has the device a command for this member that it has not answered in time? */
+static bool owes(const struct virtio_admin *admin, uint16_t group, uint64_t member)
+{
+    for (unsigned i = 0; i < VIRTIO_ADMIN_SLOTS; i++) {
+        const struct virtio_admin_slot *slot = &admin->slot[i];
+
+        if (slot->held && !slot->command && slot->group == group && slot->member == member) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A slot that is free, or NULL; *OTHERS: there are commands whose callers wait. */
+static struct virtio_admin_slot *find_slot(struct virtio_admin *admin, bool *others)
+{
+    struct virtio_admin_slot *found = NULL;
+
+    *others = false;
+    for (unsigned i = 0; i < VIRTIO_ADMIN_SLOTS; i++) {
+        struct virtio_admin_slot *slot = &admin->slot[i];
+
+        *others |= slot->command != NULL;
+        if (!found && !slot->held && !slot->answered) {
+            found = slot;
+        }
+    }
+    return found;
+}
+
+static void write_request(struct virtio_admin *admin, struct virtio_admin_slot *slot,
+                          const struct virtio_admin_command *command)
+{
+    uint8_t tail[VIRTIO_ADMIN_TAIL];
+    struct request header = {
+        .opcode = command->opcode, .group = command->group, .member = command->member};
+
+    write_pages(admin, slot->readable, 0, &header, sizeof(header));
+    write_pages(admin, slot->readable, sizeof(header), command->data, command->data_size);
+    /* A status that the device does not write is an error, and a result none of another command's.
+     */
+    memset(tail, UNWRITTEN, sizeof(tail));
+    write_pages(admin, slot->writable, 0, tail, sizeof(tail));
+    write_pages(admin, slot->writable, sizeof(tail), NULL, command->result_size);
+}
+
+/* False: there are not enough pages or descriptors now, and nothing has happened. */
+static bool submit(struct virtio_admin *admin, struct virtio_admin_slot *slot,
+                   const struct virtio_admin_command *command)
+{
+    uint32_t readable = VIRTIO_ADMIN_HEADER + command->data_size;
+    uint32_t writable = VIRTIO_ADMIN_TAIL + command->result_size;
+    struct virtqueue_part parts[VIRTIO_ADMIN_PAGES];
+
+    if (pages_of(readable) + pages_of(writable) > bit_count(admin->free_pages)) {
+        return false;
+    }
+    slot->readable = take_pages(admin, readable);
+    slot->writable = take_pages(admin, writable);
+    unsigned count = make_parts(admin, slot->readable, readable, false, parts);
+
+    count += make_parts(admin, slot->writable, writable, true, parts + count);
+    if (!virtqueue_has_room(&admin->queue, count)) {
+        free_slot(admin, slot);
+        return false;
+    }
+    slot->command = command;
+    slot->member = command->member;
+    slot->group = command->group;
+    slot->held = true;
+    write_request(admin, slot, command);
+    slot->head = virtqueue_submit(&admin->queue, parts, count);
+    admin->counters.sent++;
+    return true;
+}
+
+/* NO_MEMORY, not noted: others have all the room. TIMEOUT: not before one before it is answered. */
+static enum status try_send(struct virtio_admin *admin, const struct virtio_admin_command *command,
+                            struct virtio_admin_slot **slot)
+{
+    bool others;
+
+    if (!admin->usable) {
+        return STATUS_NOTE(STATUS_STATE);
+    }
+    if (collect(admin) != STATUS_OK) {
+        return give_up(admin, command, "was not sent: the used ring makes no sense", STATUS_DEVICE);
+    }
+    if (owes(admin, command->group, command->member)) {
+        return STATUS_NOTE(STATUS_TIMEOUT);
+    }
+    *slot = find_slot(admin, &others);
+    if (*slot && submit(admin, *slot, command)) {
+        return STATUS_OK;
+    }
+    if (others) {
+        return STATUS_NO_MEMORY;
+    }
+    if (*slot && bit_count(admin->free_pages) >= PARTS_MIN &&
+        virtqueue_has_room(&admin->queue, PARTS_MIN)) {
+        return STATUS_NOTE(STATUS_TIMEOUT); /* there is room for shorter ones */
+    }
+    return give_up(admin, command, "was not sent: too many before it were not answered",
+                   STATUS_TIMEOUT);
+}
+
+/* Is the command in SLOT answered? STATE, not noted: not yet. */
+static enum status look(struct virtio_admin *admin, const struct virtio_admin_command *command,
+                        const struct virtio_admin_slot *slot, bool check_alive)
+{
+    if (!admin->usable || slot->command != command) {
+        return STATUS_NOTE(STATUS_TIMEOUT); /* another one's fault has ended the queue */
+    }
+    if (collect(admin) != STATUS_OK) {
+        return give_up(admin, command, "was answered in a used ring that makes no sense",
+                       STATUS_DEVICE);
+    }
+    if (slot->answered) {
+        return STATUS_OK;
+    }
+    if (check_alive && !virtio_transport_alive(admin->transport)) {
+        return give_up(admin, command, "met a device that is gone or asks for a reset",
+                       STATUS_DEVICE);
+    }
+    return STATUS_STATE;
+}
+
+/* The command is left to the device, with its slot. */
+static enum status leave(struct virtio_admin *admin, struct virtio_admin_slot *slot,
+                         const struct virtio_admin_command *command)
 {
     admin->counters.timed_out++;
+    slot->command = NULL;
     log_warn("virtio " BDF_FORMAT
              ": admin command %s (%u) for member %lu was not answered in time; "
              "until it is, none is sent for that member",
@@ -115,141 +338,92 @@ static enum status leave(struct virtio_admin *admin, const struct virtio_admin_c
     return STATUS_NOTE(STATUS_TIMEOUT);
 }
 
-/* Wait until the device has answered the command in flight with *WRITTEN bytes. */
-static enum status wait_answer(struct virtio_admin *admin,
-                               const struct virtio_admin_command *command, uint32_t *written)
+/* Copy the answer, once: the device can still write to it. */
+static enum status read_answer(struct virtio_admin *admin, struct virtio_admin_slot *slot,
+                               struct virtio_admin_command *command)
 {
-    uint32_t ms = command->timeout_ms != 0 ? command->timeout_ms : TIMEOUT_MS;
-    struct virtio_wait wait = {.limit_us = ms < UINT32_MAX / 1000 ? ms * 1000 : UINT32_MAX};
-    enum status status = virtqueue_poll(&admin->queue, written);
+    uint16_t head[VIRTIO_ADMIN_TAIL / 2];
 
-    while (status == STATUS_STATE) {
-        if (wait.passed_us > ALIVE_CHECK_US && !virtio_transport_alive(admin->transport)) {
-            return give_up(admin, command, "met a device that is gone or asks for a reset",
-                           STATUS_DEVICE);
-        }
-        if (!virtio_wait_more(&wait)) {
-            return leave(admin, command);
-        }
-        status = virtqueue_poll(&admin->queue, written);
-    }
-    if (status != STATUS_OK) {
-        return give_up(admin, command, "was answered in a used ring that makes no sense", status);
-    }
-    return STATUS_OK;
-}
-
-static void write_request(struct virtio_admin *admin, unsigned slot,
-                          const struct virtio_admin_command *command)
-{
-    uint8_t *request = request_page(admin, slot), *answer = answer_page(admin, slot);
-    struct request header = {
-        .opcode = command->opcode, .group = command->group, .member = command->member};
-
-    admin->target[slot] = (struct virtio_admin_target){command->member, command->group};
-    memcpy(request, &header, sizeof(header));
-    if (command->data_size != 0) {
-        memcpy(request + sizeof(header), command->data, command->data_size);
-    }
-    /* A status that the device does not write is an error, and a result none of another command's.
-     */
-    memset(answer, UNWRITTEN, VIRTIO_ADMIN_TAIL);
-    memset(answer + VIRTIO_ADMIN_TAIL, 0, command->result_size);
-}
-
-/* Copy the answer of WRITTEN bytes, once: the device can still write to it. */
-static enum status read_answer(struct virtio_admin *admin, struct virtio_admin_command *command,
-                               uint32_t written)
-{
-    const uint8_t *answer = answer_page(admin, admin->queue.slot);
-
-    if (written < STATUS_SIZE) {
+    if (slot->written < STATUS_SIZE) {
         return give_up(admin, command, "was answered without a status", STATUS_DEVICE);
     }
-    memcpy(&command->status, answer + STATUS_FIELD, sizeof(command->status));
-    memcpy(&command->qualifier, answer + QUALIFIER_FIELD, sizeof(command->qualifier));
-    command->result_length = written > VIRTIO_ADMIN_TAIL ? written - VIRTIO_ADMIN_TAIL : 0;
+    read_pages(admin, slot->writable, 0, head, sizeof(head));
+    command->status = head[STATUS_FIELD];
+    command->qualifier = head[QUALIFIER_FIELD];
+    command->result_length =
+        slot->written > VIRTIO_ADMIN_TAIL ? slot->written - VIRTIO_ADMIN_TAIL : 0;
     if (command->status != VIRTIO_ADMIN_OK) {
         command->result_length = 0;
     }
     if (command->result_size != 0) {
         uint8_t *result = command->result;
 
-        memcpy(result, answer + VIRTIO_ADMIN_TAIL, command->result_length);
+        read_pages(admin, slot->writable, VIRTIO_ADMIN_TAIL, result, command->result_length);
         memset(result + command->result_length, 0, command->result_size - command->result_length);
     }
+    free_slot(admin, slot);
     return STATUS_OK;
 }
 
-/* Has the device a command for this member that it has not answered? */
-static bool owes(const struct virtio_admin *admin, uint16_t group, uint64_t member)
+static enum status send(struct virtio_admin *admin, const struct virtio_admin_command *command,
+                        struct virtio_wait *wait, struct virtio_admin_slot **slot)
 {
-    for (unsigned slot = 0; slot < VIRTQUEUE_SLOTS_MAX; slot++) {
-        if ((admin->queue.held & 1U << slot) && admin->target[slot].group == group &&
-            admin->target[slot].member == member) {
-            return true;
+    for (;;) { /* until it is sent or the time is up */
+        spinlock_acquire(&admin->lock);
+        enum status status = try_send(admin, command, slot);
+        spinlock_release(&admin->lock);
+        if (status != STATUS_NO_MEMORY) {
+            return status;
+        }
+        if (!virtio_wait_more(wait)) {
+            return STATUS_NOTE(STATUS_TIMEOUT);
         }
     }
-    return false;
 }
 
-/* Where COMMAND goes. TIMEOUT: nowhere, until one before it is answered. */
-static enum status choose_slot(struct virtio_admin *admin,
-                               const struct virtio_admin_command *command, unsigned *slot)
+static enum status await(struct virtio_admin *admin, struct virtio_admin_command *command,
+                         struct virtio_wait *wait, struct virtio_admin_slot *slot)
 {
-    if (!admin->usable) {
-        return STATUS_NOTE(STATUS_STATE);
-    }
-    enum status status = virtqueue_choose(&admin->queue, slot);
+    bool more = true;
 
-    if (status == STATUS_DEVICE) {
-        return give_up(admin, command, "was not sent: the used ring makes no sense", status);
+    for (;;) { /* until it is answered or the time is up */
+        spinlock_acquire(&admin->lock);
+        enum status status = look(admin, command, slot, wait->passed_us > ALIVE_CHECK_US);
+
+        if (status == STATUS_OK) {
+            status = read_answer(admin, slot, command);
+        } else if (status == STATUS_STATE && !more) {
+            status = leave(admin, slot, command);
+        }
+        spinlock_release(&admin->lock);
+        if (status != STATUS_STATE) {
+            return status;
+        }
+        more = virtio_wait_more(wait);
     }
-    if (owes(admin, command->group, command->member)) {
-        return STATUS_NOTE(STATUS_TIMEOUT);
-    }
-    if (status != STATUS_OK) {
-        return give_up(admin, command, "was not sent: too many before it were not answered",
-                       STATUS_TIMEOUT);
-    }
-    return STATUS_OK;
 }
 
-/* One try, under the lock. OK: there is an answer, good or bad. */
+/* One try. OK: there is an answer, good or bad. */
 static enum status execute_once(struct virtio_admin *admin, struct virtio_admin_command *command)
 {
-    uint32_t written = 0;
-    unsigned slot = 0;
-    enum status status = choose_slot(admin, command, &slot);
+    uint32_t ms = command->timeout_ms != 0 ? command->timeout_ms : TIMEOUT_MS;
+    struct virtio_wait wait = {.limit_us = ms < UINT32_MAX / 1000 ? ms * 1000 : UINT32_MAX};
+    struct virtio_admin_slot *slot = NULL;
+    enum status status = send(admin, command, &wait, &slot);
 
-    if (status != STATUS_OK) {
-        return status;
-    }
-    write_request(admin, slot, command);
-    virtqueue_submit(&admin->queue, slot,
-                     (struct virtqueue_part){admin->memory.iova + request_at(slot),
-                                             VIRTIO_ADMIN_HEADER + command->data_size},
-                     (struct virtqueue_part){admin->memory.iova + answer_at(slot),
-                                             VIRTIO_ADMIN_TAIL + command->result_size});
-    admin->counters.sent++;
-    status = wait_answer(admin, command, &written);
-    return status == STATUS_OK ? read_answer(admin, command, written) : status;
+    return status == STATUS_OK && slot ? await(admin, command, &wait, slot) : status;
 }
 
-/* Count and log, the first few times, that the device refused COMMAND; what it means to us. */
+/* Count and log that the device refused COMMAND; what it means to us. */
 static enum status refused(struct virtio_admin *admin, const struct virtio_admin_command *command)
 {
-    uint64_t failed = __atomic_add_fetch(&admin->counters.failed, 1, __ATOMIC_RELAXED);
-
-    if (failed <= FAILURES_LOGGED) {
-        log_warn("virtio " BDF_FORMAT ": admin command %s (%u) for member %lu of group %u failed: "
-                 "%s (%u), %s (%u)%s",
-                 BDF_ARGS(admin->transport->bdf), virtio_admin_opcode_name(command->opcode),
-                 command->opcode, command->member, command->group,
-                 virtio_admin_status_name(command->status), command->status,
-                 virtio_admin_qualifier_name(command->qualifier), command->qualifier,
-                 failed == FAILURES_LOGGED ? "; more are only counted" : "");
-    }
+    __atomic_fetch_add(&admin->counters.failed, 1, __ATOMIC_RELAXED);
+    log_warn("virtio " BDF_FORMAT ": admin command %s (%u) for member %lu of group %u failed: "
+             "%s (%u), %s (%u)",
+             BDF_ARGS(admin->transport->bdf), virtio_admin_opcode_name(command->opcode),
+             command->opcode, command->member, command->group,
+             virtio_admin_status_name(command->status), command->status,
+             virtio_admin_qualifier_name(command->qualifier), command->qualifier);
     return STATUS_NOTE(virtio_admin_outcome(command->status, command->qualifier));
 }
 
@@ -260,17 +434,19 @@ enum status virtio_admin_execute(struct virtio_admin *admin, struct virtio_admin
         return STATUS_NOTE(STATUS_INVALID);
     }
     for (unsigned retry = 0; retry <= RETRIES_MAX; retry++) {
-        enum status status;
-
         if (retry > 0) {
             time_delay_us((uint64_t)RETRY_FIRST_US << (retry - 1));
         }
-        spinlock_acquire(&admin->lock);
-        admin->counters.retried += retry > 0;
-        status = execute_once(admin, command);
-        spinlock_release(&admin->lock);
-        if (status != STATUS_OK || command->status == VIRTIO_ADMIN_OK) {
+        __atomic_fetch_add(&admin->counters.retried, retry > 0, __ATOMIC_RELAXED);
+        enum status status = execute_once(admin, command);
+
+        if (status != STATUS_OK) {
             return status;
+        }
+        if (command->status == VIRTIO_ADMIN_OK) {
+            bool cut = command->whole && command->result_length != command->result_size;
+
+            return cut ? STATUS_NOTE(STATUS_DEVICE) : STATUS_OK;
         }
         if (!virtio_admin_is_transient(command->status, command->qualifier)) {
             break;
@@ -307,21 +483,17 @@ enum status virtio_admin_use(struct virtio_admin *admin, enum virtio_admin_group
 
 bool virtio_admin_takes(struct virtio_admin *admin, enum virtio_admin_group group, uint64_t member)
 {
-    unsigned slot = 0;
-
     spinlock_acquire(&admin->lock);
-    bool takes = admin->usable && virtqueue_choose(&admin->queue, &slot) != STATUS_DEVICE &&
-                 !owes(admin, (uint16_t)group, member);
+    bool takes =
+        admin->usable && collect(admin) == STATUS_OK && !owes(admin, (uint16_t)group, member);
     spinlock_release(&admin->lock);
     return takes;
 }
 
 struct virtio_admin_counters virtio_admin_count(struct virtio_admin *admin)
 {
-    struct virtio_admin_counters counters;
-
     spinlock_acquire(&admin->lock);
-    counters = admin->counters;
+    struct virtio_admin_counters counters = admin->counters;
     spinlock_release(&admin->lock);
     return counters;
 }

@@ -3,11 +3,11 @@
  * The administration virtqueue of a PF: group administration commands. Virtio 1.3, sections 2.12.1
  * and 2.13.
  *
- * One command at a time; the rest waits for the queue's lock. A command that is not answered in
- * time is left to the device: until its answer comes, commands for the same member fail at once,
- * and all others go on. A device that owes as many answers as the queue has room for, or whose
- * answer is nonsense, ends the queue: everything after it fails at once, until the PF has been
- * reset and started again.
+ * Several commands at once, from several CPUs; who waits for an answer, or for room, holds no lock.
+ * A command that is not answered in time is left to the device: until its answer comes, commands
+ * for the same member fail at once, and all others go on. A device that owes as many answers as the
+ * queue has room for, or whose answer is nonsense, ends the queue: everything after it fails at
+ * once, until the PF has been reset and started again.
  */
 #ifndef PORTOLAN_DRIVERS_VIRTIO_ADMIN_H
 #define PORTOLAN_DRIVERS_VIRTIO_ADMIN_H
@@ -29,6 +29,18 @@ enum virtio_admin_opcode {
     VIRTIO_ADMIN_LEGACY_DEVICE_READ = 5,
     VIRTIO_ADMIN_LEGACY_NOTIFY_INFO = 6
 };
+
+/*
+ * The legacy registers of a VF (virtio 1.3, 2.12.1.1; docs/mmr-device.md, 9): what a VF without
+ * registers of its own needs, for virtio_admin_use(). NOTIFY_INFO is optional. The data begin with
+ * the offset, a byte, and zeroes up to VIRTIO_LEGACY_HEADER_SIZE; a value follows where one is
+ * written.
+ */
+#define VIRTIO_LEGACY_HEADER_SIZE 8U
+#define VIRTIO_LEGACY_COMMANDS                                                            \
+    (1ULL << VIRTIO_ADMIN_LEGACY_COMMON_WRITE | 1ULL << VIRTIO_ADMIN_LEGACY_COMMON_READ | \
+     1ULL << VIRTIO_ADMIN_LEGACY_DEVICE_WRITE | 1ULL << VIRTIO_ADMIN_LEGACY_DEVICE_READ)
+#define VIRTIO_LEGACY_NOTIFY (1ULL << VIRTIO_ADMIN_LEGACY_NOTIFY_INFO)
 
 enum virtio_admin_status {
     VIRTIO_ADMIN_OK = 0,
@@ -52,13 +64,18 @@ enum virtio_admin_qualifier {
     VIRTIO_ADMIN_Q_TRY_AGAIN = 7
 };
 
-/* The DMA memory that a queue needs: the rings; for each slot a request and an answer; a page each.
+/*
+ * The DMA memory that a queue needs: the rings, and pages for requests and answers. A command takes
+ * as many as it needs, wherever they are.
  */
-#define VIRTIO_ADMIN_MEMORY     ((1 + 2 * VIRTQUEUE_SLOTS_MAX) * PAGE_SIZE)
+#define VIRTIO_ADMIN_PAGES      31U
+#define VIRTIO_ADMIN_MEMORY     ((1 + VIRTIO_ADMIN_PAGES) * PAGE_SIZE)
+#define VIRTIO_ADMIN_SLOTS      8U  /* commands at once */
 #define VIRTIO_ADMIN_HEADER     24U /* of a request */
 #define VIRTIO_ADMIN_TAIL       8U  /* of an answer, before the result */
-#define VIRTIO_ADMIN_DATA_MAX   ((uint32_t)PAGE_SIZE - VIRTIO_ADMIN_HEADER)
-#define VIRTIO_ADMIN_RESULT_MAX ((uint32_t)PAGE_SIZE - VIRTIO_ADMIN_TAIL)
+#define VIRTIO_ADMIN_PART_MAX   (15U * (uint32_t)PAGE_SIZE)
+#define VIRTIO_ADMIN_DATA_MAX   (VIRTIO_ADMIN_PART_MAX - VIRTIO_ADMIN_HEADER)
+#define VIRTIO_ADMIN_RESULT_MAX (VIRTIO_ADMIN_PART_MAX - VIRTIO_ADMIN_TAIL)
 
 struct virtio_admin_counters {
     uint64_t sent;      /* commands, each try of them */
@@ -67,10 +84,18 @@ struct virtio_admin_counters {
     uint64_t timed_out; /* not answered in time */
 };
 
-/* Whom the command in a slot is about. */
-struct virtio_admin_target {
+struct virtio_admin_command;
+
+/* A command that the device has. All zero: none. */
+struct virtio_admin_slot {
+    const struct virtio_admin_command *command; /* whose caller waits; NULL: left to the device */
     uint64_t member;
     uint16_t group;
+    bool held;     /* by the device */
+    bool answered; /* and the caller has not read it yet */
+    unsigned head; /* in the queue */
+    uint32_t written;
+    uint32_t readable, writable; /* pages, bit n: page n behind the rings */
 };
 
 struct virtio_admin {
@@ -79,7 +104,8 @@ struct virtio_admin {
     struct virtqueue queue;
     struct virtio_dma memory;
     bool usable; /* false: not set up, or given up */
-    struct virtio_admin_target target[VIRTQUEUE_SLOTS_MAX];
+    uint32_t free_pages;
+    struct virtio_admin_slot slot[VIRTIO_ADMIN_SLOTS];
     struct virtio_admin_counters counters;
 };
 
@@ -96,6 +122,7 @@ struct virtio_admin_command {
     uint32_t data_size; /* at most VIRTIO_ADMIN_DATA_MAX */
     void *result;
     uint32_t result_size; /* room for the result, at most VIRTIO_ADMIN_RESULT_MAX */
+    bool whole;           /* a shorter result is a failure: zeroes would be taken for a value */
     uint32_t timeout_ms;  /* for one try; 0: the usual 2 s */
 
     uint32_t result_length; /* bytes of 'result' that the device wrote; the others are zero */
@@ -112,18 +139,20 @@ enum status virtio_admin_set_up(struct virtio_admin *admin,
                                 const struct virtio_transport *transport,
                                 const struct virtio_dma *memory);
 
-/* No more commands: whoever waits for the lock finds the queue given up. Unmaps the doorbell. */
+/* No more commands: whoever waits finds the queue given up. Unmaps the doorbell. */
 void virtio_admin_release(struct virtio_admin *admin);
 
 /*
  * Execute COMMAND and wait for its end. The device's "try again" is obeyed up to 14 times, for 1.6
- * s in all. Any CPU, not in an interrupt; takes the lock.
+ * s in all. Any CPU, not in an interrupt, with no lock held that others must not wait for.
  *
  * OK: done. STATE: the queue is not usable, or the group does not exist (SR-IOV: VF Enable is
- * clear). TIMEOUT: not answered in time, or one before it for the same member is still not.
+ * clear). TIMEOUT: not answered in time, or one before it for the same member is still not, or the
+ * queue had no room for as long, or was given up meanwhile.
  * INVALID: sizes, or a field that the device refuses. UNSUPPORTED: opcode. NOT_FOUND: no such
  * member, capability or object. NO_MEMORY: the device's resources are used up. CONFLICT: the object
- * exists or is in use. DEVICE: any other failure, also nonsense, and then the queue is given up.
+ * exists or is in use. DEVICE: any other failure, a result that is not whole, and nonsense: then
+ * the queue is given up.
  */
 enum status virtio_admin_execute(struct virtio_admin *admin, struct virtio_admin_command *command);
 

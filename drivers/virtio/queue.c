@@ -11,7 +11,7 @@
 #define DESC_WRITE         2U
 #define AVAIL_NO_INTERRUPT 1U
 #define DOORBELL_WIDTH     2U
-#define DESCS_OF_SLOT      2U
+#define DESCS_MIN          2U /* a request and its answer */
 
 /* The largest power of two that the device and the rings can do, 0 when that is too little. */
 static uint16_t choose_size(uint32_t max)
@@ -21,7 +21,7 @@ static uint16_t choose_size(uint32_t max)
     while (size > max) {
         size /= 2;
     }
-    return size >= DESCS_OF_SLOT ? (uint16_t)size : 0;
+    return size >= DESCS_MIN ? (uint16_t)size : 0;
 }
 
 /* Map the doorbell of the selected queue. Section 4.1.4.4. */
@@ -79,6 +79,7 @@ enum status virtqueue_set_up(struct virtqueue *queue, const struct virtio_transp
                  BDF_ARGS(transport->bdf), index, max, queue->size);
         return STATUS_NOTE(STATUS_DEVICE);
     }
+    queue->free = UINT64_MAX >> (VIRTQUEUE_SIZE_MAX - queue->size);
     memset(memory->va, 0, sizeof(struct virtqueue_rings));
     queue->rings->avail.flags = AVAIL_NO_INTERRUPT;
     status = map_doorbell(queue, transport);
@@ -99,15 +100,53 @@ void virtqueue_release(struct virtqueue *queue)
     }
 }
 
-static uint16_t used_index(const struct virtqueue *queue)
+bool virtqueue_has_room(const struct virtqueue *queue, unsigned count)
 {
-    return __atomic_load_n(&queue->rings->used.index, __ATOMIC_ACQUIRE);
+    return bit_count(queue->free) >= count;
 }
 
-/* The next buffer that the device has used. STATE, not noted: there is none. */
-static enum status take_used(struct virtqueue *queue, unsigned *slot, uint32_t *length)
+/* Take the lowest free descriptor. */
+static unsigned take_desc(struct virtqueue *queue)
 {
-    uint16_t index = used_index(queue);
+    unsigned desc = (unsigned)__builtin_ctzll(queue->free);
+
+    queue->free &= queue->free - 1;
+    return desc;
+}
+
+unsigned virtqueue_submit(struct virtqueue *queue, const struct virtqueue_part *parts,
+                          unsigned count)
+{
+    volatile struct virtqueue_rings *rings = queue->rings;
+    unsigned head = take_desc(queue), at = head;
+
+    queue->chain[head] = 0;
+    queue->room[head] = 0;
+    for (unsigned i = 0; i < count; i++) {
+        bool last = i + 1 == count;
+        unsigned next = last ? 0 : take_desc(queue);
+
+        rings->desc[at].address = parts[i].iova;
+        rings->desc[at].length = parts[i].length;
+        rings->desc[at].flags =
+            (uint16_t)((parts[i].writable ? DESC_WRITE : 0) | (last ? 0 : DESC_NEXT));
+        rings->desc[at].next = (uint16_t)next;
+        queue->chain[head] |= 1ULL << at;
+        queue->room[head] += parts[i].writable ? parts[i].length : 0;
+        at = next;
+    }
+    queue->heads |= 1ULL << head;
+    rings->avail.ring[queue->added % queue->size] = (uint16_t)head;
+    queue->added++;
+    __atomic_store_n(&rings->avail.index, queue->added, __ATOMIC_RELEASE);
+    /* The doorbell is uncached: x86 makes the stores before it visible first. */
+    virtio_register_write(queue->doorbell, DOORBELL_WIDTH, queue->index);
+    return head;
+}
+
+enum status virtqueue_take(struct virtqueue *queue, unsigned *head, uint32_t *length)
+{
+    uint16_t index = __atomic_load_n(&queue->rings->used.index, __ATOMIC_ACQUIRE);
 
     if (index == queue->done) {
         return STATUS_STATE;
@@ -116,71 +155,13 @@ static enum status take_used(struct virtqueue *queue, unsigned *slot, uint32_t *
     uint32_t written = queue->rings->used.ring[queue->done % queue->size].length;
 
     if ((uint16_t)(index - queue->done) > (uint16_t)(queue->added - queue->done) ||
-        id >= queue->size || id % DESCS_OF_SLOT != 0 || !(queue->held & 1U << id / DESCS_OF_SLOT) ||
-        written > queue->room[id / DESCS_OF_SLOT]) {
+        id >= queue->size || !(queue->heads & 1ULL << id) || written > queue->room[id]) {
         return STATUS_NOTE(STATUS_DEVICE);
     }
-    *slot = id / DESCS_OF_SLOT;
-    *length = written;
-    queue->held &= ~(1U << *slot);
+    queue->heads &= ~(1ULL << id);
+    queue->free |= queue->chain[id];
     queue->done++;
+    *head = id;
+    *length = written;
     return STATUS_OK;
-}
-
-enum status virtqueue_choose(struct virtqueue *queue, unsigned *slot)
-{
-    uint32_t length;
-    enum status status = STATUS_OK;
-
-    while (status == STATUS_OK) { /* at most once for each slot that is held */
-        status = take_used(queue, slot, &length);
-    }
-    if (status != STATUS_STATE) {
-        return status;
-    }
-    for (*slot = 0; *slot < queue->size / DESCS_OF_SLOT; ++*slot) {
-        if (!(queue->held & 1U << *slot)) {
-            return STATUS_OK;
-        }
-    }
-    return STATUS_NOTE(STATUS_NO_MEMORY);
-}
-
-void virtqueue_submit(struct virtqueue *queue, unsigned slot, struct virtqueue_part readable,
-                      struct virtqueue_part writable)
-{
-    volatile struct virtqueue_rings *rings = queue->rings;
-    uint16_t head = (uint16_t)(slot * DESCS_OF_SLOT);
-    volatile struct virtqueue_desc *desc = &rings->desc[head];
-
-    desc[0].address = readable.iova;
-    desc[0].length = readable.length;
-    desc[0].flags = DESC_NEXT;
-    desc[0].next = (uint16_t)(head + 1);
-    desc[1].address = writable.iova;
-    desc[1].length = writable.length;
-    desc[1].flags = DESC_WRITE;
-    desc[1].next = 0;
-    rings->avail.ring[queue->added % queue->size] = head;
-    queue->room[slot] = writable.length;
-    queue->held |= 1U << slot;
-    queue->slot = slot;
-    queue->added++;
-    __atomic_store_n(&rings->avail.index, queue->added, __ATOMIC_RELEASE);
-    /* The doorbell is uncached: x86 makes the stores before it visible first. */
-    virtio_register_write(queue->doorbell, DOORBELL_WIDTH, queue->index);
-}
-
-enum status virtqueue_poll(struct virtqueue *queue, uint32_t *length)
-{
-    enum status status = STATUS_OK;
-    unsigned slot = 0;
-
-    while (status == STATUS_OK) { /* what comes late is passed over */
-        status = take_used(queue, &slot, length);
-        if (status == STATUS_OK && slot == queue->slot) {
-            return STATUS_OK;
-        }
-    }
-    return status;
 }

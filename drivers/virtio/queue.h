@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A split virtqueue, polled. Virtio 1.3, section 2.7. One buffer at a time is waited for; one that
- * the device does not use in time can be left to it, with its slot, and the next one has another.
+ * A split virtqueue, polled. Virtio 1.3, section 2.7. Several buffers may be with the device; each
+ * is known by its head, the first of its descriptors.
  *
  * The device writes the used ring; whatever it writes there is checked. Not locked: its owner does
  * that.
@@ -13,8 +13,7 @@
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
 
-#define VIRTQUEUE_SIZE_MAX  16U
-#define VIRTQUEUE_SLOTS_MAX (VIRTQUEUE_SIZE_MAX / 2) /* two descriptors for a buffer */
+#define VIRTQUEUE_SIZE_MAX 64U /* one word has a bit for each descriptor */
 
 /*
  * Memory that a device may read and write: SIZE bytes at VA, in whole pages, which the device
@@ -65,9 +64,10 @@ _Static_assert(sizeof(struct virtqueue_rings) <= PAGE_SIZE, "one page of DMA mem
 struct virtqueue {
     volatile struct virtqueue_rings *rings;
     uint8_t *doorbell;
-    uint32_t room[VIRTQUEUE_SLOTS_MAX]; /* bytes that the device may write */
-    uint32_t held;                      /* slots whose buffers the device has */
-    unsigned slot;                      /* of the last buffer */
+    uint64_t free;                      /* descriptors in no buffer */
+    uint64_t heads;                     /* of buffers that the device has */
+    uint64_t chain[VIRTQUEUE_SIZE_MAX]; /* by head: the buffer's descriptors */
+    uint32_t room[VIRTQUEUE_SIZE_MAX];  /* by head: bytes that the device may write */
     uint16_t index;                     /* of the queue in its device */
     uint16_t size;
     uint16_t added; /* buffers so far, as in the available ring's index */
@@ -78,6 +78,7 @@ struct virtqueue {
 struct virtqueue_part {
     uint64_t iova;
     uint32_t length; /* > 0 */
+    bool writable;   /* by the device; such parts come last */
 };
 
 /*
@@ -91,23 +92,19 @@ enum status virtqueue_set_up(struct virtqueue *queue, const struct virtio_transp
 /* Unmap the doorbell. The rings' memory stays the device's until it is reset. */
 void virtqueue_release(struct virtqueue *queue);
 
-/*
- * Take back what the device has used late, and choose a *SLOT for the next buffer. NO_MEMORY: the
- * device has them all. DEVICE: the used ring is nonsense, and nothing of the queue can be trusted
- * any more.
- */
-enum status virtqueue_choose(struct virtqueue *queue, unsigned *slot);
+/* Are there descriptors for a buffer of COUNT parts? */
+bool virtqueue_has_room(const struct virtqueue *queue, unsigned count);
 
-/* Give the device a buffer of a readable and a writable part, in SLOT, which was just chosen. */
-void virtqueue_submit(struct virtqueue *queue, unsigned slot, struct virtqueue_part readable,
-                      struct virtqueue_part writable);
+/* Give the device a buffer of COUNT > 0 PARTS, for which there is room. Returns its head. */
+unsigned virtqueue_submit(struct virtqueue *queue, const struct virtqueue_part *parts,
+                          unsigned count);
 
 /*
- * Is the last buffer used? OK, with the number of bytes the device says that it wrote (at most the
- * writable part's length); STATE: not yet; DEVICE: as virtqueue_choose(). Whoever stops asking
- * leaves the buffer to the device: its memory must not be used until virtqueue_choose() gives its
- * slot again.
+ * The next buffer that the device has used, in its order: OK, with the *HEAD, and the number of
+ * bytes the device says that it wrote (at most the writable parts'); its memory is the caller's
+ * again. STATE, not noted: there is none; DEVICE: the used ring is nonsense, and nothing of the
+ * queue can be trusted any more.
  */
-enum status virtqueue_poll(struct virtqueue *queue, uint32_t *length);
+enum status virtqueue_take(struct virtqueue *queue, unsigned *head, uint32_t *length);
 
 #endif

@@ -86,4 +86,15 @@ static inline bool range_fits(uint64_t base, uint64_t size, uint64_t limit)
     return base <= limit && size <= limit - base;
 }
 
+/* How many bits of WORD are set. */
+static inline unsigned bit_count(uint64_t word)
+{
+    unsigned count = 0;
+
+    for (; word != 0; word &= word - 1) {
+        count++;
+    }
+    return count;
+}
+
 #endif

@@ -6,6 +6,7 @@
 #include "vmm/console/console_edge.h"
 #include "vmm/console/line.h"
 #include "vmm/console/parts.h"
+#include "vmm/console/sinks.h"
 
 #include <string.h>
 
@@ -62,6 +63,8 @@ static void tell_losses(void)
 bool console_poll(uint64_t now_ns)
 {
     keys_poll();
+    log_show();
+    terminal_poll();
     terminal_flush_quiet(now_ns);
     tell_losses();
     dump_poll();

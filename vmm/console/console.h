@@ -6,9 +6,8 @@
  * One of them is in the foreground: it gets the keys, and a VM's bytes go to the line as they are.
  * The others' lines appear whole, with "[NAME] " before them and harmless for the terminal.
  *
- * Lock order: a VM's platform lock, the log's lock, the line's lock (vmm/console/line.h). The
- * console has no lock of its own: what both sides use is under the line's, the rest belongs to the
- * CPU that polls.
+ * The console has no lock of its own: what both sides use is under the line's, or atomic; the rest
+ * belongs to the CPU that polls.
  */
 #ifndef PORTOLAN_VMM_CONSOLE_CONSOLE_H
 #define PORTOLAN_VMM_CONSOLE_CONSOLE_H
@@ -29,11 +28,26 @@ void console_init(void);
 void console_select(unsigned vm);
 
 /*
- * VM's UART sent BYTE. Any CPU, with the VM's platform lock held or not; no lock below it. Others
- * than existing VMs are ignored. Waits only while the line's ring is full and the line takes
- * characters: a flooding guest goes at the line's speed, as on a real UART.
+ * VM's UART sent BYTE, and console_vm_has_room() was true before; one CPU at a time, with the VM's
+ * platform lock held. Takes no lock and does not wait: the byte goes into the VM's buffer. False:
+ * there is no room for another FIFO of bytes; the UART is to say that it is not empty, until
+ * console_edge_vm_ready(). Others than existing VMs are ignored.
  */
-void console_vm_output(unsigned vm, uint8_t byte);
+bool console_vm_output(unsigned vm, uint8_t byte);
+
+/* May VM's UART take a write of up to four bytes? If not, the guest is to try it again: so it goes
+ * at the line's speed and nothing is lost, also if it does not look at its UART. Any CPU. */
+bool console_vm_has_room(unsigned vm);
+
+/*
+ * Bring what VM's UART sent to the line if that is in no haste; else console_poll() does it, for
+ * all VMs in turn. Any CPU, no lock held. Does not wait.
+ */
+void console_vm_bring(unsigned vm);
+
+/* Bring all of it to the line, also an unfinished line; waits for the line. VM's UART sends no
+ * more. Any CPU, no lock held. */
+void console_vm_flush(unsigned vm);
 
 /*
  * Take typed characters, act on them, offer VMs what was typed for them, send. NOW_NS is
@@ -45,8 +59,7 @@ bool console_poll(uint64_t now_ns);
 
 /*
  * Print a line for the operator, as commands do; it is not logged. No newline in FMT; cut at 320
- * characters. Any CPU, with a VM's platform lock held or not; no lock below it. Waits as
- * console_vm_output().
+ * characters. Any CPU, no lock held. Waits for room on the line.
  */
 void console_print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

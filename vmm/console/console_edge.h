@@ -2,9 +2,9 @@
 /*
  * What the console asks of the VMs. console_vms.c implements it; on the host, tests do.
  *
- * All are called by console_init() and console_poll(), on their CPU, with no lock of the console
- * held, so they may take VMs' locks and may log. None may wait for a guest: console_poll() runs
- * between a guest's exits. VMs are numbered from 0; for people the console counts from 1.
+ * All but one are called by console_init() and console_poll(), on their CPU, with no lock of the
+ * console held, so they may take VMs' locks and may log. None may wait for a guest: console_poll()
+ * runs between a guest's exits. VMs are numbered from 0; for people the console counts from 1.
  */
 #ifndef PORTOLAN_VMM_CONSOLE_CONSOLE_EDGE_H
 #define PORTOLAN_VMM_CONSOLE_CONSOLE_EDGE_H
@@ -51,6 +51,9 @@ enum status console_edge_vm_print(unsigned vm, const char *section);
 /* A byte for the VM's first UART. False: it has no room; the console keeps the byte and offers it
  * again. */
 bool console_edge_vm_input(unsigned vm, uint8_t byte);
+
+/* VM's UART was told to wait by console_vm_output(): it may send again. Any CPU. */
+void console_edge_vm_ready(unsigned vm);
 
 /* Print what is counted about VM with console_print(), at most some 100 lines. */
 void console_edge_vm_stats(unsigned vm);

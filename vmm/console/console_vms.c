@@ -83,9 +83,24 @@ enum status console_edge_vm_do(unsigned index, enum console_action action)
     return STATUS_INVALID;
 }
 
-void vm_edge_output(unsigned vm, uint8_t byte)
+bool vm_edge_output(unsigned vm, uint8_t byte)
 {
-    console_vm_output(vm, byte);
+    return console_vm_output(vm, byte);
+}
+
+bool vm_edge_has_room(unsigned vm)
+{
+    return console_vm_has_room(vm);
+}
+
+void vm_edge_bring(unsigned vm)
+{
+    console_vm_bring(vm);
+}
+
+void vm_edge_flush(unsigned vm)
+{
+    console_vm_flush(vm);
 }
 
 bool console_edge_vm_input(unsigned vm, uint8_t byte)
@@ -116,6 +131,11 @@ enum status console_edge_vm_print(unsigned vm, const char *section)
     return vm_print_state(vm_by_index(vm), section, print_state_line, NULL);
 }
 
+void console_edge_vm_ready(unsigned vm)
+{
+    pc_console_ready(&vm_by_index(vm)->pc, vm_now(vm_by_index(vm)));
+}
+
 static void print_vcpu(const struct vcpu *vcpu)
 {
     uint64_t khz = time_facts()->tsc_khz;
@@ -137,8 +157,9 @@ void console_edge_vm_stats(unsigned index)
     const struct vm *vm = vm_by_index(index);
     const struct pc_counters *unclaimed = &vm->pc.unclaimed;
 
-    console_print("%s: %s, %u resets, %lu complaints", vm->config->name,
-                  console_edge_vm_state(index), vm->resets, vm->log.lines);
+    console_print("%s: %s, %u resets, %lu lines of the log, %lu more left out", vm->config->name,
+                  console_edge_vm_state(index), vm->resets, vm->log.lines - vm->log.left_out,
+                  vm->log.left_out);
     console_print("  accesses to nothing: %lu port reads, %lu port writes, %lu memory, %lu model "
                   "registers",
                   unclaimed->port_reads, unclaimed->port_writes, unclaimed->mmio, unclaimed->msrs);

@@ -30,7 +30,7 @@ static struct {
     enum cursor cursor;
     uint32_t put, sent; /* bytes ever, modulo 2^32; the ring holds those between */
     uint64_t lost;
-} line = {.uart = {.dead = true}};
+} line = {.lock = SPINLOCK(LOCK_LINE), .uart = {.dead = true}};
 
 static char ring[LINE_RING];
 static volatile bool emergency;
@@ -99,6 +99,16 @@ static bool has_room(size_t need)
     return LINE_RING - ring_used() >= need;
 }
 
+bool line_has_room(size_t need)
+{
+    return has_room(need) || line.uart.dead || line.uart.stalled;
+}
+
+void line_lose(uint64_t length)
+{
+    line.lost += line.uart.dead ? 0 : length;
+}
+
 uint64_t line_enter(size_t need)
 {
     uint64_t flags = line_lock();
@@ -106,7 +116,7 @@ uint64_t line_enter(size_t need)
     if (emergency) {
         drain_all();
     }
-    while (!has_room(need) && !line.uart.dead && !line.uart.stalled) {
+    while (!line_has_room(need)) {
         drain();
         line_unlock(flags);
         __builtin_ia32_pause();

@@ -12,8 +12,9 @@
  * line, a new one is begun first; the prompt is taken away and comes back with the next
  * line_prompt(). Raw text goes where the cursor stands.
  *
- * Lock order: a VM's platform lock, the log's lock, the line's lock. The line's is the last: with
- * it held, call nothing but line_*() with the remark "lock held"; no log_*(), no STATUS_NOTE().
+ * The line's lock is the last of all: with it held, call nothing but line_*() with the remark "lock
+ * held"; no log_*(), no STATUS_NOTE(). Who holds another lock must not wait for room: line_enter(0)
+ * and line_has_room() are for them.
  */
 #ifndef PORTOLAN_VMM_CONSOLE_LINE_H
 #define PORTOLAN_VMM_CONSOLE_LINE_H
@@ -56,6 +57,12 @@ bool line_in_emergency(void);
  */
 uint64_t line_enter(size_t need);
 void line_leave(uint64_t flags);
+
+/* Lock held. Is there room for NEED bytes, or no sense in waiting for it? */
+bool line_has_room(size_t need);
+
+/* Lock held. LENGTH bytes will never get to the line. */
+void line_lose(uint64_t length);
 
 /* Lock held. A whole line: PREFIX and TEXT, together at most LINE_WHOLE_MAX bytes, no newline. All
  * or nothing. */

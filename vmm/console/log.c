@@ -2,11 +2,13 @@
 #include "vmm/base/log.h"
 
 #include "vmm/base/format.h"
+#include "vmm/base/guest_log.h"
 #include "vmm/console/line.h"
 #include "vmm/console/ring.h"
 #include "vmm/console/screen.h"
 #include "vmm/console/sinks.h"
 #include "vmm/host/irq.h"
+#include "vmm/host/percpu.h"
 #include "vmm/host/spinlock.h"
 #include "vmm/host/time.h"
 
@@ -20,8 +22,9 @@ static const char *const level_marks[] = {
     [LOG_DEBUG] = "debug: ",
 };
 
-static struct spinlock lock;
+static struct spinlock lock = SPINLOCK(LOCK_LOG);
 static struct ring ring;
+static uint64_t shown; /* the place in the ring up to which the serial line has it */
 static bool screen_on;
 static enum log_level highest = LOG_INFO;
 
@@ -61,12 +64,48 @@ static void keep(const char *text, size_t length)
     }
 }
 
+/*
+ * Give the serial line what it has room for, a whole line at a time; the rest waits in the ring for
+ * log_show(), so that nobody waits for the line who logs. Lock held.
+ */
+static void show(void)
+{
+    char text[LOG_LINE_MAX];
+    bool room = true;
+
+    while (shown < ring.written && room) {
+        uint64_t from = shown;
+        size_t got = ring_read(&ring, &from, text, sizeof(text));
+        const char *end = memchr(text, '\n', got);
+        size_t length = end ? (size_t)(end - text) : got;
+        uint64_t flags = line_enter(0);
+
+        line_lose(from - got - shown);
+        shown = from - got;
+        room = line_has_room(LINE_WHOLE_NEED(length));
+        if (room) {
+            line_whole("", text, length);
+            shown += length + (end ? 1 : 0);
+        }
+        line_leave(flags);
+    }
+}
+
+void log_show(void)
+{
+    uint64_t flags = log_lock();
+
+    show();
+    log_unlock(flags);
+}
+
 void log_raw(const char *text, size_t length)
 {
     uint64_t flags = log_lock();
 
     keep(text, length);
     line_text(text, length);
+    shown = ring.written;
     log_unlock(flags);
 }
 
@@ -84,30 +123,52 @@ static size_t finish_line(char *line, int wanted)
     return length + 1;
 }
 
-void log_write(enum log_level level, const char *fmt, ...)
+uint64_t log_time_ns(void)
+{
+    return time_now_ns();
+}
+
+static void write_line(enum log_level level, const char *fmt, va_list args)
 {
     char line[LOG_LINE_MAX];
     uint64_t us = time_now_ns() / 1000;
+    int prefix = format(line, sizeof(line), "[%4lu.%06lu] %s", us / 1000000, us % 1000000,
+                        level_marks[level]);
+    int text = format_args(line + prefix, sizeof(line) - (size_t)prefix, fmt, args);
+    size_t length = finish_line(line, text < 0 ? text : prefix + text);
+    uint64_t flags = log_lock();
+
+    keep(line, length);
+    show();
+    log_unlock(flags);
+}
+
+void log_write(enum log_level level, const char *fmt, ...)
+{
+    struct guest_log *guest = cpu_has_area() ? cpu_current()->guest_log : NULL;
     va_list args;
 
     if (level > highest) {
         return;
     }
-    int prefix = format(line, sizeof(line), "[%4lu.%06lu] %s", us / 1000000, us % 1000000,
-                        level_marks[level]);
-
     va_start(args, fmt);
-    int text = format_args(line + prefix, sizeof(line) - (size_t)prefix, fmt, args);
+    if (guest && level != LOG_ERROR) { /* a fault of our own is told, whatever led to it */
+        guest_log_plain(guest, level, fmt, args);
+    } else {
+        write_line(level, fmt, args);
+    }
     va_end(args);
-    size_t length = finish_line(line, text < 0 ? text : prefix + text);
-    uint64_t flags = log_lock();
+}
 
-    keep(line, length);
-    uint64_t line_flags = line_enter(LINE_WHOLE_NEED(length));
+void log_write_always(enum log_level level, const char *fmt, ...)
+{
+    va_list args;
 
-    line_whole("", line, length - 1);
-    line_leave(line_flags);
-    log_unlock(flags);
+    if (level <= highest) {
+        va_start(args, fmt);
+        write_line(level, fmt, args);
+        va_end(args);
+    }
 }
 
 /* Give a new sink what the ring holds already. */
@@ -130,6 +191,7 @@ enum status log_start_serial(uint16_t port, uint32_t baud)
 
     if (status == STATUS_OK && !has_it_all) {
         replay(line_text);
+        shown = ring.written;
     }
     log_unlock(flags);
     return status;
@@ -156,7 +218,13 @@ enum status log_start_screen(const struct handoff_framebuffer *framebuffer)
 
 void log_flush(void)
 {
-    line_flush();
+    uint64_t flags = log_lock();
+
+    do {
+        show();
+        line_flush();
+    } while (shown < ring.written);
+    log_unlock(flags);
 }
 
 size_t log_read(uint64_t *from, char *buffer, size_t size)

@@ -13,6 +13,9 @@ unsigned terminal_count(void);
 unsigned terminal_foreground(void);
 void terminal_select(unsigned vm);
 
+/* Bring to the line what VMs have sent, as far as it has room, each in its turn. */
+void terminal_poll(void);
+
 /* Print the unfinished lines of background VMs that have been quiet for a while. */
 void terminal_flush_quiet(uint64_t now_ns);
 

@@ -29,6 +29,9 @@ void log_stop_serial(void);
  * usable one. */
 enum status log_start_screen(const struct handoff_framebuffer *framebuffer);
 
+/* Give the serial line what it had no room for when it was logged. Any CPU; does not wait. */
+void log_show(void);
+
 /* Read the ring from position *FROM; as ring_read(). */
 size_t log_read(uint64_t *from, char *buffer, size_t size);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the VMs say. Everything that changes is under the line's lock. */
+/*
+ * What the VMs say. A byte goes into its VM's buffer, under the VM's platform lock, and from there
+ * to the line, in turns, without it. Everything else that changes is under the line's lock.
+ */
 #include "vmm/console/console_edge.h"
 #include "vmm/console/line.h"
 #include "vmm/console/parts.h"
@@ -14,9 +17,24 @@
 #define QUIET_NS    1000000000ULL
 #define PREFIX_MAX  (CONSOLE_NAME_MAX + 4)
 
+#define OUTPUT_MAX   1024U /* a power of two: put and taken wrap */
+#define OUTPUT_SPARE 64U   /* for vCPUs that see room at the same time */
+#define OUTPUT_FIFO  16U   /* what a UART's driver sends once it may */
+#define PIECE_MAX    64U   /* bytes of a VM's turn */
+
+/* What VMs leave of the line's ring to the log and the operator; and where they are in no haste. */
+#define LINE_KEPT (LINE_WHOLE_NEED(LINE_WHOLE_MAX) + 1024U)
+#define LINE_HALF (LINE_RING / 2)
+
 _Static_assert(TEXT_MAX + PREFIX_MAX <= LINE_WHOLE_MAX, "a background line is one whole line");
 
 struct terminal {
+    /* What the UART has sent and the line not taken yet. These three are atomic. */
+    uint32_t put;   /* bytes ever; by one CPU at a time, with the VM's platform lock held */
+    uint32_t taken; /* of them, under the line's lock */
+    bool waits;     /* the UART waits until there is room again */
+    uint8_t output[OUTPUT_MAX];
+
     struct filter filter;
     bool returned; /* a carriage return came, and nothing behind it */
     bool begun;    /* a part of this line has been printed and is not in 'text' any more */
@@ -34,13 +52,14 @@ static unsigned count;
 static char prefixes[CONSOLE_VMS_MAX][PREFIX_MAX];
 static unsigned foreground = CONSOLE_VMM;
 static uint64_t quiet_at;
+static unsigned turn; /* the VM that comes first */
 
 void terminal_init(unsigned vm_count)
 {
     memset(terminals, 0, sizeof(terminals));
     count = vm_count < CONSOLE_VMS_MAX ? vm_count : CONSOLE_VMS_MAX;
     foreground = CONSOLE_VMM;
-    quiet_at = 0;
+    quiet_at = turn = 0;
     for (unsigned vm = 0; vm < count; vm++) {
         (void)format(prefixes[vm], PREFIX_MAX, "[%.*s] ", (int)CONSOLE_NAME_MAX,
                      console_edge_vm_name(vm));
@@ -124,23 +143,112 @@ static void take_byte(struct terminal *terminal, unsigned vm, uint8_t byte)
     }
 }
 
-void console_vm_output(unsigned vm, uint8_t byte)
+static uint32_t waiting(const struct terminal *terminal)
+{
+    return __atomic_load_n(&terminal->put, __ATOMIC_ACQUIRE) -
+           __atomic_load_n(&terminal->taken, __ATOMIC_ACQUIRE);
+}
+
+bool console_vm_has_room(unsigned vm)
+{
+    return vm >= count || waiting(&terminals[vm]) <= OUTPUT_MAX - OUTPUT_SPARE;
+}
+
+bool console_vm_output(unsigned vm, uint8_t byte)
 {
     if (vm >= count || line_in_emergency()) {
-        return;
+        return true;
     }
     struct terminal *terminal = &terminals[vm];
-    uint64_t flags = line_enter(LINE_WHOLE_NEED(LINE_WHOLE_MAX));
+    uint32_t used = waiting(terminal);
 
-    take_byte(terminal, vm, byte);
-    if (vm == foreground) {
-        bool in_sequence = filter_in_sequence(&terminal->filter);
-
-        terminal->escaped |= in_sequence;
-        terminal->printed = terminal->used;
-        line_raw((const char *)&byte, 1, in_sequence);
+    if (used < OUTPUT_MAX) {
+        terminal->output[terminal->put % OUTPUT_MAX] = byte;
+        __atomic_store_n(&terminal->put, terminal->put + 1, __ATOMIC_RELEASE);
+        used++;
     }
+    if (used <= OUTPUT_MAX - OUTPUT_SPARE - OUTPUT_FIFO) {
+        return true;
+    }
+    __atomic_store_n(&terminal->waits, true, __ATOMIC_SEQ_CST);
+    return false;
+}
+
+/* Up to a piece to the line, as long as it has room for NEED bytes. The line's lock is held. */
+static uint32_t bring_piece(unsigned vm, size_t need)
+{
+    struct terminal *terminal = &terminals[vm];
+    uint32_t brought = 0;
+
+    while (brought < PIECE_MAX && waiting(terminal) > 0 && line_has_room(need)) {
+        uint8_t byte = terminal->output[terminal->taken % OUTPUT_MAX];
+
+        __atomic_store_n(&terminal->taken, terminal->taken + 1, __ATOMIC_RELEASE);
+        brought++;
+        take_byte(terminal, vm, byte);
+        if (vm == foreground) {
+            bool in_sequence = filter_in_sequence(&terminal->filter);
+
+            terminal->escaped |= in_sequence;
+            terminal->printed = terminal->used;
+            line_raw((const char *)&byte, 1, in_sequence);
+        }
+    }
+    return brought;
+}
+
+/* The same without a lock; a UART that waits may go on when half of what it had sent is out. */
+static uint32_t bring(unsigned vm, size_t need)
+{
+    struct terminal *terminal = &terminals[vm];
+    uint64_t flags = line_enter(0);
+    uint32_t brought = bring_piece(vm, need);
+
     line_leave(flags);
+    if (__atomic_load_n(&terminal->waits, __ATOMIC_RELAXED) &&
+        waiting(terminal) <= OUTPUT_MAX / 2 &&
+        __atomic_exchange_n(&terminal->waits, false, __ATOMIC_SEQ_CST)) {
+        console_edge_vm_ready(vm);
+    }
+    return brought;
+}
+
+void console_vm_bring(unsigned vm)
+{
+    if (vm < count && !line_in_emergency()) {
+        (void)bring(vm, LINE_HALF);
+    }
+}
+
+void console_vm_flush(unsigned vm)
+{
+    while (vm < count && !line_in_emergency() && waiting(&terminals[vm]) > 0) {
+        uint64_t flags = line_enter(LINE_KEPT);
+
+        (void)bring_piece(vm, LINE_WHOLE_NEED(LINE_WHOLE_MAX));
+        line_leave(flags);
+    }
+    if (vm < count) {
+        uint64_t flags = line_enter(LINE_WHOLE_NEED(LINE_WHOLE_MAX));
+
+        if (terminals[vm].printed < terminals[vm].used) {
+            print_rest(&terminals[vm], vm);
+        }
+        line_leave(flags);
+    }
+}
+
+void terminal_poll(void)
+{
+    uint32_t brought = 1;
+
+    for (unsigned round = 0; brought > 0 && round < OUTPUT_MAX / PIECE_MAX; round++) {
+        brought = 0;
+        for (unsigned i = 0; i < count; i++) {
+            brought += bring((turn + i) % count, LINE_KEPT);
+        }
+    }
+    turn++;
 }
 
 /* Returns the length. */
@@ -184,9 +292,10 @@ void terminal_flush_quiet(uint64_t now_ns)
     quiet_at = now_ns + QUIET_NS;
     for (unsigned vm = 0; vm < count; vm++) {
         struct terminal *terminal = &terminals[vm];
-        uint64_t flags = line_enter(LINE_WHOLE_NEED(LINE_WHOLE_MAX));
+        uint64_t flags = line_enter(0);
 
-        if (!terminal->touched && terminal->printed < terminal->used) {
+        if (!terminal->touched && terminal->printed < terminal->used &&
+            line_has_room(LINE_WHOLE_NEED(LINE_WHOLE_MAX))) {
             print_rest(terminal, vm);
         }
         terminal->touched = false;

@@ -4,7 +4,7 @@
  *
  * The exit handler fills in a struct emulate_cpu, calls one of these functions, writes gpr, rip and
  * rflags back whatever the outcome, and acts on the outcome. All run on the vCPU's own CPU, take no
- * lock, and do a bounded amount of work.
+ * lock, and do a bounded amount of work: of a REP also no more than emulate_must_pause() lets them.
  */
 #ifndef PORTOLAN_VMM_EMULATE_EMULATE_H
 #define PORTOLAN_VMM_EMULATE_EMULATE_H

@@ -40,8 +40,17 @@ enum emulate_swap emulate_ram_swap(struct vcpu *vcpu, gpa_t at, unsigned size, u
 uint64_t emulate_device_read(struct vcpu *vcpu, gpa_t at, unsigned size);
 void emulate_device_write(struct vcpu *vcpu, gpa_t at, unsigned size, uint64_t value);
 
-/* As above for an I/O port; SIZE is 1, 2 or 4. */
+/*
+ * As above for an I/O port; SIZE is 1, 2 or 4. A write gives false when the port cannot take it
+ * now: nothing has happened, and the guest is to execute the instruction again.
+ */
 uint32_t emulate_port_read(struct vcpu *vcpu, uint16_t port, unsigned size);
-void emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value);
+bool emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value);
+
+/*
+ * Between two elements of a REP: is there something that the vCPU or its CPU must see to outside of
+ * emulation, or has this exit taken long enough? What one element takes is up to the device.
+ */
+bool emulate_must_pause(const struct vcpu *vcpu);
 
 #endif

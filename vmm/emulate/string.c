@@ -21,7 +21,8 @@ static const uint8_t pointers[INSN_OP_COUNT] = {
     [INSN_OUTS] = USES_SI,
 };
 
-static void perform(struct engine *engine, const struct span *source, const struct span *target)
+/* False: the port does not take it now, and nothing has happened. */
+static bool perform(struct engine *engine, const struct span *source, const struct span *target)
 {
     struct emulate_cpu *cpu = engine->cpu;
     unsigned size = engine->insn.operand_size;
@@ -49,11 +50,12 @@ static void perform(struct engine *engine, const struct span *source, const stru
         memory_write(engine, target, emulate_port_read(cpu->vcpu, port, size));
         break;
     case INSN_OUTS:
-        emulate_port_write(cpu->vcpu, port, size, (uint32_t)memory_read(engine, source));
-        break;
+        return emulate_port_write(cpu->vcpu, port, size, (uint32_t)memory_read(engine, source)) ||
+               memory_stop(engine, EMULATE_RETRY);
     default:
         break;
     }
+    return true;
 }
 
 static void move_on(struct engine *engine, unsigned reg)
@@ -83,7 +85,9 @@ static bool one_element(struct engine *engine)
                         insn->operand_size, use & WRITES_DI, &target)) {
         return false;
     }
-    perform(engine, &source, &target);
+    if (!perform(engine, &source, &target)) {
+        return false;
+    }
     if (use & USES_SI) {
         move_on(engine, INSN_RSI);
     }
@@ -131,6 +135,9 @@ bool execute_string(struct engine *engine)
         }
         if (cpu->rflags & EMULATE_TF) {
             engine->result->single_step = true; /* a trap after every element (SDM 3 17.3.1.2) */
+            break;
+        }
+        if (emulate_must_pause(cpu->vcpu)) {
             break;
         }
     }

@@ -6,7 +6,7 @@
 #include "vmm/host/address_space.h"
 #include "vmm/host/spinlock.h"
 
-static struct spinlock lock;
+static struct spinlock lock = SPINLOCK(LOCK_FRAMES);
 static struct ranges free_frames;
 static struct ranges
     owned; /* all frames that may ever be freed: what frame_free() checks against */

@@ -14,7 +14,7 @@ static const unsigned kind_rights[] = {
     [MAP_FRAMEBUFFER] = PAGING_WRITE | PAGING_COMBINING,
 };
 
-static struct spinlock lock;
+static struct spinlock lock = SPINLOCK(LOCK_WINDOWS);
 static uint64_t next = WINDOW_BASE;
 static uint64_t physical_limit = 1ULL << 36; /* what every x86-64 CPU has */
 

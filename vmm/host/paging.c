@@ -20,7 +20,7 @@ static const struct radix_format format = {
     .no_execute = 1ULL << 63,
 };
 
-static struct spinlock lock;
+static struct spinlock lock = SPINLOCK(LOCK_PAGING);
 static struct radix tables;
 
 /* A canonical address without its sign. */

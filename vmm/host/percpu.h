@@ -16,6 +16,7 @@ typedef void (*cpu_function)(void *argument);
 enum timer_user { TIMER_VCPU, TIMER_SERVICE, TIMER_WAIT, TIMER_USERS };
 typedef uint64_t (*timer_service_function)(uint64_t now);
 
+struct guest_log;
 struct vector_table;
 
 struct cpu {
@@ -30,6 +31,8 @@ struct cpu {
     uint64_t timer[TIMER_USERS]; /* deadlines in ns */
     timer_service_function service;
     bool in_service;              /* it is running: a wait within it does not call it again */
+    uint32_t locks;               /* that it holds, bit n: rank n; where that is checked */
+    struct guest_log *guest_log;  /* whose doing this is: limits the log; NULL: nobody's */
     struct vector_table *vectors; /* of devices: see vmm/host/vector.h; NULL: none yet */
 };
 

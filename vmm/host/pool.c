@@ -14,7 +14,7 @@
 /* Kept back for page tables: they are needed in order to grow. */
 #define TABLE_RESERVE (16 * PAGE_SIZE)
 
-static struct spinlock lock;
+static struct spinlock lock = SPINLOCK(LOCK_POOL);
 static struct ranges pages;
 static uint64_t offset; /* from physical to virtual: 0 on the loader's tables, then DIRECT_BASE */
 static uint64_t total;

@@ -97,8 +97,12 @@ void timer_service(void)
     struct cpu *cpu = cpu_current();
 
     if (timer_service_is_due()) {
+        struct guest_log *guest = cpu->guest_log;
+
         cpu->in_service = true;
+        cpu->guest_log = NULL; /* the service is no guest's doing */
         timer_set(TIMER_SERVICE, cpu->service(time_now_ns()));
+        cpu->guest_log = guest;
         cpu->in_service = false;
     }
 }

@@ -18,7 +18,7 @@ struct vector_table {
     uint32_t next; /* where to look first */
 };
 
-static struct spinlock lock; /* for changes; handlers read without */
+static struct spinlock lock = SPINLOCK(LOCK_VECTORS); /* for changes; handlers read without */
 static uint32_t taken;
 static uint64_t strays;
 

@@ -13,10 +13,10 @@
  * and before the guest goes on, the VM layer calls legacy_settle(). The VMM's interrupt handlers
  * call legacy_interrupt().
  *
- * Locks, in the order in which they are taken: the function's registers lock (sequences of register
- * accesses; may be held until a device has reset), its interrupt lock (with interrupts off, a few
- * instructions), the platform lock. legacy_config_read() and legacy_config_write() are called with
- * the platform lock held and take none. All others are called without any of them.
+ * Locks (docs/architecture.md has all of them): the function's registers lock (sequences of
+ * register accesses; may be held until a device has reset), its interrupt lock (with interrupts
+ * off, a few instructions), the platform lock. legacy_config_read() and legacy_config_write() are
+ * called with the platform lock held and take none. All others are called without any of them.
  *
  * Guest input may be anything, in every order, from several vCPUs at once.
  */

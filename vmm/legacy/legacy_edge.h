@@ -25,7 +25,7 @@ void legacy_edge_mmr_write(struct legacy_function *function, uint32_t offset, un
 
 /*
  * A command of the PF's administration queue for this VF (group SR-IOV, its member id), waited for.
- * DATA and RESULT are the command-specific parts, without padding. A register's value is whole or
+ * DATA and RESULT are the command-specific parts. A register's value is whole or
  * the command has failed; a shorter list of doorbells is filled up with zeroes. TIMEOUT: not
  * answered in its time, the tries after EAGAIN included; any other failure: the device refused it
  * and nothing changed.

@@ -7,15 +7,12 @@
 #include "vmm/legacy/legacy_edge.h"
 #include "vmm/legacy/legacy_internal.h"
 
-/* Commands; the device configuration's are 2 above those of the header. */
-enum { COMMON_WRITE = 2, COMMON_READ = 3, DEVICE_WRITE = 4, DEVICE_READ = 5, NOTIFY_INFO = 6 };
+#include "drivers/virtio/admin.h"
 
 /* An entry of the reply to NOTIFY_INFO. */
 enum { NOTIFY_FLAGS = 0, NOTIFY_BAR = 1, NOTIFY_OFFSET = 8, NOTIFY_SIZE = 16, NOTIFY_ENTRIES = 4 };
 enum { NOTIFY_END = 0, NOTIFY_OWNER = 1, NOTIFY_MEMBER = 2 };
 #define NOTIFY_BAR_MAX 5U
-
-#define WRITE_HEADER 8U /* offset, 7 bytes of zero */
 
 static void put(uint8_t *bytes, unsigned count, uint64_t value)
 {
@@ -53,11 +50,12 @@ static bool admin(struct legacy_function *f, uint16_t opcode, const void *data, 
 static uint32_t admin_read(struct legacy_function *f, enum legacy_area area, unsigned offset,
                            unsigned width)
 {
-    uint16_t opcode = area == LEGACY_AREA_CONFIG ? DEVICE_READ : COMMON_READ;
-    uint8_t data = (uint8_t)offset;
+    uint16_t opcode = area == LEGACY_AREA_CONFIG ? VIRTIO_ADMIN_LEGACY_DEVICE_READ
+                                                 : VIRTIO_ADMIN_LEGACY_COMMON_READ;
+    const uint8_t data[VIRTIO_LEGACY_HEADER_SIZE] = {(uint8_t)offset};
     uint8_t result[4];
 
-    if (!admin(f, opcode, &data, sizeof(data), result, width)) {
+    if (!admin(f, opcode, data, sizeof(data), result, width)) {
         return all_ones(width);
     }
     return (uint32_t)get(result, width);
@@ -66,11 +64,12 @@ static uint32_t admin_read(struct legacy_function *f, enum legacy_area area, uns
 static void admin_write(struct legacy_function *f, enum legacy_area area, unsigned offset,
                         unsigned width, uint32_t value)
 {
-    uint16_t opcode = area == LEGACY_AREA_CONFIG ? DEVICE_WRITE : COMMON_WRITE;
-    uint8_t data[WRITE_HEADER + 4] = {(uint8_t)offset};
+    uint16_t opcode = area == LEGACY_AREA_CONFIG ? VIRTIO_ADMIN_LEGACY_DEVICE_WRITE
+                                                 : VIRTIO_ADMIN_LEGACY_COMMON_WRITE;
+    uint8_t data[VIRTIO_LEGACY_HEADER_SIZE + 4] = {(uint8_t)offset};
 
-    put(data + WRITE_HEADER, width, value);
-    (void)admin(f, opcode, data, WRITE_HEADER + width, NULL, 0);
+    put(data + VIRTIO_LEGACY_HEADER_SIZE, width, value);
+    (void)admin(f, opcode, data, VIRTIO_LEGACY_HEADER_SIZE + width, NULL, 0);
 }
 
 /* The first entry that makes sense; the device lists them in its order of preference. */
@@ -78,7 +77,8 @@ static volatile uint16_t *admin_doorbell(struct legacy_function *f)
 {
     uint8_t reply[NOTIFY_ENTRIES * NOTIFY_SIZE] = {0};
 
-    if (legacy_edge_admin(f, NOTIFY_INFO, NULL, 0, reply, sizeof(reply)) != STATUS_OK) {
+    if (legacy_edge_admin(f, VIRTIO_ADMIN_LEGACY_NOTIFY_INFO, NULL, 0, reply, sizeof(reply)) !=
+        STATUS_OK) {
         return NULL; /* a device need not have this command */
     }
     for (unsigned i = 0; i < NOTIFY_ENTRIES; i++) {

@@ -21,7 +21,7 @@ _Static_assert(LEGACY_FUNCTIONS_MAX < UINT8_MAX, "the port table holds bytes");
 
 void legacy_init(struct legacy_set *set, const char *vm)
 {
-    *set = (struct legacy_set){.vm = vm};
+    *set = (struct legacy_set){.vm = vm, .ports_lock = SPINLOCK(LOCK_PORTS)};
 }
 
 void legacy_life_set_bus_master(struct legacy_function *f, bool on)
@@ -209,6 +209,8 @@ enum status legacy_add(struct legacy_set *set, struct legacy_function *f,
         return status;
     }
     memset(f, 0, sizeof(*f));
+    spinlock_init(&f->lock, LOCK_REGISTERS);
+    spinlock_init(&f->irq.lock, LOCK_INTERRUPTS);
     f->set = set;
     f->setup = *setup;
     f->type = legacy_type_find(setup->type);

@@ -289,6 +289,15 @@ bool pc_console_read(struct pc *pc, uint8_t byte, uint64_t now)
     return taken;
 }
 
+void pc_console_ready(struct pc *pc, uint64_t now)
+{
+    pc_edge_lock(pc);
+    advance(pc, now);
+    uart_set_full(&pc->uart, false);
+    settle(pc);
+    pc_edge_unlock(pc);
+}
+
 void pc_power_button(struct pc *pc, uint64_t now)
 {
     pc_edge_lock(pc);

@@ -161,6 +161,9 @@ void pc_set_intx(struct pc *pc, uint8_t devfn, unsigned pin, bool level);
 /* A byte typed on the console. False: the guest's UART has no room now; offer it again later. */
 bool pc_console_read(struct pc *pc, uint8_t byte, uint64_t now);
 
+/* The console takes bytes of the guest's UART again. */
+void pc_console_ready(struct pc *pc, uint64_t now);
+
 /* The administrator presses the power button, or raises an NMI (LINT1 of every vCPU). */
 void pc_power_button(struct pc *pc, uint64_t now);
 void pc_nmi(struct pc *pc);

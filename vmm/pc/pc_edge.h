@@ -47,8 +47,8 @@ void pc_edge_power_off(struct pc *pc);
 /* The guest wrote VALUE to the configured debug exit port. */
 void pc_edge_debug_exit(struct pc *pc, uint32_t value);
 
-/* The first UART sent a byte. */
-void pc_edge_console_write(struct pc *pc, uint8_t byte);
+/* The first UART sent a byte. False: it is to look busy until pc_console_ready(). */
+bool pc_edge_console_write(struct pc *pc, uint8_t byte);
 
 /* pc_next_event() became earlier: the CPU that drives the VM's clock must set its timer anew.
  */

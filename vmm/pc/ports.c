@@ -134,7 +134,7 @@ static void write_uart(struct pc *p, uint16_t port, uint8_t value)
     uint8_t sent;
 
     if (uart_write(&p->uart, port - UART_PORT, value, p->board.now, &sent)) {
-        pc_edge_console_write(p, sent);
+        uart_set_full(&p->uart, !pc_edge_console_write(p, sent));
     }
 }
 

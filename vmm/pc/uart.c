@@ -64,6 +64,7 @@ static const struct field uart_fields[] = {
     FIELD(struct uart_state, transmitter_idle, 1),
     FIELD(struct uart_state, receive_timeout, 1),
     FIELD(struct uart_state, line_fell, 1),
+    FIELD(struct uart_state, full, 1),
     FIELD(struct uart_state, first, UART_FIFO_SIZE - 1),
     FIELD(struct uart_state, count, UART_FIFO_SIZE),
     FIELD_ARRAY(struct uart_state, fifo, 0xff),
@@ -238,7 +239,15 @@ static void empty_transmitter(struct uart_state *uart)
 
     uart->transmitter_idle = false;
     uart->line_fell |= asked && !uart_irq(uart);
-    uart->transmitter_idle = true;
+    uart->transmitter_idle = !uart->full;
+}
+
+void uart_set_full(struct uart_state *uart, bool full)
+{
+    if (uart->full != full) {
+        uart->full = full;
+        uart->transmitter_idle = !full;
+    }
 }
 
 bool uart_take_fall(struct uart_state *uart)
@@ -265,7 +274,7 @@ static void write_interrupt_enable(struct uart_state *uart, uint8_t value)
     bool transmit_on = (value & ~uart->interrupt_enable & IER_TRANSMIT) != 0;
 
     uart->interrupt_enable = value & IER_WRITABLE;
-    if (transmit_on) {
+    if (transmit_on && !uart->full) {
         uart->transmitter_idle = true; /* enabling it with an empty transmitter interrupts */
     }
 }
@@ -337,7 +346,7 @@ uint8_t uart_read(struct uart_state *uart, unsigned offset, uint64_t now)
     case MCR:
         return uart->modem_control;
     case LSR:
-        value = (uint8_t)(LSR_IDLE | (uart->count != 0 ? LSR_DATA : 0) |
+        value = (uint8_t)((uart->full ? 0 : LSR_IDLE) | (uart->count != 0 ? LSR_DATA : 0) |
                           (uart->overrun ? LSR_OVERRUN : 0));
         uart->overrun = false;
         return value;

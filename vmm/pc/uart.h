@@ -2,9 +2,9 @@
 /*
  * 16550A serial port. National Semiconductor PC16550D data sheet.
  *
- * Sending takes no time; receiving takes what the host offers, never more than the FIFO holds. The
- * character time of the divisor matters for the receive timeout only. As on PCs, MCR OUT2 gates the
- * interrupt. Every function needs the platform lock.
+ * Sending takes no time unless the host is behind; receiving takes what the host offers, never more
+ * than the FIFO holds. The character time of the divisor matters for the receive timeout only. As
+ * on PCs, MCR OUT2 gates the interrupt. Every function needs the platform lock.
  */
 #ifndef PORTOLAN_VMM_PC_UART_H
 #define PORTOLAN_VMM_PC_UART_H
@@ -30,6 +30,7 @@ struct uart_state {
     bool transmitter_idle; /* the "transmitter empty" interrupt is pending */
     bool receive_timeout;
     bool line_fell; /* and rose again: a new edge on IRQ 4 */
+    bool full;      /* the host takes no more now: the transmitter looks busy */
     uint8_t first;  /* of the receive FIFO */
     uint8_t count;
     uint8_t fifo[UART_FIFO_SIZE];
@@ -51,6 +52,9 @@ bool uart_write(struct uart_state *uart, unsigned offset, uint8_t value, uint64_
 bool uart_receive(struct uart_state *uart, uint8_t byte, uint64_t now);
 
 void uart_run(struct uart_state *uart, uint64_t now);
+
+/* The host is full, or takes bytes again: the transmitter is not empty until it does. */
+void uart_set_full(struct uart_state *uart, bool full);
 
 /* Did the interrupt fall for a moment, since a byte was sent before its interrupt was acknowledged?
  * True once. Drivers that look at LSR alone, and never at IIR, live on the edge that follows. */

@@ -4,7 +4,6 @@
 #include "drivers/pci/pci_config.h"
 #include "drivers/pci/room.h"
 #include "drivers/pci/scan.h"
-#include "drivers/virtio/legacy_commands.h"
 #include "vmm/base/log.h"
 #include "vmm/host/apic.h"
 #include "vmm/vf/vf_internal.h"

@@ -9,7 +9,6 @@
 #include "boot/handoff.h"
 #include "vmm/base/format.h"
 #include "vmm/base/guest_log.h"
-#include "vmm/base/log_limit.h"
 #include "vmm/base/status.h"
 #include "vmm/config/config.h"
 #include "vmm/host/guest_ram.h"
@@ -34,8 +33,8 @@ struct vf_set {
     bool bound;                  /* from vf_bind() to the end of vf_unbind(); atomic */
     bool tainted;                /* a unit of the IOMMU may still reach its memory */
     uint32_t faults;             /* DMA and interrupts of its VFs that were blocked; atomic */
-    struct log_limit fault_limit;
-    uint32_t count; /* 0: it has none */
+    struct guest_log fault_log;  /* a share of its own: other lines cannot use it up */
+    uint32_t count;              /* 0: it has none */
     struct vf *vf[CONFIG_VM_VFS_MAX];
 };
 

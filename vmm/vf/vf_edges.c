@@ -2,7 +2,6 @@
 /* What vmm/legacy asks of the hardware: vmm/legacy/legacy_edge.h. */
 #include "vmm/legacy/legacy_edge.h"
 
-#include "drivers/virtio/legacy_commands.h"
 #include "vmm/base/log.h"
 #include "vmm/host/instructions.h"
 #include "vmm/host/map_physical.h"
@@ -11,7 +10,7 @@
 #include "vmm/vf/vf_internal.h"
 
 /* Bridges count those that do DMA below them: one CPU at a time. */
-static struct spinlock master_lock;
+static struct spinlock master_lock = SPINLOCK(LOCK_MASTER);
 
 /* ---- Registers of the VF ---- */
 
@@ -59,8 +58,9 @@ enum status legacy_edge_admin(struct legacy_function *function, uint16_t opcode,
         .data_size = (uint32_t)size,
         .result = result,
         .result_size = (uint32_t)result_size,
+        .whole = opcode != VIRTIO_ADMIN_LEGACY_NOTIFY_INFO,
     };
-    enum status status = virtio_legacy_execute(&vf->pf->virtio.admin, &command);
+    enum status status = virtio_admin_execute(&vf->pf->virtio.admin, &command);
 
     return status == STATUS_STATE ? STATUS_TIMEOUT : status;
 }

@@ -7,7 +7,6 @@
  *
  * Where VMs are started, one after the other. VMs may stop on other CPUs meanwhile.
  */
-#include "drivers/virtio/legacy_commands.h"
 #include "vmm/base/log.h"
 #include "vmm/host/map_physical.h"
 #include "vmm/vf/vf_internal.h"

@@ -2,7 +2,6 @@
 /* VFs come to a VM, are reset with it, and leave it. */
 #include "drivers/pci/acs.h"
 #include "drivers/pci/caps.h"
-#include "drivers/virtio/legacy_commands.h"
 #include "vmm/base/log.h"
 #include "vmm/host/pool.h"
 #include "vmm/vf/vf_internal.h"
@@ -163,7 +162,7 @@ enum status vf_create(struct vf_set *set, const struct vf_owner *owner)
 {
     const struct config_vfs *wanted = &owner->config->vfs;
 
-    *set = (struct vf_set){.owner = *owner};
+    *set = (struct vf_set){.owner = *owner, .fault_log.vm = owner->config->name};
     legacy_init(&set->legacy, owner->config->name);
     for (uint32_t i = 0; i < wanted->count; i++) {
         struct vf *vf = pool_allocate(sizeof(*vf), PAGE_SIZE);

@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A guest reads or writes a port, or memory that is no RAM. */
 #include "vmm/emulate/emulate_edge.h"
+#include "vmm/host/instructions.h"
+#include "vmm/host/time.h"
+#include "vmm/host/timer.h"
 #include "vmm/vm/dirty.h"
 #include "vmm/vm/exit_table.h"
 #include "vmm/vm/vm.h"
+#include "vmm/vm/vm_edge.h"
 
 #include <string.h>
 
 #define PCI_DATA     0xcfcU
 #define PCI_DATA_END 0xd00U
+
+/* So long one REP may go on, unless its elements themselves take longer. */
+#define EXIT_MS_MAX 1U
 
 static const uint64_t masks[] = {[1] = 0xff, [2] = 0xffff, [4] = 0xffffffff};
 
@@ -22,20 +29,41 @@ uint32_t emulate_port_read(struct vcpu *vcpu, uint16_t port, unsigned size)
     return pc_port_read(&vcpu->vm->pc, port, size, vm_now(vcpu->vm));
 }
 
-void emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value)
+bool emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value)
 {
     struct vm *vm = vcpu->vm;
 
     if (size == 2 && legacy_notify(&vm->vfs.legacy, port, (uint16_t)value)) {
-        return;
+        return true;
     }
     if (legacy_port_write(&vm->vfs.legacy, port, size, value)) {
-        return;
+        return true;
+    }
+    bool sends = port <= UART_PORT && port + size > UART_PORT;
+
+    if (sends && !vm_edge_has_room(vm->index)) {
+        vm_edge_bring(vm->index);
+        if (!vm_edge_has_room(vm->index)) {
+            return false;
+        }
     }
     pc_port_write(&vm->pc, port, size, value, vm_now(vm));
+    if (sends) {
+        vm_edge_bring(vm->index);
+    }
     if (port + size > PCI_DATA && port < PCI_DATA_END) {
         legacy_settle(&vm->vfs.legacy);
     }
+    return true;
+}
+
+bool emulate_must_pause(const struct vcpu *vcpu)
+{
+    uint64_t now = cpu_read_tsc();
+
+    return vcpu_has_news(vcpu) || __atomic_load_n(&vcpu->kicked, __ATOMIC_RELAXED) ||
+           now >= vcpu->due_tsc || now - vcpu->left >= time_facts()->tsc_khz * EXIT_MS_MAX ||
+           timer_service_is_due();
 }
 
 /* IN to EAX clears the upper half of RAX, to AX and AL leaves the rest (AMD APM 3, IN). */
@@ -56,9 +84,9 @@ void handle_io(struct vcpu *vcpu, const struct exit *exit)
     }
     if (io->in) {
         read_port(vcpu, io);
-    } else {
-        emulate_port_write(vcpu, io->port, io->size,
-                           (uint32_t)(vcpu->gpr[INSN_RAX] & masks[io->size]));
+    } else if (!emulate_port_write(vcpu, io->port, io->size,
+                                   (uint32_t)(vcpu->gpr[INSN_RAX] & masks[io->size]))) {
+        return; /* the guest executes it again, after what else there is to see to */
     }
     vcpu_skip(vcpu, exit->length);
 }

@@ -95,8 +95,8 @@ static void handle_invalid(struct vcpu *vcpu, const struct exit *exit)
 
 static void handle_unknown(struct vcpu *vcpu, const struct exit *exit)
 {
-    log_warn("VM '%s': vCPU %u: exit 0x%lx (0x%lx 0x%lx) at rip 0x%lx is not known",
-             vcpu->vm->config->name, vcpu->index, exit->code, exit->info1, exit->info2, vcpu->rip);
+    vm_complain(vcpu->vm, "vCPU %u: exit 0x%lx (0x%lx 0x%lx) at rip 0x%lx is not known",
+                vcpu->index, exit->code, exit->info1, exit->info2, vcpu->rip);
     (void)vm_stop(vcpu->vm, "it made an exit that is not known");
 }
 

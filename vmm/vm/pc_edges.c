@@ -74,13 +74,16 @@ void pc_edge_debug_exit(struct pc *pc, uint32_t value)
 {
     struct vm *vm = vm_of(pc);
 
-    log_info("VM '%s': debug exit, status %u", vm->config->name, DEBUG_EXIT_STATUS(value));
+    if (!vm_is_stopping(vm)) {
+        log_write_always(LOG_INFO, "VM '%s': debug exit, status %u", vm->config->name,
+                         DEBUG_EXIT_STATUS(value));
+    }
     (void)vm_stop(vm, "it wrote to its debug exit port");
 }
 
-void pc_edge_console_write(struct pc *pc, uint8_t byte)
+bool pc_edge_console_write(struct pc *pc, uint8_t byte)
 {
-    vm_edge_output(vm_of(pc)->index, byte);
+    return vm_edge_output(vm_of(pc)->index, byte);
 }
 
 /* vCPU 0's CPU looks at the deadline before each entry; elsewhere it must be told. */

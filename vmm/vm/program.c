@@ -15,7 +15,7 @@
 
 /* One plan for all VMs: it is big, and needed for a moment only. */
 static struct load_plan plan;
-static struct spinlock plan_lock;
+static struct spinlock plan_lock = SPINLOCK(LOCK_PLAN);
 
 static enum status carry_out(struct vm *vm)
 {

@@ -105,8 +105,9 @@ static void set_paused(struct vm *vm, bool paused)
             legacy_pause(&vm->vfs.legacy);
         } else {
             legacy_resume(&vm->vfs.legacy);
+            pc_console_ready(&vm->pc, vm_now(vm)); /* it may have been another console before */
         }
-        log_info("VM '%s': %s", vm->config->name, paused ? "paused" : "resumed");
+        log_write_always(LOG_INFO, "VM '%s': %s", vm->config->name, paused ? "paused" : "resumed");
         store(&vm->state, paused ? VM_PAUSED : VM_RUNNING);
     }
 }

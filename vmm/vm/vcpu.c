@@ -101,8 +101,8 @@ static void vcpu_see_to_requests(struct vcpu *vcpu)
     }
 }
 
-/* Is there news that must be seen to outside of the guest? */
-static bool vcpu_has_news(const struct vcpu *vcpu)
+/* A kick is none by itself: it says only that there may be some. */
+bool vcpu_has_news(const struct vcpu *vcpu)
 {
     return __atomic_load_n(&vcpu->requests, __ATOMIC_RELAXED) != 0 ||
            __atomic_load_n(&vcpu->vm->request, __ATOMIC_RELAXED) != 0;
@@ -188,18 +188,18 @@ void vcpu_go(struct vcpu *vcpu, enum vcpu_place place)
     __atomic_store_n(&vcpu->place, place, __ATOMIC_RELEASE);
 }
 
-static void vcpu_count_entry(struct vcpu *vcpu, struct vcpu_counter *counter, uint64_t left)
+static void vcpu_count_entry(struct vcpu *vcpu, struct vcpu_counter *counter)
 {
     uint64_t now = cpu_read_tsc();
 
     if (counter) {
-        counter->cycles += now - left;
+        counter->cycles += now - vcpu->left;
     }
     vcpu->entered = now;
 }
 
 /* Into the guest and out again. *COUNTER is that of the exit before, which ends here. */
-static void vcpu_run(struct vcpu *vcpu, struct vcpu_counter **counter, uint64_t *left)
+static void vcpu_run(struct vcpu *vcpu, struct vcpu_counter **counter)
 {
     struct exit exit;
 
@@ -215,13 +215,13 @@ static void vcpu_run(struct vcpu *vcpu, struct vcpu_counter **counter, uint64_t 
     interrupts_prepare(vcpu);
     vcpu_set_timer(vcpu);
     vcpu_see_flush(vcpu);
-    vcpu_count_entry(vcpu, *counter, *left);
+    vcpu_count_entry(vcpu, *counter);
     uint8_t cr8 = vcpu->cr8;
 
     backend->enter(vcpu, &exit);
     vcpu_go(vcpu, VCPU_AT_EXIT);
-    *left = cpu_read_tsc();
-    vcpu->guest_cycles += *left - vcpu->entered;
+    vcpu->left = cpu_read_tsc();
+    vcpu->guest_cycles += vcpu->left - vcpu->entered;
     *counter = &vcpu->counter[exit.reason];
     (*counter)->exits++;
     interrupts_see_cr8(vcpu, cr8);
@@ -250,7 +250,6 @@ void vcpu_main(void *argument)
 {
     struct vcpu *vcpu = argument;
     struct vcpu_counter *counter = NULL;
-    uint64_t left = 0;
 
     if (backend->enable_cpu() != STATUS_OK) {
         (void)vm_stop(vcpu->vm, "one of its CPUs cannot run guests");
@@ -258,17 +257,19 @@ void vcpu_main(void *argument)
     fpu_enable_cpu();
     /* Another VM may have trained this CPU's branch predictors. UNSUPPORTED: it cannot forget. */
     (void)msr_write(MSR_PRED_CMD, PRED_CMD_IBPB);
+    cpu_current()->guest_log = &vcpu->vm->log;
     vcpu_reset(vcpu);
     while (vm_rendezvous(vcpu)) {
         timer_service();
         vcpu_see_to_requests(vcpu);
         if (vcpu->activity == VCPU_RUNNING) {
-            vcpu_run(vcpu, &counter, &left);
+            vcpu_run(vcpu, &counter);
         } else {
             vcpu_sleep(vcpu);
         }
     }
     timer_set(TIMER_VCPU, TIMER_NEVER);
     vcpu_go(vcpu, VCPU_AWAY);
+    cpu_current()->guest_log = NULL;
     vm_vcpu_ended(vcpu);
 }

@@ -73,6 +73,7 @@ struct vcpu {
     struct vcpu_counter counter[EXIT_REASONS] __attribute__((aligned(64)));
     uint64_t entered; /* host TSC at the last entry: what the VMM has not used since is the guest's
                        */
+    uint64_t left;    /* host TSC at the last exit */
     uint64_t guest_cycles;
     uint64_t interrupts; /* delivered */
 };
@@ -120,6 +121,9 @@ void vcpu_go(struct vcpu *vcpu, enum vcpu_place place);
 void vcpu_request(struct vcpu *vcpu, uint32_t request);
 
 /* ---- For exit handlers: on the vCPU's own CPU ---- */
+
+/* Is there something that must be seen to outside of the guest? */
+bool vcpu_has_news(const struct vcpu *vcpu);
 
 /* Raise an exception in the guest, or what becomes of it on top of one under way (APM 2, 8.2.9). */
 void vcpu_raise(struct vcpu *vcpu, uint8_t vector, bool has_error, uint32_t error);

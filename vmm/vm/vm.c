@@ -8,6 +8,7 @@
 #include "vmm/vm/backend.h"
 #include "vmm/vm/checkpoint.h"
 #include "vmm/vm/dirty.h"
+#include "vmm/vm/vm_edge.h"
 
 static struct vm *vms[CONFIG_VMS_MAX];
 static unsigned count;
@@ -119,6 +120,8 @@ static enum status create(const struct config_vm *config)
     if (!vm) {
         return STATUS_NOTE(STATUS_NO_MEMORY);
     }
+    spinlock_init(&vm->lock, LOCK_PC);
+    spinlock_init(&vm->nested_lock, LOCK_NESTED);
     vm->config = config;
     vm->log.vm = config->name;
     vm->index = count;
@@ -198,8 +201,13 @@ static enum status ask(struct vm *vm, uint32_t request, const char *what, const 
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         vcpu_kick(vm->vcpu[i]);
     }
-    if (why && !(before & request)) {
-        log_info("VM '%s': %s: %s", vm->config->name, what, why);
+    if (!why || (before & request)) {
+        return STATUS_OK;
+    }
+    if (request == VM_REQUEST_STOP) { /* once for each start, so it needs no limit */
+        log_write_always(LOG_INFO, "VM '%s': %s: %s", vm->config->name, what, why);
+    } else {
+        guest_log(&vm->log, LOG_INFO, "%s: %s", what, why);
     }
     return STATUS_OK;
 }
@@ -261,6 +269,7 @@ void vm_vcpu_ended(struct vcpu *vcpu)
 
     if (__atomic_sub_fetch(&vm->active, 1, __ATOMIC_SEQ_CST) == 0) {
         vf_unbind(&vm->vfs);
+        vm_edge_flush(vm->index); /* its last words come before ours */
         __atomic_store_n(&vm->state, VM_ENDED, __ATOMIC_SEQ_CST);
         log_info("VM '%s': stopped", vm->config->name);
         __atomic_store_n(&vm->state, VM_STOPPED, __ATOMIC_SEQ_CST);

@@ -82,7 +82,7 @@ struct vm {
     struct vm_checkpoints checkpoints;
     uint32_t resets;
     struct reset_loop reset_loop; /* the leader's */
-    struct guest_log log;
+    struct guest_log log;         /* what may be said of its guest's doing */
     gpa_t rsdp;
     struct load_entry entry;
 };
@@ -106,7 +106,9 @@ enum status vm_start(struct vm *vm);
 
 /*
  * Ask it to stop, reset, pause or resume; does not wait. STATE: it is not in a state for that, or
- * stops already; a stop that nobody has seen to yet may be asked for again. Any CPU.
+ * stops already. What is asked for already may be asked for again, which changes nothing and is not
+ * logged. WHY: the line's end; NULL: no line. A stop is always logged, the others within the limit
+ * of the guest's lines. Any CPU, also under the platform lock.
  */
 enum status vm_stop(struct vm *vm, const char *why);
 /* Without WHY it is for a fault of the guest's, and after many of these the VM stays off. */
@@ -134,7 +136,7 @@ void vm_flush(struct vm *vm);
 /* Virtual time in nanoseconds; stands still while the VM is paused. Any CPU. */
 uint64_t vm_now(const struct vm *vm);
 
-/* Log what the guest did wrong, unless it has said enough already. */
+/* Log what the guest did wrong, unless there were too many such lines. */
 #define vm_complain(vm, ...) guest_log(&(vm)->log, LOG_WARN, __VA_ARGS__)
 
 static inline enum vm_state vm_state(const struct vm *vm)

@@ -6,8 +6,14 @@
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
 
-/* The first UART of the VM of that index sent BYTE. Any CPU, with the VM's platform lock held. */
-void vm_edge_output(unsigned vm, uint8_t byte);
+/*
+ * The first UART of the VM of that index: vmm/console/console.h says how each is to be called.
+ * Output: it sent BYTE; false: it is to look busy until pc_console_ready().
+ */
+bool vm_edge_output(unsigned vm, uint8_t byte);
+bool vm_edge_has_room(unsigned vm);
+void vm_edge_bring(unsigned vm);
+void vm_edge_flush(unsigned vm);
 
 /*
  * The file that the configuration calls NAME: *DATA, which stays mapped, and its *SIZE in bytes.

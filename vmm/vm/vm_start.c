@@ -82,6 +82,7 @@ static void launch_vcpus(struct vm *vm)
         __atomic_store_n(&vm->vcpu[i]->requests, 0, __ATOMIC_SEQ_CST);
     }
     __atomic_store_n(&vm->active, vm->vcpu_count, __ATOMIC_SEQ_CST);
+    guest_log_refill(&vm->log);
     log_info("VM '%s': started", vm->config->name);
     __atomic_store_n(&vm->state, VM_RUNNING, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {

@@ -73,7 +73,11 @@ static void say(unsigned vm, uint8_t byte)
     if ((result == FILTER_TEXT || front) && owner((char)byte) == vm) {
         said[vm].text[said[vm].length++] = (char)byte;
     }
-    console_vm_output(vm, byte);
+    while (!console_vm_has_room(vm)) {
+        (void)console_poll(fake_now_ns);
+    }
+    (void)console_vm_output(vm, byte);
+    console_vm_bring(vm);
 }
 
 static void type(uint8_t byte)

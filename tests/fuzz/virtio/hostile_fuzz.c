@@ -5,7 +5,6 @@
  * its memory, and believe nothing that cannot be.
  */
 #include "drivers/pci/pci_config.h"
-#include "drivers/virtio/legacy_commands.h"
 #include "drivers/virtio/pf.h"
 #include "drivers/virtio/registers.h"
 #include "tests/unit/fakes/pci_space.h"
@@ -57,9 +56,11 @@ static void answer(uint8_t how)
     struct virtqueue_rings *rings = (struct virtqueue_rings *)dma;
     uint16_t size = pf.admin.queue.size != 0 ? pf.admin.queue.size : 1;
     unsigned last = (uint16_t)(rings->avail.index - 1U) % size;
-    unsigned slot = rings->avail.ring[last] / 2U % VIRTQUEUE_SLOTS_MAX;
-    uint8_t *page = dma + (2UL + 2UL * slot) * PAGE_SIZE;
-    uint32_t length = (how & 1) != 0 ? next() : rings->desc[2 * slot + 1].length;
+    unsigned head = rings->avail.ring[last] % VIRTQUEUE_SIZE_MAX;
+    const struct virtqueue_desc *tail = &rings->desc[rings->desc[head].next % VIRTQUEUE_SIZE_MAX];
+    uint64_t at = tail->address - IOVA; /* unless it has written there itself */
+    uint8_t *page = dma + (range_fits(at, RESULT + VIRTIO_ADMIN_TAIL, sizeof(dma)) ? at : 0);
+    uint32_t length = (how & 1) != 0 ? next() : tail->length;
 
     for (unsigned i = 0; i < ((how & 32) != 0 ? RESULT : RESULT_SMALL) && (how & 2) != 0; i++) {
         page[VIRTIO_ADMIN_TAIL + i] = next();
@@ -67,7 +68,7 @@ static void answer(uint8_t how)
     for (unsigned i = 0; i < VIRTIO_ADMIN_TAIL; i++) {
         page[i] = (how & 16) != 0 ? next() : 0;
     }
-    rings->used.ring[used_index % size].id = (how & 4) != 0 ? next() : 2 * slot;
+    rings->used.ring[used_index % size].id = (how & 4) != 0 ? next() : head;
     rings->used.ring[used_index % size].length = length;
     used_index = (uint16_t)(used_index + ((how & 8) != 0 ? next() : 1));
     rings->used.index = used_index;
@@ -155,16 +156,17 @@ static void check_list(void)
 
 static void check_read(void)
 {
-    uint8_t offset = 0;
+    static const uint8_t offset[VIRTIO_LEGACY_HEADER_SIZE];
     uint32_t value = 0;
     struct virtio_admin_command command = {.opcode = VIRTIO_ADMIN_LEGACY_DEVICE_READ,
                                            .group = VIRTIO_GROUP_SRIOV,
                                            .member = 1,
-                                           .data = &offset,
+                                           .data = offset,
                                            .data_size = sizeof(offset),
                                            .result = &value,
-                                           .result_size = 2};
-    enum status status = virtio_legacy_execute(&pf.admin, &command);
+                                           .result_size = 2,
+                                           .whole = true};
+    enum status status = virtio_admin_execute(&pf.admin, &command);
 
     require(value <= UINT16_MAX && (status != STATUS_OK || command.result_length == 2));
 }
@@ -179,7 +181,7 @@ static void check_list_of_doorbells(void)
                                            .result_size = sizeof(list) - 1};
 
     list[64] = 0x5a;
-    if (virtio_legacy_execute(&pf.admin, &command) == STATUS_OK) {
+    if (virtio_admin_execute(&pf.admin, &command) == STATUS_OK) {
         require(command.result_length <= 64);
         for (uint32_t i = command.result_length; i < 64; i++) {
             require(list[i] == 0);
@@ -198,7 +200,7 @@ static void write_register(uint32_t value)
                                            .data_size = sizeof(data)};
 
     memcpy(data + 8, &value, sizeof(value));
-    (void)virtio_legacy_execute(&pf.admin, &command);
+    (void)virtio_admin_execute(&pf.admin, &command);
 }
 
 static void use(void)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The log, its ring and its sinks, with a UART and a screen of the test's. */
-#include "vmm/base/log.h"
+#include "tests/unit/fakes/cpu.h"
+#include "vmm/base/guest_log.h"
 #include "vmm/console/ring.h"
 #include "vmm/console/screen.h"
 #include "vmm/console/sinks.h"
@@ -120,6 +121,49 @@ static void test_lines(void **state)
     assert_memory_equal(first, "from the loader", 15);
 }
 
+static unsigned count_lines(void)
+{
+    unsigned lines = 0;
+
+    for (size_t i = 0; i < serial_used; i++) {
+        lines += serial_text[i] == '\n' ? 1 : 0;
+    }
+    return lines;
+}
+
+/* Whatever is logged on a CPU that acts for a guest, whoever logs it. */
+static void test_guest_lines(void **state)
+{
+    struct guest_log web = {.vm = "web"}, db = {.vm = "db"};
+
+    now_ns = 1000;
+    serial_used = 0;
+    fake_cpu_acts_for(&web);
+    for (unsigned i = 1; i <= 10000; i++) {
+        log_warn("line %u", i);
+    }
+    assert_int_equal(count_lines(), GUEST_LOG_BURST);
+    guest_log(&web, LOG_INFO, "with its name"); /* the same limit */
+    log_error("our own fault");
+    log_write_always(LOG_INFO, "once");
+    guest_log(&db, LOG_INFO, "another VM");
+    assert_int_equal(count_lines(), GUEST_LOG_BURST + 3);
+    /* A minute later there is room for one, which says what was left out, and not for a second. */
+    serial_used = 0;
+    now_ns += GUEST_LOG_EACH_NS - 1;
+    log_warn("too early");
+    now_ns += 1;
+    guest_log(&web, LOG_INFO, "now");
+    log_warn("too late");
+    assert_string_equal(serial_text, "[  60.000001] VM 'web': 9970 lines about it were left out\r\n"
+                                     "[  60.000001] VM 'web': now\r\n");
+    assert_int_equal(web.lines, 10004);
+    assert_int_equal(web.left_out, 10004 - GUEST_LOG_BURST - 1);
+    fake_cpu_acts_for(NULL);
+    log_warn("nobody's");
+    assert_int_equal(count_lines(), 3);
+}
+
 static void expect_cell(unsigned line, unsigned column, char wanted)
 {
     for (unsigned x = 0; x < 8; x++) {
@@ -181,6 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ring),
         cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_guest_lines),
         cmocka_unit_test(test_screen),
         cmocka_unit_test(test_screens_refused),
     };

@@ -34,10 +34,28 @@ static void type_keys(const char *keys)
     poll_all();
 }
 
+static bool others_poll;
+
+/* As a vCPU does: it comes back until there is room. */
+static bool say_byte(unsigned vm, char byte)
+{
+    while (!console_vm_has_room(vm)) {
+        if (others_poll) {
+            (void)sched_yield();
+        } else {
+            (void)console_poll(fake_now_ns);
+        }
+    }
+    bool more = console_vm_output(vm, (uint8_t)byte);
+
+    console_vm_bring(vm);
+    return more;
+}
+
 static void say_bytes(unsigned vm, const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
-        console_vm_output(vm, (uint8_t)text[i]);
+        (void)say_byte(vm, text[i]);
     }
 }
 
@@ -123,8 +141,8 @@ static void test_background(void **state)
     fake_line_clear();
     say(2, "\r\n"); /* its end alone is nothing new */
     expect("");
-    console_vm_output(3, 'x');
-    console_vm_output(CONSOLE_VMM, 'x');
+    (void)say_byte(3, 'x');
+    (void)say_byte(CONSOLE_VMM, 'x');
     quiet();
     expect("");
 }
@@ -428,11 +446,64 @@ static void test_slow_line(void **state)
     assert_int_equal(count, 10 * LINE_RING / sizeof(line));
 }
 
+/*
+ * A slow line, full of the log, beside a VM that does not look: its UART is told to wait, a byte
+ * too many is not asked for, and nobody waits. When the line has room all of it comes, in its
+ * order, and the UART may go on, once.
+ */
+static void test_full(void **state)
+{
+    unsigned sent = 0, told = 0, lines = 0;
+    char wanted[2048];
+
+    fake_line_takes = 1;
+    while (line_room() > 100 || lines < 500) { /* it does not wait either */
+        log_info("line %u of the log, which has many of them", lines++);
+    }
+    while (console_vm_has_room(0) && sent < sizeof(wanted) - 2) {
+        wanted[sent] = (char)('a' + sent % 26);
+        told += console_vm_output(0, (uint8_t)wanted[sent++]) ? 0 : 1;
+    }
+    assert_in_range(sent, 512, sizeof(wanted) - 3);
+    assert_in_range(told, 16, 64);
+    assert_false(console_vm_output(0, '!'));
+    console_vm_bring(0); /* in haste: not its turn */
+    assert_false(console_vm_has_room(0));
+    assert_int_equal(fake_vms[0].ready, 0);
+    wanted[sent++] = '!';
+    wanted[sent] = '\0';
+    console_select(0);
+    poll_all();
+    assert_int_equal(fake_vms[0].ready, 1);
+    assert_non_null(strstr(fake_line_text(), wanted));
+    assert_true(console_vm_output(0, '\n'));
+    for (unsigned i = 0; i < lines; i++) {
+        char text[64];
+
+        (void)snprintf(text, sizeof(text), "line %u of the log, which has many of them\r\n", i);
+        assert_non_null(strstr(fake_line_text(), text));
+    }
+    assert_null(strstr(fake_line_text(), "lost"));
+}
+
+/* What a VM said last stands before what is said of it, though nobody polls; a line's part, too. */
+static void test_last_words(void **state)
+{
+    fake_line_takes = 1;
+    for (unsigned i = 0; i < 900; i++) {
+        (void)console_vm_output(1, i % 30 == 29 ? '\n' : 'x');
+    }
+    (void)console_vm_output(1, 'E');
+    console_vm_flush(1);
+    log_info("stopped");
+    expect_within("[db] E\r\n[   0.000000] stopped\r\n");
+}
+
 static void test_dead_line(void **state)
 {
     fake_line_stuck = true;
     for (unsigned i = 0; i < 3 * LINE_RING; i++) {
-        console_vm_output(0, i % 64 == 63 ? '\n' : 'x');
+        (void)say_byte(0, i % 64 == 63 ? '\n' : 'x');
     }
     assert_true(fake_line_was_stalled);
     assert_int_equal(fake_line_length(), 0);
@@ -452,7 +523,7 @@ static void test_no_line(void **state)
     fake_line_absent = true;
     fake_console_reset();
     for (unsigned i = 0; i < 3 * LINE_RING; i++) {
-        console_vm_output(0, i % 64 == 63 ? '\n' : 'x');
+        (void)say_byte(0, i % 64 == 63 ? '\n' : 'x');
     }
     assert_false(console_poll(0));
     assert_int_equal(line_take_lost(), 0);
@@ -501,6 +572,7 @@ static void test_cpus(void **state)
     pthread_t threads[2];
 
     finished = 0;
+    others_poll = true;
     for (unsigned i = 0; i < 2; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, talk, &vms[i]), 0);
     }
@@ -511,6 +583,7 @@ static void test_cpus(void **state)
     for (unsigned i = 0; i < 2; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     }
+    others_poll = false;
     poll_all();
     assert_int_equal(count_text("[web] aa\r\n"), LINES);
     assert_int_equal(count_text("[db] bb\r\n"), LINES);
@@ -531,7 +604,7 @@ static void test_emergency(void **state)
     log_set_emergency();
     log_error("PANIC");
     assert_string_equal(fake_line_text(), ERASE "before\r\n[   0.000000] ERROR PANIC\r\n");
-    console_vm_output(0, '\n');
+    assert_true(console_vm_output(0, '\n'));
     assert_string_equal(fake_line_text() + fake_line_length() - 7, "PANIC\r\n");
     line_leave(flags);
 }
@@ -550,6 +623,8 @@ int main(void)
         cmocka_unit_test_setup(test_actions, setup),
         cmocka_unit_test_setup(test_dumps, setup),
         cmocka_unit_test_setup(test_slow_line, setup),
+        cmocka_unit_test_setup(test_full, setup),
+        cmocka_unit_test_setup(test_last_words, setup),
         cmocka_unit_test_setup(test_dead_line, setup),
         cmocka_unit_test_setup(test_no_line, setup),
         cmocka_unit_test_setup(test_no_vms, setup),

@@ -100,9 +100,18 @@ uint32_t emulate_port_read(struct vcpu *vcpu, uint16_t port, unsigned size)
     return value;
 }
 
-void emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value)
+bool emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value)
 {
+    if (guest.port_full) {
+        return false;
+    }
     record(GUEST_PORT_WRITE, port, size, value);
+    return true;
+}
+
+bool emulate_must_pause(const struct vcpu *vcpu)
+{
+    return guest.pause_after != 0 && guest.access_count >= guest.pause_after;
 }
 
 uint64_t guest_read(uint32_t address, unsigned size)

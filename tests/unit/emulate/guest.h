@@ -46,6 +46,8 @@ struct guest {
     unsigned access_count;
     unsigned long edge_calls;
     unsigned swaps_to_disturb; /* so many swaps find that another CPU was faster */
+    unsigned pause_after;      /* accesses after which there is news; 0: never */
+    bool port_full;            /* writes to ports are to be tried again */
     struct guest_access access[GUEST_ACCESSES_MAX]; /* the first access_count accesses */
 };
 

@@ -152,9 +152,15 @@ uint32_t emulate_port_read(struct vcpu *vcpu, uint16_t port, unsigned size)
     return 0;
 }
 
-void emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value)
+bool emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value)
 {
     fail_msg("port write");
+    return true;
+}
+
+bool emulate_must_pause(const struct vcpu *vcpu)
+{
+    return false; /* the CPU goes on to the end, too */
 }
 
 /* ---- running ---- */

@@ -224,6 +224,52 @@ static void test_ports(void **unused)
     assert_int_equal(gpr[INSN_RSI], 0x31000);
 }
 
+/* There is news after each element: the rest comes when it was seen to, the registers say which. */
+static void test_pause(void **unused)
+{
+    unsigned calls = 1;
+
+    guest_reset(INSN_MODE_64, GUEST_PAGED_LONG);
+    fill(GUEST_DATA, 8);
+    guest.pause_after = 1;
+    gpr[INSN_RDX] = 0x64;
+    gpr[INSN_RSI] = GUEST_DATA;
+    gpr[INSN_RCX] = 8;
+    enum emulate_outcome outcome = run_io(false, 1, (const uint8_t[]){0xf3, 0x6e}, 2);
+    for (; outcome == EMULATE_RETRY && calls < 100; calls++) {
+        assert_int_equal(gpr[INSN_RCX], 8 - calls);
+        assert_int_equal(gpr[INSN_RSI], GUEST_DATA + calls);
+        assert_int_equal(guest.cpu.rip, GUEST_CODE);
+        outcome = run_io(false, 1, (const uint8_t[]){0xf3, 0x6e}, 2);
+    }
+    assert_int_equal(outcome, EMULATE_DONE);
+    assert_int_equal(calls, 8);
+    unsigned writes = 0;
+    for (unsigned i = 0; i < guest.access_count; i++) {
+        if (guest.access[i].kind == GUEST_PORT_WRITE) {
+            assert_int_equal(guest.access[i].value, guest.ram[GUEST_DATA + writes++]);
+        }
+    }
+    assert_int_equal(writes, 8);
+}
+
+/* A port that is full: nothing has happened, with or without REP. */
+static void test_port_full(void **unused)
+{
+    guest_reset(INSN_MODE_64, GUEST_PAGED_LONG);
+    guest.port_full = true;
+    gpr[INSN_RSI] = GUEST_DATA;
+    gpr[INSN_RCX] = 8;
+    assert_int_equal(run_io(false, 1, (const uint8_t[]){0xf3, 0x6e}, 2), EMULATE_RETRY);
+    assert_int_equal(run_io(false, 1, (const uint8_t[]){0x6e}, 1), EMULATE_RETRY);
+    assert_int_equal(gpr[INSN_RCX], 8);
+    assert_int_equal(gpr[INSN_RSI], GUEST_DATA);
+    assert_int_equal(guest.cpu.rip, GUEST_CODE);
+    guest.port_full = false;
+    assert_int_equal(run_io(false, 1, (const uint8_t[]){0xf3, 0x6e}, 2), EMULATE_DONE);
+    assert_int_equal(gpr[INSN_RSI], GUEST_DATA + 8);
+}
+
 /* INS with a page that is not there must not read the port: the data would be lost. */
 static void test_port_fault(void **unused)
 {
@@ -273,6 +319,8 @@ int main(void)
         cmocka_unit_test(test_single_step),
         cmocka_unit_test(test_ports),
         cmocka_unit_test(test_port_fault),
+        cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_port_full),
         cmocka_unit_test(test_port_changed),
     };
 

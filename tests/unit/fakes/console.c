@@ -156,6 +156,11 @@ enum status console_edge_vm_print(unsigned vm, const char *section)
     return section[0] == 'x' ? STATUS_NOT_FOUND : STATUS_OK;
 }
 
+void console_edge_vm_ready(unsigned vm)
+{
+    fake_vms[vm].ready++;
+}
+
 bool console_edge_vm_input(unsigned vm, uint8_t byte)
 {
     struct fake_vm *fake = &fake_vms[vm];

@@ -17,6 +17,7 @@ struct fake_vm {
     bool deaf;            /* refuses input */
     unsigned checkpoints; /* how many were asked for last */
     unsigned actions;     /* bits 1 << enum console_action, of what was done */
+    unsigned ready;       /* how often its UART was told that it may go on */
     unsigned stats;       /* how often they were asked for */
     enum status answer;
     size_t got;

@@ -4,9 +4,12 @@
 #define PORTOLAN_TESTS_UNIT_FAKES_LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 void fake_log_clear(void);
 bool fake_log_contains(const char *text);
 const char *fake_log_text(void);
+unsigned fake_log_lines(void);
+extern uint64_t fake_log_now_ns; /* log_time_ns() */
 
 #endif

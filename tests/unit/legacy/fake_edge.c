@@ -97,7 +97,7 @@ enum status legacy_edge_admin(struct legacy_function *f, uint16_t opcode, const 
         break;
     case 3:
     case 5:
-        if (size == 1 && result_size <= 4) {
+        if (size == 8 && result_size <= 4) {
             admin_read(vf, base + *(const uint8_t *)data, result, result_size);
             break;
         }

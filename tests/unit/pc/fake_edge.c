@@ -70,12 +70,13 @@ void pc_edge_debug_exit(struct pc *pc, uint32_t value)
     fake_edge.debug_exit_value = value;
 }
 
-void pc_edge_console_write(struct pc *pc, uint8_t byte)
+bool pc_edge_console_write(struct pc *pc, uint8_t byte)
 {
     if (fake_edge.console_length < sizeof(fake_edge.console) - 1) {
         fake_edge.console[fake_edge.console_length++] = (char)byte;
         fake_edge.console[fake_edge.console_length] = '\0';
     }
+    return !fake_edge.console_full;
 }
 
 void pc_edge_deadline_changed(struct pc *pc, uint64_t deadline_ns)

@@ -19,6 +19,7 @@ struct fake_edge {
     uint32_t debug_exit_value;
     unsigned deadline_changes;
     unsigned console_length;
+    bool console_full; /* it takes no more than it has */
     char console[256];
     uint32_t pci_value; /* what functions of the VM read as */
     uint8_t pci_devfn;

@@ -374,6 +374,21 @@ static void test_console(void **state)
     assert_false(pc_console_read(&machine, 'y', now));
     assert_int_equal(pc_interrupt_take(&machine, 0), 0x24);
     assert_int_equal(in(0x3f8, 1), 'x');
+    /* A console that is behind holds the driver up by what the UART says, and then lets it go. */
+    out(0x20, 1, 0x20);
+    out(0x3f9, 1, 0x02);
+    assert_int_equal(pc_interrupt_take(&machine, 0), 0x24);
+    assert_int_equal(in(0x3fa, 1), 0x02);
+    out(0x20, 1, 0x20);
+    fake_edge.console_full = true;
+    out(0x3f8, 1, '!');
+    assert_string_equal(fake_edge.console, "ok!");
+    assert_int_equal(in(0x3fd, 1), 0x00);
+    assert_false(pc_interrupt_pending(&machine, 0));
+    fake_edge.console_full = false;
+    pc_console_ready(&machine, now);
+    assert_int_equal(pc_interrupt_take(&machine, 0), 0x24);
+    assert_int_equal(in(0x3fd, 1), 0x60);
 }
 
 /* A driver that never reads IIR gets an interrupt for each byte that it sends, all the same. */

@@ -103,6 +103,30 @@ static void test_transmit_without_iir(void **state)
     assert_false(uart_take_fall(&uart)); /* OUT2 gates it */
 }
 
+/* The host is behind: neither LSR nor an interrupt says that there is room, until there is. */
+static void test_full(void **state)
+{
+    put(MCR, 0x08, 0);
+    put(IER, 0x02, 0);
+    assert_true(uart_irq(&uart));
+    assert_int_equal(put(DATA, 'A', 0), 'A');
+    uart_set_full(&uart, true);
+    assert_int_equal(get(LSR, 0), 0x00);
+    assert_false(uart_irq(&uart));
+    put(IER, 0x00, 0);
+    put(IER, 0x02, 0); /* enabling it does not make it empty */
+    assert_false(uart_irq(&uart));
+    assert_int_equal(put(DATA, 'B', 0), 'B'); /* a driver that does not look */
+    assert_false(uart_irq(&uart));
+    assert_int_equal(get(LSR, 0), 0x00);
+    uart_set_full(&uart, false);
+    assert_true(uart_irq(&uart));
+    assert_int_equal(get(LSR, 0), 0x60);
+    assert_int_equal(get(IIR, 0), 0x02);
+    uart_set_full(&uart, false); /* no news */
+    assert_false(uart_irq(&uart));
+}
+
 static void test_receive_without_fifo(void **state)
 {
     put(MCR, 0x08, 0);
@@ -208,6 +232,7 @@ int main(void)
         cmocka_unit_test_setup(test_divisor, setup),
         cmocka_unit_test_setup(test_transmit, setup),
         cmocka_unit_test_setup(test_transmit_without_iir, setup),
+        cmocka_unit_test_setup(test_full, setup),
         cmocka_unit_test_setup(test_receive_without_fifo, setup),
         cmocka_unit_test_setup(test_fifo_trigger_and_timeout, setup),
         cmocka_unit_test_setup(test_fifo_is_full_at_16, setup),

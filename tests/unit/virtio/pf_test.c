@@ -57,7 +57,7 @@ static void test_up_and_down(void **state)
     assert_int_equal(command_register(),
                      PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER | PCI_COMMAND_INTX_OFF);
     assert_true(fake_log_contains("virtio 0000:00:02.0: net PF 52:54:00:12:34:56 is up, features "
-                                  "0x22300000000, admin queue 4 with 16 entries"));
+                                  "0x22300000000, admin queue 4 with 64 entries"));
     assert_int_equal(fake_physical_windows(), 3); /* common, device, doorbell */
     assert_int_equal(virtio_pf_stop(&pf), STATUS_OK);
     assert_int_equal(sim.status, 0);
@@ -187,13 +187,13 @@ static void test_queues(void **state)
         enum status wanted;
         uint16_t size;
     } cases[] = {
-        {3,      4,      1,      64,     4,      STATUS_OK,     16},
-        {0,      0,      1,      64,     0,      STATUS_OK,     16},
-        {3,      3,      0xfffd, 0x8000, 63,     STATUS_OK,     16},
+        {3,      4,      1,      64,     4,      STATUS_OK,     64},
+        {0,      0,      1,      64,     0,      STATUS_OK,     64},
+        {3,      3,      0xfffd, 0x8000, 63,     STATUS_OK,     64},
         {3,      3,      0xfffe, 64,     4,      STATUS_DEVICE, 0 }, /* indices above ffffh */
         {3,      2,      1,      64,     4,      STATUS_DEVICE, 0 }, /* among the others */
         {3,      4,      0,      64,     4,      STATUS_DEVICE, 0 },
-        {0xffff, 0xffff, 1,      64,     4,      STATUS_OK,     16},
+        {0xffff, 0xffff, 1,      64,     4,      STATUS_OK,     64},
         {0xffff, 0xffff, 0xffff, 0xffff, 0xffff, STATUS_DEVICE, 0 }, /* all ones */
         {3,      4,      1,      0,      4,      STATUS_DEVICE, 0 }, /* no such queue */
         {3,      4,      1,      1,      4,      STATUS_DEVICE, 0 }, /* a buffer has two parts */

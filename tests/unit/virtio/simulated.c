@@ -50,7 +50,7 @@ void sim_reset(void)
         .num_queues = 3,
         .admin_index = 4,
         .admin_num = 1,
-        .queue_max = 64,
+        .queue_max = 128,
         .notify_off = 4,
         .opcodes = SIM_OPCODES,
         .vf_enable = true,
@@ -135,7 +135,7 @@ static void put_used(uint32_t id, uint32_t length)
 struct command {
     const uint8_t *data;
     uint32_t data_size;
-    uint8_t result[64];
+    uint8_t result[VIRTIO_ADMIN_RESULT_MAX];
     uint32_t room;
     uint32_t length;
     uint16_t status;
@@ -204,8 +204,11 @@ static void run(struct command *c, uint16_t opcode, uint16_t group, uint64_t mem
     } else if (opcode == 0) {
         uint64_t all = group == 1 ? sim.opcodes : 3;
 
+        c->length = sim.list_size > 8 ? sim.list_size : 8;
+        for (uint32_t i = 0; i < c->length; i++) {
+            c->result[i] = (uint8_t)(i * 7 + i / 251);
+        }
         memcpy(c->result, &all, 8);
-        c->length = 8;
     } else if (opcode == 1) {
         list_use(c, group);
     } else if (member < 1 || member > SIM_VFS) {
@@ -217,37 +220,93 @@ static void run(struct command *c, uint16_t opcode, uint16_t group, uint64_t mem
     }
 }
 
+/* Both sides of a chain: the bytes of its parts one after the other. */
+struct chain {
+    uint8_t request[VIRTIO_ADMIN_PART_MAX];
+    uint32_t readable, writable;
+    unsigned parts, first_writable;
+    uint8_t *part[VIRTQUEUE_SIZE_MAX];
+    uint32_t length[VIRTQUEUE_SIZE_MAX];
+};
+
+/* Descriptors must be of one buffer only, writable parts behind the others. */
+static void follow(struct chain *chain, uint16_t head)
+{
+    const uint8_t *ring = dma_at(sim.addresses[0], 16ULL * sim.queue_size);
+    uint64_t seen = 0;
+    uint16_t at = head, flags;
+
+    *chain = (struct chain){.parts = 0};
+    do {
+        const uint8_t *desc = ring + 16UL * at;
+        uint32_t length;
+
+        require(at < sim.queue_size && !(seen >> at & 1));
+        seen |= 1ULL << at;
+        memcpy(&length, desc + 8, 4);
+        flags = get16(desc + 12);
+        require(length > 0 && (flags & ~3U) == 0);
+        chain->part[chain->parts] = dma_at(get64(desc), length);
+        chain->length[chain->parts] = length;
+        if (flags & 2) {
+            chain->writable += length;
+        } else {
+            require(chain->writable == 0);
+            memcpy(chain->request + chain->readable, chain->part[chain->parts], length);
+            chain->readable += length;
+            chain->first_writable = chain->parts + 1;
+        }
+        chain->parts++;
+        at = get16(desc + 14);
+    } while (flags & 1);
+    require(chain->readable >= 24 && chain->writable >= 8);
+}
+
+static void answer(struct chain *chain, uint32_t at, const void *from, uint32_t size)
+{
+    const uint8_t *bytes = from;
+
+    for (unsigned i = chain->first_writable; i < chain->parts && size > 0; i++) {
+        uint32_t length = chain->length[i];
+
+        for (; at < length && size > 0; at++, size--) {
+            chain->part[i][at] = bytes ? *bytes++ : 0xdd;
+        }
+        at -= length;
+    }
+    require(size == 0);
+}
+
 /* Answer the chain at sim.head. */
 static void execute(void)
 {
-    const uint8_t *desc = dma_at(sim.addresses[0], 16ULL * sim.queue_size) + 16UL * sim.head;
-    const uint8_t *request;
-    uint8_t *answer;
-    struct command c = {0};
+    static struct chain chain;
+    static struct command c;
 
-    require(get16(desc + 12) == 1 && get16(desc + 14) == sim.head + 1 && get16(desc + 28) == 2);
-    memcpy(&sim.readable, desc + 8, 4);
-    memcpy(&sim.writable, desc + 24, 4);
-    require(sim.readable >= 24 && sim.writable >= 8);
-    request = dma_at(get64(desc), sim.readable);
-    answer = dma_at(get64(desc + 16), sim.writable);
-    require(get64(request + 4) == 0 && get64(request + 8) == 0); /* reserved */
-    c.data = request + 24;
+    follow(&chain, sim.head);
+    memset(&c, 0, sizeof(c));
+    sim.readable = chain.readable;
+    sim.writable = chain.writable;
+    sim.parts = chain.parts;
+    require(get64(chain.request + 4) == 0 && get64(chain.request + 8) == 0); /* reserved */
+    c.data = chain.request + 24;
     c.data_size = sim.readable - 24;
     c.room = sim.writable - 8;
-    run(&c, get16(request), get16(request + 2), get64(request + 16));
+    run(&c, get16(chain.request), get16(chain.request + 2), get64(chain.request + 16));
     c.length = c.length < c.room ? c.length : c.room;
     c.length -= sim.result_cut < c.length ? sim.result_cut : c.length;
     if (sim.answer == SIM_UNWRITTEN || sim.answer == SIM_NO_RESULT) {
-        memset(answer, 0, sim.answer == SIM_NO_RESULT ? 8 : 0);
+        static const uint8_t good[8];
+
+        answer(&chain, 0, good, sim.answer == SIM_NO_RESULT ? 8 : 0);
         put_used(sim.head, sim.writable);
         return;
     }
-    memset(answer, 0xdd, sim.writable); /* beyond the used length anything may stand */
-    memset(answer, 0, 8);
-    memcpy(answer, &c.status, 2);
-    memcpy(answer + 2, &c.qualifier, 2);
-    memcpy(answer + 8, c.result, c.length);
+    answer(&chain, 0, NULL, sim.writable); /* beyond the used length anything may stand */
+    uint16_t tail[4] = {c.status, c.qualifier};
+
+    answer(&chain, 0, tail, 8);
+    answer(&chain, 8, c.result, c.length);
     put_used(sim.answer == SIM_BAD_ID ? sim.head + 1U : sim.head,
              sim.answer == SIM_TOO_LONG    ? sim.writable + 1
              : sim.answer == SIM_TOO_SHORT ? 3
@@ -265,9 +324,11 @@ void sim_answer_late(unsigned slot)
     sim.head = head;
 }
 
-static void finish(void)
+/* The command at HEAD is done, in the way of sim.answer. */
+static void finish(uint16_t head)
 {
-    sim.in_flight = false;
+    sim.flying &= ~(1ULL << head);
+    sim.head = head;
     if (sim.late_first) {
         sim.late_first = false;
         sim_answer_late((unsigned)__builtin_ctz(sim.kept));
@@ -309,19 +370,23 @@ static void doorbell(uint32_t queue)
 {
     const uint8_t *avail = dma_at(sim.addresses[1], 4 + 2ULL * sim.queue_size);
 
-    require(queue == sim.admin_index && sim.queue_enable == 1 && !sim.in_flight);
+    require(queue == sim.admin_index && sim.queue_enable == 1);
     require((sim.status & VIRTIO_STATUS_DRIVER_OK) != 0);
     require(mastering());
     require(get16(avail) == 1); /* no interrupts */
     require((uint16_t)(sim.taken + 1) == get16(avail + 2));
     sim.head = get16(avail + 4 + 2UL * (sim.taken % sim.queue_size));
-    require(sim.head % 2 == 0 && sim.head < sim.queue_size && !(sim.kept & 1U << sim.head / 2));
+    require(sim.head < sim.queue_size && !(sim.kept & 1U << sim.head / 2));
+    require(!(sim.flying >> sim.head & 1));
     sim.taken++;
     sim.commands++;
-    sim.in_flight = true;
-    sim.due = sim.microseconds + sim.answer_us;
+    sim.flying |= 1ULL << sim.head;
+    unsigned flying = bit_count(sim.flying);
+
+    sim.together = flying > sim.together ? flying : sim.together;
+    sim.due[sim.head] = sim.microseconds + sim.answer_us;
     if (sim.answer_us == 0) {
-        finish();
+        finish(sim.head);
     }
 }
 
@@ -335,7 +400,7 @@ static void write_status(uint8_t value)
         }
         sim.queue_enable = 0;
         sim.taken = 0;
-        sim.in_flight = false;
+        sim.flying = 0;
         sim.kept = 0;
         sim.use[0] = sim.use[1] = 0;
         return;
@@ -510,9 +575,17 @@ void virtio_register_write(volatile void *address, unsigned width, uint32_t valu
 
 void time_delay_us(uint64_t us)
 {
+    void (*meanwhile)(void) = sim.meanwhile;
+
     sim.microseconds += us;
-    if (sim.in_flight && sim.microseconds >= sim.due) {
-        finish();
+    for (uint16_t head = 0; head < VIRTQUEUE_SIZE_MAX; head++) {
+        if ((sim.flying >> head & 1) && sim.microseconds >= sim.due[head]) {
+            finish(head);
+        }
+    }
+    sim.meanwhile = NULL;
+    if (meanwhile) {
+        meanwhile();
     }
 }
 

@@ -70,9 +70,11 @@ struct sim {
     bool refuse_enable;
     uint32_t config_changes; /* reads of the device configuration that change it first */
     enum sim_answer answer;
-    bool late_first;     /* before the next command, one that was kept is answered */
-    uint32_t answer_us;  /* how long a command takes */
-    uint32_t fail_count; /* commands that fail with the two below */
+    bool late_first;    /* before the next command, one that was kept is answered */
+    uint32_t answer_us; /* how long a command takes */
+    uint32_t list_size; /* bytes of LIST_QUERY's result, which counts up behind the list; 0: 8 */
+    void (*meanwhile)(void); /* what another CPU does while the driver waits; once */
+    uint32_t fail_count;     /* commands that fail with the two below */
     uint16_t fail_status;
     uint16_t fail_qualifier;
     uint32_t result_cut; /* bytes that are missing at the end of results */
@@ -94,10 +96,12 @@ struct sim {
     uint16_t queue_select, queue_size, queue_enable;
     uint64_t addresses[3];
     uint16_t taken;
-    uint16_t head; /* descriptor of the command that was taken last */
-    uint32_t kept; /* slots of commands that were not answered */
-    bool in_flight;
-    uint64_t due;
+    uint16_t head;   /* descriptor of the command that was taken last */
+    uint32_t kept;   /* slots of commands that were not answered */
+    uint64_t flying; /* heads of commands that it works at */
+    uint64_t due[VIRTQUEUE_SIZE_MAX];
+    unsigned parts;    /* of the last command */
+    unsigned together; /* the most commands that it ever worked at */
 };
 
 extern struct sim sim;

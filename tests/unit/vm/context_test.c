@@ -3,6 +3,7 @@
 #include "tests/unit/vm/fake_cpu.h"
 #include "tests/unit/vm/fake_vm.h"
 #include "vmm/emulate/emulate.h"
+#include "vmm/vm/exit_table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -231,6 +232,59 @@ static void test_resume_flag(void **state)
     }
 }
 
+/* The UART's data register while the console is full: the guest comes back with the same OUT. */
+static void test_console_full(void **state)
+{
+    const struct exit exit = {
+        .reason = EXIT_IO, .length = 1, .io = {.port = 0x3f8, .size = 1}
+    };
+    uint64_t rip = vcpu->rip;
+
+    fake_console.room = 0;
+    vcpu->gpr[INSN_RAX] = 'x';
+    for (unsigned i = 1; i < 10; i++) {
+        handle_io(vcpu, &exit);
+        assert_int_equal(vcpu->rip, rip);
+        assert_int_equal(fake_platform.accesses, 0);
+        assert_int_equal(fake_console.brought, i);
+    }
+    fake_expect_nothing();
+    fake_console.drained = 1; /* the line takes some */
+    handle_io(vcpu, &exit);
+    assert_int_equal(vcpu->rip, rip + 1);
+    assert_int_equal(fake_platform.accesses, 1);
+    assert_int_equal(fake_platform.port_value, 'x');
+    assert_int_equal(fake_console.brought, 11);
+}
+
+/* Each piece of news ends a REP OUTSB after the element that is under way; none: it goes on. */
+static void test_string_io_pauses(void **state)
+{
+    const struct exit exit = {
+        .reason = EXIT_STRING_IO, .io = {.port = 0x64, .size = 1}
+    };
+
+    for (unsigned news = 0; news < 6; news++) {
+        assert_int_equal(setup(state), 0);
+        FAKE_CODE(0xf3, 0x6e);
+        uint64_t rip = vcpu->rip;
+
+        vcpu->gpr[INSN_RDX] = 0x64;
+        vcpu->gpr[INSN_RSI] = 0x2000;
+        vcpu->gpr[INSN_RCX] = 1000;
+        vcpu->left = __builtin_ia32_rdtsc();
+        vcpu->requests = news == 1;
+        vcpu->kicked = news == 2;
+        vcpu->due_tsc = news == 3 ? 0 : UINT64_MAX;
+        fake_console.service_due = news == 4;
+        vcpu->left -= news == 5 ? UINT32_MAX : 0;
+        handle_string_io(vcpu, &exit);
+        assert_int_equal(fake_platform.accesses, news == 0 ? 1000 : 1);
+        assert_int_equal(vcpu->gpr[INSN_RCX], news == 0 ? 0 : 999);
+        assert_int_equal(vcpu->rip, news == 0 ? rip + 2 : rip);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +297,8 @@ int main(void)
         cmocka_unit_test_setup(test_store, setup),
         cmocka_unit_test_setup(test_store_faults, setup),
         cmocka_unit_test_setup(test_resume_flag, setup),
+        cmocka_unit_test_setup(test_console_full, setup),
+        cmocka_unit_test_setup(test_string_io_pauses, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,8 +2,11 @@
 #include "tests/unit/vm/fake_vm.h"
 
 #include "vmm/host/panic.h"
+#include "vmm/host/time.h"
+#include "vmm/host/timer.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/dirty.h"
+#include "vmm/vm/vm_edge.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,9 +21,10 @@ struct vm fake_vm;
 struct vcpu fake_vcpu;
 struct fake_backend fake_backend;
 struct fake_platform fake_platform;
+struct fake_console fake_console;
 unsigned fake_kicks, fake_marked;
 uint64_t fake_now;
-unsigned fake_resets, fake_stops, fake_complaints;
+unsigned fake_resets, fake_stops;
 jmp_buf fake_panicked;
 uint8_t fake_ram[FAKE_RAM_SIZE] __attribute__((aligned(16)));
 
@@ -32,13 +36,16 @@ void fake_vm_reset(void)
     memset(fake_ram, 0, sizeof(fake_ram));
     fake_vcpu = (struct vcpu){.vm = &fake_vm, .rip = RIP, .rflags = RFLAGS_FIXED};
     fake_vm.config = &config;
+    fake_vm.log.vm = config.name;
+    fake_vcpu.due_tsc = UINT64_MAX;
+    fake_console = (struct fake_console){.room = UINT32_MAX};
     fake_vm.vcpu[0] = &fake_vcpu;
     fake_vm.vcpu_count = 1;
     fake_backend = (struct fake_backend){
         .cr0 = CR0_PE | CR0_ET | CR0_NE, .pat = PAT_RESET, .cs_attributes = FAKE_CODE_32};
     fake_platform = (struct fake_platform){.vector = -1};
     fake_now = 0;
-    fake_resets = fake_stops = fake_complaints = fake_kicks = fake_marked = 0;
+    fake_resets = fake_stops = fake_kicks = fake_marked = 0;
 }
 
 void fake_vm_long_mode(void)
@@ -83,9 +90,9 @@ uint64_t vm_now(const struct vm *vm)
     return fake_now;
 }
 
-void guest_log(struct guest_log *log, enum log_level level, const char *fmt, ...)
+bool vcpu_has_news(const struct vcpu *vcpu)
 {
-    fake_complaints++;
+    return vcpu->requests != 0;
 }
 
 enum status vm_reset(struct vm *vm, const char *why)
@@ -250,6 +257,31 @@ bool pc_interrupt_blocked_by_cr8(const struct pc *pc, unsigned vcpu)
 void pc_vcpu_set_tsc_offset(struct pc *pc, unsigned vcpu, uint64_t offset, uint64_t now)
 {
     fake_platform.tsc_offset = offset;
+}
+
+/* ---- the console, and the CPU's time ---- */
+
+bool vm_edge_has_room(unsigned vm)
+{
+    return fake_console.room > 0;
+}
+
+void vm_edge_bring(unsigned vm)
+{
+    fake_console.brought++;
+    fake_console.room += fake_console.drained;
+}
+
+bool timer_service_is_due(void)
+{
+    return fake_console.service_due;
+}
+
+const struct time_facts *time_facts(void)
+{
+    static const struct time_facts facts = {.tsc_khz = UINT32_MAX}; /* the test takes no time */
+
+    return &facts;
 }
 
 /* ---- VFs: there are none ---- */

@@ -41,14 +41,23 @@ struct fake_platform {
     unsigned accesses;
 };
 
+struct fake_console {
+    uint32_t room;    /* bytes that it takes */
+    uint32_t drained; /* more, each time that it is asked to bring some to the line */
+    unsigned brought;
+    bool service_due; /* the CPU's own work waits */
+};
+
 extern struct vm fake_vm;
+extern struct fake_console fake_console;
 extern struct vcpu fake_vcpu;
 extern struct fake_backend fake_backend;
 extern struct fake_platform fake_platform;
 extern unsigned fake_kicks;  /* how often the vCPU kicked itself */
 extern unsigned fake_marked; /* calls of ram_mark() */
 extern uint64_t fake_now;
-extern unsigned fake_resets, fake_stops, fake_complaints;
+extern unsigned fake_resets, fake_stops;
+#define fake_complaints fake_vm.log.lines
 extern jmp_buf fake_panicked; /* where a panic goes on */
 extern uint8_t fake_ram[FAKE_RAM_SIZE];
 
