@@ -11,6 +11,8 @@
 #include "hw/virtio/virtio-bus.h"
 #include "hw/virtio/virtio-pci.h"
 #include "families.h"
+#include "halt.h"
+#include "tap.h"
 
 /* BARs of a VF.  QEMU's virtio-pci puts MSI-X and the modern registers there. */
 #define VF_BAR_OWN          0       /* only with mmr-bar=0 */
@@ -47,7 +49,26 @@ typedef struct Faults {
 typedef struct Admin {
     uint16_t index;             /* of the queue */
     uint64_t used[2];           /* opcodes of LIST_USE, by group type */
+    GPtrArray *pending;         /* commands not answered yet */
 } Admin;
+
+/* How VFs are migrated. */
+typedef enum Abi {
+    ABI_NONE,
+    ABI_VIRTIO_1_4,
+} Abi;
+
+/* Resource objects of virtio 1.4. */
+typedef struct PartsObject {
+    uint32_t id;
+    uint8_t kind;               /* to get or to set */
+    uint8_t vf;                 /* VF number */
+} PartsObject;
+
+typedef struct Resources {
+    GArray *objects;            /* PartsObject */
+    uint8_t limits[2];          /* that the driver set, by kind */
+} Resources;
 
 typedef struct PFState {
     /* properties */
@@ -61,13 +82,21 @@ typedef struct PFState {
     uint32_t vsec_id;
     uint32_t vf_queue_size;
     uint32_t vf_queues;
+    char *migration;
+    uint32_t parts_get_limit;
+    uint32_t parts_set_limit;
+    bool strict_group;
     Faults faults;
     /* counters, read as properties */
     uint32_t admin_commands;
     uint32_t bad_accesses;
+    uint32_t stray_dma;
+    uint32_t frozen_writes;
 
     char **backend;             /* of each VF; "" has none of its own */
+    Abi abi;
     Admin admin;
+    Resources resources;
     MemoryRegion common;
     PCIConfigWriteFunc *config_write;
 } PFState;
@@ -81,6 +110,10 @@ typedef struct VFState {
     MemoryRegion dead[VF_BARS]; /* hides a BAR while the VF answers all-ones */
     bool is_dead;
     uint32_t reset_reads;       /* reads of the status until the reset is done */
+    Tap tap;
+    Halt halt;
+    MemoryRegion guard;
+    struct Image *staged;       /* takes effect when the VF is resumed */
     DeviceState *child;         /* the disk or the port on the VF's own bus */
     PCIConfigReadFunc *config_read;
     PCIConfigWriteFunc *config_write;
@@ -132,6 +165,8 @@ uint64_t vf_mmr_bar_size(const PFState *pf);
 uint64_t vf_modern_bar_size(const PFState *pf);
 void vf_apply_faults(PCIDevice *vf);
 void vf_follow_mse(PCIDevice *vf, bool mse);
+void vf_follow_master(PCIDevice *vf);
+void vf_forget_staged(PCIDevice *vf);
 
 /* properties.c */
 void properties_add(ObjectClass *oc);
@@ -144,11 +179,16 @@ void vsec_add(PCIDevice *vf, uint32_t length);
 void dma_through_function(PCIDevice *d);
 void dma_follow_bus_number(PCIDevice *d);
 
+/* guard.c */
+void guard_init(PCIDevice *vf);
+void guard_exit(PCIDevice *vf);
+
 /* common.c */
 void common_init(PCIDevice *pf);
 
 /* admin.c */
 void admin_init(PCIDevice *pf);
 void admin_reset(PCIDevice *pf);
+void admin_exit(PCIDevice *pf);
 
 #endif

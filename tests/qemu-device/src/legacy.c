@@ -81,6 +81,9 @@ static void write_status(PCIDevice *vf, uint8_t status)
     VFState *s = vf_state(vf);
     bool master = vf->config[PCI_COMMAND] & PCI_COMMAND_MASTER;
 
+    if (status == 0) {
+        vf_forget_staged(vf);
+    }
     if (status == 0 && virtio_of(vf)->status != 0) {
         s->reset_reads = slow_reset_reads(vf);
         if (s->reset_reads) {
@@ -118,9 +121,19 @@ static bool reset_pending(PCIDevice *vf)
     return s->reset_reads != 0;
 }
 
+void legacy_reset(PCIDevice *vf)
+{
+    vf_state(vf)->reset_reads = 0;
+    qemu_write(vf, VIRTIO_PCI_STATUS, 0, 1);
+}
+
 static uint64_t read_register(PCIDevice *vf, hwaddr addr, unsigned size)
 {
     reset_pending(vf);
+    /* Reading it would clear it. */
+    if (addr == VIRTIO_PCI_ISR && vf_state(vf)->halt.phase == PHASE_FROZEN) {
+        return virtio_of(vf)->isr;
+    }
     return addr == VIRTIO_PCI_STATUS ? read_status(vf)
                                      : qemu_read(vf, addr, size);
 }
@@ -128,7 +141,8 @@ static uint64_t read_register(PCIDevice *vf, hwaddr addr, unsigned size)
 static void write_register(PCIDevice *vf, hwaddr addr, uint64_t value,
                            unsigned size)
 {
-    if (reset_pending(vf)) {
+    if (reset_pending(vf) || halt_drops_write(vf) ||
+        (addr == VIRTIO_PCI_QUEUE_NOTIFY && halt_keeps_doorbell(vf, value))) {
         return;
     }
     if (addr == VIRTIO_PCI_STATUS) {
@@ -136,6 +150,7 @@ static void write_register(PCIDevice *vf, hwaddr addr, uint64_t value,
     } else {
         qemu_write(vf, addr, value, size);
     }
+    halt_after_write(vf);
 }
 
 /*

@@ -45,6 +45,14 @@ static const PFProperty properties[] = {
     /* 63 pairs have 128 vectors: what VF_MSIX_BAR_SIZE has place for. */
     { "vf-queues", KIND_U32, FIXED, AT(vf_queues), 63,
       "request queues, or queue pairs, of a VF" },
+    { "migration", KIND_STR, FIXED, AT(migration), 0,
+      "how VFs are migrated: none or 1.4" },
+    { "parts-get-limit", KIND_U32, FIXED, AT(parts_get_limit), 255,
+      "virtio 1.4: resource objects to get device parts with" },
+    { "parts-set-limit", KIND_U32, FIXED, AT(parts_set_limit), 255,
+      "virtio 1.4: resource objects to set device parts with" },
+    { "strict-group", KIND_BOOL, FIXED, AT(strict_group), 0,
+      "the SR-IOV group has no list of commands while VF Enable is clear" },
 
     { "fault-vf", KIND_U32, RUNTIME, AT(faults.vf), 255,
       "VF number that the faults are about; 0 is every VF" },
@@ -67,6 +75,10 @@ static const PFProperty properties[] = {
       "administration commands received" },
     { "bad-accesses", KIND_U32, COUNTER, AT(bad_accesses), 0,
       "accesses to legacy blocks that were not to one register" },
+    { "stray-dma", KIND_U32, COUNTER, AT(stray_dma), 0,
+      "accesses to memory that VFs tried while they were stopped" },
+    { "frozen-writes", KIND_U32, COUNTER, AT(frozen_writes), 0,
+      "writes to registers of VFs that were frozen" },
 };
 
 static void *field_of(Object *obj, const PFProperty *p)
