@@ -5,6 +5,7 @@
  */
 #include "admin.h"
 #include "faults.h"
+#include "protocol_2021.h"
 #include "qemu/cutils.h"
 #include "qemu/iov.h"
 #include "sysemu/dma.h"
@@ -70,6 +71,10 @@ void admin_set_result(Command *c, const void *result, size_t len)
 
 void admin_fail_gone(Command *c)
 {
+    if (c->is_old) {
+        old_fail(c, OLD_ERR | OLD_DNR);
+        return;
+    }
     admin_fail(c, STATUS_EINVAL, Q_INVALID_MEMBER);
 }
 
@@ -165,22 +170,51 @@ static bool validate(Command *c)
 
 /* The queue */
 
-static void read_command(Command *c)
+static void read_parts(Command *c, size_t header, size_t status)
 {
     VirtQueueElement *e = c->element;
-    CommandHeader h = { 0 };
     size_t given = iov_size(e->out_sg, e->out_num);
     size_t room = iov_size(e->in_sg, e->in_num);
 
-    iov_to_buf(e->out_sg, e->out_num, 0, &h, sizeof(h));
+    c->data_len = MIN(given - MIN(given, header), PAYLOAD_MAX);
+    c->data = g_malloc0(MAX(c->data_len, PAYLOAD_MIN));
+    iov_to_buf(e->out_sg, e->out_num, header, c->data, c->data_len);
+    c->room = MIN(room - MIN(room, status), PAYLOAD_MAX);
+    c->result = g_malloc0(MAX(c->room, PAYLOAD_MIN));
+}
+
+/*
+ * Pure, the 2021 protocol has the queue for itself.  A PF whose VFs have no
+ * legacy block needs commands 2 to 6 as well; no class is below 18.
+ */
+static bool is_old_command(const Command *c)
+{
+    const PFState *s = pf_state(c->pf);
+    uint8_t class = 0;
+
+    iov_to_buf(c->element->out_sg, c->element->out_num, 0, &class, 1);
+    return s->abi == ABI_2021 && (s->mmr || class >= CLASS_MIGRATION);
+}
+
+#define OLD_HEADER 2
+#define OLD_STATUS 1
+
+static void read_command(Command *c)
+{
+    CommandHeader h = { 0 };
+
+    iov_to_buf(c->element->out_sg, c->element->out_num, 0, &h, sizeof(h));
+    c->is_old = is_old_command(c);
+    if (c->is_old) {
+        read_parts(c, OLD_HEADER, OLD_STATUS);
+        c->opcode = bswap16(le16_to_cpu(h.opcode));
+        c->member = lduw_le_p(c->data);
+        return;
+    }
+    read_parts(c, sizeof(h), sizeof(CommandStatus));
     c->opcode = le16_to_cpu(h.opcode);
     c->group = le16_to_cpu(h.group);
     c->member = le64_to_cpu(h.member);
-    c->data_len = MIN(given - MIN(given, sizeof(h)), PAYLOAD_MAX);
-    c->data = g_malloc0(MAX(c->data_len, PAYLOAD_MIN));
-    iov_to_buf(e->out_sg, e->out_num, sizeof(h), c->data, c->data_len);
-    c->room = MIN(room - MIN(room, sizeof(CommandStatus)), PAYLOAD_MAX);
-    c->result = g_malloc0(MAX(c->room, PAYLOAD_MIN));
 }
 
 static void free_command(Command *c)
@@ -193,6 +227,19 @@ static void free_command(Command *c)
     g_free(c);
 }
 
+/* The status is the last byte of all, wherever the result ends. */
+static size_t write_old_answer(const Command *c)
+{
+    const VirtQueueElement *e = c->element;
+    size_t room = iov_size(e->in_sg, e->in_num);
+    uint8_t status = c->status;
+
+    iov_from_buf(e->in_sg, e->in_num, 0, c->result, c->result_len);
+    iov_memset(e->in_sg, e->in_num, c->result_len, 0, room);
+    iov_from_buf(e->in_sg, e->in_num, room - 1, &status, 1);
+    return room;
+}
+
 static size_t write_answer(const Command *c)
 {
     const VirtQueueElement *e = c->element;
@@ -200,8 +247,12 @@ static size_t write_answer(const Command *c)
         .status = cpu_to_le16(c->status),
         .qualifier = cpu_to_le16(c->qualifier),
     };
-    size_t n = iov_from_buf(e->in_sg, e->in_num, 0, &st, sizeof(st));
+    size_t n;
 
+    if (c->is_old) {
+        return write_old_answer(c);
+    }
+    n = iov_from_buf(e->in_sg, e->in_num, 0, &st, sizeof(st));
     return n + iov_from_buf(e->in_sg, e->in_num, sizeof(st), c->result,
                             c->result_len);
 }
@@ -243,7 +294,9 @@ static void handle_command(PCIDevice *pf, VirtQueue *vq, VirtQueueElement *e)
         admin_fail(c, s->faults.admin_status, s->faults.admin_qualifier);
         break;
     case FAULT_NONE:
-        if (validate(c)) {
+        if (c->is_old) {
+            old_run(c);
+        } else if (validate(c)) {
             operations[c->opcode].run(c);
         }
     }
@@ -294,17 +347,20 @@ void admin_init(PCIDevice *pf)
     virtio_delete_queue(gap);
     virtio_add_feature(&vdev->host_features, F_SR_IOV);
     virtio_add_feature(&vdev->host_features, F_ADMIN_VQ);
+    if (pf_state(pf)->abi == ABI_2021) {
+        old_init(pf);
+    }
 }
 
+/* QEMU's device and its queues are gone by now. */
 void admin_exit(PCIDevice *pf)
 {
     Admin *a = &pf_state(pf)->admin;
 
-    if (a->pending) {
-        admin_reset(pf);
-        g_ptr_array_free(a->pending, true);
-        a->pending = NULL;
+    while (a->pending && a->pending->len) {
+        free_command(g_ptr_array_index(a->pending, 0));
     }
+    g_clear_pointer(&a->pending, g_ptr_array_unref);
 }
 
 void admin_reset(PCIDevice *pf)

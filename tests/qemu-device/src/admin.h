@@ -64,7 +64,8 @@ enum {
 struct Command {
     PCIDevice *pf;
     PCIDevice *vf;              /* the member, or NULL */
-    uint16_t opcode;
+    bool is_old;                /* of the 2021 protocol, else of virtio 1.4 */
+    uint16_t opcode;            /* or class and command */
     uint16_t group;
     uint64_t member;
     /* What the driver left out reads as zero, as far as any command looks. */

@@ -42,6 +42,7 @@ typedef struct Faults {
     bool admin_hang;
     uint32_t admin_status;
     uint32_t admin_qualifier;
+    bool hold;                  /* block requests are kept from the back end */
 } Faults;
 
 #define FAULT_ANY_OPCODE 0xffff
@@ -56,7 +57,15 @@ typedef struct Admin {
 typedef enum Abi {
     ABI_NONE,
     ABI_VIRTIO_1_4,
+    ABI_2021,
 } Abi;
+
+/* State of a VF that is FREEZED, in the 2021 protocol. */
+typedef struct Freeze {
+    GByteArray *saved;
+    GByteArray *restored;       /* as far as it is there */
+    GByteArray *covered;        /* which bytes of it are there */
+} Freeze;
 
 /* Resource objects of virtio 1.4. */
 typedef struct PartsObject {
@@ -86,6 +95,7 @@ typedef struct PFState {
     uint32_t parts_get_limit;
     uint32_t parts_set_limit;
     bool strict_group;
+    bool list_in_flight;
     Faults faults;
     /* counters, read as properties */
     uint32_t admin_commands;
@@ -114,6 +124,9 @@ typedef struct VFState {
     Halt halt;
     MemoryRegion guard;
     struct Image *staged;       /* takes effect when the VF is resumed */
+    GArray *held;               /* requests kept from the back end */
+    Freeze freeze;
+    bool told;                  /* a status, since FLR */
     DeviceState *child;         /* the disk or the port on the VF's own bus */
     PCIConfigReadFunc *config_read;
     PCIConfigWriteFunc *config_write;
@@ -166,7 +179,6 @@ uint64_t vf_modern_bar_size(const PFState *pf);
 void vf_apply_faults(PCIDevice *vf);
 void vf_follow_mse(PCIDevice *vf, bool mse);
 void vf_follow_master(PCIDevice *vf);
-void vf_forget_staged(PCIDevice *vf);
 
 /* properties.c */
 void properties_add(ObjectClass *oc);

@@ -4,6 +4,8 @@
  * a VF that does not run has to keep or drop is sorted out here.
  */
 #include "device.h"
+#include "hold.h"
+#include "staged.h"
 #include "qemu/range.h"
 #include "standard-headers/linux/virtio_pci.h"
 
@@ -64,7 +66,8 @@ static void guard_write(void *opaque, hwaddr addr, uint64_t value,
         return;
     }
     if (addr == proxy->common.offset + VIRTIO_PCI_COMMON_STATUS && !value) {
-        vf_forget_staged(vf);
+        hold_drop(vf);
+        staged_forget(vf);
     }
     memory_region_dispatch_write(&region->mr, addr - region->offset, value,
                                  size_memop(size) | MO_LE,

@@ -4,6 +4,8 @@
  * and then has neither DMA nor interrupts.  Doorbells are remembered.
  */
 #include "admin.h"
+#include "hold.h"
+#include "staged.h"
 #include "hw/pci/msix.h"
 #include "hw/virtio/virtio-net.h"
 #include "qemu/range.h"
@@ -195,6 +197,9 @@ void halt_begin(PCIDevice *vf, Command *c)
     if (!h->bh) {
         h->bh = qemu_bh_new(look_whether_idle, vf);
     }
+    if (!pf_state(pf_of(vf))->list_in_flight) {
+        hold_release(vf);
+    }
     remember_unserved(vf);
     tap_close_gate(vf);
     h->phase = PHASE_DRAINING;
@@ -233,6 +238,8 @@ void halt_end(PCIDevice *vf)
     halt_open(vf);
     unmask_interrupts(vf);
     run_device(vf, true);
+    staged_replay(vf);
+    hold_follow(vf);
     ring_doorbells(vf);
     if (is_net(vf)) {
         accept_frames(vf);
@@ -254,6 +261,7 @@ static void fail_waiter(Halt *h)
 /* A command that meets a reset takes effect after it. */
 void halt_begin_reset(PCIDevice *vf)
 {
+    hold_drop(vf);
     halt_of(vf)->resetting = true;
 }
 
@@ -286,6 +294,7 @@ void halt_exit(PCIDevice *vf)
     Halt *h = halt_of(vf);
 
     fail_waiter(h);
+    hold_exit(vf);
     if (h->bh) {
         qemu_bh_delete(h->bh);
         h->bh = NULL;

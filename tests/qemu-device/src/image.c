@@ -97,24 +97,78 @@ static bool vector_fits(PCIDevice *vf, uint16_t vector)
            vector < msix_nr_vectors_allocated(vf);
 }
 
-/* The layout of a legacy ring follows from its size, which is fixed. */
-static bool size_fits(PCIDevice *vf, unsigned n, uint16_t size, bool modern)
-{
-    uint16_t max = virtio_queue_get_max_num(virtio_of(vf), n);
+#define CONTROL_QUEUE_SIZE 64
 
-    return modern ? is_power_of_2(size) && size <= max : size == max;
+/* A net device has the queues that its driver's features ask for. */
+static unsigned net_queues(PCIDevice *vf, uint64_t features)
+{
+    bool all = virtio_has_feature(features, VIRTIO_NET_F_MQ) ||
+               virtio_has_feature(features, VIRTIO_NET_F_RSS);
+
+    return 2 * (all ? VIRTIO_NET(virtio_of(vf))->max_queue_pairs : 1) + 1;
 }
 
-static const char *queue_misfit(PCIDevice *vf, unsigned n, const QueueImage *q,
-                                bool modern)
+static unsigned expected_queues(PCIDevice *vf, const Image *image)
 {
+    return image->is_net ? net_queues(vf, image->driver_features)
+           : MIN(virtio_get_num_queues(virtio_of(vf)), IMAGE_QUEUES);
+}
+
+static uint16_t largest_size(PCIDevice *vf, unsigned n, const Image *image)
+{
+    const virtio_net_conf *conf;
+
+    if (!image->is_net) {
+        return virtio_queue_get_max_num(virtio_of(vf), n);
+    }
+    conf = &VIRTIO_NET(virtio_of(vf))->net_conf;
+    if (n + 1 == image->queues) {
+        return CONTROL_QUEUE_SIZE;
+    }
+    return n % 2 ? conf->tx_queue_size : conf->rx_queue_size;
+}
+
+/* The layout of a legacy ring follows from its size, which is fixed. */
+static bool size_fits(PCIDevice *vf, unsigned n, const Image *image)
+{
+    uint16_t size = image->queue[n].size;
+    uint16_t max = largest_size(vf, n, image);
+
+    return virtio_has_feature(image->driver_features, VIRTIO_F_VERSION_1)
+           ? is_power_of_2(size) && size <= max : size == max;
+}
+
+/* Heads that are to be done again or given back. */
+static const char *heads_misfit(PCIDevice *vf, const QueueImage *q)
+{
+    if (q->in_flight_count &&
+        family_of(vf)->virtio_id != VIRTIO_ID_BLOCK) {
+        return "requests in flight, of another type of device";
+    }
+    for (int i = 0; i < q->in_flight_count; i++) {
+        if (q->in_flight[i] >= q->size) {
+            return "the head of a request";
+        }
+    }
+    for (int i = 0; i < q->completed_count; i++) {
+        if (q->completed[i] >= q->size) {
+            return "the head of a request";
+        }
+    }
+    return NULL;
+}
+
+static const char *queue_misfit(PCIDevice *vf, unsigned n, const Image *image)
+{
+    const QueueImage *q = &image->queue[n];
+
     if (!vector_fits(vf, q->vector)) {
         return "vector of a queue";
     }
     if (q->enabled && (!q->desc || !q->driver || !q->device)) {
         return "address of a ring";
     }
-    if (!size_fits(vf, n, q->size, modern)) {
+    if (!size_fits(vf, n, image)) {
         return "size of a queue";
     }
     if (q->has_run_state &&
@@ -122,7 +176,7 @@ static const char *queue_misfit(PCIDevice *vf, unsigned n, const QueueImage *q,
         q->in_flight_count + q->completed_count) {
         return "run state of a queue";
     }
-    return NULL;
+    return heads_misfit(vf, q);
 }
 
 /* What a driver may write; the rest has to be the same. */
@@ -161,21 +215,19 @@ static const char *config_misfit(PCIDevice *vf, const Image *image)
 const char *image_misfit(PCIDevice *vf, const Image *image)
 {
     VirtIODevice *vdev = virtio_of(vf);
-    bool modern = virtio_has_feature(image->driver_features,
-                                     VIRTIO_F_VERSION_1);
     const char *why;
 
     if (image->driver_features & ~vdev->host_features) {
         return "driver features";
     }
-    if (image->queues != MIN(virtio_get_num_queues(vdev), IMAGE_QUEUES)) {
+    if (image->queues != expected_queues(vf, image)) {
         return "number of queues";
     }
     if (!vector_fits(vf, image->config_vector)) {
         return "configuration vector";
     }
     for (unsigned n = 0; n < image->queues; n++) {
-        why = queue_misfit(vf, n, &image->queue[n], modern);
+        why = queue_misfit(vf, n, image);
         if (why) {
             return why;
         }

@@ -8,6 +8,8 @@
  * counted, so that a driver which needs leniency is found out.
  */
 #include "legacy.h"
+#include "hold.h"
+#include "staged.h"
 #include "qemu/log.h"
 #include "hw/pci/msix.h"
 #include "standard-headers/linux/virtio_pci.h"
@@ -82,13 +84,14 @@ static void write_status(PCIDevice *vf, uint8_t status)
     bool master = vf->config[PCI_COMMAND] & PCI_COMMAND_MASTER;
 
     if (status == 0) {
-        vf_forget_staged(vf);
+        staged_forget(vf);
     }
     if (status == 0 && virtio_of(vf)->status != 0) {
         s->reset_reads = slow_reset_reads(vf);
         if (s->reset_reads) {
             return;
         }
+        hold_drop(vf);
     }
     qemu_write(vf, VIRTIO_PCI_STATUS, status, 1);
     if (!master) {
@@ -105,6 +108,7 @@ static uint8_t read_status(PCIDevice *vf)
     uint8_t status = virtio_of(vf)->status;
 
     if (s->reset_reads && --s->reset_reads == 0) {
+        hold_drop(vf);
         qemu_write(vf, VIRTIO_PCI_STATUS, 0, 1);
     }
     return status;
@@ -124,6 +128,7 @@ static bool reset_pending(PCIDevice *vf)
 void legacy_reset(PCIDevice *vf)
 {
     vf_state(vf)->reset_reads = 0;
+    hold_drop(vf);
     qemu_write(vf, VIRTIO_PCI_STATUS, 0, 1);
 }
 
@@ -148,6 +153,9 @@ static void write_register(PCIDevice *vf, hwaddr addr, uint64_t value,
     if (addr == VIRTIO_PCI_STATUS) {
         write_status(vf, value);
     } else {
+        if (addr == VIRTIO_PCI_QUEUE_PFN && !value) {
+            hold_drop(vf);  /* QEMU resets the device */
+        }
         qemu_write(vf, addr, value, size);
     }
     halt_after_write(vf);

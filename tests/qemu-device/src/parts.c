@@ -27,18 +27,16 @@ typedef struct CommonField {
     uint16_t offset;
     uint8_t size;
     size_t at;              /* in Image */
-    bool fixed;             /* only compared */
 } CommonField;
 
-#define COMMON(offset, size, member, fixed) \
-    { offset, size, offsetof(Image, member), fixed }
+#define COMMON(offset, size, member) { offset, size, offsetof(Image, member) }
 
 static const CommonField common_fields[] = {
-    COMMON(VIRTIO_PCI_COMMON_DFSELECT, 4, device_feature_select, false),
-    COMMON(VIRTIO_PCI_COMMON_GFSELECT, 4, driver_feature_select, false),
-    COMMON(VIRTIO_PCI_COMMON_MSIX, 2, config_vector, false),
-    COMMON(VIRTIO_PCI_COMMON_NUMQ, 2, queues, true),
-    COMMON(VIRTIO_PCI_COMMON_Q_SELECT, 2, queue_select, false),
+    COMMON(VIRTIO_PCI_COMMON_DFSELECT, 4, device_feature_select),
+    COMMON(VIRTIO_PCI_COMMON_GFSELECT, 4, driver_feature_select),
+    COMMON(VIRTIO_PCI_COMMON_MSIX, 2, config_vector),
+    COMMON(VIRTIO_PCI_COMMON_NUMQ, 2, queues),
+    COMMON(VIRTIO_PCI_COMMON_Q_SELECT, 2, queue_select),
 };
 
 /* Encoding */
@@ -201,16 +199,12 @@ static const char *take_common(Image *image, const Part *p)
         if (p->len != f->size) {
             return wrong_length;
         }
-        if (f->fixed) {
-            return lduw_le_p(p->value) == *(uint16_t *)at
-                   ? NULL : "a fixed field of the common configuration";
-        }
         if (f->size == 4) {
             *(uint32_t *)at = ldl_le_p(p->value);
         } else {
             *(uint16_t *)at = lduw_le_p(p->value);
         }
-        return NULL;
+        return image->queues <= IMAGE_QUEUES ? NULL : "the number of queues";
     }
     return "a field of the common configuration that is no part";
 }

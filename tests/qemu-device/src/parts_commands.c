@@ -4,6 +4,7 @@
  */
 #include "admin.h"
 #include "parts.h"
+#include "staged.h"
 #include "qemu/log.h"
 #include "standard-headers/linux/virtio_ids.h"
 
@@ -179,27 +180,16 @@ void parts_set(Command *c)
         refuse_state(c, why);
         return;
     }
-    image_free(s->staged);
-    s->staged = image;
+    staged_set(c->vf, image);
 }
 
 static void resume(Command *c)
 {
-    VFState *s = vf_state(c->vf);
-    const char *why;
+    const char *why = staged_resume(c->vf);
 
-    if (s->staged) {
-        halt_open(c->vf);
-        why = image_read_rings(c->vf, s->staged);
-        if (why) {
-            halt_close(c->vf);
-            refuse_state(c, why);
-            return;
-        }
-        image_apply(c->vf, s->staged);
-        vf_forget_staged(c->vf);
+    if (why) {
+        refuse_state(c, why);
     }
-    halt_end(c->vf);
 }
 
 void mode_set(Command *c)

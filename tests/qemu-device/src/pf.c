@@ -84,7 +84,7 @@ static bool check_properties(PCIDevice *d, Error **errp)
 static bool choose_abi(PFState *s, Error **errp)
 {
     static const char *const names[] = {
-        [ABI_NONE] = "none", [ABI_VIRTIO_1_4] = "1.4",
+        [ABI_NONE] = "none", [ABI_VIRTIO_1_4] = "1.4", [ABI_2021] = "2021",
     };
 
     for (int i = 0; i < ARRAY_SIZE(names); i++) {
@@ -93,7 +93,7 @@ static bool choose_abi(PFState *s, Error **errp)
             return true;
         }
     }
-    error_setg(errp, "migration=%s is not known: choose none or 1.4",
+    error_setg(errp, "migration=%s is not known: choose none, 1.4 or 2021",
                s->migration);
     return false;
 }

@@ -9,6 +9,7 @@
  * which tells exactly which buffers it took and gave back.
  */
 #include "device.h"
+#include "hold.h"
 
 #define TYPE_TAP "portolan-tap"
 
@@ -88,20 +89,49 @@ static void look_at_taken(PCIDevice *vf, unsigned n)
     t->taken[n] = taken;
 }
 
+/* What the driver is made out to have written at PLACE; false: the truth. */
+static bool pretend(PCIDevice *vf, RingPlace place, uint64_t *data)
+{
+    VirtIODevice *vdev = virtio_of(vf);
+    const Tap *t = &vf_state(vf)->tap;
+    const Replay *r = &t->replay;
+    unsigned size, i;
+
+    if (place.part != RING_AVAIL) {
+        return false;
+    }
+    if (r->count && r->queue == place.queue) {
+        size = virtio_queue_get_num(vdev, place.queue);
+        i = ((place.offset - RING_ENTRIES) / 2 + size - r->first % size) % size;
+        if (place.offset == RING_INDEX) {
+            *data = (uint16_t)(r->first + r->count);
+            return true;
+        }
+        if (place.offset >= RING_ENTRIES &&
+            place.offset < RING_ENTRIES + 2 * size && i < r->count) {
+            *data = r->heads[i];
+            return true;
+        }
+    } else if (t->gate && place.offset == RING_INDEX) {
+        *data = virtio_queue_get_last_avail_idx(vdev, place.queue);
+        return true;
+    }
+    return false;
+}
+
 static MemTxResult ring_read(void *opaque, hwaddr addr, uint64_t *data,
                              unsigned size, MemTxAttrs attrs)
 {
-    VirtIODevice *vdev = virtio_of(ring_vf);
-    Tap *t = &vf_state(ring_vf)->tap;
-    RingPlace place = find_ring(vdev, addr, false);
+    PCIDevice *vf = ring_vf;
     uint8_t bytes[8] = { 0 };
-    MemTxResult result = address_space_read(t->target, addr, attrs, bytes,
-                                            size);
+    MemTxResult result;
 
-    *data = ldq_le_p(bytes);
-    if (t->gate && place.part == RING_AVAIL && place.offset == RING_INDEX) {
-        *data = virtio_queue_get_last_avail_idx(vdev, place.queue);
+    if (pretend(vf, find_ring(virtio_of(vf), addr, false), data)) {
+        return MEMTX_OK;
     }
+    result = address_space_read(vf_state(vf)->tap.target, addr, attrs, bytes,
+                                size);
+    *data = ldq_le_p(bytes);
     return result;
 }
 
@@ -172,7 +202,7 @@ bool tap_idle(PCIDevice *vf)
     for (unsigned n = 0; n < queue_count(vdev); n++) {
         if (virtio_queue_get_addr(vdev, n)) {
             look_at_taken(vf, n);
-            if (vf_state(vf)->tap.outstanding[n] > 0) {
+            if (vf_state(vf)->tap.outstanding[n] > (int)hold_count(vf, n)) {
                 return false;
             }
         }
@@ -195,6 +225,28 @@ void tap_close_gate(PCIDevice *vf)
 void tap_open_gate(PCIDevice *vf)
 {
     vf_state(vf)->tap.gate = false;
+}
+
+static void start_at(PCIDevice *vf, unsigned n, uint16_t index)
+{
+    virtio_queue_set_last_avail_idx(virtio_of(vf), n, index);
+    vf_state(vf)->tap.taken[n] = index;
+}
+
+void tap_replay(PCIDevice *vf, unsigned n, uint16_t first,
+                const uint16_t *heads, unsigned count,
+                void (*take)(PCIDevice *vf, unsigned n))
+{
+    Tap *t = &vf_state(vf)->tap;
+
+    t->replay = (Replay) { heads, count, n, first };
+    start_at(vf, n, first);
+    take(vf, n);
+    look_at_taken(vf, n);
+    t->replay.count = 0;
+    /* As if the ring itself had been read so far. */
+    virtio_queue_set_last_avail_idx(virtio_of(vf), n, first + count);
+    t->taken[n] = first + count;
 }
 
 /* Place */

@@ -10,6 +10,14 @@
 
 #define TAP_QUEUES 128
 
+/* Heads that the device finds in place of what the driver adds. */
+typedef struct Replay {
+    const uint16_t *heads;
+    unsigned count;                 /* 0: none */
+    unsigned queue;
+    uint16_t first;                 /* index of the first */
+} Replay;
+
 typedef struct Tap {
     IOMMUMemoryRegion mr;
     AddressSpace *target;           /* the bus, or what the IOMMU makes of it */
@@ -17,6 +25,7 @@ typedef struct Tap {
     hwaddr address[TAP_QUEUES];     /* of each queue, as last seen */
     bool gate;                      /* the driver seems to add no buffers */
     bool closed;                    /* nothing passes */
+    Replay replay;
     uint16_t taken[TAP_QUEUES];     /* last_avail_idx when last looked at */
     int32_t outstanding[TAP_QUEUES];
 } Tap;
@@ -44,5 +53,13 @@ bool tap_idle(PCIDevice *vf);
  */
 void tap_close_gate(PCIDevice *vf);
 void tap_open_gate(PCIDevice *vf);
+
+/*
+ * Lets TAKE take COUNT buffers of queue N, at the indexes from FIRST on: those
+ * with these heads, whatever the ring says.
+ */
+void tap_replay(PCIDevice *vf, unsigned n, uint16_t first,
+                const uint16_t *heads, unsigned count,
+                void (*take)(PCIDevice *vf, unsigned n));
 
 #endif

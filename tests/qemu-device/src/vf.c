@@ -5,7 +5,9 @@
  */
 #include "legacy.h"
 #include "backend.h"
-#include "image.h"
+#include "hold.h"
+#include "protocol_2021.h"
+#include "staged.h"
 #include "qapi/error.h"
 #include "qemu/range.h"
 
@@ -85,7 +87,8 @@ static void vf_config_write(PCIDevice *d, uint32_t addr, uint32_t val, int len)
     halt_config_write(d, addr, val, len);
     dma_follow_bus_number(d);
     if (flr) {
-        vf_forget_staged(d);
+        staged_forget(d);
+        old_reset(d);
         halt_end_reset(d);
     }
     halt_after_write(d);
@@ -225,6 +228,7 @@ static void arrange_bars(PCIDevice *d)
     if (migrates(d)) {
         guard_init(d);
         tap_init(d);
+        hold_init(d);
     }
 }
 
@@ -258,12 +262,6 @@ void vf_follow_master(PCIDevice *vf)
                         !(vf->config[PCI_COMMAND] & PCI_COMMAND_MASTER));
 }
 
-void vf_forget_staged(PCIDevice *vf)
-{
-    image_free(vf_state(vf)->staged);
-    vf_state(vf)->staged = NULL;
-}
-
 void vf_apply_faults(PCIDevice *vf)
 {
     const Faults *f = &pf_state(pf_of(vf))->faults;
@@ -278,6 +276,7 @@ void vf_apply_faults(PCIDevice *vf)
     }
     memory_region_transaction_commit();
     vf_follow_master(vf);
+    hold_follow(vf);
 }
 
 /* Life */
@@ -355,7 +354,8 @@ static void vf_exit(PCIDevice *d)
     const BackendOps *backend = family_of(d)->backend;
 
     halt_exit(d);
-    vf_forget_staged(d);
+    staged_forget(d);
+    old_reset(d);
     if (backend->release) {
         backend->release(d, backend_name(d));
     }

@@ -6,33 +6,7 @@ import struct
 from qemu import wait_for
 from test_halt import FRAME, HUB
 from virtio import AdminRegisters, BlockRegisters, Disk, Legacy, Nic
-from ways import WayCase, by_each_way
-
-
-class MoveCase(WayCase):
-    def shared_image(self):
-        """Two nodes, a and b, on one image."""
-        self.image("shared")
-        return [argument for node in "ab" for argument in (
-            "-blockdev", f"driver=raw,node-name={node},file.driver=file,file.locking=off,"
-                         f"file.filename={self.images['shared']}")]
-
-    def start_disk(self, properties="", **options):
-        self.start("blk", "vf-backends=a:b," + properties, self.shared_image())
-        self.disk = Disk(BlockRegisters(self.vfs[0]), self.memory, **options)
-
-    def move(self, driver, source, target, kick=True):
-        """The steps of a hypervisor; the driver knows nothing of it."""
-        self.admin.stop(source)
-        self.admin.stop(target)
-        state = self.admin.save(source)
-        self.admin.restore(target, state)
-        driver.move(BlockRegisters(self.vfs[target - 1]))
-        self.admin.resume(target)
-        self.vfs[source - 1].flr()
-        if kick:
-            driver.kick()
-        return state
+from ways import LISTS, MoveCase, by_each_way
 
 
 class Disks(MoveCase):
@@ -90,12 +64,14 @@ class Disks(MoveCase):
         Disk(BlockRegisters(self.vfs[1]), self.memory).read_sector(0)
 
     def test_through_the_admin_queue(self):
-        self.start("blk", "vf-backends=a:b", self.shared_image())
+        self.start("blk", "mmr=off,vf-backends=a:b", self.shared_image())
+        self.admin.use(LISTS[self.MIGRATION])
         registers = AdminRegisters(self.admin, self.vfs[0])
         disk = Disk(registers, self.memory)
         disk.write_sector(2, b"m" * 512)
         self.move(disk, 1, 2)
         self.assertEqual(disk.read_sector(2), b"m" * 512)
+        self.assertEqual(self.stray(), 0)
 
     def test_source_runs_on_after_a_save(self):
         self.start_disk()
@@ -129,6 +105,34 @@ class Nets(MoveCase):
             self.assertEqual(other.received(), FRAME)
             other.reset()
         self.assertEqual(self.stray(), 0)
+
+
+    def test_queue_pairs(self):
+        """MQ changes how many queues there are, and which one is the control queue."""
+        self.start("net", "vf-queues=2")
+        driver = Legacy(BlockRegisters(self.vfs[0]), self.memory, 5,
+                        features=1 << 22 | 1 << 19 | 1 << 18 | 1 << 17)
+        self.command(driver, 4, 0, struct.pack("<H", 2))
+        self.command(driver, 0, 0, b"\0")
+        self.command(driver, 1, 0, struct.pack("<I", 1) + b"\2moved" +
+                     struct.pack("<I", 1) + b"\3group")
+        self.command(driver, 2, 0, struct.pack("<H", 77))
+        first = self.move(driver, 1, 2)
+        self.command(driver, 2, 0, struct.pack("<H", 78))
+        second = self.move(driver, 2, 1)
+        self.assertEqual(len(first), len(second))
+        self.assertEqual(sum(a != b for a, b in zip(first, second)),
+                         1 if self.MIGRATION == "1.4" else 3, "a VLAN; run indexes")
+        self.assertIn(b"\2moved", second)
+        self.command(driver, 1, 1, b"\2again")
+        self.assertEqual(self.qemu.get(driver.registers.base + 0x18, 4), b"\2aga")
+
+    def command(self, driver, kind, command, data):
+        at = self.memory.take(0x1000)
+        self.qemu.put(at, bytes([kind, command]) + data)
+        self.qemu.write(at + 0x800, 0xFF, 1)
+        driver.queues[4].wait(driver.send(4, [(at, 2), (at + 2, len(data))], [(at + 0x800, 1)]))
+        self.assertEqual(self.qemu.read(at + 0x800, 1), 0)
 
 
 class OtherFamilies(MoveCase):
