@@ -372,4 +372,7 @@ void admin_reset(PCIDevice *pf)
     }
     memset(a->used, 0, sizeof(a->used));
     resources_reset(pf);
+    for (int i = 0; i < pcie_sriov_num_vfs(pf); i++) {
+        dirty_stop_all(pcie_sriov_get_vf_at_index(pf, i));
+    }
 }

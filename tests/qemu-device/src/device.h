@@ -10,6 +10,7 @@
 #include "hw/virtio/virtio.h"
 #include "hw/virtio/virtio-bus.h"
 #include "hw/virtio/virtio-pci.h"
+#include "dirty.h"
 #include "families.h"
 #include "halt.h"
 #include "tap.h"
@@ -96,6 +97,8 @@ typedef struct PFState {
     uint32_t parts_set_limit;
     bool strict_group;
     bool list_in_flight;
+    uint32_t dirty_modes;       /* bit n is mode n + 1 */
+    uint32_t dirty_ranges;      /* of a VF */
     Faults faults;
     /* counters, read as properties */
     uint32_t admin_commands;
@@ -122,6 +125,7 @@ typedef struct VFState {
     uint32_t reset_reads;       /* reads of the status until the reset is done */
     Tap tap;
     Halt halt;
+    Dirty dirty;
     MemoryRegion guard;
     struct Image *staged;       /* takes effect when the VF is resumed */
     GArray *held;               /* requests kept from the back end */

@@ -14,6 +14,7 @@
 #define DEFAULT_NULL_SIZE   (64 * MiB)
 #define DEFAULT_VSEC_ID     0x4d52
 #define DEFAULT_OBJECTS     255
+#define DEFAULT_DIRTY_RANGES 4
 
 /* Device ids of VFs without a legacy block: the modern ones. */
 #define MODERN_DEVICE_ID_BASE 0x1040
@@ -234,6 +235,8 @@ void pf_instance_init(Object *obj)
     s->vsec_id = DEFAULT_VSEC_ID;
     s->vf_queues = 1;
     s->migration = g_strdup("none");
+    s->dirty_modes = 15;
+    s->dirty_ranges = DEFAULT_DIRTY_RANGES;
     s->parts_get_limit = s->parts_set_limit = DEFAULT_OBJECTS;
     s->resources.objects = g_array_new(false, false, sizeof(PartsObject));
     s->faults.admin_opcode = FAULT_ANY_OPCODE;

@@ -55,6 +55,10 @@ static const PFProperty properties[] = {
       "the SR-IOV group has no list of commands while VF Enable is clear" },
     { "list-in-flight", KIND_BOOL, FIXED, AT(list_in_flight), 0,
       "2021: requests that are held are listed in the state, not finished" },
+    { "dirty-modes", KIND_U32, FIXED, AT(dirty_modes), 15,
+      "2021: maps of dirty pages: 1, 2 push bitmap, bytemap; 4, 8 pull" },
+    { "dirty-ranges", KIND_U32, FIXED, AT(dirty_ranges), 255,
+      "2021: ranges that a VF can have maps of" },
 
     { "fault-vf", KIND_U32, RUNTIME, AT(faults.vf), 255,
       "VF number that the faults are about; 0 is every VF" },

@@ -86,6 +86,7 @@ void old_reset(PCIDevice *vf)
 {
     drop_saved(&vf_state(vf)->freeze);
     drop_restored(&vf_state(vf)->freeze);
+    dirty_stop_all(vf);
     vf_state(vf)->told = false;
 }
 
@@ -305,21 +306,24 @@ static const OldOperation operations[] = {
     { CLASS_MIGRATION, 3, pending_bytes, true, 4, 8 },
     { CLASS_MIGRATION, 4, save_state, true, sizeof(StateRange), 0 },
     { CLASS_MIGRATION, 5, restore_state, true, sizeof(StateRange), 0 },
+    { CLASS_DIRTY, 0, dirty_identity, false, 0, 8 },
+    { CLASS_DIRTY, 1, dirty_start_track, true, 24, 0 },
+    { CLASS_DIRTY, 2, dirty_stop_track, true, 16, 0 },
+    { CLASS_DIRTY, 3, dirty_pending_bytes, true, 16, 8 },
+    { CLASS_DIRTY, 4, dirty_report_map, true, 32, 0 },
 };
 
 static bool class_known(const Command *c)
 {
-    for (int i = 0; i < ARRAY_SIZE(operations); i++) {
-        if (operations[i].class == c->opcode >> 8) {
-            return true;
-        }
-    }
-    return false;
+    uint8_t class = c->opcode >> 8;
+
+    return class == CLASS_MIGRATION ||
+           (class == CLASS_DIRTY && pf_state(c->pf)->dirty_modes);
 }
 
 static const OldOperation *find_operation(Command *c)
 {
-    for (int i = 0; i < ARRAY_SIZE(operations); i++) {
+    for (int i = 0; class_known(c) && i < ARRAY_SIZE(operations); i++) {
         if (OLD_OPCODE(operations[i].class, operations[i].command) ==
             c->opcode) {
             return &operations[i];
@@ -364,4 +368,9 @@ void old_init(PCIDevice *pf)
 
     virtio_add_feature(&vdev->host_features, F_ADMIN_VQ_INDIRECT_DESC);
     virtio_add_feature(&vdev->host_features, F_ADMIN_MIGRATION);
+    for (int i = 0; i < OLD_DIRTY_MODES; i++) {
+        if (pf_state(pf)->dirty_modes >> i & 1) {
+            virtio_add_feature(&vdev->host_features, F_DIRTY_PUSH_BITMAP + i);
+        }
+    }
 }

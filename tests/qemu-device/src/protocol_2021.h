@@ -37,11 +37,20 @@ static inline void old_fail(Command *c, uint8_t status)
     admin_fail(c, status, 0);
 }
 
+#define OLD_DIRTY_MODES 4
+
 /* Offers the features of the protocol. */
 void old_init(PCIDevice *pf);
 
 /* Carries C out, of which it is known that it is one of this protocol. */
 void old_run(Command *c);
+
+/* dirty_commands.c */
+void dirty_identity(Command *c);
+void dirty_start_track(Command *c);
+void dirty_stop_track(Command *c);
+void dirty_pending_bytes(Command *c);
+void dirty_report_map(Command *c);
 
 /* FLR of VF: nothing of it is known any more. */
 void old_reset(PCIDevice *vf);

@@ -31,6 +31,8 @@ typedef struct RingPlace {
 #define RING_ENTRIES    4
 #define USED_ENTRY      8
 
+#define DMA_PAGE        4096
+
 static unsigned queue_count(VirtIODevice *vdev)
 {
     return MIN(virtio_get_num_queues(vdev), TAP_QUEUES);
@@ -51,6 +53,81 @@ static RingPlace find_ring(VirtIODevice *vdev, hwaddr addr, bool write)
         }
     }
     return (RingPlace) { RING_NONE };
+}
+
+/*
+ * Buffers.  A page of a buffer is written to at any time from when the device
+ * maps it until the buffer is given back; it is marked then, so that no report
+ * in between makes it be missed.
+ */
+
+static uint32_t buffer_key(unsigned queue, uint16_t head)
+{
+    return queue << 16 | head;
+}
+
+static void add_page(Tap *t, hwaddr page)
+{
+    gpointer key = GUINT_TO_POINTER(t->taking);
+    GArray *pages = g_hash_table_lookup(t->open, key);
+
+    if (!pages) {
+        pages = g_array_new(false, false, sizeof(hwaddr));
+        g_hash_table_insert(t->open, key, pages);
+    }
+    for (unsigned i = 0; i < pages->len; i++) {
+        if (g_array_index(pages, hwaddr, i) == page) {
+            return;
+        }
+    }
+    g_array_append_val(pages, page);
+}
+
+static void mark_pages(PCIDevice *vf, const GArray *pages)
+{
+    for (unsigned i = 0; i < pages->len; i++) {
+        dirty_mark(vf, g_array_index(pages, hwaddr, i), DMA_PAGE);
+    }
+}
+
+static void close_buffer(PCIDevice *vf, unsigned queue, uint16_t head)
+{
+    GHashTable *open = vf_state(vf)->tap.open;
+    gpointer key = GUINT_TO_POINTER(buffer_key(queue, head));
+    GArray *pages = g_hash_table_lookup(open, key);
+
+    if (pages) {
+        mark_pages(vf, pages);
+        g_hash_table_remove(open, key);
+    }
+}
+
+/* They never come back; what was written to them stays written. */
+static void close_queue(PCIDevice *vf, unsigned queue)
+{
+    GHashTableIter iter;
+    gpointer key, pages;
+
+    g_hash_table_iter_init(&iter, vf_state(vf)->tap.open);
+    while (g_hash_table_iter_next(&iter, &key, &pages)) {
+        if (GPOINTER_TO_UINT(key) >> 16 == queue) {
+            mark_pages(vf, pages);
+            g_hash_table_iter_remove(&iter);
+        }
+    }
+}
+
+/* An interrupt message says who sends it; a virtio device's data do not. */
+enum { INDEX_DATA, INDEX_MESSAGE, INDEXES };
+
+static int attrs_to_index(IOMMUMemoryRegion *mr, MemTxAttrs attrs)
+{
+    return attrs.unspecified ? INDEX_DATA : INDEX_MESSAGE;
+}
+
+static int num_indexes(IOMMUMemoryRegion *mr)
+{
+    return INDEXES;
 }
 
 static IOMMUTLBEntry translate(IOMMUMemoryRegion *mr, hwaddr addr,
@@ -74,6 +151,13 @@ static IOMMUTLBEntry translate(IOMMUMemoryRegion *mr, hwaddr addr,
     if (find_ring(virtio_of(vf), addr, flag & IOMMU_WO).part != RING_NONE) {
         ring_vf = vf;
         entry.target_as = &ring_space;
+    } else if (flag & IOMMU_WO && index == INDEX_MESSAGE) {
+        dirty_mark(vf, addr, 4);
+    } else if (flag & IOMMU_WO) {
+        /* One page, so that the next one is asked for as well. */
+        entry.addr_mask = DMA_PAGE - 1;
+        entry.translated_addr = addr;
+        add_page(t, addr & ~(hwaddr)(DMA_PAGE - 1));
     }
     return entry;
 }
@@ -123,15 +207,18 @@ static MemTxResult ring_read(void *opaque, hwaddr addr, uint64_t *data,
                              unsigned size, MemTxAttrs attrs)
 {
     PCIDevice *vf = ring_vf;
+    Tap *t = &vf_state(vf)->tap;
+    RingPlace place = find_ring(virtio_of(vf), addr, false);
     uint8_t bytes[8] = { 0 };
-    MemTxResult result;
+    MemTxResult result = MEMTX_OK;
 
-    if (pretend(vf, find_ring(virtio_of(vf), addr, false), data)) {
-        return MEMTX_OK;
+    if (!pretend(vf, place, data)) {
+        result = address_space_read(t->target, addr, attrs, bytes, size);
+        *data = ldq_le_p(bytes);
     }
-    result = address_space_read(vf_state(vf)->tap.target, addr, attrs, bytes,
-                                size);
-    *data = ldq_le_p(bytes);
+    if (place.part == RING_AVAIL && place.offset >= RING_ENTRIES) {
+        t->taking = buffer_key(place.queue, *data);
+    }
     return result;
 }
 
@@ -141,6 +228,7 @@ static MemTxResult ring_write(void *opaque, hwaddr addr, uint64_t data,
     PCIDevice *vf = ring_vf;
     Tap *t = &vf_state(vf)->tap;
     RingPlace place = find_ring(virtio_of(vf), addr, true);
+    MemTxResult result;
     uint8_t bytes[8];
 
     stq_le_p(bytes, data);
@@ -148,9 +236,13 @@ static MemTxResult ring_write(void *opaque, hwaddr addr, uint64_t data,
         place.offset % USED_ENTRY == RING_ENTRIES) {
         look_at_taken(vf, place.queue);
         t->outstanding[place.queue]--;
+        close_buffer(vf, place.queue, data);
         halt_given_back(vf);
     }
-    return address_space_write(t->target, addr, attrs, bytes, size);
+    result = address_space_write(t->target, addr, attrs, bytes, size);
+    /* Not before: the host may clear a pushed map at any time. */
+    dirty_mark(vf, addr, size);
+    return result;
 }
 
 uint16_t tap_avail_index(PCIDevice *vf, hwaddr avail)
@@ -179,6 +271,7 @@ void tap_queue_set_up(PCIDevice *vf, unsigned n)
         t->address[n] = virtio_queue_get_desc_addr(virtio_of(vf), n);
         t->taken[n] = virtio_queue_get_last_avail_idx(virtio_of(vf), n);
         t->outstanding[n] = 0;
+        close_queue(vf, n);
     }
 }
 
@@ -273,12 +366,23 @@ void tap_init(PCIDevice *vf)
     }
     memory_region_init_iommu(&t->mr, sizeof(t->mr), TYPE_TAP, OBJECT(vf),
                              "portolan-tap", UINT64_MAX);
+    t->open = g_hash_table_new_full(NULL, NULL, NULL,
+                                    (GDestroyNotify)g_array_unref);
     t->present = true;
+}
+
+void tap_exit(PCIDevice *vf)
+{
+    g_clear_pointer(&vf_state(vf)->tap.open, g_hash_table_unref);
 }
 
 static void tap_class_init(ObjectClass *oc, CompatClassData data)
 {
-    IOMMU_MEMORY_REGION_CLASS(oc)->translate = translate;
+    IOMMUMemoryRegionClass *class = IOMMU_MEMORY_REGION_CLASS(oc);
+
+    class->translate = translate;
+    class->attrs_to_index = attrs_to_index;
+    class->num_indexes = num_indexes;
 }
 
 void tap_register_type(void)

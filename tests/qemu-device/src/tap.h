@@ -26,12 +26,16 @@ typedef struct Tap {
     bool gate;                      /* the driver seems to add no buffers */
     bool closed;                    /* nothing passes */
     Replay replay;
+    /* Pages that buffers the device has may be written to, by buffer. */
+    GHashTable *open;
+    uint32_t taking;                /* the buffer that is being taken */
     uint16_t taken[TAP_QUEUES];     /* last_avail_idx when last looked at */
     int32_t outstanding[TAP_QUEUES];
 } Tap;
 
 void tap_register_type(void);
 void tap_init(PCIDevice *vf);
+void tap_exit(PCIDevice *vf);
 
 /* What the bus master window of VF shows; BUS is the address space behind. */
 MemoryRegion *tap_root(PCIDevice *vf, AddressSpace *bus);

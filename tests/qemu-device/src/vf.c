@@ -250,6 +250,7 @@ static void remove_regions(PCIDevice *d)
     }
     if (migrates(d)) {
         guard_exit(d);
+        tap_exit(d);
     }
 }
 

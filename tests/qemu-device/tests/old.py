@@ -7,6 +7,8 @@ from virtio import Admin
 
 MIGRATION, DIRTY = 64, 65
 IDENTITY, GET_STATUS, MODIFY_STATUS, PENDING_BYTES, SAVE, RESTORE = range(6)
+START_TRACK, STOP_TRACK, MAP_PENDING, REPORT_MAP = 1, 2, 3, 4
+PUSH_BITMAP, PUSH_BYTEMAP, PULL_BITMAP, PULL_BYTEMAP = 1, 2, 3, 4
 INIT, RUNNING, QUIESCED, FREEZED = range(4)
 OLD_OK, ERR, INVALID_CLASS, INVALID_COMMAND, TRANSFER_ERR, INTERNAL_ERR = range(6)
 DNR = 0x80
@@ -90,6 +92,25 @@ class OldAdmin(Admin):
         for state in states:
             status = self.modify(member, state)
             assert status == OLD_OK, f"to {state}: {status:#x}"
+
+    # Dirty maps
+
+    def track(self, member, mode, start, length, page=4096, segments=()):
+        """START_TRACK; SEGMENTS are [(address, length)] of a pushed map."""
+        data = struct.pack("<HHIQQ", member, mode, page, start, length)
+        data += b"".join(struct.pack("<QII", self.memory.dma(at), size, 0) for at, size in segments)
+        return self.old(DIRTY, START_TRACK, data)[0]
+
+    def untrack(self, member, start):
+        return self.old(DIRTY, STOP_TRACK, struct.pack("<H6xQ", member, start))[0]
+
+    def map_pending(self, member, start):
+        status, result = self.old(DIRTY, MAP_PENDING, struct.pack("<H6xQ", member, start), 8)
+        return status, struct.unpack("<Q", result)[0]
+
+    def report(self, member, start, offset, length, room=None):
+        data = struct.pack("<H6xQQQ", member, offset, length, start)
+        return self.old(DIRTY, REPORT_MAP, data, length if room is None else room)
 
     # What every protocol has
 
