@@ -8,7 +8,6 @@
 #include "protocol_2021.h"
 #include "qemu/cutils.h"
 #include "qemu/iov.h"
-#include "sysemu/dma.h"
 
 #define F_SR_IOV        37
 #define F_ADMIN_VQ      41
@@ -76,6 +75,15 @@ void admin_fail_gone(Command *c)
         return;
     }
     admin_fail(c, STATUS_EINVAL, Q_INVALID_MEMBER);
+}
+
+void admin_fail_dead(Command *c)
+{
+    if (c->is_old) {
+        old_fail(c, OLD_DEVICE_INTERNAL_ERR | OLD_DNR);
+        return;
+    }
+    admin_fail(c, STATUS_ENXIO, Q_INVALID_MEMBER);
 }
 
 /* Lists */
@@ -162,7 +170,7 @@ static bool validate(Command *c)
     }
     c->vf = pcie_sriov_get_vf_at_index(c->pf, c->member - 1);
     if (operations[c->opcode].needs_life && vf_state(c->vf)->is_dead) {
-        admin_fail(c, STATUS_ENXIO, Q_INVALID_MEMBER);
+        admin_fail_dead(c);
         return false;
     }
     return true;
@@ -221,6 +229,9 @@ static void free_command(Command *c)
 {
     g_ptr_array_remove_fast(pf_state(c->pf)->admin.pending, c);
     halt_forget(c);
+    if (c->fault.timer) {
+        timer_free(c->fault.timer);
+    }
     g_free(c->data);
     g_free(c->result);
     g_free(c->element);
@@ -228,41 +239,47 @@ static void free_command(Command *c)
 }
 
 /* The status is the last byte of all, wherever the result ends. */
-static size_t write_old_answer(const Command *c)
+static size_t lay_out_old_answer(const Command *c, uint8_t *answer)
 {
-    const VirtQueueElement *e = c->element;
-    size_t room = iov_size(e->in_sg, e->in_num);
-    uint8_t status = c->status;
+    memcpy(answer, c->result, c->result_len);
+    answer[c->room] = c->status;
+    return c->room + OLD_STATUS;
+}
 
-    iov_from_buf(e->in_sg, e->in_num, 0, c->result, c->result_len);
-    iov_memset(e->in_sg, e->in_num, c->result_len, 0, room);
-    iov_from_buf(e->in_sg, e->in_num, room - 1, &status, 1);
-    return room;
+static size_t lay_out_answer(const Command *c, uint8_t *answer)
+{
+    CommandStatus st = {
+        .status = cpu_to_le16(c->status),
+        .qualifier = cpu_to_le16(c->qualifier),
+    };
+
+    memcpy(answer, &st, sizeof(st));
+    memcpy(answer + sizeof(st), c->result, c->result_len);
+    return sizeof(st) + c->result_len;
 }
 
 static size_t write_answer(const Command *c)
 {
     const VirtQueueElement *e = c->element;
-    CommandStatus st = {
-        .status = cpu_to_le16(c->status),
-        .qualifier = cpu_to_le16(c->qualifier),
-    };
-    size_t n;
+    g_autofree uint8_t *answer = g_malloc0(sizeof(CommandStatus) + c->room);
+    size_t len = c->is_old ? lay_out_old_answer(c, answer)
+                           : lay_out_answer(c, answer);
 
-    if (c->is_old) {
-        return write_old_answer(c);
-    }
-    n = iov_from_buf(e->in_sg, e->in_num, 0, &st, sizeof(st));
-    return n + iov_from_buf(e->in_sg, e->in_num, sizeof(st), c->result,
-                            c->result_len);
+    len = fault_of_answer(c, answer, c->is_old ? 0 : sizeof(CommandStatus),
+                          len);
+    return iov_from_buf(e->in_sg, e->in_num, 0, answer, len);
 }
 
 void admin_complete(Command *c)
 {
     VirtIODevice *vdev = virtio_of(c->pf);
 
+    if (fault_delays(c)) {
+        return;
+    }
     virtqueue_push(c->queue, c->element, write_answer(c));
     virtio_notify(vdev, c->queue);
+    fault_after(c);
     free_command(c);
 }
 
@@ -286,9 +303,13 @@ static void handle_command(PCIDevice *pf, VirtQueue *vq, VirtQueueElement *e)
     g_ptr_array_add(s->admin.pending, c);
     read_command(c);
     s->admin_commands++;
-    switch (fault_of_command(&s->faults, c)) {
+    switch (fault_of_command(c)) {
     case FAULT_HANG:
         abandon(c);
+        return;
+    case FAULT_BREAK:
+        abandon(c);
+        virtio_error(virtio_of(pf), "administration queue: injected fault");
         return;
     case FAULT_STATUS:
         admin_fail(c, s->faults.admin_status, s->faults.admin_qualifier);
@@ -349,6 +370,17 @@ void admin_init(PCIDevice *pf)
     virtio_add_feature(&vdev->host_features, F_ADMIN_VQ);
     if (pf_state(pf)->abi == ABI_2021) {
         old_init(pf);
+    }
+}
+
+void admin_forget_vf(PCIDevice *vf)
+{
+    GPtrArray *pending = pf_state(pf_of(vf))->admin.pending;
+
+    for (unsigned i = 0; pending && i < pending->len; i++) {
+        Command *c = g_ptr_array_index(pending, i);
+
+        c->vf = c->vf == vf ? NULL : c->vf;
     }
 }
 

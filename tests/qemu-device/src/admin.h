@@ -7,6 +7,7 @@
 #define PORTOLAN_ADMIN_H
 
 #include "device.h"
+#include "qemu/timer.h"
 
 /* virtio 1.4 */
 
@@ -61,6 +62,15 @@ enum {
 /* Data and results beyond this are not looked at. */
 #define PAYLOAD_MAX (4 * 1024 * 1024)
 
+/* How the answer to a command goes wrong. */
+typedef struct AnswerFault {
+    uint32_t late;              /* ms */
+    uint32_t cut;               /* bytes that are missing at its end */
+    uint32_t corrupt;           /* byte of the result, from 1 */
+    bool die;                   /* the VF, when it has been answered */
+    QEMUTimer *timer;
+} AnswerFault;
+
 struct Command {
     PCIDevice *pf;
     PCIDevice *vf;              /* the member, or NULL */
@@ -77,6 +87,7 @@ struct Command {
     uint16_t status;
     uint16_t qualifier;
     bool later;                 /* somebody will call admin_complete() */
+    AnswerFault fault;
 
     VirtQueue *queue;
     VirtQueueElement *element;
@@ -94,8 +105,9 @@ static inline void admin_fail(Command *c, uint16_t status, uint16_t qualifier)
     c->qualifier = qualifier;
 }
 
-/* The member has gone meanwhile. */
+/* The member has been disabled meanwhile, or does not answer any more. */
 void admin_fail_gone(Command *c);
+void admin_fail_dead(Command *c);
 
 /* A result that does not fit is cut off. */
 void admin_set_result(Command *c, const void *result, size_t len);

@@ -41,6 +41,11 @@ typedef struct Faults {
     uint32_t admin_count;       /* commands still to be hit */
     uint32_t admin_opcode;
     bool admin_hang;
+    bool admin_break;
+    uint32_t admin_late;        /* ms */
+    uint32_t admin_short;       /* bytes missing */
+    uint32_t admin_corrupt;     /* byte of the result, from 1 */
+    uint32_t admin_die;
     uint32_t admin_status;
     uint32_t admin_qualifier;
     bool hold;                  /* block requests are kept from the back end */
@@ -121,6 +126,7 @@ typedef struct VFState {
     MemoryRegion own_bar;       /* of the block, with mmr-bar=0 */
     MemoryRegion doorbell;
     MemoryRegion dead[VF_BARS]; /* hides a BAR while the VF answers all-ones */
+    bool died;                  /* by a command */
     bool is_dead;
     uint32_t reset_reads;       /* reads of the status until the reset is done */
     Tap tap;
@@ -206,5 +212,7 @@ void common_init(PCIDevice *pf);
 void admin_init(PCIDevice *pf);
 void admin_reset(PCIDevice *pf);
 void admin_exit(PCIDevice *pf);
+/* VF goes: commands that are not answered yet are not about it any more. */
+void admin_forget_vf(PCIDevice *vf);
 
 #endif

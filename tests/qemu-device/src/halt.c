@@ -9,7 +9,6 @@
 #include "hw/pci/msix.h"
 #include "hw/virtio/virtio-net.h"
 #include "qemu/range.h"
-#include "sysemu/runstate.h"
 
 #define MSIX_CONTROL    (PCI_MSIX_FLAGS + 1)    /* the byte with the bits */
 
@@ -247,15 +246,20 @@ void halt_end(PCIDevice *vf)
     notify_of_changes(vf);
 }
 
-static void fail_waiter(Halt *h)
+static void fail_waiter(Halt *h, void (*fail)(Command *c))
 {
     Command *c = h->waiter;
 
     h->waiter = NULL;
     if (c) {
-        admin_fail_gone(c);
+        fail(c);
         admin_complete(c);
     }
+}
+
+void halt_die(PCIDevice *vf)
+{
+    fail_waiter(halt_of(vf), admin_fail_dead);
 }
 
 /* A command that meets a reset takes effect after it. */
@@ -293,7 +297,7 @@ void halt_exit(PCIDevice *vf)
 {
     Halt *h = halt_of(vf);
 
-    fail_waiter(h);
+    fail_waiter(h, admin_fail_gone);
     hold_exit(vf);
     if (h->bh) {
         qemu_bh_delete(h->bh);

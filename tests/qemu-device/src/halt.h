@@ -38,6 +38,8 @@ void halt_freeze(PCIDevice *vf, bool freeze);
 /* FLR begins and ends; then the VF runs. */
 void halt_begin_reset(PCIDevice *vf);
 void halt_end_reset(PCIDevice *vf);
+/* The VF is gone from the bus: what waits for it is answered with an error. */
+void halt_die(PCIDevice *vf);
 /* The VF goes; what waits for it is answered with an error. */
 void halt_exit(PCIDevice *vf);
 /* C is no longer to be answered. */

@@ -74,6 +74,16 @@ static const PFProperty properties[] = {
       "opcode that fails; 0xffff is any" },
     { "fault-admin-hang", KIND_BOOL, RUNTIME, AT(faults.admin_hang), 0,
       "commands that fail never complete" },
+    { "fault-admin-break", KIND_BOOL, RUNTIME, AT(faults.admin_break), 0,
+      "nor does any later command: the PF needs a reset" },
+    { "fault-admin-late", KIND_U32, RUNTIME, AT(faults.admin_late), ANY,
+      "they are carried out, and answered so many milliseconds later" },
+    { "fault-admin-short", KIND_U32, RUNTIME, AT(faults.admin_short), ANY,
+      "they are carried out; so many bytes of the answer are missing" },
+    { "fault-admin-corrupt", KIND_U32, RUNTIME, AT(faults.admin_corrupt), ANY,
+      "they are carried out; this byte of the result, from 1, is wrong" },
+    { "fault-admin-die", KIND_U32, RUNTIME, AT(faults.admin_die), 2,
+      "their VF is gone from the bus: 1 before, 2 after it" },
     { "fault-admin-status", KIND_U32, RUNTIME, AT(faults.admin_status), 0xffff,
       "status of commands that fail" },
     { "fault-admin-qualifier", KIND_U32, RUNTIME, AT(faults.admin_qualifier),
@@ -150,6 +160,14 @@ static void apply_faults(PCIDevice *pf)
     }
 }
 
+/* Whoever sets it says anew which VFs are gone. */
+static void revive(PCIDevice *pf)
+{
+    for (int i = 0; i < pcie_sriov_num_vfs(pf); i++) {
+        vf_state(pcie_sriov_get_vf_at_index(pf, i))->died = false;
+    }
+}
+
 static void set_property(Object *obj, Visitor *v, const char *name,
                          void *opaque, Error **errp)
 {
@@ -176,6 +194,9 @@ static void set_property(Object *obj, Visitor *v, const char *name,
         break;
     }
     if (DEVICE(obj)->realized) {
+        if (field == &pf_state(obj)->faults.all_ones) {
+            revive(PCI_DEVICE(obj));
+        }
         apply_faults(PCI_DEVICE(obj));
     }
 }

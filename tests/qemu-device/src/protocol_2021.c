@@ -342,7 +342,7 @@ static bool find_vf(Command *c)
     }
     c->vf = pcie_sriov_get_vf_at_index(c->pf, c->member - 1);
     if (vf_state(c->vf)->is_dead) {
-        old_fail(c, OLD_DEVICE_INTERNAL_ERR | OLD_DNR);
+        admin_fail_dead(c);
         return false;
     }
     return true;

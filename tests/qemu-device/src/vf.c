@@ -268,7 +268,8 @@ void vf_apply_faults(PCIDevice *vf)
     const Faults *f = &pf_state(pf_of(vf))->faults;
     VFState *s = vf_state(vf);
 
-    s->is_dead = f->all_ones && (!f->vf || f->vf == vf_number(vf));
+    s->is_dead = s->died ||
+                 (f->all_ones && (!f->vf || f->vf == vf_number(vf)));
     memory_region_transaction_begin();
     for (int i = 0; i < VF_BARS; i++) {
         if (memory_region_is_mapped(&s->dead[i])) {
@@ -277,6 +278,9 @@ void vf_apply_faults(PCIDevice *vf)
     }
     memory_region_transaction_commit();
     vf_follow_master(vf);
+    if (s->is_dead) {
+        halt_die(vf);
+    }
     hold_follow(vf);
 }
 
@@ -355,6 +359,7 @@ static void vf_exit(PCIDevice *d)
     const BackendOps *backend = family_of(d)->backend;
 
     halt_exit(d);
+    admin_forget_vf(d);
     staged_forget(d);
     old_reset(d);
     if (backend->release) {
