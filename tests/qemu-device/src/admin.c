@@ -102,9 +102,38 @@ static uint64_t supported(PCIDevice *pf, uint16_t group)
     return list;
 }
 
+/* Commands of the self group alone. */
+#define CAPABILITIES (1 << OP_CAP_ID_LIST_QUERY | 1 << OP_DEVICE_CAP_GET | \
+                      1 << OP_DRIVER_CAP_SET)
+
+/*
+ * Linux looks for the capability commands in the list of the SR-IOV group, and
+ * uses no other list, before it sends them to the self group.
+ */
+static uint64_t listed(PCIDevice *pf, uint16_t group)
+{
+    uint64_t list = supported(pf, group);
+
+    if (group == GROUP_SRIOV && !pf_state(pf)->strict_lists) {
+        list |= supported(pf, GROUP_SELF) & CAPABILITIES;
+    }
+    return list;
+}
+
+static uint64_t in_use(PCIDevice *pf, uint16_t group)
+{
+    const Admin *a = &pf_state(pf)->admin;
+    uint64_t list = a->used[group] | 1 << OP_LIST_QUERY | 1 << OP_LIST_USE;
+
+    if (group == GROUP_SELF && !pf_state(pf)->strict_lists) {
+        list |= a->used[GROUP_SRIOV] & CAPABILITIES;
+    }
+    return list;
+}
+
 static void list_query(Command *c)
 {
-    uint64_t list = cpu_to_le64(supported(c->pf, c->group));
+    uint64_t list = cpu_to_le64(listed(c->pf, c->group));
 
     admin_set_result(c, &list, sizeof(list));
 }
@@ -113,7 +142,7 @@ static void list_use(Command *c)
 {
     uint64_t list = ldq_le_p(c->data);
 
-    if (list & ~supported(c->pf, c->group) ||
+    if (list & ~listed(c->pf, c->group) ||
         (c->data_len > 8 && !buffer_is_zero(c->data + 8, c->data_len - 8))) {
         admin_fail(c, STATUS_EINVAL, Q_INVALID_FIELD);
         return;
@@ -136,18 +165,14 @@ static bool group_exists(const Command *c)
     }
     return c->group == GROUP_SRIOV &&
            (pci_get_word(sriov + PCI_SRIOV_CTRL) & PCI_SRIOV_CTRL_VFE ||
-            (c->opcode <= OP_LIST_USE && !pf_state(c->pf)->strict_group));
+            (c->opcode <= OP_LIST_USE && !pf_state(c->pf)->strict_lists));
 }
 
 static bool opcode_allowed(const Command *c)
 {
-    uint64_t list = pf_state(c->pf)->admin.used[c->group];
-
-    if (c->opcode >= ARRAY_SIZE(operations)) {
-        return false;
-    }
-    list |= 1 << OP_LIST_QUERY | 1 << OP_LIST_USE;
-    return list & supported(c->pf, c->group) & 1ULL << c->opcode;
+    return c->opcode < ARRAY_SIZE(operations) &&
+           in_use(c->pf, c->group) & supported(c->pf, c->group) &
+           1ULL << c->opcode;
 }
 
 /* The order is that of the standard: group, opcode, member. */

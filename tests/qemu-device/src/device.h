@@ -100,7 +100,7 @@ typedef struct PFState {
     char *migration;
     uint32_t parts_get_limit;
     uint32_t parts_set_limit;
-    bool strict_group;
+    bool strict_lists;
     bool list_in_flight;
     uint32_t dirty_modes;       /* bit n is mode n + 1 */
     uint32_t dirty_ranges;      /* of a VF */

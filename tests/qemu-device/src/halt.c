@@ -26,6 +26,16 @@ static void run_device(PCIDevice *vf, bool run)
     virtio_set_status(vdev, vdev->status);
 }
 
+/* The machine goes on: QEMU's device does so, too, unless it is told again. */
+static void machine_changed(void *opaque, bool running, RunState state)
+{
+    if (running && halt_of(opaque)->phase != PHASE_RUNNING) {
+        run_device(opaque, false);
+    }
+}
+
+#define AFTER_DEVICES 1000
+
 /* Doorbells */
 
 static void remember_doorbell(Halt *h, unsigned queue)
@@ -195,6 +205,8 @@ void halt_begin(PCIDevice *vf, Command *c)
 
     if (!h->bh) {
         h->bh = qemu_bh_new(look_whether_idle, vf);
+        h->machine = qemu_add_vm_change_state_handler_prio(
+            machine_changed, vf, AFTER_DEVICES);
     }
     if (!pf_state(pf_of(vf))->list_in_flight) {
         hold_release(vf);
@@ -301,6 +313,7 @@ void halt_exit(PCIDevice *vf)
     hold_exit(vf);
     if (h->bh) {
         qemu_bh_delete(h->bh);
+        qemu_del_vm_change_state_handler(h->machine);
         h->bh = NULL;
     }
 }

@@ -21,6 +21,7 @@ typedef enum Phase {
 typedef struct Halt {
     Phase phase;
     QEMUBH *bh;
+    VMChangeStateEntry *machine;    /* tells when the machine stops and goes on */
     bool resetting;             /* FLR is under way */
     uint32_t generation;        /* of the configuration, when it halted */
     Command *waiter;            /* to be answered when the VF has halted */

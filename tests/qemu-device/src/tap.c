@@ -9,6 +9,7 @@
  * which tells exactly which buffers it took and gave back.
  */
 #include "device.h"
+#include "backend.h"
 #include "hold.h"
 
 #define TYPE_TAP "portolan-tap"
@@ -287,11 +288,33 @@ void tap_queue_changed(PCIDevice *vf)
     }
 }
 
+void tap_settle(PCIDevice *vf)
+{
+    VirtIODevice *vdev = virtio_of(vf);
+    const BackendOps *backend = family_of(vf)->backend;
+    Tap *t = &vf_state(vf)->tap;
+
+    if (!t->present) {
+        return;
+    }
+    if (backend->drain) {
+        backend->drain(vf);
+    }
+    for (unsigned n = 0; n < queue_count(vdev); n++) {
+        t->taken[n] = virtio_queue_get_last_avail_idx(vdev, n);
+        t->outstanding[n] = hold_count(vf, n);
+        close_queue(vf, n);
+    }
+}
+
 /* A driver that overlaps its rings can only make it look idle too early. */
 bool tap_idle(PCIDevice *vf)
 {
     VirtIODevice *vdev = virtio_of(vf);
 
+    if (virtio_device_disabled(vdev)) {
+        tap_settle(vf);
+    }
     for (unsigned n = 0; n < queue_count(vdev); n++) {
         if (virtio_queue_get_addr(vdev, n)) {
             look_at_taken(vf, n);

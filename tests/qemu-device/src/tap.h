@@ -48,6 +48,12 @@ void tap_queue_changed(PCIDevice *vf);
 /* The index at AVAIL, an available ring, as the driver has it. */
 uint16_t tap_avail_index(PCIDevice *vf, hwaddr avail);
 
+/*
+ * What comes back to a device that is disabled or broken is lost.  All of it
+ * comes back now.
+ */
+void tap_settle(PCIDevice *vf);
+
 /* Has the device given back every buffer that it has taken? */
 bool tap_idle(PCIDevice *vf);
 

@@ -84,6 +84,10 @@ static void vf_config_write(PCIDevice *d, uint32_t addr, uint32_t val, int len)
     if (flr) {
         halt_begin_reset(d);
     }
+    if (!(d->config[PCI_COMMAND] & PCI_COMMAND_MASTER) && addr == PCI_COMMAND &&
+        val & PCI_COMMAND_MASTER) {
+        tap_settle(d);
+    }
     halt_config_write(d, addr, val, len);
     dma_follow_bus_number(d);
     if (flr) {
@@ -267,6 +271,7 @@ void vf_apply_faults(PCIDevice *vf)
 {
     const Faults *f = &pf_state(pf_of(vf))->faults;
     VFState *s = vf_state(vf);
+    bool was_dead = s->is_dead;
 
     s->is_dead = s->died ||
                  (f->all_ones && (!f->vf || f->vf == vf_number(vf)));
@@ -277,6 +282,9 @@ void vf_apply_faults(PCIDevice *vf)
         }
     }
     memory_region_transaction_commit();
+    if (was_dead) {
+        tap_settle(vf);
+    }
     vf_follow_master(vf);
     if (s->is_dead) {
         halt_die(vf);

@@ -122,7 +122,7 @@ class Validation(AdminCase):
         self.assertEqual(admin.command(COMMON_READ, 1, bytes([STATUS]), 1)[0], OK)
 
     def test_lists_without_a_group_strictly(self):
-        pf = self.machine(("blk", "vfs=1,strict-group=on"))
+        pf = self.machine(("blk", "vfs=1,strict-lists=on"))
         admin = Admin(pf, self.memory, use=0)
         for opcode in (LIST_QUERY, LIST_USE):
             self.assertEqual(admin.command(opcode, 0, bytes(8), 8), refused(INVALID_GROUP))

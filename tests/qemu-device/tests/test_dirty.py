@@ -16,7 +16,7 @@ from test_lifecycle import SLOW_DISK
 from virtio import BlockRegisters, Disk, Legacy, Memory, Nic
 
 REFUSED = ERR | DNR
-RAM = 256 << 20
+RAM = 64 << 20
 PAGE = 4096
 PAGES = RAM // PAGE
 MODES = (PUSH_BITMAP, PUSH_BYTEMAP, PULL_BITMAP, PULL_BYTEMAP)
@@ -40,7 +40,8 @@ def pages_of(address, length):
 
 class DirtyCase(DeviceCase):
     def start(self, family="blk", properties="", extra=()):
-        self.pf = self.machine((family, "vfs=2,migration=2021," + properties), extra=extra)
+        self.pf = self.machine((family, "vfs=2,migration=2021," + properties),
+                               extra=["-m", str(RAM >> 20)] + list(extra))
         self.vfs = self.pf.enable(2)
         self.admin = OldAdmin(self.pf, self.memory)
         self.begin_maps()
@@ -366,7 +367,7 @@ class Modes(DirtyCase):
         self.assertEqual(self.admin.old(DIRTY, IDENTITY, b"", 8)[0], INVALID_CLASS | DNR)
 
 
-class WithIommu(DeviceCase):
+class Iommu(DeviceCase):
     """The map is by IOVA; a pushed one lies in the PF's address space."""
 
     SHIFT = 0x2000000

@@ -145,6 +145,31 @@ class Outstanding(WayCase):
         self.assertEqual(self.qemu.get(slow, 1), b"\0", "status OK")
         self.assertEqual(self.disk.queues[0].done(), 8)
 
+    def test_bus_master_off_meanwhile(self):
+        """What comes back then is lost; it does not count as outstanding for ever."""
+        self.start_busy()
+        self.vfs[0].master(False)
+        self.admin.stop(1)
+        self.admin.resume(1)
+        self.vfs[0].master()
+        self.admin.stop(1)
+        self.admin.resume(1)
+        self.start_again()
+        self.vfs[0].master(False)
+        self.vfs[0].master()
+        self.admin.stop(1)
+        self.admin.resume(1)
+        self.start_again()
+        chain = self.start_stop(self.admin, 1)
+        self.vfs[0].master(False)
+        self.admin.queue.wait(chain)
+        self.assertEqual(self.stray(), 0)
+
+    def start_again(self):
+        self.disk = Disk(BlockRegisters(self.vfs[0]), self.memory)
+        for _ in range(4):
+            self.disk.start(0, 1, bytes(512))
+
     def test_flr_meanwhile(self):
         self.start_busy()
         chain = self.start_stop(self.admin, 1)
@@ -260,6 +285,83 @@ class Frames(WayCase):
         one.queues[1].wait(chain)
         self.assertEqual(two.received(), FRAME)
         self.assertEqual(self.stray(), 0)
+
+
+class Machine(WayCase):
+    def test_pause_of_the_machine(self):
+        """QEMU stops and starts its devices with the machine; not those that are stopped by themselves."""
+        self.start("net", "vf-backends=n1:n2", HUB)
+        one, two = [Nic(BlockRegisters(vf), self.memory) for vf in self.vfs]
+        two.post()
+        self.admin.stop(1)
+        self.qemu.put(one.transmit, bytes(one.HEADER) + FRAME)
+        chain = one.send(1, [(one.transmit, one.HEADER + len(FRAME))], [])
+        one.post()
+        for command in ("stop", "cont"):
+            self.qemu.qmp(command)
+        two.send(1, [(one.transmit, two.HEADER + len(FRAME))], [])
+        self.assertEqual((one.queues[1].done(), one.queues[0].done()), (0, 0))
+        self.assertEqual(self.stray(), 0)
+        self.admin.resume(1)
+        one.queues[1].wait(chain)
+        self.assertEqual(one.received(), FRAME)
+        self.assertEqual(two.received(), FRAME)
+
+
+class Hostile(WayCase):
+    """A driver that writes everywhere while its VF is stopped, saved and restored."""
+
+    def test_registers_and_rings(self):
+        self.start("blk")
+        registers = BlockRegisters(self.vfs[0])
+        disk = Disk(registers, self.memory)
+        modern = self.vfs[0].bar(4)
+        writes = [lambda value=value, at=at, width=width: self.qemu.write(at, value, width)
+                  for base in (registers.base, modern, modern + 0x2000, modern + 0x3000)
+                  for at, width in [(base + 4 * n, 4) for n in range(8)] + [(base + 0x12, 1)]
+                  for value in (0, 0xFFFFFFFF & (1 << 8 * width) - 1)]
+        for number, write in enumerate(writes):
+            self.admin.stop(1)
+            write()
+            for address in (disk.queues[0].avail, disk.queues[0].used, disk.queues[0].desc):
+                self.qemu.put(address, bytes([number]) * 64)
+            self.admin.save(1)
+            self.admin.resume(1)
+            write()
+        self.assertEqual(self.stray(), 0)
+        self.vfs[0].flr()
+        Disk(registers, self.memory).read_sector(0)
+        self.admin.stop(1)
+        self.admin.resume(1)
+        Disk(registers, self.memory).read_sector(0)
+
+    def test_used_ring_as_a_buffer(self):
+        """The device's own count of what is outstanding is led astray; stopping works."""
+        self.start("blk")
+        disk = Disk(BlockRegisters(self.vfs[0]), self.memory)
+        queue = disk.queues[0]
+        self.qemu.put(disk.buffer, struct.pack("<IIQ", 0, 0, 0))
+        for _ in range(3):
+            queue.add([(disk.buffer, 16)], [(queue.used + 64, 512), (disk.buffer + 0x100, 1)])
+        disk.kick()
+        self.admin.stop(1)
+        self.admin.resume(1)
+        self.vfs[0].flr()
+        Disk(BlockRegisters(self.vfs[0]), self.memory).read_sector(0)
+
+    def test_one_head_twice(self):
+        self.start("blk")
+        disk = Disk(BlockRegisters(self.vfs[0]), self.memory)
+        queue = disk.queues[0]
+        disk.read_sector(0)
+        for slot in (1, 2, 3):
+            self.qemu.write(queue.avail + 4 + 2 * slot, 0, 2)
+        self.qemu.write(queue.avail + 2, 4, 2)
+        disk.kick()
+        self.admin.stop(1)
+        self.assertEqual(queue.done(), 4)
+        self.admin.save(1)
+        self.admin.resume(1)
 
 
 class OtherFamilies(WayCase):

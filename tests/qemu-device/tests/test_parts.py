@@ -15,6 +15,7 @@ DONE = (OK, 0, b"")
 ENXIO, EAGAIN, ENOMEM, EBUSY, EEXIST, ENOSPC = 6, 11, 12, 16, 17, 28
 INVALID_COMMAND, NORESOURCE = 1, 6
 DATA = b"\0" * 16
+CAPABILITIES = 1 << CAP_LIST | 1 << CAP_GET | 1 << CAP_SET
 
 
 def refused(qualifier, status=EINVAL):
@@ -35,10 +36,39 @@ class PartsCase(DeviceCase):
 
 class Lists(PartsCase):
     def test_lists(self):
-        admin = Admin(self.pf, self.memory, use=0)
-        for group, opcodes in ((SELF, OF_SELF), (SRIOV, OF_SRIOV)):
-            self.assertEqual(admin.command(LIST_QUERY, 0, b"", 8, group)[2],
-                             struct.pack("<Q", opcodes))
+        for properties, more in (("", CAPABILITIES), (",strict-lists=on", 0)):
+            pf = self.machine(("blk", "vfs=1,migration=1.4" + properties))
+            pf.enable(1)
+            admin = Admin(pf, self.memory, use=0)
+            for group, opcodes in ((SELF, OF_SELF), (SRIOV, OF_SRIOV | more)):
+                self.assertEqual(admin.command(LIST_QUERY, 0, b"", 8, group)[2],
+                                 struct.pack("<Q", opcodes))
+
+    def test_linux(self):
+        """The way of Linux 7.2: before VF Enable, and one list for both groups."""
+        pf = self.machine(("blk", "vfs=1,migration=1.4"))
+        admin = Admin(pf, self.memory, use=0)
+        listed = struct.unpack("<Q", admin.command(LIST_QUERY, 0, b"", 8)[2])[0]
+        self.assertEqual(admin.use(listed), DONE)
+        self.assertEqual(admin.command(CAP_LIST, 0, b"", 8, SELF)[2], b"\1" + bytes(7))
+        self.assertEqual(admin.command(CAP_GET, 0, bytes(8), 2, SELF)[2], b"\xff\xff")
+        self.assertEqual(admin.command(CAP_SET, 0, bytes(8) + b"\x40\x40", 0, SELF), DONE)
+        pf.enable(1)
+        self.assertEqual(admin.command(CREATE, 1, struct.pack("<H2xIQQ", 0, 0, 0, 0)), DONE)
+        data = struct.pack("<H2xIQ", 0, 0, SIZE)
+        size = struct.unpack("<I4x", admin.command(METADATA_GET, 1, data, 8)[2])[0]
+        data = struct.pack("<H2xIQ", 0, 0, ALL)
+        self.assertEqual(len(decode(admin.command(PARTS_GET, 1, data, size)[2])), 10)
+
+    def test_strictly_each_group_has_its_list(self):
+        pf = self.machine(("blk", "vfs=1,migration=1.4,strict-lists=on"))
+        pf.enable(1)
+        admin = Admin(pf, self.memory, use=0)
+        self.assertEqual(admin.use(OF_SRIOV | CAPABILITIES), refused(INVALID_FIELD))
+        self.assertEqual(admin.use(OF_SRIOV), DONE)
+        self.assertEqual(admin.command(CAP_LIST, 0, b"", 8, SELF), refused(INVALID_OPCODE))
+        self.assertEqual(admin.use(OF_SELF, SELF), DONE)
+        self.assertEqual(admin.command(CAP_LIST, 0, b"", 8, SELF)[0], OK)
 
     def test_none_of_it_without_migration(self):
         pf = self.machine(("blk", "vfs=1"))
@@ -294,6 +324,18 @@ class Set(PartsCase):
     def test_unknown(self):
         self.refuse([Part(0x106, b"abc")], "a part that is not known")
         self.commands.restore(2, encode([Part(0x106, b"abc", flags=1)]))
+
+    def test_every_byte_of_a_corrupted_state(self):
+        """Refused or taken, the device lives on."""
+        whole = encode(self.state)
+        for at in range(len(whole)):
+            self.commands.set_parts(2, whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1:])
+            self.commands.mode(2, 0)
+            self.vfs[1].flr()
+            self.vfs[1].master()
+            self.commands.stop(2)
+        self.commands.restore(2, encode(self.state))
+        self.commands.resume(2)
 
     def test_order(self):
         self.refuse(list(reversed(self.state)), "out of order")
