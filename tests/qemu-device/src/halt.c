@@ -214,13 +214,16 @@ void halt_begin(PCIDevice *vf, Command *c)
     remember_unserved(vf);
     tap_close_gate(vf);
     h->phase = PHASE_DRAINING;
-    h->waiter = c;
-    c->later = true;
     run_device(vf, false);
     if (is_net(vf)) {
         finish_frames(vf);
     }
-    qemu_bh_schedule(h->bh);
+    if (tap_idle(vf)) {
+        halted(vf);     /* at once, so that runs repeat */
+    } else {
+        h->waiter = c;
+        c->later = true;
+    }
 }
 
 void halt_freeze(PCIDevice *vf, bool freeze)
@@ -295,6 +298,9 @@ void halt_end_reset(PCIDevice *vf)
     halt_end(vf);
     if (c) {
         halt_begin(vf, c);
+    }
+    if (c && h->phase == PHASE_HALTED) {
+        admin_complete(c);
     }
 }
 

@@ -28,7 +28,7 @@ typedef struct Halt {
     uint64_t doorbells[2];      /* rung meanwhile, by queue */
 } Halt;
 
-/* C is answered later, when VF has halted. */
+/* VF halts, now or later; C is answered when it has. */
 void halt_begin(PCIDevice *vf, Command *c);
 /* Memory can be reached again, for what has to be read before the end. */
 void halt_open(PCIDevice *vf);

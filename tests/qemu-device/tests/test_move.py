@@ -47,6 +47,18 @@ class Disks(MoveCase):
         self.disk.read_sector(3)
         self.assertEqual(self.disk.registers.config(34, 2), 4)
 
+    def test_event_index(self):
+        self.start_disk(features=1 << 29 | 1 << 28)
+        self.assertEqual(self.disk.features >> 28 & 3, 3)
+        for turn in range(6):
+            self.qemu.write(self.disk.messages + 4, 0, 4)
+            used_event = self.disk.queues[0].avail + 4 + 2 * self.disk.queues[0].size
+            self.qemu.write(used_event, turn, 2)
+            self.disk.read_sector(turn)
+            self.assertEqual(self.disk.message(1), 0xABC1, "an interrupt after each move")
+            self.move(self.disk, 1 + turn % 2, 2 - turn % 2)
+        self.assertEqual(self.stray(), 0)
+
     def test_without_msix(self):
         self.start_disk(msix=False)
         self.move(self.disk, 1, 2)
