@@ -140,9 +140,15 @@ static void blk_release(PCIDevice *vf, const char *name)
     blk_remove_bs(VIRTIO_BLK(virtio_of(vf))->blk);
 }
 
+static void blk_backend_drain(PCIDevice *vf)
+{
+    blk_drain(VIRTIO_BLK(virtio_of(vf))->blk);
+}
+
 const BackendOps blk_backend = {
     .attach = blk_attach,
     .release = blk_release,
+    .drain = blk_backend_drain,
 };
 
 /* Console: one port, on CHARDEV if there is one */
@@ -196,9 +202,19 @@ static void scsi_release(PCIDevice *vf, const char *name)
     blk_remove_bs(SCSI_DEVICE(vf_state(vf)->child)->conf.blk);
 }
 
+static void scsi_backend_drain(PCIDevice *vf)
+{
+    SCSIDevice *disk = SCSI_DEVICE(vf_state(vf)->child);
+
+    do {
+        blk_drain(disk->conf.blk);      /* the end of one part begins the next */
+    } while (!QTAILQ_EMPTY(&disk->requests));
+}
+
 const BackendOps scsi_backend = {
     .populate = scsi_populate,
     .release = scsi_release,
+    .drain = scsi_backend_drain,
 };
 
 /* Entropy: QEMU's own generator unless an rng object is named */

@@ -18,6 +18,8 @@ struct BackendOps {
      * keep the back end from the VF's successor.
      */
     void (*release)(PCIDevice *vf, const char *name);
+    /* Waits until the back end works on nothing for VF; NULL: it never does. */
+    void (*drain)(PCIDevice *vf);
 };
 
 extern const BackendOps net_backend, blk_backend, console_backend;

@@ -17,9 +17,11 @@
 #if QEMU_VERSION_MAJOR >= 10
 #include "qobject/qdict.h"
 #include "system/block-backend.h"
+#include "system/runstate.h"
 #else
 #include "qapi/qmp/qdict.h"
 #include "sysemu/block-backend.h"
+#include "sysemu/runstate.h"
 #endif
 
 #if QEMU_VERSION_MAJOR * 100 + QEMU_VERSION_MINOR >= 1001

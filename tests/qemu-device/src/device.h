@@ -10,7 +10,10 @@
 #include "hw/virtio/virtio.h"
 #include "hw/virtio/virtio-bus.h"
 #include "hw/virtio/virtio-pci.h"
+#include "dirty.h"
 #include "families.h"
+#include "halt.h"
+#include "tap.h"
 
 /* BARs of a VF.  QEMU's virtio-pci puts MSI-X and the modern registers there. */
 #define VF_BAR_OWN          0       /* only with mmr-bar=0 */
@@ -38,8 +41,14 @@ typedef struct Faults {
     uint32_t admin_count;       /* commands still to be hit */
     uint32_t admin_opcode;
     bool admin_hang;
+    bool admin_break;
+    uint32_t admin_late;        /* ms */
+    uint32_t admin_short;       /* bytes missing */
+    uint32_t admin_corrupt;     /* byte of the result, from 1 */
+    uint32_t admin_die;
     uint32_t admin_status;
     uint32_t admin_qualifier;
+    bool hold;                  /* block requests are kept from the back end */
 } Faults;
 
 #define FAULT_ANY_OPCODE 0xffff
@@ -47,7 +56,34 @@ typedef struct Faults {
 typedef struct Admin {
     uint16_t index;             /* of the queue */
     uint64_t used[2];           /* opcodes of LIST_USE, by group type */
+    GPtrArray *pending;         /* commands not answered yet */
 } Admin;
+
+/* How VFs are migrated. */
+typedef enum Abi {
+    ABI_NONE,
+    ABI_VIRTIO_1_4,
+    ABI_2021,
+} Abi;
+
+/* State of a VF that is FREEZED, in the 2021 protocol. */
+typedef struct Freeze {
+    GByteArray *saved;
+    GByteArray *restored;       /* as far as it is there */
+    GByteArray *covered;        /* which bytes of it are there */
+} Freeze;
+
+/* Resource objects of virtio 1.4. */
+typedef struct PartsObject {
+    uint32_t id;
+    uint8_t kind;               /* to get or to set */
+    uint8_t vf;                 /* VF number */
+} PartsObject;
+
+typedef struct Resources {
+    GArray *objects;            /* PartsObject */
+    uint8_t limits[2];          /* that the driver set, by kind */
+} Resources;
 
 typedef struct PFState {
     /* properties */
@@ -61,13 +97,24 @@ typedef struct PFState {
     uint32_t vsec_id;
     uint32_t vf_queue_size;
     uint32_t vf_queues;
+    char *migration;
+    uint32_t parts_get_limit;
+    uint32_t parts_set_limit;
+    bool strict_lists;
+    bool list_in_flight;
+    uint32_t dirty_modes;       /* bit n is mode n + 1 */
+    uint32_t dirty_ranges;      /* of a VF */
     Faults faults;
     /* counters, read as properties */
     uint32_t admin_commands;
     uint32_t bad_accesses;
+    uint32_t stray_dma;
+    uint32_t frozen_writes;
 
     char **backend;             /* of each VF; "" has none of its own */
+    Abi abi;
     Admin admin;
+    Resources resources;
     MemoryRegion common;
     PCIConfigWriteFunc *config_write;
 } PFState;
@@ -79,8 +126,17 @@ typedef struct VFState {
     MemoryRegion own_bar;       /* of the block, with mmr-bar=0 */
     MemoryRegion doorbell;
     MemoryRegion dead[VF_BARS]; /* hides a BAR while the VF answers all-ones */
+    bool died;                  /* by a command */
     bool is_dead;
     uint32_t reset_reads;       /* reads of the status until the reset is done */
+    Tap tap;
+    Halt halt;
+    Dirty dirty;
+    MemoryRegion guard;
+    struct Image *staged;       /* takes effect when the VF is resumed */
+    GArray *held;               /* requests kept from the back end */
+    Freeze freeze;
+    bool told;                  /* a status, since FLR */
     DeviceState *child;         /* the disk or the port on the VF's own bus */
     PCIConfigReadFunc *config_read;
     PCIConfigWriteFunc *config_write;
@@ -132,6 +188,7 @@ uint64_t vf_mmr_bar_size(const PFState *pf);
 uint64_t vf_modern_bar_size(const PFState *pf);
 void vf_apply_faults(PCIDevice *vf);
 void vf_follow_mse(PCIDevice *vf, bool mse);
+void vf_follow_master(PCIDevice *vf);
 
 /* properties.c */
 void properties_add(ObjectClass *oc);
@@ -144,11 +201,18 @@ void vsec_add(PCIDevice *vf, uint32_t length);
 void dma_through_function(PCIDevice *d);
 void dma_follow_bus_number(PCIDevice *d);
 
+/* guard.c */
+void guard_init(PCIDevice *vf);
+void guard_exit(PCIDevice *vf);
+
 /* common.c */
 void common_init(PCIDevice *pf);
 
 /* admin.c */
 void admin_init(PCIDevice *pf);
 void admin_reset(PCIDevice *pf);
+void admin_exit(PCIDevice *pf);
+/* VF goes: commands that are not answered yet are not about it any more. */
+void admin_forget_vf(PCIDevice *vf);
 
 #endif

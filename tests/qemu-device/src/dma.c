@@ -27,13 +27,15 @@ void dma_through_function(PCIDevice *d)
 void dma_follow_bus_number(PCIDevice *d)
 {
     MemoryRegion *window = &d->bus_master_enable_region;
+    AddressSpace *bus;
     MemoryRegion *root;
     bool enabled;
 
     if (!memory_region_is_mapped(window)) {
         return;     /* QEMU sets it up when the machine is complete */
     }
-    root = pci_device_iommu_address_space(d)->root;
+    bus = pci_device_iommu_address_space(d);
+    root = pci_is_vf(d) ? tap_root(d, bus) : bus->root;
     if (window->alias == root) {
         return;
     }

@@ -8,6 +8,8 @@
  * counted, so that a driver which needs leniency is found out.
  */
 #include "legacy.h"
+#include "hold.h"
+#include "staged.h"
 #include "qemu/log.h"
 #include "hw/pci/msix.h"
 #include "standard-headers/linux/virtio_pci.h"
@@ -81,11 +83,15 @@ static void write_status(PCIDevice *vf, uint8_t status)
     VFState *s = vf_state(vf);
     bool master = vf->config[PCI_COMMAND] & PCI_COMMAND_MASTER;
 
+    if (status == 0) {
+        staged_forget(vf);
+    }
     if (status == 0 && virtio_of(vf)->status != 0) {
         s->reset_reads = slow_reset_reads(vf);
         if (s->reset_reads) {
             return;
         }
+        hold_drop(vf);
     }
     qemu_write(vf, VIRTIO_PCI_STATUS, status, 1);
     if (!master) {
@@ -102,6 +108,7 @@ static uint8_t read_status(PCIDevice *vf)
     uint8_t status = virtio_of(vf)->status;
 
     if (s->reset_reads && --s->reset_reads == 0) {
+        hold_drop(vf);
         qemu_write(vf, VIRTIO_PCI_STATUS, 0, 1);
     }
     return status;
@@ -118,9 +125,20 @@ static bool reset_pending(PCIDevice *vf)
     return s->reset_reads != 0;
 }
 
+void legacy_reset(PCIDevice *vf)
+{
+    vf_state(vf)->reset_reads = 0;
+    hold_drop(vf);
+    qemu_write(vf, VIRTIO_PCI_STATUS, 0, 1);
+}
+
 static uint64_t read_register(PCIDevice *vf, hwaddr addr, unsigned size)
 {
     reset_pending(vf);
+    /* Reading it would clear it. */
+    if (addr == VIRTIO_PCI_ISR && vf_state(vf)->halt.phase == PHASE_FROZEN) {
+        return virtio_of(vf)->isr;
+    }
     return addr == VIRTIO_PCI_STATUS ? read_status(vf)
                                      : qemu_read(vf, addr, size);
 }
@@ -128,14 +146,19 @@ static uint64_t read_register(PCIDevice *vf, hwaddr addr, unsigned size)
 static void write_register(PCIDevice *vf, hwaddr addr, uint64_t value,
                            unsigned size)
 {
-    if (reset_pending(vf)) {
+    if (reset_pending(vf) || halt_drops_write(vf) ||
+        (addr == VIRTIO_PCI_QUEUE_NOTIFY && halt_keeps_doorbell(vf, value))) {
         return;
     }
     if (addr == VIRTIO_PCI_STATUS) {
         write_status(vf, value);
     } else {
+        if (addr == VIRTIO_PCI_QUEUE_PFN && !value) {
+            hold_drop(vf);  /* QEMU resets the device */
+        }
         qemu_write(vf, addr, value, size);
     }
+    halt_after_write(vf);
 }
 
 /*

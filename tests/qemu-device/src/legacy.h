@@ -20,4 +20,7 @@ void legacy_read_bytes(PCIDevice *vf, bool config, const Field *field,
 void legacy_write_bytes(PCIDevice *vf, bool config, const Field *field,
                         unsigned offset, const uint8_t *from, unsigned n);
 
+/* The same as 0 in the status, whatever the VF is doing. */
+void legacy_reset(PCIDevice *vf);
+
 #endif

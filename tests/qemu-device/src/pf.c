@@ -13,6 +13,8 @@
 #define DEFAULT_VFS         4
 #define DEFAULT_NULL_SIZE   (64 * MiB)
 #define DEFAULT_VSEC_ID     0x4d52
+#define DEFAULT_OBJECTS     255
+#define DEFAULT_DIRTY_RANGES 4
 
 /* Device ids of VFs without a legacy block: the modern ones. */
 #define MODERN_DEVICE_ID_BASE 0x1040
@@ -78,6 +80,23 @@ static bool check_properties(PCIDevice *d, Error **errp)
         return false;
     }
     return check_block_place(s, errp) && check_bus(d, errp);
+}
+
+static bool choose_abi(PFState *s, Error **errp)
+{
+    static const char *const names[] = {
+        [ABI_NONE] = "none", [ABI_VIRTIO_1_4] = "1.4", [ABI_2021] = "2021",
+    };
+
+    for (int i = 0; i < ARRAY_SIZE(names); i++) {
+        if (!strcmp(s->migration, names[i])) {
+            s->abi = i;
+            return true;
+        }
+    }
+    error_setg(errp, "migration=%s is not known: choose none, 1.4 or 2021",
+               s->migration);
+    return false;
 }
 
 static bool split_backends(PFState *s, Error **errp)
@@ -172,7 +191,7 @@ static void pf_realize(PCIDevice *d, Error **errp)
     const Family *f = family_of(d);
     PFState *s = pf_state(d);
 
-    if (!check_properties(d, errp) || !split_backends(s, errp) ||
+    if (!check_properties(d, errp) || !choose_abi(s, errp) || !split_backends(s, errp) ||
         (f->backend->attach && !f->backend->attach(d, "", errp))) {
         return;
     }
@@ -197,6 +216,7 @@ static void pf_exit(PCIDevice *d)
     }
     memory_region_del_subregion(&VIRTIO_PCI(d)->modern_bar,
                                 &pf_state(d)->common);
+    admin_exit(d);
     PCI_DEVICE_CLASS(parent_class(d))->exit(d);
 }
 
@@ -214,6 +234,11 @@ void pf_instance_init(Object *obj)
     s->vsec_layout = g_strdup("A");
     s->vsec_id = DEFAULT_VSEC_ID;
     s->vf_queues = 1;
+    s->migration = g_strdup("none");
+    s->dirty_modes = 15;
+    s->dirty_ranges = DEFAULT_DIRTY_RANGES;
+    s->parts_get_limit = s->parts_set_limit = DEFAULT_OBJECTS;
+    s->resources.objects = g_array_new(false, false, sizeof(PartsObject));
     s->faults.admin_opcode = FAULT_ANY_OPCODE;
     s->faults.admin_status = 22;
     s->faults.admin_qualifier = 1;
@@ -234,6 +259,8 @@ void pf_instance_finalize(Object *obj)
     g_strfreev(s->backend);
     g_free(s->vf_backends);
     g_free(s->vsec_layout);
+    g_free(s->migration);
+    g_array_free(s->resources.objects, true);
 }
 
 void pf_class_init(ObjectClass *oc, CompatClassData data)

@@ -94,6 +94,7 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id,
         !apply_arguments(id, argc, argv)) {
         return -1;
     }
+    tap_register_type();
     for (unsigned i = 0; i < family_count; i++) {
         register_family(&families[i]);
     }

@@ -45,11 +45,27 @@ static const PFProperty properties[] = {
     /* 63 pairs have 128 vectors: what VF_MSIX_BAR_SIZE has place for. */
     { "vf-queues", KIND_U32, FIXED, AT(vf_queues), 63,
       "request queues, or queue pairs, of a VF" },
+    { "migration", KIND_STR, FIXED, AT(migration), 0,
+      "how VFs are migrated: none, 1.4 or 2021" },
+    { "parts-get-limit", KIND_U32, FIXED, AT(parts_get_limit), 255,
+      "virtio 1.4: resource objects to get device parts with" },
+    { "parts-set-limit", KIND_U32, FIXED, AT(parts_set_limit), 255,
+      "virtio 1.4: resource objects to set device parts with" },
+    { "strict-lists", KIND_BOOL, FIXED, AT(strict_lists), 0,
+      "lists of commands are the standard's, not what Linux needs" },
+    { "list-in-flight", KIND_BOOL, FIXED, AT(list_in_flight), 0,
+      "2021: requests that are held are listed in the state, not finished" },
+    { "dirty-modes", KIND_U32, FIXED, AT(dirty_modes), 15,
+      "2021: maps of dirty pages: 1, 2 push bitmap, bytemap; 4, 8 pull" },
+    { "dirty-ranges", KIND_U32, FIXED, AT(dirty_ranges), 255,
+      "2021: ranges that a VF can have maps of" },
 
     { "fault-vf", KIND_U32, RUNTIME, AT(faults.vf), 255,
       "VF number that the faults are about; 0 is every VF" },
     { "fault-all-ones", KIND_BOOL, RUNTIME, AT(faults.all_ones), 0,
       "every read of the VF gives all-ones" },
+    { "fault-hold", KIND_BOOL, RUNTIME, AT(faults.hold), 0,
+      "block requests are taken but not given to the back end" },
     { "fault-slow-reset", KIND_U32, RUNTIME, AT(faults.slow_reset), ANY,
       "how often the legacy status reads non-zero after 0 was written" },
     { "fault-admin-count", KIND_U32, RUNTIME, AT(faults.admin_count), ANY,
@@ -58,6 +74,16 @@ static const PFProperty properties[] = {
       "opcode that fails; 0xffff is any" },
     { "fault-admin-hang", KIND_BOOL, RUNTIME, AT(faults.admin_hang), 0,
       "commands that fail never complete" },
+    { "fault-admin-break", KIND_BOOL, RUNTIME, AT(faults.admin_break), 0,
+      "nor does any later command: the PF needs a reset" },
+    { "fault-admin-late", KIND_U32, RUNTIME, AT(faults.admin_late), ANY,
+      "they are carried out, and answered so many milliseconds later" },
+    { "fault-admin-short", KIND_U32, RUNTIME, AT(faults.admin_short), ANY,
+      "they are carried out; so many bytes of the answer are missing" },
+    { "fault-admin-corrupt", KIND_U32, RUNTIME, AT(faults.admin_corrupt), ANY,
+      "they are carried out; this byte of the result, from 1, is wrong" },
+    { "fault-admin-die", KIND_U32, RUNTIME, AT(faults.admin_die), 2,
+      "their VF is gone from the bus: 1 before, 2 after it" },
     { "fault-admin-status", KIND_U32, RUNTIME, AT(faults.admin_status), 0xffff,
       "status of commands that fail" },
     { "fault-admin-qualifier", KIND_U32, RUNTIME, AT(faults.admin_qualifier),
@@ -67,6 +93,10 @@ static const PFProperty properties[] = {
       "administration commands received" },
     { "bad-accesses", KIND_U32, COUNTER, AT(bad_accesses), 0,
       "accesses to legacy blocks that were not to one register" },
+    { "stray-dma", KIND_U32, COUNTER, AT(stray_dma), 0,
+      "accesses to memory that VFs tried while they were stopped" },
+    { "frozen-writes", KIND_U32, COUNTER, AT(frozen_writes), 0,
+      "writes to registers of VFs that were frozen" },
 };
 
 static void *field_of(Object *obj, const PFProperty *p)
@@ -130,6 +160,14 @@ static void apply_faults(PCIDevice *pf)
     }
 }
 
+/* Whoever sets it says anew which VFs are gone. */
+static void revive(PCIDevice *pf)
+{
+    for (int i = 0; i < pcie_sriov_num_vfs(pf); i++) {
+        vf_state(pcie_sriov_get_vf_at_index(pf, i))->died = false;
+    }
+}
+
 static void set_property(Object *obj, Visitor *v, const char *name,
                          void *opaque, Error **errp)
 {
@@ -156,6 +194,9 @@ static void set_property(Object *obj, Visitor *v, const char *name,
         break;
     }
     if (DEVICE(obj)->realized) {
+        if (field == &pf_state(obj)->faults.all_ones) {
+            revive(PCI_DEVICE(obj));
+        }
         apply_faults(PCI_DEVICE(obj));
     }
 }

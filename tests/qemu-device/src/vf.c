@@ -5,7 +5,11 @@
  */
 #include "legacy.h"
 #include "backend.h"
+#include "hold.h"
+#include "protocol_2021.h"
+#include "staged.h"
 #include "qapi/error.h"
+#include "qemu/range.h"
 
 uint64_t vf_mmr_bar_size(const PFState *pf)
 {
@@ -62,15 +66,36 @@ static uint32_t vf_config_read(PCIDevice *d, uint32_t addr, int len)
     return ldl_le_p(bytes);
 }
 
+static bool is_flr(PCIDevice *d, uint32_t addr, uint32_t val, int len)
+{
+    unsigned high = d->exp.exp_cap + PCI_EXP_DEVCTL + 1;
+
+    return range_covers_byte(addr, len, high) &&
+           val >> 8 * (high - addr) & PCI_EXP_DEVCTL_BCR_FLR >> 8;
+}
+
 static void vf_config_write(PCIDevice *d, uint32_t addr, uint32_t val, int len)
 {
-    VFState *s = vf_state(d);
+    bool flr = is_flr(d, addr, val, len);
 
-    if (s->is_dead) {
+    if (vf_state(d)->is_dead) {
         return;
     }
-    s->config_write(d, addr, val, len);
+    if (flr) {
+        halt_begin_reset(d);
+    }
+    if (!(d->config[PCI_COMMAND] & PCI_COMMAND_MASTER) && addr == PCI_COMMAND &&
+        val & PCI_COMMAND_MASTER) {
+        tap_settle(d);
+    }
+    halt_config_write(d, addr, val, len);
     dma_follow_bus_number(d);
+    if (flr) {
+        staged_forget(d);
+        old_reset(d);
+        halt_end_reset(d);
+    }
+    halt_after_write(d);
 }
 
 static void limit_config_space(PCIDevice *d)
@@ -159,6 +184,11 @@ static MemoryRegion *block_bar(PCIDevice *d)
     return own ? &vf_state(d)->own_bar : &VIRTIO_PCI(d)->modern_bar;
 }
 
+static bool migrates(PCIDevice *vf)
+{
+    return pf_state(pf_of(vf))->abi != ABI_NONE;
+}
+
 static void add_block(PCIDevice *d)
 {
     PFState *pf = pf_state(pf_of(d));
@@ -199,6 +229,11 @@ static void arrange_bars(PCIDevice *d)
     } else {
         look_modern(d);
     }
+    if (migrates(d)) {
+        guard_init(d);
+        tap_init(d);
+        hold_init(d);
+    }
 }
 
 /* A subregion holds a reference to its owner: the VF would never go. */
@@ -217,14 +252,29 @@ static void remove_regions(PCIDevice *d)
     if (pf->mmr && pf->mmr_bar == VF_BAR_OWN) {
         memory_region_del_subregion(&s->own_bar, &s->dead[2]);
     }
+    if (migrates(d)) {
+        guard_exit(d);
+        tap_exit(d);
+    }
+}
+
+/* What is gone from the bus, or stopped, starts no DMA. */
+void vf_follow_master(PCIDevice *vf)
+{
+    VFState *s = vf_state(vf);
+
+    virtio_set_disabled(virtio_of(vf), s->is_dead || s->tap.closed ||
+                        !(vf->config[PCI_COMMAND] & PCI_COMMAND_MASTER));
 }
 
 void vf_apply_faults(PCIDevice *vf)
 {
     const Faults *f = &pf_state(pf_of(vf))->faults;
     VFState *s = vf_state(vf);
+    bool was_dead = s->is_dead;
 
-    s->is_dead = f->all_ones && (!f->vf || f->vf == vf_number(vf));
+    s->is_dead = s->died ||
+                 (f->all_ones && (!f->vf || f->vf == vf_number(vf)));
     memory_region_transaction_begin();
     for (int i = 0; i < VF_BARS; i++) {
         if (memory_region_is_mapped(&s->dead[i])) {
@@ -232,9 +282,14 @@ void vf_apply_faults(PCIDevice *vf)
         }
     }
     memory_region_transaction_commit();
-    /* What is gone starts no DMA either. */
-    virtio_set_disabled(virtio_of(vf), s->is_dead ||
-                        !(vf->config[PCI_COMMAND] & PCI_COMMAND_MASTER));
+    if (was_dead) {
+        tap_settle(vf);
+    }
+    vf_follow_master(vf);
+    if (s->is_dead) {
+        halt_die(vf);
+    }
+    hold_follow(vf);
 }
 
 /* Life */
@@ -302,6 +357,7 @@ static void vf_realize(PCIDevice *d, Error **errp)
     arrange_bars(d);
     limit_config_space(d);
     dma_through_function(d);
+    dma_follow_bus_number(d);
     populate(d, errp);
     vf_apply_faults(d);
 }
@@ -310,6 +366,10 @@ static void vf_exit(PCIDevice *d)
 {
     const BackendOps *backend = family_of(d)->backend;
 
+    halt_exit(d);
+    admin_forget_vf(d);
+    staged_forget(d);
+    old_reset(d);
     if (backend->release) {
         backend->release(d, backend_name(d));
     }

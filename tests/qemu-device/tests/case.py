@@ -54,7 +54,9 @@ class DeviceCase(unittest.TestCase):
         self.addCleanup(signal.alarm, 0)
 
     def machine(self, *pfs, extra=()):
-        """Start a machine with PFS; sets qemu, memory and pfs."""
+        """Start a machine with PFS, in place of the one before; sets qemu, memory and pfs."""
+        if self.qemu:
+            self.qemu.stop()
         self.qemu = Qemu(SO, list(extra) + pf_arguments(pfs))
         self.addCleanup(self.qemu.stop)
         enable_ecam(self.qemu)

@@ -58,6 +58,7 @@ class Qemu:
         self.folder = self.temporary.name
         self.log = open(self.path("qemu.log"), "w+", encoding="utf-8", errors="replace")
         self.events, self.connections = [], []
+        self.printed = None
         listeners = [self._listen("qtest"), self._listen("qmp")]
         self.command = command_line(so, arguments, self.folder)
         self.command += ["-qtest", "unix:" + self.path("qtest"),
@@ -112,6 +113,8 @@ class Qemu:
 
     def stop(self):
         """End this QEMU, and no other process."""
+        if self.printed is not None:
+            return
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()

@@ -109,9 +109,25 @@ class Validation(AdminCase):
         for group in (2, 0xFFFF):
             self.assertEqual(admin.command(LIST_QUERY, 0, b"", 8, group), refused(INVALID_GROUP))
         self.pf.disable()
-        for opcode in (LIST_QUERY, COMMON_READ):
-            self.assertEqual(admin.command(opcode, 1, b"", 8), refused(INVALID_GROUP))
+        self.assertEqual(admin.command(COMMON_READ, 1, b"", 8), refused(INVALID_GROUP))
         self.assertEqual(admin.command(LIST_QUERY, 0, b"", 8, SELF)[0], OK)
+
+    def test_lists_without_a_group(self):
+        """Linux asks before it sets VF Enable; the standard refuses that."""
+        self.pf.disable()
+        admin = self.admin(use=0)
+        self.assertEqual(admin.command(LIST_QUERY, 0, b"", 8)[0], OK)
+        self.assertEqual(admin.use(0x7F), DONE)
+        self.pf.enable(1)
+        self.assertEqual(admin.command(COMMON_READ, 1, bytes([STATUS]), 1)[0], OK)
+
+    def test_lists_without_a_group_strictly(self):
+        pf = self.machine(("blk", "vfs=1,strict-lists=on"))
+        admin = Admin(pf, self.memory, use=0)
+        for opcode in (LIST_QUERY, LIST_USE):
+            self.assertEqual(admin.command(opcode, 0, bytes(8), 8), refused(INVALID_GROUP))
+        pf.enable(1)
+        self.assertEqual(admin.use(0x7F), DONE)
 
     def test_opcode(self):
         admin = self.admin()

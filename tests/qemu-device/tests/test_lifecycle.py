@@ -39,7 +39,8 @@ class ManyVfs(DeviceCase):
 
 class Cycles(DeviceCase):
     def test_enable_and_disable(self):
-        self.machine(("net", "vfs=2,vf-backends=n1"), ("blk", "vfs=2,vf-backends=one"),
+        self.machine(("net", "vfs=2,vf-backends=n1,migration=1.4"),
+                     ("blk", "vfs=2,vf-backends=one,migration=2021"),
                      ("scsi", "vfs=2,vf-backends=two"), ("console", "vfs=2,vf-backends=con"),
                      ("rng", "vfs=2"),
                      extra=self.image("one") + self.image("two") +

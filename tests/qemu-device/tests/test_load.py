@@ -23,6 +23,7 @@ class Refused(unittest.TestCase):
                 ("mmr-offset=0x4000", "0x5000 or more"),
                 ("mmr-offset=0x5002", "a multiple of 4"),
                 ("vfs=256", "use 0 to 255"),
+                ("migration=1.3", "choose none, 1.4 or 2021"),
                 ("vf-queues=0", "use 1 or more"),
                 ("vfs=1,vf-backends=a:b", "raise vfs or shorten the list")):
             with self.subTest(properties=properties):

@@ -43,6 +43,7 @@ class Queue:
         self.avail = self.desc + 16 * size
         self.used = (self.desc + bytes_first + 4095) & ~4095
         self.added = self.free = 0
+        self.late = 0  # chains that are overtaken by later ones
 
     def add(self, readable, writable):
         """One chain of [(address, length)]; not notified yet."""
@@ -64,7 +65,7 @@ class Queue:
 
     def wait(self, upto=None):
         """Wait for the chain that add() numbered UPTO; the length its used entry has."""
-        upto = upto or self.added
+        upto = (upto or self.added) - self.late
         wait_for(f"used index {upto}", lambda: self.done() == upto & 0xFFFF)
         return self.qemu.read(self.used + 4 + 8 * ((upto - 1) % self.size) + 4, 4)
 
@@ -152,6 +153,17 @@ class Legacy:
             registers.write(QUEUE_VECTOR, vector, 2)
             assert registers.read(QUEUE_VECTOR, 2) == vector
         return queue
+
+    def move(self, registers):
+        """What a hypervisor does of it: the function's own bits. The rest is in the device's state."""
+        self.registers, self.vf = registers, registers.vf
+        self.vf.master()
+        self.vf.aim_vectors(self.memory.dma(self.messages))
+        self.vf.msix(True)
+
+    def kick(self):
+        for number in range(len(self.queues)):
+            self.registers.notify(number)
 
     def send(self, number, readable, writable):
         chain = self.queues[number].add(readable, writable)
