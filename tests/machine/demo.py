@@ -209,10 +209,11 @@ def first_commands(run, name):
 def take_checkpoints(run, plan):
     """Of all VMs at the same time, first while they boot, then while they work: those must be done before the work ends."""
     for number, count in enumerate(plan.checkpoints):
-        for vm in plan.vms:
-            if number > 0:
-                run.expect(rf"\[{vm.name}\] init: {plan.cpus} CPUs")
-            run.send(f"vm checkpoint {vm.name} {count}\r")
+        waiting = [vm.name for vm in plan.vms]
+        while waiting:
+            name = waiting[0] if number == 0 else run.expect(rf"\[({'|'.join(waiting)})\] init: {plan.cpus} CPUs")[1]
+            run.send(f"vm checkpoint {name} {count}\r")
+            waiting.remove(name)
         run.expect_all(*(rf"VM '{vm.name}': {count} checkpoints taken, of \d+ bytes each" for vm in plan.vms))
 
 

@@ -111,6 +111,33 @@ void state_print(const struct section *section, const void *state, state_print_l
 /* CRC-32C (Castagnoli) as iSCSI uses it: RFC 3720, 12.1 and B.4. */
 uint32_t state_checksum(const uint8_t *bytes, size_t size);
 
+/* The number of WIDTH bytes (1, 2, 4 or 8) at AT, of any alignment. */
+static inline uint64_t state_number(const uint8_t *at, unsigned width)
+{
+    uint64_t value = 0;
+
+    switch (width) {
+    case 1:
+        return *at;
+    case 2:
+        __builtin_memcpy(&value, at, 2);
+        break;
+    case 4:
+        __builtin_memcpy(&value, at, 4);
+        break;
+    default:
+        __builtin_memcpy(&value, at, 8);
+        break;
+    }
+    return value;
+}
+
+/* Do FIELD's elements lie one behind the other, as they do in a stream? */
+static inline bool state_is_dense(const struct field *field)
+{
+    return field->stride == field->width || field->count == 1;
+}
+
 /* Element INDEX of FIELD. */
 uint64_t state_element(const struct field *field, const void *state, uint32_t index);
 

@@ -11,10 +11,7 @@ void state_reader_init(struct state_reader *r, const void *buffer, size_t size)
 
 static uint64_t number(const struct state_reader *r, size_t at, unsigned width)
 {
-    uint64_t value = 0;
-
-    memcpy(&value, r->buffer + at, width); /* our CPUs are little-endian */
-    return value;
+    return state_number(r->buffer + at, width);
 }
 
 /* Say what is wrong with the present record, or with FIELD of it. */
@@ -142,6 +139,11 @@ static enum status decode_field(struct state_reader *r, const struct field *row,
     if (f->width != row->width || f->count != row->count) {
         return refuse(r, row->name, "%u elements of %u bytes; there must be %u of %u", f->count,
                       f->width, row->count, row->width);
+    }
+    if (state_is_dense(row) && row->max >= UINT64_MAX >> (64 - 8 * row->width)) {
+        memcpy((uint8_t *)state + row->offset, r->buffer + f->data,
+               (size_t)row->count * row->width);
+        return STATUS_OK;
     }
     for (uint32_t i = 0; i < row->count; i++) {
         uint64_t value = number(r, f->data + (size_t)i * row->width, row->width);

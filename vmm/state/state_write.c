@@ -24,10 +24,8 @@ uint32_t state_checksum(const uint8_t *bytes, size_t size)
 uint64_t state_element(const struct field *field, const void *state, uint32_t index)
 {
     const uint8_t *at = (const uint8_t *)state + field->offset + (size_t)field->stride * index;
-    uint64_t value = 0;
 
-    memcpy(&value, at, field->width); /* our CPUs are little-endian */
-    return value;
+    return state_number(at, field->width);
 }
 
 void state_writer_init(struct state_writer *w, void *buffer, size_t size)
@@ -57,6 +55,10 @@ static void put_field(struct state_writer *w, const struct field *field, const v
     put_number(w, field->optional ? STATE_OPTIONAL : 0, 2);
     put_number(w, field->count, 4);
     put(w, field->name, length);
+    if (state_is_dense(field)) { /* our CPUs are little-endian, as the stream is */
+        put(w, (const uint8_t *)state + field->offset, (size_t)field->count * field->width);
+        return;
+    }
     for (uint32_t i = 0; i < field->count; i++) {
         put_number(w, state_element(field, state, i), field->width);
     }
