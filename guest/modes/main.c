@@ -6,6 +6,7 @@
  */
 #include "guest/lib/guest.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define MODES_CODE     0x9000UL

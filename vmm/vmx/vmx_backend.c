@@ -73,8 +73,9 @@ void vmx_write(struct vcpu *vcpu, enum backend_register reg, uint64_t value)
     case BACKEND_CR3:
     case BACKEND_PAT:
     case BACKEND_TSC_OFFSET:
-    case BACKEND_REGISTERS:
         break;
+    case BACKEND_REGISTERS:
+        return;
     }
     vmcs_write((enum vmcs_field)fields[reg], value);
     vmx->pdptes_due |=
