@@ -19,7 +19,6 @@ import bochs
 import machine
 
 AT_A_TIME = 2
-BOCHS = {"bochs": "ryzen", "vmx": "tigerlake"}
 PASSED = 1 # what 'debug exit' says of a guest that ended itself by 0
 
 VMM = """[vmm]
@@ -67,7 +66,7 @@ class Guest:
 
 def parse(engine, arguments):
     """CPU 0 has the VMM's own work as well; in Bochs, where each CPU more makes all slower, a guest runs there."""
-    first = 0 if engine in BOCHS else 1
+    first = 0 if engine in bochs.MODELS else 1
     guests = []
     for argument in arguments:
         guests.append(Guest(argument, first))
@@ -79,9 +78,10 @@ def start(folder, engine, guests):
     cpus = guests[-1].first + guests[-1].cpus
     memory = 192 + 64 * len(guests)
     files = [guest.file() for guest in guests]
-    if engine in BOCHS:
+    if engine in bochs.MODELS:
         config = VMM.format(idle="poweroff") + "".join(guest.config("yes") for guest in guests)
-        return bochs.BochsMachine(bios.make_iso(folder, config, files), model=BOCHS[engine], cpus=cpus, memory=memory)
+        return bochs.BochsMachine(bios.make_iso(folder, config, files), model=bochs.MODELS[engine], cpus=cpus,
+                                  memory=memory)
     config = VMM.format(idle="halt") + "".join(guest.config("no") for guest in guests)
     if engine == "icount":
         return bios.PcMachine(bios.make_iso(folder, config, files), cpus=cpus, memory=f"{memory}M", icount=True)
@@ -89,7 +89,7 @@ def start(folder, engine, guests):
 
 
 def run_guests(run, engine, guests):
-    if engine in BOCHS:
+    if engine in bochs.MODELS:
         run.expect(r"the machine is switched off")
         return
     run.expect(r"console: Ctrl-A")

@@ -25,7 +25,7 @@ debug_exit = 0xf4
 def test(folder):
     files = [(os.path.join(machine.BUILD, "guest", "modes.elf"), "modes.elf")]
     iso = bios.make_iso(folder, CONFIG, files)
-    with bochs.BochsMachine(iso, timeout=350, model="tigerlake", cpus=3, memory=320) as run:
+    with bochs.BochsMachine(iso, model="tigerlake", cpus=3, memory=320) as run:
         run.expect_end()
         run.require("VM 'tasks': vCPU 0 switches to another task by hardware", "VM 'tasks': stopped", "VM 'other': debug exit, status 1")
         run.forbid("PANIC", "ERROR", "FAIL")

@@ -68,7 +68,6 @@ enum vmcs_field {
     VMCS_CR0_SHADOW = 0x6004,
     VMCS_CR4_SHADOW = 0x6006,
     VMCS_QUALIFICATION = 0x6400,
-    VMCS_LINEAR_ADDRESS = 0x640a,
     VMCS_CR0 = 0x6800,
     VMCS_CR3 = 0x6802,
     VMCS_CR4 = 0x6804,
@@ -175,6 +174,7 @@ enum vmcs_exit {
 #define VMCS_CR_REG_SHIFT   8
 #define VMCS_EPT_WRITE      (1U << 1)
 #define VMCS_EPT_FETCH      (1U << 2)
+#define VMCS_EPT_RIGHTS     (7U << 3) /* what is allowed there */
 #define VMCS_EPT_LINEAR     (1U << 7) /* the linear address is there */
 #define VMCS_EPT_FINAL      (1U << 8) /* ... and it is not one of the tables' that translate it */
 #define VMCS_EPT_NMI        (1U << 12)

@@ -117,9 +117,11 @@ static void vmx_set_root(struct vcpu *vcpu, hpa_t root)
     vmx_flush(vcpu);
 }
 
-static const struct nested_format nested_format = {
-    /* 29.3.2: read, write, execute; the memory type goes together with that of the guest's PAT. */
-    .present = 7, .table = 7, .read = 1, .write = 2, .execute = 4, .cached = 6U << 3, .large = 0x80,
+static const struct radix_format nested_format = {
+    /* 29.3.2. The memory type goes together with that of the guest's PAT. No accessed and dirty
+     * bits: with them the CPU would count walks of the guest's tables as writes to these. */
+    .present = 0x7, .table = 0x7,   .read = 0x1,      .write = 0x2,      .execute = 0x4,
+    .type = 0x38,   .cached = 0x30, .uncached = 0x00, .combining = 0x08, .large = 0x80,
 };
 
 static bool vmx_giant_pages(void)

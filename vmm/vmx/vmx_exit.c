@@ -67,11 +67,8 @@ static void decode_memory(struct vcpu *vcpu, struct exit *exit)
         .write = info & VMCS_EPT_WRITE,
         .fetch = info & VMCS_EPT_FETCH,
         .walk = (info & tables) != tables,
-        .linear = info & VMCS_EPT_LINEAR,
+        .present = info & VMCS_EPT_RIGHTS,
     };
-    if (exit->memory.linear) {
-        exit->memory.at = gva(vmcs_read(VMCS_LINEAR_ADDRESS));
-    }
     if ((info & VMCS_EPT_NMI) && vcpu->event.kind == VCPU_EVENT_NONE) {
         vcpu->nmi_blocked = true;
     }

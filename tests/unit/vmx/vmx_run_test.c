@@ -7,8 +7,8 @@
 #define cpu_irq_enable() ((void)0)
 #include "vmm/vmx/vmx_vcpu.c" /* NOLINT(bugprone-suspicious-include): see above */
 
+#include "tests/unit/fakes/pages.h"
 #include "tests/unit/vm/fake_cpu.h"
-#include "tests/unit/vm/fake_pages.h"
 #include "tests/unit/vm/fake_vm.h"
 #include "tests/unit/vmx/fake_vmcs.h"
 #include "vmm/host/msr.h"
@@ -236,20 +236,18 @@ static void test_io(void **state)
 static void test_memory(void **state)
 {
     fake_vmcs[VMCS_PHYSICAL_ADDRESS] = 0xfee00080;
-    fake_vmcs[VMCS_LINEAR_ADDRESS] = 0xffffffff80000080;
     run_exit(VMCS_EXIT_EPT_VIOLATION, 0x182, 7);
     assert_int_equal(last.reason, EXIT_MEMORY);
     assert_int_equal(last.length, 0);
     assert_int_equal(last.memory.address.raw, 0xfee00080);
-    assert_int_equal(last.memory.at.raw, 0xffffffff80000080);
-    assert_true(last.memory.write && last.memory.linear);
-    assert_false(last.memory.fetch || last.memory.walk);
+    assert_true(last.memory.write);
+    assert_false(last.memory.fetch || last.memory.walk || last.memory.present);
     run_exit(VMCS_EXIT_EPT_VIOLATION, 0x81, 0);
-    assert_true(last.memory.walk && last.memory.linear && !last.memory.write);
+    assert_true(last.memory.walk && !last.memory.write);
     run_exit(VMCS_EXIT_EPT_VIOLATION, 0x1, 0); /* PDPTEs: no linear address */
-    assert_true(last.memory.walk && !last.memory.linear);
-    run_exit(VMCS_EXIT_EPT_VIOLATION, 0x184, 0);
-    assert_true(last.memory.fetch);
+    assert_true(last.memory.walk);
+    run_exit(VMCS_EXIT_EPT_VIOLATION, 0x18c, 0); /* readable */
+    assert_true(last.memory.fetch && last.memory.present);
     assert_false(vcpu->nmi_blocked);
     run_exit(VMCS_EXIT_EPT_VIOLATION, 0x1181, 0); /* of an IRET, which is executed again */
     assert_true(vcpu->nmi_blocked);

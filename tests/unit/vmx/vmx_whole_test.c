@@ -3,8 +3,8 @@
  * vcpu_save() and vcpu_load(): what was saved, and loaded into a vCPU that holds garbage, is saved
  * again as the same bytes. The FPU is a fake: its registers are not the test's to fill.
  */
+#include "tests/unit/fakes/pages.h"
 #include "tests/unit/vm/fake_cpu.h"
-#include "tests/unit/vm/fake_pages.h"
 #include "tests/unit/vm/fake_vm.h"
 #include "tests/unit/vmx/fake_vmcs.h"
 #include "vmm/host/msr.h"
@@ -100,11 +100,6 @@ void vmx_renew_vmcs(void)
 
 void vmx_set_host(void) {}
 
-hpa_t nested_root(const struct nested *nested)
-{
-    return hpa(0x777000);
-}
-
 static int setup(void **state)
 {
     fake_cpu_intel();
@@ -115,6 +110,7 @@ static int setup(void **state)
     fake_pages_reset(8);
     fake_vm_reset();
     fake_vm.base_tsc = 12345;
+    fake_vm.nested.root = hpa(0x777000);
     backend = &vmx_backend;
     assert_int_equal(vmx_create(vcpu), STATUS_OK);
     vmx = vcpu->backend;
