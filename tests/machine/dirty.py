@@ -27,7 +27,7 @@ debug_exit = 0xf4
 def start(folder, engine):
     files = [(os.path.join(machine.BUILD, "guest", "dirty.elf"), "dirty.elf")]
     if engine in bochs.MODELS:
-        return bochs.BochsMachine(bios.make_iso(folder, CONFIG, files), timeout=350, model=bochs.MODELS[engine], cpus=2,
+        return bochs.BochsMachine(bios.make_iso(folder, CONFIG, files), model=bochs.MODELS[engine], cpus=2,
                                   memory=256)
     return bios.PcMachine(bios.make_iso(folder, CONFIG, files), cpus=2, memory="256M")
 
