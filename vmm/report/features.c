@@ -80,6 +80,8 @@ const struct feature features[FEATURE_COUNT] = {
         "this CPU is too old"),
     ROW(VMX_UNRESTRICTED, "unrestricted guest", MSR, MSR_SECONDARY, CONTROL(7), INTEL, VMX, NEEDED,
         "this CPU is too old (unrestricted guest came with Westmere, 2010)"),
+    ROW(VMX_RDTSCP, "RDTSCP in VMs", MSR, MSR_SECONDARY, CONTROL(3), INTEL, VMX, NEEDED,
+        "this CPU is too old"),
     ROW(VMX_INVEPT, "INVEPT", MSR, MSR_EPT, 20, INTEL, VMX_EPT, NEEDED, "this CPU is too old"),
     ROW(VMX_INVEPT_ALL, "INVEPT of all", MSR, MSR_EPT, 26, INTEL, VMX_INVEPT, NEEDED,
         "this CPU is too old"),

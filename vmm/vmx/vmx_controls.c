@@ -10,7 +10,6 @@ const uint32_t vmx_word_msr[VMX_WORDS] = {
 #define EPT_GIANT_PAGES 17U
 #define EPT_INVEPT_ONE  25U
 
-/* clang-format off: a table is read by its columns */
 const struct vmx_row vmx_rows[] = {
     {VMX_BASIC,     55, VMX_REQUIRED, "true controls"             }, /* A.1 */
     {VMX_EPT,       6,  VMX_REQUIRED, "EPT of four levels"        }, /* A.10 */
@@ -39,7 +38,7 @@ const struct vmx_row vmx_rows[] = {
     {VMX_PRIMARY,   29, VMX_REQUIRED, "MONITOR exiting"           },
     {VMX_PRIMARY,   31, VMX_REQUIRED, "secondary controls"        },
     {VMX_SECONDARY, 1,  VMX_REQUIRED, "EPT"                       },
-    {VMX_SECONDARY, 3,  VMX_OPTIONAL, "RDTSCP"                    },
+    {VMX_SECONDARY, 3,  VMX_REQUIRED, "RDTSCP in VMs"             },
     {VMX_SECONDARY, 5,  VMX_OPTIONAL, "VPID"                      },
     {VMX_SECONDARY, 6,  VMX_OPTIONAL, "WBINVD exiting"            },
     {VMX_SECONDARY, 7,  VMX_REQUIRED, "unrestricted guest"        },
@@ -55,7 +54,6 @@ const struct vmx_row vmx_rows[] = {
     {VMX_ENTRY,     14, VMX_REQUIRED, "entries that load PAT"     },
     {VMX_ENTRY,     15, VMX_REQUIRED, "entries that load EFER"    },
 };
-/* clang-format on */
 
 const unsigned vmx_row_count = ARRAY_SIZE(vmx_rows);
 
