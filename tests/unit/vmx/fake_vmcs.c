@@ -10,6 +10,7 @@
 uint64_t fake_vmcs[0x8000];
 uint64_t fake_cr2, fake_dr6, fake_invept_pointer;
 unsigned fake_invepts, fake_nmis, fake_clears;
+bool fake_vmxon_refuses;
 
 /* SDM 3, 25.11.2: bits 14:13 of an encoding are the width, bits 11:10 the type. */
 static uint64_t fit(unsigned field, uint64_t value)
@@ -40,7 +41,7 @@ void fake_vmcs_fill(uint64_t value)
 
 bool vmx_on(uint64_t region)
 {
-    return true;
+    return !fake_vmxon_refuses;
 }
 
 bool vmcs_clear(uint64_t vmcs)

@@ -12,6 +12,7 @@ extern uint64_t fake_vmcs[0x8000]; /* by encoding */
 extern uint64_t fake_cr2, fake_dr6;
 extern unsigned fake_invepts, fake_nmis, fake_clears;
 extern uint64_t fake_invept_pointer;
+extern bool fake_vmxon_refuses;
 
 void fake_vmcs_fill(uint64_t value);
 
