@@ -12,11 +12,12 @@
 #include "vmm/vm/checkpoint.h"
 #include "vmm/vm/model.h"
 #include "vmm/vm/vm.h"
+#include "vmm/vmx/vmx.h"
 
 /* A UART's FIFO of 16 characters fills in 1.4 ms at 115200 baud. */
 #define SERVICE_PERIOD_NS 1000000U
 
-static const struct backend *const backends[] = {&svm_backend};
+static const struct backend *const backends[] = {&svm_backend, &vmx_backend};
 static void (*idle_action)(void);
 static bool was_busy = true; /* so that a boot without VMs counts as having become idle */
 
@@ -26,7 +27,8 @@ void main_create_vms(void)
         return;
     }
     if (backend_choose(backends, ARRAY_SIZE(backends)) != STATUS_OK) {
-        log_warn("no VM is started: this version runs VMs on AMD CPUs with nested paging only");
+        log_warn("no VM is started: this CPU has neither SVM nor VMX with all that VMs need; the "
+                 "configuration of docs/examples/report.cfg tells what is missing");
         return;
     }
     model_init();

@@ -131,8 +131,11 @@ protected:
     MARK(7, 0x22)
     movw $0x30, %ax
     ltr %ax
+    cmpl $0, modes_no_task
+    jne 1f
     lcall $0x38, $0 /* a task switch, which saves this task's registers and loads the other's */
     clts
+1:
     movl %esi, MODES_MARKS + 36
     movl %cr0, %eax
     andl $0x7fffffff, %eax

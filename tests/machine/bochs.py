@@ -15,6 +15,7 @@ import pexpect.fdpexpect
 import machine
 
 SHARE = "/usr/share/bochs"
+MODELS = {"bochs": "ryzen", "vmx": "tigerlake"} # of the tests' engines
 
 # Emulated instructions in an emulated second. The TSC counts them, so this is its rate in Hz: it has to be one that a
 # CPU can have, and each second that the BIOS waits costs as many.

@@ -2,7 +2,7 @@
 """dirty.py ENGINE: which pages of a VM's RAM are written. A guest writes known pages in every way and says which; the VMM,
 asked on its console, must have seen those, and no other.
 
-ENGINE is 'qemu', or 'bochs', whose TLB keeps what is not flushed."""
+ENGINE is 'qemu', or 'bochs', whose TLB keeps what is not flushed, or 'vmx', which is Bochs as an Intel CPU."""
 
 import os
 import re
@@ -26,8 +26,9 @@ debug_exit = 0xf4
 
 def start(folder, engine):
     files = [(os.path.join(machine.BUILD, "guest", "dirty.elf"), "dirty.elf")]
-    if engine == "bochs":
-        return bochs.BochsMachine(bios.make_iso(folder, CONFIG, files), timeout=350, cpus=2, memory=256)
+    if engine in bochs.MODELS:
+        return bochs.BochsMachine(bios.make_iso(folder, CONFIG, files), model=bochs.MODELS[engine], cpus=2,
+                                  memory=256)
     return bios.PcMachine(bios.make_iso(folder, CONFIG, files), cpus=2, memory="256M")
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """guest.py ENGINE GUEST...: run small test guests in one boot, each in a VM with its name and on CPUs of its own.
 
-ENGINE is 'qemu' (UEFI, SVM as QEMU's TCG has it), 'icount' (the same from BIOS, with time counted in instructions) or 'bochs'
-(BIOS; SVM with ASIDs and a TLB that keeps what is not flushed).
+ENGINE is 'qemu' (UEFI, SVM as QEMU's TCG has it), 'icount' (the same from BIOS, with time counted in instructions), 'bochs'
+(BIOS; SVM with ASIDs and a TLB that keeps what is not flushed) or 'vmx' (Bochs as an Intel CPU).
 GUEST is NAME[,CPUS[,WORD]...]: 'smp,4', 'reset,1,no-triple-fault'; the WORDs are the guest's command line.
 
 In QEMU, whose CPUs share the host's, two guests run at a time, in the order of the arguments: give those that mostly sleep
@@ -66,7 +66,7 @@ class Guest:
 
 def parse(engine, arguments):
     """CPU 0 has the VMM's own work as well; in Bochs, where each CPU more makes all slower, a guest runs there."""
-    first = 0 if engine == "bochs" else 1
+    first = 0 if engine in bochs.MODELS else 1
     guests = []
     for argument in arguments:
         guests.append(Guest(argument, first))
@@ -78,9 +78,10 @@ def start(folder, engine, guests):
     cpus = guests[-1].first + guests[-1].cpus
     memory = 192 + 64 * len(guests)
     files = [guest.file() for guest in guests]
-    if engine == "bochs":
+    if engine in bochs.MODELS:
         config = VMM.format(idle="poweroff") + "".join(guest.config("yes") for guest in guests)
-        return bochs.BochsMachine(bios.make_iso(folder, config, files), cpus=cpus, memory=memory)
+        return bochs.BochsMachine(bios.make_iso(folder, config, files), model=bochs.MODELS[engine], cpus=cpus,
+                                  memory=memory)
     config = VMM.format(idle="halt") + "".join(guest.config("no") for guest in guests)
     if engine == "icount":
         return bios.PcMachine(bios.make_iso(folder, config, files), cpus=cpus, memory=f"{memory}M", icount=True)
@@ -88,7 +89,7 @@ def start(folder, engine, guests):
 
 
 def run_guests(run, engine, guests):
-    if engine == "bochs":
+    if engine in bochs.MODELS:
         run.expect(r"the machine is switched off")
         return
     run.expect(r"console: Ctrl-A")

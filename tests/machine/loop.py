@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """loop.py ENGINE: an endless loop, with interrupts off and on, is stopped, reset and started again from the console.
 
-ENGINE is 'qemu' or 'bochs', as for guest.py. Bochs 2.7 keeps physical interrupts, by which the VMM gets its CPU back, from a
+ENGINE is 'qemu', 'bochs' or 'vmx', as for guest.py. Bochs 2.7 keeps physical interrupts, by which the VMM gets its CPU back, from a
 guest that VMRUN enters with interrupts off (AMD's manual: V_INTR_MASKING leaves them to the host's flag): there, only the
 other one is stopped."""
 
@@ -32,6 +32,9 @@ def start(folder, engine):
         print("skipped: a loop with interrupts off, which Bochs 2.7 does not let a VMM interrupt")
         config = CONFIG.format(name="other", cmdline="cmdline = interrupts\n")
         return bochs.BochsMachine(bios.make_iso(folder, config, files), cpus=3, memory=256)
+    if engine == "vmx":
+        iso = bios.make_iso(folder, CONFIG.format(name="deaf", cmdline=""), files)
+        return bochs.BochsMachine(iso, model="tigerlake", cpus=3, memory=256)
     image = machine.make_image(folder, CONFIG.format(name="deaf", cmdline=""), files)
     return machine.Machine(image, cpus=3, pfs=False)
 

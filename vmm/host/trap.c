@@ -57,6 +57,11 @@ void trap_load(void)
     __asm__ volatile("lidt %0" ::"m"(pointer) : "memory");
 }
 
+uint64_t trap_table(void)
+{
+    return (uint64_t)idt;
+}
+
 void trap_init_early(void)
 {
     static struct gdt gdt;

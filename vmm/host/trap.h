@@ -35,6 +35,9 @@ void trap_init(void);
 /* Load the IDT on this CPU. */
 void trap_load(void);
 
+/* The address of the IDT. */
+uint64_t trap_table(void);
+
 /* trap_init() and trap_load() before there is any per-CPU area, so that even the first steps of the
  * boot can dump. */
 void trap_init_early(void);

@@ -91,10 +91,16 @@ static const struct radix_format nested_format = {
     .uncached = 0x18, .combining = 0x08, .large = 0x80, .accessed = 0x20, .dirty = 0x40,
 };
 
+/* Long mode's 1 GiB pages came before nested paging (CPUID 80000001h). */
+static bool svm_giant_pages(void)
+{
+    return true;
+}
+
 const struct backend svm_backend = {
     .name = "SVM",
     .nested = &nested_format,
-    .giant_pages = true, /* long mode's 1 GiB pages came before nested paging (CPUID 80000001h) */
+    .giant_pages = svm_giant_pages,
     .init = svm_init,
     .enable_cpu = svm_enable_cpu,
     .create = svm_create,

@@ -27,9 +27,9 @@ enum backend_register {
 
 struct backend {
     const char *name;
-    /* Its nested page tables, and whether it knows pages of 1 GiB there. */
+    /* Its nested page tables, and, after init(), whether it knows pages of 1 GiB there. */
     const struct radix_format *nested;
-    bool giant_pages;
+    bool (*giant_pages)(void);
 
     /* UNSUPPORTED: not this CPU's. Boot CPU, once. */
     enum status (*init)(void);

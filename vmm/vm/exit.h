@@ -25,14 +25,15 @@ enum exit_reason {
     EXIT_CR_READ,
     EXIT_CR_WRITE,
     EXIT_XSETBV,
-    EXIT_CACHE,     /* WBINVD, INVD */
-    EXIT_PAUSE,     /* it spins */
-    EXIT_EXCEPTION, /* one that the VMM watches */
-    EXIT_REFUSED,   /* an instruction that a guest does not have: #UD */
-    EXIT_FORBIDDEN, /* one that it has no right to: #GP */
-    EXIT_SHUTDOWN,  /* a triple fault */
-    EXIT_INVALID,   /* the CPU refuses the guest's state */
-    EXIT_NOTIFY,    /* a queue notification, done already: only counted */
+    EXIT_CACHE,       /* WBINVD, INVD */
+    EXIT_PAUSE,       /* it spins */
+    EXIT_EXCEPTION,   /* one that the VMM watches */
+    EXIT_REFUSED,     /* an instruction that a guest does not have: #UD */
+    EXIT_FORBIDDEN,   /* one that it has no right to: #GP */
+    EXIT_TASK_SWITCH, /* by hardware, which this CPU leaves to the VMM */
+    EXIT_SHUTDOWN,    /* a triple fault */
+    EXIT_INVALID,     /* the CPU refuses the guest's state */
+    EXIT_NOTIFY,      /* a queue notification, done already: only counted */
     EXIT_UNKNOWN,
     EXIT_REASONS
 };

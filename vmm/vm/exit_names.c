@@ -21,6 +21,7 @@ static const char *const names[] = {
     [EXIT_EXCEPTION] = "exception",
     [EXIT_REFUSED] = "refused",
     [EXIT_FORBIDDEN] = "forbidden",
+    [EXIT_TASK_SWITCH] = "task switch",
     [EXIT_SHUTDOWN] = "triple fault",
     [EXIT_INVALID] = "invalid state",
     [EXIT_NOTIFY] = "notify",

@@ -93,6 +93,15 @@ static void handle_invalid(struct vcpu *vcpu, const struct exit *exit)
     vcpu_raise_gp(vcpu);
 }
 
+/* Nothing that this VMM is for switches tasks while it works: systems do it to show a crash. */
+static void handle_task_switch(struct vcpu *vcpu, const struct exit *exit)
+{
+    log_warn("VM '%s': vCPU %u switches to another task by hardware at rip 0x%lx: VMs can do that "
+             "on AMD CPUs only",
+             vcpu->vm->config->name, vcpu->index, vcpu->rip);
+    (void)vm_stop(vcpu->vm, "it switched tasks by hardware");
+}
+
 static void handle_unknown(struct vcpu *vcpu, const struct exit *exit)
 {
     vm_complain(vcpu->vm, "vCPU %u: exit 0x%lx (0x%lx 0x%lx) at rip 0x%lx is not known",
@@ -120,6 +129,7 @@ static void (*const handlers[])(struct vcpu *vcpu, const struct exit *exit) = {
     [EXIT_EXCEPTION] = handle_exception,
     [EXIT_REFUSED] = handle_refused,
     [EXIT_FORBIDDEN] = handle_forbidden,
+    [EXIT_TASK_SWITCH] = handle_task_switch,
     [EXIT_SHUTDOWN] = handle_shutdown,
     [EXIT_INVALID] = handle_invalid,
     [EXIT_NOTIFY] = handle_nothing,

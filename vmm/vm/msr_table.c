@@ -4,6 +4,7 @@
 #include "vmm/vm/cpu_state.h"
 
 #define MTRR_CAP      0x0508U /* 8 variable ranges, fixed ranges, write-combining */
+#define MISC_ENABLE   0x1801U /* fast strings; no BTS, no PEBS */
 #define HWCR_TSC_FREQ (1ULL << 24)
 #define VM_CR_OFF     0x18U       /* SVM off, and locked */
 #define DE_CFG_LFENCE (1ULL << 1) /* the VMM has set it */
@@ -12,6 +13,7 @@
 
 const struct msr_row msr_rows[] = {
     {0x00000010, 0x00000010, MSR_KIND_TSC,           KEPT(tsc_offset),             0,             "TSC"            },
+    {0x00000017, 0x00000017, MSR_KIND_CONSTANT,      MSR_NOT_KEPT,                 0,             "PLATFORM_ID"    },
     {0x0000001b, 0x0000001b, MSR_KIND_PLATFORM,      MSR_NOT_KEPT,                 0,             "APIC_BASE"      },
     {0x00000049, 0x00000049, MSR_KIND_IBPB,          MSR_NOT_KEPT,                 0,             "PRED_CMD"       },
     {0x0000008b, 0x0000008b, MSR_KIND_HOST,          MSR_NOT_KEPT,                 0,             "PATCH_LEVEL"    },
@@ -21,6 +23,7 @@ const struct msr_row msr_rows[] = {
     {0x00000176, 0x00000176, MSR_KIND_PASSED,        KEPT(sysenter_eip),           0,             "SYSENTER_EIP"   },
     {0x00000179, 0x00000179, MSR_KIND_FIXED,         MSR_NOT_KEPT,                 0,             "MCG_CAP"        },
     {0x0000017a, 0x0000017a, MSR_KIND_CONSTANT,      MSR_NOT_KEPT,                 0,             "MCG_STATUS"     },
+    {0x000001a0, 0x000001a0, MSR_KIND_CONSTANT,      MSR_NOT_KEPT,                 MISC_ENABLE,   "MISC_ENABLE"    },
     {0x000001d9, 0x000001d9, MSR_KIND_DEBUGCTL,      KEPT(model.debugctl),         0,             "DEBUGCTL"       },
     {0x000001db, 0x000001de, MSR_KIND_CONSTANT,      MSR_NOT_KEPT,                 0,             "LASTBRANCH"     },
     {0x00000200, 0x0000020f, MSR_KIND_MTRR_VARIABLE, KEPT(model.mtrr_variable),    0,             "MTRR_VARIABLE"  },

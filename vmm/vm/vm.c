@@ -67,7 +67,7 @@ static enum status create_parts(struct vm *vm)
 {
     vm->nested = (struct radix){
         .format = backend->nested,
-        .page_sizes = PAGE_SIZE | PAGE_SIZE_2M | (backend->giant_pages ? PAGE_SIZE_1G : 0),
+        .page_sizes = PAGE_SIZE | PAGE_SIZE_2M | (backend->giant_pages() ? PAGE_SIZE_1G : 0),
         .levels = VM_NESTED_LEVELS,
     };
     enum status status = radix_init(&vm->nested);

@@ -110,8 +110,8 @@ static void test_page(void **state)
  * guests probe. */
 static void test_unknown(void **state)
 {
-    static const uint32_t probed[] = {0x0,        0x17,       0x2a,       0x34,       0x3a,
-                                      0xce,       0x122,      0x140,      0x174,      0x1a0,
+    static const uint32_t probed[] = {0x0,        0x16,       0x2a,       0x34,       0x3a,
+                                      0xce,       0x122,      0x140,      0x174,      0x1a2,
                                       0x400,      0x480,      0x610,      0xd90,      0xda0,
                                       0x40000000, 0x4b564d00, 0xc0000081, 0xc0000100, 0xc0000104,
                                       0xc0010117, 0xc0010131, 0xc0011027, UINT32_MAX};

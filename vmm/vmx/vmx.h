@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Intel's virtual machine extensions: SDM 3, chapters 24 to 31. Behind vmm/vm/backend.h. */
+#ifndef PORTOLAN_VMM_VMX_VMX_H
+#define PORTOLAN_VMM_VMX_VMX_H
+
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
+#include "vmm/vm/backend.h"
+#include "vmm/vmx/vmcs.h"
+
+/* What tells what the CPU can do: appendix A. */
+enum vmx_word {
+    VMX_BASIC,
+    VMX_EPT,
+    VMX_PIN, /* from here on bits that must be set, and, 32 bits up, those that may be */
+    VMX_PRIMARY,
+    VMX_SECONDARY,
+    VMX_EXIT,
+    VMX_ENTRY,
+    VMX_WORDS
+};
+
+enum vmx_need {
+    VMX_REQUIRED, /* set, always */
+    VMX_SWITCHED, /* the CPU must have it, but it is set at times only */
+    VMX_CLEAR,    /* must not be forced upon us */
+    VMX_OPTIONAL, /* set where the CPU has it */
+};
+
+/* THE table of what VMX must and may offer; the report's features are held against it by a test. */
+struct vmx_row {
+    uint8_t word; /* enum vmx_word */
+    uint8_t bit;
+    uint8_t need; /* enum vmx_need */
+    const char *name;
+};
+
+extern const struct vmx_row vmx_rows[];
+extern const unsigned vmx_row_count;
+extern const uint32_t vmx_word_msr[VMX_WORDS];
+
+/* What was chosen: the words of VMX_PIN and above go into the VMCS. */
+struct vmx_features {
+    uint32_t control[VMX_WORDS];
+    bool giant_pages;
+    bool invept_one;
+};
+
+/* Pure: fill FEATURES for a CPU whose capability registers hold CAPABILITY. The name of the first
+ * thing that it lacks, or NULL. */
+const char *vmx_choose(const uint64_t *capability, struct vmx_features *features);
+
+/*
+ * #DB and #AC: a guest whose handler's stack raises them again would loop inside the CPU for ever,
+ * with no exit that an interrupt could make (CVE-2015-8104, CVE-2015-5307). #MC is the machine's.
+ */
+#define VMX_EXCEPTIONS (1U << 1 | 1U << 17 | 1U << 18)
+
+/* The VMCS is the CPU's: docs/vmx.md. */
+struct vmx_vcpu {
+    uint8_t *virtual_apic; /* a page, of which the CPU uses the TPR only */
+    uint32_t primary;      /* as the VMCS has it; the next two likewise */
+    uint32_t interruptibility;
+    uint64_t root; /* the EPT pointer */
+    bool launched;
+    bool stale;       /* translations of the guest are to be forgotten */
+    bool pdptes_due;  /* CR0, CR3, CR4 or EFER have been changed for the guest */
+    bool event_stays; /* a refused entry has left its event in the VMCS */
+    bool refused;     /* the last entry: its state is to be mended */
+};
+
+extern const struct backend vmx_backend;
+
+/* UNSUPPORTED: no VMX, or not all of what vmx_rows asks for. Boot CPU, once. */
+enum status vmx_init(void);
+const struct vmx_features *vmx_features(void);
+hpa_t vmx_msr_bitmap(void);
+
+/* Make this CPU's VMCS current, cleared: VMLAUNCH comes next, and every field is to be written. */
+void vmx_renew_vmcs(void);
+
+/* Write what exits bring back of the host: as it is now on this CPU. */
+void vmx_set_host(void);
+
+/* Bits that CR0 (INDEX 0) and CR4 (1) must have, and those that they may have: appendices A.7, A.8.
+ */
+struct vmx_fixed {
+    uint64_t set, allowed;
+};
+const struct vmx_fixed *vmx_fixed(unsigned index);
+
+/* The backend's functions: vmm/vm/backend.h. */
+enum status vmx_enable_cpu(void);
+enum status vmx_create(struct vcpu *vcpu);
+void vmx_destroy(struct vcpu *vcpu);
+void vmx_run(struct vcpu *vcpu, struct exit *exit);
+void vmx_get_state(const struct vcpu *vcpu, struct cpu_state *state);
+void vmx_set_state(struct vcpu *vcpu, const struct cpu_state *state);
+uint64_t vmx_read(const struct vcpu *vcpu, enum backend_register reg);
+void vmx_write(struct vcpu *vcpu, enum backend_register reg, uint64_t value);
+void vmx_context(const struct vcpu *vcpu, struct emulate_cpu *cpu);
+
+/* A segment as the guest has it (STATE_...), and its CPL. */
+void vmx_get_segment(struct state_segment *segment, unsigned i);
+unsigned vmx_get_cpl(void);
+
+/* Does CR3 point to four entries that the CPU keeps in the VMCS? */
+bool vmx_has_pdptes(const struct vcpu *vcpu);
+
+/* Before an entry: read these entries from the guest's memory, as MOV to CR3 does. */
+void vmx_load_pdptes(struct vcpu *vcpu);
+
+/* Mend what an entry has refused. */
+void vmx_repair(struct vcpu *vcpu);
+
+/* What the VMCS says about the last exit. */
+void vmx_decode_exit(struct vcpu *vcpu, struct exit *exit);
+
+/* Pure: the entry's word for EVENT; and the event that vectoring INFORMATION tells. */
+uint32_t vmx_encode_event(const struct vcpu_event *event);
+struct vcpu_event vmx_decode_event(uint32_t information, uint32_t error);
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* From the VMCS's words to the neutral ones: Intel SDM 3, 25.9, 28.2 and appendix C. */
+#include "vmm/vmx/vmx.h"
+
+#define VECTOR_DB    1U
+#define VECTOR_NMI   2U
+#define DR6_HITS     0xfULL
+#define DR7_GD       (1ULL << 13)
+#define REASON_BASIC 0xffffU
+
+/* Exits that need no more than their name. */
+static const struct {
+    uint8_t code;
+    uint8_t reason;
+    bool instruction; /* its length is told */
+} plain[] = {
+    {VMCS_EXIT_INTERRUPT,    EXIT_INTERRUPT,   false},
+    {VMCS_EXIT_TRIPLE_FAULT, EXIT_SHUTDOWN,    false},
+    {VMCS_EXIT_WINDOW,       EXIT_WINDOW,      false},
+    {VMCS_EXIT_NMI_WINDOW,   EXIT_NMI_WINDOW,  false},
+    {VMCS_EXIT_TASK_SWITCH,  EXIT_TASK_SWITCH, false},
+    {VMCS_EXIT_CPUID,        EXIT_CPUID,       true },
+    {VMCS_EXIT_GETSEC,       EXIT_REFUSED,     false},
+    {VMCS_EXIT_HLT,          EXIT_HLT,         true },
+    {VMCS_EXIT_INVD,         EXIT_CACHE,       true },
+    {VMCS_EXIT_RDPMC,        EXIT_FORBIDDEN,   false},
+    {VMCS_EXIT_RDMSR,        EXIT_MSR_READ,    true },
+    {VMCS_EXIT_WRMSR,        EXIT_MSR_WRITE,   true },
+    {VMCS_EXIT_BAD_STATE,    EXIT_INVALID,     false},
+    {VMCS_EXIT_BAD_MSR,      EXIT_INVALID,     false},
+    {VMCS_EXIT_MWAIT,        EXIT_REFUSED,     false},
+    {VMCS_EXIT_MONITOR,      EXIT_REFUSED,     false},
+    {VMCS_EXIT_PAUSE,        EXIT_PAUSE,       true },
+    {VMCS_EXIT_INVEPT,       EXIT_REFUSED,     false},
+    {VMCS_EXIT_INVVPID,      EXIT_REFUSED,     false},
+    {VMCS_EXIT_WBINVD,       EXIT_CACHE,       true },
+    {VMCS_EXIT_XSETBV,       EXIT_XSETBV,      true },
+    {VMCS_EXIT_VMFUNC,       EXIT_REFUSED,     false},
+    {VMCS_EXIT_ENCLS,        EXIT_REFUSED,     false},
+};
+
+static uint8_t length_now(void)
+{
+    return (uint8_t)vmcs_read(VMCS_LENGTH);
+}
+
+static void decode_io(struct exit *exit)
+{
+    uint32_t info = (uint32_t)exit->info1;
+
+    exit->reason = info & VMCS_IO_STRING ? EXIT_STRING_IO : EXIT_IO;
+    exit->io.port = (uint16_t)(info >> VMCS_IO_PORT_SHIFT);
+    exit->io.size = (uint8_t)((info & VMCS_IO_SIZE) + 1);
+    exit->io.in = info & VMCS_IO_IN;
+    exit->length = length_now();
+}
+
+/* An IRET that could not read its stack, or whatever, is executed again: its NMI is not over. */
+static void decode_memory(struct vcpu *vcpu, struct exit *exit)
+{
+    uint64_t info = exit->info1, tables = VMCS_EPT_LINEAR | VMCS_EPT_FINAL;
+
+    exit->reason = EXIT_MEMORY;
+    exit->info2 = vmcs_read(VMCS_PHYSICAL_ADDRESS);
+    exit->memory = (struct exit_memory){
+        .address = gpa(exit->info2),
+        .write = info & VMCS_EPT_WRITE,
+        .fetch = info & VMCS_EPT_FETCH,
+        .walk = (info & tables) != tables,
+        .present = info & VMCS_EPT_RIGHTS,
+    };
+    if ((info & VMCS_EPT_NMI) && vcpu->event.kind == VCPU_EVENT_NONE) {
+        vcpu->nmi_blocked = true;
+    }
+}
+
+/* All that exits is MOV to CR0, CR4 and CR8: the bits that LMSW and CLTS change are the guest's
+ * own, and so are CR3 and reading. Outside of 64-bit code the operand has 32 bits. */
+static void decode_control(struct vcpu *vcpu, struct exit *exit)
+{
+    struct emulate_cpu cpu;
+    uint8_t reg = exit->info1 >> VMCS_CR_REG_SHIFT & 0xf;
+
+    if (exit->info1 & VMCS_CR_TYPE) {
+        return;
+    }
+    vmx_context(vcpu, &cpu);
+    exit->reason = EXIT_CR_WRITE;
+    exit->length = length_now();
+    exit->control = (struct exit_control){
+        .number = exit->info1 & VMCS_CR_NUMBER,
+        .reg = reg,
+        .value = vcpu->gpr[reg] & (emulate_mode(&cpu) == INSN_MODE_64 ? UINT64_MAX : UINT32_MAX),
+    };
+}
+
+/* What #DB sets in DR6 and clears in DR7, the exit only tells (28.1). */
+static void take_debug(uint64_t info)
+{
+    vmx_write_dr6((vmx_read_dr6() & ~DR6_HITS) | (info & VMCS_DEBUG_REPORTED));
+    vmcs_write(VMCS_DR7, vmcs_read(VMCS_DR7) & ~DR7_GD);
+}
+
+static void decode_exception(struct exit *exit)
+{
+    uint32_t event = (uint32_t)vmcs_read(VMCS_EXIT_EVENT);
+
+    exit->info2 = event;
+    if ((event >> VMCS_EVENT_TYPE_SHIFT & 7) == VMCS_EVENT_NMI) {
+        exit->reason = EXIT_INTERRUPT;
+        return;
+    }
+    exit->reason = EXIT_EXCEPTION;
+    exit->exception.vector = (uint8_t)event;
+    if (event & VMCS_EVENT_HAS_ERROR) {
+        exit->exception.error = (uint32_t)vmcs_read(VMCS_EXIT_ERROR);
+    }
+    if (exit->exception.vector == VECTOR_DB) {
+        take_debug(exit->info1);
+    }
+}
+
+static void decode_plain(struct exit *exit, uint32_t code)
+{
+    if (code >= VMCS_EXIT_VMCALL && code <= VMCS_EXIT_VMXON) {
+        exit->reason = EXIT_REFUSED;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(plain); i++) {
+        if (code == plain[i].code) {
+            exit->reason = (enum exit_reason)plain[i].reason;
+            exit->length = plain[i].instruction ? length_now() : 0;
+        }
+    }
+}
+
+void vmx_decode_exit(struct vcpu *vcpu, struct exit *exit)
+{
+    uint32_t code = (uint32_t)vmcs_read(VMCS_EXIT_REASON);
+
+    *exit = (struct exit){.reason = EXIT_UNKNOWN, .code = code};
+    exit->info1 = vmcs_read(VMCS_QUALIFICATION);
+    switch (code & REASON_BASIC) {
+    case VMCS_EXIT_IO:
+        decode_io(exit);
+        break;
+    case VMCS_EXIT_EPT_VIOLATION:
+        decode_memory(vcpu, exit);
+        break;
+    case VMCS_EXIT_CR:
+        decode_control(vcpu, exit);
+        break;
+    case VMCS_EXIT_EXCEPTION:
+        decode_exception(exit);
+        break;
+    case VMCS_EXIT_MACHINE_CHECK:
+        exit->reason = EXIT_EXCEPTION;
+        exit->exception.vector = 18;
+        break;
+    default:
+        decode_plain(exit, code & REASON_BASIC);
+    }
+}
+
+static const uint8_t event_types[] = {
+    [VCPU_EVENT_INTERRUPT] = VMCS_EVENT_INTERRUPT,
+    [VCPU_EVENT_NMI] = VMCS_EVENT_NMI,
+    [VCPU_EVENT_EXCEPTION] = VMCS_EVENT_EXCEPTION,
+};
+
+uint32_t vmx_encode_event(const struct vcpu_event *event)
+{
+    if (event->kind == VCPU_EVENT_NONE) {
+        return 0;
+    }
+    return event->vector | VMCS_EVENT_VALID |
+           (uint32_t)event_types[event->kind] << VMCS_EVENT_TYPE_SHIFT |
+           (event->has_error ? VMCS_EVENT_HAS_ERROR : 0);
+}
+
+/* INT n, INT1, INT3 and INTO have types of their own: the guest's rip still points at them, and
+ * they are executed again. */
+struct vcpu_event vmx_decode_event(uint32_t information, uint32_t error)
+{
+    struct vcpu_event event = {.kind = VCPU_EVENT_NONE, .vector = (uint8_t)information};
+    unsigned type = information >> VMCS_EVENT_TYPE_SHIFT & 7;
+
+    for (unsigned kind = VCPU_EVENT_INTERRUPT; kind < VCPU_EVENT_KINDS; kind++) {
+        if ((information & VMCS_EVENT_VALID) && type == event_types[kind]) {
+            event.kind = (enum vcpu_event_kind)kind;
+        }
+    }
+    if (event.kind == VCPU_EVENT_EXCEPTION && (information & VMCS_EVENT_HAS_ERROR)) {
+        event.has_error = true;
+        event.error = error;
+    }
+    return event;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Entering the guest. */
+#include "vmm/host/instructions.h"
+#include "vmm/host/panic.h"
+#include "vmm/vm/notify.h"
+#include "vmm/vmx/vmx.h"
+
+#define VIRTUAL_TPR 0x80U /* of the virtual-APIC page; 30.1.1 */
+#define SHADOW      (VMCS_BLOCKED_BY_STI | VMCS_BLOCKED_BY_MOV_SS)
+#define WATCHES     (VMCS_PRIMARY_WINDOW | VMCS_PRIMARY_NMI_WINDOW | VMCS_PRIMARY_CR8_LOAD)
+#define INVEPT_ONE  1U
+#define INVEPT_ALL  2U
+
+extern bool vmx_enter(struct vcpu *vcpu, bool launched);
+bool vmx_notify(struct vcpu *vcpu);
+
+/*
+ * From enter.S: if the guest notifies a queue (OUT of two bytes from AX, not single-stepped,
+ * resumed behind a breakpoint or in a shadow), do it, step over its OUT and be ready to enter
+ * again. Nothing can interrupt since the exit, so nothing that is new is missed.
+ */
+bool vmx_notify(struct vcpu *vcpu)
+{
+    if (vmcs_read(VMCS_EXIT_REASON) != VMCS_EXIT_IO) {
+        return false;
+    }
+    uint64_t info = vmcs_read(VMCS_QUALIFICATION), rip = vmcs_read(VMCS_RIP);
+    uint64_t next = rip + vmcs_read(VMCS_LENGTH);
+
+    if ((info & VMCS_IO_KIND) != VMCS_IO_OUT_2 || next >> 32 != rip >> 32 ||
+        (vmcs_read(VMCS_RFLAGS) & (RFLAGS_TF | RFLAGS_RF)) ||
+        (vmcs_read(VMCS_INTERRUPTIBILITY) & SHADOW)) {
+        return false;
+    }
+    uint64_t left = cpu_read_tsc();
+
+    if (!vcpu_notify_fast(vcpu, (uint16_t)(info >> VMCS_IO_PORT_SHIFT),
+                          (uint16_t)vcpu->gpr[INSN_RAX])) {
+        return false;
+    }
+    vmcs_write(VMCS_RIP, next);
+    uint64_t spent = cpu_read_tsc() - left;
+
+    vcpu->counter[EXIT_NOTIFY].cycles += spent;
+    vcpu->entered += spent;
+    return true;
+}
+
+/*
+ * With EPT all that the CPU keeps of a guest's translations goes with the EPT pointer (29.4.1), so
+ * that INVEPT forgets all of it and INVVPID is not needed.
+ */
+static void forget(struct vmx_vcpu *vmx)
+{
+    vmx_invept(vmx_features()->invept_one ? INVEPT_ONE : INVEPT_ALL, vmx->root);
+    vmx->stale = false;
+}
+
+/* Exits, and the task priority, as struct vcpu wants them. */
+static void set_watches(const struct vcpu *vcpu, struct vmx_vcpu *vmx)
+{
+    uint32_t primary = (vmx->primary & ~WATCHES) | (vcpu->window ? VMCS_PRIMARY_WINDOW : 0) |
+                       (vcpu->nmi_pending ? VMCS_PRIMARY_NMI_WINDOW : 0) |
+                       (vcpu->cr8_watched ? VMCS_PRIMARY_CR8_LOAD : 0);
+
+    if (primary != vmx->primary) {
+        vmx->primary = primary;
+        vmcs_write(VMCS_PRIMARY_CONTROLS, primary);
+    }
+    vmx->virtual_apic[VIRTUAL_TPR] = (uint8_t)(vcpu->cr8 << 4);
+}
+
+/*
+ * What is blocked while the first instruction runs: nothing by STI or MOV SS if an interrupt or NMI
+ * is delivered; NMIs not yet, if one is (27.3.1.5). A trap by TF that the shadow holds back is told
+ * apart: it is pending.
+ */
+static void set_interruptibility(const struct vcpu *vcpu, struct vmx_vcpu *vmx)
+{
+    enum vcpu_event_kind kind = vcpu->event.kind;
+    uint32_t value = 0;
+
+    if (vcpu->shadow && kind != VCPU_EVENT_INTERRUPT && kind != VCPU_EVENT_NMI) {
+        value = vcpu->rflags & RFLAGS_IF ? VMCS_BLOCKED_BY_STI : VMCS_BLOCKED_BY_MOV_SS;
+    }
+    if (value || (vmx->interruptibility & SHADOW)) {
+        vmcs_write(VMCS_PENDING_DEBUG, value && (vcpu->rflags & RFLAGS_TF) ? VMCS_PENDING_BS : 0);
+    }
+    if (vcpu->nmi_blocked && kind != VCPU_EVENT_NMI) {
+        value |= VMCS_BLOCKED_BY_NMI;
+    }
+    if (value != vmx->interruptibility) {
+        vmx->interruptibility = value;
+        vmcs_write(VMCS_INTERRUPTIBILITY, value);
+    }
+}
+
+/* An exit takes the event out of the VMCS, a refused entry does not (25.8.3, 27.8). */
+static void set_event(const struct vcpu *vcpu, struct vmx_vcpu *vmx)
+{
+    uint32_t word = vmx_encode_event(&vcpu->event);
+
+    if (word || vmx->event_stays) {
+        vmcs_write(VMCS_ENTRY_EVENT, word);
+        vmcs_write(VMCS_ENTRY_ERROR, vcpu->event.error & UINT16_MAX);
+        vmx->event_stays = false;
+    }
+}
+
+static void prepare(struct vcpu *vcpu, struct vmx_vcpu *vmx)
+{
+    if (vmx->refused) {
+        vmx_repair(vcpu);
+    }
+    if (vmx->stale) {
+        forget(vmx);
+    }
+    if (vmx->pdptes_due && vmx_has_pdptes(vcpu)) {
+        vmx_load_pdptes(vcpu);
+    }
+    vmx->pdptes_due = false;
+    vmcs_write(VMCS_RSP, vcpu->gpr[INSN_RSP]);
+    vmcs_write(VMCS_RIP, vcpu->rip);
+    vmcs_write(VMCS_RFLAGS, vcpu->rflags);
+    set_interruptibility(vcpu, vmx);
+    set_event(vcpu, vmx);
+    set_watches(vcpu, vmx);
+}
+
+static void take_over(struct vcpu *vcpu, struct vmx_vcpu *vmx)
+{
+    uint32_t vectoring = (uint32_t)vmcs_read(VMCS_VECTORING_EVENT), error = 0;
+
+    vcpu->gpr[INSN_RSP] = vmcs_read(VMCS_RSP);
+    vcpu->rip = vmcs_read(VMCS_RIP);
+    vcpu->rflags = vmcs_read(VMCS_RFLAGS);
+    vmx->interruptibility = (uint32_t)vmcs_read(VMCS_INTERRUPTIBILITY);
+    if ((vectoring & VMCS_EVENT_VALID) && (vectoring & VMCS_EVENT_HAS_ERROR)) {
+        error = (uint32_t)vmcs_read(VMCS_VECTORING_ERROR);
+    }
+    vcpu->event = vmx_decode_event(vectoring, error);
+    vcpu->shadow = vmx->interruptibility & SHADOW;
+    vcpu->nmi_blocked =
+        (vmx->interruptibility & VMCS_BLOCKED_BY_NMI) || vcpu->event.kind == VCPU_EVENT_NMI;
+    vcpu->cr8 = vmx->virtual_apic[VIRTUAL_TPR] >> 4;
+}
+
+void vmx_run(struct vcpu *vcpu, struct exit *exit)
+{
+    struct vmx_vcpu *vmx = vcpu->backend;
+    uint64_t notified = vcpu->counter[EXIT_NOTIFY].exits;
+    struct vcpu_event event = vcpu->event;
+    bool shadow = vcpu->shadow, nmi_blocked = vcpu->nmi_blocked;
+
+    prepare(vcpu, vmx);
+    if (!vmx_enter(vcpu, vmx->launched)) {
+        panic("VM '%s', vCPU %u: VMX refuses the entry: error %lu", vcpu->vm->config->name,
+              vcpu->index, vmcs_read(VMCS_INSTRUCTION_ERROR));
+    }
+    take_over(vcpu, vmx);
+    vmx_decode_exit(vcpu, exit);
+    if (exit->reason == EXIT_INTERRUPT && exit->code == VMCS_EXIT_EXCEPTION) {
+        vmx_serve_nmi();
+    }
+    cpu_irq_enable();
+    bool entered = exit->reason != EXIT_INVALID || vcpu->counter[EXIT_NOTIFY].exits != notified;
+
+    vmx->launched |= entered;
+    vmx->refused = vmx->event_stays = exit->reason == EXIT_INVALID;
+    if (!entered) { /* nothing was delivered: it is still to be */
+        vcpu->event = event;
+        vcpu->shadow = shadow;
+        vcpu->nmi_blocked = nmi_blocked;
+    }
+}
