@@ -145,6 +145,11 @@ static void switch_off(const struct pci_function *pf, uint32_t control)
     *released(pf) = time_now_ns() + PCI_VF_RELEASE_NS;
 }
 
+void pci_vf_await_release(const struct pci_function *pf)
+{
+    wait_until(*released(pf));
+}
+
 /* Read the capability, with the VFs off and small pages, if it can give *COUNT VFs; for
  * PCI_VFS_FIT *COUNT becomes all that it can give. */
 static enum status prepare(const struct pci_function *pf, uint16_t *count, struct pci_sriov *sriov)
@@ -153,13 +158,13 @@ static enum status prepare(const struct pci_function *pf, uint16_t *count, struc
     enum status status;
     uint32_t control;
 
-    wait_until(*released(pf));
+    pci_vf_await_release(pf);
     control = control_read(pf);
     if (control != 0xffffU && (control & PCI_SRIOV_CONTROL_ENABLE) != 0) {
         log_info("PCI " BDF_FORMAT ": its VFs were left on; they are switched off first",
                  BDF_ARGS(pf->bdf));
         switch_off(pf, control);
-        wait_until(*released(pf));
+        pci_vf_await_release(pf);
     }
     status = pci_sriov_read(pf->bdf, pf->sriov, sriov);
     if (status != STATUS_OK) {

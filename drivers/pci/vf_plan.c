@@ -65,6 +65,8 @@ static bool device_has_vfs(const struct pci_function *pf)
 static enum status set_hierarchy(const struct pci_function *pf, bool on)
 {
     const struct pci_function *lowest = lowest_pf(pf);
+
+    pci_vf_await_release(lowest); /* it may be another PF than that which is switched on */
     uint32_t control = pci_config_read(lowest->bdf, control_at(lowest), 2);
     uint32_t wanted = on ? control | PCI_SRIOV_CONTROL_ARI : control & ~PCI_SRIOV_CONTROL_ARI;
 

@@ -18,4 +18,10 @@
 enum status pci_vf_plan(const struct pci_function *pf, struct pci_sriov *sriov, uint16_t count,
                         enum log_level level);
 
+/*
+ * VF Enable of PF was cleared: sleep until its SR-IOV capability may be used again (PCIe 6.0,
+ * 9.3.3.3.1: 1 s). No time at all if it was not. Implemented by pci_vf.c.
+ */
+void pci_vf_await_release(const struct pci_function *pf);
+
 #endif

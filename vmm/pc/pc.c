@@ -191,7 +191,8 @@ void pc_fill(struct pc *pc, uint8_t byte)
         unsigned instances = place->instances ? place->instances : pc->config.vcpu_count;
 
         for (unsigned n = 0; n < instances; n++) {
-            memset((uint8_t *)pc + place->offset + n * place->stride, byte, place->section->size);
+            memset((uint8_t *)pc + place->offset + (size_t)n * place->stride, byte,
+                   place->section->size);
         }
     }
     for (unsigned vcpu = 0; vcpu < pc->config.vcpu_count; vcpu++) {

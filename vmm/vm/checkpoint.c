@@ -266,8 +266,8 @@ static bool find_place(struct vm *vm, unsigned index, struct place *place, unsig
         unsigned instances = at->instances ? at->instances : vm->vcpu_count;
 
         if (index < instances) {
-            *place = (struct place){at->section,
-                                    (const uint8_t *)&vm->pc + at->offset + index * at->stride};
+            *place = (struct place){at->section, (const uint8_t *)&vm->pc + at->offset +
+                                                     (size_t)index * at->stride};
             *instance = index;
             return true;
         }
