@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#define REFUSAL_MEMBER  48
 #define TIMEOUT_MS      2000U
 #define ALIVE_CHECK_US  1000U /* from then on a waiting command looks at the device's status */
 #define RETRIES_MAX     14U
@@ -414,16 +415,25 @@ static enum status execute_once(struct virtio_admin *admin, struct virtio_admin_
     return status == STATUS_OK && slot ? await(admin, command, &wait, slot) : status;
 }
 
-/* Count and log that the device refused COMMAND; what it means to us. */
+/*
+ * Count that the device refused COMMAND, and log it, unless the same was refused for the same
+ * reason just before: a VF whose every register is refused must not use up what may be said of its
+ * VM. What it means to us.
+ */
 static enum status refused(struct virtio_admin *admin, const struct virtio_admin_command *command)
 {
+    uint64_t now = command->member << REFUSAL_MEMBER | (uint64_t)command->opcode << 32 |
+                   (uint64_t)command->status << 16 | command->qualifier;
+
     __atomic_fetch_add(&admin->counters.failed, 1, __ATOMIC_RELAXED);
-    log_warn("virtio " BDF_FORMAT ": admin command %s (%u) for member %lu of group %u failed: "
-             "%s (%u), %s (%u)",
-             BDF_ARGS(admin->transport->bdf), virtio_admin_opcode_name(command->opcode),
-             command->opcode, command->member, command->group,
-             virtio_admin_status_name(command->status), command->status,
-             virtio_admin_qualifier_name(command->qualifier), command->qualifier);
+    if (__atomic_exchange_n(&admin->refusal, now, __ATOMIC_RELAXED) != now) {
+        log_warn("virtio " BDF_FORMAT ": admin command %s (%u) for member %lu of group %u failed: "
+                 "%s (%u), %s (%u)",
+                 BDF_ARGS(admin->transport->bdf), virtio_admin_opcode_name(command->opcode),
+                 command->opcode, command->member, command->group,
+                 virtio_admin_status_name(command->status), command->status,
+                 virtio_admin_qualifier_name(command->qualifier), command->qualifier);
+    }
     return STATUS_NOTE(virtio_admin_outcome(command->status, command->qualifier));
 }
 
@@ -446,6 +456,9 @@ enum status virtio_admin_execute(struct virtio_admin *admin, struct virtio_admin
         if (command->status == VIRTIO_ADMIN_OK) {
             bool cut = command->whole && command->result_length != command->result_size;
 
+            if (admin->refusal >> REFUSAL_MEMBER == command->member) {
+                __atomic_store_n(&admin->refusal, 0, __ATOMIC_RELAXED);
+            }
             return cut ? STATUS_NOTE(STATUS_DEVICE) : STATUS_OK;
         }
         if (!virtio_admin_is_transient(command->status, command->qualifier)) {

@@ -106,6 +106,7 @@ struct virtio_admin {
     bool usable; /* false: not set up, or given up */
     uint32_t free_pages;
     struct virtio_admin_slot slot[VIRTIO_ADMIN_SLOTS];
+    uint64_t refusal; /* the last one that was logged; 0: none since; atomic */
     struct virtio_admin_counters counters;
 };
 

@@ -81,10 +81,15 @@ static void test_ipis(void)
         wait_for(&received[i], before + 1);
         CHECK_EQUAL(received[i], before + 1);
     }
-    unsigned others = received[cpus - 1];
+    unsigned others[SMP_CPUS_MAX];
 
+    for (unsigned i = 1; i < cpus; i++) {
+        others[i] = received[i];
+    }
     apic_send(0, ICR_ALL_OTHER | ICR_ASSERT | VECTOR_IPI);
-    wait_for(&received[cpus - 1], others + 1);
+    for (unsigned i = 1; i < cpus; i++) { /* also so that none is still on its way below */
+        wait_for(&received[i], others[i] + 1);
+    }
     CHECK_EQUAL(received[0], 0);
     unsigned logical = received[1];
 

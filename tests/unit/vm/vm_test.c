@@ -131,8 +131,15 @@ static void destroy_backend(struct vcpu *vcpu)
     destroyed++;
 }
 
-static const struct backend functions = {
-    .name = "fake", .create = create_backend, .destroy = destroy_backend};
+static bool has_giant_pages(void)
+{
+    return true;
+}
+
+static const struct backend functions = {.name = "fake",
+                                         .giant_pages = has_giant_pages,
+                                         .create = create_backend,
+                                         .destroy = destroy_backend};
 
 const struct backend *backend = &functions;
 
