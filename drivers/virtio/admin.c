@@ -456,7 +456,8 @@ enum status virtio_admin_execute(struct virtio_admin *admin, struct virtio_admin
         if (command->status == VIRTIO_ADMIN_OK) {
             bool cut = command->whole && command->result_length != command->result_size;
 
-            if (admin->refusal >> REFUSAL_MEMBER == command->member) {
+            if (__atomic_load_n(&admin->refusal, __ATOMIC_RELAXED) >> REFUSAL_MEMBER ==
+                command->member) {
                 __atomic_store_n(&admin->refusal, 0, __ATOMIC_RELAXED);
             }
             return cut ? STATUS_NOTE(STATUS_DEVICE) : STATUS_OK;
