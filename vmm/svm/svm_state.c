@@ -14,7 +14,6 @@
 #define ADDRESS_BITS_MAX  52U
 #define CS_LONG_AND_BIG   0x600U
 #define CS_BIG            0x400U
-#define TSS_BUSY_BIT      0x002U
 
 /* What has the same meaning in both; with the model registers that are passed. */
 static const struct {
@@ -110,8 +109,6 @@ void svm_get_state(const struct vcpu *vcpu, struct cpu_state *state)
                sizeof(uint64_t));
     }
     memcpy(state->segment, vmcb->segment, sizeof(state->segment));
-    /* LTR marks the TSS busy, in the hidden part too; QEMU does so in memory alone. */
-    state->segment[STATE_TR].attributes |= TSS_BUSY_BIT;
     state->cpl = vmcb->cpl;
     state->cr4 = svm->cr4;
     state->efer = vmcb->efer & ~EFER_SVME;

@@ -14,8 +14,8 @@
 #define TABLE_LIMIT    0xffffU
 #define CODE_LONG      0x200U
 #define CODE_BIG       0x400U
-#define TSS_KIND       0x17U /* S and type, apart from the bit that tells 16 from 32 bits */
-#define TSS_BUSY       0x03U
+#define TSS_KIND       0x15U /* S and type, apart from the bits for busy and for 16 or 32 bits */
+#define TSS            0x01U
 #define WORD_MXCSR     3U
 #define WORD_RESERVED  66U /* of XSAVE's header */
 #define WORD_EXTENDED  72U
@@ -150,7 +150,7 @@ static bool addresses_are_valid(const struct cpu_state *state)
         }
     }
     return segment[STATE_GDTR].limit <= TABLE_LIMIT && segment[STATE_IDTR].limit <= TABLE_LIMIT &&
-           (segment[STATE_TR].attributes & TSS_KIND) == TSS_BUSY;
+           (segment[STATE_TR].attributes & TSS_KIND) == TSS; /* not busy: QEMU leaves it so */
 }
 
 static bool event_is_valid(const struct cpu_state *state)

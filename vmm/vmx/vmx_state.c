@@ -14,6 +14,7 @@
 #define CR3_PAE             0xffffffe0ULL
 #define CPL_SHIFT           5
 #define CPL                 (3U << CPL_SHIFT)
+#define RIGHTS_BUSY         (1U << 1)
 #define RIGHTS_ACCESSED     0x01U
 #define RIGHTS_CODE_OR_DATA 0x10U
 #define RIGHTS_PRESENT      0x80U
@@ -165,6 +166,9 @@ static void set_segment(const struct state_segment *segment, unsigned i, unsigne
         rights |= VMCS_RIGHTS_UNUSABLE;
     } else if (rights & RIGHTS_CODE_OR_DATA) {
         rights |= RIGHTS_ACCESSED; /* it is loaded */
+    }
+    if (i == STATE_TR) {
+        rights |= RIGHTS_BUSY; /* VM entry wants it (SDM 3, 27.3.1.2) */
     }
     if (i == STATE_SS) {
         rights = (rights & ~CPL) | cpl << CPL_SHIFT;

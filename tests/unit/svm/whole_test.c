@@ -113,8 +113,7 @@ static void make_up(struct cpu_state *state)
         }
     }
     state->efer &= ~EFER_SVME;
-    fake_platform.cr8 = 0;                    /* as if the local APIC's state came later */
-    state->segment[STATE_TR].attributes |= 2; /* as in every CPU */
+    fake_platform.cr8 = 0; /* as if the local APIC's state came later */
 }
 
 static void fill_with_garbage(void)
