@@ -161,6 +161,9 @@ static void make_up(struct cpu_state *state)
     for (unsigned i = 0; i < STATE_SEGMENTS; i++) {
         settle_segment(state, i);
     }
+    if (state->segment[STATE_TR].attributes & PRESENT) {
+        state->segment[STATE_TR].attributes |= 2; /* VM entry wants a busy one */
+    }
     fake_platform.cr8 = 0; /* as if the local APIC's state came later */
 }
 
