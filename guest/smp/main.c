@@ -81,7 +81,7 @@ static void test_ipis(void)
         wait_for(&received[i], before + 1);
         CHECK_EQUAL(received[i], before + 1);
     }
-    unsigned others[SMP_CPUS_MAX];
+    unsigned others[SMP_CPUS_MAX] = {0};
 
     for (unsigned i = 1; i < cpus; i++) {
         others[i] = received[i];
