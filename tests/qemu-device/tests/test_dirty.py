@@ -202,26 +202,26 @@ class InFlight(DirtyCase):
         self.start(properties="vf-backends=slow", extra=self.image("one") + SLOW_DISK + [
             "-blockdev", "driver=throttle,node-name=slow,throttle-group=slow,file=one"])
         self.disk = Requests(BlockRegisters(self.vfs[0]), self.memory)
-        self.buffer_page = page_of(self.disk.buffer + 0x1000)
+        self.buffer_page = page_of(self.disk.buffer + 0x1000 + 0x400 * 11)  # of the last request
 
     def busy(self):
-        for number in range(4):
+        for number in range(12):
             self.disk.post(number, 0, 1)
-        self.assertLess(self.disk.queues[0].done(), 4)
+        self.assertLess(self.disk.queues[0].done(), 12)
 
     def test_read_while_under_way(self):
         self.start_busy()
         self.track_all(1, PULL_BITMAP)
         self.busy()
         self.fetch(1, PULL_BITMAP)
-        self.disk.queues[0].wait(4)
+        self.disk.queues[0].wait(12)
         self.assertIn(self.buffer_page, self.fetch(1, PULL_BITMAP))
 
     def test_begun_before_the_tracking(self):
         self.start_busy()
         self.busy()
         self.track_all(1, PULL_BITMAP)
-        self.disk.queues[0].wait(4)
+        self.disk.queues[0].wait(12)
         self.assertIn(self.buffer_page, self.fetch(1, PULL_BITMAP))
 
     def test_all_of_it_is_told_when_quiesced(self):
@@ -230,7 +230,7 @@ class InFlight(DirtyCase):
         self.busy()
         self.fetch(1, PUSH_BITMAP)
         self.admin.to(1, QUIESCED)
-        self.assertEqual(self.disk.queues[0].done(), 4)
+        self.assertEqual(self.disk.queues[0].done(), 12)
         self.assertIn(self.buffer_page, self.fetch(1, PUSH_BITMAP))
 
     def test_reset_while_under_way(self):

@@ -105,7 +105,7 @@ class Stopping(WayCase):
 class Outstanding(WayCase):
     """A disk that takes half a second for each request."""
 
-    def start_busy(self, requests=4):
+    def start_busy(self, requests=12):
         image = self.image("one")
         self.start("blk", "vf-backends=slow", image + SLOW_DISK + [
             "-blockdev", "driver=throttle,node-name=slow,throttle-group=slow,file=one"])
@@ -117,7 +117,7 @@ class Outstanding(WayCase):
     def test_is_finished_before_the_answer(self):
         self.start_busy()
         self.admin.queue.wait(self.start_stop(self.admin, 1))
-        self.assertEqual((self.disk.queues[0].done(), self.disk.status()), (4, 0))
+        self.assertEqual((self.disk.queues[0].done(), self.disk.status()), (12, 0))
         self.assertEqual(self.disk.message(1), 0xABC1)
         self.assertEqual(self.stray(), 0)
 
@@ -126,13 +126,13 @@ class Outstanding(WayCase):
         chain = self.start_stop(self.admin, 1)
         self.disk.start(0, 1, bytes(512))
         self.admin.queue.wait(chain)
-        self.assertEqual(self.disk.queues[0].done(), 4)
+        self.assertEqual(self.disk.queues[0].done(), 12)
         self.admin.resume(1)
-        self.disk.queues[0].wait(5)
+        self.disk.queues[0].wait(13)
         self.assertEqual(self.stray(), 0)
 
     def test_other_commands_meanwhile(self):
-        self.start_busy(8)
+        self.start_busy()
         before = self.admin.queue.done()
         self.start_stop(self.admin, 1)
         slow, self.admin.answer = self.admin.answer, self.memory.take(0x1000)
@@ -143,7 +143,7 @@ class Outstanding(WayCase):
         self.assertEqual(self.admin.queue.done(), before + 3, "the first is still under way")
         wait_for("the first", lambda: self.admin.queue.done() == before + 4)
         self.assertEqual(self.qemu.get(slow, 1), b"\0", "status OK")
-        self.assertEqual(self.disk.queues[0].done(), 8)
+        self.assertEqual(self.disk.queues[0].done(), 12)
 
     def test_bus_master_off_meanwhile(self):
         """What comes back then is lost; it does not count as outstanding for ever."""
@@ -194,7 +194,7 @@ class Outstanding(WayCase):
         self.admin = self.ADMIN(self.pf, self.memory)
         self.admin.stop(2)
         before = self.admin.queue.done()
-        self.disk.queues[0].wait(4)
+        self.disk.queues[0].wait(12)
         self.assertEqual(self.admin.queue.done(), before, "the reset ended that command")
 
 

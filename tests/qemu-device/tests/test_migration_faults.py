@@ -300,14 +300,14 @@ class WhileDraining(WayCase):
         self.start("blk", "vf-backends=slow", image + SLOW_DISK + [
             "-blockdev", "driver=throttle,node-name=slow,throttle-group=slow,file=one"])
         disk = Disk(BlockRegisters(self.vfs[0]), self.memory)
-        for _ in range(6):
+        for _ in range(12):
             disk.start(0, 1, bytes(512))
         chain = self.start_stop(self.admin, 1)
         self.qemu.set("pf0", "fault-vf", 1)
         self.qemu.set("pf0", "fault-all-ones", True)
         self.admin.queue.wait(chain)
         done = disk.queues[0].done()
-        self.assertLess(done, 6)
+        self.assertLess(done, 12)
         self.assertNotEqual(self.qemu.read(self.admin.answer, 1), 0)
         self.qemu.qmp("qom-set", path="/objects/slow", property="limits",
                       value={"bps-total": 0, "bps-total-max": 0})
