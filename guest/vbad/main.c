@@ -91,7 +91,7 @@ static void leave_by_triple_fault(void)
 }
 
 /* An INIT to this CPU by the disk's own message, which comes when the disk is ready: this CPU then
- * finds nothing where a PC has its BIOS. */
+ * begins at its reset vector, and what lies there resets the machine. */
 static void leave_by_init(void)
 {
     disk_start(true);

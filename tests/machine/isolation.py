@@ -219,7 +219,7 @@ class Leaving:
 
 LEAVINGS = (Leaving("triple", r"VM 'bad': vCPU 0: triple fault: reset", started=False),
             Leaving("exit", r"VM 'bad': stopped"),
-            Leaving("init", r"VM 'bad': vCPU 0: no emulation of the instruction at rip 0xfff0", stopped=True),
+            Leaving("init", r"VM 'bad': reset: its guest wants it", started=False), # what lies at the reset vector
             Leaving("storm", r"storm: until stopped", stopped=True))
 
 
