@@ -19,6 +19,12 @@
 
 struct pc;
 
+/* Bring the shared devices to NOW (virtual ns): before a guest looks at them or at a controller. */
+void pc_advance(struct pc *pc, uint64_t now);
+
+/* Carry their outputs to the lines, and find when the next of them acts: after they changed. */
+void pc_settle(struct pc *pc);
+
 /* SOURCE < IRQ_SOURCE_COUNT asserts GSI < IOAPIC_PINS or stops doing so. */
 void irq_set(struct pc *pc, unsigned source, unsigned gsi, bool level);
 

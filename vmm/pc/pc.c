@@ -17,8 +17,18 @@
 
 /* ---- Time and lines of the shared devices: under the lock ---- */
 
+/*
+ * A tick that no interrupt controller passes on needs nobody to wake for it: who looks at the PIT
+ * or at the controllers brings all of them to the present first.
+ */
+static bool timer_is_heard(const struct pc *p)
+{
+    return (p->pic.chip[0].imr & 1U) == 0 ||
+           (p->ioapic.state.entry[IRQ_GSI_TIMER] & IOAPIC_ENTRY_MASKED) == 0;
+}
+
 /* Carry the devices' outputs to the interrupt lines, and find when the next of them acts. */
-static void settle(struct pc *p)
+void pc_settle(struct pc *p)
 {
     uint64_t before = p->deadline;
 
@@ -38,8 +48,11 @@ static void settle(struct pc *p)
     irq_set(p, IRQ_SOURCE_SCI, ACPI_PM_SCI_IRQ, acpi_pm_irq(&p->pm));
     irq_update_intr(p);
 
-    uint64_t deadline = clock_earliest(clock_earliest(p->pit.next_event, p->rtc.next_event),
-                                       clock_earliest(p->pm.next_event, p->uart.next_event));
+    uint64_t deadline =
+        clock_earliest(clock_earliest(p->rtc.next_event, p->pm.next_event), p->uart.next_event);
+
+    p->due = clock_earliest(deadline, p->pit.next_event);
+    deadline = timer_is_heard(p) ? p->due : deadline;
     __atomic_store_n(&p->deadline, deadline, __ATOMIC_RELAXED);
     if (deadline < before) {
         pc_edge_deadline_changed(p, deadline);
@@ -47,22 +60,22 @@ static void settle(struct pc *p)
 }
 
 /* Bring the shared devices to NOW. */
-static void advance(struct pc *p, uint64_t now)
+void pc_advance(struct pc *p, uint64_t now)
 {
     p->board.now = now > p->board.now ? now : p->board.now;
-    if (p->board.now >= p->deadline) {
+    if (p->board.now >= p->due) {
         pit_run(&p->pit, p->board.now);
         rtc_run(&p->rtc, p->board.now);
         acpi_pm_run(&p->pm, p->board.now);
         uart_run(&p->uart, p->board.now);
-        settle(p);
+        pc_settle(p);
     }
 }
 
 void pc_run(struct pc *pc, uint64_t now)
 {
     pc_edge_lock(pc);
-    advance(pc, now);
+    pc_advance(pc, now);
     pc_edge_unlock(pc);
 }
 
@@ -116,7 +129,7 @@ static void reset_devices(struct pc *p)
     irq_update_pirqs(p);
     post_run(p);
     irq_update_routing(p);
-    settle(p);
+    pc_settle(p);
 }
 
 enum status pc_init(struct pc *pc, const struct pc_config *config)
@@ -199,6 +212,7 @@ void pc_fill(struct pc *pc, uint8_t byte)
         memset(&pc->lapic[vcpu].timer_next, byte, sizeof(pc->lapic[vcpu].timer_next));
     }
     memset(&pc->deadline, byte, sizeof(pc->deadline));
+    memset(&pc->due, byte, sizeof(pc->due));
     memset(&pc->pit.next_event, byte, sizeof(pc->pit.next_event));
     memset(&pc->rtc.next_event, byte, sizeof(pc->rtc.next_event));
     memset(&pc->pm.next_event, byte, sizeof(pc->pm.next_event));
@@ -221,7 +235,7 @@ void pc_derive(struct pc *pc)
     ports_place_windows(pc);
     irq_derive(pc);
     pc->deadline = CLOCK_NEVER;
-    settle(pc);
+    pc_settle(pc);
     for (unsigned vcpu = 0; vcpu < pc->config.vcpu_count; vcpu++) {
         if (pc_interrupt_pending(pc, vcpu)) {
             pc_edge_vcpu_kick(pc, vcpu);
@@ -239,9 +253,9 @@ uint32_t pc_port_read(struct pc *pc, uint16_t port, unsigned width, uint64_t now
         return width == 4 ? 0xffffffffU : (1U << 8 * width) - 1;
     }
     pc_edge_lock(pc);
-    advance(pc, now);
+    pc_advance(pc, now);
     uint32_t value = ports_read(pc, port, width);
-    settle(pc);
+    pc_settle(pc);
     pc_edge_unlock(pc);
     return value;
 }
@@ -253,9 +267,9 @@ void pc_port_write(struct pc *pc, uint16_t port, unsigned width, uint32_t value,
         return;
     }
     pc_edge_lock(pc);
-    advance(pc, now);
+    pc_advance(pc, now);
     ports_write(pc, port, width, value);
-    settle(pc);
+    pc_settle(pc);
     pc_edge_unlock(pc);
 }
 
@@ -283,9 +297,9 @@ void pc_set_intx(struct pc *pc, uint8_t devfn, unsigned pin, bool level)
 bool pc_console_read(struct pc *pc, uint8_t byte, uint64_t now)
 {
     pc_edge_lock(pc);
-    advance(pc, now);
+    pc_advance(pc, now);
     bool taken = uart_receive(&pc->uart, byte, pc->board.now);
-    settle(pc);
+    pc_settle(pc);
     pc_edge_unlock(pc);
     return taken;
 }
@@ -293,18 +307,18 @@ bool pc_console_read(struct pc *pc, uint8_t byte, uint64_t now)
 void pc_console_ready(struct pc *pc, uint64_t now)
 {
     pc_edge_lock(pc);
-    advance(pc, now);
+    pc_advance(pc, now);
     uart_set_full(&pc->uart, false);
-    settle(pc);
+    pc_settle(pc);
     pc_edge_unlock(pc);
 }
 
 void pc_power_button(struct pc *pc, uint64_t now)
 {
     pc_edge_lock(pc);
-    advance(pc, now);
+    pc_advance(pc, now);
     acpi_pm_power_button(&pc->pm);
-    settle(pc);
+    pc_settle(pc);
     pc_edge_unlock(pc);
 }
 

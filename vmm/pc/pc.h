@@ -89,7 +89,8 @@ struct board_state {
 struct pc {
     struct pc_config config;
     struct board_state board;
-    uint64_t deadline; /* of the shared devices; written under the lock, read anywhere */
+    uint64_t due;      /* when the next of the shared devices acts; under the lock */
+    uint64_t deadline; /* when one acts that a guest hears; written under the lock, read anywhere */
     struct pc_counters unclaimed;
 
     struct pic pic;

@@ -64,11 +64,13 @@ static uint32_t read_ioapic(struct pc *p, uint32_t offset)
     return value;
 }
 
-static void write_ioapic(struct pc *p, uint32_t offset, uint32_t value)
+static void write_ioapic(struct pc *p, uint32_t offset, uint32_t value, uint64_t now)
 {
     pc_edge_lock(p);
+    pc_advance(p, now);
     ioapic_write(p, &p->ioapic, offset, value);
     irq_update_routing(p);
+    pc_settle(p);
     pc_edge_unlock(p);
 }
 
@@ -139,7 +141,7 @@ bool pc_mmio_write(struct pc *pc, unsigned vcpu, gpa_t address, unsigned width, 
     if (device == DEVICE_LAPIC) {
         write_lapic(pc, vcpu, offset, (uint32_t)value, now);
     } else {
-        write_ioapic(pc, offset, (uint32_t)value);
+        write_ioapic(pc, offset, (uint32_t)value, now);
     }
     return true;
 }

@@ -161,6 +161,31 @@ static void test_timer_reaches_cpu_through_pic(void **state)
     assert_true(fake_edge.deadline_changes > 0);
 }
 
+/* Nobody is woken for it; but it is seen wherever a guest looks, and waits for the unmasking. */
+static void test_masked_timer_makes_no_event(void **state)
+{
+    start_pics();
+    out(0x21, 1, 0x01);
+    out(0x43, 1, 0x34);
+    out(0x40, 1, 11932 & 0xff);
+    out(0x40, 1, 11932 >> 8);
+    uint64_t next = pc_next_event(&machine);
+    assert_true(next > NS_PER_S); /* the RTC's, or none */
+    now += 25 * NS_PER_MS;
+    assert_int_equal(in(0x20, 1) & 1, 1); /* IRR */
+    assert_int_equal(pc_next_event(&machine), next);
+    assert_false(pc_interrupt_pending(&machine, 0));
+    out(0x21, 1, 0x00);
+    assert_true(pc_interrupt_pending(&machine, 0));
+    assert_int_equal(pc_interrupt_take(&machine, 0), 0x20);
+    assert_in_range(pc_next_event(&machine), 29 * NS_PER_MS, 31 * NS_PER_MS);
+    out(0x21, 1, 0x01);
+    assert_int_equal(pc_next_event(&machine), next);
+    (void)pc_mmio_write(&machine, 1, gpa(IOAPIC_BASE), 4, 0x14, 0);
+    (void)pc_mmio_write(&machine, 1, gpa(IOAPIC_BASE + 0x10), 4, 0x31, now);
+    assert_in_range(pc_next_event(&machine), 29 * NS_PER_MS, 31 * NS_PER_MS);
+}
+
 static void test_timer_on_pin_2(void **state)
 {
     (void)pc_mmio_write(&machine, 1, gpa(LAPIC_BASE + LAPIC_SVR), 4, 0x1ff, 0);
@@ -535,6 +560,7 @@ int main(void)
         TEST(test_wide_accesses_are_split),
         TEST(test_claims),
         TEST(test_timer_reaches_cpu_through_pic),
+        TEST(test_masked_timer_makes_no_event),
         TEST(test_timer_on_pin_2),
         TEST(test_lint0_modes),
         TEST(test_nmi_watchdog),
