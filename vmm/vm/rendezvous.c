@@ -201,12 +201,23 @@ static bool park(struct vcpu *vcpu)
     return true;
 }
 
-bool vm_rendezvous(struct vcpu *vcpu)
+static bool is_wanted(const struct vm *vm)
+{
+    return load(&vm->request) != 0 || vm_state(vm) == VM_PAUSED;
+}
+
+/* Out of line: what comes at each exit is the question alone. */
+static __attribute__((noinline)) bool park_while_wanted(struct vcpu *vcpu)
 {
     bool alive = true;
 
-    while (alive && (load(&vcpu->vm->request) != 0 || vm_state(vcpu->vm) == VM_PAUSED)) {
+    while (alive && is_wanted(vcpu->vm)) {
         alive = park(vcpu);
     }
     return alive;
+}
+
+bool vm_rendezvous(struct vcpu *vcpu)
+{
+    return !is_wanted(vcpu->vm) || park_while_wanted(vcpu);
 }

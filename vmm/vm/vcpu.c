@@ -130,6 +130,7 @@ static void vcpu_run_timers(struct vcpu *vcpu)
         if (vcpu->index == 0) {
             pc_run(pc, now);
         }
+        vcpu->due_tsc = UINT64_MAX; /* until vcpu_set_timer() has looked for the next */
         vcpu->timer_due = true;
     }
 }
@@ -235,7 +236,6 @@ static void vcpu_sleep(struct vcpu *vcpu)
     vcpu_go(vcpu, VCPU_AWAY);
     __atomic_store_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST);
     vcpu_run_timers(vcpu);
-    vcpu_set_timer(vcpu);
     if (vcpu->activity == VCPU_HALTED && interrupts_wake(vcpu)) {
         vcpu->activity = VCPU_RUNNING;
     }
@@ -243,6 +243,7 @@ static void vcpu_sleep(struct vcpu *vcpu)
         cpu_irq_enable();
         return;
     }
+    vcpu_set_timer(vcpu);
     cpu_sleep();
 }
 
