@@ -160,12 +160,14 @@ const struct time_facts *time_facts(void)
     return &facts;
 }
 
+uint64_t time_tsc_to_ns(uint64_t tsc)
+{
+    return facts.tsc_khz == 0 ? 0 : time_scale(tsc - start, 1000000, facts.tsc_khz);
+}
+
 uint64_t time_now_ns(void)
 {
-    if (facts.tsc_khz == 0) {
-        return 0;
-    }
-    return time_scale(cpu_read_tsc() - start, 1000000, facts.tsc_khz);
+    return time_tsc_to_ns(cpu_read_tsc());
 }
 
 uint64_t time_ns_to_tsc(uint64_t ns)

@@ -31,8 +31,10 @@ const struct time_facts *time_facts(void);
 /* Nanoseconds since the boot loader was entered; never runs backwards on one CPU. Any CPU. */
 uint64_t time_now_ns(void);
 
-/* The TSC value at NS nanoseconds after the boot loader's entry. */
+/* The TSC value at NS nanoseconds after the boot loader's entry; and the time at which it is TSC.
+ */
 uint64_t time_ns_to_tsc(uint64_t ns);
+uint64_t time_tsc_to_ns(uint64_t tsc);
 
 /* Spin for at least US microseconds. Any CPU. */
 void time_delay_us(uint64_t us);

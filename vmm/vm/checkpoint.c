@@ -30,7 +30,22 @@ static const struct section clock_section = {
 
 /* ---- All of a VM, in the order of the stream ---- */
 
-void vm_save(struct vm *vm, struct state_writer *writer)
+/* What others have written since its vCPUs parked. VFs still do: once for each stream. */
+static void collect(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        const struct vcpu *vcpu = vm->vcpu[i];
+        struct cpu_state *saved = &vm->vcpu[i]->saved;
+
+        saved->startup_vector = (uint8_t)__atomic_load_n(&vcpu->startup_vector, __ATOMIC_RELAXED);
+        saved->requests = (uint8_t)__atomic_load_n(&vcpu->requests, __ATOMIC_SEQ_CST);
+    }
+    for (uint32_t i = 0; i < vm->vfs.legacy.count; i++) {
+        (void)legacy_save(vm->vfs.legacy.function[i]);
+    }
+}
+
+static void put_all(const struct vm *vm, struct state_writer *writer)
 {
     state_put_section(writer, &clock_section, 0, &vm->clock);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
@@ -38,8 +53,14 @@ void vm_save(struct vm *vm, struct state_writer *writer)
     }
     state_put_all(writer, pc_sections, pc_section_count, vm->vcpu_count, &vm->pc);
     for (uint32_t i = 0; i < vm->vfs.legacy.count; i++) {
-        state_put_section(writer, &legacy_section, i, legacy_save(vm->vfs.legacy.function[i]));
+        state_put_section(writer, &legacy_section, i, &vm->vfs.legacy.function[i]->state);
     }
+}
+
+void vm_save(struct vm *vm, struct state_writer *writer)
+{
+    collect(vm);
+    put_all(vm, writer);
 }
 
 static enum status load_functions(struct vm *vm, struct state_reader *reader)
@@ -61,7 +82,12 @@ enum status vm_load(struct vm *vm, struct state_reader *reader)
     enum status status = state_find_section(reader, &clock_section, 0, &vm->clock);
 
     for (unsigned i = 0; i < vm->vcpu_count && status == STATUS_OK; i++) {
-        status = state_find_section(reader, &cpu_section, i, &vm->vcpu[i]->saved);
+        struct vcpu *vcpu = vm->vcpu[i];
+
+        status = state_find_section(reader, &cpu_section, i, &vcpu->saved);
+        /* Here and not on its own CPU, which may be slower than others that ask for something. */
+        __atomic_store_n(&vcpu->startup_vector, vcpu->saved.startup_vector, __ATOMIC_RELAXED);
+        __atomic_store_n(&vcpu->requests, vcpu->saved.requests, __ATOMIC_SEQ_CST);
     }
     if (status == STATUS_OK) {
         status = state_get_all(reader, pc_sections, pc_section_count, vm->vcpu_count, &vm->pc);
@@ -139,20 +165,13 @@ static void scramble(struct vm *vm)
     memset(&vm->clock, FILL, sizeof(vm->clock));
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         memset(&vm->vcpu[i]->saved, FILL, sizeof(vm->vcpu[i]->saved));
+        vm->vcpu[i]->startup_vector = FILL;
+        __atomic_store_n(&vm->vcpu[i]->requests, FILL, __ATOMIC_SEQ_CST);
     }
     pc_fill(&vm->pc, FILL);
     for (uint32_t i = 0; i < vm->vfs.legacy.count; i++) {
         memset(&vm->vfs.legacy.function[i]->state, FILL, sizeof(struct legacy_state));
     }
-}
-
-static size_t save_to(struct vm *vm, uint8_t *stream)
-{
-    struct state_writer writer;
-
-    state_writer_init(&writer, stream, vm->checkpoints.size);
-    vm_save(vm, &writer);
-    return writer.used;
 }
 
 static void log_line(void *context, const char *line)
@@ -174,29 +193,32 @@ static enum status fail(const struct vm *vm, const char *why)
 enum status checkpoint_take(struct vm *vm)
 {
     struct vm_checkpoints *own = &vm->checkpoints;
+    struct state_writer writer, again;
     struct state_reader reader;
 
     /* One more may have been asked for while the last one was taken. */
     if (__atomic_load_n(&own->wanted, __ATOMIC_SEQ_CST) == 0) {
         return STATUS_OK;
     }
-    size_t size = save_to(vm, own->stream[0]);
-
-    if (size > own->size) {
+    state_writer_init(&writer, own->stream[0], own->size);
+    state_writer_init(&again, own->stream[1], own->size);
+    vm_save(vm, &writer);
+    if (state_overflowed(&writer)) {
         return fail(vm, "its state has grown");
     }
     scramble(vm);
-    state_reader_init(&reader, own->stream[0], size);
+    state_reader_init(&reader, writer.buffer, writer.used);
     if (vm_load(vm, &reader) != STATUS_OK) {
         return fail(vm, reader.problem);
     }
-    if (save_to(vm, own->stream[1]) != size || memcmp(own->stream[0], own->stream[1], size) != 0) {
+    put_all(vm, &again);
+    if (again.used != writer.used || memcmp(writer.buffer, again.buffer, writer.used) != 0) {
         return fail(vm, "what was loaded is not what was saved");
     }
     own->taken++;
     if (__atomic_sub_fetch(&own->wanted, 1, __ATOMIC_SEQ_CST) == 0) {
         log_info("VM '%s': %u checkpoints taken, of %lu bytes each", vm->config->name, own->taken,
-                 size);
+                 writer.used);
     }
     return STATUS_OK;
 }

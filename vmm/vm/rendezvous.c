@@ -105,7 +105,6 @@ static void set_paused(struct vm *vm, bool paused)
             legacy_pause(&vm->vfs.legacy);
         } else {
             legacy_resume(&vm->vfs.legacy);
-            pc_console_ready(&vm->pc, vm_now(vm)); /* it may have been another console before */
         }
         log_write_always(LOG_INFO, "VM '%s': %s", vm->config->name, paused ? "paused" : "resumed");
         store(&vm->state, paused ? VM_PAUSED : VM_RUNNING);
@@ -164,6 +163,8 @@ static void lead(struct vm *vm)
 
     if (after == VM_AFTER_STOP || !vm->paused) {
         vm_thaw_time(vm);
+        /* The console may have said so in vain meanwhile, or have been another one before. */
+        pc_console_ready(&vm->pc, vm_now(vm));
     }
     store(&vm->after, after);
     store(&vm->parked, 0);

@@ -54,7 +54,7 @@ void vcpu_reset(struct vcpu *vcpu)
     if (vcpu->index == 0) {
         program_enter(vcpu->vm, &state);
     }
-    vcpu_put(vcpu, &state);
+    vcpu_load(vcpu, &state);
 }
 
 static void vcpu_init(struct vcpu *vcpu, struct cpu_state *state)
@@ -81,9 +81,11 @@ static void vcpu_start_anew(struct vcpu *vcpu, uint32_t requests)
         vcpu_init(vcpu, &state);
     }
     if ((requests & VCPU_REQUEST_STARTUP) && state.activity == VCPU_WAITS_FOR_STARTUP) {
-        state_set_startup(&state, state.startup_vector);
+        uint32_t vector = __atomic_load_n(&vcpu->startup_vector, __ATOMIC_RELAXED);
+
+        state_set_startup(&state, (uint8_t)vector);
     }
-    vcpu_put(vcpu, &state);
+    vcpu_load(vcpu, &state);
 }
 
 static void vcpu_see_to_requests(struct vcpu *vcpu)

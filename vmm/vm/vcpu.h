@@ -92,13 +92,12 @@ void vcpu_resume(struct vcpu *vcpu);
 
 /*
  * Copy out everything of it that its guest can see; or put STATE, which state_check() accepts, in
- * the place of everything: nothing remains of what was before. Its own CPU, not in the guest.
+ * the place of everything: nothing remains of what was before. But what other CPUs write, REQUESTS
+ * and STARTUP_VECTOR, stays out and as it is: they may do so at the same time. Its own CPU, not in
+ * the guest.
  */
 void vcpu_save(struct vcpu *vcpu, struct cpu_state *state);
 void vcpu_load(struct vcpu *vcpu, const struct cpu_state *state);
-
-/* The same, but what other CPUs have asked for meanwhile is still to be seen to. */
-void vcpu_put(struct vcpu *vcpu, const struct cpu_state *state);
 
 /* Make it look at what is new: wake it, or get it out of its guest. Any CPU. */
 void vcpu_kick(struct vcpu *vcpu);

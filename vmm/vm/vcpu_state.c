@@ -24,8 +24,6 @@ void vcpu_save(struct vcpu *vcpu, struct cpu_state *state)
     state->shadow = vcpu->shadow;
     state->nmi_pending = vcpu->nmi_pending;
     state->nmi_blocked = vcpu->nmi_blocked;
-    state->startup_vector = (uint8_t)__atomic_load_n(&vcpu->startup_vector, __ATOMIC_RELAXED);
-    state->requests = (uint8_t)__atomic_load_n(&vcpu->requests, __ATOMIC_SEQ_CST);
     state->event_kind = (uint8_t)vcpu->event.kind;
     state->event_vector = vcpu->event.vector;
     state->event_has_error = vcpu->event.has_error;
@@ -53,7 +51,7 @@ static void put_events(struct vcpu *vcpu, const struct cpu_state *state)
     vcpu->look_soon = vcpu->window = vcpu->cr8_watched = false;
 }
 
-void vcpu_put(struct vcpu *vcpu, const struct cpu_state *state)
+void vcpu_load(struct vcpu *vcpu, const struct cpu_state *state)
 {
     struct vm *vm = vcpu->vm;
 
@@ -73,11 +71,4 @@ void vcpu_put(struct vcpu *vcpu, const struct cpu_state *state)
         pc_cr8_write(&vm->pc, vcpu->index, state->cr8);
     }
     vcpu->timer_due = true;
-}
-
-void vcpu_load(struct vcpu *vcpu, const struct cpu_state *state)
-{
-    __atomic_store_n(&vcpu->startup_vector, state->startup_vector, __ATOMIC_RELAXED);
-    __atomic_store_n(&vcpu->requests, state->requests, __ATOMIC_SEQ_CST);
-    vcpu_put(vcpu, state);
 }

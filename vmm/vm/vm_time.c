@@ -25,12 +25,16 @@ uint64_t vm_now(const struct vm *vm)
     return now > vm->base_ns ? now - vm->base_ns : 0;
 }
 
+/* Both clocks from one look, or they would drift apart. Who looks at FROZEN has counted itself in
+ * vm->touched before; the store must not wait until that was looked at. */
 void vm_freeze_time(struct vm *vm)
 {
     if (!vm->frozen) {
-        vm->clock.ns = vm_now(vm);
-        vm->clock.tsc = cpu_read_tsc() - vm->base_tsc;
-        __atomic_store_n(&vm->frozen, true, __ATOMIC_RELEASE);
+        uint64_t tsc = cpu_read_tsc(), ns = time_tsc_to_ns(tsc);
+
+        vm->clock.ns = ns > vm->base_ns ? ns - vm->base_ns : 0;
+        vm->clock.tsc = tsc - vm->base_tsc;
+        __atomic_store_n(&vm->frozen, true, __ATOMIC_SEQ_CST);
     }
 }
 
@@ -38,8 +42,10 @@ void vm_freeze_time(struct vm *vm)
 void vm_thaw_time(struct vm *vm)
 {
     if (vm->frozen) {
-        vm->base_ns = time_now_ns() - vm->clock.ns;
-        vm->base_tsc = cpu_read_tsc() - vm->clock.tsc;
-        __atomic_store_n(&vm->frozen, false, __ATOMIC_RELEASE);
+        uint64_t tsc = cpu_read_tsc();
+
+        vm->base_ns = time_tsc_to_ns(tsc) - vm->clock.ns;
+        vm->base_tsc = tsc - vm->clock.tsc;
+        __atomic_store_n(&vm->frozen, false, __ATOMIC_SEQ_CST);
     }
 }

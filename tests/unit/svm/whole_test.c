@@ -113,7 +113,8 @@ static void make_up(struct cpu_state *state)
         }
     }
     state->efer &= ~EFER_SVME;
-    fake_platform.cr8 = 0; /* as if the local APIC's state came later */
+    state->requests = state->startup_vector = 0; /* other CPUs' */
+    fake_platform.cr8 = 0;                       /* as if the local APIC's state came later */
 }
 
 static void fill_with_garbage(void)
@@ -168,18 +169,21 @@ static void test_nothing_remains(void **state)
     }
 }
 
-/* What other CPUs ask for while a vCPU is reset is still to be seen to; a load brings its own. */
+/* What other CPUs ask for while a vCPU is saved or loaded is still to be seen to. */
 static void test_requests(void **state)
 {
     static struct cpu_state made;
 
     make_up(&made);
-    made.requests = VCPU_REQUEST_INIT;
-    vcpu->requests = VCPU_REQUEST_NMI;
-    vcpu_put(vcpu, &made);
-    assert_int_equal(vcpu->requests, VCPU_REQUEST_NMI);
     vcpu_load(vcpu, &made);
-    assert_int_equal(vcpu->requests, VCPU_REQUEST_INIT);
+    vcpu->requests = VCPU_REQUEST_NMI;
+    vcpu->startup_vector = 0x99;
+    vcpu_save(vcpu, &made);
+    assert_int_equal(made.requests | made.startup_vector, 0);
+    made.requests = VCPU_REQUEST_INIT;
+    vcpu_load(vcpu, &made);
+    assert_int_equal(vcpu->requests, VCPU_REQUEST_NMI);
+    assert_int_equal(vcpu->startup_vector, 0x99);
 }
 
 int main(void)

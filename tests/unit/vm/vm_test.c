@@ -8,6 +8,7 @@
 
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pages.h"
+#include "vmm/host/instructions.h"
 #include "vmm/host/smp.h"
 #include "vmm/host/time.h"
 #include "vmm/host/timer.h"
@@ -44,7 +45,7 @@ static uint32_t in_guest;   /* vCPUs that run guest code; atomic */
 static uint32_t loads;      /* how often a program was loaded; atomic */
 static uint32_t sees[CPUS]; /* the load that each vCPU was reset after */
 static uint64_t mapped;     /* bytes of the nested tables' RAM */
-static uint32_t ram_frees, quit, failures, resumes, flushes;
+static uint32_t ram_frees, quit, failures, resumes, flushes, consoles;
 static bool held[CONFIG_VMS_MAX]; /* the VFs of the VM of that index are paused */
 static enum status load_status, vcpu_status, nested_status, ram_status, map_status, init_status;
 static enum status checkpoint_status;
@@ -79,6 +80,13 @@ static uint64_t clock_ns = 1000;
 uint64_t time_now_ns(void)
 {
     return clock_ns;
+}
+
+static uint64_t tsc_per_ns; /* 0: the clock is CLOCK_NS, whatever the TSC */
+
+uint64_t time_tsc_to_ns(uint64_t tsc)
+{
+    return tsc_per_ns ? tsc / tsc_per_ns : clock_ns;
 }
 
 /* A vCPU that is parked sleeps; a kick must come after what it waits for. */
@@ -212,9 +220,14 @@ enum status pc_init(struct pc *pc, const struct pc_config *wanted)
     return init_status;
 }
 
+/* The console was told "not now" while the VM's time stood still: this makes up for it. */
 void pc_console_ready(struct pc *pc, uint64_t now)
 {
+    struct vm *vm = (struct vm *)((uintptr_t)pc - offsetof(struct vm, pc));
+
     check(load(&in_guest) == 0);
+    check(!vm->frozen);
+    consoles++;
 }
 
 /* Its last words come before "stopped". */
@@ -575,6 +588,22 @@ static void test_time(void **state)
     clock_ns = 1000;
 }
 
+/* However often and however long time stands still, TSC and clock go on in step. */
+static void test_clocks_keep_step(void **state)
+{
+    struct vm *vm = named("one");
+
+    tsc_per_ns = 3;
+    vm->base_tsc = cpu_read_tsc();
+    vm->base_ns = time_tsc_to_ns(vm->base_tsc);
+    for (unsigned i = 0; i < 10000; i++) {
+        vm_freeze_time(vm);
+        assert_in_range(vm->clock.tsc - 3 * vm->clock.ns + 3 * i, 0, 6 * i + 3);
+        vm_thaw_time(vm);
+    }
+    tsc_per_ns = 0;
+}
+
 static void test_complaints(void **state)
 {
     struct vm *vm = named("one");
@@ -773,7 +802,7 @@ static void test_checkpoint(void **state)
     for (unsigned i = 0; i < 3; i++) {
         vm->vcpu[i]->rip = 100 + i; /* nobody else writes it */
     }
-    vm->checkpoints.taken = 0;
+    vm->checkpoints.taken = consoles = 0;
     for (unsigned round = 1; round <= ROUNDS; round++) {
         if (round == ROUNDS / 2) {
             pause_it(vm);
@@ -791,6 +820,7 @@ static void test_checkpoint(void **state)
     for (unsigned i = 0; i < 3; i++) {
         check(vm->vcpu[i]->rip == 100 + i);
     }
+    check(consoles >= ROUNDS / 2); /* the other half was paused */
     checkpoint_status = STATUS_DEVICE;
     check(vm_request(vm, VM_REQUEST_CHECKPOINT) == STATUS_OK);
     wait_until_stopped(vm);
@@ -888,6 +918,7 @@ int main(void)
         cmocka_unit_test(test_reset_that_fails),
         cmocka_unit_test(test_stop_while_starting),
         cmocka_unit_test(test_time),
+        cmocka_unit_test(test_clocks_keep_step),
         cmocka_unit_test(test_complaints),
         cmocka_unit_test(test_flush),
         cmocka_unit_test(test_start_upon_last_words),

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A checkpoint of a VM of which only its parts are plain fields: nothing that comes while it is
+ * taken is lost, and what is not loaded as it was saved is found.
+ */
+#include "vmm/vm/checkpoint.h"
+
+#include "tests/unit/fakes/log.h"
+#include "tests/unit/fakes/pages.h"
+#include "vmm/host/fpu.h"
+#include "vmm/vm/backend.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define VCPUS  2U
+#define RIP    0xffffffff81000000ULL
+#define NOW_NS 123456789ULL
+
+static struct vm vm;
+static struct vcpu vcpus[VCPUS];
+static struct legacy_function function;
+static const struct config_vm config = {.name = "fake"};
+
+/* ---- What happens while a checkpoint is taken ---- */
+
+static bool vf_speaks;     /* between saving and loading */
+static bool turn_is_lost;  /* a part of the PC that nobody loads */
+static bool vf_is_refused; /* with what was saved of it */
+static bool seen_filled;
+
+/* ---- The parts ---- */
+
+static const struct field cpu_fields[] = {
+    FIELD(struct cpu_state, rip, UINT64_MAX),
+    FIELD(struct cpu_state, startup_vector, UINT8_MAX),
+    FIELD(struct cpu_state, requests, VCPU_REQUESTS),
+};
+const struct section cpu_section = SECTION(struct cpu_state, "cpu", 1, cpu_fields, NULL);
+
+static const struct field board_fields[] = {
+    FIELD(struct board_state, lowest_turn, 9),
+};
+static const struct section board_section =
+    SECTION(struct board_state, "board", 1, board_fields, NULL);
+const struct section_place pc_sections[] = {
+    {&board_section, offsetof(struct pc, board), 0, 1},
+};
+const unsigned pc_section_count = ARRAY_SIZE(pc_sections);
+
+static const struct field legacy_fields[] = {
+    FIELD(struct legacy_state, isr, 3),
+    FIELD_ARRAY(struct legacy_state, arrived, UINT64_MAX),
+};
+const struct section legacy_section =
+    SECTION(struct legacy_state, "legacy", 1, legacy_fields, NULL);
+
+void pc_fill(struct pc *pc, uint8_t byte)
+{
+    memset(&pc->board, byte, sizeof(pc->board));
+}
+
+/* Every part has been filled before it was loaded. */
+void pc_derive(struct pc *pc)
+{
+    seen_filled = function.state.isr == 0xa5 && vcpus[1].saved.cr3 == 0;
+    pc->board.lowest_turn += turn_is_lost;
+}
+
+const struct legacy_state *legacy_save(struct legacy_function *f)
+{
+    memcpy(f->state.arrived, f->irq.arrived, sizeof(f->state.arrived));
+    return &f->state;
+}
+
+enum status legacy_load(struct legacy_function *f, const struct legacy_state *from)
+{
+    f->irq.arrived[0] |= from->arrived[0] | (vf_speaks ? 4 : 0);
+    f->state = *from;
+    return vf_is_refused ? STATUS_INVALID : STATUS_OK;
+}
+
+void fpu_set_reset(struct fpu_registers *fpu) {}
+
+void fpu_load(const struct fpu_registers *fpu, bool wide) {}
+
+static void set_state(struct vcpu *vcpu, const struct cpu_state *state) {}
+
+static const struct backend functions = {.set_state = set_state};
+const struct backend *backend = &functions;
+
+unsigned vm_count(void)
+{
+    return 1;
+}
+
+struct vm *vm_by_index(unsigned index)
+{
+    return &vm;
+}
+
+bool vm_is_stopping(const struct vm *of)
+{
+    return false;
+}
+
+enum status vm_request(struct vm *of, uint32_t request)
+{
+    of->request |= request;
+    return STATUS_OK;
+}
+
+/* ---- The tests ---- */
+
+static int setup(void **state)
+{
+    fake_pages_reset(100);
+    fake_log_clear();
+    memset(&vm, 0, sizeof(vm));
+    memset(&function, 0, sizeof(function));
+    vf_speaks = turn_is_lost = vf_is_refused = seen_filled = false;
+    vm.config = &config;
+    vm.vcpu_count = VCPUS;
+    vm.state = VM_RUNNING;
+    vm.frozen = true;
+    vm.clock.ns = NOW_NS;
+    vm.pc.board.lowest_turn = 1;
+    for (unsigned i = 0; i < VCPUS; i++) {
+        vcpus[i] = (struct vcpu){
+            .vm = &vm, .index = i, .saved = {.rip = RIP + i, .cr3 = 1}
+        };
+        vm.vcpu[i] = &vcpus[i];
+    }
+    vm.vfs.count = 1;
+    assert_int_equal(checkpoint_create(&vm), STATUS_OK);
+    vm.vfs.legacy.count = 1;
+    vm.vfs.legacy.function[0] = &function;
+    function.state.isr = 1;
+    assert_int_equal(checkpoint_request(&vm, 3), STATUS_OK);
+    assert_int_equal(checkpoint_request(&vm, 3), STATUS_STATE);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    checkpoint_destroy(&vm);
+    assert_int_equal(fake_pages_used(), 0);
+    return 0;
+}
+
+static void test_all_comes_back(void **state)
+{
+    for (unsigned i = 0; i < 4; i++) { /* one more than were asked for */
+        seen_filled = false;
+        assert_false(fake_log_contains("checkpoints taken") && i < 3);
+        assert_int_equal(checkpoint_take(&vm), STATUS_OK);
+        assert_true(seen_filled == (i < 3));
+        assert_int_equal(vcpus[0].saved.rip, RIP);
+        assert_int_equal(vcpus[1].saved.rip, RIP + 1);
+        assert_int_equal(vm.pc.board.lowest_turn, 1);
+        assert_int_equal(function.state.isr, 1);
+        assert_int_equal(vm.clock.ns, NOW_NS);
+    }
+    assert_true(fake_log_contains("VM 'fake': 3 checkpoints taken, of"));
+}
+
+/* A vCPU that has parked is asked for something by one that has not yet. */
+static void test_requests_come_back(void **state)
+{
+    vcpus[1].requests = VCPU_REQUEST_STARTUP | VCPU_REQUEST_NMI;
+    vcpus[1].startup_vector = 0x9a;
+    assert_int_equal(checkpoint_take(&vm), STATUS_OK);
+    assert_int_equal(vcpus[1].requests, VCPU_REQUEST_STARTUP | VCPU_REQUEST_NMI);
+    assert_int_equal(vcpus[1].startup_vector, 0x9a);
+    assert_int_equal(vcpus[0].requests | vcpus[0].startup_vector, 0);
+}
+
+/* VFs go on: their messages are in the stream or not, but that is no difference, and none is lost.
+ */
+static void test_messages_meanwhile(void **state)
+{
+    function.irq.arrived[0] = 1;
+    vf_speaks = true;
+    assert_int_equal(checkpoint_take(&vm), STATUS_OK);
+    assert_int_equal(function.state.arrived[0], 1);
+    assert_int_equal(function.irq.arrived[0], 5);
+}
+
+static void test_differences(void **state)
+{
+    turn_is_lost = true;
+    assert_int_equal(checkpoint_take(&vm), STATUS_DEVICE);
+    assert_true(fake_log_contains("what was loaded is not what was saved"));
+}
+
+static void test_refusals(void **state)
+{
+    vm.pc.board.lowest_turn = 10;
+    assert_int_equal(checkpoint_take(&vm), STATUS_DEVICE);
+    assert_true(
+        fake_log_contains("section board, instance 0, field lowest_turn: element 0 is 0xa"));
+    vm.pc.board.lowest_turn = 1;
+    vf_is_refused = true;
+    assert_int_equal(checkpoint_take(&vm), STATUS_DEVICE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_all_comes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_requests_come_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_messages_meanwhile, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_differences, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
