@@ -26,14 +26,17 @@ class Vm(typing.NamedTuple):
 
 class Plan(typing.NamedTuple):
     """VMs, how the legacy registers of the net and block VFs are reached, how many bytes come through the network, how many
-    vCPUs each VM has, and how many checkpoints are taken of each while it boots and then while it works."""
+    vCPUs each VM has, and how many checkpoints are taken of each."""
     vms: list
     net: str = "auto"
     block: str = "auto"
     payload: int = 4 << 20
     cpus: int = 1
-    checkpoints: tuple = ()
+    checkpoints: int = 0
 
+
+# What a guest says when it goes on to its first program, to reading its disk, writing it, and to each way of using its network.
+STAGES = [r"init: \d+ CPUs", "data: on", r"known\.bin: OK", "PING", "packets transmitted"]
 
 SECTION = """
 [vm {vm.name}]
@@ -130,12 +133,12 @@ def row(name, value):
 def show_interrupts(said, wanted):
     """The guest's own count of its devices' interrupts, all of the kind that is WANTED."""
     counts = dict.fromkeys(("virtio0", "virtio1"), 0)
-    lines = re.findall(r"^ *\d+: +(\d+) +(PCI-MSI|IO-APIC) +\S+ +(virtio\d\S*(?:, virtio\d\S*)*)", said, re.MULTILINE)
-    for count, controller, users in lines:
+    lines = re.findall(r"^ *\d+:((?: +\d+)+) +(PCI-MSI|IO-APIC) +\S+ +(virtio\d\S*(?:, virtio\d\S*)*)", said, re.MULTILINE)
+    for each, controller, users in lines: # one count for each CPU
         if controller != {"MSI-X": "PCI-MSI", "INTx": "IO-APIC"}[wanted]:
             raise machine.Failure(f"{users} has its interrupts through {controller}, and not as {wanted}")
         for user in users.split(", "):
-            counts[user.split("-")[0]] += int(count)
+            counts[user.split("-")[0]] += sum(map(int, each.split()))
     if not all(counts.values()):
         raise machine.Failure(f"the guest counts no {wanted} interrupts of a device: {lines}")
     row(f"interrupts in the guest, {wanted}", f"{counts['virtio0']} of the disk, {counts['virtio1']} of the network")
@@ -207,14 +210,27 @@ def first_commands(run, name):
 
 
 def take_checkpoints(run, plan):
-    """Of all VMs at the same time, first while they boot, then while they work: those must be done before the work ends."""
-    for number, count in enumerate(plan.checkpoints):
-        waiting = [vm.name for vm in plan.vms]
-        while waiting:
-            name = waiting[0] if number == 0 else run.expect(rf"\[({'|'.join(waiting)})\] init: {plan.cpus} CPUs")[1]
-            run.send(f"vm checkpoint {name} {count}\r")
-            waiting.remove(name)
-        run.expect_all(*(rf"VM '{vm.name}': {count} checkpoints taken, of \d+ bytes each" for vm in plan.vms))
+    """Of each VM at random moments: a part while it boots, and one more whenever it goes on to another kind of work."""
+    left = {vm.name: [""] + STAGES for vm in plan.vms if plan.checkpoints}
+
+    def reached():
+        return " ".join(name for name, stages in left.items() if stages and re.search(stages[0], run.said(name)))
+
+    while any(left.values()):
+        for name in run.wait_in(reached, r".+")[0].split():
+            stages = left[name]
+            stages.pop(0)
+            done = len(STAGES) + 1 - len(stages)
+            parts = [plan.checkpoints * number // (len(STAGES) + 1) for number in (done - 1, done)]
+            run.send(f"vm checkpoint {name} {parts[1] - parts[0]}\r")
+
+
+def show_checkpoints(plan, log, name):
+    """Each was compared when it was taken; they must all have been before the work's end."""
+    taken = re.findall(rf"VM '{name}': (\d+) checkpoints taken, of (\d+) bytes each", log)
+    if not taken or int(taken[-1][0]) != plan.checkpoints:
+        raise machine.Failure(f"VM '{name}' was to have {plan.checkpoints} checkpoints taken, and said {taken}")
+    row("checkpoints", f"{plan.checkpoints:,} of {int(taken[-1][1]):,} bytes, each saved, destroyed, loaded, the same again")
 
 
 def start(folder, plan, payload, **options):
@@ -252,6 +268,8 @@ def demo(folder, plan):
         said = lines_of(log, vm.name)
         require(said, r"init: test demo ended with status 0", f"the end of the work in VM '{vm.name}'")
         show(vm, said, counted[vm.name], payload, plan.cpus)
+        if plan.checkpoints:
+            show_checkpoints(plan, log, vm.name)
     show_commands(plan, commands, commands_in(counted[names[0]]))
     for text in ("PANIC", "ERROR", "was blocked", "Call Trace"):
         if text in log:

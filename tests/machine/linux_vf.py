@@ -15,7 +15,7 @@ CASES = {
     "intx": Plan([Vm("left", "amd64", "INTx"), Vm("right", "i386", "INTx")], payload=PAYLOAD),
     "admin": Plan([Vm("left", "amd64", "INTx"), Vm("right", "i386")], net="admin", payload=PAYLOAD),
     "all-admin": Plan([Vm("left", "amd64"), Vm("right", "i386", "INTx")], net="admin", block="admin", payload=PAYLOAD),
-    "checkpoints": Plan([Vm("left", "amd64"), Vm("right", "i386", "INTx")], payload=16 * PAYLOAD, cpus=2, checkpoints=(100, 1000)),
+    "checkpoints": Plan([Vm("left", "amd64"), Vm("right", "i386", "INTx")], payload=4 * PAYLOAD, cpus=2, checkpoints=1000),
 }
 
 if __name__ == "__main__":

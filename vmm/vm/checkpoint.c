@@ -12,6 +12,10 @@
 #define FILL      0xa5
 #define FILL_WORD 0xa5a5a5a5a5a5a5a5ULL
 
+/* 2^64 by the golden ratio: in a product with it all bits of the other factor stir the highest. */
+#define GOLDEN    0x9e3779b97f4a7c15ULL
+#define GAP_SHIFT 40U /* from 0 to 2^24 ns, 17 ms, lie between two that are asked for */
+
 /* What a vCPU is filled with: a CPU takes it, and no guest is in such a state. */
 static struct cpu_state junk;
 
@@ -238,25 +242,22 @@ void checkpoint_scramble_vcpu(struct vcpu *vcpu)
 
 enum status checkpoint_request(struct vm *vm, uint32_t count)
 {
-    uint32_t none = 0;
-
-    if (vm_state(vm) == VM_STOPPED || vm_is_stopping(vm) ||
-        !__atomic_compare_exchange_n(&vm->checkpoints.wanted, &none, count, false, __ATOMIC_SEQ_CST,
-                                     __ATOMIC_SEQ_CST)) {
+    if (vm_state(vm) == VM_STOPPED || vm_is_stopping(vm)) {
         return STATUS_STATE;
     }
-    vm->checkpoints.taken = 0;
+    __atomic_fetch_add(&vm->checkpoints.wanted, count, __ATOMIC_SEQ_CST);
     return STATUS_OK;
 }
 
-/* The TSC decides whether now or later: guests must not find a rhythm in it. */
-void checkpoint_poll(void)
+/* Guests must not find a rhythm in it: the TSC's lowest bits say when the next one comes. */
+void checkpoint_poll(uint64_t now_ns)
 {
     for (unsigned i = 0; i < vm_count(); i++) {
         struct vm *vm = vm_by_index(i);
+        struct vm_checkpoints *own = &vm->checkpoints;
 
-        if (__atomic_load_n(&vm->checkpoints.wanted, __ATOMIC_SEQ_CST) != 0 &&
-            (cpu_read_tsc() >> 4 & 3) != 0) {
+        if (__atomic_load_n(&own->wanted, __ATOMIC_SEQ_CST) != 0 && now_ns >= own->next_ns) {
+            own->next_ns = now_ns + (cpu_read_tsc() * GOLDEN >> GAP_SHIFT);
             (void)vm_request(vm, VM_REQUEST_CHECKPOINT);
         }
     }

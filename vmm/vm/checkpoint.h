@@ -15,14 +15,14 @@ enum status checkpoint_create(struct vm *vm);
 void checkpoint_destroy(struct vm *vm);
 
 /*
- * Ask for COUNT checkpoints of VM at moments of the VMM's choice; does not wait, and the log says
- * when they are done. One that is being started begins as soon as it runs. STATE: the VM is off or
- * stops, or is at it already. Any CPU.
+ * Ask for COUNT more checkpoints of VM at random moments; does not wait, and when all are done the
+ * log says how many there were since VM was started. One that is being started begins as soon as it
+ * runs. STATE: the VM is off or stops. Any CPU.
  */
 enum status checkpoint_request(struct vm *vm, uint32_t count);
 
-/* Ask for the next checkpoint of each VM that is to have some. CPU 0, from time to time. */
-void checkpoint_poll(void);
+/* Ask for the next checkpoint of each VM that is to have one by now. CPU 0, from time to time. */
+void checkpoint_poll(uint64_t now_ns);
 
 /*
  * Save VM, fill all its state with A5h, load it from the saved bytes, and save it again: both must

@@ -45,8 +45,9 @@ struct vm_checkpoints {
     uint8_t *stream[2];
     size_t size;
     struct legacy_state *scratch;
-    uint32_t wanted; /* still to be taken; atomic */
-    uint32_t taken;  /* of those that were asked for last */
+    uint32_t wanted;  /* still to be taken; atomic */
+    uint32_t taken;   /* since the VM was started */
+    uint64_t next_ns; /* when the next is asked for; CPU 0's */
 };
 
 /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */

@@ -140,8 +140,8 @@ static int setup(void **state)
     vm.vfs.legacy.count = 1;
     vm.vfs.legacy.function[0] = &function;
     function.state.isr = 1;
-    assert_int_equal(checkpoint_request(&vm, 3), STATUS_OK);
-    assert_int_equal(checkpoint_request(&vm, 3), STATUS_STATE);
+    assert_int_equal(checkpoint_request(&vm, 2), STATUS_OK);
+    assert_int_equal(checkpoint_request(&vm, 1), STATUS_OK); /* more */
     return 0;
 }
 
@@ -208,6 +208,27 @@ static void test_refusals(void **state)
     assert_int_equal(checkpoint_take(&vm), STATUS_DEVICE);
 }
 
+/* They are asked for at random, each within the time that is said, and only while some are wanted. */
+static void test_moments(void **state)
+{
+    uint64_t now = 1, last = 0, gaps = 0, asked = 0;
+
+    for (unsigned i = 0; i < 100000; i++, now += 10000) {
+        vm.request = 0;
+        checkpoint_poll(now);
+        if (vm.request != 0) {
+            assert_in_range(now - last, 1, (1U << 24) + 10000);
+            gaps |= 1ULL << (now - last) * 16 / (1U << 24);
+            last = now;
+            asked++;
+        }
+    }
+    assert_true(asked > 50 && __builtin_popcountll(gaps) > 10);
+    vm.checkpoints.wanted = vm.request = 0;
+    checkpoint_poll(now + (1U << 30));
+    assert_int_equal(vm.request, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +237,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_messages_meanwhile, setup, teardown),
         cmocka_unit_test_setup_teardown(test_differences, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_moments, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

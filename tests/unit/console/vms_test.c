@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the console does to a VM's machine: only while its time goes on, for what it did to a
+ * machine that is being saved or loaded would be half there.
+ */
+#include "vmm/console/console_edge.h"
+#include "vmm/vm/vm.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct vm vm;
+static bool frozen;
+static unsigned touchers, done;
+
+struct vm *vm_by_index(unsigned index)
+{
+    return &vm;
+}
+
+bool vm_touch(struct vm *of)
+{
+    touchers += !frozen;
+    return !frozen;
+}
+
+void vm_touched(struct vm *of)
+{
+    assert_int_equal(touchers--, 1);
+}
+
+uint64_t vm_now(const struct vm *of)
+{
+    return 1;
+}
+
+static void act(void)
+{
+    assert_int_equal(touchers, 1);
+    done++;
+}
+
+void pc_console_ready(struct pc *pc, uint64_t now)
+{
+    act();
+}
+
+bool pc_console_read(struct pc *pc, uint8_t byte, uint64_t now)
+{
+    act();
+    return true;
+}
+
+void pc_power_button(struct pc *pc, uint64_t now)
+{
+    act();
+}
+
+void pc_nmi(struct pc *pc)
+{
+    act();
+}
+
+static void test_only_while_time_goes_on(void **state)
+{
+    for (unsigned round = 0; round < 4; round++) {
+        frozen = round % 2;
+        done = 0;
+        console_edge_vm_ready(0);
+        assert_true(console_edge_vm_input(0, 'x') == !frozen);
+        assert_int_equal(console_edge_vm_do(0, CONSOLE_NMI), frozen ? STATUS_STATE : STATUS_OK);
+        assert_int_equal(console_edge_vm_do(0, CONSOLE_BUTTON), frozen ? STATUS_STATE : STATUS_OK);
+        assert_int_equal(done, frozen ? 0 : 4);
+        assert_int_equal(touchers, 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_only_while_time_goes_on),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
