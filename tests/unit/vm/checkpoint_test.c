@@ -208,7 +208,8 @@ static void test_refusals(void **state)
     assert_int_equal(checkpoint_take(&vm), STATUS_DEVICE);
 }
 
-/* They are asked for at random, each within the time that is said, and only while some are wanted. */
+/* They are asked for at random, each within the time that is said, and only while some are wanted.
+ */
 static void test_moments(void **state)
 {
     uint64_t now = 1, last = 0, gaps = 0, asked = 0;
