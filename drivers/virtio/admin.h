@@ -243,6 +243,9 @@ const char *virtio_admin_qualifier_name(const struct virtio_admin_command *comma
 /* What COMMAND's status means to the VMM; OK if it did not fail. Pure. */
 enum status virtio_admin_outcome(const struct virtio_admin_command *command);
 
+/* Did the device say no to COMMAND, in words that are known: it has had no effect then? Pure. */
+bool virtio_admin_was_refused(const struct virtio_admin_command *command);
+
 /* Does the device ask, or allow, to send the command once more? Pure. */
 bool virtio_admin_is_transient(const struct virtio_admin_command *command);
 

@@ -132,6 +132,13 @@ enum status virtio_admin_outcome(const struct virtio_admin_command *command)
     return STATUS_DEVICE;
 }
 
+bool virtio_admin_was_refused(const struct virtio_admin_command *command)
+{
+    uint16_t unknown = admin_is_2021(command->opcode) ? VIRTIO_2021_UNKNOWN : UINT16_MAX;
+
+    return command->status != VIRTIO_ADMIN_OK && command->status != unknown;
+}
+
 bool virtio_admin_is_transient(const struct virtio_admin_command *command)
 {
     if (command->status == VIRTIO_ADMIN_OK) {

@@ -82,11 +82,13 @@ enum vf_state_level { VF_STATE_RUNNING, VF_STATE_STOPPED, VF_STATE_FROZEN, VF_ST
 struct vf_state {
     struct vf_state_pf *control;
     enum vf_state_level level; /* as of the last command that ended */
-    enum vf_state_level target;
+    enum vf_state_level target, next;
+    bool sent; /* 'command' leads to 'next' */
     bool busy; /* between vf_state_begin() and the end */
     uint16_t member;
     uint32_t generation;
-    uint32_t size;         /* of the state that is open */
+    uint32_t size;         /* of the state that is open; 0: none */
+    bool size_known;       /* and not only the most that it may be */
     int16_t object;        /* 1.4: id of the resource object; -1: none */
     uint64_t tracked;      /* pages from IOVA 0 on; 0: none */
     struct virtio_dma map; /* of the push modes */

@@ -105,13 +105,16 @@ static enum status bring_up(struct pf *pf)
 /* Which commands for VFs it has: none is no failure, VFs may have registers of their own. */
 static void list_commands(struct pf *pf)
 {
+    uint64_t wanted = VIRTIO_LEGACY_COMMANDS | VIRTIO_LEGACY_NOTIFY | VF_STATE_COMMANDS;
+
     pf->commands = 0;
-    if (pf->virtio.has_admin && virtio_admin_use(&pf->virtio.admin, VIRTIO_GROUP_SRIOV,
-                                                 VIRTIO_LEGACY_COMMANDS | VIRTIO_LEGACY_NOTIFY,
+    pf->virtio.admin.timeout_ms = pf->config->admin_timeout * 1000;
+    if (pf->virtio.has_admin && virtio_admin_use(&pf->virtio.admin, VIRTIO_GROUP_SRIOV, wanted,
                                                  &pf->commands) != STATUS_OK) {
         log_warn("PF " BDF_FORMAT ": its commands for VFs cannot be used",
                  BDF_ARGS(pf->config->bdf));
     }
+    vf_state_probe(&pf->control, &pf->virtio, pf->commands);
 }
 
 static enum status switch_on(struct pf *pf)
