@@ -16,6 +16,7 @@
 #define ANY_PAGES      (1ULL << LOG_PAGES_MAX)
 #define CAP_DEV_PARTS  0U
 #define MODE_STOPPED   1U
+#define STATUS_AT      4U /* in a handle's data: what GET_INTERNAL_STATUS says */
 #define STEPS_MAX      4U /* of a change: its present level, and from the top to the bottom */
 #define BITS(from, to) ((2ULL << (to)) - (1ULL << (from)))
 #define CAP_COMMANDS   BITS(VIRTIO_ADMIN_CAP_LIST_QUERY, VIRTIO_ADMIN_CAP_SET)
@@ -212,40 +213,38 @@ void vf_state_open(struct vf_state *vf, struct vf_state_pf *control, uint16_t me
 }
 
 /* 2021's numbers; INIT, 0, is as good as RUNNING. */
-static enum vf_state_level level_of(uint16_t status)
+static enum vf_state_level level_of(int status)
 {
     return status == 0                     ? VF_STATE_RUNNING
            : status <= 1 + VF_STATE_FROZEN ? (enum vf_state_level)(status - 1)
                                            : VF_STATE_UNKNOWN;
 }
 
-/* The next command on the way, or none: *NEXT is the level it leads to. */
+/* The next command on the way to the target, if it takes one: it leads to 'next'. */
 static bool prepare_step(struct vf_state *vf)
 {
-    bool parts = vf->control->kind == VF_STATE_PARTS;
+    bool stop = vf->target != VF_STATE_RUNNING; /* what is stopped may be told so again */
 
-    if (vf->level == VF_STATE_UNKNOWN && !parts) {
-        vf->next = VF_STATE_UNKNOWN; /* ask */
-        vf->command = vf_state_command(OP_STATUS, vf->member, vf->data, vf->data + 4);
-    } else if (parts) {
-        /* It takes a stop of what is stopped; FROZEN is the host's alone. */
-        bool stop = vf->target != VF_STATE_RUNNING;
-
+    memset(vf->data, 0, sizeof(vf->data));
+    if (vf->control->kind == VF_STATE_PARTS) {
         vf->next = vf->target;
         if (vf->level != VF_STATE_UNKNOWN && stop == (vf->level != VF_STATE_RUNNING)) {
-            return false;
+            return false; /* FROZEN is the host's alone */
         }
-        memset(vf->data, 0, sizeof(vf->data));
         vf->data[0] = stop ? MODE_STOPPED : 0;
         vf->command = vf_state_command(OP_MODE, vf->member, vf->data, NULL);
-    } else {
-        uint16_t data[2] = {vf->member};
-
-        vf->next = vf->target > vf->level ? vf->level + 1 : vf->level - 1;
-        data[1] = (uint16_t)(vf->next + 1);
-        memcpy(vf->data, data, sizeof(data));
-        vf->command = vf_state_command(OP_MODIFY, vf->member, vf->data, NULL);
+        return true;
     }
+    vf->data[0] = (uint8_t)vf->member;
+    vf->data[1] = (uint8_t)(vf->member >> 8);
+    if (vf->level == VF_STATE_UNKNOWN) {
+        vf->next = VF_STATE_UNKNOWN; /* ask */
+        vf->command = vf_state_command(OP_STATUS, vf->member, vf->data, vf->data + STATUS_AT);
+        return true;
+    }
+    vf->next = vf->target > vf->level ? vf->level + 1 : vf->level - 1;
+    vf->data[2] = (uint8_t)(vf->next + 1);
+    vf->command = vf_state_command(OP_MODIFY, vf->member, vf->data, NULL);
     return true;
 }
 
@@ -283,11 +282,8 @@ enum status vf_state_begin(struct vf_state *vf, enum vf_state_level target)
 /* The command of a step has ended with STATUS. */
 static enum status end_step(struct vf_state *vf, enum status status)
 {
-    uint16_t answer[2];
-
     if (status == STATUS_OK && vf->sent && vf->next == VF_STATE_UNKNOWN) {
-        memcpy(answer, vf->data + 4, sizeof(answer));
-        vf->level = level_of(answer[0]);
+        vf->level = level_of(vf->data[STATUS_AT] | vf->data[STATUS_AT + 1] << 8);
         return vf->level != VF_STATE_UNKNOWN ? STATUS_OK : STATUS_NOTE(STATUS_DEVICE);
     }
     if (status == STATUS_OK) {

@@ -266,27 +266,24 @@ static void take_pushed(const struct vf_state *vf, uint64_t *bitmap)
 enum status vf_state_report(struct vf_state *vf, uint64_t *bitmap)
 {
     enum status status = vf_state_current(vf);
-    uint64_t pages, done;
+    uint64_t pages, done = 0;
 
     if (status == STATUS_OK && vf->tracked == 0) {
-        return STATUS_NOTE(STATUS_STATE);
+        status = STATUS_NOTE(STATUS_STATE);
     }
     if (status == STATUS_OK && is_push(vf->control)) {
         take_pushed(vf, bitmap);
         return STATUS_OK;
     }
-    for (uint64_t at = 0; at < vf->tracked; at += pages) {
+    for (uint64_t at = 0; at < vf->tracked && status == STATUS_OK; at += pages) {
         (void)range_at(vf, at, &pages);
-        done = 0;
-        if (status == STATUS_OK) {
-            status = pull_range(vf, at, pages, bitmap, &done);
-        }
-        if (status != STATUS_OK) {
-            add_all(vf, at + done, bitmap);
-            return status;
-        }
+        status = pull_range(vf, at, pages, bitmap, &done);
+        done += at;
     }
-    return STATUS_OK;
+    if (status != STATUS_OK) {
+        add_all(vf, done, bitmap);
+    }
+    return status;
 }
 
 enum status vf_state_untrack(struct vf_state *vf)
