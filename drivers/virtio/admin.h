@@ -8,6 +8,9 @@
  * for the same member fail at once, and all others go on. A device that owes as many answers as the
  * queue has room for, or whose answer is nonsense, ends the queue: everything after it fails at
  * once, until the PF has been reset and started again.
+ *
+ * Devices of 2021 have another framing and other commands for the same queue:
+ * docs/migration-abi.md, section 3. Which one a command has is told by its number.
  */
 #ifndef PORTOLAN_DRIVERS_VIRTIO_ADMIN_H
 #define PORTOLAN_DRIVERS_VIRTIO_ADMIN_H
@@ -27,8 +30,33 @@ enum virtio_admin_opcode {
     VIRTIO_ADMIN_LEGACY_COMMON_READ = 3,
     VIRTIO_ADMIN_LEGACY_DEVICE_WRITE = 4,
     VIRTIO_ADMIN_LEGACY_DEVICE_READ = 5,
-    VIRTIO_ADMIN_LEGACY_NOTIFY_INFO = 6
+    VIRTIO_ADMIN_LEGACY_NOTIFY_INFO = 6,
+    VIRTIO_ADMIN_CAP_LIST_QUERY = 7,
+    VIRTIO_ADMIN_CAP_GET = 8,
+    VIRTIO_ADMIN_CAP_SET = 9,
+    VIRTIO_ADMIN_OBJECT_CREATE = 0x0a,
+    VIRTIO_ADMIN_OBJECT_MODIFY = 0x0b,
+    VIRTIO_ADMIN_OBJECT_QUERY = 0x0c,
+    VIRTIO_ADMIN_OBJECT_DESTROY = 0x0d,
+    VIRTIO_ADMIN_PARTS_METADATA = 0x0e,
+    VIRTIO_ADMIN_PARTS_GET = 0x0f,
+    VIRTIO_ADMIN_PARTS_SET = 0x10,
+    VIRTIO_ADMIN_MODE_SET = 0x11,
+    /* The protocol of 2021: class * 256 + command. */
+    VIRTIO_2021_IDENTITY = 0x4000,
+    VIRTIO_2021_GET_STATUS,
+    VIRTIO_2021_MODIFY_STATUS,
+    VIRTIO_2021_PENDING_BYTES,
+    VIRTIO_2021_SAVE,
+    VIRTIO_2021_RESTORE,
+    VIRTIO_2021_DIRTY_IDENTITY = 0x4100,
+    VIRTIO_2021_START_TRACK,
+    VIRTIO_2021_STOP_TRACK,
+    VIRTIO_2021_MAP_PENDING,
+    VIRTIO_2021_REPORT_MAP
 };
+
+#define VIRTIO_2021_OPCODES VIRTIO_2021_IDENTITY /* and all above */
 
 /*
  * The legacy registers of a VF (virtio 1.3, 2.12.1.1; docs/mmr-device.md, 9): what a VF without
@@ -62,6 +90,16 @@ enum virtio_admin_qualifier {
     VIRTIO_ADMIN_Q_INVALID_MEMBER = 5,
     VIRTIO_ADMIN_Q_NO_RESOURCE = 6,
     VIRTIO_ADMIN_Q_TRY_AGAIN = 7
+};
+
+enum virtio_2021_status {
+    VIRTIO_2021_ERR = 1,
+    VIRTIO_2021_INVALID_CLASS = 2,
+    VIRTIO_2021_INVALID_COMMAND = 3,
+    VIRTIO_2021_TRANSFER_ERR = 4,
+    VIRTIO_2021_INTERNAL_ERR = 5,
+    VIRTIO_2021_UNKNOWN = 0x7f, /* also: there was none */
+    VIRTIO_2021_DNR = 0x80      /* a qualifier: do not retry */
 };
 
 /*
@@ -103,7 +141,8 @@ struct virtio_admin {
     const struct virtio_transport *transport;
     struct virtqueue queue;
     struct virtio_dma memory;
-    bool usable; /* false: not set up, or given up */
+    bool usable;         /* false: not set up, or given up */
+    uint32_t timeout_ms; /* of commands that have none of their own; 0: 2 s. Its owner sets it. */
     uint32_t free_pages;
     struct virtio_admin_slot slot[VIRTIO_ADMIN_SLOTS];
     uint64_t refusal; /* the last one that was logged; 0: none since; atomic */
@@ -111,24 +150,35 @@ struct virtio_admin {
 };
 
 /*
- * A command. The caller fills in the first half; 'data' and 'result' are copied, and stay the
- * caller's. Sizes are sent as they are: the caller pads where the command has no length of its own
- * (section 2.13 asks for multiples of 8).
+ * A command. The caller fills in the first part; data and result are copied, and stay the caller's.
+ * Sizes are sent as they are: the caller pads where the command has no length of its own (section
+ * 2.13 asks for multiples of 8).
  */
 struct virtio_admin_command {
     uint16_t opcode; /* enum virtio_admin_opcode */
     uint16_t group;  /* enum virtio_admin_group */
     uint64_t member; /* SR-IOV: number of the VF, from 1; 0 where no member is meant */
     const void *data;
-    uint32_t data_size; /* at most VIRTIO_ADMIN_DATA_MAX */
+    uint32_t data_size;
+    const void *more;   /* goes behind 'data' */
+    uint32_t more_size; /* of both at most VIRTIO_ADMIN_DATA_MAX */
     void *result;
     uint32_t result_size; /* room for the result, at most VIRTIO_ADMIN_RESULT_MAX */
-    bool whole;           /* a shorter result is a failure: zeroes would be taken for a value */
-    uint32_t timeout_ms;  /* for one try; 0: the usual 2 s */
+    uint32_t result_room; /* if greater: of so many bytes, 'result' is the part from 'result_at' */
+    uint32_t result_at;
+    bool whole;          /* a shorter result is a failure: zeroes would be taken for a value */
+    bool background;     /* leaves room for others, and waits longer for its own */
+    uint32_t timeout_ms; /* for one try; 0: the queue's */
 
-    uint32_t result_length; /* bytes of 'result' that the device wrote; the others are zero */
+    uint32_t result_length; /* bytes that the device wrote; what is not of them in 'result' is 0 */
     uint16_t status;        /* enum virtio_admin_status, or a number the standard does not know */
     uint16_t qualifier;     /* enum virtio_admin_qualifier, or the like */
+
+    /* Kept while it is under way. */
+    struct virtio_admin_slot *slot; /* NULL: not sent */
+    uint32_t passed_us;             /* of the time limit */
+    uint32_t pause_us;              /* until the next try */
+    unsigned retries;
 };
 
 /*
@@ -142,6 +192,20 @@ enum status virtio_admin_set_up(struct virtio_admin *admin,
 
 /* No more commands: whoever waits finds the queue given up. Unmaps the doorbell. */
 void virtio_admin_release(struct virtio_admin *admin);
+
+/*
+ * Begin COMMAND, which must stay where it is until virtio_admin_poll() says that it is over. Any
+ * number may be under way.
+ */
+void virtio_admin_begin(struct virtio_admin_command *command);
+
+/*
+ * Is COMMAND over? Then *STATUS is as from virtio_admin_execute(). PASSED_US is how long the caller
+ * waited since the last call: its time limits and pauses are sums of these. The first call sends
+ * it, if there is room. Any CPU, as virtio_admin_execute().
+ */
+bool virtio_admin_poll(struct virtio_admin *admin, struct virtio_admin_command *command,
+                       uint32_t passed_us, enum status *status);
 
 /*
  * Execute COMMAND and wait for its end. The device's "try again" is obeyed up to 14 times, for 1.6
@@ -160,8 +224,8 @@ enum status virtio_admin_execute(struct virtio_admin *admin, struct virtio_admin
 /*
  * Ask the device for the commands that it has for GROUP, and tell it that those of WANTED (bit n:
  * opcode n, below 64) that it has will be used; *USED is that set. After each reset, and for the
- * SR-IOV group after each time VFs were switched on. Errors as virtio_admin_execute(); *USED is
- * then 0.
+ * SR-IOV group after each time VFs were switched on. Errors as virtio_admin_execute(), and
+ * UNSUPPORTED: what it answers is no list, as one of 2021 may; *USED is then 0.
  */
 enum status virtio_admin_use(struct virtio_admin *admin, enum virtio_admin_group group,
                              uint64_t wanted, uint64_t *used);
@@ -173,13 +237,16 @@ struct virtio_admin_counters virtio_admin_count(struct virtio_admin *admin);
 
 /* In words, never NULL. */
 const char *virtio_admin_opcode_name(uint16_t opcode);
-const char *virtio_admin_status_name(uint16_t status);
-const char *virtio_admin_qualifier_name(uint16_t qualifier);
+const char *virtio_admin_status_name(const struct virtio_admin_command *command);
+const char *virtio_admin_qualifier_name(const struct virtio_admin_command *command);
 
-/* What a failed command means to the VMM; OK for VIRTIO_ADMIN_OK. Pure. */
-enum status virtio_admin_outcome(uint16_t status, uint16_t qualifier);
+/* What COMMAND's status means to the VMM; OK if it did not fail. Pure. */
+enum status virtio_admin_outcome(const struct virtio_admin_command *command);
 
-/* Does the device ask to send the command once more? Pure. */
-bool virtio_admin_is_transient(uint16_t status, uint16_t qualifier);
+/* Did the device say no to COMMAND, in words that are known: it has had no effect then? Pure. */
+bool virtio_admin_was_refused(const struct virtio_admin_command *command);
+
+/* Does the device ask, or allow, to send the command once more? Pure. */
+bool virtio_admin_is_transient(const struct virtio_admin_command *command);
 
 #endif

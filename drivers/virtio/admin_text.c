@@ -1,15 +1,41 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the numbers in administration commands mean. Virtio 1.3, section 2.12.1. */
-#include "drivers/virtio/admin.h"
+/*
+ * What the numbers in administration commands mean. Virtio 1.4, section 2.12.1, and
+ * docs/migration-abi.md, 3.1.
+ */
+#include "drivers/virtio/admin_internal.h"
 
-static const char *const opcode_names[] = {
-    [VIRTIO_ADMIN_LIST_QUERY] = "LIST_QUERY",
-    [VIRTIO_ADMIN_LIST_USE] = "LIST_USE",
-    [VIRTIO_ADMIN_LEGACY_COMMON_WRITE] = "LEGACY_COMMON_CFG_WRITE",
-    [VIRTIO_ADMIN_LEGACY_COMMON_READ] = "LEGACY_COMMON_CFG_READ",
-    [VIRTIO_ADMIN_LEGACY_DEVICE_WRITE] = "LEGACY_DEV_CFG_WRITE",
-    [VIRTIO_ADMIN_LEGACY_DEVICE_READ] = "LEGACY_DEV_CFG_READ",
-    [VIRTIO_ADMIN_LEGACY_NOTIFY_INFO] = "LEGACY_NOTIFY_INFO",
+static const struct {
+    uint16_t opcode;
+    const char *name;
+} opcodes[] = {
+    {VIRTIO_ADMIN_LIST_QUERY,          "LIST_QUERY"                      },
+    {VIRTIO_ADMIN_LIST_USE,            "LIST_USE"                        },
+    {VIRTIO_ADMIN_LEGACY_COMMON_WRITE, "LEGACY_COMMON_CFG_WRITE"         },
+    {VIRTIO_ADMIN_LEGACY_COMMON_READ,  "LEGACY_COMMON_CFG_READ"          },
+    {VIRTIO_ADMIN_LEGACY_DEVICE_WRITE, "LEGACY_DEV_CFG_WRITE"            },
+    {VIRTIO_ADMIN_LEGACY_DEVICE_READ,  "LEGACY_DEV_CFG_READ"             },
+    {VIRTIO_ADMIN_LEGACY_NOTIFY_INFO,  "LEGACY_NOTIFY_INFO"              },
+    {VIRTIO_ADMIN_CAP_LIST_QUERY,      "CAP_ID_LIST_QUERY"               },
+    {VIRTIO_ADMIN_CAP_GET,             "DEVICE_CAP_GET"                  },
+    {VIRTIO_ADMIN_CAP_SET,             "DRIVER_CAP_SET"                  },
+    {VIRTIO_ADMIN_OBJECT_CREATE,       "RESOURCE_OBJ_CREATE"             },
+    {VIRTIO_ADMIN_OBJECT_DESTROY,      "RESOURCE_OBJ_DESTROY"            },
+    {VIRTIO_ADMIN_PARTS_METADATA,      "DEV_PARTS_METADATA_GET"          },
+    {VIRTIO_ADMIN_PARTS_GET,           "DEV_PARTS_GET"                   },
+    {VIRTIO_ADMIN_PARTS_SET,           "DEV_PARTS_SET"                   },
+    {VIRTIO_ADMIN_MODE_SET,            "DEV_MODE_SET"                    },
+    {VIRTIO_2021_IDENTITY,             "IDENTITY"                        },
+    {VIRTIO_2021_GET_STATUS,           "GET_INTERNAL_STATUS"             },
+    {VIRTIO_2021_MODIFY_STATUS,        "MODIFY_INTERNAL_STATUS"          },
+    {VIRTIO_2021_PENDING_BYTES,        "GET_INTERNAL_STATE_PENDING_BYTES"},
+    {VIRTIO_2021_SAVE,                 "SAVE_INTERNAL_STATE"             },
+    {VIRTIO_2021_RESTORE,              "RESTORE_INTERNAL_STATE"          },
+    {VIRTIO_2021_DIRTY_IDENTITY,       "IDENTITY of dirty pages"         },
+    {VIRTIO_2021_START_TRACK,          "START_TRACK"                     },
+    {VIRTIO_2021_STOP_TRACK,           "STOP_TRACK"                      },
+    {VIRTIO_2021_MAP_PENDING,          "GET_MAP_PENDING_BYTES"           },
+    {VIRTIO_2021_REPORT_MAP,           "REPORT_MAP"                      },
 };
 
 static const struct {
@@ -41,13 +67,35 @@ static const struct {
     [VIRTIO_ADMIN_Q_TRY_AGAIN] = {STATUS_DEVICE,      "try again"         },
 };
 
+static const struct {
+    enum status outcome;
+    const char *name;
+} statuses_2021[] = {
+    [VIRTIO_ADMIN_OK] = {STATUS_OK,          "OK"                 },
+    [VIRTIO_2021_ERR] = {STATUS_INVALID,     "ERR"                },
+    [VIRTIO_2021_INVALID_CLASS] = {STATUS_UNSUPPORTED, "INVALID_CLASS"      },
+    [VIRTIO_2021_INVALID_COMMAND] = {STATUS_UNSUPPORTED, "INVALID_COMMAND"    },
+    [VIRTIO_2021_TRANSFER_ERR] = {STATUS_DEVICE,      "DATA_TRANSFER_ERR"  },
+    [VIRTIO_2021_INTERNAL_ERR] = {STATUS_DEVICE,      "DEVICE_INTERNAL_ERR"},
+};
+
 const char *virtio_admin_opcode_name(uint16_t opcode)
 {
-    return opcode < ARRAY_SIZE(opcode_names) ? opcode_names[opcode] : "unknown";
+    for (unsigned i = 0; i < ARRAY_SIZE(opcodes); i++) {
+        if (opcodes[i].opcode == opcode) {
+            return opcodes[i].name;
+        }
+    }
+    return "unknown";
 }
 
-const char *virtio_admin_status_name(uint16_t status)
+const char *virtio_admin_status_name(const struct virtio_admin_command *command)
 {
+    uint16_t status = command->status;
+
+    if (admin_is_2021(command->opcode)) {
+        return status < ARRAY_SIZE(statuses_2021) ? statuses_2021[status].name : "unknown status";
+    }
     for (unsigned i = 0; i < ARRAY_SIZE(statuses); i++) {
         if (statuses[i].number == status) {
             return statuses[i].name;
@@ -56,13 +104,23 @@ const char *virtio_admin_status_name(uint16_t status)
     return "unknown status";
 }
 
-const char *virtio_admin_qualifier_name(uint16_t qualifier)
+const char *virtio_admin_qualifier_name(const struct virtio_admin_command *command)
 {
+    uint16_t qualifier = command->qualifier;
+
+    if (admin_is_2021(command->opcode)) {
+        return qualifier == VIRTIO_2021_DNR ? "do not retry" : "try again";
+    }
     return qualifier < ARRAY_SIZE(qualifiers) ? qualifiers[qualifier].name : "unknown qualifier";
 }
 
-enum status virtio_admin_outcome(uint16_t status, uint16_t qualifier)
+enum status virtio_admin_outcome(const struct virtio_admin_command *command)
 {
+    uint16_t status = command->status, qualifier = command->qualifier;
+
+    if (admin_is_2021(command->opcode)) {
+        return status < ARRAY_SIZE(statuses_2021) ? statuses_2021[status].outcome : STATUS_DEVICE;
+    }
     if (status == VIRTIO_ADMIN_EINVAL) {
         return qualifier < ARRAY_SIZE(qualifiers) ? qualifiers[qualifier].outcome : STATUS_DEVICE;
     }
@@ -74,11 +132,22 @@ enum status virtio_admin_outcome(uint16_t status, uint16_t qualifier)
     return STATUS_DEVICE;
 }
 
-bool virtio_admin_is_transient(uint16_t status, uint16_t qualifier)
+bool virtio_admin_was_refused(const struct virtio_admin_command *command)
 {
-    if (status == VIRTIO_ADMIN_OK) {
+    uint16_t unknown = admin_is_2021(command->opcode) ? VIRTIO_2021_UNKNOWN : UINT16_MAX;
+
+    return command->status != VIRTIO_ADMIN_OK && command->status != unknown;
+}
+
+bool virtio_admin_is_transient(const struct virtio_admin_command *command)
+{
+    if (command->status == VIRTIO_ADMIN_OK) {
         return false;
     }
-    return status == VIRTIO_ADMIN_EAGAIN || qualifier == VIRTIO_ADMIN_Q_NO_RESOURCE ||
-           qualifier == VIRTIO_ADMIN_Q_TRY_AGAIN;
+    if (admin_is_2021(command->opcode)) {
+        return command->qualifier != VIRTIO_2021_DNR;
+    }
+    return command->status == VIRTIO_ADMIN_EAGAIN ||
+           command->qualifier == VIRTIO_ADMIN_Q_NO_RESOURCE ||
+           command->qualifier == VIRTIO_ADMIN_Q_TRY_AGAIN;
 }

@@ -75,6 +75,7 @@ static enum status bring_up(struct virtio_pf *pf, const struct virtio_dma *memor
      * without the two about the pc, which ask nothing more of a driver like this (chapter 6).
      */
     uint64_t wanted = VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_ORDER_PLATFORM | VIRTIO_F_ADMIN_VQ |
+                      VIRTIO_F_MIGRATION | VIRTIO_F_TRACK_ALL |
                       (pf->function->has_sriov ? VIRTIO_F_SR_IOV : 0);
     enum status status = virtio_transport_negotiate(&pf->transport, VIRTIO_F_VERSION_1, wanted);
 

@@ -25,6 +25,9 @@ struct virtio_wait {
     uint32_t passed_us;
 };
 
+/* How long to delay after PASSED_US, in us. */
+uint32_t virtio_wait_step(uint32_t passed_us);
+
 /* Delay for a while; false, at once, when the limit has passed. Any CPU. */
 bool virtio_wait_more(struct virtio_wait *wait);
 

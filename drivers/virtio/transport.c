@@ -166,6 +166,12 @@ enum status virtio_transport_negotiate(struct virtio_transport *transport, uint6
         return STATUS_NOTE(STATUS_UNSUPPORTED);
     }
     transport->features = offered & (needed | wanted);
+    if ((transport->features & VIRTIO_F_ADMIN_VQ) == 0) {
+        transport->features &= ~VIRTIO_F_MIGRATION; /* it is about that queue */
+    }
+    if ((transport->features & VIRTIO_F_MIGRATION) == 0) {
+        transport->features &= ~VIRTIO_F_TRACK_ALL; /* they mean something only beside it */
+    }
     for (uint32_t word = 0; word < 2; word++) {
         virtio_common_write(transport, VIRTIO_COMMON_DRIVER_FEATURE_SELECT, 4, word);
         virtio_common_write(transport, VIRTIO_COMMON_DRIVER_FEATURE, 4,

@@ -56,6 +56,10 @@ enum virtio_common_register {
 #define VIRTIO_F_ORDER_PLATFORM  (1ULL << 36)
 #define VIRTIO_F_SR_IOV          (1ULL << 37)
 #define VIRTIO_F_ADMIN_VQ        (1ULL << 41)
+/* Of 2021: docs/migration-abi.md, 3.1. Modes count from 1. */
+#define VIRTIO_F_MIGRATION   (1ULL << 44)
+#define VIRTIO_F_TRACK(mode) (1ULL << (45 + (mode)))
+#define VIRTIO_F_TRACK_ALL   (0xfULL << 46)
 
 struct virtio_transport {
     bdf_t bdf;

@@ -5,15 +5,19 @@
 #define WAIT_STEP_MAX_US 1000U
 #define WAIT_SHARE       16U /* a delay is this part of the time that has passed */
 
+uint32_t virtio_wait_step(uint32_t passed_us)
+{
+    uint32_t step = 1 + passed_us / WAIT_SHARE;
+
+    return step < WAIT_STEP_MAX_US ? step : WAIT_STEP_MAX_US;
+}
+
 bool virtio_wait_more(struct virtio_wait *wait)
 {
-    uint32_t step = 1 + wait->passed_us / WAIT_SHARE;
+    uint32_t step = virtio_wait_step(wait->passed_us);
 
     if (wait->passed_us >= wait->limit_us) {
         return false;
-    }
-    if (step > WAIT_STEP_MAX_US) {
-        step = WAIT_STEP_MAX_US;
     }
     time_delay_us(step);
     wait->passed_us += step;

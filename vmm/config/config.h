@@ -116,7 +116,8 @@ struct config_pf {
     uint32_t mmr_bar;   /* these three override what the VFs' capability says, if mmr_length > 0 */
     uint64_t mmr_offset;
     uint64_t mmr_length;
-    uint32_t mmr_type; /* virtio device id, 0: as the VF says */
+    uint32_t mmr_type;      /* virtio device id, 0: as the VF says */
+    uint32_t admin_timeout; /* of admin commands, in seconds; 0: what is usual for each */
 };
 
 struct config {

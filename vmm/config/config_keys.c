@@ -40,12 +40,13 @@ static const struct config_key vm_keys[] = {
 };
 
 static const struct config_key pf_keys[] = {
-    [PF_NUM_VFS]    = {"num_vfs",    TYPE_NUMBER, PF(num_vfs),    1,  65535, 0, "fit"},
-    [PF_TRANSPORT]  = {"transport",  TYPE_WORD,   PF(transport),  0,  0,     0, "auto mmr admin"},
-    [PF_MMR_BAR]    = {"mmr_bar",    TYPE_NUMBER, PF(mmr_bar),    0,  5,     0, NULL},
-    [PF_MMR_OFFSET] = {"mmr_offset", TYPE_SIZE,   PF(mmr_offset), 0,  M(64), 4, NULL},
-    [PF_MMR_LENGTH] = {"mmr_length", TYPE_SIZE,   PF(mmr_length), 24, M(1),  4, NULL},
-    [PF_MMR_TYPE]   = {"mmr_type",   TYPE_NUMBER, PF(mmr_type),   1,  9,     0, NULL},
+    [PF_NUM_VFS]       = {"num_vfs",       TYPE_NUMBER, PF(num_vfs),       1,  65535, 0, "fit"},
+    [PF_TRANSPORT]     = {"transport",     TYPE_WORD,   PF(transport),     0,  0,     0, "auto mmr admin"},
+    [PF_MMR_BAR]       = {"mmr_bar",       TYPE_NUMBER, PF(mmr_bar),       0,  5,     0, NULL},
+    [PF_MMR_OFFSET]    = {"mmr_offset",    TYPE_SIZE,   PF(mmr_offset),    0,  M(64), 4, NULL},
+    [PF_MMR_LENGTH]    = {"mmr_length",    TYPE_SIZE,   PF(mmr_length),    24, M(1),  4, NULL},
+    [PF_MMR_TYPE]      = {"mmr_type",      TYPE_NUMBER, PF(mmr_type),      1,  9,     0, NULL},
+    [PF_ADMIN_TIMEOUT] = {"admin_timeout", TYPE_NUMBER, PF(admin_timeout), 1,  600,   0, NULL},
 };
 /* clang-format on */
 

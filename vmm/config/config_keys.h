@@ -51,7 +51,8 @@ enum config_pf_key {
     PF_MMR_BAR,
     PF_MMR_OFFSET,
     PF_MMR_LENGTH,
-    PF_MMR_TYPE
+    PF_MMR_TYPE,
+    PF_ADMIN_TIMEOUT
 };
 
 const char *config_section_name(enum config_section section);

@@ -102,16 +102,25 @@ static enum status bring_up(struct pf *pf)
     return status;
 }
 
-/* Which commands for VFs it has: none is no failure, VFs may have registers of their own. */
+/*
+ * Which commands for VFs it has: none is no failure, VFs may have registers of their own, and a
+ * device of 2021 may have no list.
+ */
 static void list_commands(struct pf *pf)
 {
+    uint64_t wanted = VIRTIO_LEGACY_COMMANDS | VIRTIO_LEGACY_NOTIFY | VF_STATE_COMMANDS;
+    enum status status = STATUS_UNSUPPORTED;
+
     pf->commands = 0;
-    if (pf->virtio.has_admin && virtio_admin_use(&pf->virtio.admin, VIRTIO_GROUP_SRIOV,
-                                                 VIRTIO_LEGACY_COMMANDS | VIRTIO_LEGACY_NOTIFY,
-                                                 &pf->commands) != STATUS_OK) {
+    pf->virtio.admin.timeout_ms = pf->config->admin_timeout * 1000;
+    if (pf->virtio.has_admin) {
+        status = virtio_admin_use(&pf->virtio.admin, VIRTIO_GROUP_SRIOV, wanted, &pf->commands);
+    }
+    if (status != STATUS_OK && status != STATUS_UNSUPPORTED) {
         log_warn("PF " BDF_FORMAT ": its commands for VFs cannot be used",
                  BDF_ARGS(pf->config->bdf));
     }
+    vf_state_probe(&pf->control, &pf->virtio, pf->commands);
 }
 
 static enum status switch_on(struct pf *pf)

@@ -7,7 +7,7 @@
 #include "drivers/pci/msix.h"
 #include "drivers/pci/pci_vf.h"
 #include "drivers/virtio/mmr.h"
-#include "drivers/virtio/pf.h"
+#include "drivers/virtio/vf_state.h"
 #include "vmm/host/percpu.h"
 #include "vmm/vf/vf.h"
 
@@ -17,7 +17,8 @@ struct pf {
     const struct pci_pf *pci; /* NULL: it is not up; the log has said why */
     const struct virtio_function *function;
     struct virtio_pf virtio;
-    struct virtio_dma memory; /* of the administration queue */
+    struct vf_state_pf control; /* of its VFs' state */
+    struct virtio_dma memory;   /* of the administration queue */
     struct virtio_bar bars[PCI_BARS_MAX];
     struct pci_master master;
     bool broken;       /* it was up, and could not be restarted */

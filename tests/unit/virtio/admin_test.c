@@ -458,7 +458,7 @@ static void test_failures(void **state)
         assert_true(fake_log_contains(cases[i].text));
     }
     assert_string_equal(virtio_admin_opcode_name(6), "LEGACY_NOTIFY_INFO");
-    assert_string_equal(virtio_admin_opcode_name(7), "unknown");
+    assert_string_equal(virtio_admin_opcode_name(0x12), "unknown");
     sim.fail_count = 100;
     for (unsigned i = 0; i < 100; i++) {
         assert_int_not_equal(read_status_register(), STATUS_OK);

@@ -3,7 +3,6 @@
 
 #include "drivers/pci/pci_config.h"
 #include "drivers/pci/scan.h"
-#include "drivers/virtio/admin.h"
 #include "drivers/virtio/registers.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pci_space.h"
@@ -53,6 +52,7 @@ void sim_reset(void)
         .queue_max = 128,
         .notify_off = 4,
         .opcodes = SIM_OPCODES,
+        .self_opcodes = 3,
         .vf_enable = true,
         .device = {0x52, 0x54, 0, 0x12, 0x34, 0x56},
         .notify = {{2, 4, 0x3000}  }
@@ -132,37 +132,29 @@ static void put_used(uint32_t id, uint32_t length)
     sim_set_used_index((uint16_t)(index + 1));
 }
 
-struct command {
-    const uint8_t *data;
-    uint32_t data_size;
-    uint8_t result[VIRTIO_ADMIN_RESULT_MAX];
-    uint32_t room;
-    uint32_t length;
-    uint16_t status;
-    uint16_t qualifier;
-};
-
-static void fail(struct command *c, uint16_t qualifier)
+static void fail(struct sim_command *c, uint16_t qualifier)
 {
     c->status = 22;
     c->qualifier = qualifier;
 }
 
-static void list_use(struct command *c, uint16_t group)
+static void list_use(struct sim_command *c)
 {
     uint64_t list = get64(c->data);
 
     require(c->data_size == 8);
-    if ((list & ~(group == 1 ? sim.opcodes : 3)) != 0) {
+    if ((list & ~(c->group == 1 ? sim.opcodes : sim.self_opcodes)) != 0) {
         fail(c, 3);
     } else {
-        sim.use[group] = list;
+        sim.use[c->group] = list;
     }
 }
 
 /* Commands 2 to 5: the length is meant exactly. */
-static void legacy_access(struct command *c, uint16_t opcode, uint64_t member)
+static void legacy_access(struct sim_command *c)
 {
+    uint16_t opcode = c->opcode;
+    uint64_t member = c->member;
     bool write = opcode == 2 || opcode == 4;
     uint8_t *area = opcode < 4 ? sim.vf_common[member - 1] : sim.vf_device[member - 1];
     uint32_t size = opcode < 4 ? sizeof(sim.vf_common[0]) : SIM_DEVICE_SIZE;
@@ -179,7 +171,7 @@ static void legacy_access(struct command *c, uint16_t opcode, uint64_t member)
     }
 }
 
-static void notify_info(struct command *c)
+static void notify_info(struct sim_command *c)
 {
     for (unsigned i = 0; i < SIM_NOTIFY_COUNT; i++) {
         c->result[16UL * i] = sim.notify[i].flags;
@@ -189,34 +181,55 @@ static void notify_info(struct command *c)
     c->length = 64;
 }
 
-static void run(struct command *c, uint16_t opcode, uint16_t group, uint64_t member)
+/* Is the command one of those that are to fail? */
+static bool is_to_fail(const struct sim_command *c)
 {
+    if (sim.fail_count == 0 || (sim.fail_only != 0 && sim.fail_only != c->opcode)) {
+        return false;
+    }
+    if (sim.fail_after > 0) {
+        sim.fail_after--;
+        return false;
+    }
+    sim.fail_count -= sim.fail_count != SIM_FOR_EVER;
+    return true;
+}
+
+static void list_query(struct sim_command *c)
+{
+    uint64_t all = c->group == 1 ? sim.opcodes : sim.self_opcodes;
+
+    c->length = sim.list_size > 8 ? sim.list_size : 8;
+    for (uint32_t i = 0; i < c->length; i++) {
+        c->result[i] = (uint8_t)(i * 7 + i / 251);
+    }
+    memcpy(c->result, &all, 8);
+}
+
+static void run(struct sim_command *c)
+{
+    uint16_t opcode = c->opcode, group = c->group;
     uint64_t list = group <= 1 ? sim.use[group] | 3 : 0;
 
-    if (sim.fail_count > 0) {
-        sim.fail_count -= sim.fail_count != SIM_FOR_EVER;
+    if (is_to_fail(c)) {
         c->status = sim.fail_status;
         c->qualifier = sim.fail_qualifier;
-    } else if (group > 1 || (group == 1 && !sim.vf_enable)) {
+    } else if (sim.more && sim.more(c)) {
+        return;
+    } else if (group > 1 || (group == 1 && !sim.vf_enable) || (group == 0 && !sim.self_opcodes)) {
         fail(c, 4);
     } else if (opcode > 6 || (list >> opcode & 1) == 0) {
         fail(c, 2);
     } else if (opcode == 0) {
-        uint64_t all = group == 1 ? sim.opcodes : 3;
-
-        c->length = sim.list_size > 8 ? sim.list_size : 8;
-        for (uint32_t i = 0; i < c->length; i++) {
-            c->result[i] = (uint8_t)(i * 7 + i / 251);
-        }
-        memcpy(c->result, &all, 8);
+        list_query(c);
     } else if (opcode == 1) {
-        list_use(c, group);
-    } else if (member < 1 || member > SIM_VFS) {
+        list_use(c);
+    } else if (c->member < 1 || c->member > SIM_VFS) {
         fail(c, 5);
     } else if (opcode == 6) {
         notify_info(c);
     } else {
-        legacy_access(c, opcode, member);
+        legacy_access(c);
     }
 }
 
@@ -259,7 +272,11 @@ static void follow(struct chain *chain, uint16_t head)
         chain->parts++;
         at = get16(desc + 14);
     } while (flags & 1);
-    require(chain->readable >= 24 && chain->writable >= 8);
+    if (chain->request[0] >= 64) { /* of 2021: header and status have descriptors of their own */
+        require(chain->length[0] == 2 && chain->length[chain->parts - 1] == 1);
+    } else {
+        require(chain->readable >= 24 && chain->writable >= 8);
+    }
 }
 
 static void answer(struct chain *chain, uint32_t at, const void *from, uint32_t size)
@@ -277,23 +294,55 @@ static void answer(struct chain *chain, uint32_t at, const void *from, uint32_t 
     require(size == 0);
 }
 
+static void read_request(const struct chain *chain, struct sim_command *c)
+{
+    bool old = chain->request[0] >= 64;
+    uint32_t header = old ? 2 : 24;
+
+    memset(c, 0, sizeof(*c));
+    c->opcode =
+        old ? (uint16_t)(chain->request[0] << 8 | chain->request[1]) : get16(chain->request);
+    c->data = chain->request + header;
+    c->data_size = chain->readable - header;
+    c->room = chain->writable - (old ? 1 : 8);
+    if (!old) {
+        require(get64(chain->request + 4) == 0 && get64(chain->request + 8) == 0); /* reserved */
+        c->group = get16(chain->request + 2);
+        c->member = get64(chain->request + 16);
+    }
+}
+
+/* The result, zeroes, and the status at the end of all. */
+static void answer_2021(struct chain *chain, const struct sim_command *c)
+{
+    uint8_t status = (uint8_t)(c->status | c->qualifier);
+    uint8_t zeroes[VIRTIO_ADMIN_RESULT_MAX] = {0};
+
+    answer(chain, 0, zeroes, c->room);
+    answer(chain, 0, c->result, c->length);
+    if (sim.result_cut == 0) {
+        answer(chain, c->room, &status, 1);
+    }
+    put_used(sim.head, sim.writable - sim.result_cut);
+}
+
 /* Answer the chain at sim.head. */
 static void execute(void)
 {
     static struct chain chain;
-    static struct command c;
+    static struct sim_command c;
 
     follow(&chain, sim.head);
-    memset(&c, 0, sizeof(c));
     sim.readable = chain.readable;
     sim.writable = chain.writable;
     sim.parts = chain.parts;
-    require(get64(chain.request + 4) == 0 && get64(chain.request + 8) == 0); /* reserved */
-    c.data = chain.request + 24;
-    c.data_size = sim.readable - 24;
-    c.room = sim.writable - 8;
-    run(&c, get16(chain.request), get16(chain.request + 2), get64(chain.request + 16));
+    read_request(&chain, &c);
+    run(&c);
     c.length = c.length < c.room ? c.length : c.room;
+    if (c.opcode >= VIRTIO_2021_OPCODES) {
+        answer_2021(&chain, &c);
+        return;
+    }
     c.length -= sim.result_cut < c.length ? sim.result_cut : c.length;
     if (sim.answer == SIM_UNWRITTEN || sim.answer == SIM_NO_RESULT) {
         static const uint8_t good[8];
@@ -311,6 +360,20 @@ static void execute(void)
              sim.answer == SIM_TOO_LONG    ? sim.writable + 1
              : sim.answer == SIM_TOO_SHORT ? 3
                                            : 8 + c.length);
+}
+
+/* How long the command at HEAD takes. */
+static uint32_t duration(uint16_t head)
+{
+    static struct chain chain;
+    static struct sim_command c;
+
+    if (sim.slow_only == 0) {
+        return sim.answer_us;
+    }
+    follow(&chain, head);
+    read_request(&chain, &c);
+    return c.opcode == sim.slow_only ? sim.answer_us : 0;
 }
 
 void sim_answer_late(unsigned slot)
@@ -384,8 +447,8 @@ static void doorbell(uint32_t queue)
     unsigned flying = bit_count(sim.flying);
 
     sim.together = flying > sim.together ? flying : sim.together;
-    sim.due[sim.head] = sim.microseconds + sim.answer_us;
-    if (sim.answer_us == 0) {
+    sim.due[sim.head] = sim.microseconds + duration(sim.head);
+    if (sim.due[sim.head] == sim.microseconds) {
         finish(sim.head);
     }
 }

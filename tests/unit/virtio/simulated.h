@@ -8,6 +8,7 @@
 #ifndef PORTOLAN_TESTS_UNIT_VIRTIO_SIMULATED_H
 #define PORTOLAN_TESTS_UNIT_VIRTIO_SIMULATED_H
 
+#include "drivers/virtio/admin.h"
 #include "drivers/virtio/device.h"
 #include "drivers/virtio/queue.h"
 #include "drivers/virtio/transport.h"
@@ -40,6 +41,19 @@ enum sim_answer {
     SIM_VANISH       /* no answer, and all registers are all ones */
 };
 
+/* A command that it carries out. Of 2021: 'opcode' is class * 256 + command. */
+struct sim_command {
+    uint16_t opcode, group;
+    uint64_t member;
+    const uint8_t *data;
+    uint32_t data_size;
+    uint8_t result[VIRTIO_ADMIN_RESULT_MAX];
+    uint32_t room;
+    uint32_t length;
+    uint16_t status;
+    uint16_t qualifier;
+};
+
 struct sim_notify {
     uint8_t flags;
     uint8_t bar;
@@ -54,7 +68,9 @@ struct sim {
     uint16_t admin_num;
     uint16_t queue_max;
     uint16_t notify_off;
-    uint64_t opcodes; /* that it has for the SR-IOV group */
+    uint64_t opcodes;                    /* that it has for the SR-IOV group */
+    uint64_t self_opcodes;               /* and for the self group; 0: that has no list */
+    bool (*more)(struct sim_command *c); /* has other commands; false: not this one */
     bool vf_enable;
     uint8_t device[SIM_DEVICE_SIZE];
     uint8_t vf_common[SIM_VFS][24];
@@ -74,7 +90,10 @@ struct sim {
     uint32_t answer_us; /* how long a command takes */
     uint32_t list_size; /* bytes of LIST_QUERY's result, which counts up behind the list; 0: 8 */
     void (*meanwhile)(void); /* what another CPU does while the driver waits; once */
+    uint16_t slow_only;      /* of that opcode takes answer_us; 0: each */
     uint32_t fail_count;     /* commands that fail with the two below */
+    uint16_t fail_only;      /* of that opcode; 0: any */
+    uint32_t fail_after;     /* so many of them are carried out before */
     uint16_t fail_status;
     uint16_t fail_qualifier;
     uint32_t result_cut; /* bytes that are missing at the end of results */

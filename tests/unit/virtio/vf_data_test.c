@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Saving and restoring VFs by both protocols: every cut, every failure, and a device that lies. */
+#include "tests/unit/fakes/log.h"
+#include "tests/unit/virtio/sim_state.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct virtio_pf pf;
+static struct vf_state_pf control;
+static struct vf_state vfs[8];
+static struct vf_state *const vf = &vfs[0];
+static uint8_t buffer[SIM_STATE_MAX];
+static const enum vf_state_kind both[] = {VF_STATE_PARTS, VF_STATE_2021};
+
+static void start(void)
+{
+    struct virtio_dma memory = sim_memory();
+    uint64_t used;
+
+    assert_int_equal(virtio_pf_start(&pf, sim_function(), sim_bars(), &memory), STATUS_OK);
+    (void)virtio_admin_use(&pf.admin, VIRTIO_GROUP_SRIOV, VF_STATE_COMMANDS, &used);
+    vf_state_probe(&control, &pf, used);
+    for (unsigned i = 0; i < ARRAY_SIZE(vfs); i++) {
+        vf_state_open(&vfs[i], &control, (uint16_t)(i + 1));
+        assert_int_equal(vf_state_to(&vfs[i], VF_STATE_FROZEN), STATUS_OK);
+    }
+    fake_log_clear();
+}
+
+static void set_up(enum vf_state_kind kind, uint32_t size)
+{
+    sim_state_reset(kind, size);
+    start();
+    assert_int_equal(control.kind, kind);
+}
+
+static void tear_down(void)
+{
+    assert_int_equal(sim_state_objects(), 0);
+    assert_int_equal(control.ids, 0);
+    assert_int_equal(virtio_pf_stop(&pf), STATUS_OK);
+}
+
+/* The whole state, STEP bytes at a time; what is behind the buffer stays as it is. */
+static enum status read_all(uint32_t step, uint32_t *size)
+{
+    uint32_t most, got = 1, at = 0;
+    enum status status = vf_state_open_save(vf, &most);
+
+    memset(buffer, 0xa5, sizeof(buffer));
+    for (; status == STATUS_OK && got > 0; at += got) {
+        status = vf_state_read(vf, at, buffer + at, step, &got);
+        if (status == STATUS_OK) {
+            assert_true(got <= step && (got == step || at + got == sim_state.size || got == 0));
+        }
+    }
+    *size = at;
+    vf_state_close(vf);
+    return status;
+}
+
+static void test_read(void **state)
+{
+    static const uint32_t steps[] = {7, 16, 1000, 4096, SIM_STATE_MAX};
+    uint32_t size, got;
+
+    for (unsigned k = 0; k < ARRAY_SIZE(both); k++) {
+        set_up(both[k], 3000);
+        for (unsigned i = 0; i < ARRAY_SIZE(steps); i++) {
+            assert_int_equal(read_all(steps[i], &size), STATUS_OK);
+            assert_int_equal(size, sim_state.size);
+            assert_memory_equal(buffer, sim_state.blob, size);
+            assert_int_equal(buffer[size], 0xa5);
+            assert_int_equal(vf_state_check(both[k], buffer, size), STATUS_OK);
+        }
+        /* Any part, in any order. */
+        assert_int_equal(vf_state_open_save(vf, &size), STATUS_OK);
+        assert_int_equal(vf_state_read(vf, 1500, buffer, 200, &got), STATUS_OK);
+        assert_int_equal(got, 200);
+        assert_memory_equal(buffer, sim_state.blob + 1500, 200);
+        assert_int_equal(vf_state_read(vf, 3, buffer, 2, &got), STATUS_OK);
+        assert_memory_equal(buffer, sim_state.blob + 3, 2);
+        assert_int_equal(vf_state_read(vf, size, buffer, 2, &got), STATUS_OK);
+        assert_int_equal(got, 0);
+        assert_int_equal(vf_state_read(vf, UINT32_MAX, buffer, 2, &got), STATUS_OK);
+        assert_int_equal(got, 0);
+        assert_int_equal(vf_state_open_save(vf, &size), STATUS_CONFLICT);
+        vf_state_close(vf);
+        assert_int_equal(vf_state_read(vf, 0, buffer, 2, &got), STATUS_STATE);
+        assert_false(fake_log_contains("virtio 0000")); /* nothing was refused */
+        tear_down();
+    }
+}
+
+/* What one command can carry, and more. */
+static void test_long(void **state)
+{
+    uint32_t size;
+
+    set_up(VF_STATE_2021, 150000);
+    assert_int_equal(read_all(SIM_STATE_MAX, &size), STATUS_OK);
+    assert_int_equal(size, 150000);
+    assert_memory_equal(buffer, sim_state.blob, size);
+    sim_state.log[0] = '\0';
+    assert_int_equal(vf_state_write(vf, sim_state.blob, size), STATUS_OK);
+    assert_string_equal(sim_state.log, "WWW");
+    assert_int_equal(sim_state.restored_size, size);
+    assert_memory_equal(sim_state.restored, sim_state.blob, size);
+    tear_down();
+    set_up(VF_STATE_PARTS, 61000);
+    assert_int_equal(read_all(SIM_STATE_MAX, &size), STATUS_OK);
+    assert_memory_equal(buffer, sim_state.blob, size);
+    tear_down();
+    set_up(VF_STATE_PARTS, VIRTIO_ADMIN_RESULT_MAX + 100); /* it must come at once */
+    assert_int_equal(read_all(SIM_STATE_MAX, &size), STATUS_DEVICE);
+    tear_down();
+}
+
+/* Written in as few commands as there can be, with no part cut. */
+static void test_write(void **state)
+{
+    set_up(VF_STATE_PARTS, 3000);
+    sim_state.log[0] = '\0';
+    assert_int_equal(vf_state_write(vf, sim_state.blob, sim_state.size), STATUS_OK);
+    assert_string_equal(sim_state.log, "W");
+    assert_int_equal(sim_state.restored_size, sim_state.size);
+    assert_memory_equal(sim_state.restored, sim_state.blob, sim_state.size);
+    assert_int_equal(vf_state_write(vf, sim_state.blob, sim_state.size - 1), STATUS_INVALID);
+    tear_down();
+    sim_state_reset(VF_STATE_PARTS, 52000); /* its parts, but more than a thousand of them: no */
+    start();
+    assert_int_equal(vf_state_write(vf, sim_state.blob, sim_state.size), STATUS_INVALID);
+    assert_true(fake_log_contains("has too many parts"));
+    tear_down();
+}
+
+/* Several commands, of which a later one fails: nothing says then that the VF is as it was. */
+static void test_write_fails(void **state)
+{
+    static const struct {
+        uint32_t after;
+        enum status wanted;
+    } cases[] = {
+        {0, STATUS_INVALID},
+        {1, STATUS_INVALID}
+    };
+    uint8_t *at = sim_state.blob;
+
+    set_up(VF_STATE_PARTS, 100);
+    sim_state.size = 0;
+    for (unsigned i = 0; i < 3; i++) { /* three parts of 40,000 bytes: a command for each */
+        const uint32_t length = 40000 - 16;
+        const uint16_t type = (uint16_t)(0x300 + i);
+
+        memset(at, 0, 40000);
+        memcpy(at, &type, 2);
+        memcpy(at + 12, &length, 4);
+        at += 40000;
+    }
+    sim_state.log[0] = '\0';
+    assert_int_equal(vf_state_write(vf, sim_state.blob, 120000), STATUS_OK);
+    assert_string_equal(sim_state.log, "WWW");
+    assert_memory_equal(sim_state.restored, sim_state.blob, 120000);
+    sim.fail_count = 1;
+    sim.fail_only = VIRTIO_ADMIN_PARTS_SET;
+    sim.fail_status = 22;
+    sim.fail_qualifier = 3;
+    assert_int_equal(vf_state_write(vf, sim_state.blob, 120000), STATUS_INVALID);
+    sim.fail_count = 1;
+    sim.fail_after = 1;
+    assert_int_equal(vf_state_write(vf, sim_state.blob, 120000), STATUS_DEVICE);
+    uint32_t length = VIRTIO_ADMIN_DATA_MAX; /* a part that no command can carry */
+
+    memcpy(sim_state.blob + 12, &length, 4);
+    assert_int_equal(vf_state_write(vf, sim_state.blob, 16 + length), STATUS_UNSUPPORTED);
+    tear_down();
+    set_up(VF_STATE_2021, 100000);
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        sim.fail_count = 1;
+        sim.fail_only = VIRTIO_2021_RESTORE;
+        sim.fail_after = cases[i].after;
+        sim.fail_status = 1;
+        sim.fail_qualifier = 0x80;
+        assert_int_equal(vf_state_write(vf, sim_state.blob, sim_state.size), cases[i].wanted);
+    }
+    tear_down();
+}
+
+/* Only of what is frozen, and only where the PF can. */
+static void test_levels(void **state)
+{
+    uint32_t size;
+
+    for (unsigned k = 0; k < ARRAY_SIZE(both); k++) {
+        set_up(both[k], 3000);
+        assert_int_equal(vf_state_to(vf, VF_STATE_STOPPED), STATUS_OK);
+        assert_int_equal(vf_state_open_save(vf, &size), STATUS_STATE);
+        assert_int_equal(vf_state_write(vf, sim_state.blob, sim_state.size), STATUS_STATE);
+        tear_down();
+    }
+    sim_state_reset(VF_STATE_NONE, 0);
+    struct virtio_dma memory = sim_memory();
+
+    assert_int_equal(virtio_pf_start(&pf, sim_function(), sim_bars(), &memory), STATUS_OK);
+    vf_state_probe(&control, &pf, 3);
+    vf_state_open(vf, &control, 1);
+    assert_int_equal(vf_state_open_save(vf, &size), STATUS_UNSUPPORTED);
+    assert_int_equal(vf_state_write(vf, buffer, 8), STATUS_UNSUPPORTED);
+    assert_int_equal(vf_state_track(vf, 64, NULL), STATUS_UNSUPPORTED);
+    vf_state_close(vf);
+    assert_int_equal(virtio_pf_stop(&pf), STATUS_OK);
+}
+
+/* ---- Objects ---- */
+
+/* Whatever fails, no object is left behind, and the second attempt succeeds. */
+static void test_objects_freed(void **state)
+{
+    static const uint16_t opcodes[] = {VIRTIO_ADMIN_OBJECT_CREATE, VIRTIO_ADMIN_PARTS_METADATA,
+                                       VIRTIO_ADMIN_PARTS_GET, VIRTIO_ADMIN_PARTS_SET};
+    uint32_t size;
+
+    set_up(VF_STATE_PARTS, 3000);
+    for (unsigned i = 0; i < ARRAY_SIZE(opcodes); i++) {
+        sim.fail_count = SIM_FOR_EVER;
+        sim.fail_only = opcodes[i];
+        sim.fail_status = 22;
+        sim.fail_qualifier = 1;
+        bool set = opcodes[i] == VIRTIO_ADMIN_PARTS_SET;
+
+        assert_int_equal(set ? vf_state_write(vf, sim_state.blob, sim_state.size)
+                             : read_all(1000, &size),
+                         STATUS_DEVICE);
+        assert_int_equal(sim_state_objects(), 0);
+        assert_int_equal(control.ids, 0);
+        assert_true(fake_log_contains(virtio_admin_opcode_name(opcodes[i])));
+        sim.fail_count = 0;
+        assert_int_equal(read_all(1000, &size), STATUS_OK);
+        assert_int_equal(vf_state_write(vf, sim_state.blob, sim_state.size), STATUS_OK);
+    }
+    tear_down();
+}
+
+/* Ids are the PF's: three to get, two to set; what is taken at the device is left alone. */
+static void test_object_ids(void **state)
+{
+    uint32_t size;
+
+    set_up(VF_STATE_PARTS, 3000);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(vf_state_open_save(&vfs[i], &size), STATUS_OK);
+        assert_int_equal(vfs[i].object, i);
+    }
+    uint64_t sent = sim.commands;
+
+    assert_int_equal(vf_state_open_save(&vfs[3], &size), STATUS_NO_MEMORY);
+    assert_int_equal(sim.commands, sent);
+    assert_int_equal(vf_state_write(&vfs[3], sim_state.blob, sim_state.size), STATUS_OK);
+    assert_int_equal(sim_state.most_objects, 4);
+    vf_state_close(&vfs[1]);
+    assert_int_equal(vf_state_open_save(&vfs[3], &size), STATUS_OK);
+    assert_int_equal(vfs[3].object, 1);
+    for (unsigned i = 0; i < 4; i++) {
+        vf_state_close(&vfs[i]);
+        vf_state_close(&vfs[i]); /* harmless */
+    }
+    assert_int_equal(control.ids, 0);
+    sim_state.object[0].used = true; /* somebody's, of whom nobody here knows */
+    sim_state.object[0].member = 5;
+    assert_int_equal(vf_state_open_save(vf, &size), STATUS_OK);
+    assert_int_equal(vf->object, 1);
+    vf_state_close(vf);
+    assert_int_equal(control.ids, 1);
+    sim_state.object[0].used = false;
+    control.ids = 0;
+    tear_down();
+}
+
+/* One that cannot be destroyed keeps its id; one that is gone already does not. */
+static void test_destroy_fails(void **state)
+{
+    uint32_t size;
+
+    set_up(VF_STATE_PARTS, 3000);
+    assert_int_equal(vf_state_open_save(vf, &size), STATUS_OK);
+    sim_state.object[0].used = false;
+    vf_state_close(vf);
+    assert_int_equal(control.ids, 0);
+    sim.fail_only = VIRTIO_ADMIN_OBJECT_DESTROY;
+    sim.fail_status = 22;
+    for (unsigned i = 0; i < 3; i++) {
+        sim.fail_count = 1;
+        assert_int_equal(read_all(1000, &size), STATUS_OK);
+    }
+    assert_int_equal(control.ids, 7);
+    assert_true(fake_log_contains("RESOURCE_OBJ_DESTROY"));
+    assert_int_equal(read_all(1000, &size), STATUS_NO_MEMORY);
+    assert_int_equal(virtio_pf_stop(&pf), STATUS_OK); /* which ends them all */
+    memset(sim_state.object, 0, sizeof(sim_state.object));
+    start();
+    assert_int_equal(read_all(1000, &size), STATUS_OK);
+    tear_down();
+}
+
+/* A creation whose answer never came may have made it. */
+static void test_create_unanswered(void **state)
+{
+    uint32_t size;
+
+    set_up(VF_STATE_PARTS, 3000);
+    sim.slow_only = VIRTIO_ADMIN_OBJECT_CREATE;
+    sim.answer_us = 10000000;
+    assert_int_equal(vf_state_open_save(vf, &size), STATUS_TIMEOUT);
+    assert_int_equal(control.ids, 1);
+    assert_int_equal(vf_state_open_save(vf, &size), STATUS_TIMEOUT); /* owed: never sent */
+    sim.answer_us = 0;
+    assert_int_equal(virtio_pf_stop(&pf), STATUS_OK);
+    memset(sim_state.object, 0, sizeof(sim_state.object));
+}
+
+/* ---- A device that lies ---- */
+
+static void test_sizes(void **state)
+{
+    static const uint32_t sizes[] = {1, 3, VF_STATE_SIZE_MAX + 1, UINT32_MAX};
+    uint32_t size, got;
+
+    for (unsigned k = 0; k < ARRAY_SIZE(both); k++) {
+        set_up(both[k], 3000);
+        for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+            sim_state.claimed = sizes[i];
+            assert_int_equal(vf_state_open_save(vf, &size), STATUS_DEVICE);
+            assert_int_equal(size, 0);
+            assert_int_equal(vf_state_read(vf, 0, buffer, 8, &got), STATUS_STATE);
+        }
+        sim_state.claimed = 0;
+        tear_down();
+    }
+    set_up(VF_STATE_PARTS, 3000);
+    sim_state.claimed = sim_state.size + 500; /* the most, not what it is */
+    assert_int_equal(read_all(1000, &size), STATUS_OK);
+    assert_int_equal(size, sim_state.size);
+    sim_state.claimed = sim_state.size - 1; /* and then there is more */
+    assert_int_equal(read_all(1000, &size), STATUS_NO_MEMORY);
+    assert_true(fake_log_contains("DEV_PARTS_GET"));
+    sim_state.claimed = 0;
+    tear_down();
+    set_up(VF_STATE_2021, 3000);
+    sim_state.claimed = sim_state.size + 1;
+    assert_int_equal(read_all(1000, &size), STATUS_INVALID);
+    sim_state.claimed = 0;
+    tear_down();
+}
+
+/* Answers that are cut off, and a state that is another one at the second look. */
+static void test_changes(void **state)
+{
+    uint32_t size, got;
+
+    set_up(VF_STATE_PARTS, 3000);
+    assert_int_equal(vf_state_open_save(vf, &size), STATUS_OK);
+    assert_int_equal(vf_state_read(vf, 0, buffer, 1000, &got), STATUS_OK);
+    sim_state.size -= 48;
+    assert_int_equal(vf_state_read(vf, 1000, buffer, 1000, &got), STATUS_DEVICE);
+    assert_int_equal(got, 0);
+    sim_state.size += 96;
+    assert_int_equal(vf_state_read(vf, 1000, buffer, 1000, &got), STATUS_NO_MEMORY);
+    vf_state_close(vf);
+    sim.result_cut = 3; /* of the size */
+    assert_int_equal(vf_state_open_save(vf, &size), STATUS_DEVICE);
+    sim.result_cut = 0;
+    tear_down();
+    set_up(VF_STATE_PARTS, 3000);
+    assert_int_equal(vf_state_open_save(vf, &size), STATUS_OK);
+    sim.result_cut = UINT32_MAX;
+    assert_int_equal(vf_state_read(vf, 0, buffer, 1000, &got), STATUS_DEVICE);
+    sim.result_cut = 5;
+    assert_int_equal(vf_state_read(vf, 0, buffer, 5000, &got), STATUS_OK);
+    assert_int_equal(vf_state_check(VF_STATE_PARTS, buffer, got), STATUS_INVALID);
+    sim.result_cut = 0;
+    vf_state_close(vf);
+    tear_down();
+    set_up(VF_STATE_2021, 3000);
+    assert_int_equal(vf_state_open_save(vf, &size), STATUS_OK);
+    sim.result_cut = 5;
+    assert_int_equal(vf_state_read(vf, 0, buffer, 1000, &got), STATUS_DEVICE);
+    assert_int_equal(got, 0);
+    sim.result_cut = 0;
+    vf_state_close(vf);
+    tear_down();
+}
+
+/* ---- The form of a state ---- */
+
+static void test_check_parts(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *bytes;
+        uint32_t size;
+        enum status wanted;
+    } cases[] = {
+        {"nothing",     "",                                                                             0,  STATUS_INVALID},
+        {"one",         "\x01\x01\0\0\0\0\0\0\0\0\0\0\x02\0\0\0ab",                                     18, STATUS_OK     },
+        {"no value",    "\x01\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0",                                         16, STATUS_OK     },
+        {"header cut",  "\x01\x01\0\0\0\0\0\0\0\0\0\0\x02\0\0",                                         15, STATUS_INVALID},
+        {"value cut",   "\x01\x01\0\0\0\0\0\0\0\0\0\0\x02\0\0\0a",                                      17, STATUS_INVALID},
+        {"more behind", "\x01\x01\0\0\0\0\0\0\0\0\0\0\x01\0\0\0ab",                                     18, STATUS_INVALID},
+        {"too long",
+         "\x01\x01\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff"
+         "ab",                                                                                          18, STATUS_INVALID},
+        {"wraps",
+         "\x01\x01\0\0\0\0\0\0\0\0\0\0\xf0\xff\xff\xff"
+         "ab",                                                                                          18, STATUS_INVALID},
+        {"order",       "\x03\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0",     32,
+         STATUS_INVALID                                                                                                   },
+        {"twice",       "\x04\x01\0\0\x02\0\0\0\0\0\0\0\0\0\0\0\x04\x01\0\0\x02\0\0\0\0\0\0\0\0\0\0\0",
+         32,                                                                                                STATUS_INVALID},
+        {"two",         "\x04\x01\0\0\x02\0\0\0\0\0\0\0\0\0\0\0\x04\x01\0\0\x01\0\0\0\0\0\0\0\0\0\0\0", 32,
+         STATUS_OK                                                                                                        },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        print_message("%s\n", cases[i].name);
+        assert_int_equal(vf_state_check(VF_STATE_PARTS, cases[i].bytes, cases[i].size),
+                         cases[i].wanted);
+    }
+    assert_int_equal(vf_state_check(VF_STATE_NONE, cases[1].bytes, 18), STATUS_INVALID);
+}
+
+static void test_check_fields(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *bytes;
+        uint32_t size;
+        enum status wanted;
+    } cases[] = {
+        {"nothing",     "",                                                                               0,  STATUS_INVALID},
+        {"count cut",   "\x01\0\0",                                                                       3,  STATUS_INVALID},
+        {"count only",  "\x01\0\0\0",                                                                     4,  STATUS_INVALID},
+        {"one",         "\x01\0\0\0\0\0\0\0\x02\0\0\0ab",                                                 14, STATUS_OK     },
+        {"fewer",       "\x02\0\0\0\0\0\0\0\x02\0\0\0ab",                                                 14, STATUS_INVALID},
+        {"more",        "\x01\0\0\0\0\0\0\0\x02\0\0\0ab\x01\0\0\0\0\0\0\0",                               22, STATUS_INVALID},
+        {"value cut",   "\x01\0\0\0\0\0\0\0\x02\0\0\0a",                                                  13, STATUS_INVALID},
+        {"header cut",  "\x01\0\0\0\0\0\0\0\x02\0\0",                                                     11, STATUS_INVALID},
+        {"too long",
+         "\x01\0\0\0\0\0\0\0\xff\xff\xff\xff"
+         "ab",                                                                                            14, STATUS_INVALID},
+        {"not first",   "\x01\0\0\0\x01\0\0\0\x02\0\0\0ab",                                               14, STATUS_INVALID},
+        {"twice",       "\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",                                     20, STATUS_INVALID},
+        {"queues",      "\x03\0\0\0\0\0\0\0\0\0\0\0\x03\0\0\0\x02\0\0\0\x01\0\x03\0\0\0\x02\0\0\0\x02\0",
+         32,                                                                                                  STATUS_OK     },
+        {"queue twice",
+         "\x03\0\0\0\0\0\0\0\0\0\0\0\x03\0\0\0\x02\0\0\0\x01\0\x03\0\0\0\x02\0\0\0\x01\0",                32,
+         STATUS_INVALID                                                                                                     },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        print_message("%s\n", cases[i].name);
+        assert_int_equal(vf_state_check(VF_STATE_2021, cases[i].bytes, cases[i].size),
+                         cases[i].wanted);
+    }
+}
+
+static void test_names(void **state)
+{
+    struct vf_state_part part;
+    uint32_t at = 0;
+
+    set_up(VF_STATE_2021, 3000);
+    static const char *const names[] = {"PCI_COMMON_CFG", "DEV_CFG_SPACE", "QUEUE_CFG",
+                                        "SPLIT_Q_RUN_STATE", "SUBVENDOR_SPECIFIC"};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+        assert_int_equal(vf_state_next(VF_STATE_2021, sim_state.blob, sim_state.size, &at, &part),
+                         STATUS_OK);
+        assert_string_equal(part.name, names[i]);
+        assert_int_equal(part.optional, i >= 3);
+    }
+    assert_int_equal(vf_state_next(VF_STATE_2021, sim_state.blob, sim_state.size, &at, &part),
+                     STATUS_NOT_FOUND);
+    tear_down();
+    set_up(VF_STATE_PARTS, 200);
+    at = 0;
+    assert_int_equal(vf_state_next(VF_STATE_PARTS, sim_state.blob, sim_state.size, &at, &part),
+                     STATUS_OK);
+    assert_string_equal(part.name, "DEV_FEATURES");
+    assert_true(part.optional);
+    assert_int_equal(part.length, 8);
+    assert_ptr_equal(part.value, sim_state.blob + 16);
+    tear_down();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_read),
+        cmocka_unit_test(test_long),
+        cmocka_unit_test(test_write),
+        cmocka_unit_test(test_write_fails),
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_objects_freed),
+        cmocka_unit_test(test_object_ids),
+        cmocka_unit_test(test_destroy_fails),
+        cmocka_unit_test(test_create_unanswered),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_check_parts),
+        cmocka_unit_test(test_check_fields),
+        cmocka_unit_test(test_names),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
