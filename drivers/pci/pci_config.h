@@ -6,7 +6,7 @@
 #ifndef PORTOLAN_DRIVERS_PCI_PCI_CONFIG_H
 #define PORTOLAN_DRIVERS_PCI_PCI_CONFIG_H
 
-#include "drivers/acpi/mcfg.h"
+#include "drivers/acpi/acpi.h"
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
 

@@ -57,9 +57,9 @@ static void test_typical(void **state)
     assert_int_equal(fake_pci_open_buses(), 3);
     assert_ptr_equal(pci_find(fake_bdf(1, 0, 0)), pci_function_at(5));
     assert_null(pci_find(fake_bdf(1, 1, 0)));
-    assert_ptr_equal(pci_parent(fake_bdf(1, 0, 0)), pci_function_at(1));
-    assert_null(pci_parent(fake_bdf(0, 31, 0)));
-    assert_null(pci_parent(fake_bdf(0x80, 0, 0)));
+    assert_ptr_equal(pci_upstream(0, 1), pci_function_at(1));
+    assert_null(pci_upstream(0, 0));
+    assert_null(pci_upstream(0, 0x80));
     assert_string_equal(fake_log_text(), "");
 }
 
@@ -155,8 +155,9 @@ static void test_nested(void **state)
     assert_int_equal(pci_scan(), STATUS_OK);
     assert_non_null(pci_find(fake_bdf(3, 0, 0)));
     assert_null(pci_find(fake_bdf(4, 0, 0)));
-    assert_ptr_equal(pci_parent(fake_bdf(3, 0, 0)), pci_find(fake_bdf(2, 0, 0)));
-    assert_null(pci_parent(fake_bdf(4, 0, 0)));
+    assert_ptr_equal(pci_upstream(0, 3), pci_find(fake_bdf(2, 0, 0)));
+    assert_ptr_equal(pci_upstream(0, 4),
+                     pci_find(fake_bdf(1, 0, 0))); /* forwards it all the same */
 }
 
 static uint8_t *add_ari(uint8_t devfn, uint8_t next)
