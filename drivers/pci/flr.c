@@ -94,7 +94,6 @@ static void restore(const struct pci_flr *flr)
 enum status pci_flr_start(struct pci_flr *flr, bdf_t bdf, bool vf)
 {
     enum status status;
-    uint32_t command;
 
     *flr = (struct pci_flr){.bdf = bdf, .vf = vf, .state = PCI_FLR_FAILED};
     if (!pci_function_answers(bdf, vf)) {
@@ -117,8 +116,7 @@ enum status pci_flr_start(struct pci_flr *flr, bdf_t bdf, bool vf)
     }
     flr->acs = pci_cap_find_extended(bdf, PCI_EXT_CAP_ACS);
     flr->ready = (pci_config_read(bdf, PCI_STATUS, 2) & IMMEDIATE_READINESS) != 0;
-    command = pci_config_read(bdf, PCI_COMMAND, 2);
-    pci_config_write(bdf, PCI_COMMAND, 2, command & ~(vf ? PCI_COMMAND_BUS_MASTER : DISABLE));
+    (void)pci_config_change(bdf, PCI_COMMAND, 2, vf ? PCI_COMMAND_BUS_MASTER : DISABLE, 0);
     flr->deadline_ns = time_now_ns() + PCI_FLR_DRAIN_NS;
     flr->state = PCI_FLR_DRAIN;
     return STATUS_OK;
