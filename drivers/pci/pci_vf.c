@@ -264,11 +264,11 @@ static uint32_t list_vfs(const struct pci_pf *pf, uint64_t deadline_ns)
 
         *vf = (struct pci_vf){.index = (uint16_t)i, .pf = (uint8_t)(pf - pfs)};
         (void)pci_sriov_vf(pf->function->bdf, &pf->sriov, i, &vf->bdf); /* the plan has checked */
-        vf->present = pci_function_answers(vf->bdf, true);
+        vf->present = pci_vf_answers(vf->bdf);
         while (!vf->present && polls > 0 && time_now_ns() < deadline_ns) {
             polls--;
             time_delay_us(POLL_US);
-            vf->present = pci_function_answers(vf->bdf, true);
+            vf->present = pci_vf_answers(vf->bdf);
         }
         if (!vf->present) {
             continue;
