@@ -28,7 +28,6 @@
 #include "vmm/vf/vf.h"
 
 #include "drivers/acpi/acpi.h"
-#include "drivers/acpi/power.h"
 #include "drivers/pci/acs.h"
 #include "drivers/pci/pci_config.h"
 #include "drivers/pci/scan.h"

@@ -10,7 +10,7 @@
 #include "vmm/report/report_machine.h"
 #include "vmm/vm/vm_edge.h"
 
-#include "drivers/acpi/power.h"
+#include "drivers/acpi/acpi.h"
 
 #include <string.h>
 

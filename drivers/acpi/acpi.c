@@ -6,21 +6,6 @@
 
 #include <string.h>
 
-enum table_kind {
-    TABLE_MADT,
-    TABLE_MCFG,
-    TABLE_DMAR,
-    TABLE_IVRS,
-    TABLE_FADT,
-    TABLE_SPCR,
-    TABLE_KINDS /* any other */
-};
-
-static const char signatures[TABLE_KINDS][5] = {
-    [TABLE_MADT] = "APIC", [TABLE_MCFG] = "MCFG", [TABLE_DMAR] = "DMAR",
-    [TABLE_IVRS] = "IVRS", [TABLE_FADT] = "FACP", [TABLE_SPCR] = "SPCR",
-};
-
 static struct acpi_facts facts;
 
 const struct acpi_facts *acpi_facts(void)
@@ -28,67 +13,30 @@ const struct acpi_facts *acpi_facts(void)
     return &facts;
 }
 
-static enum table_kind kind_of(const char *signature)
-{
-    enum table_kind kind = TABLE_MADT;
-
-    while (kind < TABLE_KINDS && strcmp(signatures[kind], signature) != 0) {
-        kind++;
-    }
-    return kind;
-}
-
-static void parse_table(enum table_kind kind, struct acpi_window window)
-{
-    /* A parser that fails has said why, and leaves 'present' false. */
-    switch (kind) {
-    case TABLE_MADT:
-        (void)madt_parse(window, &facts.madt);
-        break;
-    case TABLE_MCFG:
-        (void)mcfg_parse(window, &facts.mcfg);
-        break;
-    case TABLE_DMAR:
-        (void)dmar_parse(window, &facts.dmar);
-        break;
-    case TABLE_IVRS:
-        (void)ivrs_parse(window, &facts.ivrs);
-        break;
-    case TABLE_FADT:
-        (void)fadt_parse(window, &facts.fadt);
-        break;
-    case TABLE_SPCR:
-        (void)spcr_parse(window, &facts.spcr);
-        break;
-    case TABLE_KINDS:
-        break;
-    }
-}
-
 /* Read the table at ADDRESS unless one of its kind was read; SEEN has a bit for each that was. */
 static void read_table(hpa_t address, uint32_t *seen)
 {
     struct acpi_table table;
     char signature[5];
-    enum table_kind kind;
 
     if (table_peek(address, signature) != STATUS_OK) {
         log_warn("ACPI: the root table has the impossible address %#llx; left out",
                  (unsigned long long)address.raw);
         return;
     }
-    kind = kind_of(signature);
-    if (kind == TABLE_KINDS) {
+    int parser = acpi_parser_of(signature);
+
+    if (parser < 0) {
         return;
     }
-    if ((*seen >> kind & 1U) != 0) {
+    if ((*seen >> parser & 1U) != 0) {
         log_warn("ACPI: a second %s at %#llx; the first one counts", signature,
                  (unsigned long long)address.raw);
         return;
     }
     if (table_open(address, &table) == STATUS_OK) {
-        *seen |= 1U << kind;
-        parse_table(kind, table.window);
+        *seen |= 1U << parser;
+        (void)acpi_parse_table(signature, table.window, &facts); /* it says what is wrong */
         table_close(&table);
     }
 }

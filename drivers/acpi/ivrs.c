@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "drivers/acpi/ivrs.h"
-
-#include "drivers/acpi/complain.h"
+#include "drivers/acpi/acpi_parse.h"
 
 enum { IVRS_INFO = 36, IVRS_ENTRIES = 48, IVMD_SIZE = 32 };
-
-#define IVINFO_DMA_REMAP (1U << 1)
 
 enum ivrs_block {
     BLOCK_IVHD_10 = 0x10,
     BLOCK_IVHD_11 = 0x11,
     BLOCK_IVMD_ALL = 0x20,
-    BLOCK_IVMD_ONE = 0x21,
     BLOCK_IVMD_RANGE = 0x22,
     BLOCK_IVHD_40 = 0x40
 };
@@ -31,18 +26,15 @@ enum ivhd_entry {
     DEVICE_NAMED = 240 /* an ACPI device: the requester id is given as for the others */
 };
 
-#define IVMD_READ      0x02U
-#define IVMD_WRITE     0x04U
-#define IVMD_EXCLUSION 0x08U
-
-/* One parse under way. */
-struct parse {
-    struct acpi_ivrs *ivrs;
-    struct acpi_window table;
-    struct acpi_complaints complaints;
-    struct acpi_ivhd_device range; /* where a range of requester ids began */
-    bool in_range;
-};
+static struct acpi_list blocks_of(struct acpi_window table)
+{
+    return (struct acpi_list){.window = table,
+                              .what = "block",
+                              .at = IVRS_ENTRIES,
+                              .length_at = 2,
+                              .length_width = 2,
+                              .least = 4};
+}
 
 static bool block_is_ivhd(uint8_t type)
 {
@@ -54,38 +46,23 @@ static uint32_t ivhd_fixed_size(uint8_t type)
     return type == BLOCK_IVHD_10 ? 24 : 40;
 }
 
-/* The block at OFFSET; of size 0 when its length makes no sense. */
-static struct acpi_window block_at(struct acpi_window table, uint32_t offset)
-{
-    uint16_t length = window_u16(table, offset + 2);
-
-    if (length < 4 || !window_has(table, offset, length)) {
-        return (struct acpi_window){table.bytes, 0};
-    }
-    return window_part(table, offset, length);
-}
-
 /*
  * Has the table a block of a higher type for the same unit? Firmware describes a unit once for each
  * generation of software; the highest type says most (section 5.2.2).
  */
 static bool ivhd_superseded(struct acpi_window table, struct acpi_window ivhd)
 {
-    uint32_t offset = IVRS_ENTRIES;
+    struct acpi_list blocks = blocks_of(table);
 
-    while (offset < table.size) {
-        struct acpi_window other = block_at(table, offset);
+    while (acpi_list_next(NULL, &blocks)) {
+        struct acpi_window other = blocks.entry;
 
-        if (other.size == 0) {
-            return false;
-        }
         if (block_is_ivhd(window_u8(other, 0)) && window_u8(other, 0) > window_u8(ivhd, 0) &&
             other.size >= ivhd_fixed_size(window_u8(other, 0)) &&
             window_u16(other, 4) == window_u16(ivhd, 4) &&
             window_u16(other, 16) == window_u16(ivhd, 16)) {
             return true;
         }
-        offset += other.size;
     }
     return false;
 }
@@ -117,14 +94,9 @@ static struct acpi_ivhd_device device_decode(struct acpi_window entry)
         device.has_alias = true;
         device.alias = window_u16(entry, 5);
         break;
-    case DEVICE_EXTENDED:
-    case DEVICE_EXTENDED_START:
-        device.extended = window_u32(entry, 4);
-        break;
     case DEVICE_SPECIAL:
         device.first = window_u16(entry, 5);
         device.last = device.first;
-        device.handle = window_u8(entry, 4);
         device.special = window_u8(entry, 7);
         break;
     default:
@@ -133,47 +105,43 @@ static struct acpi_ivhd_device device_decode(struct acpi_window entry)
     return device;
 }
 
-static void add_device(struct parse *parse, struct acpi_ivhd_device device)
+/* Add an entry of the IVHD under way, which will be the next unit. */
+static void add_device(struct acpi_parse *parse, uint16_t segment, struct acpi_ivhd_device device)
 {
-    struct acpi_ivrs *ivrs = parse->ivrs;
+    struct acpi_ivrs *ivrs = &parse->facts->ivrs;
 
+    device.segment = segment;
+    device.unit = (uint8_t)ivrs->ivhd_count;
     if (device.first > device.last) {
-        acpi_complain(&parse->complaints, "requester ids %04x-%04x run backwards; left out",
-                      device.first, device.last);
+        acpi_complain(parse, "requester ids %04x-%04x run backwards; left out", device.first,
+                      device.last);
     } else if (device.special > ACPI_IVHD_HPET) {
-        acpi_complain(&parse->complaints, "special device %04x of unknown variety %u; left out",
-                      device.first, device.special);
+        acpi_complain(parse, "special device %04x of unknown variety %u; left out", device.first,
+                      device.special);
     } else if (ivrs->device_count == ACPI_IVHD_DEVICES_MAX) {
-        acpi_complain(&parse->complaints, "more than %u device entries; %04x-%04x left out",
+        acpi_complain(parse, "more than %u device entries; %04x-%04x left out",
                       ACPI_IVHD_DEVICES_MAX, device.first, device.last);
     } else {
         ivrs->devices[ivrs->device_count++] = device;
     }
 }
 
-static void begin_range(struct parse *parse, struct acpi_window entry)
+/* A range of requester ids under way. */
+struct range {
+    bool open;
+    struct acpi_ivhd_device device;
+};
+
+static void range_check_closed(struct acpi_parse *parse, const struct range *range)
 {
-    if (parse->in_range) {
-        acpi_complain(&parse->complaints, "the range from requester id %04x has no end; left out",
-                      parse->range.first);
+    if (range->open) {
+        acpi_complain(parse, "the range from requester id %04x has no end; left out",
+                      range->device.first);
     }
-    parse->range = device_decode(entry);
-    parse->in_range = true;
 }
 
-static void end_range(struct parse *parse, struct acpi_window entry)
-{
-    if (!parse->in_range) {
-        acpi_complain(&parse->complaints, "a range ends at requester id %04x without a beginning",
-                      window_u16(entry, 1));
-        return;
-    }
-    parse->in_range = false;
-    parse->range.last = window_u16(entry, 1);
-    add_device(parse, parse->range);
-}
-
-static void read_device(struct parse *parse, struct acpi_window entry)
+static void read_device(struct acpi_parse *parse, uint16_t segment, struct acpi_window entry,
+                        struct range *range)
 {
     switch (window_u8(entry, 0)) {
     case DEVICE_PAD:
@@ -184,50 +152,54 @@ static void read_device(struct parse *parse, struct acpi_window entry)
     case DEVICE_EXTENDED:
     case DEVICE_SPECIAL:
     case DEVICE_NAMED:
-        add_device(parse, device_decode(entry));
+        add_device(parse, segment, device_decode(entry));
         break;
     case DEVICE_RANGE_START:
     case DEVICE_ALIAS_START:
     case DEVICE_EXTENDED_START:
-        begin_range(parse, entry);
+        range_check_closed(parse, range);
+        *range = (struct range){true, device_decode(entry)};
         break;
     case DEVICE_RANGE_END:
-        end_range(parse, entry);
+        if (!range->open) {
+            acpi_complain(parse, "a range ends at requester id %04x without a beginning",
+                          window_u16(entry, 1));
+            break;
+        }
+        range->open = false;
+        range->device.last = window_u16(entry, 1);
+        add_device(parse, segment, range->device);
         break;
     default:
-        acpi_complain(&parse->complaints, "device entry of unknown type %u; left out",
-                      window_u8(entry, 0));
+        acpi_complain(parse, "device entry of unknown type %u; left out", window_u8(entry, 0));
         break;
     }
 }
 
-static void read_devices(struct parse *parse, struct acpi_window ivhd)
+static void read_devices(struct acpi_parse *parse, uint16_t segment, struct acpi_window ivhd)
 {
     uint32_t offset = ivhd_fixed_size(window_u8(ivhd, 0));
+    struct range range = {0};
 
-    parse->in_range = false;
     while (offset < ivhd.size) {
         uint32_t size = device_size(ivhd, offset);
 
         if (!window_has(ivhd, offset, size)) {
-            acpi_complain(&parse->complaints,
+            acpi_complain(parse,
                           "device entry of type %u needs %u bytes, %u are left; the rest is lost",
                           window_u8(ivhd, offset), size, ivhd.size - offset);
             break;
         }
-        read_device(parse, window_part(ivhd, offset, size));
+        read_device(parse, segment, window_part(ivhd, offset, size), &range);
         offset += size;
     }
-    if (parse->in_range) {
-        acpi_complain(&parse->complaints, "the range from requester id %04x has no end; left out",
-                      parse->range.first);
-    }
+    range_check_closed(parse, &range);
 }
 
 static const char *ivhd_fault(const struct acpi_ivrs *ivrs, const struct acpi_ivhd *ivhd)
 {
     if (ivhd->base.raw == 0 || ivhd->base.raw % (4 * PAGE_SIZE) != 0 ||
-        ivhd->base.raw >= 1ULL << 52) {
+        ivhd->base.raw >= ACPI_PHYSICAL_LIMIT) {
         return "its address is impossible";
     }
     for (uint32_t i = 0; i < ivrs->ivhd_count; i++) {
@@ -238,23 +210,20 @@ static const char *ivhd_fault(const struct acpi_ivrs *ivrs, const struct acpi_iv
     return ivrs->ivhd_count == ACPI_IVHDS_MAX ? "there are too many units" : NULL;
 }
 
-static void read_ivhd(struct parse *parse, struct acpi_window block)
+static void read_ivhd(struct acpi_parse *parse, struct acpi_window block)
 {
-    struct acpi_ivrs *ivrs = parse->ivrs;
+    struct acpi_ivrs *ivrs = &parse->facts->ivrs;
+    uint8_t type = window_u8(block, 0);
     uint16_t id = window_u16(block, 4);
     struct acpi_ivhd ivhd = {
-        .type = window_u8(block, 0),
         .flags = window_u8(block, 1),
         .bdf = {.segment = window_u16(block, 16), .bus = (uint8_t)(id >> 8), .devfn = (uint8_t)id},
         .capability = window_u16(block, 6),
-        .base = hpa(window_u64(block, 8)),
-        .efr = window_u8(block, 0) == BLOCK_IVHD_10 ? 0 : window_u64(block, 24),
-        .device_first = (uint16_t)ivrs->device_count
+        .base = hpa(window_u64(block, 8))
     };
 
-    if (block.size < ivhd_fixed_size(ivhd.type)) {
-        acpi_complain(&parse->complaints, "unit of type %02xh is cut to %u bytes; left out",
-                      ivhd.type, block.size);
+    if (block.size < ivhd_fixed_size(type)) {
+        acpi_complain(parse, "unit of type %02xh is cut to %u bytes; left out", type, block.size);
         return;
     }
     if (ivhd_superseded(parse->table, block)) {
@@ -262,89 +231,54 @@ static void read_ivhd(struct parse *parse, struct acpi_window block)
     }
     const char *fault = ivhd_fault(ivrs, &ivhd);
     if (fault != NULL) {
-        acpi_complain(&parse->complaints, "unit " BDF_FORMAT " at %#llx left out: %s",
-                      BDF_ARGS(ivhd.bdf), (unsigned long long)ivhd.base.raw, fault);
+        acpi_complain(parse, "unit " BDF_FORMAT " at %#llx left out: %s", BDF_ARGS(ivhd.bdf),
+                      (unsigned long long)ivhd.base.raw, fault);
         return;
     }
-    read_devices(parse, block);
-    ivhd.device_count = (uint16_t)(ivrs->device_count - ivhd.device_first);
+    read_devices(parse, ivhd.bdf.segment, block);
     ivrs->ivhds[ivrs->ivhd_count++] = ivhd;
 }
 
-static void read_ivmd(struct parse *parse, struct acpi_window block)
+static void read_ivmd(struct acpi_parse *parse, struct acpi_window block)
 {
-    struct acpi_ivrs *ivrs = parse->ivrs;
+    struct acpi_ivrs *ivrs = &parse->facts->ivrs;
     uint8_t type = window_u8(block, 0);
-    uint8_t flags = window_u8(block, 1);
     uint16_t first = type == BLOCK_IVMD_ALL ? 0 : window_u16(block, 4);
-    struct acpi_ivmd ivmd = {.base = hpa(window_u64(block, 16)),
-                             .size = window_u64(block, 24),
-                             .segment = window_u16(block, 8),
-                             .first = first,
-                             .last = first,
-                             .exclusion = (flags & IVMD_EXCLUSION) != 0,
-                             .readable = (flags & IVMD_READ) != 0,
-                             .writable = (flags & IVMD_WRITE) != 0};
+    uint64_t base = window_u64(block, 16), size = window_u64(block, 24);
+    struct acpi_ivmd ivmd = {.segment = window_u16(block, 8), .first = first, .last = first};
 
     if (type == BLOCK_IVMD_ALL) {
         ivmd.last = 0xffff;
     } else if (type == BLOCK_IVMD_RANGE) {
         ivmd.last = window_u16(block, 6);
     }
-    if (block.size < IVMD_SIZE || ivmd.size == 0 || ivmd.first > ivmd.last ||
-        !range_fits(ivmd.base.raw, ivmd.size, 1ULL << 52) || ivrs->ivmd_count == ACPI_IVMDS_MAX) {
+    if (block.size < IVMD_SIZE || size == 0 || ivmd.first > ivmd.last ||
+        !range_fits(base, size, ACPI_PHYSICAL_LIMIT) || ivrs->ivmd_count == ACPI_IVMDS_MAX) {
         acpi_complain(
-            &parse->complaints,
-            "memory block %#llx, %#llx bytes, for requester ids %04x-%04x left out: %s",
-            (unsigned long long)ivmd.base.raw, (unsigned long long)ivmd.size, ivmd.first, ivmd.last,
+            parse, "memory block %#llx, %#llx bytes, for requester ids %04x-%04x left out: %s",
+            (unsigned long long)base, (unsigned long long)size, ivmd.first, ivmd.last,
             ivrs->ivmd_count == ACPI_IVMDS_MAX ? "there are too many" : "it makes no sense");
         return;
     }
     ivrs->ivmds[ivrs->ivmd_count++] = ivmd;
 }
 
-static void read_blocks(struct parse *parse)
+void ivrs_parse(struct acpi_parse *parse)
 {
-    uint32_t offset = IVRS_ENTRIES;
+    struct acpi_ivrs *ivrs = &parse->facts->ivrs;
+    struct acpi_list blocks = blocks_of(parse->table);
 
-    while (offset < parse->table.size) {
-        struct acpi_window block = block_at(parse->table, offset);
-        uint8_t type = window_u8(block, 0);
+    *ivrs = (struct acpi_ivrs){.present = true,
+                               .virtual_width =
+                                   (uint8_t)(window_u32(parse->table, IVRS_INFO) >> 15 & 0x7fU)};
+    while (acpi_list_next(parse, &blocks)) {
+        uint8_t type = window_u8(blocks.entry, 0);
 
-        if (block.size == 0) {
-            acpi_complain(&parse->complaints,
-                          "block at offset %u has length %u of %u left; the rest is lost", offset,
-                          window_u16(parse->table, offset + 2), parse->table.size - offset);
-            return;
-        }
         if (block_is_ivhd(type)) {
-            read_ivhd(parse, block);
+            read_ivhd(parse, blocks.entry);
         } else if (type >= BLOCK_IVMD_ALL && type <= BLOCK_IVMD_RANGE) {
-            read_ivmd(parse, block);
+            read_ivmd(parse, blocks.entry);
         }
-        offset += block.size;
     }
-}
-
-enum status ivrs_parse(struct acpi_window table, struct acpi_ivrs *ivrs)
-{
-    struct parse parse = {
-        .ivrs = ivrs, .table = table, .complaints = {"IVRS", 0}
-    };
-    uint32_t info = window_u32(table, IVRS_INFO);
-
-    *ivrs = (struct acpi_ivrs){0};
-    if (table.size < IVRS_ENTRIES) {
-        acpi_complain(&parse.complaints, "table of %u bytes, needs at least %u", table.size,
-                      (unsigned)IVRS_ENTRIES);
-        return STATUS_NOTE(STATUS_INVALID);
-    }
-    ivrs->present = true;
-    ivrs->dma_remap_guaranteed = (info & IVINFO_DMA_REMAP) != 0;
-    ivrs->physical_width = (uint8_t)(info >> 8 & 0x7fU);
-    ivrs->virtual_width = (uint8_t)(info >> 15 & 0x7fU);
-    read_blocks(&parse);
-    ivrs->complete = parse.complaints.count == 0;
-    acpi_complaints_close(&parse.complaints);
-    return STATUS_OK;
+    ivrs->complete = parse->complaints == 0;
 }

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "drivers/acpi/mcfg.h"
-
-#include "drivers/acpi/complain.h"
+#include "drivers/acpi/acpi_parse.h"
 
 enum { MCFG_ENTRIES = 44, MCFG_ENTRY_SIZE = 16 };
 
-#define ECAM_BUS_SIZE  (1ULL << 20)
-#define PHYSICAL_LIMIT (1ULL << 52)
+#define ECAM_BUS_SIZE (1ULL << 20)
 
 static uint64_t ecam_start(const struct acpi_ecam *ecam)
 {
@@ -31,7 +28,7 @@ static const char *ecam_fault(const struct acpi_mcfg *mcfg, const struct acpi_ec
     if (ecam->base.raw == 0 || ecam->base.raw % ECAM_BUS_SIZE != 0) {
         return "its address is not a multiple of 1 MiB";
     }
-    if (!range_fits(ecam->base.raw, (ecam->bus_last + 1U) * ECAM_BUS_SIZE, PHYSICAL_LIMIT)) {
+    if (!range_fits(ecam->base.raw, (ecam->bus_last + 1U) * ECAM_BUS_SIZE, ACPI_PHYSICAL_LIMIT)) {
         return "it lies beyond 52 bits of address";
     }
     for (uint32_t i = 0; i < mcfg->ecam_count; i++) {
@@ -48,18 +45,13 @@ static const char *ecam_fault(const struct acpi_mcfg *mcfg, const struct acpi_ec
     return mcfg->ecam_count == ACPI_ECAM_MAX ? "there are too many ranges" : NULL;
 }
 
-enum status mcfg_parse(struct acpi_window table, struct acpi_mcfg *mcfg)
+void mcfg_parse(struct acpi_parse *parse)
 {
-    struct acpi_complaints complaints = {"MCFG", 0};
+    struct acpi_mcfg *mcfg = &parse->facts->mcfg;
+    struct acpi_window table = parse->table;
     uint32_t offset = MCFG_ENTRIES;
 
-    *mcfg = (struct acpi_mcfg){0};
-    if (table.size < MCFG_ENTRIES) {
-        acpi_complain(&complaints, "table of %u bytes, needs at least %u", table.size,
-                      (unsigned)MCFG_ENTRIES);
-        return STATUS_NOTE(STATUS_INVALID);
-    }
-    mcfg->present = true;
+    *mcfg = (struct acpi_mcfg){.present = true};
     for (; window_has(table, offset, MCFG_ENTRY_SIZE); offset += MCFG_ENTRY_SIZE) {
         struct acpi_ecam ecam = {.base = hpa(window_u64(table, offset)),
                                  .segment = window_u16(table, offset + 8),
@@ -68,16 +60,13 @@ enum status mcfg_parse(struct acpi_window table, struct acpi_mcfg *mcfg)
         const char *fault = ecam_fault(mcfg, &ecam);
 
         if (fault != NULL) {
-            acpi_complain(&complaints, "segment %u buses %02x-%02x at %#llx left out: %s",
-                          ecam.segment, ecam.bus_first, ecam.bus_last,
-                          (unsigned long long)ecam.base.raw, fault);
+            acpi_complain(parse, "segment %u buses %02x-%02x at %#llx left out: %s", ecam.segment,
+                          ecam.bus_first, ecam.bus_last, (unsigned long long)ecam.base.raw, fault);
         } else {
             mcfg->ecams[mcfg->ecam_count++] = ecam;
         }
     }
     if (offset != table.size) {
-        acpi_complain(&complaints, "%u bytes at the end are no whole entry", table.size - offset);
+        acpi_complain(parse, "%u bytes at the end are no whole entry", table.size - offset);
     }
-    acpi_complaints_close(&complaints);
-    return STATUS_OK;
 }

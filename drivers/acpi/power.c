@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "drivers/acpi/power.h"
-
+#include "drivers/acpi/acpi.h"
 #include "vmm/host/map_physical.h"
 #include "vmm/host/mmio.h"
 #include "vmm/host/port_io.h"

@@ -4,7 +4,7 @@
  * (ACPI 6.5, section 20.2): NameOp [RootChar] '_' 'S' '5' '_' PackageOp PkgLength NumElements
  * element... What merely looks like it is rejected by checking each of these.
  */
-#include "drivers/acpi/sleep.h"
+#include "drivers/acpi/acpi_parse.h"
 
 enum aml {
     AML_ZERO = 0x00,
@@ -17,9 +17,8 @@ enum aml {
     AML_ROOT = 0x5c
 };
 
-#define TABLE_HEADER 36U
-#define NAME_S5      0x5f35535fU /* "_S5_", little-endian */
-#define SLEEP_MAX    7U          /* SLP_TYP has three bits */
+#define NAME_S5   0x5f35535fU /* "_S5_", little-endian */
+#define SLEEP_MAX 7U          /* SLP_TYP has three bits */
 
 /* Read the constant at *OFFSET and step over it; false when it is none. */
 static bool read_constant(struct acpi_window aml, uint32_t *offset, uint64_t *value)
@@ -96,7 +95,7 @@ static bool read_s5(struct acpi_window aml, uint32_t name, struct acpi_s5 *s5)
 
 enum status sleep_find_s5(struct acpi_window aml, struct acpi_s5 *s5)
 {
-    for (uint32_t name = TABLE_HEADER + 1; window_has(aml, name, 4); name++) {
+    for (uint32_t name = ACPI_HEADER_SIZE + 1; window_has(aml, name, 4); name++) {
         if (window_u32(aml, name) == NAME_S5 && read_s5(aml, name, s5)) {
             return STATUS_OK;
         }

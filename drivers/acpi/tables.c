@@ -16,7 +16,6 @@ enum {
     RSDP_SIZE_2 = 36
 };
 
-#define PHYSICAL_LIMIT (1ULL << 52)
 #define RSDP_SIGNATURE 0x2052545020445352ULL /* "RSD PTR ", little-endian */
 
 static uint8_t checksum(struct acpi_window window)
@@ -33,7 +32,7 @@ static uint8_t checksum(struct acpi_window window)
 static enum status window_open(hpa_t address, uint32_t size, struct acpi_window *window, void **va)
 {
     *va = NULL;
-    if (address.raw == 0 || !range_fits(address.raw, size, PHYSICAL_LIMIT)) {
+    if (address.raw == 0 || !range_fits(address.raw, size, ACPI_PHYSICAL_LIMIT)) {
         return STATUS_NOTE(STATUS_INVALID);
     }
     *va = map_physical(address, size, MAP_READ_ONLY);
@@ -54,7 +53,8 @@ static void signature_copy(char *signature, struct acpi_window window)
     signature[4] = '\0';
 }
 
-enum status table_peek(hpa_t address, char *signature)
+/* Read the SIGNATURE (5 bytes) of the table at ADDRESS, and the LENGTH that it claims. */
+static enum status header_read(hpa_t address, char *signature, uint32_t *length)
 {
     struct acpi_window header = {0};
     void *va;
@@ -64,31 +64,16 @@ enum status table_peek(hpa_t address, char *signature)
         return status;
     }
     signature_copy(signature, header);
+    *length = window_u32(header, HEADER_LENGTH);
     map_release(va, ACPI_HEADER_SIZE);
     return STATUS_OK;
 }
 
-static enum status length_read(hpa_t address, struct acpi_table *table, uint32_t *length)
+enum status table_peek(hpa_t address, char *signature)
 {
-    struct acpi_window header = {0};
-    void *va;
-    enum status status = window_open(address, ACPI_HEADER_SIZE, &header, &va);
+    uint32_t length;
 
-    if (status != STATUS_OK) {
-        log_warn("ACPI: no table can be read at %#llx: %s", (unsigned long long)address.raw,
-                 status_name(status));
-        return status;
-    }
-    signature_copy(table->signature, header);
-    *length = window_u32(header, HEADER_LENGTH);
-    map_release(va, ACPI_HEADER_SIZE);
-    if (*length < ACPI_HEADER_SIZE || *length > ACPI_TABLE_SIZE_MAX ||
-        !range_fits(address.raw, *length, PHYSICAL_LIMIT)) {
-        log_warn("ACPI: %s at %#llx: length %u is impossible; the table is not used",
-                 table->signature, (unsigned long long)address.raw, *length);
-        return STATUS_NOTE(STATUS_INVALID);
-    }
-    return STATUS_OK;
+    return header_read(address, signature, &length);
 }
 
 enum status table_open(hpa_t address, struct acpi_table *table)
@@ -97,9 +82,17 @@ enum status table_open(hpa_t address, struct acpi_table *table)
     enum status status;
 
     *table = (struct acpi_table){.address = address};
-    status = length_read(address, table, &length);
+    status = header_read(address, table->signature, &length);
     if (status != STATUS_OK) {
+        log_warn("ACPI: no table can be read at %#llx: %s", (unsigned long long)address.raw,
+                 status_name(status));
         return status;
+    }
+    if (length < ACPI_HEADER_SIZE || length > ACPI_TABLE_SIZE_MAX ||
+        !range_fits(address.raw, length, ACPI_PHYSICAL_LIMIT)) {
+        log_warn("ACPI: %s at %#llx: length %u is impossible; the table is not used",
+                 table->signature, (unsigned long long)address.raw, length);
+        return STATUS_NOTE(STATUS_INVALID);
     }
     status = window_open(address, length, &table->window, &table->va);
     if (status != STATUS_OK) {

@@ -5,12 +5,7 @@
 #ifndef PORTOLAN_DRIVERS_ACPI_TABLES_H
 #define PORTOLAN_DRIVERS_ACPI_TABLES_H
 
-#include "drivers/acpi/table_window.h"
-#include "vmm/base/status.h"
-#include "vmm/base/types.h"
-
-/* Every table starts with a header of this size. */
-#define ACPI_HEADER_SIZE 36U
+#include "drivers/acpi/acpi_parse.h"
 
 /* A longer table is taken for nonsense (DSDTs of real machines stay below 1 MiB). */
 #define ACPI_TABLE_SIZE_MAX (8U << 20)

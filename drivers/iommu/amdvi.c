@@ -5,7 +5,6 @@
  */
 #include "drivers/iommu/amdvi.h"
 
-#include "drivers/iommu/hardware.h"
 #include "vmm/base/log.h"
 #include "vmm/host/pool.h"
 
@@ -13,14 +12,13 @@
 #define DOMAIN_IDS   65536U
 #define IDS_PER_UNIT 2U /* a function's own requester id, and its alias */
 
-struct amdvi_unit amdvi_units[IOMMU_UNITS_MAX];
-uint32_t amdvi_unit_count; /* those that were started */
+static struct amdvi_unit units[IOMMU_UNITS_MAX];
+static uint32_t unit_count; /* those that were started */
 
 _Static_assert(IOMMU_UNITS_MAX >= ACPI_IVHDS_MAX, "each IVHD has its unit, at the same index");
 _Static_assert(IOMMU_TABLE_IRQS_MAX == 256, "AMDVI_D_IRQ_LENGTH_8 says so");
 
 static const struct acpi_ivrs *ivrs;
-static bool wide_irqs;
 
 /* Section 2.2.3: a 'next level' of 0 is a page of the size that its place says. */
 static const struct radix_format page_format = {
@@ -32,79 +30,70 @@ static const struct radix_format page_format = {
     .next_shift = 9,
 };
 
-static void limits_find(struct iommu_limits *limits, bool x2apic)
+static void limits_find(bool x2apic)
 {
     uint64_t features = ~0ULL;
 
     for (uint32_t i = 0; i < ivrs->ivhd_count; i++) {
-        features &= amdvi_units[i].features;
+        features &= units[i].features;
     }
-    limits->format = &page_format;
-    limits->levels = LEVELS;
-    limits->iova_bits =
+    iommu_limits =
+        (struct iommu_limits){.format = &page_format, .levels = LEVELS, .domain_ids = DOMAIN_IDS};
+    iommu_state.iova_bits =
         ivrs->virtual_width != 0 && ivrs->virtual_width < 48 ? ivrs->virtual_width : 48;
-    limits->page_sizes = PAGE_SIZE | PAGE_SIZE_2M | PAGE_SIZE_1G;
-    limits->domain_ids = DOMAIN_IDS;
-    limits->coherent = true;
-    limits->interrupts = true;
-    limits->x2apic =
+    iommu_state.page_sizes = PAGE_SIZE | PAGE_SIZE_2M | PAGE_SIZE_1G;
+    iommu_state.coherent = true;
+    iommu_state.interrupts = true;
+    iommu_state.x2apic =
         x2apic && (features & AMDVI_F_X2APIC) != 0 && (features & AMDVI_F_WIDE_IRQS) != 0;
-    wide_irqs = limits->x2apic;
-    if (x2apic && !limits->x2apic) {
+    if (x2apic && !iommu_state.x2apic) {
         log_warn("IOMMU: interrupts of devices reach only CPUs with APIC ids up to 254: an AMD-Vi "
                  "unit has no x2APIC support");
     }
 }
 
-static enum status amdvi_init(const struct acpi_facts *acpi, bool x2apic,
-                              struct iommu_limits *limits)
+static enum status amdvi_init(const struct acpi_facts *acpi, bool x2apic)
 {
     enum status result = STATUS_OK;
 
     ivrs = &acpi->ivrs;
-    amdvi_unit_count = 0;
+    unit_count = 0;
     amdvi_tables_reset();
     for (uint32_t i = 0; i < ivrs->ivhd_count; i++) {
-        enum status status = amdvi_unit_open(&amdvi_units[i], &ivrs->ivhds[i]);
+        enum status status = amdvi_unit_open(&units[i], &ivrs->ivhds[i]);
 
         if (status != STATUS_OK) {
             return status;
         }
     }
-    limits_find(limits, x2apic);
+    limits_find(x2apic);
     for (uint32_t i = 0; i < ivrs->ivhd_count; i++) {
         hpa_t devices;
         uint64_t size;
         enum status status = amdvi_tables_make(ivrs, ivrs->ivhds[i].bdf.segment, &devices, &size);
 
         if (status == STATUS_OK) {
-            status = amdvi_unit_start(&amdvi_units[i], devices, size, limits->x2apic);
+            status = amdvi_unit_start(&units[i], devices, size, iommu_state.x2apic);
         }
         /* The others are started all the same: what they block stays blocked. */
-        limits->unit_count += status == STATUS_OK;
-        result = status == STATUS_OK ? result : status;
+        iommu_state.unit_count += status == STATUS_OK;
+        result = iommu_first(result, status);
     }
-    amdvi_unit_count = ivrs->ivhd_count;
+    unit_count = ivrs->ivhd_count;
     return result;
 }
 
-/* The entry that covers ID, and its unit in *UNIT; NULL: none. The last one counts, as it is the
- * most special. */
-static const struct acpi_ivhd_device *device_find(uint16_t segment, uint16_t id, uint32_t *unit)
+/* The entry that covers ID; NULL: none. The last one counts, as it is the most special. */
+static const struct acpi_ivhd_device *device_find(uint16_t segment, uint16_t id)
 {
     const struct acpi_ivhd_device *found = NULL;
 
-    for (uint32_t i = 0; i < ivrs->ivhd_count; i++) {
-        const struct acpi_ivhd *ivhd = &ivrs->ivhds[i];
+    for (uint32_t i = 0; i < ivrs->device_count; i++) {
+        const struct acpi_ivhd_device *device = &ivrs->devices[i];
 
-        for (uint32_t k = 0; ivhd->bdf.segment == segment && k < ivhd->device_count; k++) {
-            const struct acpi_ivhd_device *device = &ivrs->devices[ivhd->device_first + k];
-
-            if (device->special == ACPI_IVHD_NOT_SPECIAL && id >= device->first &&
-                id <= device->last) {
-                found = device;
-                *unit = i;
-            }
+        if (device->segment == segment && device->special == ACPI_IVHD_NOT_SPECIAL &&
+            id >= device->first && id <= device->last) {
+            found = device;
         }
     }
     return found;
@@ -113,16 +102,12 @@ static const struct acpi_ivhd_device *device_find(uint16_t segment, uint16_t id,
 /* Do ids other than ID show up as ALIAS? */
 static bool alias_shared(uint16_t segment, uint16_t id, uint16_t alias)
 {
-    for (uint32_t i = 0; i < ivrs->ivhd_count; i++) {
-        const struct acpi_ivhd *ivhd = &ivrs->ivhds[i];
+    for (uint32_t i = 0; i < ivrs->device_count; i++) {
+        const struct acpi_ivhd_device *device = &ivrs->devices[i];
 
-        for (uint32_t k = 0; ivhd->bdf.segment == segment && k < ivhd->device_count; k++) {
-            const struct acpi_ivhd_device *device = &ivrs->devices[ivhd->device_first + k];
-
-            if (device->has_alias && device->alias == alias &&
-                (device->first != id || device->last != id)) {
-                return true;
-            }
+        if (device->segment == segment && device->has_alias && device->alias == alias &&
+            (device->first != id || device->last != id)) {
+            return true;
         }
     }
     return false;
@@ -143,16 +128,15 @@ static bool reserved(uint16_t segment, uint16_t id)
 /* Why ID cannot be assigned, NULL: it can; fills in *PLACE. */
 static const char *place_fault(uint16_t segment, uint16_t id, struct iommu_place *place)
 {
-    uint32_t unit;
-    const struct acpi_ivhd_device *device = device_find(segment, id, &unit);
+    const struct acpi_ivhd_device *device = device_find(segment, id);
 
     if (device == NULL) {
         return "firmware's IVRS table names no unit for it";
     }
-    if (amdvi_units[unit].failed) {
+    if (units[device->unit].failed) {
         return "its unit does not work";
     }
-    *place = (struct iommu_place){.unit = (uint8_t)unit,
+    *place = (struct iommu_place){.unit = device->unit,
                                   .alias = device->has_alias ? device->alias : id,
                                   .reserved_memory = reserved(segment, id)};
     if (alias_shared(segment, id, place->alias) || alias_shared(segment, id, id)) {
@@ -192,7 +176,7 @@ static unsigned ids_of(const struct iommu_function *function, uint16_t ids[IDS_P
 
 static enum status amdvi_attach(struct iommu_function *function, const struct iommu_domain *domain)
 {
-    struct amdvi_unit *unit = &amdvi_units[function->unit];
+    struct amdvi_unit *unit = &units[function->unit];
     struct amdvi_entry forget[IDS_PER_UNIT + 1];
     uint16_t ids[IDS_PER_UNIT];
     unsigned count = ids_of(function, ids), commands = 0;
@@ -203,12 +187,12 @@ static enum status amdvi_attach(struct iommu_function *function, const struct io
         forget[commands++] = amdvi_invalidate_device(ids[i]);
     }
     forget[commands++] = amdvi_invalidate_domain(domain->id);
-    return amdvi_command_run(unit, forget, commands);
+    return amdvi_unit_run(unit, forget, commands);
 }
 
 static enum status amdvi_detach(struct iommu_function *function, const struct iommu_domain *domain)
 {
-    struct amdvi_unit *unit = &amdvi_units[function->unit];
+    struct amdvi_unit *unit = &units[function->unit];
     struct amdvi_entry forget[2 * IDS_PER_UNIT + 1];
     uint16_t ids[IDS_PER_UNIT];
     unsigned count = ids_of(function, ids), commands = 0;
@@ -219,7 +203,7 @@ static enum status amdvi_detach(struct iommu_function *function, const struct io
         forget[commands++] = amdvi_invalidate_irqs(ids[i]);
     }
     forget[commands++] = amdvi_invalidate_domain(domain->id);
-    enum status status = amdvi_command_run(unit, forget, commands);
+    enum status status = amdvi_unit_run(unit, forget, commands);
 
     if (function->irq_table != NULL && status == STATUS_OK) {
         pool_free(function->irq_table, PAGE_SIZE);
@@ -230,32 +214,14 @@ static enum status amdvi_detach(struct iommu_function *function, const struct io
     return status;
 }
 
-static enum status amdvi_invalidate(const struct iommu_domain *domain, uint64_t iova, uint64_t size)
-{
-    const struct amdvi_entry forget = size == PAGE_SIZE ? amdvi_invalidate_page(domain->id, iova)
-                                                        : amdvi_invalidate_domain(domain->id);
-    enum status result = STATUS_OK;
-
-    for (uint32_t i = 0; i < amdvi_unit_count; i++) {
-        if ((domain->units >> i & 1U) != 0) {
-            enum status status = amdvi_command_run(&amdvi_units[i], &forget, 1);
-
-            result = status == STATUS_OK ? result : status; /* the others are told all the same */
-        }
-    }
-    return result;
-}
-
-static enum status amdvi_mapped(const struct iommu_domain *domain)
+static enum status amdvi_sync(const struct iommu_domain *domain, bool removed)
 {
     const struct amdvi_entry forget = amdvi_invalidate_domain(domain->id);
     enum status result = STATUS_OK;
 
-    for (uint32_t i = 0; i < amdvi_unit_count; i++) {
-        if ((domain->units >> i & 1U) != 0 && amdvi_units[i].caches_absent) {
-            enum status status = amdvi_command_run(&amdvi_units[i], &forget, 1);
-
-            result = status == STATUS_OK ? result : status;
+    for (uint32_t i = 0; i < unit_count; i++) {
+        if ((domain->units >> i & 1U) != 0 && (removed || units[i].caches_absent)) {
+            result = iommu_first(result, amdvi_unit_run(&units[i], &forget, 1));
         }
     }
     return result;
@@ -279,12 +245,12 @@ static enum status irq_table_make(struct iommu_function *function)
         shared_store(&device->word[2], amdvi_device_irqs(pool_hpa(table)));
         forget[i] = amdvi_invalidate_device(ids[i]);
     }
-    return amdvi_command_run(&amdvi_units[function->unit], forget, count);
+    return amdvi_unit_run(&units[function->unit], forget, count);
 }
 
 static void irq_entry_set(uint64_t *table, const struct iommu_irq *irq, bool present)
 {
-    if (wide_irqs) {
+    if (iommu_state.x2apic) {
         struct amdvi_entry value = {
             {0, 0}
         };
@@ -320,7 +286,7 @@ static enum status amdvi_irq_write(struct iommu_function *function, const struct
     for (unsigned i = 0; i < count; i++) {
         forget[i] = amdvi_invalidate_irqs(ids[i]);
     }
-    return amdvi_command_run(&amdvi_units[function->unit], forget, count);
+    return amdvi_unit_run(&units[function->unit], forget, count);
 }
 
 /* Section 2.2.5.1: bits 10:0 of the data choose the entry of the sender's own table. */
@@ -329,14 +295,20 @@ static struct iommu_message amdvi_irq_message(uint16_t entry)
     return (struct iommu_message){.address = IOMMU_MESSAGES_BASE, .data = entry, .remapped = true};
 }
 
+static void amdvi_poll(void)
+{
+    for (uint32_t i = 0; i < unit_count; i++) {
+        amdvi_unit_poll(&units[i]);
+    }
+}
+
 const struct iommu_backend amdvi_backend = {.name = "AMD-Vi",
                                             .init = amdvi_init,
                                             .find = amdvi_find,
                                             .has_registers = amdvi_has_registers,
                                             .attach = amdvi_attach,
                                             .detach = amdvi_detach,
-                                            .mapped = amdvi_mapped,
-                                            .invalidate = amdvi_invalidate,
+                                            .sync = amdvi_sync,
                                             .irq_write = amdvi_irq_write,
                                             .irq_message = amdvi_irq_message,
-                                            .poll = amdvi_event_poll};
+                                            .poll = amdvi_poll};

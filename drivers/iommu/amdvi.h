@@ -20,33 +20,25 @@ struct amdvi_unit {
     char name[24]; /* for messages */
 };
 
-extern struct amdvi_unit amdvi_units[IOMMU_UNITS_MAX];
-extern uint32_t amdvi_unit_count;
+/* amdvi_unit.c: one unit. */
+enum status amdvi_unit_open(struct amdvi_unit *unit, const struct acpi_ivhd *ivhd);
 
-/* amdvi_command.c */
+/* Switch it off if firmware left it on, and on with DEVICES of SIZE bytes. */
+enum status amdvi_unit_start(struct amdvi_unit *unit, hpa_t devices, uint64_t size, bool x2apic);
 
 /*
  * Let UNIT carry out COUNT <= AMDVI_BATCH_MAX commands, and wait until it says that they are done.
  * TIMEOUT: it did not, and is given up.
  */
 #define AMDVI_BATCH_MAX 128U
-enum status amdvi_command_run(struct amdvi_unit *unit, const struct amdvi_entry *commands,
-                              unsigned count);
+enum status amdvi_unit_run(struct amdvi_unit *unit, const struct amdvi_entry *commands,
+                           unsigned count);
 
-/* Forget all that the unit may have cached from before: device ids up to LAST. */
-enum status amdvi_command_forget_all(struct amdvi_unit *unit, uint16_t last);
-
-/* amdvi_unit.c */
-enum status amdvi_unit_open(struct amdvi_unit *unit, const struct acpi_ivhd *ivhd);
-
-/* Switch it off if firmware left it on, and on with DEVICES of SIZE bytes. */
-enum status amdvi_unit_start(struct amdvi_unit *unit, hpa_t devices, uint64_t size, bool x2apic);
+/* Report what UNIT has recorded. */
+void amdvi_unit_poll(struct amdvi_unit *unit);
 
 /* amdvi_tables.c: device tables; one a segment. */
 void amdvi_tables_reset(void);
-
-/* The last requester id that IVRS gives to a unit of SEGMENT. */
-uint16_t amdvi_tables_last(const struct acpi_ivrs *ivrs, uint16_t segment);
 
 /* The table of SEGMENT, made at the first call with every id blocked. */
 enum status amdvi_tables_make(const struct acpi_ivrs *ivrs, uint16_t segment, hpa_t *table,
@@ -58,8 +50,5 @@ struct amdvi_device *amdvi_tables_device(uint16_t segment, uint16_t id);
 /* Direct it to TABLE; or block it again, keeping what firmware wants of system messages. */
 void amdvi_tables_open(struct amdvi_device *device, hpa_t table, unsigned levels, uint16_t domain);
 void amdvi_tables_block(const struct acpi_ivrs *ivrs, uint16_t segment, uint16_t id);
-
-/* amdvi_event.c */
-void amdvi_event_poll(void);
 
 #endif

@@ -150,12 +150,6 @@ static inline struct amdvi_entry amdvi_invalidate_domain(uint16_t domain)
     return amdvi_command(3, (uint64_t)domain << 32, 0x7ffffffffffff000ULL | 3U);
 }
 
-/* One 4 KiB page of DOMAIN, with the tables above it. */
-static inline struct amdvi_entry amdvi_invalidate_page(uint16_t domain, uint64_t iova)
-{
-    return amdvi_command(3, (uint64_t)domain << 32, (iova & ~0xfffULL) | 2U);
-}
-
 static inline struct amdvi_entry amdvi_invalidate_irqs(uint16_t id)
 {
     return amdvi_command(5, id, 0);

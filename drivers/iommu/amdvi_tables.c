@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Device tables. AMD I/O Virtualization Technology Specification 3.08, section 2.2.2. */
 #include "drivers/iommu/amdvi.h"
-#include "drivers/iommu/hardware.h"
 #include "vmm/host/pool.h"
 
 #include <string.h>
@@ -25,16 +24,15 @@ void amdvi_tables_reset(void)
     memset(tables, 0, sizeof(tables));
 }
 
-uint16_t amdvi_tables_last(const struct acpi_ivrs *ivrs, uint16_t segment)
+/* The last requester id that IVRS gives to a unit of SEGMENT. */
+static uint16_t last_id(const struct acpi_ivrs *ivrs, uint16_t segment)
 {
     uint16_t last = 0;
 
-    for (uint32_t i = 0; i < ivrs->ivhd_count; i++) {
-        const struct acpi_ivhd *ivhd = &ivrs->ivhds[i];
+    for (uint32_t i = 0; i < ivrs->device_count; i++) {
+        const struct acpi_ivhd_device *device = &ivrs->devices[i];
 
-        for (uint32_t k = 0; ivhd->bdf.segment == segment && k < ivhd->device_count; k++) {
-            const struct acpi_ivhd_device *device = &ivrs->devices[ivhd->device_first + k];
-
+        if (device->segment == segment) {
             last = device->last > last ? device->last : last;
             last = device->has_alias && device->alias > last ? device->alias : last;
         }
@@ -47,13 +45,11 @@ static uint8_t settings_of(const struct acpi_ivrs *ivrs, uint16_t segment, uint1
 {
     uint8_t settings = 0;
 
-    for (uint32_t i = 0; i < ivrs->ivhd_count; i++) {
-        const struct acpi_ivhd *ivhd = &ivrs->ivhds[i];
+    for (uint32_t i = 0; i < ivrs->device_count; i++) {
+        const struct acpi_ivhd_device *device = &ivrs->devices[i];
 
-        for (uint32_t k = 0; ivhd->bdf.segment == segment && k < ivhd->device_count; k++) {
-            const struct acpi_ivhd_device *device = &ivrs->devices[ivhd->device_first + k];
-
-            settings |= id >= device->first && id <= device->last ? device->settings : 0;
+        if (device->segment == segment && id >= device->first && id <= device->last) {
+            settings |= device->settings;
         }
     }
     return settings;
@@ -96,8 +92,7 @@ enum status amdvi_tables_make(const struct acpi_ivrs *ivrs, uint16_t segment, hp
 {
     uint32_t slot = 0;
 
-    *size =
-        align_up((amdvi_tables_last(ivrs, segment) + 1UL) * sizeof(struct amdvi_device), PAGE_SIZE);
+    *size = align_up((last_id(ivrs, segment) + 1UL) * sizeof(struct amdvi_device), PAGE_SIZE);
     while (slot < SEGMENTS_MAX && tables[slot].devices != NULL && tables[slot].segment != segment) {
         slot++;
     }

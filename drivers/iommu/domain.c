@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#define PRUNE_AT_ONCE 64U
-
 static struct iommu_domain domains[IOMMU_DOMAINS_MAX];
 static struct iommu_function functions[IOMMU_FUNCTIONS_MAX];
 static uint64_t lost_pages;
@@ -95,64 +93,15 @@ static enum status domain_break(struct iommu_domain *domain, enum status status)
     return status;
 }
 
-/* What follows, up to where it says otherwise, is done under the domain's lock alone. */
-
-/* What is to be confirmed by the units that DOMAIN is known to, one step of hardware at a time. */
-static enum status domain_invalidate(struct iommu_domain *domain, uint64_t iova, uint64_t size)
+/* Under the domain's lock: what hardware is to be told, one step of it with the IOMMU lock. */
+static enum status domain_sync(struct iommu_domain *domain, bool removed)
 {
     uint64_t flags = iommu_lock();
-    enum status status =
-        domain->units != 0 ? iommu_backend->invalidate(domain, iova, size) : STATUS_OK;
+    enum status status = domain->units != 0 ? iommu_backend->sync(domain, removed) : STATUS_OK;
 
     status = status == STATUS_OK ? STATUS_OK : domain_break(domain, status);
     iommu_unlock(flags);
     return status;
-}
-
-static enum status domain_show(struct iommu_domain *domain)
-{
-    uint64_t flags = iommu_lock();
-    enum status status = domain->units != 0 ? iommu_backend->mapped(domain) : STATUS_OK;
-
-    status = status == STATUS_OK ? STATUS_OK : domain_break(domain, status);
-    iommu_unlock(flags);
-    return status;
-}
-
-/* Give back the tables under the range that became empty, each after its invalidation. */
-static enum status domain_prune(struct iommu_domain *domain, uint64_t iova, uint64_t size)
-{
-    uint64_t *pruned[PRUNE_AT_ONCE];
-    unsigned count;
-
-    /* Ends: each round takes tables out, and there are finitely many. */
-    while ((count = radix_prune(&domain->table, iova, size, false, pruned, PRUNE_AT_ONCE)) > 0) {
-        /* All of the domain: a table may be cached for any address that it spans. */
-        enum status status = domain_invalidate(domain, 0, 0);
-
-        if (status != STATUS_OK) {
-            uint64_t flags = iommu_lock();
-
-            lost_pages += count;
-            iommu_unlock(flags);
-            domain->table.table_pages -= count;
-            return status;
-        }
-        radix_free(&domain->table, pruned, count);
-    }
-    return STATUS_OK;
-}
-
-/* Unmap what there is, invalidate, give tables back. */
-static enum status domain_unmap(struct iommu_domain *domain, uint64_t iova, uint64_t size)
-{
-    uint64_t unmapped;
-
-    (void)radix_unmap(&domain->table, iova, size, &unmapped); /* splits nothing: cannot fail */
-    domain->mapped_bytes -= unmapped;
-    enum status status = domain_invalidate(domain, iova, size);
-
-    return status == STATUS_OK ? domain_prune(domain, iova, size) : status;
 }
 
 /* A free slot, taken; NULL: none. Under the IOMMU lock. */
@@ -166,10 +115,10 @@ static struct iommu_domain *domain_reserve(uint32_t owner)
                 .id = (uint16_t)(i + 1),
                 .owner = owner,
                 .table = {.format = iommu_limits.format,
-                          .page_sizes = iommu_limits.page_sizes,
+                          .page_sizes = iommu_state.page_sizes,
                           .extra_leaf = iommu_limits.extra_leaf,
                           .levels = iommu_limits.levels,
-                          .incoherent = !iommu_limits.coherent},
+                          .incoherent = !iommu_state.coherent},
             };
             return &domains[i];
         }
@@ -200,39 +149,18 @@ static bool domain_valid(const struct iommu_domain *domain)
     return domain >= domains && domain < domains + IOMMU_DOMAINS_MAX && domain->used;
 }
 
+/* Where no function is, and no unit is broken, no unit has anything of the domain cached. */
 enum status iommu_domain_destroy(struct iommu_domain *domain)
 {
     if (!domain_valid(domain) || domain->functions != 0) {
         return STATUS_NOTE(STATUS_STATE);
     }
-    spinlock_acquire(&domain->lock);
-    enum status status = domain_unmap(domain, 0, 1ULL << iommu_limits.iova_bits);
-
-    if (status == STATUS_OK) {
-        /* The root was never out of the tree: nothing may know it any more. */
-        status = domain_invalidate(domain, 0, 0);
+    if (domain->broken) { /* it keeps its id and tables for ever */
+        return STATUS_NOTE(STATUS_DEVICE);
     }
-    if (status == STATUS_OK) { /* else it keeps its id and tables for ever */
-        radix_destroy(&domain->table);
-    }
-    spinlock_release(&domain->lock);
-    if (status != STATUS_OK) {
-        return STATUS_NOTE(status);
-    }
+    radix_destroy(&domain->table);
     __atomic_store_n(&domain->used, false, __ATOMIC_RELEASE);
     return STATUS_OK;
-}
-
-static enum status iova_check(const struct iommu_domain *domain, uint64_t iova, uint64_t size)
-{
-    if (!domain_valid(domain)) {
-        return STATUS_NOTE(STATUS_STATE);
-    }
-    if (size == 0 || (iova | size) % PAGE_SIZE != 0) {
-        return STATUS_NOTE(STATUS_INVALID);
-    }
-    return range_fits(iova, size, 1ULL << iommu_limits.iova_bits) ? STATUS_OK
-                                                                  : STATUS_NOTE(STATUS_RANGE);
 }
 
 static bool touches_messages(uint64_t base, uint64_t size)
@@ -243,19 +171,15 @@ static bool touches_messages(uint64_t base, uint64_t size)
 static enum status map_check(const struct iommu_domain *domain, uint64_t iova, uint64_t base,
                              uint64_t size, unsigned rights)
 {
-    enum status status = iova_check(domain, iova, size);
-
-    if (status != STATUS_OK) {
-        return status;
-    }
-    if (domain->broken) {
+    if (!domain_valid(domain) || domain->broken) {
         return STATUS_NOTE(STATUS_STATE);
     }
-    if (rights == 0 || (rights & ~(unsigned)(IOMMU_READ | IOMMU_WRITE)) != 0 ||
-        base % PAGE_SIZE != 0) {
+    if (rights == 0 || (rights & ~(unsigned)(IOMMU_READ | IOMMU_WRITE)) != 0 || size == 0 ||
+        (iova | base | size) % PAGE_SIZE != 0) {
         return STATUS_NOTE(STATUS_INVALID);
     }
-    if (!range_fits(base, size, 1ULL << iommu_state.physical_bits)) {
+    if (!range_fits(iova, size, 1ULL << iommu_state.iova_bits) ||
+        !range_fits(base, size, 1ULL << iommu_state.physical_bits)) {
         return STATUS_NOTE(STATUS_RANGE);
     }
     if (touches_messages(iova, size) || touches_messages(base, size) ||
@@ -279,9 +203,12 @@ static enum status domain_map(struct iommu_domain *domain, uint64_t iova, uint64
     }
     status = radix_map(&domain->table, iova, hpa(base), size, rights, &done);
     domain->mapped_bytes += done;
-    status = status == STATUS_OK ? domain_show(domain) : status;
+    status = status == STATUS_OK ? domain_sync(domain, false) : status;
     if (status != STATUS_OK) {
-        (void)domain_unmap(domain, iova, size); /* the first failure is the one to tell */
+        /* Splits nothing: cannot fail. Tables stay for the next time. */
+        (void)radix_unmap(&domain->table, iova, size, &done);
+        domain->mapped_bytes -= done;
+        (void)domain_sync(domain, true); /* the first failure is the one to tell */
     }
     return status;
 }
@@ -293,41 +220,6 @@ enum status iommu_map(struct iommu_domain *domain, gpa_t iova, hpa_t base, uint6
     enum status status = domain_map(domain, iova.raw, base.raw, size, rights);
 
     spinlock_release(&domain->lock);
-    return status;
-}
-
-enum status iommu_unmap(struct iommu_domain *domain, gpa_t iova, uint64_t size)
-{
-    spinlock_acquire(&domain->lock);
-    enum status status = iova_check(domain, iova.raw, size);
-
-    if (status == STATUS_OK && radix_cuts(&domain->table, iova.raw, size)) {
-        status = STATUS_NOTE(STATUS_CONFLICT);
-    }
-    if (status == STATUS_OK) {
-        status = domain_unmap(domain, iova.raw, size);
-    }
-    spinlock_release(&domain->lock);
-    return status;
-}
-
-enum status iommu_lookup(struct iommu_domain *domain, gpa_t iova, hpa_t *base, unsigned *rights)
-{
-    struct radix_page page;
-
-    spinlock_acquire(&domain->lock);
-    enum status status = iova_check(domain, align_down(iova.raw, PAGE_SIZE), PAGE_SIZE);
-
-    if (status == STATUS_OK) {
-        status = radix_lookup(&domain->table, iova.raw, &page);
-    }
-    spinlock_release(&domain->lock);
-    if (status == STATUS_OK) {
-        *base = page.address;
-    }
-    if (status == STATUS_OK && rights != NULL) {
-        *rights = page.rights & (IOMMU_READ | IOMMU_WRITE);
-    }
     return status;
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "drivers/iommu/hardware.h"
-
+#include "drivers/iommu/iommu_backend.h"
 #include "vmm/host/mmio.h"
 
 uint32_t iommu_hw_read32(const void *registers, uint32_t offset)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/iommu/iommu.h"
 
-#include "drivers/iommu/hardware.h"
 #include "drivers/iommu/iommu_backend.h"
 #include "vmm/base/log.h"
 #include "vmm/host/irq.h"
@@ -75,17 +74,6 @@ static const struct iommu_backend *choose_backend(const struct acpi_facts *acpi,
     return vtd ? &vtd_backend : &amdvi_backend;
 }
 
-static void limits_to_state(unsigned physical_bits)
-{
-    iommu_state.unit_count = iommu_limits.unit_count;
-    iommu_state.iova_bits = iommu_limits.iova_bits;
-    iommu_state.page_sizes = iommu_limits.page_sizes;
-    iommu_state.interrupts = iommu_limits.interrupts;
-    iommu_state.x2apic = iommu_limits.x2apic;
-    iommu_state.coherent = iommu_limits.coherent;
-    iommu_state.physical_bits = (uint8_t)(physical_bits < 52 ? physical_bits : 52);
-}
-
 enum status iommu_init(const struct acpi_facts *acpi, bool x2apic, unsigned physical_bits)
 {
     enum status status = STATUS_UNSUPPORTED;
@@ -99,17 +87,15 @@ enum status iommu_init(const struct acpi_facts *acpi, bool x2apic, unsigned phys
     iommu_backend = choose_backend(acpi, &iommu_state.unavailable);
     if (iommu_backend != NULL) {
         iommu_state.name = iommu_backend->name;
-        status = iommu_backend->init(acpi, x2apic, &iommu_limits);
-        limits_to_state(physical_bits);
-        iommu_state.unavailable = status == STATUS_OK                ? NULL
-                                  : iommu_limits.unavailable != NULL ? iommu_limits.unavailable
-                                                                     : iommu_state.unavailable;
+        iommu_state.physical_bits = (uint8_t)(physical_bits < 52 ? physical_bits : 52);
+        status = iommu_backend->init(acpi, x2apic);
     }
-    iommu_state.ready = status == STATUS_OK;
     if (status != STATUS_OK) {
         log_warn("IOMMU: no device can be assigned to a VM: %s", iommu_state.unavailable);
         return STATUS_NOTE(status);
     }
+    iommu_state.ready = true;
+    iommu_state.unavailable = NULL;
     log_info("IOMMU: %u units of %s on, %u-bit addresses, %s; every device is blocked",
              iommu_state.unit_count, iommu_state.name, iommu_state.iova_bits,
              !iommu_state.interrupts ? "interrupts not remapped"

@@ -99,8 +99,8 @@ struct iommu_counters iommu_counters(void);
 enum status iommu_domain_create(const char *name, uint32_t owner, struct iommu_domain **domain);
 
 /*
- * Unmap all, give the tables back, and end DOMAIN. STATE: functions are still attached. TIMEOUT or
- * DEVICE: a unit did not confirm; then the domain's memory must never be used again.
+ * Give the tables back and end DOMAIN. STATE: functions are still attached. DEVICE: a unit has not
+ * confirmed that it let go of it; then the domain's memory must never be used again.
  */
 enum status iommu_domain_destroy(struct iommu_domain *domain);
 
@@ -115,16 +115,6 @@ enum status iommu_map(struct iommu_domain *domain, gpa_t iova, hpa_t base, uint6
                       unsigned rights);
 
 /*
- * Unmap all of [IOVA, IOVA + SIZE), and wait until no unit has any of it cached. Gaps are fine.
- * CONFLICT, with nothing changed: it would cut a large page. TIMEOUT or DEVICE: it is unmapped, but
- * a unit did not confirm; then the memory must never be used again.
- */
-enum status iommu_unmap(struct iommu_domain *domain, gpa_t iova, uint64_t size);
-
-/* What IOVA is mapped to; NOT_FOUND: nothing. RIGHTS may be NULL. */
-enum status iommu_lookup(struct iommu_domain *domain, gpa_t iova, hpa_t *base, unsigned *rights);
-
-/*
  * Let the function BDF reach what DOMAIN maps, and nothing else. PF: the physical function of a VF;
  * for any other function BDF itself. CONFLICT: it is attached; UNSUPPORTED: no unit covers it, it
  * shares its requester id with others, or firmware reserves memory for it (RMRR, IVMD; for VFs and
@@ -135,7 +125,8 @@ enum status iommu_attach(struct iommu_domain *domain, bdf_t bdf, bdf_t pf);
 
 /*
  * Block BDF again, and wait until no unit lets anything of it through. Its interrupts must be freed
- * before: STATE. NOT_FOUND: it is not attached. TIMEOUT or DEVICE as for iommu_unmap().
+ * before: STATE. NOT_FOUND: it is not attached. TIMEOUT or
+ * DEVICE: a unit did not confirm; then the memory of its domain must never be used again.
  */
 enum status iommu_detach(bdf_t bdf);
 

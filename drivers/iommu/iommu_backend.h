@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the common part (iommu.c, domain.c, irq.c, fault.c) and the two kinds of unit (vtd_*.c,
- * amdvi_*.c) want of each other. Private to this folder.
+ * What the common part (iommu.c, domain.c, remapping.c, fault.c) and the two kinds of unit (vtd*.c,
+ * amdvi*.c) want of each other. Private to this folder.
  */
 #ifndef PORTOLAN_DRIVERS_IOMMU_IOMMU_BACKEND_H
 #define PORTOLAN_DRIVERS_IOMMU_IOMMU_BACKEND_H
 
 #include "drivers/iommu/iommu.h"
 #include "vmm/host/radix.h"
+#include "vmm/host/shared.h"
 #include "vmm/host/spinlock.h"
 
 #define IOMMU_UNITS_MAX      64U /* a bit each in a domain's 'units' */
@@ -46,20 +47,13 @@ struct iommu_irq {
     bool lost; /* freed, but a unit did not confirm: never used again */
 };
 
-/* What all units together can do; filled by a backend's init. */
+/* What all units together can do, besides struct iommu_facts. */
 struct iommu_limits {
     const struct radix_format *format;
-    uint64_t page_sizes;
     uint64_t extra_leaf;
     uint32_t domain_ids; /* ids 1..domain_ids - 1 may be used */
-    uint32_t unit_count;
     uint8_t levels;
-    uint8_t iova_bits;
-    bool coherent;
-    bool interrupts;
-    bool x2apic;
     bool shared_irq_table; /* one table for all functions, else one a function */
-    const char *unavailable;
 };
 
 /* Why a function cannot be attached, or where it is. */
@@ -73,9 +67,11 @@ struct iommu_place {
 struct iommu_backend {
     const char *name;
 
-    /* Find the units, block all, switch on. LIMITS is zero before; 'unavailable' says what failed.
+    /*
+     * Find the units, block all, switch on. Fills in iommu_limits and of iommu_state what the units
+     * can do, zero before, and 'unavailable' where it can say better what failed.
      */
-    enum status (*init)(const struct acpi_facts *acpi, bool x2apic, struct iommu_limits *limits);
+    enum status (*init)(const struct acpi_facts *acpi, bool x2apic);
 
     /* Which unit has BDF (PF for a VF). UNSUPPORTED, with a message: none, or not alone. */
     enum status (*find)(bdf_t bdf, bdf_t pf, struct iommu_place *place);
@@ -87,11 +83,11 @@ struct iommu_backend {
     enum status (*attach)(struct iommu_function *function, const struct iommu_domain *domain);
     enum status (*detach)(struct iommu_function *function, const struct iommu_domain *domain);
 
-    /* New entries were written where there were none: wait until units see them. */
-    enum status (*mapped)(const struct iommu_domain *domain);
-
-    /* Wait until no unit has anything of the range cached; SIZE 0: of the whole domain. */
-    enum status (*invalidate)(const struct iommu_domain *domain, uint64_t iova, uint64_t size);
+    /*
+     * DOMAIN's tables have changed: wait until its units see entries that are new and, if others
+     * were REMOVED, have none of those cached.
+     */
+    enum status (*sync)(const struct iommu_domain *domain, bool removed);
 
     /* Write the entry of IRQ (PRESENT, or blocked) for FUNCTION, and wait until it counts. */
     enum status (*irq_write)(struct iommu_function *function, const struct iommu_irq *irq,
@@ -134,7 +130,7 @@ void iommu_domain_count(struct iommu_counters *counters);
 uint32_t iommu_irqs_promised(void);
 void iommu_lost_pages_add(uint64_t pages);
 
-/* irq.c: under the lock. */
+/* remapping.c: under the lock. */
 void iommu_irq_count(struct iommu_counters *counters);
 
 /* fault.c */
@@ -146,9 +142,27 @@ void iommu_fault_report(struct iommu_fault *fault);
 /* A unit had no room: it blocked requests that it did not record. */
 void iommu_fault_lost(const char *unit);
 
+/*
+ * hardware.c: all that touches an IOMMU, with vmm/host/shared.h: its registers. Tests on the host
+ * put a simulated unit here.
+ */
+uint32_t iommu_hw_read32(const void *registers, uint32_t offset);
+uint64_t iommu_hw_read64(const void *registers, uint32_t offset);
+void iommu_hw_write32(void *registers, uint32_t offset, uint32_t value);
+void iommu_hw_write64(void *registers, uint32_t offset, uint64_t value);
+
+/* Store VALUE to the 16-byte aligned ENTRY in one piece: a unit sees the old or the new. */
+void iommu_hw_store_pair(uint64_t entry[2], const uint64_t value[2]);
+
 /* Wait for at most IOMMU_WAIT_US until (register at OFFSET & MASK) == VALUE; TIMEOUT. */
 enum status iommu_wait32(const void *registers, uint32_t offset, uint32_t mask, uint32_t value);
 enum status iommu_wait64(const void *registers, uint32_t offset, uint64_t mask, uint64_t value);
+
+/* The first of RESULT and STATUS that is no success: where one fails, the others go on. */
+static inline enum status iommu_first(enum status result, enum status status)
+{
+    return result != STATUS_OK ? result : status;
+}
 
 static inline uint16_t iommu_requester(bdf_t bdf)
 {

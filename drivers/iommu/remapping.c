@@ -30,7 +30,7 @@ static struct iommu_message plain_message(uint32_t apic_id, uint8_t vector)
 
 static enum status target_check(uint32_t apic_id, uint8_t vector)
 {
-    bool wide = iommu_limits.interrupts && iommu_limits.x2apic;
+    bool wide = iommu_state.interrupts && iommu_state.x2apic;
 
     if (vector < VECTOR_MIN || (!wide && apic_id > PLAIN_ID_MAX) || apic_id == UINT32_MAX) {
         return STATUS_NOTE(STATUS_RANGE);
@@ -95,8 +95,8 @@ static uint32_t entry_find(const struct iommu_function *function)
 
 static struct iommu_message message_of(const struct iommu_irq *irq)
 {
-    return iommu_limits.interrupts ? iommu_backend->irq_message(irq->entry)
-                                   : plain_message(irq->apic_id, irq->vector);
+    return iommu_state.interrupts ? iommu_backend->irq_message(irq->entry)
+                                  : plain_message(irq->apic_id, irq->vector);
 }
 
 static enum status irq_allocate(bdf_t bdf, uint32_t apic_id, uint8_t vector, uint32_t *result)
@@ -112,7 +112,7 @@ static enum status irq_allocate(bdf_t bdf, uint32_t apic_id, uint8_t vector, uin
     if (status != STATUS_OK) {
         return status;
     }
-    bool own_table = iommu_limits.interrupts && !iommu_limits.shared_irq_table;
+    bool own_table = iommu_state.interrupts && !iommu_limits.shared_irq_table;
     uint32_t entry = own_table ? entry_find(function) : slot;
 
     if (slot == IOMMU_IRQS_MAX || (own_table && entry == IOMMU_TABLE_IRQS_MAX) ||
@@ -124,7 +124,7 @@ static enum status irq_allocate(bdf_t bdf, uint32_t apic_id, uint8_t vector, uin
                             .apic_id = apic_id,
                             .vector = vector};
 
-    if (iommu_limits.interrupts) {
+    if (iommu_state.interrupts) {
         status = iommu_backend->irq_write(function, &irq, true);
         if (status != STATUS_OK) {
             return status;
@@ -158,9 +158,8 @@ static enum status irq_free(uint32_t slot)
         return STATUS_NOTE(STATUS_NOT_FOUND);
     }
     struct iommu_function *function = function_of(slot);
-    enum status status = iommu_limits.interrupts
-                             ? iommu_backend->irq_write(function, &irqs[slot], false)
-                             : STATUS_OK;
+    enum status status =
+        iommu_state.interrupts ? iommu_backend->irq_write(function, &irqs[slot], false) : STATUS_OK;
 
     function->irqs--;
     function->domain->irqs--;

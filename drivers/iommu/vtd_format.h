@@ -11,7 +11,6 @@
 
 /* Section 11.4; all widths as the specification gives them. */
 enum vtd_register {
-    VTD_VER = 0x00,
     VTD_CAP = 0x08,
     VTD_ECAP = 0x10,
     VTD_GCMD = 0x18,
@@ -36,9 +35,7 @@ enum vtd_register {
 #define VTD_CAP_FAULTS_AT(cap) ((uint32_t)((cap) >> 24 & 0x3ffU) * 16)
 #define VTD_CAP_2M             (1ULL << 34)
 #define VTD_CAP_1G             (1ULL << 35)
-#define VTD_CAP_PSI            (1ULL << 39) /* pages can be invalidated one by one */
 #define VTD_CAP_FAULTS(cap)    ((uint32_t)((cap) >> 40 & 0xffU) + 1)
-#define VTD_CAP_MASK_MAX(cap)  ((unsigned)((cap) >> 48 & 0x3fU))
 #define VTD_ECAP_COHERENT      (1ULL << 0)
 #define VTD_ECAP_QI            (1ULL << 1)
 #define VTD_ECAP_IR            (1ULL << 3)
@@ -165,14 +162,6 @@ static inline struct vtd_pair vtd_invalidate_domain(uint16_t domain)
 {
     return (struct vtd_pair){
         {0x2U | 2U << 4 | VTD_DRAIN | (uint64_t)domain << 16, 0}
-    };
-}
-
-/* 2^MASK pages from ADDRESS, a multiple of their size; the tables above them too. */
-static inline struct vtd_pair vtd_invalidate_pages(uint16_t domain, uint64_t address, unsigned mask)
-{
-    return (struct vtd_pair){
-        {0x2U | 3U << 4 | VTD_DRAIN | (uint64_t)domain << 16, address | mask}
     };
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Root and context tables. Intel VT-d specification 4.1, sections 3.4.2, 9.1 and 9.3. */
-#include "drivers/iommu/hardware.h"
 #include "drivers/iommu/vtd.h"
 #include "vmm/host/pool.h"
 

@@ -44,13 +44,9 @@ bool pci_acs_set(bdf_t bdf, uint16_t acs)
         return true;
     }
     uint32_t wanted = pci_config_read(bdf, acs + PCI_ACS_CAPS, 2) & WANTED;
-    uint32_t control = pci_config_read(bdf, acs + PCI_ACS_CONTROL, 2);
+    uint32_t control =
+        pci_config_change(bdf, acs + PCI_ACS_CONTROL, 2, EXCEPTIONS | WANTED, wanted);
 
-    if (control != 0xffffU) {
-        pci_config_write(bdf, acs + PCI_ACS_CONTROL, 2,
-                         (control & ~(EXCEPTIONS | WANTED)) | wanted);
-        control = pci_config_read(bdf, acs + PCI_ACS_CONTROL, 2);
-    }
     return control != 0xffffU && (wanted & ~control) == 0 && (control & EXCEPTIONS) == 0;
 }
 

@@ -19,12 +19,12 @@ static const char fault_place[] = "its address does not fit its size, or lies be
 static const char fault_half[] = "it is the lower half of a 64-bit one, and the last";
 static const char fault_kept[] = "it does not take back its address";
 
-/* Write all ones to the dword at OFFSET, return what it reads then, and put it back. */
-static uint32_t probe(bdf_t bdf, uint32_t offset, uint32_t original)
+/* Write ONES to the dword at OFFSET, return what it reads then, and put it back. */
+static uint32_t probe(bdf_t bdf, uint32_t offset, uint32_t ones, uint32_t original)
 {
     uint32_t mask;
 
-    pci_config_write(bdf, offset, 4, ALL_ONES);
+    pci_config_write(bdf, offset, 4, ones);
     mask = pci_config_read(bdf, offset, 4);
     pci_config_write(bdf, offset, 4, original);
     return mask;
@@ -48,22 +48,21 @@ static const char *size_decode(uint64_t mask, uint64_t top, uint64_t max, struct
     return NULL;
 }
 
-static const char *size_io(uint32_t low, uint32_t mask, struct pci_bar *bar)
+static const char *size_io(uint32_t mask, struct pci_bar *bar)
 {
     uint32_t bits = mask & IO_ADDRESS;
 
-    *bar = (struct pci_bar){.kind = PCI_BAR_IO, .base = low & IO_ADDRESS};
     if ((bits & 0xffff0000U) == 0) {
         bits |= 0xffff0000U; /* the upper half need not exist */
     }
     return size_decode(bits, ALL_ONES, IO_SIZE_MAX, bar);
 }
 
-/* BAR INDEX of COUNT at OFFSET; decoding is off. NULL: it is good, or not there (kind NONE). */
+/* The BAR at OFFSET; decoding is off. NULL: it is good, or not there (kind NONE). */
 static const char *size_bar(bdf_t bdf, uint32_t offset, bool last, struct pci_bar *bar)
 {
     uint32_t low = pci_config_read(bdf, offset, 4);
-    uint32_t mask = probe(bdf, offset, low);
+    uint32_t mask = probe(bdf, offset, ALL_ONES, low);
     uint32_t flags = (mask & PCI_BAR_FLAG_IO) != 0 ? ~IO_ADDRESS : (uint32_t)MEMORY_FLAGS;
     uint32_t high = 0;
     uint32_t high_mask;
@@ -72,24 +71,24 @@ static const char *size_bar(bdf_t bdf, uint32_t offset, bool last, struct pci_ba
     if (mask == 0 || (low == ALL_ONES && mask == ALL_ONES)) {
         return NULL; /* not there, or the function is gone */
     }
-    if ((low & PCI_BAR_FLAG_IO) != 0 && (mask & PCI_BAR_FLAG_IO) != 0) {
-        return (low & flags) == (mask & flags) ? size_io(low, mask, bar) : fault_type;
-    }
-    *bar = (struct pci_bar){.kind = PCI_BAR_MEMORY_32,
-                            .base = low & ~MEMORY_FLAGS,
-                            .prefetchable = (mask & PCI_BAR_FLAG_PREFETCHABLE) != 0};
-    if ((low & flags) != (mask & flags) || (mask & PCI_BAR_FLAG_TYPE) == TYPE_RESERVED) {
+    *bar = pci_bar_decode((low & ~flags) | (mask & flags));
+    if ((low & flags) != (mask & flags) ||
+        (bar->kind != PCI_BAR_IO && (mask & PCI_BAR_FLAG_TYPE) == TYPE_RESERVED)) {
+        bar->kind = bar->kind == PCI_BAR_MEMORY_64 ? PCI_BAR_MEMORY_32 : bar->kind;
         return fault_type;
     }
-    if ((mask & PCI_BAR_FLAG_TYPE) != PCI_BAR_FLAG_64) {
+    if (bar->kind == PCI_BAR_IO) {
+        return size_io(mask, bar);
+    }
+    if (bar->kind == PCI_BAR_MEMORY_32) {
         return size_decode(mask & ~MEMORY_FLAGS, ALL_ONES, 1ULL << 31, bar);
     }
     if (last) {
+        bar->kind = PCI_BAR_MEMORY_32;
         return fault_half;
     }
-    bar->kind = PCI_BAR_MEMORY_64;
     high = pci_config_read(bdf, offset + 4, 4);
-    high_mask = probe(bdf, offset + 4, high);
+    high_mask = probe(bdf, offset + 4, ALL_ONES, high);
     bar->base |= (uint64_t)high << 32;
     return size_decode((uint64_t)high_mask << 32 | (mask & ~MEMORY_FLAGS), ~0ULL, PCI_BAR_SIZE_MAX,
                        bar);
@@ -133,13 +132,9 @@ static const char *size_rom(const struct pci_function *function, struct pci_bar 
 {
     uint32_t offset = function->header == PCI_HEADER_DEVICE ? PCI_ROM : PCI_BRIDGE_ROM;
     uint32_t original = pci_config_read(function->bdf, offset, 4);
-    uint32_t mask;
-
-    *rom = (struct pci_bar){0};
     /* Ones only in the address: its lowest bit would enable the ROM. */
-    pci_config_write(function->bdf, offset, 4, ROM_ADDRESS);
-    mask = pci_config_read(function->bdf, offset, 4);
-    pci_config_write(function->bdf, offset, 4, original);
+    uint32_t mask = probe(function->bdf, offset, ROM_ADDRESS, original);
+
     if ((mask & ROM_ADDRESS) == 0 || original == ALL_ONES) {
         return NULL;
     }

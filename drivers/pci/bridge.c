@@ -117,19 +117,3 @@ enum status pci_window_grow(const struct pci_function *bridge, enum pci_window_k
     write_limit(bridge->bdf, at, now.wide, now.size != 0 ? now.base + now.size - 1 : 0);
     return STATUS_NOTE(STATUS_DEVICE);
 }
-
-const struct pci_function *pci_upstream(uint16_t segment, uint8_t bus)
-{
-    const struct pci_function *innermost = NULL;
-
-    for (uint32_t i = 0; i < pci_count(); i++) {
-        const struct pci_function *bridge = pci_function_at(i);
-
-        if (bridge->bdf.segment == segment && bridge->secondary != 0 && bridge->secondary <= bus &&
-            bus <= bridge->subordinate &&
-            (innermost == NULL || bridge->secondary > innermost->secondary)) {
-            innermost = bridge;
-        }
-    }
-    return innermost;
-}

@@ -32,10 +32,4 @@ struct pci_window pci_window_read(const struct pci_function *bridge, enum pci_wi
 enum status pci_window_grow(const struct pci_function *bridge, enum pci_window_kind kind,
                             uint64_t base, uint64_t size);
 
-/*
- * The innermost bridge that forwards BUS, which need not be the bridge's secondary bus: VFs may
- * lie on later ones. NULL: it is a root bus. One pass over pci_scan()'s list.
- */
-const struct pci_function *pci_upstream(uint16_t segment, uint8_t bus);
-
 #endif

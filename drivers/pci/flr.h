@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Function level reset. PCI Express Base 6.0, sections 6.6.2 and 9.2.2; for conventional functions
- * the Advanced Capabilities ECN.
+ * Function level reset of VFs. PCI Express Base 6.0, sections 6.6.2 and 9.2.2.
  *
- * A state machine, so that one CPU can reset many functions at once: start, then poll until DONE or
+ * A state machine, so that one CPU can reset many VFs at once: start, then poll until DONE or
  * FAILED. The VMM's own mappings and tables (MSI-X, legacy registers) are the caller's to restore.
  */
 #ifndef PORTOLAN_DRIVERS_PCI_FLR_H
@@ -29,30 +28,22 @@ enum pci_flr_state {
 /* Private to flr.c, but 'state'. Belongs to the caller. */
 struct pci_flr {
     bdf_t bdf;
-    uint8_t state; /* enum pci_flr_state */
-    bool vf;
-    uint8_t express; /* offset of the capability to use, or 0 and 'af' */
-    uint8_t af;
+    uint8_t state;    /* enum pci_flr_state */
+    bool ready;       /* Immediate Readiness: it need not settle */
+    uint16_t express; /* offsets of capabilities */
+    uint16_t acs;     /* 0: none */
     uint16_t device_control;
-    uint16_t acs; /* offset of the capability; 0: none */
-    bool ready;   /* Immediate Readiness: it need not settle */
     uint64_t deadline_ns;
-    uint32_t header[PCI_BARS_MAX]; /* BARs; not for VFs */
-    uint32_t rom;
-    uint32_t cache_line;
-    uint32_t interrupt_line;
 };
 
-/*
- * Stop BDF's DMA and begin; VF: it is a VF. UNSUPPORTED when it has no FLR, STATE when it is a PF
- * whose VFs are on, DEVICE when it does not answer. Bridges cannot be reset so.
+/* Stop the DMA of the VF at BDF and begin. UNSUPPORTED: it has no FLR; DEVICE: it does not answer.
  */
-enum status pci_flr_start(struct pci_flr *flr, bdf_t bdf, bool vf);
+enum status pci_flr_start(struct pci_flr *flr, bdf_t bdf);
 
 /*
  * Go on as far as the time allows, without waiting; returns the new state. When DONE the function
- * has Bus Master and decoding off, ACS on, and its BARs as before. FAILED, with a warning: it never
- * came back. To be called every millisecond or so, from any one CPU at a time.
+ * has Bus Master off and ACS on. FAILED, with a warning: it never came back. To be called every
+ * millisecond or so, from any one CPU at a time.
  */
 enum pci_flr_state pci_flr_poll(struct pci_flr *flr);
 
@@ -62,7 +53,7 @@ enum pci_flr_state pci_flr_poll(struct pci_flr *flr);
  */
 void pci_flr_finish(struct pci_flr *flr, uint32_t count);
 
-/* Does the function answer? Also asks VFs, whose vendor and device id read FFFFh. */
-bool pci_function_answers(bdf_t bdf, bool vf);
+/* Does the VF at BDF answer? Its vendor and device id read FFFFh. */
+bool pci_vf_answers(bdf_t bdf);
 
 #endif

@@ -23,7 +23,6 @@
 #define MSIX_TABLE     0x04U
 #define MSIX_PBA       0x08U
 #define MSIX_SIZE_MASK 0x07ffU
-#define MSIX_MASKED    0x4000U
 #define MSIX_ENABLED   0x8000U
 #define MSIX_BAR_MASK  0x7U
 
@@ -45,26 +44,46 @@ static void read_express(struct pci_function *function)
     }
 }
 
-static void read_capabilities(struct pci_function *function)
+/* Where the offset of a capability goes; the first of its kind counts. */
+struct place {
+    uint16_t id;
+    uint16_t member;
+};
+
+static const struct place ordinary[] = {
+    {PCI_CAP_EXPRESS, offsetof(struct pci_function, express)},
+    {PCI_CAP_MSIX,    offsetof(struct pci_function, msix)   },
+    {PCI_CAP_AF,      offsetof(struct pci_function, af)     },
+};
+
+static const struct place extended[] = {
+    {PCI_EXT_CAP_SRIOV, offsetof(struct pci_function, sriov)},
+    {PCI_EXT_CAP_ARI,   offsetof(struct pci_function, ari)  },
+    {PCI_EXT_CAP_ACS,   offsetof(struct pci_function, acs)  },
+};
+
+static void read_list(struct pci_function *function, struct pci_cap_walk walk,
+                      const struct place *places, unsigned count)
 {
-    struct pci_cap_walk walk = pci_cap_walk(function->bdf);
     struct pci_cap cap;
 
     while (pci_cap_next(&walk, &cap)) {
-        uint8_t offset = (uint8_t)cap.offset;
+        for (unsigned i = 0; i < count; i++) {
+            uint16_t *offset = (void *)((uint8_t *)function + places[i].member);
 
-        if (cap.id == PCI_CAP_EXPRESS && function->express == 0) {
-            function->express = offset;
-        } else if (cap.id == PCI_CAP_MSI && function->msi == 0) {
-            function->msi = offset;
-        } else if (cap.id == PCI_CAP_MSIX && function->msix == 0) {
-            function->msix = offset;
-        } else if (cap.id == PCI_CAP_AF && function->af == 0) {
-            function->af = offset;
+            if (places[i].id == cap.id && *offset == 0) {
+                *offset = cap.offset;
+            }
         }
     }
+}
+
+static void read_capabilities(struct pci_function *function)
+{
+    read_list(function, pci_cap_walk(function->bdf), ordinary, ARRAY_SIZE(ordinary));
     if (function->express != 0) {
         read_express(function);
+        read_list(function, pci_cap_walk_extended(function->bdf), extended, ARRAY_SIZE(extended));
     }
     if (!function->flr && function->af != 0) {
         function->flr =
@@ -72,38 +91,21 @@ static void read_capabilities(struct pci_function *function)
     }
 }
 
-static void read_extended(struct pci_function *function)
-{
-    struct pci_cap_walk walk = pci_cap_walk_extended(function->bdf);
-    struct pci_cap cap;
-
-    while (pci_cap_next(&walk, &cap)) {
-        if (cap.id == PCI_EXT_CAP_SRIOV && function->sriov == 0) {
-            function->sriov = cap.offset;
-        } else if (cap.id == PCI_EXT_CAP_ARI && function->ari == 0) {
-            function->ari = cap.offset;
-        } else if (cap.id == PCI_EXT_CAP_ATS && function->ats == 0) {
-            function->ats = cap.offset;
-        } else if (cap.id == PCI_EXT_CAP_ACS && function->acs == 0) {
-            function->acs = cap.offset;
-        }
-    }
-}
-
-static void read_header(struct pci_function *function)
+void pci_function_read_body(struct pci_function *function)
 {
     bdf_t bdf = function->bdf;
+    uint32_t class_revision = pci_config_read(bdf, PCI_REVISION, 4);
 
     function->device = (uint16_t)pci_config_read(bdf, PCI_DEVICE_ID, 2);
-    function->revision = (uint8_t)pci_config_read(bdf, PCI_REVISION, 1);
-    function->class_code = pci_config_read(bdf, PCI_REVISION, 4) >> 8;
+    function->class_code = class_revision >> 8;
+    function->revision = (uint8_t)class_revision;
     if (function->header == PCI_HEADER_DEVICE) {
-        function->subsystem_vendor = (uint16_t)pci_config_read(bdf, PCI_SUBSYSTEM_VENDOR, 2);
         function->subsystem = (uint16_t)pci_config_read(bdf, PCI_SUBSYSTEM_ID, 2);
     } else {
         function->secondary = (uint8_t)pci_config_read(bdf, PCI_BRIDGE_SECONDARY, 1);
         function->subordinate = (uint8_t)pci_config_read(bdf, PCI_BRIDGE_SUBORDINATE, 1);
     }
+    read_capabilities(function);
 }
 
 enum status pci_function_read(bdf_t bdf, struct pci_function *function)
@@ -126,12 +128,20 @@ enum status pci_function_read(bdf_t bdf, struct pci_function *function)
                  BDF_ARGS(bdf), type);
         return STATUS_NOTE(STATUS_DEVICE);
     }
-    read_header(function);
-    read_capabilities(function);
-    if (function->express != 0) {
-        read_extended(function);
-    }
+    pci_function_read_body(function);
     return STATUS_OK;
+}
+
+struct pci_bar pci_bar_decode(uint32_t low)
+{
+    if ((low & PCI_BAR_FLAG_IO) != 0) {
+        return (struct pci_bar){.kind = PCI_BAR_IO, .base = low & BAR_IO_ADDRESS};
+    }
+    return (struct pci_bar){.kind = (low & PCI_BAR_FLAG_TYPE) == PCI_BAR_FLAG_64
+                                        ? PCI_BAR_MEMORY_64
+                                        : PCI_BAR_MEMORY_32,
+                            .base = low & BAR_MEMORY_ADDRESS,
+                            .prefetchable = (low & PCI_BAR_FLAG_PREFETCHABLE) != 0};
 }
 
 void pci_bars_read(bdf_t bdf, uint32_t offset, uint32_t count, struct pci_bar *bars)
@@ -143,14 +153,8 @@ void pci_bars_read(bdf_t bdf, uint32_t offset, uint32_t count, struct pci_bar *b
         if (low == 0 || low == 0xffffffffU) {
             continue; /* not there, or the function is gone */
         }
-        if ((low & PCI_BAR_FLAG_IO) != 0) {
-            bars[i] = (struct pci_bar){.kind = PCI_BAR_IO, .base = low & BAR_IO_ADDRESS};
-            continue;
-        }
-        bars[i] = (struct pci_bar){.kind = PCI_BAR_MEMORY_32,
-                                   .base = low & BAR_MEMORY_ADDRESS,
-                                   .prefetchable = (low & PCI_BAR_FLAG_PREFETCHABLE) != 0};
-        if ((low & PCI_BAR_FLAG_TYPE) != PCI_BAR_FLAG_64) {
+        bars[i] = pci_bar_decode(low);
+        if (bars[i].kind != PCI_BAR_MEMORY_64) {
             continue;
         }
         if (i + 1 == count) {
@@ -159,7 +163,6 @@ void pci_bars_read(bdf_t bdf, uint32_t offset, uint32_t count, struct pci_bar *b
             bars[i] = (struct pci_bar){0};
             return;
         }
-        bars[i].kind = PCI_BAR_MEMORY_64;
         bars[i].base |= (uint64_t)pci_config_read(bdf, offset + 4 * (i + 1), 4) << 32;
         bars[++i] = (struct pci_bar){0};
     }
@@ -173,7 +176,6 @@ enum status pci_msix_read(bdf_t bdf, uint16_t capability, struct pci_msix *msix)
 
     *msix = (struct pci_msix){.vectors = (uint16_t)((control & MSIX_SIZE_MASK) + 1),
                               .enabled = (control & MSIX_ENABLED) != 0,
-                              .masked = (control & MSIX_MASKED) != 0,
                               .table_bar = table & MSIX_BAR_MASK,
                               .table_offset = table & ~MSIX_BAR_MASK,
                               .pba_bar = pba & MSIX_BAR_MASK,

@@ -38,7 +38,6 @@ enum pci_register {
     PCI_COMMAND = 0x04,
     PCI_STATUS = 0x06,
     PCI_REVISION = 0x08,
-    PCI_CLASS = 0x09, /* 3 bytes: interface, subclass, base class */
     PCI_HEADER_TYPE = 0x0e,
     PCI_BAR0 = 0x10,
     PCI_BRIDGE_SECONDARY = 0x19,
@@ -54,8 +53,7 @@ enum pci_register {
     PCI_ROM = 0x30,
     PCI_CAPABILITIES = 0x34,
     PCI_BRIDGE_ROM = 0x38,
-    PCI_INTERRUPT_LINE = 0x3c,
-    PCI_INTERRUPT_PIN = 0x3d
+    PCI_INTERRUPT_LINE = 0x3c
 };
 
 #define PCI_COMMAND_IO         0x0001U
@@ -70,14 +68,11 @@ enum pci_header { PCI_HEADER_DEVICE = 0, PCI_HEADER_BRIDGE = 1, PCI_HEADER_CARDB
 /* Device/port type in the PCI Express capability, section 7.5.3.2. */
 enum pci_port {
     PCI_PORT_ENDPOINT = 0,
-    PCI_PORT_LEGACY_ENDPOINT = 1,
     PCI_PORT_ROOT = 4,
     PCI_PORT_UPSTREAM = 5,
     PCI_PORT_DOWNSTREAM = 6,
     PCI_PORT_TO_PCI = 7,
     PCI_PORT_FROM_PCI = 8,
-    PCI_PORT_ROOT_ENDPOINT = 9,
-    PCI_PORT_EVENT_COLLECTOR = 10,
     PCI_PORT_CONVENTIONAL = 0xff /* no PCI Express capability */
 };
 
@@ -86,20 +81,17 @@ struct pci_function {
     bdf_t bdf;
     uint16_t vendor;
     uint16_t device;
-    uint16_t subsystem_vendor; /* 0 for bridges */
-    uint16_t subsystem;
+    uint16_t subsystem; /* 0 for bridges */
     uint16_t sriov;
     uint16_t ari;
-    uint16_t ats;
     uint16_t acs;
+    uint16_t express;
+    uint16_t msix;
+    uint16_t af;
     uint32_t class_code; /* base class << 16 | subclass << 8 | interface */
     uint8_t revision;
-    uint8_t header; /* enum pci_header; no other gets into a list */
-    uint8_t port;   /* enum pci_port */
-    uint8_t express;
-    uint8_t msi;
-    uint8_t msix;
-    uint8_t af;
+    uint8_t header;      /* enum pci_header; no other gets into a list */
+    uint8_t port;        /* enum pci_port */
     bool flr;            /* by the PCI Express capability, or by 'af' */
     bool multi_function; /* says function 0 */
     bool ari_supported;  /* bridges: ARI forwarding can be switched on */
@@ -114,6 +106,12 @@ struct pci_function {
  */
 enum status pci_function_read(bdf_t bdf, struct pci_function *function);
 
+/*
+ * Read all of FUNCTION but vendor and kind of header, which are filled in: VFs do not say theirs.
+ * The rest is zero, 'port' PCI_PORT_CONVENTIONAL.
+ */
+void pci_function_read_body(struct pci_function *function);
+
 enum pci_bar_kind { PCI_BAR_NONE, PCI_BAR_IO, PCI_BAR_MEMORY_32, PCI_BAR_MEMORY_64 };
 
 struct pci_bar {
@@ -122,6 +120,9 @@ struct pci_bar {
     uint8_t kind;  /* enum pci_bar_kind; the upper half of a 64-bit BAR is NONE */
     bool prefetchable;
 };
+
+/* What the lower half of a BAR says, of which LOW is neither 0 nor all ones; without size. */
+struct pci_bar pci_bar_decode(uint32_t low);
 
 /*
  * Decode the COUNT <= PCI_BARS_MAX BARs at OFFSET of BDF's space (a header's, or the VF BARs of an
@@ -137,7 +138,6 @@ struct pci_msix {
     uint8_t table_bar;     /* 0..5 */
     uint8_t pba_bar;
     bool enabled;
-    bool masked;
 };
 
 /* Read the MSI-X capability at offset CAPABILITY of BDF; DEVICE when its BAR numbers are wrong. */

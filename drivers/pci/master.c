@@ -18,25 +18,16 @@ static bool is_set(bdf_t bdf)
 
 static void clear(bdf_t bdf)
 {
-    uint32_t command = pci_config_read(bdf, PCI_COMMAND, 2);
-
-    if (command != 0xffffU) {
-        pci_config_write(bdf, PCI_COMMAND, 2, command & ~PCI_COMMAND_BUS_MASTER);
-    }
+    (void)pci_config_change(bdf, PCI_COMMAND, 2, PCI_COMMAND_BUS_MASTER, 0);
 }
 
+/* Who wants it says so when it fails: a guest may try as often as it likes. */
 static enum status set(bdf_t bdf)
 {
-    uint32_t command = pci_config_read(bdf, PCI_COMMAND, 2);
+    uint32_t command = pci_config_change(bdf, PCI_COMMAND, 2, 0, PCI_COMMAND_BUS_MASTER);
 
-    if (command != 0xffffU && (command & PCI_COMMAND_BUS_MASTER) == 0) {
-        pci_config_write(bdf, PCI_COMMAND, 2, command | PCI_COMMAND_BUS_MASTER);
-        command = pci_config_read(bdf, PCI_COMMAND, 2);
-    }
-    if (command == 0xffffU || (command & PCI_COMMAND_BUS_MASTER) == 0) {
-        return STATUS_DEVICE; /* who wants it says so: a guest may try as often as it likes */
-    }
-    return STATUS_OK;
+    return command != 0xffffU && (command & PCI_COMMAND_BUS_MASTER) != 0 ? STATUS_OK
+                                                                         : STATUS_DEVICE;
 }
 
 /* One user more or less of every bridge from the one above BDF up to, exclusively, STOP. */

@@ -21,11 +21,6 @@ static uint64_t table_size(uint32_t vectors)
     return (uint64_t)vectors * PCI_MSIX_ENTRY_SIZE;
 }
 
-static uint64_t pba_size(uint32_t vectors)
-{
-    return (uint64_t)(vectors + PBA_BITS - 1) / PBA_BITS * 8;
-}
-
 static const char *check_part(const struct pci_bar *bar, uint32_t offset, uint64_t size)
 {
     if (bar->kind != PCI_BAR_MEMORY_32 && bar->kind != PCI_BAR_MEMORY_64) {
@@ -40,7 +35,7 @@ static const char *check_part(const struct pci_bar *bar, uint32_t offset, uint64
 enum status pci_msix_check(bdf_t bdf, const struct pci_msix *msix, const struct pci_bar *bars)
 {
     uint64_t table = table_size(msix->vectors);
-    uint64_t pba = pba_size(msix->vectors);
+    uint64_t pba = align_up(msix->vectors, PBA_BITS) / 8;
     const char *fault = NULL;
 
     if (msix->table_bar >= PCI_BARS_MAX || msix->pba_bar >= PCI_BARS_MAX) {
@@ -77,17 +72,7 @@ enum status pci_msix_open(struct pci_msix_table *table, bdf_t bdf, uint16_t capa
     }
     table->table = map_physical(hpa(bars[msix->table_bar].base + msix->table_offset),
                                 table_size(msix->vectors), MAP_DEVICE);
-    if (table->table == NULL) {
-        return STATUS_NOTE(STATUS_NO_MEMORY);
-    }
-    table->pba = map_physical(hpa(bars[msix->pba_bar].base + msix->pba_offset),
-                              pba_size(msix->vectors), MAP_DEVICE);
-    if (table->pba == NULL) {
-        map_release(table->table, table_size(msix->vectors));
-        table->table = NULL;
-        return STATUS_NOTE(STATUS_NO_MEMORY);
-    }
-    return STATUS_OK;
+    return table->table != NULL ? STATUS_OK : STATUS_NOTE(STATUS_NO_MEMORY);
 }
 
 void pci_msix_close(struct pci_msix_table *table)
@@ -97,7 +82,6 @@ void pci_msix_close(struct pci_msix_table *table)
     }
     pci_msix_disable(table);
     map_release(table->table, table_size(table->vectors));
-    map_release(table->pba, pba_size(table->vectors));
     *table = (struct pci_msix_table){0};
 }
 
@@ -120,11 +104,10 @@ static void entry_mask(const struct pci_msix_table *table, uint32_t vector, bool
 /* The control register with just BITS of Enable and Function Mask; false if it does not stick. */
 static bool write_control(const struct pci_msix_table *table, uint32_t bits)
 {
-    uint32_t at = table->capability + CONTROL_AT;
-    uint32_t control = pci_config_read(table->bdf, at, 2) & ~(CONTROL_ON | CONTROL_MASK);
+    uint32_t control = pci_config_change(table->bdf, table->capability + CONTROL_AT, 2,
+                                         CONTROL_ON | CONTROL_MASK, bits);
 
-    pci_config_write(table->bdf, at, 2, control | bits);
-    return (pci_config_read(table->bdf, at, 2) & (CONTROL_ON | CONTROL_MASK)) == bits;
+    return (control & (CONTROL_ON | CONTROL_MASK)) == bits;
 }
 
 enum status pci_msix_enable(const struct pci_msix_table *table)
@@ -178,12 +161,4 @@ enum status pci_msix_mask(const struct pci_msix_table *table, uint32_t vector, b
     }
     entry_mask(table, vector, masked);
     return STATUS_OK;
-}
-
-bool pci_msix_pending(const struct pci_msix_table *table, uint32_t vector)
-{
-    if (table->table == NULL || vector >= table->vectors) {
-        return false;
-    }
-    return (mmio_read32(table->pba + (size_t)vector / 32 * 4) >> vector % 32 & 1) != 0;
 }

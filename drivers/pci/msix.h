@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * MSI-X of one function: its table and pending bits, mapped uncached for the VMM alone. PCI Express
+ * MSI-X of one function: its table, mapped uncached for the VMM alone. PCI Express
  * Base 6.0, sections 6.1.4 and 7.7.2.
  *
  * Calls for one table come from one CPU at a time. A vector that is not masked sends its message.
@@ -19,7 +19,6 @@ struct pci_msix_table {
     uint16_t capability;
     uint16_t vectors;
     uint8_t *table; /* mapped; NULL: not open */
-    uint8_t *pba;
 };
 
 /*
@@ -29,8 +28,8 @@ struct pci_msix_table {
 enum status pci_msix_check(bdf_t bdf, const struct pci_msix *msix, const struct pci_bar *bars);
 
 /*
- * Map the table and the pending bits of BDF, whose capability at CAPABILITY reads MSIX. DEVICE by
- * pci_msix_check(), NO_MEMORY when they cannot be mapped. Memory decoding must be on before the
+ * Map the table of BDF, whose capability at CAPABILITY reads MSIX. DEVICE by pci_msix_check(),
+ * NO_MEMORY when it cannot be mapped. Memory decoding must be on before the
  * table is used.
  */
 enum status pci_msix_open(struct pci_msix_table *table, bdf_t bdf, uint16_t capability,
@@ -55,8 +54,5 @@ enum status pci_msix_set(const struct pci_msix_table *table, uint32_t vector, ui
 
 /* Mask or unmask VECTOR; done when it returns. A message due while masked is pending. */
 enum status pci_msix_mask(const struct pci_msix_table *table, uint32_t vector, bool masked);
-
-/* Is a message of VECTOR waiting because it is masked? False for a vector that is not there. */
-bool pci_msix_pending(const struct pci_msix_table *table, uint32_t vector);
 
 #endif

@@ -6,7 +6,7 @@
 #ifndef PORTOLAN_DRIVERS_PCI_PCI_CONFIG_H
 #define PORTOLAN_DRIVERS_PCI_PCI_CONFIG_H
 
-#include "drivers/acpi/mcfg.h"
+#include "drivers/acpi/acpi.h"
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
 
@@ -47,5 +47,21 @@ uint32_t pci_config_read(bdf_t bdf, uint32_t offset, unsigned width);
 
 /* The like for writing; a write that cannot be done is dropped with a warning. */
 void pci_config_write(bdf_t bdf, uint32_t offset, unsigned width, uint32_t value);
+
+/*
+ * Clear and set bits of a register of WIDTH 1 or 2, which is written only if that changes it;
+ * returns what it reads afterwards. All ones: the function is gone, and nothing is written.
+ */
+static inline uint32_t pci_config_change(bdf_t bdf, uint32_t offset, unsigned width, uint32_t clear,
+                                         uint32_t set)
+{
+    uint32_t value = pci_config_read(bdf, offset, width), wanted = (value & ~clear) | set;
+
+    if (value != (1U << 8 * width) - 1 && wanted != value) {
+        pci_config_write(bdf, offset, width, wanted);
+        value = pci_config_read(bdf, offset, width);
+    }
+    return value;
+}
 
 #endif

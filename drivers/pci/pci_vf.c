@@ -9,7 +9,6 @@
 #include "drivers/pci/pci_config.h"
 #include "drivers/pci/room.h"
 #include "drivers/pci/scan.h"
-#include "drivers/pci/vf_plan.h"
 #include "vmm/base/log.h"
 #include "vmm/host/time.h"
 
@@ -51,21 +50,12 @@ const struct pci_vf *pci_vf_of(const struct pci_pf *pf, uint32_t index)
 
 const struct pci_vf *pci_vf_find(bdf_t bdf)
 {
-    uint32_t id = (uint32_t)bdf.bus << 8 | bdf.devfn;
-
     for (uint32_t i = 0; i < PCI_PFS_MAX; i++) {
-        const struct pci_pf *pf = &pfs[i];
-        uint32_t first;
-        uint32_t index;
-
-        if (pf->function == NULL || pf->function->bdf.segment != bdf.segment) {
-            continue;
-        }
-        first = ((uint32_t)pf->function->bdf.bus << 8 | pf->function->bdf.devfn) +
-                pf->sriov.first_offset;
-        index = id >= first && pf->sriov.stride != 0 ? (id - first) / pf->sriov.stride : 0;
-        if (index < pf->vfs && first + index * pf->sriov.stride == id) {
-            return &vfs[pf->first + index];
+        for (uint32_t vf = pfs[i].first; pfs[i].function != NULL && vf < pfs[i].first + pfs[i].vfs;
+             vf++) {
+            if (bdf_equal(vfs[vf].bdf, bdf)) {
+                return &vfs[vf];
+            }
         }
     }
     return NULL;
@@ -226,13 +216,11 @@ static enum status place_bars(const struct pci_function *pf, struct pci_sriov *s
  */
 static void show_retries(const struct pci_function *port)
 {
-    uint32_t at = port->express + PCI_EXPRESS_ROOT_CONTROL;
-
     if (port->port == PCI_PORT_ROOT &&
         (pci_config_read(port->bdf, port->express + PCI_EXPRESS_ROOT_CAPS, 2) &
          PCI_EXPRESS_RETRY_CAP) != 0) {
-        pci_config_write(port->bdf, at, 2,
-                         pci_config_read(port->bdf, at, 2) | PCI_EXPRESS_RETRY_SEEN);
+        (void)pci_config_change(port->bdf, port->express + PCI_EXPRESS_ROOT_CONTROL, 2, 0,
+                                PCI_EXPRESS_RETRY_SEEN);
     }
 }
 
@@ -242,11 +230,7 @@ static void open_bridges(bdf_t bdf)
     const struct pci_function *bridge;
 
     while ((bridge = pci_upstream(bdf.segment, bdf.bus)) != NULL) {
-        uint32_t command = pci_config_read(bridge->bdf, PCI_COMMAND, 2);
-
-        if ((command & PCI_COMMAND_MEMORY) == 0) {
-            pci_config_write(bridge->bdf, PCI_COMMAND, 2, command | PCI_COMMAND_MEMORY);
-        }
+        (void)pci_config_change(bridge->bdf, PCI_COMMAND, 2, 0, PCI_COMMAND_MEMORY);
         show_retries(bridge);
         bdf = bridge->bdf;
     }
@@ -254,30 +238,18 @@ static void open_bridges(bdf_t bdf)
 
 static void read_vf(struct pci_vf *vf)
 {
-    struct pci_cap_walk walk = pci_cap_walk(vf->bdf);
+    struct pci_function function = {.bdf = vf->bdf, .port = PCI_PORT_CONVENTIONAL};
     struct pci_bar bars[PCI_BARS_MAX];
-    struct pci_cap cap;
-    uint16_t express = 0;
-    uint16_t msix = 0;
 
-    vf->revision = (uint8_t)pci_config_read(vf->bdf, PCI_REVISION, 1);
-    vf->subsystem_vendor = (uint16_t)pci_config_read(vf->bdf, PCI_SUBSYSTEM_VENDOR, 2);
-    vf->subsystem = (uint16_t)pci_config_read(vf->bdf, PCI_SUBSYSTEM_ID, 2);
-    while (pci_cap_next(&walk, &cap)) {
-        if (cap.id == PCI_CAP_EXPRESS && express == 0) {
-            express = cap.offset;
-        } else if (cap.id == PCI_CAP_MSIX && msix == 0) {
-            msix = cap.offset;
-        }
-    }
-    vf->flr = express != 0 && (pci_config_read(vf->bdf, express + PCI_EXPRESS_DEVICE_CAPS, 4) &
-                               PCI_EXPRESS_FLR) != 0;
+    pci_function_read_body(&function);
+    vf->subsystem = function.subsystem;
+    vf->flr = function.flr;
     for (uint32_t i = 0; i < PCI_BARS_MAX; i++) {
         bars[i] = pci_vf_bar(vf, i);
     }
-    if (msix != 0 && pci_msix_read(vf->bdf, msix, &vf->msix) == STATUS_OK &&
+    if (function.msix != 0 && pci_msix_read(vf->bdf, function.msix, &vf->msix) == STATUS_OK &&
         pci_msix_check(vf->bdf, &vf->msix, bars) == STATUS_OK) {
-        vf->msix_at = (uint8_t)msix;
+        vf->msix_at = function.msix;
     }
 }
 
@@ -292,11 +264,11 @@ static uint32_t list_vfs(const struct pci_pf *pf, uint64_t deadline_ns)
 
         *vf = (struct pci_vf){.index = (uint16_t)i, .pf = (uint8_t)(pf - pfs)};
         (void)pci_sriov_vf(pf->function->bdf, &pf->sriov, i, &vf->bdf); /* the plan has checked */
-        vf->present = pci_function_answers(vf->bdf, true);
+        vf->present = pci_vf_answers(vf->bdf);
         while (!vf->present && polls > 0 && time_now_ns() < deadline_ns) {
             polls--;
             time_delay_us(POLL_US);
-            vf->present = pci_function_answers(vf->bdf, true);
+            vf->present = pci_vf_answers(vf->bdf);
         }
         if (!vf->present) {
             continue;
@@ -327,8 +299,6 @@ static enum status switch_on(struct pci_pf *pf)
         return STATUS_NOTE(STATUS_DEVICE);
     }
     pf->sriov.enabled = true;
-    pf->sriov.memory_enabled = true;
-    pf->sriov.ari_hierarchy = (control & PCI_SRIOV_CONTROL_ARI) != 0;
     present = list_vfs(pf, start + PCI_VF_ANSWER_NS);
     if (present < pf->vfs) {
         log_warn("PCI " BDF_FORMAT ": %u of its %u VFs do not answer 1 s after they were switched "

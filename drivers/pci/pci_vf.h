@@ -11,6 +11,7 @@
 #include "drivers/pci/function.h"
 #include "drivers/pci/master.h"
 #include "drivers/pci/sriov.h"
+#include "vmm/base/log.h"
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
 
@@ -29,13 +30,11 @@ struct pci_vf {
     struct pci_msix msix;
     bdf_t bdf;
     uint16_t index; /* 0.. among its PF's; virtio's member id is one more */
-    uint16_t subsystem_vendor;
     uint16_t subsystem;
-    uint8_t revision;
-    uint8_t pf;      /* for pci_pf_at() */
-    uint8_t msix_at; /* offset of its MSI-X capability; 0: none that can be used */
-    bool present;    /* it answers; if not, nothing but bdf, index and pf is known */
-    bool flr;        /* it has function level reset, as every VF must */
+    uint8_t pf;       /* for pci_pf_at() */
+    uint16_t msix_at; /* offset of its MSI-X capability; 0: none that can be used */
+    bool present;     /* it answers; if not, nothing but bdf, index and pf is known */
+    bool flr;         /* it has function level reset, as every VF must */
     struct pci_master master;
 };
 
@@ -75,7 +74,7 @@ const struct pci_pf *pci_pf_find(bdf_t bdf);
 /* VF INDEX of PF, NULL beyond pf->vfs. It stays where it is until its PF's VFs are switched off. */
 const struct pci_vf *pci_vf_of(const struct pci_pf *pf, uint32_t index);
 
-/* The VF at BDF, NULL when there is none. Cost linear in PFs. */
+/* The VF at BDF, NULL when there is none. Cost linear in VFs. */
 const struct pci_vf *pci_vf_find(bdf_t bdf);
 
 /*
@@ -86,5 +85,22 @@ struct pci_bar pci_vf_bar(const struct pci_vf *vf, uint32_t bar);
 
 /* Let VF do DMA, or forbid it; drivers/pci/master.h. The only bit its Command register has. */
 enum status pci_vf_set_master(const struct pci_vf *vf, bool on);
+
+/* ---- Between pci_vf.c and vf_plan.c: where VFs will be, before they are switched on ---- */
+
+/*
+ * With VF Enable clear: set NumVFs to COUNT, and ARI if the VFs need it, and read offset and stride
+ * into *SRIOV. Refuses, and says why at LEVEL, VFs that would be on buses that do not lead here, or
+ * where other functions are, or which the port above does not reach. All buses of the VFs are open
+ * then.
+ */
+enum status pci_vf_plan(const struct pci_function *pf, struct pci_sriov *sriov, uint16_t count,
+                        enum log_level level);
+
+/*
+ * VF Enable of PF was cleared: sleep until its SR-IOV capability may be used again (PCIe 6.0,
+ * 9.3.3.3.1: 1 s). No time at all if it was not.
+ */
+void pci_vf_await_release(const struct pci_function *pf);
 
 #endif

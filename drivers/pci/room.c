@@ -15,31 +15,7 @@
 #define INTERRUPT_AREA     0xfec00000ULL /* I/O APICs, HPET, local APICs, firmware's ROM */
 #define UNKNOWN_EXTENT_MAX (1ULL << 20)
 
-static struct pci_room_entry entries[PCI_ROOM_ENTRIES_MAX];
-static uint32_t entry_count;
-static bool complete;
-
-static uint32_t root_buses;
-
-uint32_t pci_room_entry_count(void)
-{
-    return entry_count;
-}
-
-const struct pci_room_entry *pci_room_entry_at(uint32_t index)
-{
-    return &entries[index];
-}
-
-bool pci_room_single_root(void)
-{
-    return root_buses == 1;
-}
-
-bool pci_room_complete(void)
-{
-    return complete;
-}
+struct pci_room pci_room;
 
 uint16_t pci_room_owner(const struct pci_function *function)
 {
@@ -55,16 +31,16 @@ static bool owner_on_root(uint16_t owner)
 /* Append without regard to the order. */
 static void append(uint16_t owner, uint32_t slot, bool root, uint64_t base, uint64_t size)
 {
-    if (entry_count == PCI_ROOM_ENTRIES_MAX) {
-        if (complete) {
+    if (pci_room.entry_count == PCI_ROOM_ENTRIES_MAX) {
+        if (pci_room.complete) {
             log_warn("PCI: more than %u memory BARs and windows: no VF BAR can be placed; take "
                      "cards out that are not needed",
                      PCI_ROOM_ENTRIES_MAX);
         }
-        complete = false;
+        pci_room.complete = false;
         return;
     }
-    entries[entry_count++] = (struct pci_room_entry){
+    pci_room.entries[pci_room.entry_count++] = (struct pci_room_entry){
         .base = base, .size = size, .owner = owner, .slot = (uint8_t)slot, .root = root};
 }
 
@@ -72,14 +48,14 @@ static void append(uint16_t owner, uint32_t slot, bool root, uint64_t base, uint
 static void sort_entries(void)
 {
     for (uint32_t gap = PCI_ROOM_ENTRIES_MAX / 2; gap > 0; gap = gap * 5 / 11) {
-        for (uint32_t i = gap; i < entry_count; i++) {
-            struct pci_room_entry entry = entries[i];
+        for (uint32_t i = gap; i < pci_room.entry_count; i++) {
+            struct pci_room_entry entry = pci_room.entries[i];
             uint32_t j = i;
 
-            for (; j >= gap && entries[j - gap].base > entry.base; j -= gap) {
-                entries[j] = entries[j - gap];
+            for (; j >= gap && pci_room.entries[j - gap].base > entry.base; j -= gap) {
+                pci_room.entries[j] = pci_room.entries[j - gap];
             }
-            entries[j] = entry;
+            pci_room.entries[j] = entry;
         }
     }
 }
@@ -88,12 +64,12 @@ static void entry_remove(uint16_t owner, uint8_t slot)
 {
     uint32_t kept = 0;
 
-    for (uint32_t i = 0; i < entry_count; i++) {
-        if (entries[i].owner != owner || entries[i].slot != slot) {
-            entries[kept++] = entries[i];
+    for (uint32_t i = 0; i < pci_room.entry_count; i++) {
+        if (pci_room.entries[i].owner != owner || pci_room.entries[i].slot != slot) {
+            pci_room.entries[kept++] = pci_room.entries[i];
         }
     }
-    entry_count = kept;
+    pci_room.entry_count = kept;
 }
 
 enum status pci_room_entry_set(uint16_t owner, uint8_t slot, uint64_t base, uint64_t size)
@@ -104,7 +80,7 @@ enum status pci_room_entry_set(uint16_t owner, uint8_t slot, uint64_t base, uint
     if (size == 0) {
         return STATUS_OK;
     }
-    if (entry_count == PCI_ROOM_ENTRIES_MAX) {
+    if (pci_room.entry_count == PCI_ROOM_ENTRIES_MAX) {
         return STATUS_NOTE(STATUS_NO_MEMORY);
     }
     append(owner, slot, owner_on_root(owner), base, size);
@@ -204,23 +180,21 @@ enum status pci_room_init(void)
     bool root = false;
     const struct pci_function *previous = NULL;
 
-    entry_count = 0;
-    root_buses = 0;
-    complete = true;
+    pci_room = (struct pci_room){.complete = true};
     for (uint32_t i = 0; i < pci_count(); i++) {
         const struct pci_function *function = pci_function_at(i);
 
         if (previous == NULL || previous->bdf.bus != function->bdf.bus ||
             previous->bdf.segment != function->bdf.segment) {
             root = pci_upstream(function->bdf.segment, function->bdf.bus) == NULL;
-            root_buses += root;
+            pci_room.root_buses += root;
         }
         previous = function;
         note_function(function, (uint16_t)i, root);
     }
     note_fixed();
     sort_entries();
-    return complete ? STATUS_OK : STATUS_NOTE(STATUS_NO_MEMORY);
+    return pci_room.complete ? STATUS_OK : STATUS_NOTE(STATUS_NO_MEMORY);
 }
 
 enum status pci_room_reserve(hpa_t base, uint64_t size, bool listed)
@@ -237,10 +211,10 @@ enum status pci_room_find(const struct pci_function *function, uint32_t slot, hp
 {
     uint16_t owner = pci_room_owner(function);
 
-    for (uint32_t i = 0; i < entry_count; i++) {
-        if (entries[i].owner == owner && entries[i].slot == slot) {
-            *base = hpa(entries[i].base);
-            *size = entries[i].size;
+    for (uint32_t i = 0; i < pci_room.entry_count; i++) {
+        if (pci_room.entries[i].owner == owner && pci_room.entries[i].slot == slot) {
+            *base = hpa(pci_room.entries[i].base);
+            *size = pci_room.entries[i].size;
             return STATUS_OK;
         }
     }

@@ -4,6 +4,7 @@
 #define PORTOLAN_DRIVERS_PCI_ROOM_ENTRIES_H
 
 #include "drivers/pci/function.h"
+#include "drivers/pci/room.h"
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
 
@@ -17,18 +18,16 @@ struct pci_room_entry {
     bool root;      /* the owner is on a root bus */
 };
 
-/* The entries, sorted by base. */
-uint32_t pci_room_entry_count(void);
-const struct pci_room_entry *pci_room_entry_at(uint32_t index);
+/* What is known; only room.c changes it. */
+extern struct pci_room {
+    struct pci_room_entry entries[PCI_ROOM_ENTRIES_MAX]; /* sorted by base */
+    uint32_t entry_count;
+    uint32_t root_buses; /* where it is one it is the chipset's, which forwards what nobody has */
+    bool complete;       /* the list is whole */
+} pci_room;
 
 /* Give SLOT of OWNER the range; what it had is forgotten. SIZE 0: it has none. */
 enum status pci_room_entry_set(uint16_t owner, uint8_t slot, uint64_t base, uint64_t size);
-
-/* Has the machine a single root bus? Then it is the chipset's, which forwards what nobody has. */
-bool pci_room_single_root(void);
-
-/* Is the list whole? */
-bool pci_room_complete(void);
 
 /* The index of FUNCTION in pci_scan()'s list. */
 uint16_t pci_room_owner(const struct pci_function *function);

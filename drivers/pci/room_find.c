@@ -78,7 +78,7 @@ static bool on_root(const struct pci_room_entry *entry)
  */
 static uint64_t aperture_base(uint64_t base, uint64_t covered)
 {
-    if (!pci_room_single_root() || base >= PCI_ADDRESS_LIMIT32 || covered >= base) {
+    if (pci_room.root_buses != 1 || base >= PCI_ADDRESS_LIMIT32 || covered >= base) {
         return base;
     }
     return align_up(covered + (base - covered) / 2, PCI_WINDOW_GRANULE);
@@ -95,8 +95,8 @@ static void apertures_find(void)
     uint64_t covered = 0; /* the end of all that is not the root bus's, so far */
 
     chain.aperture_count = 0;
-    for (uint32_t i = 0; i < pci_room_entry_count(); i++) {
-        const struct pci_room_entry *entry = pci_room_entry_at(i);
+    for (uint32_t i = 0; i < pci_room.entry_count; i++) {
+        const struct pci_room_entry *entry = &pci_room.entries[i];
         uint64_t end = entry->base + entry->size;
 
         if (on_root(entry)) {
@@ -112,7 +112,7 @@ static void apertures_find(void)
             uint64_t limit = entry->base < CHIPSET_AREA ? entry->base : CHIPSET_AREA;
 
             if (open != NULL && covered <= open->end && open->end < limit &&
-                pci_room_single_root()) {
+                pci_room.root_buses == 1) {
                 open->end = limit;
             }
             covered = end > covered ? end : covered;
@@ -168,8 +168,8 @@ static bool in_the_way(const struct pci_room_entry *entry, enum pci_window_kind 
 
 static bool range_free(uint64_t base, uint64_t end, enum pci_window_kind kind)
 {
-    for (uint32_t i = 0; i < pci_room_entry_count(); i++) {
-        const struct pci_room_entry *entry = pci_room_entry_at(i);
+    for (uint32_t i = 0; i < pci_room.entry_count; i++) {
+        const struct pci_room_entry *entry = &pci_room.entries[i];
 
         if (entry->base >= end) {
             break; /* they are sorted */
@@ -188,8 +188,8 @@ static bool find_gap(uint64_t base, uint64_t end, const struct request *want,
     uint64_t place = align_up(base, want->align);
 
     end = end < want->limit ? end : want->limit;
-    for (uint32_t i = 0; i < pci_room_entry_count(); i++) {
-        const struct pci_room_entry *entry = pci_room_entry_at(i);
+    for (uint32_t i = 0; i < pci_room.entry_count; i++) {
+        const struct pci_room_entry *entry = &pci_room.entries[i];
 
         if (place + want->size > end || entry->base >= place + want->size) {
             break;
@@ -299,8 +299,8 @@ static bool grow_beside(const struct pci_window *window, const struct request *w
     uint64_t lowest = end;
     uint64_t highest = window->base;
 
-    for (uint32_t i = 0; i < pci_room_entry_count(); i++) {
-        const struct pci_room_entry *entry = pci_room_entry_at(i);
+    for (uint32_t i = 0; i < pci_room.entry_count; i++) {
+        const struct pci_room_entry *entry = &pci_room.entries[i];
         uint64_t entry_end = entry->base + entry->size;
 
         if (entry->base < end && entry_end > window->base && in_the_way(entry, kind)) {
@@ -452,7 +452,7 @@ enum status pci_room_assign(const struct pci_function *function, uint32_t slot,
     if (bar->size == 0 || total == 0 || total % bar->size != 0) {
         return STATUS_NOTE(STATUS_INVALID);
     }
-    if (!pci_room_complete()) {
+    if (!pci_room.complete) {
         return STATUS_NOTE(STATUS_NO_MEMORY);
     }
     chain_build(function->bdf);

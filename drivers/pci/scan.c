@@ -236,15 +236,18 @@ const struct pci_function *pci_find(bdf_t bdf)
     return low < function_count && bdf_equal(functions[low].bdf, bdf) ? &functions[low] : NULL;
 }
 
-const struct pci_function *pci_parent(bdf_t bdf)
+const struct pci_function *pci_upstream(uint16_t segment, uint8_t bus)
 {
-    for (uint32_t i = 0; i < function_count; i++) {
-        const struct pci_function *function = &functions[i];
+    const struct pci_function *innermost = NULL;
 
-        if (bdf.bus != 0 && function->secondary == bdf.bus &&
-            function->bdf.segment == bdf.segment) {
-            return function;
+    for (uint32_t i = 0; i < function_count; i++) {
+        const struct pci_function *bridge = &functions[i];
+
+        if (bridge->bdf.segment == segment && bridge->secondary != 0 && bridge->secondary <= bus &&
+            bus <= bridge->subordinate &&
+            (innermost == NULL || bridge->secondary > innermost->secondary)) {
+            innermost = bridge;
         }
     }
-    return NULL;
+    return innermost;
 }

@@ -28,7 +28,10 @@ const struct pci_function *pci_function_at(uint32_t index);
 /* The function at BDF, NULL when there is none. Logarithmic. */
 const struct pci_function *pci_find(bdf_t bdf);
 
-/* The bridge whose secondary bus is that of BDF, NULL on a root bus. */
-const struct pci_function *pci_parent(bdf_t bdf);
+/*
+ * The innermost bridge that forwards BUS, which need not be the bridge's secondary bus: VFs may
+ * lie on later ones. NULL: it is a root bus. One pass over pci_scan()'s list.
+ */
+const struct pci_function *pci_upstream(uint16_t segment, uint8_t bus);
 
 #endif

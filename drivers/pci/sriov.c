@@ -44,8 +44,6 @@ enum status pci_sriov_read(bdf_t pf, uint16_t capability, struct pci_sriov *srio
                            .stride = read16(pf, capability, PCI_SRIOV_STRIDE),
                            .vf_device = read16(pf, capability, PCI_SRIOV_VF_DEVICE),
                            .enabled = (control & PCI_SRIOV_CONTROL_ENABLE) != 0,
-                           .memory_enabled = (control & PCI_SRIOV_CONTROL_MEMORY) != 0,
-                           .ari_hierarchy = (control & PCI_SRIOV_CONTROL_ARI) != 0,
                            .page_sizes = pci_config_read(pf, capability + PCI_SRIOV_PAGE_SIZES, 4),
                            .page_size = pci_config_read(pf, capability + PCI_SRIOV_PAGE_SIZE, 4)};
     pci_bars_read(pf, capability + PCI_SRIOV_BAR0, PCI_BARS_MAX, sriov->bars);

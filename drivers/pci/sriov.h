@@ -9,9 +9,7 @@
 
 /* Registers, relative to the capability. */
 enum pci_sriov_register {
-    PCI_SRIOV_CAPABILITIES = 0x04,
     PCI_SRIOV_CONTROL = 0x08,
-    PCI_SRIOV_STATUS = 0x0a,
     PCI_SRIOV_INITIAL_VFS = 0x0c,
     PCI_SRIOV_TOTAL_VFS = 0x0e,
     PCI_SRIOV_NUM_VFS = 0x10,
@@ -36,10 +34,8 @@ struct pci_sriov {
     uint16_t stride;       /* from one VF to the next */
     uint16_t vf_device;    /* PCI device id of the VFs (their vendor id is the PF's) */
     bool enabled;          /* VFs are on */
-    bool memory_enabled;
-    bool ari_hierarchy;
-    uint32_t page_sizes; /* supported: bit n is 4096 << n bytes */
-    uint32_t page_size;  /* the one in use, same encoding */
+    uint32_t page_sizes;   /* supported: bit n is 4096 << n bytes */
+    uint32_t page_size;    /* the one in use, same encoding */
     struct pci_bar bars[PCI_BARS_MAX];
 };
 

@@ -3,9 +3,6 @@
  * First VF Offset and VF Stride depend on NumVFs and on ARI Capable Hierarchy (9.3.3.9, 9.3.3.10),
  * so both are set before they are read.
  */
-#include "drivers/pci/vf_plan.h"
-
-#include "drivers/pci/bridge.h"
 #include "drivers/pci/pci_config.h"
 #include "drivers/pci/pci_vf.h"
 #include "drivers/pci/scan.h"
@@ -22,8 +19,6 @@ static uint32_t control_at(const struct pci_function *pf)
 /* Of the functions of PF's device that have SR-IOV, the lowest: it has ARI Capable Hierarchy. */
 static const struct pci_function *lowest_pf(const struct pci_function *pf)
 {
-    const struct pci_function *lowest = pf;
-
     for (uint32_t devfn = 0; devfn < pf->bdf.devfn; devfn++) {
         bdf_t bdf = {.segment = pf->bdf.segment, .bus = pf->bdf.bus, .devfn = (uint8_t)devfn};
         const struct pci_function *other = pci_find(bdf);
@@ -32,7 +27,7 @@ static const struct pci_function *lowest_pf(const struct pci_function *pf)
             return other;
         }
     }
-    return lowest;
+    return pf;
 }
 
 /* Does PORT pass on only device 0 of its secondary bus, unless it forwards ARI? */
@@ -127,9 +122,6 @@ static bool beyond_device(const struct pci_function *pf, const struct pci_sriov 
 static enum status enable_forwarding(const struct pci_function *pf, const struct pci_function *port,
                                      enum log_level level)
 {
-    uint32_t at = port->express + PCI_EXPRESS_DEVICE_CONTROL2;
-    uint32_t control;
-
     if (!port->ari_supported || pf->ari == 0) {
         log_write(
             level,
@@ -140,8 +132,8 @@ static enum status enable_forwarding(const struct pci_function *pf, const struct
             BDF_ARGS(pf->ari == 0 ? pf->bdf : port->bdf));
         return STATUS_NOTE(STATUS_UNSUPPORTED);
     }
-    control = pci_config_read(port->bdf, at, 2);
-    pci_config_write(port->bdf, at, 2, control | PCI_EXPRESS_ARI_FORWARDING);
+    (void)pci_config_change(port->bdf, port->express + PCI_EXPRESS_DEVICE_CONTROL2, 2, 0,
+                            PCI_EXPRESS_ARI_FORWARDING);
     if (!port_forwards(port)) {
         log_warn("PCI " BDF_FORMAT ": ARI forwarding cannot be switched on", BDF_ARGS(port->bdf));
         return STATUS_NOTE(STATUS_DEVICE);

@@ -100,41 +100,15 @@ static bool reachable(const struct mmr *mmr, uint32_t offset, unsigned width)
     return offset % width == 0 && range_fits(offset, width, mmr->length);
 }
 
-uint8_t mmr_read8(const struct mmr *mmr, uint32_t offset)
+uint32_t mmr_read(const struct mmr *mmr, uint32_t offset, unsigned width)
 {
-    return reachable(mmr, offset, 1) ? (uint8_t)virtio_register_read(mmr->registers + offset, 1)
-                                     : UINT8_MAX;
+    return reachable(mmr, offset, width) ? virtio_register_read(mmr->registers + offset, width)
+                                         : UINT32_MAX >> (32 - 8 * width);
 }
 
-uint16_t mmr_read16(const struct mmr *mmr, uint32_t offset)
+void mmr_write(const struct mmr *mmr, uint32_t offset, unsigned width, uint32_t value)
 {
-    return reachable(mmr, offset, 2) ? (uint16_t)virtio_register_read(mmr->registers + offset, 2)
-                                     : UINT16_MAX;
-}
-
-uint32_t mmr_read32(const struct mmr *mmr, uint32_t offset)
-{
-    return reachable(mmr, offset, 4) ? virtio_register_read(mmr->registers + offset, 4)
-                                     : UINT32_MAX;
-}
-
-void mmr_write8(const struct mmr *mmr, uint32_t offset, uint8_t value)
-{
-    if (reachable(mmr, offset, 1)) {
-        virtio_register_write(mmr->registers + offset, 1, value);
-    }
-}
-
-void mmr_write16(const struct mmr *mmr, uint32_t offset, uint16_t value)
-{
-    if (reachable(mmr, offset, 2)) {
-        virtio_register_write(mmr->registers + offset, 2, value);
-    }
-}
-
-void mmr_write32(const struct mmr *mmr, uint32_t offset, uint32_t value)
-{
-    if (reachable(mmr, offset, 4)) {
-        virtio_register_write(mmr->registers + offset, 4, value);
+    if (reachable(mmr, offset, width)) {
+        virtio_register_write(mmr->registers + offset, width, value);
     }
 }

@@ -46,15 +46,11 @@ enum status mmr_open(bdf_t vf, uint16_t vf_device, const struct virtio_bar *bars
 void mmr_close(struct mmr *mmr);
 
 /*
- * Read or write the register at OFFSET with its natural width. An offset that is misaligned or
+ * Read or write the register of WIDTH = 1, 2 or 4 bytes at OFFSET. An offset that is misaligned or
  * beyond the block reads as all ones, and a write there is dropped: the block's end is the
  * device's word, so the caller's table of registers cannot know it. Any CPU.
  */
-uint8_t mmr_read8(const struct mmr *mmr, uint32_t offset);
-uint16_t mmr_read16(const struct mmr *mmr, uint32_t offset);
-uint32_t mmr_read32(const struct mmr *mmr, uint32_t offset);
-void mmr_write8(const struct mmr *mmr, uint32_t offset, uint8_t value);
-void mmr_write16(const struct mmr *mmr, uint32_t offset, uint16_t value);
-void mmr_write32(const struct mmr *mmr, uint32_t offset, uint32_t value);
+uint32_t mmr_read(const struct mmr *mmr, uint32_t offset, unsigned width);
+void mmr_write(const struct mmr *mmr, uint32_t offset, unsigned width, uint32_t value);
 
 #endif

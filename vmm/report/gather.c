@@ -189,7 +189,8 @@ static void virtio_gather(struct platform_facts *facts)
     facts->virtio_count = virtio_count();
     for (uint32_t i = 0; i < facts->virtio_count; i++) {
         const struct virtio_function *function = &facts->virtio[i];
-        const struct pci_function *port = pci_parent(function->pci->bdf);
+        const struct pci_function *port =
+            pci_upstream(function->pci->bdf.segment, function->pci->bdf.bus);
 
         if (function->has_sriov && function->sriov.total_vfs > 0) {
             facts->pfs++;

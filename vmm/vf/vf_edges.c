@@ -16,33 +16,13 @@ static struct spinlock master_lock = SPINLOCK(LOCK_MASTER);
 
 uint32_t legacy_edge_mmr_read(struct legacy_function *function, uint32_t offset, unsigned width)
 {
-    const struct mmr *mmr = &vf_of(function)->mmr;
-
-    switch (width) {
-    case 1:
-        return mmr_read8(mmr, offset);
-    case 2:
-        return mmr_read16(mmr, offset);
-    default:
-        return mmr_read32(mmr, offset);
-    }
+    return mmr_read(&vf_of(function)->mmr, offset, width);
 }
 
 void legacy_edge_mmr_write(struct legacy_function *function, uint32_t offset, unsigned width,
                            uint32_t value)
 {
-    const struct mmr *mmr = &vf_of(function)->mmr;
-
-    switch (width) {
-    case 1:
-        mmr_write8(mmr, offset, (uint8_t)value);
-        break;
-    case 2:
-        mmr_write16(mmr, offset, (uint16_t)value);
-        break;
-    default:
-        mmr_write32(mmr, offset, value);
-    }
+    mmr_write(&vf_of(function)->mmr, offset, width, value);
 }
 
 /* A queue that was given up is no answer either: the VF cannot be reached any more. */

@@ -24,7 +24,7 @@ void vf_reset_each(struct vf *const *vf, uint32_t count, enum status *status)
 
     for (uint32_t i = 0; i < count; i++) {
         flr[i] = (struct pci_flr){.state = PCI_FLR_DONE};
-        status[i] = is_fresh(vf[i]) ? STATUS_OK : pci_flr_start(&flr[i], vf[i]->pci->bdf, true);
+        status[i] = is_fresh(vf[i]) ? STATUS_OK : pci_flr_start(&flr[i], vf[i]->pci->bdf);
     }
     pci_flr_finish(flr, count);
     for (uint32_t i = 0; i < count; i++) {

@@ -54,23 +54,38 @@ static void start(const uint8_t *data)
     model.domain[1] = machine_domain(1);
 }
 
+/* A domain that nobody is attached to ends, and another takes its place. */
+static void change_domain(unsigned d)
+{
+    bool used = false;
+
+    for (unsigned i = 0; i < DEVICES; i++) {
+        used = used || model.attached[i] == d + 1;
+    }
+    enum status status = iommu_domain_destroy(model.domain[d]);
+
+    sim_require(model.dead || status == (used ? STATUS_STATE : STATUS_OK), "destroy");
+    if (status == STATUS_OK) {
+        model.domain[d] = machine_domain(d);
+        memset(model.page[d], 0, sizeof(model.page[d]));
+    }
+}
+
 static void change_memory(const uint8_t *op, unsigned d)
 {
     unsigned slot = op[1] % SLOTS, count = op[2] % (SLOTS - slot) + 1;
     uint64_t base = 0x40000000ULL + op[3] * 0x10000ULL + (op[4] & 15) * 0x1000ULL;
     uint64_t iova = FIRST + slot * 0x1000UL, size = count * 0x1000UL;
-    bool map = (op[0] & 1) != 0;
     enum status status =
-        map ? iommu_map(model.domain[d], gpa(iova), hpa(base), size, IOMMU_READ | IOMMU_WRITE)
-            : iommu_unmap(model.domain[d], gpa(iova), size);
+        iommu_map(model.domain[d], gpa(iova), hpa(base), size, IOMMU_READ | IOMMU_WRITE);
     bool taken = false;
 
     for (unsigned i = 0; i < count; i++) {
         taken = taken || model.page[d][slot + i] != 0;
     }
-    sim_require(model.dead || status == (map && taken ? STATUS_CONFLICT : STATUS_OK), "map, unmap");
+    sim_require(model.dead || status == (taken ? STATUS_CONFLICT : STATUS_OK), "map");
     for (unsigned i = 0; i < count && status == STATUS_OK; i++) {
-        model.page[d][slot + i] = map ? base + i * 0x1000UL + 1 : 0;
+        model.page[d][slot + i] = base + i * 0x1000UL + 1;
     }
 }
 
@@ -158,6 +173,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (op[0] == 0xff) { /* a unit stops working */
             machine_unit[op[1] & 1]->queue_hangs = true;
             model.dead = true;
+        } else if ((op[0] & 3) == 2) {
+            change_domain(op[0] >> 2 & 1);
         } else if ((op[0] & 2) != 0) {
             change_memory(op, op[0] >> 2 & 1);
         } else {

@@ -242,7 +242,7 @@ static void check_vfs(const struct pci_pf *pf)
         if (vf->present && i < 2) {
             (void)pci_vf_set_master(vf, true);
             if (vf->flr) {
-                require(fake_flr_run(vf->bdf, true) == STATUS_OK);
+                require(fake_flr_run(vf->bdf) == STATUS_OK);
             }
         }
     }

@@ -3,8 +3,7 @@
 #ifndef PORTOLAN_TESTS_UNIT_ACPI_BUILD_H
 #define PORTOLAN_TESTS_UNIT_ACPI_BUILD_H
 
-#include "drivers/acpi/table_window.h"
-#include "vmm/base/status.h"
+#include "drivers/acpi/acpi_parse.h"
 
 struct blob {
     uint32_t size;

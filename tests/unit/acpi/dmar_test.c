@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "drivers/acpi/dmar.h"
 #include "tests/unit/acpi/build.h"
 #include "tests/unit/fakes/log.h"
 
@@ -10,7 +9,7 @@
 #include <cmocka.h>
 
 static struct blob table;
-static struct acpi_dmar dmar;
+static struct acpi_facts facts;
 
 static void begin(uint8_t flags)
 {
@@ -47,8 +46,8 @@ static void put_scope(uint8_t type, uint8_t id, uint8_t bus, unsigned steps, con
 static void parse(void)
 {
     table_end(&table);
-    assert_int_equal(dmar_parse(blob_window(&table), &dmar), STATUS_OK);
-    assert_true(dmar.present);
+    assert_int_equal(acpi_parse_table("DMAR", blob_window(&table), &facts), STATUS_OK);
+    assert_true(facts.dmar.present);
 }
 
 static void build_typical(void)
@@ -84,25 +83,22 @@ static void test_typical(void **state)
 {
     build_typical();
     parse();
-    assert_true(dmar.complete);
-    assert_true(dmar.interrupt_remapping && dmar.x2apic_opt_out && dmar.dma_opt_in);
-    assert_int_equal(dmar.address_width, 46);
-    assert_int_equal(dmar.drhd_count, 2);
-    assert_int_equal(dmar.drhds[0].base.raw, 0xfed90000);
-    assert_int_equal(dmar.drhds[0].size, PAGE_SIZE);
-    assert_false(dmar.drhds[0].include_all);
-    assert_int_equal(dmar.drhds[0].scopes.count, 2);
-    assert_true(dmar.drhds[1].include_all);
-    assert_int_equal(dmar.drhds[1].scopes.first, 2);
-    assert_int_equal(dmar.scopes[1].path_length, 3);
-    assert_int_equal(dmar.scopes[1].bus, 0x40);
-    assert_int_equal(dmar.scopes[1].path[2], 0x01);
-    assert_int_equal(dmar.scopes[2].id, 8);
-    assert_int_equal(dmar.rmrr_count, 1);
-    assert_int_equal(dmar.rmrrs[0].base.raw, 0x7b800000);
-    assert_int_equal(dmar.rmrrs[0].size, 0x4800000);
-    assert_int_equal(dmar.atsr_count, 1);
-    assert_false(dmar.atsrs[0].all_ports);
+    assert_true(facts.dmar.complete);
+    assert_true(facts.dmar.interrupt_remapping && facts.dmar.x2apic_opt_out);
+    assert_int_equal(facts.dmar.drhd_count, 2);
+    assert_int_equal(facts.dmar.drhds[0].base.raw, 0xfed90000);
+    assert_int_equal(facts.dmar.drhds[0].size, PAGE_SIZE);
+    assert_false(facts.dmar.drhds[0].include_all);
+    assert_int_equal(facts.dmar.drhds[0].scopes.count, 2);
+    assert_true(facts.dmar.drhds[1].include_all);
+    assert_int_equal(facts.dmar.drhds[1].scopes.first, 2);
+    assert_int_equal(facts.dmar.scopes[1].path_length, 3);
+    assert_int_equal(facts.dmar.scopes[1].bus, 0x40);
+    assert_int_equal(facts.dmar.scopes[1].path[2], 0x01);
+    assert_int_equal(facts.dmar.scopes[2].type, ACPI_SCOPE_IOAPIC);
+    assert_int_equal(facts.dmar.rmrr_count, 1);
+    assert_int_equal(facts.dmar.rmrrs[0].scopes.first, 3);
+    assert_int_equal(facts.dmar.rmrrs[0].scopes.count, 1);
     assert_string_equal(fake_log_text(), "");
 }
 
@@ -116,9 +112,9 @@ static void test_bad_units(void **state)
     put_drhd(16, 0, 1, 0xfed90800);
     put_drhd(16, 1, 1, 0xfed92000);
     parse();
-    assert_int_equal(dmar.drhd_count, 2);
-    assert_int_equal(dmar.drhds[1].segment, 1);
-    assert_false(dmar.complete);
+    assert_int_equal(facts.dmar.drhd_count, 2);
+    assert_int_equal(facts.dmar.drhds[1].segment, 1);
+    assert_false(facts.dmar.complete);
     assert_true(fake_log_contains("another unit has the rest of its segment already"));
     assert_true(fake_log_contains("its registers overlap those of another unit"));
     assert_true(fake_log_contains("its address is impossible"));
@@ -137,19 +133,19 @@ static void test_bad_scopes(void **state)
     put_scope(1, 0, 4, 1, path);
     table.bytes[table.size - 2] = 32; /* a device number that does not exist */
     parse();
-    assert_int_equal(dmar.drhd_count, 1);
-    assert_int_equal(dmar.scope_count, 1);
-    assert_int_equal(dmar.scopes[0].bus, 3);
-    assert_false(dmar.complete);
+    assert_int_equal(facts.dmar.drhd_count, 1);
+    assert_int_equal(facts.dmar.scope_count, 1);
+    assert_int_equal(facts.dmar.scopes[0].bus, 3);
+    assert_false(facts.dmar.complete);
 
     begin(0);
     put_drhd(16 + 8, 0, 0, 0xfed90000);
     put_scope(1, 0, 0, 1, path);
     table.bytes[48 + 16 + 1] = 0; /* a scope that cannot be stepped over */
     parse();
-    assert_int_equal(dmar.scope_count, 0);
-    assert_false(dmar.complete);
-    assert_true(fake_log_contains("device scope of length 0 with 8 bytes left"));
+    assert_int_equal(facts.dmar.scope_count, 0);
+    assert_false(facts.dmar.complete);
+    assert_true(fake_log_contains("device scope at offset 0 has length 0 of 8 left"));
 }
 
 static void test_bad_memory(void **state)
@@ -169,10 +165,10 @@ static void test_bad_memory(void **state)
         put64(&table, ranges[i][1]);
     }
     parse();
-    assert_int_equal(dmar.rmrr_count, 1);
-    assert_int_equal(dmar.rmrrs[0].base.raw, 0x1000); /* rounded to whole pages */
-    assert_int_equal(dmar.rmrrs[0].size, PAGE_SIZE);
-    assert_false(dmar.complete);
+    assert_int_equal(facts.dmar.rmrr_count, 1);
+    assert_true(fake_log_contains("reserved memory 0x1000-0xfff left out"));
+    assert_true(fake_log_contains("reserved memory 0-0xffffffffffffffff left out"));
+    assert_false(facts.dmar.complete);
 }
 
 static void test_more_than_fit(void **state)
@@ -186,27 +182,25 @@ static void test_more_than_fit(void **state)
             put_scope(1, 0, (uint8_t)i, 1, path);
         }
     }
-    for (unsigned i = 0; i < ACPI_ATSRS_MAX + 1; i++) {
-        put16(&table, 2);
-        put16(&table, 8);
-        put32(&table, 1);
-    }
     parse();
-    assert_int_equal(dmar.drhd_count, ACPI_DRHDS_MAX);
-    assert_int_equal(dmar.scope_count, ACPI_SCOPES_MAX);
-    assert_int_equal(dmar.atsr_count, ACPI_ATSRS_MAX);
-    assert_true(dmar.atsrs[0].all_ports);
-    assert_false(dmar.complete);
+    assert_int_equal(facts.dmar.drhd_count, ACPI_DRHDS_MAX);
+    assert_int_equal(facts.dmar.scope_count, ACPI_SCOPES_MAX);
+    assert_false(facts.dmar.complete);
 }
 
 static enum status parse_one(struct acpi_window window)
 {
-    static struct acpi_dmar other;
-    enum status status = dmar_parse(window, &other);
+    static struct acpi_facts read;
+    const struct acpi_dmar *other = &read.dmar;
+    enum status status;
 
-    assert_int_equal(other.present, status == STATUS_OK);
-    for (uint32_t i = 0; i < other.drhd_count; i++) {
-        assert_true(other.drhds[i].scopes.first + other.drhds[i].scopes.count <= other.scope_count);
+    read.dmar.present = false;
+    status = acpi_parse_table("DMAR", window, &read);
+
+    assert_int_equal(other->present, status == STATUS_OK);
+    for (uint32_t i = 0; i < other->drhd_count; i++) {
+        assert_true(other->drhds[i].scopes.first + other->drhds[i].scopes.count <=
+                    other->scope_count);
     }
     return status;
 }
@@ -218,8 +212,9 @@ static void test_battered(void **state)
     table_end(&table);
     parse_battered(&table, 48, parse_one);
     for (uint32_t size = 49; size < 84; size++) {
-        assert_int_equal(dmar_parse(window_part(blob_window(&table), 0, size), &dmar), STATUS_OK);
-        assert_false(dmar.complete);
+        assert_int_equal(
+            acpi_parse_table("DMAR", window_part(blob_window(&table), 0, size), &facts), STATUS_OK);
+        assert_false(facts.dmar.complete);
     }
 }
 

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* FADT, SPCR and _S5_: what the machine is switched off and talked to with. */
-#include "drivers/acpi/fadt.h"
-#include "drivers/acpi/sleep.h"
-#include "drivers/acpi/spcr.h"
+/* FADT and _S5_: what the machine is switched off with. */
 #include "tests/unit/acpi/build.h"
 #include "tests/unit/fakes/log.h"
 
@@ -14,7 +11,7 @@
 #include <cmocka.h>
 
 static struct blob table;
-static struct acpi_fadt fadt;
+static struct acpi_facts facts;
 
 /* A table of SIZE bytes with what an ACPI 1.0 machine has. */
 static void begin(uint8_t revision, uint32_t size, uint32_t flags)
@@ -23,12 +20,10 @@ static void begin(uint8_t revision, uint32_t size, uint32_t flags)
     table_begin(&table, "FACP", revision);
     put_zeros(&table, size - table.size);
     set32(&table, 40, 0x7ff00000);
-    table.bytes[46] = 9;
     set32(&table, 48, 0xb2);
     table.bytes[52] = 0xf1;
     set32(&table, 64, 0x604);
     set32(&table, 76, 0x608);
-    table.bytes[108] = 0x32;
     set32(&table, 112, flags);
 }
 
@@ -43,28 +38,24 @@ static void set_gas(uint32_t offset, uint8_t space, uint64_t address)
 static void parse(void)
 {
     table_end(&table);
-    assert_int_equal(fadt_parse(blob_window(&table), &fadt), STATUS_OK);
-    assert_true(fadt.present);
+    assert_int_equal(acpi_parse_table("FACP", blob_window(&table), &facts), STATUS_OK);
+    assert_true(facts.fadt.present);
 }
 
 static void test_acpi_1(void **state)
 {
     begin(1, 116, 1U << 10 | 1U << 8);
     parse();
-    assert_int_equal(fadt.dsdt.raw, 0x7ff00000);
-    assert_int_equal(fadt.sci, 9);
-    assert_int_equal(fadt.smi_command, 0xb2);
-    assert_int_equal(fadt.acpi_enable, 0xf1);
-    assert_int_equal(fadt.pm_timer.address, 0x608);
-    assert_int_equal(fadt.pm_timer.space, ACPI_SPACE_IO);
-    assert_int_equal(fadt.pm_timer.width, 4);
-    assert_true(fadt.pm_timer_32bit);
-    assert_int_equal(fadt.pm1a_control.address, 0x604);
-    assert_int_equal(fadt.pm1a_control.width, 2);
-    assert_int_equal(fadt.pm1b_control.address, 0);
-    assert_int_equal(fadt.century, 0x32);
-    assert_true(fadt.has_8042);
-    assert_int_equal(fadt.reset.address, 0); /* the table is too old to have one */
+    assert_int_equal(facts.fadt.dsdt.raw, 0x7ff00000);
+    assert_int_equal(facts.fadt.smi_command, 0xb2);
+    assert_int_equal(facts.fadt.acpi_enable, 0xf1);
+    assert_int_equal(facts.fadt.pm_timer.address, 0x608);
+    assert_int_equal(facts.fadt.pm_timer.space, ACPI_SPACE_IO);
+    assert_int_equal(facts.fadt.pm_timer.width, 4);
+    assert_int_equal(facts.fadt.pm1a_control.address, 0x604);
+    assert_int_equal(facts.fadt.pm1a_control.width, 2);
+    assert_int_equal(facts.fadt.pm1b_control.address, 0);
+    assert_int_equal(facts.fadt.reset.address, 0); /* the table is too old to have one */
     assert_string_equal(fake_log_text(), "");
 }
 
@@ -79,15 +70,13 @@ static void test_acpi_6(void **state)
     set_gas(184, ACPI_SPACE_IO, 0x904);
     set_gas(208, ACPI_SPACE_MEMORY, 0xfed80808);
     parse();
-    assert_int_equal(fadt.dsdt.raw, 0x112345000);
-    assert_int_equal(fadt.pm1a_control.address, 0x804);
-    assert_int_equal(fadt.pm1b_control.address, 0x904);
-    assert_int_equal(fadt.pm_timer.space, ACPI_SPACE_MEMORY);
-    assert_int_equal(fadt.pm_timer.address, 0xfed80808);
-    assert_false(fadt.pm_timer_32bit);
-    assert_false(fadt.has_8042);
-    assert_int_equal(fadt.reset.address, 0xcf9);
-    assert_int_equal(fadt.reset_value, 0x0f);
+    assert_int_equal(facts.fadt.dsdt.raw, 0x112345000);
+    assert_int_equal(facts.fadt.pm1a_control.address, 0x804);
+    assert_int_equal(facts.fadt.pm1b_control.address, 0x904);
+    assert_int_equal(facts.fadt.pm_timer.space, ACPI_SPACE_MEMORY);
+    assert_int_equal(facts.fadt.pm_timer.address, 0xfed80808);
+    assert_int_equal(facts.fadt.reset.address, 0xcf9);
+    assert_int_equal(facts.fadt.reset_value, 0x0f);
 }
 
 static void test_hardware_reduced(void **state)
@@ -95,10 +84,9 @@ static void test_hardware_reduced(void **state)
     begin(6, 276, 1U << 20);
     set_gas(244, ACPI_SPACE_MEMORY, 0xfed00000);
     parse();
-    assert_true(fadt.hardware_reduced);
-    assert_int_equal(fadt.pm_timer.address, 0);
-    assert_int_equal(fadt.pm1a_control.address, 0);
-    assert_int_equal(fadt.sleep_control.address, 0xfed00000);
+    assert_int_equal(facts.fadt.pm_timer.address, 0);
+    assert_int_equal(facts.fadt.pm1a_control.address, 0);
+    assert_int_equal(facts.fadt.sleep_control.address, 0xfed00000);
 }
 
 static void test_bad_registers(void **state)
@@ -111,11 +99,11 @@ static void test_bad_registers(void **state)
     set32(&table, 48, 0x12345);
     set32(&table, 68, 0x10000);
     parse();
-    assert_int_equal(fadt.reset.space, ACPI_SPACE_PCI_CONFIG);
-    assert_int_equal(fadt.pm1a_control.address, 0x604); /* the old field is sound */
-    assert_int_equal(fadt.pm1b_control.address, 0);
-    assert_int_equal(fadt.pm_timer.address, 0x608);
-    assert_int_equal(fadt.smi_command, 0);
+    assert_int_equal(facts.fadt.reset.space, ACPI_SPACE_PCI_CONFIG);
+    assert_int_equal(facts.fadt.pm1a_control.address, 0x604); /* the old field is sound */
+    assert_int_equal(facts.fadt.pm1b_control.address, 0);
+    assert_int_equal(facts.fadt.pm_timer.address, 0x608);
+    assert_int_equal(facts.fadt.smi_command, 0);
     assert_true(fake_log_contains("PM1a control: no register can be at 0xffff of address space 1"));
     assert_true(fake_log_contains("PM1b control: port 0x10000 does not exist"));
     assert_true(fake_log_contains("PM timer: no register can be at 0x1000 of address space 7"));
@@ -123,16 +111,19 @@ static void test_bad_registers(void **state)
     begin(6, 276, 1U << 10);
     set_gas(116, ACPI_SPACE_PCI_CONFIG, 0x0000002000000044ULL); /* device 32 */
     parse();
-    assert_int_equal(fadt.reset.address, 0);
+    assert_int_equal(facts.fadt.reset.address, 0);
 }
 
 static enum status parse_fadt(struct acpi_window window)
 {
-    static struct acpi_fadt other;
-    enum status status = fadt_parse(window, &other);
+    static struct acpi_facts read;
+    enum status status;
 
-    assert_int_equal(other.present, status == STATUS_OK);
-    assert_true(other.pm_timer.space != ACPI_SPACE_IO || other.pm_timer.address <= 0xfffc);
+    read.fadt.present = false;
+    status = acpi_parse_table("FACP", window, &read);
+
+    assert_int_equal(read.fadt.present, status == STATUS_OK);
+    assert_true(read.fadt.pm_timer.space != ACPI_SPACE_IO || read.fadt.pm_timer.address <= 0xfffc);
     return status;
 }
 
@@ -143,47 +134,6 @@ static void test_battered(void **state)
     set_gas(208, ACPI_SPACE_IO, 0x608);
     table_end(&table);
     parse_battered(&table, 116, parse_fadt);
-}
-
-static void begin_spcr(uint8_t interface, uint8_t space, uint64_t base)
-{
-    fake_log_clear();
-    table_begin(&table, "SPCR", 2);
-    put_zeros(&table, 44);
-    table.bytes[36] = interface;
-    set_gas(40, space, base);
-    table.bytes[41] = 8;
-    table.bytes[43] = 1;
-    table.bytes[58] = 7;
-}
-
-static void test_spcr(void **state)
-{
-    struct acpi_spcr spcr;
-
-    begin_spcr(0, ACPI_SPACE_IO, 0x3f8);
-    assert_int_equal(spcr_parse(blob_window(&table), &spcr), STATUS_OK);
-    assert_true(spcr.present);
-    assert_int_equal(spcr.base.address, 0x3f8);
-    assert_int_equal(spcr.base.width, 1);
-    assert_int_equal(spcr.baud, 115200);
-    begin_spcr(0x12, ACPI_SPACE_MEMORY, 0xfedc9000);
-    table.bytes[43] = 3;
-    table.bytes[58] = 200;
-    assert_int_equal(spcr_parse(blob_window(&table), &spcr), STATUS_OK);
-    assert_int_equal(spcr.base.width, 4);
-    assert_int_equal(spcr.baud, 0);
-    begin_spcr(3, ACPI_SPACE_MEMORY, 0x9000000);
-    assert_int_equal(spcr_parse(blob_window(&table), &spcr), STATUS_UNSUPPORTED);
-    assert_false(spcr.present);
-    begin_spcr(0, ACPI_SPACE_IO, 0);
-    assert_int_equal(spcr_parse(blob_window(&table), &spcr), STATUS_NOT_FOUND);
-    begin_spcr(0, ACPI_SPACE_IO, 0xfffc);
-    assert_int_equal(spcr_parse(blob_window(&table), &spcr), STATUS_INVALID);
-    for (uint32_t size = 0; size < 80; size++) {
-        assert_int_equal(spcr_parse(window_part(blob_window(&table), 0, size), &spcr),
-                         STATUS_INVALID);
-    }
 }
 
 static struct acpi_s5 s5;
@@ -240,13 +190,9 @@ static void test_s5_bad(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_acpi_1),
-        cmocka_unit_test(test_acpi_6),
-        cmocka_unit_test(test_hardware_reduced),
-        cmocka_unit_test(test_bad_registers),
-        cmocka_unit_test(test_battered),
-        cmocka_unit_test(test_spcr),
-        cmocka_unit_test(test_s5),
+        cmocka_unit_test(test_acpi_1),           cmocka_unit_test(test_acpi_6),
+        cmocka_unit_test(test_hardware_reduced), cmocka_unit_test(test_bad_registers),
+        cmocka_unit_test(test_battered),         cmocka_unit_test(test_s5),
         cmocka_unit_test(test_s5_bad),
     };
 

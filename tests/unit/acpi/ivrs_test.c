@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "drivers/acpi/ivrs.h"
 #include "tests/unit/acpi/build.h"
 #include "tests/unit/fakes/log.h"
 
@@ -10,7 +9,7 @@
 #include <cmocka.h>
 
 static struct blob table;
-static struct acpi_ivrs ivrs;
+static struct acpi_facts facts;
 static uint32_t block; /* offset of the block under way */
 
 static void begin(void)
@@ -70,8 +69,8 @@ static void put_ivmd(uint8_t type, uint8_t flags, uint16_t first, uint16_t last,
 static void parse(void)
 {
     table_end(&table);
-    assert_int_equal(ivrs_parse(blob_window(&table), &ivrs), STATUS_OK);
-    assert_true(ivrs.present);
+    assert_int_equal(acpi_parse_table("IVRS", blob_window(&table), &facts), STATUS_OK);
+    assert_true(facts.ivrs.present);
 }
 
 static void build_typical(void)
@@ -112,34 +111,29 @@ static void test_typical(void **state)
     build_typical();
     parse();
     assert_string_equal(fake_log_text(), "");
-    assert_true(ivrs.complete && ivrs.dma_remap_guaranteed);
-    assert_int_equal(ivrs.physical_width, 48);
-    assert_int_equal(ivrs.virtual_width, 64);
-    assert_int_equal(ivrs.ivhd_count, 2);
-    assert_int_equal(ivrs.ivhds[0].type, 0x11);
-    assert_int_equal(ivrs.ivhds[0].efr, 0x58f77ef22294ade);
-    assert_int_equal(ivrs.ivhds[0].bdf.devfn, 2);
-    assert_int_equal(ivrs.ivhds[0].capability, 0x40);
-    assert_int_equal(ivrs.ivhds[0].device_count, 5);
-    assert_int_equal(ivrs.devices[0].first, 8);
-    assert_int_equal(ivrs.devices[0].last, 0x1fff);
-    assert_true(ivrs.devices[1].has_alias);
-    assert_int_equal(ivrs.devices[1].alias, 0xa5);
-    assert_int_equal(ivrs.devices[1].last, 0x20ff);
-    assert_int_equal(ivrs.devices[2].extended, 0x80000000);
-    assert_int_equal(ivrs.devices[3].special, ACPI_IVHD_IOAPIC);
-    assert_int_equal(ivrs.devices[3].handle, 33);
-    assert_int_equal(ivrs.devices[3].first, 0xa0);
-    assert_int_equal(ivrs.devices[3].settings, 0xd7);
-    assert_int_equal(ivrs.devices[4].first, 0xa5);
-    assert_int_equal(ivrs.ivhds[1].device_first, 5);
-    assert_int_equal(ivrs.devices[5].last, 0xffff);
-    assert_int_equal(ivrs.ivmd_count, 3);
-    assert_true(ivrs.ivmds[0].readable && ivrs.ivmds[0].writable && !ivrs.ivmds[0].exclusion);
-    assert_true(ivrs.ivmds[1].exclusion);
-    assert_int_equal(ivrs.ivmds[1].last, 0xffff);
-    assert_false(ivrs.ivmds[2].writable);
-    assert_int_equal(ivrs.ivmds[2].last, 0x1ff);
+    assert_true(facts.ivrs.complete);
+    assert_int_equal(facts.ivrs.virtual_width, 64);
+    assert_int_equal(facts.ivrs.ivhd_count, 2);
+    assert_int_equal(facts.ivrs.ivhds[0].bdf.devfn, 2);
+    assert_int_equal(facts.ivrs.ivhds[0].capability, 0x40);
+    assert_int_equal(facts.ivrs.device_count, 6);
+    assert_int_equal(facts.ivrs.devices[0].first, 8);
+    assert_int_equal(facts.ivrs.devices[0].last, 0x1fff);
+    assert_true(facts.ivrs.devices[1].has_alias);
+    assert_int_equal(facts.ivrs.devices[1].alias, 0xa5);
+    assert_int_equal(facts.ivrs.devices[1].last, 0x20ff);
+    assert_int_equal(facts.ivrs.devices[2].first, 0x3000);
+    assert_int_equal(facts.ivrs.devices[3].special, ACPI_IVHD_IOAPIC);
+    assert_int_equal(facts.ivrs.devices[3].first, 0xa0);
+    assert_int_equal(facts.ivrs.devices[3].settings, 0xd7);
+    assert_int_equal(facts.ivrs.devices[4].first, 0xa5);
+    assert_int_equal(facts.ivrs.devices[4].unit, 0);
+    assert_int_equal(facts.ivrs.devices[5].unit, 1);
+    assert_int_equal(facts.ivrs.devices[5].last, 0xffff);
+    assert_int_equal(facts.ivrs.ivmd_count, 3);
+    assert_int_equal(facts.ivrs.ivmds[0].last, 0xa0);
+    assert_int_equal(facts.ivrs.ivmds[1].last, 0xffff);
+    assert_int_equal(facts.ivrs.ivmds[2].last, 0x1ff);
 }
 
 static void test_bad_units(void **state)
@@ -160,9 +154,9 @@ static void test_bad_units(void **state)
     put_ivmd(0x22, 1, 5, 4, 0x1000, 0x1000);
     put_ivmd(0x21, 1, 5, 4, 0xffffffffffffff00ULL, 0x1000);
     parse();
-    assert_int_equal(ivrs.ivhd_count, 1);
-    assert_int_equal(ivrs.ivmd_count, 0);
-    assert_false(ivrs.complete);
+    assert_int_equal(facts.ivrs.ivhd_count, 1);
+    assert_int_equal(facts.ivrs.ivmd_count, 0);
+    assert_false(facts.ivrs.complete);
     assert_true(fake_log_contains("it has the address of another unit"));
     assert_true(fake_log_contains("its address is impossible"));
     assert_true(fake_log_contains("unit of type 11h is cut to 24 bytes"));
@@ -184,9 +178,9 @@ static void test_bad_devices(void **state)
     put_device(72, 0, 0);      /* cut */
     end_block();
     parse();
-    assert_int_equal(ivrs.device_count, 1);
-    assert_int_equal(ivrs.devices[0].first, 0x50);
-    assert_false(ivrs.complete);
+    assert_int_equal(facts.ivrs.device_count, 1);
+    assert_int_equal(facts.ivrs.devices[0].first, 0x50);
+    assert_false(facts.ivrs.complete);
     assert_true(fake_log_contains("ends at requester id 0010 without a beginning"));
     assert_true(fake_log_contains("from requester id 0020 has no end"));
     assert_true(fake_log_contains("0040-0030 run backwards"));
@@ -207,20 +201,23 @@ static void test_more_than_fit(void **state)
         end_block();
     }
     parse();
-    assert_int_equal(ivrs.ivhd_count, ACPI_IVHDS_MAX);
-    assert_int_equal(ivrs.device_count, ACPI_IVHD_DEVICES_MAX);
-    assert_false(ivrs.complete);
+    assert_int_equal(facts.ivrs.ivhd_count, ACPI_IVHDS_MAX);
+    assert_int_equal(facts.ivrs.device_count, ACPI_IVHD_DEVICES_MAX);
+    assert_false(facts.ivrs.complete);
 }
 
 static enum status parse_one(struct acpi_window window)
 {
-    static struct acpi_ivrs other;
-    enum status status = ivrs_parse(window, &other);
+    static struct acpi_facts read;
+    const struct acpi_ivrs *other = &read.ivrs;
+    enum status status;
 
-    assert_int_equal(other.present, status == STATUS_OK);
-    for (uint32_t i = 0; i < other.ivhd_count; i++) {
-        assert_true(other.ivhds[i].device_first + other.ivhds[i].device_count <=
-                    other.device_count);
+    read.ivrs.present = false;
+    status = acpi_parse_table("IVRS", window, &read);
+
+    assert_int_equal(other->present, status == STATUS_OK);
+    for (uint32_t i = 0; i < other->device_count; i++) {
+        assert_true(other->devices[i].unit < other->ivhd_count);
     }
     return status;
 }

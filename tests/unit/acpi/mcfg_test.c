@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "drivers/acpi/mcfg.h"
 #include "tests/unit/acpi/build.h"
 #include "tests/unit/fakes/log.h"
 
@@ -10,7 +9,7 @@
 #include <cmocka.h>
 
 static struct blob table;
-static struct acpi_mcfg mcfg;
+static struct acpi_facts facts;
 
 static void begin(void)
 {
@@ -31,7 +30,7 @@ static void put_range(uint64_t base, uint16_t segment, uint8_t first, uint8_t la
 static void parse(void)
 {
     table_end(&table);
-    assert_int_equal(mcfg_parse(blob_window(&table), &mcfg), STATUS_OK);
+    assert_int_equal(acpi_parse_table("MCFG", blob_window(&table), &facts), STATUS_OK);
 }
 
 static void test_typical(void **state)
@@ -40,12 +39,12 @@ static void test_typical(void **state)
     put_range(0xb0000000, 0, 0, 255);
     put_range(0x10000000000, 1, 0x40, 0x7f);
     parse();
-    assert_true(mcfg.present);
-    assert_int_equal(mcfg.ecam_count, 2);
-    assert_int_equal(mcfg.ecams[1].base.raw, 0x10000000000);
-    assert_int_equal(mcfg.ecams[1].segment, 1);
-    assert_int_equal(mcfg.ecams[1].bus_first, 0x40);
-    assert_int_equal(mcfg.ecams[1].bus_last, 0x7f);
+    assert_true(facts.mcfg.present);
+    assert_int_equal(facts.mcfg.ecam_count, 2);
+    assert_int_equal(facts.mcfg.ecams[1].base.raw, 0x10000000000);
+    assert_int_equal(facts.mcfg.ecams[1].segment, 1);
+    assert_int_equal(facts.mcfg.ecams[1].bus_first, 0x40);
+    assert_int_equal(facts.mcfg.ecams[1].bus_last, 0x7f);
     assert_string_equal(fake_log_text(), "");
 }
 
@@ -62,8 +61,8 @@ static void test_bad_ranges(void **state)
     put_range(0xfffffff000000ULL, 6, 0, 255);
     put_range(0xe0000000, 7, 0, 1);
     parse();
-    assert_int_equal(mcfg.ecam_count, 2);
-    assert_int_equal(mcfg.ecams[1].segment, 7);
+    assert_int_equal(facts.mcfg.ecam_count, 2);
+    assert_int_equal(facts.mcfg.ecams[1].segment, 7);
     assert_true(fake_log_contains("segment 0 buses 3f-7f at 0xe0000000 left out: an earlier range "
                                   "has some of its buses"));
     assert_true(fake_log_contains("its memory overlaps that of an earlier range"));
@@ -80,18 +79,22 @@ static void test_more_than_fit(void **state)
     }
     put8(&table, 1);
     parse();
-    assert_int_equal(mcfg.ecam_count, ACPI_ECAM_MAX);
+    assert_int_equal(facts.mcfg.ecam_count, ACPI_ECAM_MAX);
     assert_true(fake_log_contains("there are too many ranges"));
     assert_true(fake_log_contains("1 bytes at the end are no whole entry"));
 }
 
 static enum status parse_one(struct acpi_window window)
 {
-    static struct acpi_mcfg other;
-    enum status status = mcfg_parse(window, &other);
+    static struct acpi_facts read;
+    const struct acpi_mcfg *other = &read.mcfg;
+    enum status status;
 
-    assert_int_equal(other.present, status == STATUS_OK);
-    assert_true(other.ecam_count <= 2);
+    read.mcfg.present = false;
+    status = acpi_parse_table("MCFG", window, &read);
+
+    assert_int_equal(other->present, status == STATUS_OK);
+    assert_true(other->ecam_count <= 2);
     return status;
 }
 

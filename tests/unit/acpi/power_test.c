@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "drivers/acpi/power.h"
+#include "drivers/acpi/acpi.h"
 #include "tests/unit/fakes/physical.h"
 #include "tests/unit/fakes/ports.h"
 

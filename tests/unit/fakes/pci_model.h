@@ -41,10 +41,10 @@ void fake_model_sriov(const struct fake_sriov *sriov);
 void fake_model_flr(bdf_t bdf, uint32_t pending_us, uint32_t busy_us);
 
 /* Reset BDF and poll to the end: TIMEOUT when that failed, else what pci_flr_start() says. */
-static inline enum status fake_flr_run(bdf_t bdf, bool vf)
+static inline enum status fake_flr_run(bdf_t bdf)
 {
     struct pci_flr flr;
-    enum status status = pci_flr_start(&flr, bdf, vf);
+    enum status status = pci_flr_start(&flr, bdf);
 
     if (status != STATUS_OK) {
         return status;

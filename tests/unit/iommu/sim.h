@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Simulated IOMMUs at the register edge (drivers/iommu/hardware.h), with the pool they read.
+ * Simulated IOMMUs at the register edge (drivers/iommu/hardware.c), with the pool they read.
  *
  * They are as unkind as the manuals allow: what they have seen once stays cached until they are
  * told to forget it; what was not written back is not seen by a unit that does not snoop; new pages

@@ -239,7 +239,7 @@ static void it_is_on_again_after_a_reset(void **state)
     config = fake_pci_add(vf, 0xffff, 0xffff);
     fake_pci_express(config, PCI_PORT_ENDPOINT, true);
     at = add_acs(config, PCI_ACS_REQUESTS | PCI_ACS_COMPLETIONS | PCI_ACS_DIRECT, PCI_ACS_DIRECT);
-    assert_int_equal(fake_flr_run(vf, true), STATUS_OK);
+    assert_int_equal(fake_flr_run(vf), STATUS_OK);
     assert_int_equal(config[at + PCI_ACS_CONTROL], PCI_ACS_REQUESTS | PCI_ACS_COMPLETIONS);
     assert_true(pci_acs_set(vf, 0));
     assert_true(pci_acs_set(vf, at));

@@ -102,17 +102,11 @@ static void test_flr(void **state)
 {
     uint64_t start = fake_time_us();
 
-    fake_put32(config, PCI_BAR0, 0xfe000000);
-    fake_put16(config, PCI_COMMAND, 6);
-    fake_put16(config, 0x48, 0x2810);
-    config[PCI_INTERRUPT_LINE] = 11;
+    fake_put16(config, PCI_COMMAND, 4);
     fake_model_flr(device, 30000, 400000);
-    assert_int_equal(fake_flr_run(device, false), STATUS_OK);
+    assert_int_equal(fake_flr_run(device), STATUS_OK);
     assert_true(fake_time_us() - start >= 430000 && fake_time_us() - start < 440000);
-    assert_int_equal(pci_config_read(device, PCI_BAR0, 4), 0xfe000000);
     assert_int_equal(pci_config_read(device, PCI_COMMAND, 2), 0);
-    assert_int_equal(pci_config_read(device, 0x48, 2), 0x2810);
-    assert_int_equal(config[PCI_INTERRUPT_LINE], 11);
     assert_string_equal(fake_log_text(), "");
 }
 
@@ -123,11 +117,11 @@ static void test_flr_bounds(void **state)
     struct pci_flr flr;
 
     fake_model_flr(device, 5000000, 5000000);
-    assert_int_equal(fake_flr_run(device, false), STATUS_TIMEOUT);
+    assert_int_equal(fake_flr_run(device), STATUS_TIMEOUT);
     assert_true(fake_time_us() - start >= 1100000 && fake_time_us() - start < 1110000);
     assert_true(fake_log_contains("requests are still under way after 100 ms; it is reset anyway"));
     assert_true(fake_log_contains("no answer 1 s after a function level reset"));
-    assert_int_equal(pci_flr_start(&flr, device, false), STATUS_DEVICE);
+    assert_int_equal(pci_flr_start(&flr, device), STATUS_DEVICE);
     assert_int_equal(pci_flr_poll(&flr), PCI_FLR_FAILED);
 }
 
@@ -136,7 +130,7 @@ static void test_flr_states(void **state)
     struct pci_flr flr;
 
     fake_model_flr(device, 2000, 0);
-    assert_int_equal(pci_flr_start(&flr, device, false), STATUS_OK);
+    assert_int_equal(pci_flr_start(&flr, device), STATUS_OK);
     assert_int_equal(pci_flr_poll(&flr), PCI_FLR_DRAIN);
     assert_int_equal(pci_flr_poll(&flr), PCI_FLR_DRAIN);
     time_delay_us(2000);
@@ -160,9 +154,9 @@ static void test_flr_together(void **state)
 
         fake_pci_express(fake_pci_add(vf, 0xffff, 0xffff), PCI_PORT_ENDPOINT, true);
         fake_model_flr(vf, pending_us[i], i == 2 ? 250000 : 90000);
-        assert_int_equal(pci_flr_start(&flr[i], vf, true), STATUS_OK);
+        assert_int_equal(pci_flr_start(&flr[i], vf), STATUS_OK);
     }
-    assert_int_equal(pci_flr_start(&flr[3], fake_bdf(2, 1, 3), true), STATUS_DEVICE);
+    assert_int_equal(pci_flr_start(&flr[3], fake_bdf(2, 1, 3)), STATUS_DEVICE);
     pci_flr_finish(flr, 4);
     assert_true(fake_time_us() - start >= 270000 && fake_time_us() - start < 280000);
     for (uint8_t i = 0; i < 3; i++) {
@@ -179,31 +173,25 @@ static void test_flr_without_wait(void **state)
 
     fake_put16(config, PCI_STATUS, 0x0011);
     fake_model_flr(device, 0, 0);
-    assert_int_equal(fake_flr_run(device, false), STATUS_OK);
+    assert_int_equal(fake_flr_run(device), STATUS_OK);
     assert_true(fake_time_us() - start < 1000);
     time_delay_us(100000);
     start = fake_time_us();
     fake_put16(config, PCI_STATUS, 0x0010);
-    assert_int_equal(fake_flr_run(device, false), STATUS_OK);
+    assert_int_equal(fake_flr_run(device), STATUS_OK);
     assert_true(fake_time_us() - start >= 100000);
 }
 
 static void test_flr_refused(void **state)
 {
     struct pci_flr flr;
-    uint16_t sriov = fake_pci_sriov(config, 4, 1, 1, 0x10f9);
-    uint8_t *plain = fake_pci_add(fake_bdf(2, 1, 0), 0x1234, 1);
 
-    config[sriov + PCI_SRIOV_CONTROL] = 1;
-    assert_int_equal(pci_flr_start(&flr, device, false), STATUS_STATE);
-    assert_int_equal(pci_flr_start(&flr, inner, false), STATUS_DEVICE); /* a bridge */
-    assert_int_equal(pci_flr_start(&flr, fake_bdf(2, 9, 0), true), STATUS_DEVICE);
-    assert_int_equal(pci_flr_start(&flr, fake_bdf(2, 1, 0), false), STATUS_UNSUPPORTED);
+    fake_pci_add(fake_bdf(2, 1, 0), 0x1234, 1);
+    assert_int_equal(pci_flr_start(&flr, inner), STATUS_DEVICE); /* a bridge */
+    assert_int_equal(pci_flr_start(&flr, fake_bdf(2, 9, 0)), STATUS_DEVICE);
+    assert_int_equal(pci_flr_start(&flr, fake_bdf(2, 1, 0)), STATUS_UNSUPPORTED);
     assert_true(fake_log_contains("0000:02:01.0: it has no function level reset"));
     assert_int_equal(fake_pci_writes(), 0);
-    plain[fake_pci_cap(plain, PCI_CAP_AF, 6) + 3] = 3;
-    assert_int_equal(fake_flr_run(fake_bdf(2, 1, 0), false), STATUS_OK);
-    assert_int_equal(plain[0x44], 1);
 }
 
 /* A VF: its ids read FFFFh, and of Command only Bus Master exists. */
@@ -211,16 +199,15 @@ static void test_flr_vf(void **state)
 {
     bdf_t vf = {.bus = 2, .devfn = 1};
 
-    assert_false(pci_function_answers(vf, true));
+    assert_false(pci_vf_answers(vf));
     fake_pci_express(fake_pci_add(vf, 0xffff, 0xffff), PCI_PORT_ENDPOINT, true);
-    assert_true(pci_function_answers(vf, true));
-    assert_false(pci_function_answers(vf, false));
+    assert_true(pci_vf_answers(vf));
     fake_pci_config(vf)[PCI_COMMAND] = PCI_COMMAND_BUS_MASTER;
     fake_model_flr(vf, 0, 150000);
-    assert_int_equal(fake_flr_run(vf, true), STATUS_OK);
+    assert_int_equal(fake_flr_run(vf), STATUS_OK);
     assert_false(masters(vf));
     fake_pci_config(vf)[PCI_HEADER_TYPE] = 0x7f;
-    assert_false(pci_function_answers(vf, true));
+    assert_false(pci_vf_answers(vf));
 }
 
 static const struct pci_bar bars[PCI_BARS_MAX] = {
@@ -269,9 +256,6 @@ static void test_msix(void **state)
     assert_int_equal(pci_msix_set(&table, 4, 0xfee00000, 0), STATUS_RANGE);
     assert_int_equal(pci_msix_set(&table, 0, 0xfee00002, 0), STATUS_RANGE);
     assert_int_equal(pci_msix_mask(&table, 4, true), STATUS_RANGE);
-    memory[0x800] = 4;
-    assert_true(pci_msix_pending(&table, 2));
-    assert_false(pci_msix_pending(&table, 1) || pci_msix_pending(&table, 4));
     assert_int_equal(word(0x1040), 0xa5a5a5a5); /* nothing beyond the table */
     pci_msix_close(&table);
     assert_int_equal(pci_config_read(device, cap + 2U, 2), 0x0003);
@@ -310,11 +294,9 @@ static void test_msix_refused(void **state)
     }
     assert_int_equal(pci_msix_open(&table, device, 0x40, &msix, unplaced), STATUS_DEVICE);
     assert_true(fake_log_contains("a BAR without an address"));
-    for (int maps = 0; maps < 2; maps++) {
-        fake_physical_limit(maps);
-        assert_int_equal(pci_msix_open(&table, device, 0x40, &msix, bars), STATUS_NO_MEMORY);
-        assert_null(table.table);
-    }
+    fake_physical_limit(0);
+    assert_int_equal(pci_msix_open(&table, device, 0x40, &msix, bars), STATUS_NO_MEMORY);
+    assert_null(table.table);
     fake_physical_limit(-1);
     assert_int_equal(pci_msix_open(&table, device, 0x40, &msix, bars), STATUS_OK);
     memset(fake_pci_mask(device) + 0x42, 0, 2);

@@ -244,8 +244,7 @@ static void add_amdvi(unsigned index, uint64_t efr)
     acpi.ivrs.present = true;
     acpi.ivrs.complete = true;
     acpi.ivrs.virtual_width = 64;
-    acpi.ivrs.ivhds[acpi.ivrs.ivhd_count++] =
-        (struct acpi_ivhd){.base = hpa(base), .type = 0x40, .flags = 0x20};
+    acpi.ivrs.ivhds[acpi.ivrs.ivhd_count++] = (struct acpi_ivhd){.base = hpa(base), .flags = 0x20};
 }
 
 static void add_iommus(enum iommus iommus)

@@ -20,11 +20,11 @@ static unsigned started[VFS], rounds;
 static enum status start_status[VFS];
 static bool never_answers[VFS];
 
-enum status pci_flr_start(struct pci_flr *flr, bdf_t bdf, bool is_vf)
+enum status pci_flr_start(struct pci_flr *flr, bdf_t bdf)
 {
     unsigned n = bdf.devfn;
 
-    assert_true(is_vf && n < VFS);
+    assert_true(n < VFS);
     *flr = (struct pci_flr){.bdf = bdf, .state = PCI_FLR_FAILED};
     started[n]++;
     if (start_status[n] == STATUS_OK) {

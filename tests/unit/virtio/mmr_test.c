@@ -154,31 +154,31 @@ static void test_registers(void **state)
     assert_int_equal(open_block(NULL), STATUS_OK);
     memcpy(bar4 + BLOCK, "\x01\x02\x03\x04\x05", 5);
     bar4[BLOCK + 0x1a] = 0x55; /* beyond the block */
-    assert_int_equal(mmr_read8(&mmr, 3), 4);
-    assert_int_equal(mmr_read16(&mmr, 2), 0x0403);
-    assert_int_equal(mmr_read32(&mmr, 0), 0x04030201);
-    assert_int_equal(mmr_read16(&mmr, 1), 0xffff); /* misaligned */
-    assert_int_equal(mmr_read32(&mmr, 2), 0xffffffff);
-    assert_int_equal(mmr_read8(&mmr, 0x19), 0);
-    assert_int_equal(mmr_read8(&mmr, 0x1a), 0xff);
-    assert_int_equal(mmr_read16(&mmr, 0x18), 0);
-    assert_int_equal(mmr_read32(&mmr, 0x18), 0xffffffff);
-    assert_int_equal(mmr_read32(&mmr, 0xfffffffc), 0xffffffff);
-    mmr_write8(&mmr, 0x13, 0x11);
-    mmr_write16(&mmr, 0x10, 0x3322);
-    mmr_write32(&mmr, 8, 0x77665544);
+    assert_int_equal(mmr_read(&mmr, 3, 1), 4);
+    assert_int_equal(mmr_read(&mmr, 2, 2), 0x0403);
+    assert_int_equal(mmr_read(&mmr, 0, 4), 0x04030201);
+    assert_int_equal(mmr_read(&mmr, 1, 2), 0xffff); /* misaligned */
+    assert_int_equal(mmr_read(&mmr, 2, 4), 0xffffffff);
+    assert_int_equal(mmr_read(&mmr, 0x19, 1), 0);
+    assert_int_equal(mmr_read(&mmr, 0x1a, 1), 0xff);
+    assert_int_equal(mmr_read(&mmr, 0x18, 2), 0);
+    assert_int_equal(mmr_read(&mmr, 0x18, 4), 0xffffffff);
+    assert_int_equal(mmr_read(&mmr, 0xfffffffc, 4), 0xffffffff);
+    mmr_write(&mmr, 0x13, 1, 0x11);
+    mmr_write(&mmr, 0x10, 2, 0x3322);
+    mmr_write(&mmr, 8, 4, 0x77665544);
     assert_memory_equal(bar4 + BLOCK + 8, "\x44\x55\x66\x77\0\0\0\0\x22\x33\0\x11", 12);
-    mmr_write8(&mmr, 0x1a, 0x99);
-    mmr_write16(&mmr, 0x1a, 0x99);
-    mmr_write16(&mmr, 0x11, 0x99);
-    mmr_write32(&mmr, 0x18, 0x99);
-    mmr_write32(&mmr, 6, 0x99);
-    mmr_write8(&mmr, UINT32_MAX, 0x99);
+    mmr_write(&mmr, 0x1a, 1, 0x99);
+    mmr_write(&mmr, 0x1a, 2, 0x99);
+    mmr_write(&mmr, 0x11, 2, 0x99);
+    mmr_write(&mmr, 0x18, 4, 0x99);
+    mmr_write(&mmr, 6, 4, 0x99);
+    mmr_write(&mmr, UINT32_MAX, 1, 0x99);
     assert_int_equal(bar4[BLOCK + 0x1a], 0x55);
     assert_null(memchr(bar4, 0x99, sizeof(bar4)));
     mmr_close(&mmr);
-    assert_int_equal(mmr_read8(&mmr, 0), 0xff); /* a closed block has no registers */
-    mmr_write8(&mmr, 0, 1);
+    assert_int_equal(mmr_read(&mmr, 0, 1), 0xff); /* a closed block has no registers */
+    mmr_write(&mmr, 0, 1, 1);
 }
 
 int main(void)
