@@ -5,6 +5,7 @@
 #include "vmm/pc/clock.h"
 
 #define GLOBAL_CONTROL 0x28U
+#define TOP_BIT        23 /* the timer's highest; TMR_STS is set when it changes */
 
 #define STATUS_TIMER        0x0001U
 #define STATUS_GLOBAL       0x0020U
@@ -42,18 +43,12 @@ static uint64_t tick_at(uint64_t now)
     return clock_ticks(now, CLOCK_PM_HZ, 1);
 }
 
-/* The timer's highest bit; TMR_STS is set when it changes. */
-static unsigned top_bit(const struct acpi_pm *pm)
-{
-    return pm->wide ? 31 : 23;
-}
-
 void acpi_pm_derive(struct acpi_pm *pm)
 {
     pm->next_event = CLOCK_NEVER;
     if ((pm->state.enable & ~pm->state.status & STATUS_TIMER) != 0 &&
         (pm->state.control & CONTROL_SCI) != 0) {
-        uint64_t change = ((pm->state.last >> top_bit(pm)) + 1) << top_bit(pm);
+        uint64_t change = ((pm->state.last >> TOP_BIT) + 1) << TOP_BIT;
 
         pm->next_event = clock_time_of_tick(change, CLOCK_PM_HZ, 1);
     }
@@ -63,18 +58,17 @@ void acpi_pm_run(struct acpi_pm *pm, uint64_t now)
 {
     uint64_t tick = tick_at(now);
 
-    if (tick >> top_bit(pm) != pm->state.last >> top_bit(pm)) {
+    if (tick >> TOP_BIT != pm->state.last >> TOP_BIT) {
         pm->state.status |= STATUS_TIMER;
     }
     pm->state.last = tick;
     acpi_pm_derive(pm);
 }
 
-void acpi_pm_reset(struct acpi_pm *pm, bool wide_timer, uint64_t now)
+void acpi_pm_reset(struct acpi_pm *pm, uint64_t now)
 {
     *pm = (struct acpi_pm){
-        .state = {.last = tick_at(now), .control = CONTROL_SCI},
-          .wide = wide_timer
+        .state = {.last = tick_at(now), .control = CONTROL_SCI}
     };
     acpi_pm_derive(pm);
 }
@@ -97,7 +91,7 @@ static uint32_t read_dword(const struct acpi_pm *pm, unsigned offset)
     case ACPI_PM_CONTROL:
         return pm->state.control;
     case ACPI_PM_TIMER:
-        return (uint32_t)(pm->state.last & ((2ULL << top_bit(pm)) - 1));
+        return (uint32_t)(pm->state.last & ((2ULL << TOP_BIT) - 1));
     case GLOBAL_CONTROL:
         return pm->state.global_control;
     default:

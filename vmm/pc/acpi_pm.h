@@ -34,7 +34,6 @@ struct acpi_pm_state {
 struct acpi_pm {
     struct acpi_pm_state state;
     uint64_t next_event;     /* derived: virtual ns */
-    bool wide;               /* configuration: 32-bit timer */
     uint32_t ignored_sleeps; /* counted: requests for a sleep state that does not exist */
 };
 
@@ -43,7 +42,7 @@ extern const struct section acpi_pm_section; /* struct acpi_pm_state */
 enum acpi_pm_request { ACPI_PM_NOTHING, ACPI_PM_POWER_OFF };
 
 /* Reset state, in ACPI mode, as firmware hands it over. */
-void acpi_pm_reset(struct acpi_pm *pm, bool wide_timer, uint64_t now);
+void acpi_pm_reset(struct acpi_pm *pm, uint64_t now);
 
 /* OFFSET < ACPI_PM_SIZE; WIDTH 1, 2 or 4, not crossing a multiple of 4. */
 uint32_t acpi_pm_read(struct acpi_pm *pm, unsigned offset, unsigned width, uint64_t now);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/pc/dsdt.h"
 #include "vmm/pc/guest_tables.h"
 #include "vmm/pc/table_writer.h"
 
@@ -18,8 +17,7 @@
 #define FACS_SIZE       64U
 
 /* FADT flags: WBINVD works, C1 everywhere, no fixed sleep button or RTC wake, reset register. */
-#define FADT_FLAGS      0x465U
-#define FADT_WIDE_TIMER 0x100U
+#define FADT_FLAGS 0x465U
 
 /* Boot architecture: there are ISA devices and an 8042, there is no VGA. */
 #define FADT_BOOT_ARCH 0x7U
@@ -118,7 +116,7 @@ static uint32_t write_fadt(struct table_writer *w, const struct pc_config *confi
     table_put_fields(w, offset, fadt, ARRAY_SIZE(fadt));
     table_put(w, offset + 36, 4, address(w, facs));
     table_put(w, offset + 40, 4, address(w, dsdt));
-    table_put(w, offset + 112, 4, FADT_FLAGS | (config->wide_pm_timer ? FADT_WIDE_TIMER : 0));
+    table_put(w, offset + 112, 4, FADT_FLAGS);
     table_put(w, offset + 140, 8, address(w, dsdt));
     table_checksum(w, offset, FADT_SIZE, offset + HEADER_CHECKSUM);
     return offset;

@@ -10,7 +10,6 @@
 #include "vmm/base/fields.h"
 #include "vmm/base/types.h"
 
-#define CHIPSET_PORT_A     0x92U
 #define CHIPSET_PORT_RESET 0xcf9U
 #define CHIPSET_SMB_BASE   0x700U /* where the SMBus host lies until the guest moves it */
 #define CHIPSET_SMB_SIZE   0x10U

@@ -11,10 +11,9 @@
 
 #include <stdint.h>
 
-#define CLOCK_NEVER     UINT64_MAX
-#define CLOCK_LAST      ((1ULL << 62) - 1) /* the greatest virtual time, also in ticks */
-#define CLOCK_NS_PER_S  1000000000ULL
-#define CLOCK_NS_PER_MS 1000000ULL
+#define CLOCK_NEVER    UINT64_MAX
+#define CLOCK_LAST     ((1ULL << 62) - 1) /* the greatest virtual time, also in ticks */
+#define CLOCK_NS_PER_S 1000000000ULL
 
 /* The crystal of every PC: the ACPI PM timer counts at this rate, the 8254 at a third of it. */
 #define CLOCK_PM_HZ 3579545ULL

@@ -31,22 +31,22 @@ static void kick_targets(struct pc *p)
     }
 }
 
-/* INTR rose: LINT0 may also be programmed as an ordinary interrupt or as an NMI. */
-static void pulse_lint0(struct pc *p)
+void irq_pulse_lint(struct pc *p, unsigned vcpu, enum lapic_lvt lint)
 {
-    for (unsigned vcpu = 0; vcpu < p->config.vcpu_count; vcpu++) {
-        struct lapic *l = &p->lapic[vcpu];
-        uint32_t lvt = lapic_load(&l->state.lvt[LAPIC_LVT_LINT0]);
-        unsigned delivery = lvt >> 8 & 7U;
+    struct lapic *l = &p->lapic[vcpu];
+    uint32_t lvt = lapic_load(&l->state.lvt[lint]);
+    unsigned delivery = lvt >> 8 & 7U;
 
-        if ((lvt & LAPIC_LVT_MASKED) != 0 || lapic_load(&l->state.mode) == LAPIC_DISABLED) {
-            continue;
-        }
-        if (delivery == APIC_DELIVERY_NMI) {
+    if (lapic_load(&l->state.mode) == LAPIC_DISABLED) {
+        if (lint == LAPIC_LVT_LINT1 && l->id == 0) {
             pc_edge_vcpu_nmi(p, vcpu);
-        } else if (delivery == APIC_DELIVERY_FIXED && lapic_accept(l, (uint8_t)lvt, false)) {
-            pc_edge_vcpu_kick(p, vcpu);
         }
+    } else if ((lvt & LAPIC_LVT_MASKED) != 0) {
+        return;
+    } else if (delivery == APIC_DELIVERY_NMI) {
+        pc_edge_vcpu_nmi(p, vcpu);
+    } else if (delivery == APIC_DELIVERY_FIXED && lapic_accept(l, (uint8_t)lvt, false)) {
+        pc_edge_vcpu_kick(p, vcpu);
     }
 }
 
@@ -61,7 +61,9 @@ void irq_update_intr(struct pc *p)
     __atomic_store_n(&p->pic_output, output ? 1 : 0, __ATOMIC_RELEASE);
     ioapic_set_line(p, &p->ioapic, PIN_INTR, output);
     if (output) {
-        pulse_lint0(p);
+        for (unsigned vcpu = 0; vcpu < p->config.vcpu_count; vcpu++) {
+            irq_pulse_lint(p, vcpu, LAPIC_LVT_LINT0);
+        }
         kick_targets(p);
     }
 }

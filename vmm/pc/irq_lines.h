@@ -13,6 +13,7 @@
 #define PORTOLAN_VMM_PC_IRQ_LINES_H
 
 #include "vmm/base/types.h"
+#include "vmm/pc/lapic.h"
 
 #define IRQ_GSI_TIMER 2U
 #define IRQ_GSI_PIRQ  16U
@@ -25,7 +26,7 @@ void pc_advance(struct pc *pc, uint64_t now);
 /* Carry their outputs to the lines, and find when the next of them acts: after they changed. */
 void pc_settle(struct pc *pc);
 
-/* SOURCE < IRQ_SOURCE_COUNT asserts GSI < IOAPIC_PINS or stops doing so. */
+/* SOURCE (enum irq_source) asserts GSI < IOAPIC_PINS or stops doing so. */
 void irq_set(struct pc *pc, unsigned source, unsigned gsi, bool level);
 
 void irq_set_intx(struct pc *pc, uint8_t devfn, unsigned pin, bool level);
@@ -35,6 +36,12 @@ void irq_update_pirqs(struct pc *pc);
 
 /* The 8259s may have changed their INTR. */
 void irq_update_intr(struct pc *pc);
+
+/*
+ * LINT0 or LINT1 of VCPU rises: an interrupt or NMI, as its LVT says; ExtINT is not looked at here.
+ * Of a local APIC that is off, LINT1 is the boot CPU's NMI pin.
+ */
+void irq_pulse_lint(struct pc *pc, unsigned vcpu, enum lapic_lvt lint);
 
 /* State was loaded: find again what the wires carry, without an edge. */
 void irq_derive(struct pc *pc);

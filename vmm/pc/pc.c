@@ -7,9 +7,12 @@
 #include "vmm/pc/irq_lines.h"
 #include "vmm/pc/pc_edge.h"
 #include "vmm/pc/ports.h"
-#include "vmm/pc/post.h"
 
 #include <string.h>
+
+#define LVT_LEVEL  0x8000U
+#define LVT_EXTINT (LVT_LEVEL | APIC_DELIVERY_EXTINT << 8)
+#define LVT_NMI    (LVT_LEVEL | APIC_DELIVERY_NMI << 8)
 
 #define MSI_BASE           0xfeeU
 #define MSI_LOGICAL        0x4U
@@ -109,25 +112,69 @@ static enum status check_config(const struct pc *p, const struct pc_config *conf
     return STATUS_OK;
 }
 
+/* ---- The power-on self test: what a BIOS sets up beyond the hardware's reset values, as SeaBIOS
+ * leaves it. tests/machine/firmware.py holds a VM against a PC with SeaBIOS, by registers. ---- */
+
+static const struct {
+    uint16_t port;
+    uint8_t value;
+} post_words[] = {
+    {0x20,              0x11}, /* 8259s: edges, cascaded; vectors 08h and 70h */
+    {0x21,              0x08},
+    {0x21,              0x04},
+    {0x21,              0x01},
+    {0xa0,              0x11},
+    {0xa1,              0x70},
+    {0xa1,              0x02},
+    {0xa1,              0x01},
+    {0x21,              0xfb}, /* all masked but the cascade: nobody here serves an interrupt */
+    {0xa1,              0xff},
+    {PIC_PORT_ELCR + 1, 0x0e}, /* levels: the SCI, 9, and the PIRQs' lines, 10 and 11 */
+    {0x43,              0x34}, /* 8254: the tick of 18.2 Hz */
+    {0x40,              0x00},
+    {0x40,              0x00},
+    {0x43,              0x54}, /* memory's refresh */
+    {0x41,              0x12},
+    {0x43,              0xb6}, /* the speaker, which is off */
+    {0x42,              0x00},
+    {0x42,              0x00},
+    {0x70,              0x0a}, /* RTC: it runs, in 24 hours, without interrupts */
+    {0x71,              0x26},
+    {0x70,              0x0b},
+    {0x71,              0x02},
+};
+
+/* The local APIC of the boot CPU: on, the 8259s and NMI connected. Others stay as they are. */
+static void post_lapic(struct lapic *l)
+{
+    if (l->id == 0) {
+        lapic_store(&l->state.svr, lapic_load(&l->state.svr) | LAPIC_SVR_ENABLED);
+        lapic_store(&l->state.lvt[LAPIC_LVT_LINT0], LVT_EXTINT);
+        lapic_store(&l->state.lvt[LAPIC_LVT_LINT1], LVT_NMI);
+    }
+}
+
 static void reset_devices(struct pc *p)
 {
     pic_reset(&p->pic);
     pit_reset(&p->pit, p->board.now);
     ioapic_reset(&p->ioapic);
     rtc_reset(&p->rtc, p->board.now);
-    acpi_pm_reset(&p->pm, p->config.wide_pm_timer, p->board.now);
+    acpi_pm_reset(&p->pm, p->board.now);
     uart_reset(&p->uart);
     i8042_reset(&p->kbc, p->config.keyboard);
     chipset_reset(&p->chipset);
     pci_host_reset(&p->pci);
-    fw_cfg_reset(&p->fw_cfg);
+    fw_cfg_select(&p->fw_cfg, 0);
     ports_place_windows(p);
     for (unsigned vcpu = 0; vcpu < p->config.vcpu_count; vcpu++) {
         lapic_power_on(&p->lapic[vcpu], vcpu, p->config.tsc_hz);
-        post_run_lapic(&p->lapic[vcpu]);
+        post_lapic(&p->lapic[vcpu]);
     }
     irq_update_pirqs(p);
-    post_run(p);
+    for (unsigned i = 0; i < ARRAY_SIZE(post_words); i++) {
+        ports_write(p, post_words[i].port, 1, post_words[i].value);
+    }
     irq_update_routing(p);
     pc_settle(p);
 }
@@ -141,19 +188,14 @@ enum status pc_init(struct pc *pc, const struct pc_config *config)
     if (status != STATUS_OK) {
         return status;
     }
-    const struct rtc_config rtc = {
-        .seconds = config->rtc_seconds,
-        .memory_below_4g = config->memory_below_4g,
-        .memory_above_4g = config->memory_above_4g,
-        .vcpu_count = config->vcpu_count,
-    };
     pc->config = *config;
     pc->deadline = CLOCK_NEVER;
     for (unsigned pirq = 0; pirq < PCI_PIRQS; pirq++) {
         pc->pirq_gsi[pirq] = -1;
     }
-    rtc_power_on(&pc->rtc, &rtc);
-    fw_cfg_init(&pc->fw_cfg, config->vcpu_count, config->memory_below_4g + config->memory_above_4g);
+    rtc_power_on(&pc->rtc, config);
+    pc->fw_cfg.vcpu_count = (uint16_t)config->vcpu_count;
+    pc->fw_cfg.ram_size = config->memory_below_4g + config->memory_above_4g;
     pc_edge_lock(pc);
     reset_devices(pc);
     pc_edge_unlock(pc);
@@ -273,17 +315,6 @@ void pc_port_write(struct pc *pc, uint16_t port, unsigned width, uint32_t value,
     pc_edge_unlock(pc);
 }
 
-void pc_set_irq(struct pc *pc, unsigned source, unsigned gsi, bool level)
-{
-    if (source < IRQ_SOURCE_VM || source >= IRQ_SOURCE_COUNT || gsi == 0 || gsi == IRQ_GSI_TIMER ||
-        gsi >= IOAPIC_PINS) {
-        return;
-    }
-    pc_edge_lock(pc);
-    irq_set(pc, source, gsi, level);
-    pc_edge_unlock(pc);
-}
-
 void pc_set_intx(struct pc *pc, uint8_t devfn, unsigned pin, bool level)
 {
     if (pin < 1 || pin > PCI_PIRQS) {
@@ -322,30 +353,11 @@ void pc_power_button(struct pc *pc, uint64_t now)
     pc_edge_unlock(pc);
 }
 
-/* LINT1 of one vCPU: the NMI pin unless its LVT says something else. */
-static void pulse_lint1(struct pc *p, unsigned vcpu)
-{
-    struct lapic *l = &p->lapic[vcpu];
-    uint32_t lvt = lapic_load(&l->state.lvt[LAPIC_LVT_LINT1]);
-    unsigned delivery = lvt >> 8 & 7U;
-
-    if (lapic_load(&l->state.mode) == LAPIC_DISABLED) {
-        if (l->id == 0) {
-            pc_edge_vcpu_nmi(p, vcpu);
-        }
-    } else if ((lvt & LAPIC_LVT_MASKED) == 0 && delivery == APIC_DELIVERY_NMI) {
-        pc_edge_vcpu_nmi(p, vcpu);
-    } else if ((lvt & LAPIC_LVT_MASKED) == 0 && delivery == APIC_DELIVERY_FIXED &&
-               lapic_accept(l, (uint8_t)lvt, false)) {
-        pc_edge_vcpu_kick(p, vcpu);
-    }
-}
-
 void pc_nmi(struct pc *pc)
 {
     pc_edge_lock(pc);
     for (unsigned vcpu = 0; vcpu < pc->config.vcpu_count && !pc->rtc.state.nmi_masked; vcpu++) {
-        pulse_lint1(pc, vcpu);
+        irq_pulse_lint(pc, vcpu, LAPIC_LVT_LINT1);
     }
     pc_edge_unlock(pc);
 }
@@ -367,7 +379,7 @@ bool pc_msi(struct pc *pc, uint64_t address, uint32_t data)
 void pc_vcpu_init(struct pc *pc, unsigned vcpu)
 {
     lapic_init(&pc->lapic[vcpu]);
-    post_run_lapic(&pc->lapic[vcpu]);
+    post_lapic(&pc->lapic[vcpu]);
     pc_edge_lock(pc);
     irq_update_routing(pc);
     pc_edge_unlock(pc);

@@ -43,7 +43,6 @@ struct pc_config {
     int64_t rtc_seconds;      /* since 1970, UTC, at virtual time 0 */
     uint16_t debug_exit;      /* port whose writes end the VM; 0: none */
     bool keyboard;            /* a PS/2 keyboard that answers but has no keys */
-    bool wide_pm_timer;       /* 32 bits instead of the PIIX4's 24 */
 };
 
 /* Who drives an interrupt line; a line is up while any of its sources is. */
@@ -53,9 +52,7 @@ enum irq_source {
     IRQ_SOURCE_UART,
     IRQ_SOURCE_RTC,
     IRQ_SOURCE_SCI,
-    IRQ_SOURCE_PIRQ,                             /* four of them */
-    IRQ_SOURCE_VM = IRQ_SOURCE_PIRQ + PCI_PIRQS, /* from here on for the VM layer */
-    IRQ_SOURCE_COUNT = 32
+    IRQ_SOURCE_PIRQ, /* four of them; there is room for 32 sources in all */
 };
 
 /* I/O blocks that the guest or the configuration places. */
@@ -112,14 +109,13 @@ struct pc {
 };
 
 /*
- * Power the machine on at virtual time 0. Before any vCPU runs. Files for fw_cfg are added to
- * pc->fw_cfg afterwards. RANGE: a number of CONFIG is out of range; CONFLICT: the debug exit
- * port belongs to a device. The log says which.
+ * Power the machine on at virtual time 0. Before any vCPU runs. RANGE: a number of CONFIG is out
+ * of range; CONFLICT: the debug exit port belongs to a device. The log says which.
  */
 enum status pc_init(struct pc *pc, const struct pc_config *config);
 
 /*
- * Hardware reset. No vCPU runs meanwhile. Time, battery-backed RAM and the VM's lines stay; the TSC
+ * Hardware reset. No vCPU runs meanwhile. Time, battery-backed RAM and the VFs' lines stay; the TSC
  * offsets are 0 until pc_vcpu_set_tsc_offset().
  */
 void pc_reset(struct pc *pc, uint64_t now);
@@ -152,9 +148,6 @@ void pc_run(struct pc *pc, uint64_t now);
 
 /* When to call pc_run() next; CLOCK_NEVER. No lock. */
 uint64_t pc_next_event(const struct pc *pc);
-
-/* Drive GSI (1..23, not 2) from SOURCE, IRQ_SOURCE_VM..31. Others are ignored. */
-void pc_set_irq(struct pc *pc, unsigned source, unsigned gsi, bool level);
 
 /* Drive pin 1..4 (INTA..INTD) of a function of slots 2..31, level-triggered. */
 void pc_set_intx(struct pc *pc, uint8_t devfn, unsigned pin, bool level);

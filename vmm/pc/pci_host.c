@@ -78,11 +78,6 @@ static const struct field pci_host_fields[] = {
 const struct section pci_host_section =
     SECTION(struct pci_host_state, "pci_host", 1, pci_host_fields, check_state);
 
-uint32_t pci_host_read_address(const struct pci_host_state *host)
-{
-    return host->address;
-}
-
 void pci_host_write_address(struct pci_host_state *host, uint32_t value)
 {
     host->address = value & ADDRESS_WRITABLE;

@@ -15,8 +15,7 @@
 #include "vmm/base/guest_map.h"
 #include "vmm/base/types.h"
 
-#define PCI_PORT_ADDRESS 0xcf8U
-#define PCI_PORT_DATA    0xcfcU
+#define PCI_PORT_DATA 0xcfcU
 
 #define PCI_CONFIG_SIZE 256U
 #define PCI_PIRQS       4U
@@ -56,7 +55,6 @@ extern const struct section pci_host_section; /* struct pci_host_state */
 void pci_host_reset(struct pci_host_state *host);
 
 /* CF8h..CFBh: only 32-bit accesses reach the address register; the caller sees to that. */
-uint32_t pci_host_read_address(const struct pci_host_state *host);
 void pci_host_write_address(struct pci_host_state *host, uint32_t value);
 
 /* CFCh + OFFSET (0..3), WIDTH bytes, not beyond CFFh and aligned to WIDTH. */

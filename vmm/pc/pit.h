@@ -15,9 +15,7 @@
 #include "vmm/base/fields.h"
 #include "vmm/base/types.h"
 
-#define PIT_PORT         0x40U
-#define PIT_CHANNELS     3U
-#define PIT_PORT_CONTROL 0x61U
+#define PIT_CHANNELS 3U
 
 enum pit_phase {
     PIT_IDLE,     /* a control word, but no count since */

@@ -101,7 +101,7 @@ static uint32_t read_device(struct pc *p, enum port_device device, uint16_t port
     case PORT_FW_CFG_DATA:
         return fw_cfg_read(&p->fw_cfg);
     case PORT_PCI_ADDRESS:
-        return pci_host_read_address(&p->pci);
+        return p->pci.address;
     case PORT_RESET:
         return p->chipset.reset_control;
     case PORT_PCI_DATA:
@@ -236,26 +236,6 @@ static uint32_t base_of(const struct pc *p, unsigned id)
     return __atomic_load_n(&p->window[id].first, __ATOMIC_RELAXED);
 }
 
-/* The device that takes the whole access in one piece, or NULL. */
-static const struct port_range *find(const struct pc *p, uint32_t port, unsigned width)
-{
-    unsigned count = ranges_to_search(port);
-
-    for (unsigned i = 0; i < count && ranges[i].first <= port; i++) {
-        if (takes(&ranges[i], 0, port, width)) {
-            return &ranges[i];
-        }
-    }
-    for (unsigned i = 0; i < PORT_WINDOW_COUNT; i++) {
-        uint32_t base = base_of(p, i);
-
-        if (base != 0 && takes(&windows[i], base, port, width)) {
-            return &windows[i];
-        }
-    }
-    return NULL;
-}
-
 /* Does the device take the access, or a byte of it? */
 static bool takes_part(const struct port_range *range, uint32_t base, uint32_t port, unsigned width)
 {
@@ -263,28 +243,37 @@ static bool takes_part(const struct port_range *range, uint32_t base, uint32_t p
            ((range->widths & W1) != 0 || takes(range, base, port, width));
 }
 
-bool ports_claim(const struct pc *pc, uint16_t port, unsigned width)
+/* The first device that takes the whole access in one piece, or, with PART, a byte of it; or NULL.
+ */
+static inline const struct port_range *find(const struct pc *p, uint32_t port, unsigned width,
+                                            bool part)
 {
     unsigned count = ranges_to_search(port);
 
     for (unsigned i = 0; i < count && ranges[i].first < port + width; i++) {
-        if (takes_part(&ranges[i], 0, port, width)) {
-            return true;
+        if (part ? takes_part(&ranges[i], 0, port, width) : takes(&ranges[i], 0, port, width)) {
+            return &ranges[i];
         }
     }
     for (unsigned i = 0; i < PORT_WINDOW_COUNT; i++) {
-        uint32_t base = base_of(pc, i);
+        uint32_t base = base_of(p, i);
 
-        if (base != 0 && takes_part(&windows[i], base, port, width)) {
-            return true;
+        if (base != 0 && (part ? takes_part(&windows[i], base, port, width)
+                               : takes(&windows[i], base, port, width))) {
+            return &windows[i];
         }
     }
-    return false;
+    return NULL;
+}
+
+bool ports_claim(const struct pc *pc, uint16_t port, unsigned width)
+{
+    return find(pc, port, width, true) != NULL;
 }
 
 uint32_t ports_read(struct pc *pc, uint16_t port, unsigned width)
 {
-    const struct port_range *range = find(pc, port, width);
+    const struct port_range *range = find(pc, port, width, false);
     uint32_t value = 0;
 
     if (range != NULL) {
@@ -293,7 +282,7 @@ uint32_t ports_read(struct pc *pc, uint16_t port, unsigned width)
     for (unsigned i = 0; i < width; i++) {
         uint16_t at = (uint16_t)(port + i);
 
-        range = find(pc, at, 1);
+        range = find(pc, at, 1, false);
         value |= (range != NULL ? read_device(pc, range->device, at, 1) & 0xffU : 0xffU) << 8 * i;
     }
     return value;
@@ -301,7 +290,7 @@ uint32_t ports_read(struct pc *pc, uint16_t port, unsigned width)
 
 void ports_write(struct pc *pc, uint16_t port, unsigned width, uint32_t value)
 {
-    const struct port_range *range = find(pc, port, width);
+    const struct port_range *range = find(pc, port, width, false);
 
     if (range != NULL) {
         write_device(pc, range->device, port, width, value);
@@ -310,7 +299,7 @@ void ports_write(struct pc *pc, uint16_t port, unsigned width, uint32_t value)
     for (unsigned i = 0; i < width; i++) {
         uint16_t at = (uint16_t)(port + i);
 
-        range = find(pc, at, 1);
+        range = find(pc, at, 1, false);
         if (range != NULL) {
             write_device(pc, range->device, at, 1, value >> 8 * i & 0xffU);
         }

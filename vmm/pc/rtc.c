@@ -3,6 +3,7 @@
 
 #include "vmm/base/rtc_date.h"
 #include "vmm/pc/clock.h"
+#include "vmm/pc/pc.h"
 
 #define REGISTER_A 0x0aU
 #define REGISTER_B 0x0bU
@@ -181,11 +182,6 @@ static void see_events(struct rtc_state *rtc, uint64_t now)
     }
 }
 
-int64_t rtc_seconds(const struct rtc *rtc, uint64_t now)
-{
-    return seconds_at(&rtc->state, now);
-}
-
 void rtc_derive(struct rtc *rtc)
 {
     rtc->next_event = next_event(&rtc->state);
@@ -208,7 +204,7 @@ bool rtc_irq(const struct rtc *rtc)
 }
 
 /* Memory sizes in the units and limits of the BIOS's CMOS map. */
-static void store_memory_sizes(uint8_t *ram, const struct rtc_config *config)
+static void store_memory_sizes(uint8_t *ram, const struct pc_config *config)
 {
     uint64_t low = config->memory_below_4g;
     uint64_t kib = low > 1ULL << 20 ? (low >> 10) - 1024 : 0;
@@ -227,9 +223,9 @@ static void store_memory_sizes(uint8_t *ram, const struct rtc_config *config)
     ram[0x5d] = (uint8_t)(above_4g >> 16);
 }
 
-void rtc_power_on(struct rtc *rtc, const struct rtc_config *config)
+void rtc_power_on(struct rtc *rtc, const struct pc_config *config)
 {
-    int64_t seconds = config->seconds < 0 ? 0 : config->seconds;
+    int64_t seconds = config->rtc_seconds < 0 ? 0 : config->rtc_seconds;
 
     seconds = seconds > LAST_SECOND ? LAST_SECOND : seconds;
     uint8_t *ram = rtc->state.ram;

@@ -35,15 +35,10 @@ struct rtc {
 
 extern const struct section rtc_section; /* struct rtc_state */
 
-struct rtc_config {
-    int64_t seconds;          /* since 1970, UTC, at virtual time 0 */
-    uint64_t memory_below_4g; /* bytes from address 0 */
-    uint64_t memory_above_4g; /* bytes from 4 GiB */
-    unsigned vcpu_count;
-};
+struct pc_config;
 
 /* Power-on: battery-backed RAM filled from CONFIG, clock running in BCD and 24-hour mode. */
-void rtc_power_on(struct rtc *rtc, const struct rtc_config *config);
+void rtc_power_on(struct rtc *rtc, const struct pc_config *config);
 
 /* Machine reset: interrupt enables and flags are cleared, time and RAM stay. */
 void rtc_reset(struct rtc *rtc, uint64_t now);
@@ -59,8 +54,5 @@ void rtc_derive(struct rtc *rtc);
 
 /* The level of IRQ 8. */
 bool rtc_irq(const struct rtc *rtc);
-
-/* Seconds since 1970 as the guest's clock shows them, for the VM's administrator. */
-int64_t rtc_seconds(const struct rtc *rtc, uint64_t now);
 
 #endif

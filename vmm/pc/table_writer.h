@@ -35,6 +35,10 @@ void table_put_bytes(struct table_writer *w, uint32_t offset, const void *bytes,
 /* Make LENGTH bytes at OFFSET add up to 0 through the byte at AT. */
 void table_checksum(struct table_writer *w, uint32_t offset, uint32_t length, uint32_t at);
 
+/* The compiled form of dsdt.asl, made by the build. */
+extern const uint8_t dsdt_aml[];
+extern const uint32_t dsdt_aml_size;
+
 /* The MP table; returns the offset of its floating pointer. */
 uint32_t mp_table_write(struct table_writer *w, const struct pc_config *config);
 

@@ -13,7 +13,6 @@
 #include "vmm/base/types.h"
 
 #define UART_PORT      0x3f8U
-#define UART_PORTS     8U
 #define UART_IRQ       4U
 #define UART_FIFO_SIZE 16U
 

@@ -185,7 +185,9 @@ static void event(struct guest *g, uint8_t op)
 
     switch (op & 7U) {
     case 0:
-        pc_set_irq(g->pc, value & 31U, value >> 3, (op & 0x40U) != 0);
+        if (value >> 3 != 0 && value >> 3 != 2 && value >> 3 < IOAPIC_PINS) {
+            fake_edge_set_irq(g->pc, FAKE_SOURCE + (value & 7U), value >> 3, (op & 0x40U) != 0);
+        }
         break;
     case 1:
         pc_set_intx(g->pc, value, op >> 3 & 7U, (op & 0x40U) != 0);
@@ -225,7 +227,6 @@ void guest_begin(struct guest *g, struct pc *pc, const uint8_t *data, size_t siz
     struct pc_config config = fake_edge_config(GUEST_VCPUS);
 
     config.debug_exit = 0xf4;
-    config.wide_pm_timer = (size & 1U) != 0;
     config.keyboard = (size & 2U) != 0;
     *g = (struct guest){.pc = pc, .data = data, .left = size};
     fake_edge_clear();

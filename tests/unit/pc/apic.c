@@ -6,7 +6,7 @@
 #include "vmm/pc/pc_edge.h"
 
 #define VCPUS   4U
-#define SOURCE  IRQ_SOURCE_VM
+#define SOURCE  FAKE_SOURCE
 #define LEVEL   0x8000U
 #define LOGICAL 0x0800U
 #define MASKED  0x10000U
@@ -89,14 +89,14 @@ static void test_registers(void **state)
 static void test_edge(void **state)
 {
     route(7, 0x51, 2);
-    pc_set_irq(&machine, SOURCE, 7, true);
+    fake_edge_set_irq(&machine, SOURCE, 7, true);
     assert_int_equal(fake_edge.kicks[2], 1);
     assert_int_equal(pc_interrupt_take(&machine, 2), 0x51);
     lapic_put(2, LAPIC_EOI, 0);
     assert_int_equal(pc_interrupt_take(&machine, 2), -1);
-    pc_set_irq(&machine, SOURCE, 7, false);
+    fake_edge_set_irq(&machine, SOURCE, 7, false);
     route(7, 0x51 | MASKED, 2);
-    pc_set_irq(&machine, SOURCE, 7, true);
+    fake_edge_set_irq(&machine, SOURCE, 7, true);
     route(7, 0x51, 2); /* an edge on a masked pin is lost */
     assert_false(pc_interrupt_pending(&machine, 2));
 }
@@ -104,13 +104,13 @@ static void test_edge(void **state)
 static void test_level(void **state)
 {
     route(17, 0x61 | LEVEL, 1);
-    pc_set_irq(&machine, SOURCE, 17, true);
+    fake_edge_set_irq(&machine, SOURCE, 17, true);
     assert_true((ioapic_get(0x10 + 34) & 0x4000) != 0);
     assert_int_equal(pc_interrupt_take(&machine, 1), 0x61);
     assert_false(pc_interrupt_pending(&machine, 1));
     lapic_put(1, LAPIC_EOI, 0); /* still asserted: again */
     assert_int_equal(pc_interrupt_take(&machine, 1), 0x61);
-    pc_set_irq(&machine, SOURCE, 17, false);
+    fake_edge_set_irq(&machine, SOURCE, 17, false);
     lapic_put(1, LAPIC_EOI, 0);
     assert_false(pc_interrupt_pending(&machine, 1));
     assert_int_equal(ioapic_get(0x10 + 34) & 0x4000, 0);
@@ -119,13 +119,13 @@ static void test_level(void **state)
 static void test_level_waits_for_unmask_and_enable(void **state)
 {
     route(17, 0x61 | LEVEL | MASKED, 1);
-    pc_set_irq(&machine, SOURCE, 17, true);
+    fake_edge_set_irq(&machine, SOURCE, 17, true);
     route(17, 0x61 | LEVEL, 1);
     assert_true(pc_interrupt_pending(&machine, 1));
 
     lapic_put(3, LAPIC_SVR, 0xff);
     route(18, 0x62 | LEVEL, 3);
-    pc_set_irq(&machine, SOURCE, 18, true);
+    fake_edge_set_irq(&machine, SOURCE, 18, true);
     assert_int_equal(ioapic_get(0x10 + 36) & 0x4000, 0); /* nobody accepted it */
     lapic_put(3, LAPIC_SVR, 0x1ff);
     assert_int_equal(pc_interrupt_take(&machine, 3), 0x62);
@@ -134,13 +134,13 @@ static void test_level_waits_for_unmask_and_enable(void **state)
 static void test_shared_line(void **state)
 {
     route(17, 0x61 | LEVEL, 1);
-    pc_set_irq(&machine, SOURCE, 17, true);
-    pc_set_irq(&machine, SOURCE + 1, 17, true);
+    fake_edge_set_irq(&machine, SOURCE, 17, true);
+    fake_edge_set_irq(&machine, SOURCE + 1, 17, true);
     assert_int_equal(pc_interrupt_take(&machine, 1), 0x61);
-    pc_set_irq(&machine, SOURCE, 17, false);
+    fake_edge_set_irq(&machine, SOURCE, 17, false);
     lapic_put(1, LAPIC_EOI, 0);
     assert_int_equal(pc_interrupt_take(&machine, 1), 0x61);
-    pc_set_irq(&machine, SOURCE + 1, 17, false);
+    fake_edge_set_irq(&machine, SOURCE + 1, 17, false);
     lapic_put(1, LAPIC_EOI, 0);
     assert_false(pc_interrupt_pending(&machine, 1));
 }
@@ -149,7 +149,7 @@ static void test_directed_eoi(void **state)
 {
     lapic_put(1, LAPIC_SVR, 0x11ff);
     route(17, 0x61 | LEVEL, 1);
-    pc_set_irq(&machine, SOURCE, 17, true);
+    fake_edge_set_irq(&machine, SOURCE, 17, true);
     assert_int_equal(pc_interrupt_take(&machine, 1), 0x61);
     lapic_put(1, LAPIC_EOI, 0);
     assert_false(pc_interrupt_pending(&machine, 1));
@@ -160,7 +160,7 @@ static void test_directed_eoi(void **state)
 static void test_edge_trigger_frees_remote_irr(void **state)
 {
     route(17, 0x61 | LEVEL, 1);
-    pc_set_irq(&machine, SOURCE, 17, true);
+    fake_edge_set_irq(&machine, SOURCE, 17, true);
     pc_vcpu_init(&machine, 1); /* loses what was in its APIC */
     assert_true((ioapic_get(0x10 + 34) & 0x4000) != 0);
     route(17, 0x61 | MASKED, 1);
@@ -170,15 +170,15 @@ static void test_edge_trigger_frees_remote_irr(void **state)
 static void test_delivery_modes(void **state)
 {
     route(6, 0x0400, 0xff); /* NMI to all */
-    pc_set_irq(&machine, SOURCE, 6, true);
+    fake_edge_set_irq(&machine, SOURCE, 6, true);
     for (unsigned vcpu = 0; vcpu < VCPUS; vcpu++) {
         assert_int_equal(fake_edge.nmis[vcpu], 1);
     }
     route(7, 0x0500, 3); /* INIT */
-    pc_set_irq(&machine, SOURCE, 7, true);
+    fake_edge_set_irq(&machine, SOURCE, 7, true);
     assert_int_equal(fake_edge.inits[3], 1);
     route(16, 0x0200, 3); /* SMI: nothing happens */
-    pc_set_irq(&machine, SOURCE, 16, true);
+    fake_edge_set_irq(&machine, SOURCE, 16, true);
 }
 
 static void test_lowest_priority_takes_turns(void **state)
@@ -187,8 +187,8 @@ static void test_lowest_priority_takes_turns(void **state)
 
     route(7, 0x71 | 0x100 | LOGICAL, 0x0d); /* vCPUs 0, 2 and 3 */
     for (unsigned i = 0; i < 9; i++) {
-        pc_set_irq(&machine, SOURCE, 7, true);
-        pc_set_irq(&machine, SOURCE, 7, false);
+        fake_edge_set_irq(&machine, SOURCE, 7, true);
+        fake_edge_set_irq(&machine, SOURCE, 7, false);
         for (unsigned vcpu = 0; vcpu < VCPUS; vcpu++) {
             if (pc_interrupt_take(&machine, vcpu) == 0x71) {
                 taken[vcpu]++;
@@ -202,7 +202,7 @@ static void test_lowest_priority_takes_turns(void **state)
     assert_int_equal(taken[3], 3);
     lapic_put(2, LAPIC_SVR, 0xff);
     lapic_put(3, LAPIC_SVR, 0xff);
-    pc_set_irq(&machine, SOURCE, 7, true);
+    fake_edge_set_irq(&machine, SOURCE, 7, true);
     assert_int_equal(pc_interrupt_take(&machine, 0), 0x71);
 }
 
@@ -281,7 +281,7 @@ static void test_x2apic_destinations(void **state)
     (void)pc_msr_write(&machine, 0, 0x83f, 0x46, 0);
     assert_int_equal(pc_interrupt_take(&machine, 0), 0x46);
     route(17, 0x61, 3); /* a narrow destination still reaches it */
-    pc_set_irq(&machine, SOURCE, 17, true);
+    fake_edge_set_irq(&machine, SOURCE, 17, true);
     assert_int_equal(pc_interrupt_take(&machine, 3), 0x61);
     uint64_t value;
     assert_false(pc_mmio_read(&machine, 0, gpa(LAPIC_BASE + 0x20), 4, 0, &value));

@@ -198,14 +198,14 @@ static void a_load_makes_no_edges(void **state)
     (void)pc_mmio_write(&machine, 0, gpa(LAPIC_BASE + LAPIC_SVR), 4, 0x1ff, 0);
     (void)pc_mmio_write(&machine, 0, gpa(LAPIC_BASE + LAPIC_LVT + 0x30), 4, 0x400, 0);
     pc_port_write(&machine, 0x21, 1, 0, 0);
-    pc_set_irq(&machine, IRQ_SOURCE_VM, 5, true);
+    fake_edge_set_irq(&machine, FAKE_SOURCE, 5, true);
     assert_int_equal(fake_edge.nmis[0], 1);
     size_t size = save();
     power_on(1);
     fake_edge_clear();
     load(size);
     assert_int_equal(fake_edge.nmis[0], 0);
-    pc_set_irq(&machine, IRQ_SOURCE_VM, 5, true);
+    fake_edge_set_irq(&machine, FAKE_SOURCE, 5, true);
     assert_int_equal(fake_edge.nmis[0], 0);
 }
 

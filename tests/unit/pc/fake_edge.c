@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/pc/fake_edge.h"
 
+#include "vmm/pc/irq_lines.h"
 #include "vmm/pc/pc_edge.h"
 
 struct fake_edge fake_edge;
@@ -19,6 +20,13 @@ struct pc_config fake_edge_config(unsigned vcpus)
         .rtc_seconds = 1700000000,
         .keyboard = true,
     };
+}
+
+void fake_edge_set_irq(struct pc *pc, unsigned source, unsigned gsi, bool level)
+{
+    pc_edge_lock(pc);
+    irq_set(pc, source, gsi, level);
+    pc_edge_unlock(pc);
 }
 
 void pc_edge_lock(struct pc *pc)

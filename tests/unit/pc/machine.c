@@ -205,13 +205,13 @@ static void test_lint0_modes(void **state)
     start_pics();
     (void)pc_mmio_write(&machine, 1, gpa(LAPIC_BASE + LAPIC_SVR), 4, 0x1ff, 0);
     (void)pc_mmio_write(&machine, 1, gpa(LAPIC_BASE + LAPIC_LVT + 0x30), 4, 0x400, 0);
-    pc_set_irq(&machine, IRQ_SOURCE_VM, 7, true);
+    fake_edge_set_irq(&machine, FAKE_SOURCE, 7, true);
     assert_int_equal(fake_edge.nmis[1], 1); /* the old NMI watchdog */
     assert_int_equal(pc_interrupt_take(&machine, 0), 0x27);
     out(0x20, 1, 0x20);
-    pc_set_irq(&machine, IRQ_SOURCE_VM, 7, false);
+    fake_edge_set_irq(&machine, FAKE_SOURCE, 7, false);
     (void)pc_mmio_write(&machine, 1, gpa(LAPIC_BASE + LAPIC_LVT + 0x30), 4, 0x77, 0);
-    pc_set_irq(&machine, IRQ_SOURCE_VM, 7, true);
+    fake_edge_set_irq(&machine, FAKE_SOURCE, 7, true);
     assert_int_equal(pc_interrupt_take(&machine, 1), 0x77);
 }
 
@@ -236,7 +236,7 @@ static void test_extint_through_ioapic(void **state)
     start_pics();
     (void)pc_mmio_write(&machine, 0, gpa(LAPIC_BASE + LAPIC_SVR), 4, 0x1ff, 0);
     (void)pc_mmio_write(&machine, 0, gpa(LAPIC_BASE + LAPIC_LVT + 0x30), 4, 0x10000, 0);
-    pc_set_irq(&machine, IRQ_SOURCE_VM, 3, true);
+    fake_edge_set_irq(&machine, FAKE_SOURCE, 3, true);
     assert_false(pc_interrupt_pending(&machine, 0));
     (void)pc_mmio_write(&machine, 0, gpa(IOAPIC_BASE), 4, 0x10, 0);
     (void)pc_mmio_write(&machine, 0, gpa(IOAPIC_BASE + 0x10), 4, 0x700, 0);
@@ -268,19 +268,6 @@ static void test_pirq_routing(void **state)
     assert_int_equal(machine.pirq_gsi[1], -1);
     pc_set_intx(&machine, 2 << 3, 5, true);
     pc_set_intx(&machine, 2 << 3, 0, true);
-}
-
-static void test_vm_cannot_drive_board_lines(void **state)
-{
-    uint32_t before[IOAPIC_PINS];
-
-    memcpy(before, machine.board.line_sources, sizeof(before));
-    pc_set_irq(&machine, IRQ_SOURCE_PIT, 2, !(before[2] & 1U << IRQ_SOURCE_PIT));
-    pc_set_irq(&machine, IRQ_SOURCE_VM, 2, true);
-    pc_set_irq(&machine, IRQ_SOURCE_VM, 0, true);
-    pc_set_irq(&machine, IRQ_SOURCE_VM, 24, true);
-    pc_set_irq(&machine, IRQ_SOURCE_COUNT, 5, true);
-    assert_memory_equal(machine.board.line_sources, before, sizeof(before));
 }
 
 static void test_pci_chipset(void **state)
@@ -485,35 +472,10 @@ static void test_fw_cfg(void **state)
     assert_int_equal(item_number(2), 2);
     select_item(3);
     assert_int_equal(item_number(4), 512U << 20);
+    select_item(0x19); /* the directory of files: empty */
+    assert_int_equal(item_number(4), 0);
     select_item(0x1234);
     assert_int_equal(item_number(4), 0);
-}
-
-static void test_fw_cfg_files(void **state)
-{
-    static const char text[] = "hello";
-    char name[FW_CFG_NAME_SIZE + 1];
-
-    memset(name, 'n', sizeof(name));
-    name[FW_CFG_NAME_SIZE] = '\0';
-    assert_int_equal(fw_cfg_add_file(&machine.fw_cfg, "opt/a", text, 5), STATUS_OK);
-    assert_int_equal(fw_cfg_add_file(&machine.fw_cfg, "opt/a", text, 5), STATUS_CONFLICT);
-    assert_int_equal(fw_cfg_add_file(&machine.fw_cfg, "", text, 5), STATUS_INVALID);
-    assert_int_equal(fw_cfg_add_file(&machine.fw_cfg, name, text, 5), STATUS_INVALID);
-    select_item(0x19);
-    assert_int_equal(item_number(4), 0x01000000);
-    assert_int_equal(item_number(4), 0x05000000);
-    assert_int_equal(item_number(4), 0x00002000);
-    assert_int_equal(item_number(4), 0x2f74706f); /* "opt/" */
-    select_item(0x20);
-    assert_int_equal(item_number(4), 0x6c6c6568);
-    assert_int_equal(item_number(4), 'o');
-    for (unsigned i = 1; i < FW_CFG_FILES_MAX; i++) {
-        char other[] = {(char)('b' + i), '\0'};
-
-        assert_int_equal(fw_cfg_add_file(&machine.fw_cfg, other, text, 5), STATUS_OK);
-    }
-    assert_int_equal(fw_cfg_add_file(&machine.fw_cfg, "z", text, 5), STATUS_NO_MEMORY);
 }
 
 static void test_smbus_has_no_devices(void **state)
@@ -566,7 +528,6 @@ int main(void)
         TEST(test_nmi_watchdog),
         TEST(test_extint_through_ioapic),
         TEST(test_pirq_routing),
-        TEST(test_vm_cannot_drive_board_lines),
         TEST(test_pci_chipset),
         TEST(test_pci_functions_of_the_vm),
         TEST(test_pm_block_moves),
@@ -578,7 +539,6 @@ int main(void)
         TEST(test_keyboard_edges),
         TEST(test_debug_exit_and_delays),
         TEST(test_fw_cfg),
-        TEST(test_fw_cfg_files),
         TEST(test_smbus_has_no_devices),
         TEST(test_bad_configurations),
         TEST(test_size),

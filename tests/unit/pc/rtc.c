@@ -3,7 +3,7 @@
 
 #include "vmm/base/rtc_date.h"
 #include "vmm/pc/clock.h"
-#include "vmm/pc/rtc.h"
+#include "vmm/pc/pc.h"
 
 #define START 1709164799 /* 2024-02-28 23:59:59 UTC, a Wednesday in a leap year */
 
@@ -11,8 +11,8 @@ static struct rtc rtc;
 
 static int setup(void **state)
 {
-    const struct rtc_config config = {
-        .seconds = START,
+    const struct pc_config config = {
+        .rtc_seconds = START,
         .memory_below_4g = 3ULL << 30,
         .memory_above_4g = 5ULL << 30,
         .vcpu_count = 4,
