@@ -20,14 +20,8 @@ struct svm_features {
     bool pause_filter;
 };
 
-/*
- * #DB and #AC: a guest whose handler's stack raises them again would loop inside the CPU for ever,
- * with no exit that an interrupt could make (CVE-2015-8104, CVE-2015-5307). #MC is the machine's.
- */
-#define SVM_EXCEPTIONS (1U << 1 | 1U << 17 | 1U << 18)
-
 struct svm_vcpu {
-    struct vmcb *vmcb;
+    struct vmcb vmcb; /* first, as it takes a page */
     hpa_t vmcb_at;
     struct asid asid;
     uint32_t clean; /* the clean bits when nothing was changed: none where the CPU knows none */
@@ -48,8 +42,6 @@ const struct svm_features *svm_features(void);
 
 /* The backend's functions: vmm/vm/backend.h. */
 enum status svm_enable_cpu(void);
-enum status svm_create(struct vcpu *vcpu);
-void svm_destroy(struct vcpu *vcpu);
 void svm_run(struct vcpu *vcpu, struct exit *exit);
 void svm_get_state(const struct vcpu *vcpu, struct cpu_state *state);
 void svm_set_state(struct vcpu *vcpu, const struct cpu_state *state);
@@ -86,9 +78,18 @@ void svm_decode_exit(const struct vmcb *vmcb, const struct svm_features *feature
  */
 uint64_t svm_settle_efer(uint64_t efer, uint64_t cr0);
 
-/* Pure: EVENTINJ for EVENT; and the event that EXITINTINFO tells was under way. */
-uint64_t svm_encode_event(const struct vcpu_event *event);
-struct vcpu_event svm_decode_event(uint64_t information);
+/* EVENTINJ for EVENT; and the event that EXITINTINFO tells was under way. The error lies above. */
+static inline uint64_t svm_encode_event(const struct vcpu_event *event)
+{
+    uint32_t word = vcpu_event_word(event);
+
+    return word & VCPU_EVENT_HAS_ERROR ? word | (uint64_t)event->error << 32 : word;
+}
+
+static inline struct vcpu_event svm_decode_event(uint64_t information)
+{
+    return vcpu_event_of((uint32_t)information, (uint32_t)(information >> 32));
+}
 
 /* VMSAVE to HOST: what VMLOAD brings back after each exit. */
 void svm_save_host(hpa_t host);
@@ -100,7 +101,7 @@ struct asid_pool *svm_asids(const struct cpu *cpu);
 /* FIELDS (enum vmcb_clean) were changed since the last exit. */
 static inline void svm_changed(struct svm_vcpu *svm, uint32_t fields)
 {
-    svm->vmcb->clean &= ~fields;
+    svm->vmcb.clean &= ~fields;
 }
 
 #endif

@@ -24,7 +24,7 @@ static uint64_t svm_read(const struct vcpu *vcpu, enum backend_register reg)
     const struct svm_vcpu *svm = vcpu->backend;
     uint64_t value;
 
-    memcpy(&value, (const char *)svm->vmcb + registers[reg].at, sizeof(value));
+    memcpy(&value, (const char *)&svm->vmcb + registers[reg].at, sizeof(value));
     if (reg == BACKEND_EFER) {
         value &= ~EFER_SVME; /* VMRUN wants it set (15.5.1) */
     }
@@ -41,14 +41,14 @@ static void svm_write(struct vcpu *vcpu, enum backend_register reg, uint64_t val
         svm->cr4 = value;
         value |= CR4_MCE; /* a machine check is never the guest's to miss */
     }
-    memcpy((char *)svm->vmcb + registers[reg].at, &value, sizeof(value));
+    memcpy((char *)&svm->vmcb + registers[reg].at, &value, sizeof(value));
     svm_changed(svm, registers[reg].clean);
 }
 
 static void svm_context(const struct vcpu *vcpu, struct emulate_cpu *cpu)
 {
     const struct svm_vcpu *svm = vcpu->backend;
-    const struct vmcb *vmcb = svm->vmcb;
+    const struct vmcb *vmcb = &svm->vmcb;
 
     cpu->cr0 = vmcb->cr0;
     cpu->cr3 = vmcb->cr3;
@@ -57,7 +57,7 @@ static void svm_context(const struct vcpu *vcpu, struct emulate_cpu *cpu)
     cpu->cpl = vmcb->cpl;
     cpu->pdpte_cached = false;
     for (unsigned i = 0; i < INSN_SEGMENT_COUNT; i++) {
-        const struct vmcb_segment *from = &vmcb->segment[i];
+        const struct state_segment *from = &vmcb->segment[i];
 
         cpu->segment[i] = (struct emulate_segment){from->base, from->limit, from->attributes};
     }
@@ -79,7 +79,7 @@ static void svm_set_root(struct vcpu *vcpu, hpa_t root)
 {
     struct svm_vcpu *svm = vcpu->backend;
 
-    svm->vmcb->nested_cr3 = root.raw;
+    svm->vmcb.nested_cr3 = root.raw;
     svm_changed(svm, VMCB_CLEAN_NESTED);
     svm_flush(vcpu);
 }
@@ -99,12 +99,11 @@ static bool svm_giant_pages(void)
 
 const struct backend svm_backend = {
     .name = "SVM",
+    .vcpu_size = sizeof(struct svm_vcpu),
     .nested = &nested_format,
     .giant_pages = svm_giant_pages,
     .init = svm_init,
     .enable_cpu = svm_enable_cpu,
-    .create = svm_create,
-    .destroy = svm_destroy,
     .enter = svm_run,
     .get_state = svm_get_state,
     .set_state = svm_set_state,

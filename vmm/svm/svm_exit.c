@@ -6,9 +6,6 @@
 
 #define INSN_LENGTH_MAX   15U
 #define EXCEPTIONS        32U
-#define VECTOR_NMI        2U
-#define VECTOR_BREAKPOINT 3U
-#define VECTOR_OVERFLOW   4U
 #define CONTROL_REGISTERS 16U
 
 /* Exits that need no more than their name. */
@@ -146,51 +143,4 @@ void svm_decode_exit(const struct vmcb *vmcb, const struct svm_features *feature
 uint64_t svm_settle_efer(uint64_t efer, uint64_t cr0)
 {
     return (efer & EFER_LME) && (cr0 & CR0_PG) ? efer | EFER_LMA : efer & ~EFER_LMA;
-}
-
-static const uint8_t event_types[] = {
-    [VCPU_EVENT_INTERRUPT] = VMCB_EVENT_INTERRUPT,
-    [VCPU_EVENT_NMI] = VMCB_EVENT_NMI,
-    [VCPU_EVENT_EXCEPTION] = VMCB_EVENT_EXCEPTION,
-};
-
-uint64_t svm_encode_event(const struct vcpu_event *event)
-{
-    if (event->kind == VCPU_EVENT_NONE) {
-        return 0;
-    }
-    uint64_t word = event->vector | VMCB_EVENT_VALID |
-                    (uint64_t)event_types[event->kind] << VMCB_EVENT_TYPE_SHIFT;
-
-    if (event->has_error) {
-        word |= VMCB_EVENT_HAS_ERROR | (uint64_t)event->error << VMCB_EVENT_ERROR_AT;
-    }
-    return word;
-}
-
-/*
- * INT n, INT3 and INTO are not delivered a second time: the guest's rip still points at them, and
- * they are simply executed again. A type of 'exception' with a vector that is none comes from a CPU
- * that does not tell the types apart.
- */
-struct vcpu_event svm_decode_event(uint64_t information)
-{
-    struct vcpu_event event = {.kind = VCPU_EVENT_NONE, .vector = (uint8_t)information};
-    unsigned type = information >> VMCB_EVENT_TYPE_SHIFT & 7;
-
-    if (!(information & VMCB_EVENT_VALID)) {
-        return event;
-    }
-    if (type == VMCB_EVENT_NMI || (type == VMCB_EVENT_EXCEPTION && event.vector == VECTOR_NMI)) {
-        event.kind = VCPU_EVENT_NMI;
-        event.vector = VECTOR_NMI;
-    } else if (type == VMCB_EVENT_INTERRUPT || event.vector >= EXCEPTIONS) {
-        event.kind = type == VMCB_EVENT_SOFTWARE ? VCPU_EVENT_NONE : VCPU_EVENT_INTERRUPT;
-    } else if (type == VMCB_EVENT_EXCEPTION && event.vector != VECTOR_BREAKPOINT &&
-               event.vector != VECTOR_OVERFLOW) {
-        event.kind = VCPU_EVENT_EXCEPTION;
-        event.has_error = information & VMCB_EVENT_HAS_ERROR;
-        event.error = (uint32_t)(information >> VMCB_EVENT_ERROR_AT);
-    }
-    return event;
 }

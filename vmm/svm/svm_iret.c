@@ -26,7 +26,7 @@ void svm_iret_reached(struct vcpu *vcpu)
 void svm_iret_begin(struct vcpu *vcpu)
 {
     struct svm_vcpu *svm = vcpu->backend;
-    struct vmcb *vmcb = svm->vmcb;
+    struct vmcb *vmcb = &svm->vmcb;
 
     if (vcpu->event.kind != VCPU_EVENT_NONE || vcpu->rip != svm->iret_rip) {
         svm->iret = false; /* another handler comes first: the next IRET exits again */
@@ -47,10 +47,10 @@ void svm_iret_begin(struct vcpu *vcpu)
 /* #DB behind the IRET: the guest's, too, if it steps itself or watches the stack. */
 static void take_trap(struct svm_vcpu *svm, struct exit *exit)
 {
-    uint64_t hits = svm->vmcb->dr6 & DR6_HITS;
+    uint64_t hits = svm->vmcb.dr6 & DR6_HITS;
 
-    svm->vmcb->dr6 = hits ? (svm->step_dr6 & ~DR6_HITS) | hits : svm->step_dr6;
-    svm->vmcb->dr6 |= svm->step_tf ? DR6_BS : 0;
+    svm->vmcb.dr6 = hits ? (svm->step_dr6 & ~DR6_HITS) | hits : svm->step_dr6;
+    svm->vmcb.dr6 |= svm->step_tf ? DR6_BS : 0;
     if (!hits && !svm->step_tf) {
         exit->reason = EXIT_NMI_WINDOW;
     }
@@ -62,11 +62,11 @@ static void take_fault(struct vcpu *vcpu, struct exit *exit)
     struct svm_vcpu *svm = vcpu->backend;
     unsigned vector = exit->exception.vector;
 
-    if (SVM_EXCEPTIONS >> vector & 1) {
+    if (BACKEND_EXCEPTIONS >> vector & 1) {
         return;
     }
     if (vector == VECTOR_PF) { /* the exit came before CR2 was written: 15.12.15 */
-        svm->vmcb->cr2 = exit->info2;
+        svm->vmcb.cr2 = exit->info2;
         svm_changed(svm, VMCB_CLEAN_CR2);
     }
     vcpu_raise(vcpu, (uint8_t)vector, HAS_ERROR >> vector & 1, exit->exception.error);
@@ -76,7 +76,7 @@ static void take_fault(struct vcpu *vcpu, struct exit *exit)
 void svm_iret_end(struct vcpu *vcpu, struct exit *exit)
 {
     struct svm_vcpu *svm = vcpu->backend;
-    struct vmcb *vmcb = svm->vmcb;
+    struct vmcb *vmcb = &svm->vmcb;
     bool elsewhere = vcpu->rip != svm->iret_rip, stepping = svm->stepping;
     bool exception = stepping && exit->reason == EXIT_EXCEPTION;
     bool debug = exception && exit->exception.vector == VECTOR_DB;
@@ -89,7 +89,7 @@ void svm_iret_end(struct vcpu *vcpu, struct exit *exit)
         return;
     }
     svm->stepping = false;
-    vmcb->exceptions = SVM_EXCEPTIONS;
+    vmcb->exceptions = BACKEND_EXCEPTIONS;
     svm_changed(svm, VMCB_CLEAN_INTERCEPTS | VMCB_CLEAN_DR);
     if (trap) {
         take_trap(svm, exit);

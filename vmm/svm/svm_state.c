@@ -40,60 +40,24 @@ static const struct {
 #undef WORD
 };
 
-_Static_assert((unsigned)STATE_TR == (unsigned)VMCB_TR &&
-                   (unsigned)STATE_GDTR == (unsigned)VMCB_GDTR &&
-                   sizeof(struct state_segment) == sizeof(struct vmcb_segment),
-               "the neutral state numbers segments as the VMCB does");
-
-enum status svm_create(struct vcpu *vcpu)
-{
-    struct svm_vcpu *svm = pool_allocate(sizeof(*svm), PAGE_SIZE);
-
-    vcpu->backend = svm;
-    if (!svm) {
-        return STATUS_NOTE(STATUS_NO_MEMORY);
-    }
-    svm->vmcb = pool_allocate(sizeof(*svm->vmcb), PAGE_SIZE);
-    if (!svm->vmcb) {
-        svm_destroy(vcpu);
-        return STATUS_NOTE(STATUS_NO_MEMORY);
-    }
-    svm->vmcb_at = pool_hpa(svm->vmcb);
-    svm->clean = svm_features()->clean_bits ? VMCB_CLEAN_ALL : 0;
-    return STATUS_OK;
-}
-
-void svm_destroy(struct vcpu *vcpu)
-{
-    struct svm_vcpu *svm = vcpu->backend;
-
-    if (svm && svm->vmcb) {
-        pool_free(svm->vmcb, sizeof(*svm->vmcb));
-    }
-    if (svm) {
-        pool_free(svm, sizeof(*svm));
-    }
-    vcpu->backend = NULL;
-}
-
 /* What exits, whatever the guest does; sections 15.9 to 15.14. */
 static void set_intercepts(struct vmcb *vmcb)
 {
     vmcb->cr_reads = CR_WATCHED_READS;
     vmcb->cr_writes = CR_WATCHED_WRITES;
-    vmcb->exceptions = SVM_EXCEPTIONS;
-    vmcb->intercepts = VMCB_INTERCEPT_INTR | VMCB_INTERCEPT_NMI | VMCB_INTERCEPT_SMI |
-                       VMCB_INTERCEPT_INIT | VMCB_INTERCEPT_CR0_SELECTIVE | VMCB_INTERCEPT_RDPMC |
-                       VMCB_INTERCEPT_CPUID | VMCB_INTERCEPT_RSM | VMCB_INTERCEPT_INVD |
-                       VMCB_INTERCEPT_HLT | VMCB_INTERCEPT_INVLPGA | VMCB_INTERCEPT_IOIO |
-                       VMCB_INTERCEPT_MSR | VMCB_INTERCEPT_FERR_FREEZE | VMCB_INTERCEPT_SHUTDOWN;
-    vmcb->intercepts2 = VMCB_INTERCEPT_VMRUN | VMCB_INTERCEPT_VMMCALL | VMCB_INTERCEPT_VMLOAD |
-                        VMCB_INTERCEPT_VMSAVE | VMCB_INTERCEPT_STGI | VMCB_INTERCEPT_CLGI |
-                        VMCB_INTERCEPT_SKINIT | VMCB_INTERCEPT_WBINVD | VMCB_INTERCEPT_MONITOR |
-                        VMCB_INTERCEPT_MWAIT | VMCB_INTERCEPT_XSETBV | VMCB_INTERCEPT_RDPRU;
+    vmcb->exceptions = BACKEND_EXCEPTIONS;
+    vmcb->intercepts = VMCB_INTERCEPT(INTR) | VMCB_INTERCEPT(NMI) | VMCB_INTERCEPT(SMI) |
+                       VMCB_INTERCEPT(INIT) | VMCB_INTERCEPT(CR0_SELECTIVE) |
+                       VMCB_INTERCEPT(RDPMC) | VMCB_INTERCEPT(CPUID) | VMCB_INTERCEPT(RSM) |
+                       VMCB_INTERCEPT(INVD) | VMCB_INTERCEPT(HLT) | VMCB_INTERCEPT(INVLPGA) |
+                       VMCB_INTERCEPT(IOIO) | VMCB_INTERCEPT(MSR) | VMCB_INTERCEPT(FERR_FREEZE) |
+                       VMCB_INTERCEPT(SHUTDOWN);
+    vmcb->intercepts2 = (VMCB_INTERCEPT(SKINIT) * 2 - VMCB_INTERCEPT(VMRUN)) | /* SVM's own */
+                        VMCB_INTERCEPT(WBINVD) | VMCB_INTERCEPT(MONITOR) | VMCB_INTERCEPT(MWAIT) |
+                        VMCB_INTERCEPT(XSETBV) | VMCB_INTERCEPT(RDPRU);
     if (svm_features()->pause_filter) {
         /* A vCPU has its CPU to itself, so a spinning one hurts nobody: it is only counted. */
-        vmcb->intercepts |= VMCB_INTERCEPT_PAUSE;
+        vmcb->intercepts |= VMCB_INTERCEPT(PAUSE);
         vmcb->pause_count = PAUSES_IN_A_ROW;
         vmcb->pause_threshold = PAUSE_GAP_CYCLES;
     }
@@ -102,7 +66,7 @@ static void set_intercepts(struct vmcb *vmcb)
 void svm_get_state(const struct vcpu *vcpu, struct cpu_state *state)
 {
     const struct svm_vcpu *svm = vcpu->backend;
-    const struct vmcb *vmcb = svm->vmcb;
+    const struct vmcb *vmcb = &svm->vmcb;
 
     for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
         memcpy((char *)state + words[i].state, (const char *)vmcb + words[i].vmcb,
@@ -117,7 +81,7 @@ void svm_get_state(const struct vcpu *vcpu, struct cpu_state *state)
 void svm_set_state(struct vcpu *vcpu, const struct cpu_state *state)
 {
     struct svm_vcpu *svm = vcpu->backend;
-    struct vmcb *vmcb = svm->vmcb;
+    struct vmcb *vmcb = &svm->vmcb;
 
     memset(vmcb, 0, sizeof(*vmcb)); /* and with it all clean bits */
     set_intercepts(vmcb);
@@ -133,14 +97,16 @@ void svm_set_state(struct vcpu *vcpu, const struct cpu_state *state)
     vmcb->iopm = maps_io().raw;
     vmcb->msrpm = maps_msr().raw;
     vmcb->nested_enable = 1;
+    svm->vmcb_at = pool_hpa(vmcb);
+    svm->clean = svm_features()->clean_bits ? VMCB_CLEAN_ALL : 0;
     svm->refused = svm->iret = svm->stepping = false;
 }
 
 /* Clear what VMRUN must not see (15.5.1): some CPUs let a guest load it without a fault. */
 void svm_repair(struct svm_vcpu *svm)
 {
-    struct vmcb *vmcb = svm->vmcb;
-    unsigned bits = model_physical_bits();
+    struct vmcb *vmcb = &svm->vmcb;
+    unsigned bits = model_facts.physical_bits;
 
     vmcb->cr0 &= UINT32_MAX;
     if (!(vmcb->cr0 & CR0_CD)) {
@@ -149,8 +115,8 @@ void svm_repair(struct svm_vcpu *svm)
     vmcb->cr3 &= (1ULL << (bits < ADDRESS_BITS_MAX ? bits : ADDRESS_BITS_MAX)) - 1;
     vmcb->dr6 &= UINT32_MAX;
     vmcb->dr7 &= UINT32_MAX;
-    if ((vmcb->segment[VMCB_CS].attributes & CS_LONG_AND_BIG) == CS_LONG_AND_BIG) {
-        vmcb->segment[VMCB_CS].attributes &= (uint16_t)~CS_BIG;
+    if ((vmcb->segment[STATE_CS].attributes & CS_LONG_AND_BIG) == CS_LONG_AND_BIG) {
+        vmcb->segment[STATE_CS].attributes &= (uint16_t)~CS_BIG;
     }
     vmcb->clean = 0;
     svm->refused = false;

@@ -16,7 +16,7 @@ bool svm_notify(struct vcpu *vcpu);
 static void set_asid(struct vcpu *vcpu)
 {
     struct svm_vcpu *svm = vcpu->backend;
-    struct vmcb *vmcb = svm->vmcb;
+    struct vmcb *vmcb = &svm->vmcb;
 
     vmcb->tlb_control = asid_choose(svm_asids(vcpu->cpu), &svm->asid);
     if (vmcb->asid != svm->asid.number) {
@@ -43,13 +43,11 @@ static inline bool is_notify_like(const struct vmcb *vmcb)
 bool svm_notify(struct vcpu *vcpu)
 {
     struct svm_vcpu *svm = vcpu->backend;
-    struct vmcb *vmcb = svm->vmcb;
+    struct vmcb *vmcb = &svm->vmcb;
 
     if (!is_notify_like(vmcb)) {
         return false;
     }
-    uint64_t left = cpu_read_tsc();
-
     if (!vcpu_notify_fast(vcpu, (uint16_t)(vmcb->exit_info1 >> VMCB_IO_PORT_SHIFT),
                           (uint16_t)vmcb->rax)) {
         return false;
@@ -59,19 +57,15 @@ bool svm_notify(struct vcpu *vcpu)
     vmcb->inject = 0;
     vmcb->tlb_control = 0;
     vmcb->clean = svm->clean;
-    uint64_t spent = cpu_read_tsc() - left;
-
-    vcpu->counter[EXIT_NOTIFY].cycles += spent;
-    vcpu->entered += spent;
     return true;
 }
 
 static void settle_efer(struct svm_vcpu *svm)
 {
-    uint64_t efer = svm_settle_efer(svm->vmcb->efer, svm->vmcb->cr0);
+    uint64_t efer = svm_settle_efer(svm->vmcb.efer, svm->vmcb.cr0);
 
-    if (efer != svm->vmcb->efer) {
-        svm->vmcb->efer = efer;
+    if (efer != svm->vmcb.efer) {
+        svm->vmcb.efer = efer;
         svm_changed(svm, VMCB_CLEAN_CR);
     }
 }
@@ -85,12 +79,12 @@ static bool nmi_wants_window(const struct vcpu *vcpu, bool at_iret)
 /* Exits, and the task priority, as struct vcpu wants them. */
 static void set_watches(struct vcpu *vcpu, struct svm_vcpu *svm)
 {
-    struct vmcb *vmcb = svm->vmcb;
+    struct vmcb *vmcb = &svm->vmcb;
     bool window = vcpu->window || nmi_wants_window(vcpu, svm->iret);
-    uint32_t watches = (window ? VMCB_INTERCEPT_VINTR : 0) |
-                       (vcpu->nmi_blocked && !svm->iret ? VMCB_INTERCEPT_IRET : 0);
+    uint32_t watches = (window ? VMCB_INTERCEPT(VINTR) : 0) |
+                       (vcpu->nmi_blocked && !svm->iret ? VMCB_INTERCEPT(IRET) : 0);
     uint32_t intercepts =
-        (vmcb->intercepts & ~(uint32_t)(VMCB_INTERCEPT_VINTR | VMCB_INTERCEPT_IRET)) | watches;
+        (vmcb->intercepts & ~(uint32_t)(VMCB_INTERCEPT(VINTR) | VMCB_INTERCEPT(IRET))) | watches;
     uint16_t writes =
         (uint16_t)((vmcb->cr_writes & ~CR8_WRITE) | (vcpu->cr8_watched ? CR8_WRITE : 0));
     uint64_t control = VMCB_V_INTR_MASKING | vcpu->cr8 | (window ? WINDOW_REQUEST : 0);
@@ -108,7 +102,7 @@ static void set_watches(struct vcpu *vcpu, struct svm_vcpu *svm)
 
 static void prepare(struct vcpu *vcpu, struct svm_vcpu *svm)
 {
-    struct vmcb *vmcb = svm->vmcb;
+    struct vmcb *vmcb = &svm->vmcb;
 
     if (svm->refused) {
         svm_repair(svm);
@@ -146,7 +140,7 @@ static void refused(struct vcpu *vcpu, struct svm_vcpu *svm)
 void svm_run(struct vcpu *vcpu, struct exit *exit)
 {
     struct svm_vcpu *svm = vcpu->backend;
-    struct vmcb *vmcb = svm->vmcb;
+    struct vmcb *vmcb = &svm->vmcb;
     uint64_t notified = vcpu->counter[EXIT_NOTIFY].exits;
 
     prepare(vcpu, svm);

@@ -3,46 +3,7 @@
 #ifndef PORTOLAN_VMM_SVM_VMCB_H
 #define PORTOLAN_VMM_SVM_VMCB_H
 
-#include <stddef.h>
-#include <stdint.h>
-
-/* Control area 00Ch: exits by instruction and event. */
-enum vmcb_intercept {
-    VMCB_INTERCEPT_INTR = 1U << 0,
-    VMCB_INTERCEPT_NMI = 1U << 1,
-    VMCB_INTERCEPT_SMI = 1U << 2,
-    VMCB_INTERCEPT_INIT = 1U << 3,
-    VMCB_INTERCEPT_VINTR = 1U << 4,
-    VMCB_INTERCEPT_CR0_SELECTIVE = 1U << 5,
-    VMCB_INTERCEPT_RDPMC = 1U << 15,
-    VMCB_INTERCEPT_CPUID = 1U << 18,
-    VMCB_INTERCEPT_RSM = 1U << 19,
-    VMCB_INTERCEPT_IRET = 1U << 20,
-    VMCB_INTERCEPT_INVD = 1U << 22,
-    VMCB_INTERCEPT_PAUSE = 1U << 23,
-    VMCB_INTERCEPT_HLT = 1U << 24,
-    VMCB_INTERCEPT_INVLPGA = 1U << 26,
-    VMCB_INTERCEPT_IOIO = 1U << 27,
-    VMCB_INTERCEPT_MSR = 1U << 28,
-    VMCB_INTERCEPT_FERR_FREEZE = 1U << 30,
-};
-#define VMCB_INTERCEPT_SHUTDOWN (1U << 31)
-
-/* Control area 010h. */
-enum vmcb_intercept2 {
-    VMCB_INTERCEPT_VMRUN = 1U << 0,
-    VMCB_INTERCEPT_VMMCALL = 1U << 1,
-    VMCB_INTERCEPT_VMLOAD = 1U << 2,
-    VMCB_INTERCEPT_VMSAVE = 1U << 3,
-    VMCB_INTERCEPT_STGI = 1U << 4,
-    VMCB_INTERCEPT_CLGI = 1U << 5,
-    VMCB_INTERCEPT_SKINIT = 1U << 6,
-    VMCB_INTERCEPT_WBINVD = 1U << 9,
-    VMCB_INTERCEPT_MONITOR = 1U << 10,
-    VMCB_INTERCEPT_MWAIT = 1U << 11,
-    VMCB_INTERCEPT_XSETBV = 1U << 13,
-    VMCB_INTERCEPT_RDPRU = 1U << 14,
-};
+#include "vmm/vm/cpu_state.h"
 
 #define VMCB_TLB_KEEP       0U
 #define VMCB_TLB_FLUSH_ALL  1U
@@ -56,18 +17,6 @@ enum vmcb_intercept2 {
 #define VMCB_V_INTR_MASKING (1ULL << 24)
 
 #define VMCB_SHADOW (1ULL << 0) /* 068h */
-
-/* EXITINTINFO and EVENTINJ: 15.20. */
-#define VMCB_EVENT_TYPE_SHIFT 8
-#define VMCB_EVENT_HAS_ERROR  (1ULL << 11)
-#define VMCB_EVENT_VALID      (1ULL << 31)
-#define VMCB_EVENT_ERROR_AT   32
-enum vmcb_event_type {
-    VMCB_EVENT_INTERRUPT = 0,
-    VMCB_EVENT_NMI = 2,
-    VMCB_EVENT_EXCEPTION = 3,
-    VMCB_EVENT_SOFTWARE = 4,
-};
 
 /* 0C0h: what of the VMCB is as at the last exit; 15.15.3. */
 enum vmcb_clean {
@@ -117,6 +66,10 @@ enum vmcb_exit {
     VMCB_EXIT_RDPRU = 0x8e,
     VMCB_EXIT_NPF = 0x400,
 };
+
+/* The bit of NAME's exit in the control area's words 00Ch (exits 60h..7Fh) and 010h (80h..9Fh). */
+#define VMCB_INTERCEPT(name) (1U << VMCB_EXIT_##name % 32)
+
 #define VMCB_EXIT_INVALID UINT32_MAX /* -1; some write only the lower half of the exit code */
 
 /* EXITINFO1 of IOIO: 15.10.2. */
@@ -137,28 +90,6 @@ enum vmcb_exit {
 #define VMCB_NPF_WRITE   (1ULL << 1)
 #define VMCB_NPF_FETCH   (1ULL << 4)
 #define VMCB_NPF_WALK    (1ULL << 33)
-
-struct vmcb_segment {
-    uint16_t selector;
-    uint16_t attributes;
-    uint32_t limit;
-    uint64_t base;
-};
-
-/* As ModRM numbers the first six. */
-enum vmcb_segment_index {
-    VMCB_ES,
-    VMCB_CS,
-    VMCB_SS,
-    VMCB_DS,
-    VMCB_FS,
-    VMCB_GS,
-    VMCB_GDTR,
-    VMCB_LDTR,
-    VMCB_IDTR,
-    VMCB_TR,
-    VMCB_SEGMENTS
-};
 
 struct vmcb {
     uint16_t cr_reads;
@@ -195,7 +126,7 @@ struct vmcb {
     uint8_t bytes[15];
     uint8_t reserved0e0[0x400 - 0xe0];
 
-    struct vmcb_segment segment[VMCB_SEGMENTS];
+    struct state_segment segment[STATE_SEGMENTS];
     uint8_t reserved4a0[0x4cb - 0x4a0];
     uint8_t cpl;
     uint32_t reserved4cc;

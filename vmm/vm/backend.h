@@ -27,6 +27,11 @@ enum backend_register {
 
 struct backend {
     const char *name;
+
+    /* What is allocated for vcpu->backend: zeroed, whole pages of memory that is physically
+     * contiguous. */
+    size_t vcpu_size;
+
     /* Its nested page tables, and, after init(), whether it knows pages of 1 GiB there. */
     const struct radix_format *nested;
     bool (*giant_pages)(void);
@@ -37,10 +42,6 @@ struct backend {
     /* Switch virtualisation on for this CPU, once or again. UNSUPPORTED: the firmware forbids it;
      * the log says so. What fails leaves nothing behind. */
     enum status (*enable_cpu)(void);
-
-    /* Allocate vcpu->backend, once, on any CPU. NO_MEMORY. And give it back. */
-    enum status (*create)(struct vcpu *vcpu);
-    void (*destroy)(struct vcpu *vcpu);
 
     /*
      * Enter the guest, delivering vcpu->event, until something happens that the neutral part must
@@ -65,6 +66,31 @@ struct backend {
     void (*set_root)(struct vcpu *vcpu, hpa_t root);
     void (*flush)(struct vcpu *vcpu);
 };
+
+/*
+ * #DB and #AC: a guest whose handler's stack raises them again would loop inside the CPU for ever,
+ * with no exit that an interrupt could make (CVE-2015-8104, CVE-2015-5307). #MC is the machine's.
+ */
+#define BACKEND_EXCEPTIONS (1U << 1 | 1U << 17 | 1U << 18)
+
+/*
+ * The word in which both vendors' hardware tells of events at entries, exits and in delivery: AMD
+ * APM 2, 15.20; Intel SDM 3, 25.8.3, 25.9.2, 25.9.3.
+ */
+#define VCPU_EVENT_TYPE_SHIFT 8
+#define VCPU_EVENT_HAS_ERROR  (1U << 11)
+#define VCPU_EVENT_VALID      (1U << 31)
+
+enum vcpu_event_type {
+    VCPU_EVENT_TYPE_INTERRUPT = 0,
+    VCPU_EVENT_TYPE_NMI = 2,
+    VCPU_EVENT_TYPE_EXCEPTION = 3,
+    VCPU_EVENT_TYPE_SOFTWARE = 4, /* and, with VMX, above */
+};
+
+/* Pure: the word that lets EVENT be delivered; the event that WORD and ERROR tell was under way. */
+uint32_t vcpu_event_word(const struct vcpu_event *event);
+struct vcpu_event vcpu_event_of(uint32_t word, uint32_t error);
 
 /* The one that was chosen; NULL: this machine runs no VMs. */
 extern const struct backend *backend;

@@ -26,7 +26,7 @@ void vcpu_context(struct vcpu *vcpu, struct emulate_cpu *cpu)
     cpu->rip = vcpu->rip;
     cpu->rflags = vcpu->rflags;
     cpu->byte_count = 0;
-    cpu->physical_bits = model_physical_bits();
+    cpu->physical_bits = model_facts.physical_bits;
     backend->context(vcpu, cpu);
 }
 

@@ -92,8 +92,8 @@ static bool control_is_valid(const struct cpu_state *state)
         ((cr0 & CR0_NW) && !(cr0 & CR0_CD))) {
         return false;
     }
-    if ((state->cr4 & ~model_cr4_mask()) || (efer & ~model_efer_mask()) ||
-        state->cr3 >> model_physical_bits() != 0) {
+    if ((state->cr4 & ~model_facts.cr4) || (efer & ~model_facts.efer) ||
+        state->cr3 >> model_facts.physical_bits != 0) {
         return false;
     }
     if (long_mode != (paging && (efer & EFER_LME)) || (long_mode && !(state->cr4 & CR4_PAE))) {
@@ -174,7 +174,7 @@ static bool event_is_valid(const struct cpu_state *state)
 /* What XSETBV and XRSTOR take without a fault. */
 static bool fpu_is_valid(const struct fpu_registers *fpu)
 {
-    uint64_t components = model_xcr0_mask();
+    uint64_t components = model_facts.xcr0;
 
     for (unsigned i = WORD_RESERVED; i < WORD_EXTENDED; i++) {
         if (fpu->area[i] != 0) {

@@ -9,7 +9,6 @@
 
 #include "vmm/base/types.h"
 
-/* The names stand in exit_names.c, in this order. */
 enum exit_reason {
     EXIT_INTERRUPT,  /* a host interrupt or NMI, already served */
     EXIT_WINDOW,     /* the guest can take an interrupt now */

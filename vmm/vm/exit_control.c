@@ -101,7 +101,7 @@ static bool write_cr4(struct vcpu *vcpu, uint64_t value)
 {
     bool long_mode = backend->read(vcpu, BACKEND_EFER) & EFER_LMA;
 
-    if ((value & ~model_cr4_mask()) || (long_mode && !(value & CR4_PAE))) {
+    if ((value & ~model_facts.cr4) || (long_mode && !(value & CR4_PAE))) {
         return false;
     }
     backend->write(vcpu, BACKEND_CR4, value);

@@ -109,36 +109,44 @@ static void handle_unknown(struct vcpu *vcpu, const struct exit *exit)
     (void)vm_stop(vcpu->vm, "it made an exit that is not known");
 }
 
-static void (*const handlers[])(struct vcpu *vcpu, const struct exit *exit) = {
-    [EXIT_INTERRUPT] = handle_nothing,
-    [EXIT_WINDOW] = handle_nothing,
-    [EXIT_NMI_WINDOW] = handle_nothing,
-    [EXIT_RETRY] = handle_nothing,
-    [EXIT_IO] = handle_io,
-    [EXIT_STRING_IO] = handle_string_io,
-    [EXIT_MEMORY] = handle_memory,
-    [EXIT_HLT] = handle_hlt,
-    [EXIT_CPUID] = handle_cpuid,
-    [EXIT_MSR_READ] = handle_msr_read,
-    [EXIT_MSR_WRITE] = handle_msr_write,
-    [EXIT_CR_READ] = handle_cr_read,
-    [EXIT_CR_WRITE] = handle_cr_write,
-    [EXIT_XSETBV] = handle_xsetbv,
-    [EXIT_CACHE] = handle_skip,
-    [EXIT_PAUSE] = handle_skip,
-    [EXIT_EXCEPTION] = handle_exception,
-    [EXIT_REFUSED] = handle_refused,
-    [EXIT_FORBIDDEN] = handle_forbidden,
-    [EXIT_TASK_SWITCH] = handle_task_switch,
-    [EXIT_SHUTDOWN] = handle_shutdown,
-    [EXIT_INVALID] = handle_invalid,
-    [EXIT_NOTIFY] = handle_nothing,
-    [EXIT_UNKNOWN] = handle_unknown,
+static const struct {
+    void (*handle)(struct vcpu *vcpu, const struct exit *exit);
+    const char *name;
+} exits[] = {
+    [EXIT_INTERRUPT] = {handle_nothing,     "interrupt"    },
+    [EXIT_WINDOW] = {handle_nothing,     "window"       },
+    [EXIT_NMI_WINDOW] = {handle_nothing,     "nmi window"   },
+    [EXIT_RETRY] = {handle_nothing,     "retry"        },
+    [EXIT_IO] = {handle_io,          "port"         },
+    [EXIT_STRING_IO] = {handle_string_io,   "string port"  },
+    [EXIT_MEMORY] = {handle_memory,      "memory"       },
+    [EXIT_HLT] = {handle_hlt,         "hlt"          },
+    [EXIT_CPUID] = {handle_cpuid,       "cpuid"        },
+    [EXIT_MSR_READ] = {handle_msr_read,    "msr read"     },
+    [EXIT_MSR_WRITE] = {handle_msr_write,   "msr write"    },
+    [EXIT_CR_READ] = {handle_cr_read,     "cr read"      },
+    [EXIT_CR_WRITE] = {handle_cr_write,    "cr write"     },
+    [EXIT_XSETBV] = {handle_xsetbv,      "xsetbv"       },
+    [EXIT_CACHE] = {handle_skip,        "cache"        },
+    [EXIT_PAUSE] = {handle_skip,        "pause"        },
+    [EXIT_EXCEPTION] = {handle_exception,   "exception"    },
+    [EXIT_REFUSED] = {handle_refused,     "refused"      },
+    [EXIT_FORBIDDEN] = {handle_forbidden,   "forbidden"    },
+    [EXIT_TASK_SWITCH] = {handle_task_switch, "task switch"  },
+    [EXIT_SHUTDOWN] = {handle_shutdown,    "triple fault" },
+    [EXIT_INVALID] = {handle_invalid,     "invalid state"},
+    [EXIT_NOTIFY] = {handle_nothing,     "notify"       },
+    [EXIT_UNKNOWN] = {handle_unknown,     "unknown"      },
 };
 
-_Static_assert(ARRAY_SIZE(handlers) == EXIT_REASONS, "every reason has a handler");
+_Static_assert(ARRAY_SIZE(exits) == EXIT_REASONS, "every reason has a handler");
 
 void handlers_run(struct vcpu *vcpu, const struct exit *exit)
 {
-    handlers[exit->reason](vcpu, exit);
+    exits[exit->reason].handle(vcpu, exit);
+}
+
+const char *exit_name(enum exit_reason reason)
+{
+    return exits[reason < EXIT_REASONS ? reason : EXIT_UNKNOWN].name;
 }

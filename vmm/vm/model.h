@@ -19,24 +19,22 @@ struct model_view {
     uint64_t xcr0; /* bits that it may set */
 };
 
-/* Ask the CPU once for what the functions below tell. Boot CPU, before all others. */
+/* What a guest's CPU is, as far as it depends on the host's; it does not change. */
+extern struct model_facts {
+    uint32_t basic_max, extended_max; /* the host's highest leaves */
+    uint32_t signature;               /* what RDX holds after a reset: family, model, stepping */
+    uint8_t physical_bits;
+    uint64_t cr4, efer, xcr0; /* bits that it may set, as model_cpuid() shows them */
+} model_facts;
+
+/* Ask the CPU for them, once. Boot CPU, before all of the following. */
 void model_init(void);
 
 /* Pure but for cpuid_read(): the answer to a guest's CPUID. */
 struct cpuid model_cpuid(const struct model_view *view, uint32_t leaf, uint32_t subleaf);
 
-/* Bits of CR4 that go with what model_cpuid() shows; of EFER; of XCR0. */
-uint64_t model_cr4_mask(void);
-uint64_t model_efer_mask(void);
-uint64_t model_xcr0_mask(void);
-
 /* May XCR0 hold VALUE? */
 bool model_xcr0_is_valid(uint64_t value);
-
-uint8_t model_physical_bits(void);
-
-/* What RDX holds after a reset: family, model, stepping. */
-uint32_t model_signature(void);
 
 /* Model registers as firmware leaves them. */
 void model_reset(struct cpu_state *state);

@@ -108,23 +108,12 @@ static struct cpuid mask(struct cpuid host, const struct row *row)
                           host.edx & row->edx};
 }
 
-/* What cannot change while the machine runs, and what follows from it. */
-static struct {
-    uint32_t basic_max, extended_max; /* the host's highest leaves */
-    uint32_t signature;
-    uint8_t physical_bits;
-    uint64_t xcr0, cr4, efer; /* bits that a guest may set */
-} facts;
-
-uint64_t model_xcr0_mask(void)
-{
-    return facts.xcr0;
-}
+struct model_facts model_facts;
 
 /* Which components must come together: Intel SDM 1, 13.3. */
 bool model_xcr0_is_valid(uint64_t value)
 {
-    return (value & ~facts.xcr0) == 0 && (value & XCR0_X87) &&
+    return (value & ~model_facts.xcr0) == 0 && (value & XCR0_X87) &&
            (!(value & XCR0_AVX) || (value & XCR0_SSE)) &&
            (!(value & XCR0_AVX512) || ((value & XCR0_AVX512) == XCR0_AVX512 && (value & XCR0_AVX)));
 }
@@ -155,7 +144,7 @@ static uint32_t xsave_size(uint64_t xcr0)
 
 static struct cpuid xsave(uint32_t subleaf)
 {
-    uint64_t xcr0 = model_xcr0_mask();
+    uint64_t xcr0 = model_facts.xcr0;
     struct cpuid host = cpuid_read(0xd, subleaf), none = {0};
 
     if (xcr0 == 0) {
@@ -256,7 +245,7 @@ struct cpuid model_cpuid(const struct model_view *view, uint32_t leaf, uint32_t 
     if (leaf >= HYPERVISOR && leaf < HYPERVISOR + 0x100) {
         return hypervisor(leaf);
     }
-    uint32_t host_max = leaf & EXTENDED ? facts.extended_max : facts.basic_max;
+    uint32_t host_max = leaf & EXTENDED ? model_facts.extended_max : model_facts.basic_max;
 
     if (leaf > host_max) {
         return out;
@@ -292,26 +281,6 @@ struct cpuid model_cpuid(const struct model_view *view, uint32_t leaf, uint32_t 
     default:
         return out;
     }
-}
-
-uint32_t model_signature(void)
-{
-    return facts.signature;
-}
-
-uint8_t model_physical_bits(void)
-{
-    return facts.physical_bits;
-}
-
-uint64_t model_cr4_mask(void)
-{
-    return facts.cr4;
-}
-
-uint64_t model_efer_mask(void)
-{
-    return facts.efer;
 }
 
 /* Which bit of CR4 needs which feature. */
@@ -365,14 +334,14 @@ static uint64_t efer_mask(void)
 
 void model_init(void)
 {
-    facts.basic_max = cpuid_read(0, 0).eax;
-    facts.extended_max = cpuid_read(EXTENDED, 0).eax;
-    facts.signature = cpuid_read(1, 0).eax;
-    facts.physical_bits = PHYSICAL_BITS_OLD;
-    if (facts.extended_max >= EXTENDED + 8) {
-        facts.physical_bits = cpuid_read(EXTENDED + 8, 0).eax & 0xff;
+    model_facts.basic_max = cpuid_read(0, 0).eax;
+    model_facts.extended_max = cpuid_read(EXTENDED, 0).eax;
+    model_facts.signature = cpuid_read(1, 0).eax;
+    model_facts.physical_bits = PHYSICAL_BITS_OLD;
+    if (model_facts.extended_max >= EXTENDED + 8) {
+        model_facts.physical_bits = cpuid_read(EXTENDED + 8, 0).eax & 0xff;
     }
-    facts.xcr0 = fpu_components();
-    facts.cr4 = cr4_mask();
-    facts.efer = efer_mask();
+    model_facts.xcr0 = fpu_components();
+    model_facts.cr4 = cr4_mask();
+    model_facts.efer = efer_mask();
 }

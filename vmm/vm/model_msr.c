@@ -40,7 +40,7 @@ void model_reset(struct cpu_state *state)
     /* The PCI hole, from E0000000h to 4 GiB, is uncached. */
     model->mtrr_variable[0] = PCI_HOLE_BASE;
     model->mtrr_variable[1] =
-        (((1ULL << model_physical_bits()) - 1) & ~(0x20000000ULL - 1)) | MTRR_MASK_VALID;
+        (((1ULL << model_facts.physical_bits) - 1) & ~(0x20000000ULL - 1)) | MTRR_MASK_VALID;
 }
 
 static uint64_t read_tsc(const struct vcpu *vcpu)
@@ -60,7 +60,7 @@ static enum status write_efer(struct vcpu *vcpu, uint64_t value)
 {
     uint64_t before = backend->read(vcpu, BACKEND_EFER);
 
-    if ((value & ~model_efer_mask()) ||
+    if ((value & ~model_facts.efer) ||
         (((value ^ before) & EFER_LME) && (backend->read(vcpu, BACKEND_CR0) & CR0_PG))) {
         return STATUS_INVALID;
     }
@@ -93,7 +93,7 @@ static bool mtrr_default_is_valid(uint64_t value)
 
 static bool mtrr_variable_is_valid(bool is_mask, uint64_t value)
 {
-    uint64_t known = ((1ULL << model_physical_bits()) - 1) & ~(PAGE_SIZE - 1);
+    uint64_t known = ((1ULL << model_facts.physical_bits) - 1) & ~(PAGE_SIZE - 1);
 
     known |= is_mask ? MTRR_MASK_VALID : 0xffU;
     return !(value & ~known) && (is_mask || memory_type_is_valid(value & 0xff, false));

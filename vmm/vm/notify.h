@@ -6,6 +6,7 @@
 #ifndef PORTOLAN_VMM_VM_NOTIFY_H
 #define PORTOLAN_VMM_VM_NOTIFY_H
 
+#include "vmm/host/instructions.h"
 #include "vmm/vm/vm.h"
 
 /*
@@ -14,10 +15,16 @@
  */
 static inline bool vcpu_notify_fast(struct vcpu *vcpu, uint16_t port, uint16_t value)
 {
+    uint64_t left = cpu_read_tsc();
+
     if (!legacy_notify(&vcpu->vm->vfs.legacy, port, value)) {
         return false;
     }
+    uint64_t spent = cpu_read_tsc() - left;
+
     vcpu->counter[EXIT_NOTIFY].exits++;
+    vcpu->counter[EXIT_NOTIFY].cycles += spent;
+    vcpu->entered += spent;
     return true;
 }
 

@@ -49,7 +49,7 @@ void vcpu_reset(struct vcpu *vcpu)
 
     state_set_reset(&state);
     model_reset(&state);
-    state.gpr[INSN_RDX] = model_signature();
+    state.gpr[INSN_RDX] = model_facts.signature;
     state.activity = vcpu->index == 0 ? VCPU_RUNNING : VCPU_WAITS_FOR_STARTUP;
     if (vcpu->index == 0) {
         program_enter(vcpu->vm, &state);
@@ -61,7 +61,7 @@ static void vcpu_init(struct vcpu *vcpu, struct cpu_state *state)
 {
     pc_vcpu_init(&vcpu->vm->pc, vcpu->index);
     state_set_init(state);
-    state->gpr[INSN_RDX] = model_signature();
+    state->gpr[INSN_RDX] = model_facts.signature;
     state->activity = vcpu->index == 0 ? VCPU_RUNNING : VCPU_WAITS_FOR_STARTUP;
 }
 

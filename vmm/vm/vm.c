@@ -44,7 +44,8 @@ static enum status create_vcpu(struct vm *vm, unsigned index)
     vcpu->index = index;
     vcpu->cpu = cpu_by_index(vm->config->cpus.cpu[index]);
     vm->vcpu[index] = vcpu;
-    return backend->create(vcpu);
+    vcpu->backend = pool_allocate(backend->vcpu_size, PAGE_SIZE);
+    return vcpu->backend ? STATUS_OK : STATUS_NOTE(STATUS_NO_MEMORY);
 }
 
 /* All of it, and the BIOS's segment a second time below 4 GiB. */
@@ -106,7 +107,9 @@ static void destroy(struct vm *vm)
     checkpoint_destroy(vm);
     ram_free(&vm->ram);
     for (unsigned i = 0; i < vm->vcpu_count && vm->vcpu[i]; i++) {
-        backend->destroy(vm->vcpu[i]);
+        if (vm->vcpu[i]->backend) {
+            pool_free(vm->vcpu[i]->backend, backend->vcpu_size);
+        }
         pool_free(vm->vcpu[i], sizeof(*vm->vcpu[i]));
     }
     radix_destroy(&vm->nested);

@@ -117,17 +117,6 @@ enum vmcs_field {
 /* EPT pointer: write-back, four levels; 25.6.11. */
 #define VMCS_EPT_POINTER_BITS (6U | 3U << 3)
 
-/* Events at entries, exits and in vectoring: 25.8.3, 25.9.2, 25.9.3. */
-#define VMCS_EVENT_TYPE_SHIFT  8
-#define VMCS_EVENT_HAS_ERROR   (1U << 11)
-#define VMCS_EVENT_NMI_UNBLOCK (1U << 12) /* exits: an IRET has ended the blocking of NMIs */
-#define VMCS_EVENT_VALID       (1U << 31)
-enum vmcs_event_type {
-    VMCS_EVENT_INTERRUPT = 0,
-    VMCS_EVENT_NMI = 2,
-    VMCS_EVENT_EXCEPTION = 3,
-};
-
 /* Basic exit reasons: appendix C. */
 enum vmcs_exit {
     VMCS_EXIT_EXCEPTION = 0, /* or an NMI */

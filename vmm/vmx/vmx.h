@@ -50,16 +50,10 @@ struct vmx_features {
  * thing that it lacks, or NULL. */
 const char *vmx_choose(const uint64_t *capability, struct vmx_features *features);
 
-/*
- * #DB and #AC: a guest whose handler's stack raises them again would loop inside the CPU for ever,
- * with no exit that an interrupt could make (CVE-2015-8104, CVE-2015-5307). #MC is the machine's.
- */
-#define VMX_EXCEPTIONS (1U << 1 | 1U << 17 | 1U << 18)
-
 /* The VMCS is the CPU's: docs/vmx.md. */
 struct vmx_vcpu {
-    uint8_t *virtual_apic; /* a page, of which the CPU uses the TPR only */
-    uint32_t primary;      /* as the VMCS has it; the next two likewise */
+    uint8_t virtual_apic[PAGE_SIZE]; /* first; the CPU uses the TPR of it only */
+    uint32_t primary;                /* as the VMCS has it; the next two likewise */
     uint32_t interruptibility;
     uint64_t root; /* the EPT pointer */
     bool launched;
@@ -91,8 +85,6 @@ const struct vmx_fixed *vmx_fixed(unsigned index);
 
 /* The backend's functions: vmm/vm/backend.h. */
 enum status vmx_enable_cpu(void);
-enum status vmx_create(struct vcpu *vcpu);
-void vmx_destroy(struct vcpu *vcpu);
 void vmx_run(struct vcpu *vcpu, struct exit *exit);
 void vmx_get_state(const struct vcpu *vcpu, struct cpu_state *state);
 void vmx_set_state(struct vcpu *vcpu, const struct cpu_state *state);
@@ -115,9 +107,5 @@ void vmx_repair(struct vcpu *vcpu);
 
 /* What the VMCS says about the last exit. */
 void vmx_decode_exit(struct vcpu *vcpu, struct exit *exit);
-
-/* Pure: the entry's word for EVENT; and the event that vectoring INFORMATION tells. */
-uint32_t vmx_encode_event(const struct vcpu_event *event);
-struct vcpu_event vmx_decode_event(uint32_t information, uint32_t error);
 
 #endif

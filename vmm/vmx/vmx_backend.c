@@ -131,12 +131,11 @@ static bool vmx_giant_pages(void)
 
 const struct backend vmx_backend = {
     .name = "VMX",
+    .vcpu_size = sizeof(struct vmx_vcpu),
     .nested = &nested_format,
     .giant_pages = vmx_giant_pages,
     .init = vmx_init,
     .enable_cpu = vmx_enable_cpu,
-    .create = vmx_create,
-    .destroy = vmx_destroy,
     .enter = vmx_run,
     .get_state = vmx_get_state,
     .set_state = vmx_set_state,

@@ -3,7 +3,6 @@
 #include "vmm/vmx/vmx.h"
 
 #define VECTOR_DB    1U
-#define VECTOR_NMI   2U
 #define DR6_HITS     0xfULL
 #define DR7_GD       (1ULL << 13)
 #define REASON_BASIC 0xffffU
@@ -106,13 +105,13 @@ static void decode_exception(struct exit *exit)
     uint32_t event = (uint32_t)vmcs_read(VMCS_EXIT_EVENT);
 
     exit->info2 = event;
-    if ((event >> VMCS_EVENT_TYPE_SHIFT & 7) == VMCS_EVENT_NMI) {
+    if ((event >> VCPU_EVENT_TYPE_SHIFT & 7) == VCPU_EVENT_TYPE_NMI) {
         exit->reason = EXIT_INTERRUPT;
         return;
     }
     exit->reason = EXIT_EXCEPTION;
     exit->exception.vector = (uint8_t)event;
-    if (event & VMCS_EVENT_HAS_ERROR) {
+    if (event & VCPU_EVENT_HAS_ERROR) {
         exit->exception.error = (uint32_t)vmcs_read(VMCS_EXIT_ERROR);
     }
     if (exit->exception.vector == VECTOR_DB) {
@@ -159,39 +158,4 @@ void vmx_decode_exit(struct vcpu *vcpu, struct exit *exit)
     default:
         decode_plain(exit, code & REASON_BASIC);
     }
-}
-
-static const uint8_t event_types[] = {
-    [VCPU_EVENT_INTERRUPT] = VMCS_EVENT_INTERRUPT,
-    [VCPU_EVENT_NMI] = VMCS_EVENT_NMI,
-    [VCPU_EVENT_EXCEPTION] = VMCS_EVENT_EXCEPTION,
-};
-
-uint32_t vmx_encode_event(const struct vcpu_event *event)
-{
-    if (event->kind == VCPU_EVENT_NONE) {
-        return 0;
-    }
-    return event->vector | VMCS_EVENT_VALID |
-           (uint32_t)event_types[event->kind] << VMCS_EVENT_TYPE_SHIFT |
-           (event->has_error ? VMCS_EVENT_HAS_ERROR : 0);
-}
-
-/* INT n, INT1, INT3 and INTO have types of their own: the guest's rip still points at them, and
- * they are executed again. */
-struct vcpu_event vmx_decode_event(uint32_t information, uint32_t error)
-{
-    struct vcpu_event event = {.kind = VCPU_EVENT_NONE, .vector = (uint8_t)information};
-    unsigned type = information >> VMCS_EVENT_TYPE_SHIFT & 7;
-
-    for (unsigned kind = VCPU_EVENT_INTERRUPT; kind < VCPU_EVENT_KINDS; kind++) {
-        if ((information & VMCS_EVENT_VALID) && type == event_types[kind]) {
-            event.kind = (enum vcpu_event_kind)kind;
-        }
-    }
-    if (event.kind == VCPU_EVENT_EXCEPTION && (information & VMCS_EVENT_HAS_ERROR)) {
-        event.has_error = true;
-        event.error = error;
-    }
-    return event;
 }

@@ -7,6 +7,8 @@
 #include "vmm/vm/msr_table.h"
 #include "vmm/vmx/vmx.h"
 
+#include <string.h>
+
 #define PAUSE_GAP_CYCLES    128U
 #define PAUSE_WINDOW_CYCLES 4096U
 #define PDPTE_PRESENT       1ULL
@@ -59,7 +61,7 @@ static const struct {
     {VMCS_VPID,             1                  }, /* a CPU has one vCPU at a time */
     {VMCS_LINK_POINTER,     UINT64_MAX         },
     {VMCS_DEBUGCTL,         0                  },
-    {VMCS_EXCEPTIONS,       VMX_EXCEPTIONS     },
+    {VMCS_EXCEPTIONS,       BACKEND_EXCEPTIONS },
     {VMCS_PF_MASK,          0                  },
     {VMCS_PF_MATCH,         0                  },
     {VMCS_CR3_TARGETS,      0                  },
@@ -83,35 +85,6 @@ static uint32_t control_of(unsigned field)
            : field == VMCS_PLE_GAP || field == VMCS_PLE_WINDOW ? VMCS_SECONDARY_PAUSE_LOOP
            : field == VMCS_ENCLS_BITMAP                        ? VMCS_SECONDARY_ENCLS
                                                                : 0;
-}
-
-enum status vmx_create(struct vcpu *vcpu)
-{
-    struct vmx_vcpu *vmx = pool_allocate(sizeof(*vmx), PAGE_SIZE);
-
-    vcpu->backend = vmx;
-    if (!vmx) {
-        return STATUS_NOTE(STATUS_NO_MEMORY);
-    }
-    vmx->virtual_apic = pool_allocate(PAGE_SIZE, PAGE_SIZE);
-    if (!vmx->virtual_apic) {
-        vmx_destroy(vcpu);
-        return STATUS_NOTE(STATUS_NO_MEMORY);
-    }
-    return STATUS_OK;
-}
-
-void vmx_destroy(struct vcpu *vcpu)
-{
-    struct vmx_vcpu *vmx = vcpu->backend;
-
-    if (vmx && vmx->virtual_apic) {
-        pool_free(vmx->virtual_apic, PAGE_SIZE);
-    }
-    if (vmx) {
-        pool_free(vmx, sizeof(*vmx));
-    }
-    vcpu->backend = NULL;
 }
 
 /* What of the registers that are passed is not in the VMCS stays in the CPU: the VMM uses none. */
@@ -208,9 +181,9 @@ static void set_controls(struct vmx_vcpu *vmx)
     vmcs_write(VMCS_EXIT_CONTROLS, control[VMX_EXIT]);
     vmcs_write(VMCS_ENTRY_CONTROLS, control[VMX_ENTRY]);
     vmcs_write(VMCS_MSR_BITMAP, vmx_msr_bitmap().raw);
-    vmcs_write(VMCS_VIRTUAL_APIC, pool_hpa(vmx->virtual_apic).raw);
+    vmcs_write(VMCS_VIRTUAL_APIC, pool_hpa(vmx).raw);
     vmcs_write(VMCS_CR0_MASK, ~(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_WP | CR0_AM | CR0_PG));
-    vmcs_write(VMCS_CR4_MASK, ~model_cr4_mask() | CR4_MCE);
+    vmcs_write(VMCS_CR4_MASK, ~model_facts.cr4 | CR4_MCE);
     for (unsigned i = 0; i < ARRAY_SIZE(constants); i++) {
         uint32_t needs = control_of(constants[i].field);
 
@@ -224,7 +197,7 @@ void vmx_set_state(struct vcpu *vcpu, const struct cpu_state *state)
 {
     struct vmx_vcpu *vmx = vcpu->backend;
 
-    *vmx = (struct vmx_vcpu){.virtual_apic = vmx->virtual_apic};
+    memset(vmx, 0, sizeof(*vmx));
     vmx_renew_vmcs();
     set_controls(vmx);
     vmx_set_host();
@@ -256,7 +229,7 @@ bool vmx_has_pdptes(const struct vcpu *vcpu)
 void vmx_load_pdptes(struct vcpu *vcpu)
 {
     uint64_t at = vmcs_read(VMCS_CR3) & CR3_PAE;
-    uint64_t reserved = PDPTE_RESERVED | ~((1ULL << model_physical_bits()) - 1);
+    uint64_t reserved = PDPTE_RESERVED | ~((1ULL << model_facts.physical_bits) - 1);
 
     for (unsigned i = 0; i < 4; i++) {
         uint64_t entry;
@@ -280,7 +253,7 @@ void vmx_repair(struct vcpu *vcpu)
         vmx_get_segment(&segment, i);
         set_segment(&segment, i, cpl);
     }
-    vmcs_write(VMCS_CR3, vmcs_read(VMCS_CR3) & ((1ULL << model_physical_bits()) - 1));
+    vmcs_write(VMCS_CR3, vmcs_read(VMCS_CR3) & ((1ULL << model_facts.physical_bits) - 1));
     vmcs_write(VMCS_DR7, vmcs_read(VMCS_DR7) & UINT32_MAX);
     vmcs_write(VMCS_PENDING_DEBUG, 0);
     vmx_write(vcpu, BACKEND_EFER, vmcs_read(VMCS_EFER)); /* the entry's mode goes with it */

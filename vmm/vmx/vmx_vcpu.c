@@ -32,17 +32,11 @@ bool vmx_notify(struct vcpu *vcpu)
         (vmcs_read(VMCS_INTERRUPTIBILITY) & SHADOW)) {
         return false;
     }
-    uint64_t left = cpu_read_tsc();
-
     if (!vcpu_notify_fast(vcpu, (uint16_t)(info >> VMCS_IO_PORT_SHIFT),
                           (uint16_t)vcpu->gpr[INSN_RAX])) {
         return false;
     }
     vmcs_write(VMCS_RIP, next);
-    uint64_t spent = cpu_read_tsc() - left;
-
-    vcpu->counter[EXIT_NOTIFY].cycles += spent;
-    vcpu->entered += spent;
     return true;
 }
 
@@ -98,7 +92,7 @@ static void set_interruptibility(const struct vcpu *vcpu, struct vmx_vcpu *vmx)
 /* An exit takes the event out of the VMCS, a refused entry does not (25.8.3, 27.8). */
 static void set_event(const struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
-    uint32_t word = vmx_encode_event(&vcpu->event);
+    uint32_t word = vcpu_event_word(&vcpu->event);
 
     if (word || vmx->event_stays) {
         vmcs_write(VMCS_ENTRY_EVENT, word);
@@ -135,10 +129,10 @@ static void take_over(struct vcpu *vcpu, struct vmx_vcpu *vmx)
     vcpu->rip = vmcs_read(VMCS_RIP);
     vcpu->rflags = vmcs_read(VMCS_RFLAGS);
     vmx->interruptibility = (uint32_t)vmcs_read(VMCS_INTERRUPTIBILITY);
-    if ((vectoring & VMCS_EVENT_VALID) && (vectoring & VMCS_EVENT_HAS_ERROR)) {
+    if ((vectoring & VCPU_EVENT_VALID) && (vectoring & VCPU_EVENT_HAS_ERROR)) {
         error = (uint32_t)vmcs_read(VMCS_VECTORING_ERROR);
     }
-    vcpu->event = vmx_decode_event(vectoring, error);
+    vcpu->event = vcpu_event_of(vectoring, error);
     vcpu->shadow = vmx->interruptibility & SHADOW;
     vcpu->nmi_blocked =
         (vmx->interruptibility & VMCS_BLOCKED_BY_NMI) || vcpu->event.kind == VCPU_EVENT_NMI;

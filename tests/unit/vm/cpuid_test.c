@@ -52,11 +52,11 @@ static void test_milan(void **state)
     expect(&third, 0x80000002, 0, (struct cpuid){0x20444d41, 0x43595045, 0x31373720, 0x34362033});
     expect(&third, 0x80000007, 0, (struct cpuid){0, 0, 0, 0x100});
     expect(&third, 0x80000008, 0, (struct cpuid){0x3030, 0x1005, 0x2003, 0});
-    assert_int_equal(model_cr4_mask(), 0x350fff); /* up to UMIP; FSGSBASE, OSXSAVE, SMEP, SMAP */
-    assert_int_equal(model_efer_mask(), 0x4d01);
-    assert_int_equal(model_xcr0_mask(), 7);
-    assert_int_equal(model_physical_bits(), 48);
-    assert_int_equal(model_signature(), 0x00a00f11);
+    assert_int_equal(model_facts.cr4, 0x350fff); /* up to UMIP; FSGSBASE, OSXSAVE, SMEP, SMAP */
+    assert_int_equal(model_facts.efer, 0x4d01);
+    assert_int_equal(model_facts.xcr0, 7);
+    assert_int_equal(model_facts.physical_bits, 48);
+    assert_int_equal(model_facts.signature, 0x00a00f11);
 }
 
 static void test_genoa(void **state)
@@ -70,9 +70,9 @@ static void test_genoa(void **state)
     /* It has five levels of page tables, which a guest is not shown: 48 linear bits. */
     assert_int_equal(model_cpuid(&one, 7, 0).ecx & BIT(16), 0);
     assert_int_equal(model_cpuid(&one, 0x80000008, 0).eax, 0x3034);
-    assert_int_equal(model_physical_bits(), 52);
-    assert_int_equal(model_xcr0_mask(), 0xe7);
-    assert_int_equal(model_cr4_mask() & BIT(12), 0);
+    assert_int_equal(model_facts.physical_bits, 52);
+    assert_int_equal(model_facts.xcr0, 0xe7);
+    assert_int_equal(model_facts.cr4 & BIT(12), 0);
 }
 
 static void test_intel(void **state)
@@ -98,7 +98,7 @@ static void test_intel(void **state)
     expect(&one, 0xb, 1, (struct cpuid){0, 1, 0x201, 0});
     expect(&one, 0x15, 0, (struct cpuid){2, 0xa8, 0, 0});
     expect(&one, 0x80000008, 0, (struct cpuid){0x302e, 0, 0, 0});
-    assert_int_equal(model_efer_mask(), 0xd01);
+    assert_int_equal(model_facts.efer, 0xd01);
 }
 
 static void test_old(void **state)
@@ -108,8 +108,8 @@ static void test_old(void **state)
     expect(&one, 6, 0, (struct cpuid){0}); /* beyond the highest that leaf 0 tells */
     expect(&one, 7, 0, (struct cpuid){0});
     expect(&one, 0xd, 0, (struct cpuid){0});
-    assert_int_equal(model_xcr0_mask(), 0);
-    assert_int_equal(model_cr4_mask(), 0x7ff);
+    assert_int_equal(model_facts.xcr0, 0);
+    assert_int_equal(model_facts.cr4, 0x7ff);
     assert_int_equal(model_cpuid(&third, 1, 0).ecx & BIT(27), 0); /* no XSAVE, no OSXSAVE */
 }
 
@@ -271,7 +271,7 @@ static void test_masks_follow_features(void **state)
 
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         fake_cpu_milan();
-        uint64_t cr4 = model_cr4_mask(), efer = model_efer_mask();
+        uint64_t cr4 = model_facts.cr4, efer = model_facts.efer;
         struct cpuid host = cpuid_read(rows[i].leaf, 0);
 
         assert_int_equal(cr4 & rows[i].cr4, rows[i].cr4);
@@ -280,11 +280,11 @@ static void test_masks_follow_features(void **state)
         host.ecx &= ~rows[i].ecx;
         host.edx &= ~rows[i].edx;
         fake_cpuid_set(rows[i].leaf, 0, host);
-        assert_int_equal(model_cr4_mask(), cr4 & ~rows[i].cr4);
-        assert_int_equal(model_efer_mask(), efer & ~rows[i].efer);
+        assert_int_equal(model_facts.cr4, cr4 & ~rows[i].cr4);
+        assert_int_equal(model_facts.efer, efer & ~rows[i].efer);
     }
-    assert_int_equal(model_efer_mask() & BIT(12), 0); /* SVME */
-    assert_int_equal(model_cr4_mask() & CR4_PCIDE, 0);
+    assert_int_equal(model_facts.efer & BIT(12), 0); /* SVME */
+    assert_int_equal(model_facts.cr4 & CR4_PCIDE, 0);
 }
 
 int main(void)

@@ -47,7 +47,7 @@ static uint32_t sees[CPUS]; /* the load that each vCPU was reset after */
 static uint64_t mapped;     /* bytes of the nested tables' RAM */
 static uint32_t ram_frees, quit, failures, resumes, flushes, consoles;
 static bool held[CONFIG_VMS_MAX]; /* the VFs of the VM of that index are paused */
-static enum status load_status, vcpu_status, nested_status, ram_status, map_status, init_status;
+static enum status load_status, nested_status, ram_status, map_status, init_status;
 static enum status checkpoint_status;
 static struct vm *ask_while_it_ends; /* NULL: nobody asks */
 static unsigned own_resets;          /* every so many entries a guest resets its machine itself */
@@ -127,27 +127,15 @@ struct cpu *cpu_by_index(uint32_t index)
     return &cpus[index];
 }
 
-static enum status create_backend(struct vcpu *vcpu)
-{
-    return vcpu_status;
-}
-
-static unsigned destroyed; /* vCPUs, tables */
-
-static void destroy_backend(struct vcpu *vcpu)
-{
-    destroyed++;
-}
+static unsigned destroyed; /* tables */
 
 static bool has_giant_pages(void)
 {
     return true;
 }
 
-static const struct backend functions = {.name = "fake",
-                                         .giant_pages = has_giant_pages,
-                                         .create = create_backend,
-                                         .destroy = destroy_backend};
+static const struct backend functions = {
+    .name = "fake", .vcpu_size = PAGE_SIZE, .giant_pages = has_giant_pages};
 
 const struct backend *backend = &functions;
 
@@ -429,7 +417,7 @@ static struct vm *named(const char *name)
 
 static void make_all_well(void)
 {
-    load_status = vcpu_status = nested_status = ram_status = map_status = init_status = STATUS_OK;
+    load_status = nested_status = ram_status = map_status = init_status = STATUS_OK;
     fake_log_clear();
 }
 
@@ -437,11 +425,23 @@ static void make_all_well(void)
  * ever. */
 static void test_creation(void **state)
 {
-    enum status *const parts[] = {&vcpu_status, &nested_status, &ram_status, &map_status};
+    enum status *const parts[] = {&nested_status, &ram_status, &map_status};
+    const unsigned vm_pages = (sizeof(struct vm) + PAGE_SIZE - 1) / PAGE_SIZE;
+    const unsigned vcpu_pages = (sizeof(struct vcpu) + PAGE_SIZE - 1) / PAGE_SIZE + 1;
 
     fake_pages_reset(2000);
     make_all_well();
     add_vm("bad", 2);
+    for (unsigned limit = 0; limit < vm_pages + 2 * vcpu_pages; limit++) {
+        make_all_well();
+        fake_pages_limit(limit);
+        vm_create_all(&config);
+        assert_int_equal(vm_count(), 0);
+        assert_true(fake_log_contains("VM 'bad' is left out"));
+        assert_int_equal(fake_pages_used(), 0);
+    }
+    assert_int_equal(destroyed, 2 * vcpu_pages);
+    fake_pages_limit(2000);
     for (unsigned i = 0; i < ARRAY_SIZE(parts); i++) {
         make_all_well();
         ram_frees = 0;
@@ -452,7 +452,7 @@ static void test_creation(void **state)
         assert_int_equal(ram_frees, parts[i] == &map_status); /* others may want it */
         assert_int_equal(fake_pages_used(), 0);
     }
-    assert_int_equal(destroyed, 2 + 0 + 3 + 3); /* a table, and the vCPUs that there were */
+    assert_int_equal(destroyed, 2 * vcpu_pages + 2);
     make_all_well();
     config.vm_count = 0;
     add_vm("one", 1);

@@ -12,6 +12,7 @@
 #include "tests/unit/vm/fake_vm.h"
 #include "tests/unit/vmx/fake_vmcs.h"
 #include "vmm/host/msr.h"
+#include "vmm/host/pool.h"
 #include "vmm/vm/model.h"
 
 #include <setjmp.h>
@@ -142,7 +143,7 @@ static int setup(void **state)
     fake_vmcs_fill(0);
     chosen = (struct vmx_features){.invept_one = true};
     backend = &vmx_backend;
-    assert_int_equal(vmx_create(vcpu), STATUS_OK);
+    vcpu->backend = pool_allocate(backend->vcpu_size, PAGE_SIZE);
     vmx = vcpu->backend;
     state_set_reset(&reset);
     reset.cr0 = CR0_PE | CR0_ET;
@@ -407,7 +408,7 @@ static void test_refusals(void **state)
     vcpu->event.kind = VCPU_EVENT_NONE;
     run(host_interrupt); /* mended, and the old event is gone */
     assert_int_equal(fake_vmcs[VMCS_ENTRY_EVENT] & VALID, 0);
-    assert_int_equal(fake_vmcs[VMCS_CR3], (1ULL << model_physical_bits()) - 1);
+    assert_int_equal(fake_vmcs[VMCS_CR3], (1ULL << model_facts.physical_bits) - 1);
     assert_true(vmx->launched);
     vcpu->counter[EXIT_NOTIFY].exits = 0;
     run(refuse);
