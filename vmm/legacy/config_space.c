@@ -36,21 +36,9 @@ static const struct config_register writable_registers[] = {
     {CONFIG_MSIX + 2, 2, 0xc000    }, /* enable, function mask */
 };
 
-static void put(uint8_t *config, unsigned offset, unsigned size, uint32_t value)
-{
-    for (unsigned i = 0; i < size; i++) {
-        config[offset + i] = (uint8_t)(value >> 8 * i);
-    }
-}
-
 static uint32_t get(const struct legacy_function *f, unsigned offset, unsigned size)
 {
-    uint32_t value = 0;
-
-    for (unsigned i = 0; i < size; i++) {
-        value |= (uint32_t)f->state.config[offset + i] << 8 * i;
-    }
-    return value;
+    return (uint32_t)bytes_get(&f->state.config[offset], size);
 }
 
 /* Hand what legacy_settle() looks at over to it. */
@@ -67,22 +55,22 @@ static void publish(struct legacy_function *f)
 static void build(const struct legacy_function *f, unsigned index, uint8_t *config)
 {
     memset(config, 0, LEGACY_CONFIG_SIZE);
-    put(config, 0x00, 2, VENDOR);
-    put(config, 0x02, 2, f->type->device);
-    put(config, CONFIG_COMMAND, 2, COMMAND_IO | COMMAND_MEMORY);
-    put(config, CONFIG_STATUS, 2, STATUS_CAPABILITIES);
-    put(config, 0x0a, 2, f->type->pci_class);
-    put(config, CONFIG_BAR0, 4, (LEGACY_IO_BASE + index * LEGACY_IO_STEP) | BAR_IO);
-    put(config, CONFIG_BAR1, 4, LEGACY_MMIO_BASE + index * LEGACY_MMIO_SIZE);
-    put(config, 0x2c, 2, VENDOR);
-    put(config, 0x2e, 2, f->type->type);
-    put(config, 0x34, 1, CONFIG_MSIX);
-    put(config, 0x3c, 1, f->setup.interrupt_line);
-    put(config, 0x3d, 1, PIN_A);
-    put(config, CONFIG_MSIX, 2, MSIX_CAPABILITY); /* the last capability */
-    put(config, CONFIG_MSIX + 2, 2, f->vectors - 1U);
-    put(config, CONFIG_MSIX + 4, 4, MSIX_BAR);
-    put(config, CONFIG_MSIX + 8, 4, LEGACY_PBA_OFFSET | MSIX_BAR);
+    bytes_put(config, 2, VENDOR);
+    bytes_put(config + 0x02, 2, f->type->device);
+    bytes_put(config + CONFIG_COMMAND, 2, COMMAND_IO | COMMAND_MEMORY);
+    bytes_put(config + CONFIG_STATUS, 2, STATUS_CAPABILITIES);
+    bytes_put(config + 0x0a, 2, f->type->pci_class);
+    bytes_put(config + CONFIG_BAR0, 4, (LEGACY_IO_BASE + index * LEGACY_IO_STEP) | BAR_IO);
+    bytes_put(config + CONFIG_BAR1, 4, LEGACY_MMIO_BASE + index * LEGACY_MMIO_SIZE);
+    bytes_put(config + 0x2c, 2, VENDOR);
+    bytes_put(config + 0x2e, 2, f->type->type);
+    bytes_put(config + 0x34, 1, CONFIG_MSIX);
+    bytes_put(config + 0x3c, 1, f->setup.interrupt_line);
+    bytes_put(config + 0x3d, 1, PIN_A);
+    bytes_put(config + CONFIG_MSIX, 2, MSIX_CAPABILITY); /* the last capability */
+    bytes_put(config + CONFIG_MSIX + 2, 2, f->vectors - 1U);
+    bytes_put(config + CONFIG_MSIX + 4, 4, MSIX_BAR);
+    bytes_put(config + CONFIG_MSIX + 8, 4, LEGACY_PBA_OFFSET | MSIX_BAR);
 }
 
 void legacy_config_reset(struct legacy_function *f, unsigned index)

@@ -3,6 +3,7 @@
 #ifndef PORTOLAN_VMM_LEGACY_LEGACY_INTERNAL_H
 #define PORTOLAN_VMM_LEGACY_LEGACY_INTERNAL_H
 
+#include "vmm/base/little_endian.h"
 #include "vmm/legacy/legacy.h"
 
 /* Offsets in configuration space (PCI 3.0, 6.1). */
@@ -21,11 +22,6 @@
 #define MSIX_FUNCTION_MASK 0x4000U
 
 #define ENTRY_MASKED 0x1U /* MSI-X vector control */
-
-static inline uint32_t all_ones(unsigned width)
-{
-    return width == 4 ? 0xffffffffU : (1U << 8 * width) - 1;
-}
 
 static inline bool bit_get(const uint64_t *words, unsigned bit)
 {

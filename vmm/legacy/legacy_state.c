@@ -46,14 +46,8 @@ static bool makes_sense(const void *state)
     return (s->status & ~LEGACY_STATUS_BITS) == 0;
 }
 
-const struct section legacy_section = {
-    .name = "legacy",
-    .version = 1,
-    .size = sizeof(struct legacy_state),
-    .fields = ARRAY_SIZE(fields),
-    .field = fields,
-    .check = makes_sense,
-};
+const struct section legacy_section =
+    SECTION(struct legacy_state, "legacy", 1, fields, makes_sense);
 
 /* Entries that the guest does not see have nothing pending. */
 static bool entries_fit(const struct legacy_function *f, const struct legacy_state *s)

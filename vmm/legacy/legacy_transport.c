@@ -14,23 +14,6 @@ enum { NOTIFY_FLAGS = 0, NOTIFY_BAR = 1, NOTIFY_OFFSET = 8, NOTIFY_SIZE = 16, NO
 enum { NOTIFY_END = 0, NOTIFY_OWNER = 1, NOTIFY_MEMBER = 2 };
 #define NOTIFY_BAR_MAX 5U
 
-static void put(uint8_t *bytes, unsigned count, uint64_t value)
-{
-    for (unsigned i = 0; i < count; i++) {
-        bytes[i] = (uint8_t)(value >> 8 * i);
-    }
-}
-
-static uint64_t get(const uint8_t *bytes, unsigned count)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < count; i++) {
-        value |= (uint64_t)bytes[i] << 8 * i;
-    }
-    return value;
-}
-
 /* ---- The administration queue ---- */
 
 /* A device that refuses an access does what another does by answering all ones. */
@@ -58,7 +41,7 @@ static uint32_t admin_read(struct legacy_function *f, enum legacy_area area, uns
     if (!admin(f, opcode, data, sizeof(data), result, width)) {
         return all_ones(width);
     }
-    return (uint32_t)get(result, width);
+    return (uint32_t)bytes_get(result, width);
 }
 
 static void admin_write(struct legacy_function *f, enum legacy_area area, unsigned offset,
@@ -68,7 +51,7 @@ static void admin_write(struct legacy_function *f, enum legacy_area area, unsign
                                                  : VIRTIO_ADMIN_LEGACY_COMMON_WRITE;
     uint8_t data[VIRTIO_LEGACY_HEADER_SIZE + 4] = {(uint8_t)offset};
 
-    put(data + VIRTIO_LEGACY_HEADER_SIZE, width, value);
+    bytes_put(data + VIRTIO_LEGACY_HEADER_SIZE, width, value);
     (void)admin(f, opcode, data, VIRTIO_LEGACY_HEADER_SIZE + width, NULL, 0);
 }
 
@@ -83,7 +66,7 @@ static volatile uint16_t *admin_doorbell(struct legacy_function *f)
     }
     for (unsigned i = 0; i < NOTIFY_ENTRIES; i++) {
         const uint8_t *entry = &reply[(size_t)i * NOTIFY_SIZE];
-        uint64_t offset = get(entry + NOTIFY_OFFSET, 8);
+        uint64_t offset = bytes_get(entry + NOTIFY_OFFSET, 8);
         uint8_t flags = entry[NOTIFY_FLAGS];
         volatile uint16_t *doorbell;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/pc/acpi_pm.h"
 
+#include "vmm/base/little_endian.h"
 #include "vmm/base/log.h"
 #include "vmm/pc/clock.h"
 
@@ -104,7 +105,7 @@ uint32_t acpi_pm_read(struct acpi_pm *pm, unsigned offset, unsigned width, uint6
     acpi_pm_run(pm, now);
     uint32_t value = read_dword(pm, offset & ~3U) >> (offset & 3U) * 8;
 
-    return width == 4 ? value : value & ((1U << width * 8) - 1);
+    return value & all_ones(width);
 }
 
 static enum acpi_pm_request write_control(struct acpi_pm *pm, uint32_t value, uint32_t mask)
@@ -130,7 +131,7 @@ enum acpi_pm_request acpi_pm_write(struct acpi_pm *pm, unsigned offset, unsigned
                                    uint32_t value, uint64_t now)
 {
     unsigned shift = (offset & 3U) * 8;
-    uint32_t mask = (width == 4 ? 0xffffffffU : (1U << width * 8) - 1) << shift;
+    uint32_t mask = all_ones(width) << shift;
     enum acpi_pm_request request = ACPI_PM_NOTHING;
 
     value = value << shift & mask;

@@ -23,11 +23,6 @@ static const struct field chipset_fields[] = {
 const struct section chipset_section =
     SECTION(struct chipset_state, "chipset", 1, chipset_fields, NULL);
 
-void chipset_reset(struct chipset_state *chipset)
-{
-    *chipset = (struct chipset_state){0};
-}
-
 enum chipset_request chipset_write_reset(struct chipset_state *chipset, uint8_t value)
 {
     bool rises = (value & ~chipset->reset_control & RESET_CPU) != 0;
@@ -48,11 +43,6 @@ enum chipset_request chipset_write_port_a(struct chipset_state *chipset, uint8_t
     chipset->fast_reset = (value & PORT_A_FAST_RESET) != 0;
     *a20 = (value & PORT_A_A20) != 0;
     return chipset->fast_reset && !before ? CHIPSET_RESET : CHIPSET_NOTHING;
-}
-
-uint8_t chipset_smb_read(const struct chipset_state *chipset, unsigned offset)
-{
-    return chipset->smb[offset];
 }
 
 void chipset_smb_write(struct chipset_state *chipset, unsigned offset, uint8_t value)

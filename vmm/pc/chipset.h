@@ -27,8 +27,6 @@ extern const struct section chipset_section; /* struct chipset_state */
 
 enum chipset_request { CHIPSET_NOTHING, CHIPSET_RESET };
 
-void chipset_reset(struct chipset_state *chipset);
-
 /* CF9h: a reset happens when bit 2 rises. */
 enum chipset_request chipset_write_reset(struct chipset_state *chipset, uint8_t value);
 
@@ -37,7 +35,6 @@ uint8_t chipset_read_port_a(const struct chipset_state *chipset, bool a20);
 enum chipset_request chipset_write_port_a(struct chipset_state *chipset, uint8_t value, bool *a20);
 
 /* SMBus host registers, OFFSET < CHIPSET_SMB_SIZE: every transaction ends with "device error". */
-uint8_t chipset_smb_read(const struct chipset_state *chipset, unsigned offset);
 void chipset_smb_write(struct chipset_state *chipset, unsigned offset, uint8_t value);
 
 #endif

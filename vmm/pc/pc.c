@@ -2,6 +2,7 @@
 /* The machine as a whole: power-on, reset, time, and what is shared between vCPUs. */
 #include "vmm/pc/pc.h"
 
+#include "vmm/base/little_endian.h"
 #include "vmm/base/log.h"
 #include "vmm/pc/clock.h"
 #include "vmm/pc/irq_lines.h"
@@ -163,7 +164,7 @@ static void reset_devices(struct pc *p)
     acpi_pm_reset(&p->pm, p->board.now);
     uart_reset(&p->uart);
     i8042_reset(&p->kbc, p->config.keyboard);
-    chipset_reset(&p->chipset);
+    p->chipset = (struct chipset_state){0};
     pci_host_reset(&p->pci);
     fw_cfg_select(&p->fw_cfg, 0);
     ports_place_windows(p);
@@ -292,7 +293,7 @@ uint32_t pc_port_read(struct pc *pc, uint16_t port, unsigned width, uint64_t now
 {
     if (!ports_claim(pc, port, width)) {
         __atomic_fetch_add(&pc->unclaimed.port_reads, 1, __ATOMIC_RELAXED);
-        return width == 4 ? 0xffffffffU : (1U << 8 * width) - 1;
+        return all_ones(width);
     }
     pc_edge_lock(pc);
     pc_advance(pc, now);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/pc/pci_host.h"
 
+#include "vmm/base/little_endian.h"
 #include "vmm/pc/pc_edge.h"
 
 #include <string.h>
@@ -33,9 +34,7 @@ void pci_host_reset(struct pci_host_state *host)
         for (unsigned i = 0; i < table->count; i++) {
             const struct pci_host_register *r = &table->registers[i];
 
-            for (unsigned byte = 0; byte < r->size; byte++) {
-                host->config[f][r->offset + byte] = (uint8_t)(r->reset >> 8 * byte);
-            }
+            bytes_put(&host->config[f][r->offset], r->size, r->reset);
         }
     }
 }
@@ -101,16 +100,10 @@ static bool selects(const struct pci_host_state *host, uint8_t *devfn)
     return (host->address & ADDRESS_ENABLE) != 0 && (host->address >> 16 & 0xffU) == 0;
 }
 
-static uint32_t all_ones(unsigned width)
-{
-    return width == 4 ? 0xffffffffU : (1U << 8 * width) - 1;
-}
-
 uint32_t pci_host_read_data(struct pc *pc, struct pci_host_state *host, unsigned offset,
                             unsigned width)
 {
     uint8_t where = (uint8_t)((host->address & 0xfcU) + offset);
-    uint32_t value = 0;
     uint8_t devfn;
 
     if (!selects(host, &devfn)) {
@@ -120,13 +113,9 @@ uint32_t pci_host_read_data(struct pc *pc, struct pci_host_state *host, unsigned
         return pc_edge_pci_read(pc, devfn, where, width);
     }
     unsigned f = find_function(devfn);
-    if (f == PCI_FUNCTION_COUNT) {
-        return all_ones(width);
-    }
-    for (unsigned i = 0; i < width; i++) {
-        value |= (uint32_t)host->config[f][where + i] << 8 * i;
-    }
-    return value;
+
+    return f == PCI_FUNCTION_COUNT ? all_ones(width)
+                                   : (uint32_t)bytes_get(&host->config[f][where], width);
 }
 
 void pci_host_write_data(struct pc *pc, struct pci_host_state *host, unsigned offset,

@@ -109,7 +109,7 @@ static uint32_t read_device(struct pc *p, enum port_device device, uint16_t port
     case PORT_PM:
         return acpi_pm_read(&p->pm, in_window(p, PORT_WINDOW_PM, port), width, p->board.now);
     case PORT_SMB:
-        return chipset_smb_read(&p->chipset, in_window(p, PORT_WINDOW_SMB, port));
+        return p->chipset.smb[in_window(p, PORT_WINDOW_SMB, port)];
     case PORT_DEBUG_EXIT:
         return 0; /* as QEMU's device, so that guests can probe for it */
     case PORT_DELAY:

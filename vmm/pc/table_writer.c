@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/pc/table_writer.h"
 
+#include "vmm/base/little_endian.h"
+
 #include <string.h>
 
 uint32_t table_reserve(struct table_writer *w, uint32_t length, uint32_t align)
@@ -29,9 +31,7 @@ void table_put(struct table_writer *w, uint32_t offset, unsigned size, uint64_t 
 {
     uint8_t bytes[8];
 
-    for (unsigned i = 0; i < size; i++) {
-        bytes[i] = (uint8_t)(value >> 8 * i);
-    }
+    bytes_put(bytes, size, value);
     table_put_bytes(w, offset, bytes, size);
 }
 

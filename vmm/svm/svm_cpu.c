@@ -29,7 +29,7 @@
 
 /* What a CPU has for its guests; made when SVM is switched on there. */
 static struct svm_cpu {
-    struct vmcb *host;
+    void *host; /* a VMCB */
     struct asid_pool asids;
 } cpus[CPUS_MAX];
 
@@ -92,13 +92,6 @@ static uint64_t own_efer(void)
     return efer | EFER_SVME;
 }
 
-static void give_back(void *memory, uint64_t size)
-{
-    if (memory) {
-        pool_free(memory, size);
-    }
-}
-
 static bool is_forbidden(void)
 {
     uint64_t vm_cr;
@@ -129,22 +122,22 @@ enum status svm_enable_cpu(void)
                  cpu_current()->index);
         return STATUS_NOTE(STATUS_UNSUPPORTED);
     }
-    void *save_area = pool_allocate(PAGE_SIZE, PAGE_SIZE);
-    struct vmcb *host = pool_allocate(sizeof(*host), PAGE_SIZE);
-    enum status status = STATUS_NO_MEMORY;
+    /* A page that VMRUN saves our state to, and our VMCB. */
+    uint8_t *pages = pool_allocate(2 * PAGE_SIZE, PAGE_SIZE);
 
-    if (save_area && host) {
-        status = switch_on(save_area);
+    if (!pages) {
+        return STATUS_NOTE(STATUS_NO_MEMORY);
     }
+    enum status status = switch_on(pages);
+
     if (status != STATUS_OK) {
-        give_back(save_area, PAGE_SIZE);
-        give_back(host, sizeof(*host));
+        pool_free(pages, 2 * PAGE_SIZE);
         return status;
     }
     asid_pool_init(&own->asids, features.asids, features.flush_by_asid);
     /* Nothing of this state changes any more: it is saved once and loaded after every exit. */
-    svm_save_host(pool_hpa(host));
-    own->host = host;
+    svm_save_host(pool_hpa(pages + PAGE_SIZE));
+    own->host = pages + PAGE_SIZE;
     return STATUS_OK;
 }
 

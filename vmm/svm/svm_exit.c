@@ -65,9 +65,7 @@ static void decode_memory(const struct vmcb *vmcb, struct exit *exit)
     exit->reason = EXIT_MEMORY;
     exit->memory = (struct exit_memory){
         .address = gpa(vmcb->exit_info2),
-        .write = vmcb->exit_info1 & VMCB_NPF_WRITE,
         .present = vmcb->exit_info1 & VMCB_NPF_PRESENT,
-        .fetch = vmcb->exit_info1 & VMCB_NPF_FETCH,
         .walk = vmcb->exit_info1 & VMCB_NPF_WALK,
     };
 }

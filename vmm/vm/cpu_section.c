@@ -72,14 +72,7 @@ static const struct field fields[] = {
     FIELD_ARRAY(struct cpu_state, fpu.dr, UINT64_MAX),
 };
 
-const struct section cpu_section = {
-    .name = "cpu",
-    .version = 1,
-    .size = sizeof(struct cpu_state),
-    .fields = ARRAY_SIZE(fields),
-    .field = fields,
-    .check = state_check,
-};
+const struct section cpu_section = SECTION(struct cpu_state, "cpu", 1, fields, state_check);
 
 /* Paging modes and their bits: AMD APM 2, 15.5.1 and 14.6. */
 static bool control_is_valid(const struct cpu_state *state)

@@ -45,8 +45,6 @@ struct exit_io {
 
 struct exit_memory {
     gpa_t address;
-    bool write;
-    bool fetch;
     bool present; /* something is mapped there, but not with the rights that it wants */
     bool walk;    /* not the access itself, but a page table of the guest's lies there */
 };

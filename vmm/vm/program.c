@@ -83,8 +83,9 @@ static struct state_segment flat(uint16_t selector, uint16_t attributes)
         .selector = selector, .attributes = attributes, .limit = UINT32_MAX};
 }
 
-static void set_entry(const struct load_entry *entry, struct cpu_state *state)
+void program_enter(const struct vm *vm, struct cpu_state *state)
 {
+    const struct load_entry *entry = &vm->entry;
     bool long_mode = entry->mode == LOAD_ENTRY_LONG64;
 
     for (unsigned i = STATE_ES; i <= STATE_GS; i++) {
@@ -98,13 +99,6 @@ static void set_entry(const struct load_entry *entry, struct cpu_state *state)
     state->efer = long_mode ? EFER_LME | EFER_LMA : 0;
     state->cr3 = long_mode ? entry->cr3.raw : 0;
     state->rip = entry->rip;
-}
-
-void program_enter(const struct vm *vm, struct cpu_state *state)
-{
-    const struct load_entry *entry = &vm->entry;
-
-    set_entry(entry, state);
     state->gpr[INSN_RSP] = entry->rsp;
     state->gpr[INSN_RDX] = 0;
     state->gpr[INSN_RAX] = entry->rax;

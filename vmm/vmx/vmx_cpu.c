@@ -32,10 +32,8 @@
 #define MAP_HIGH    0x400U
 #define MAP_WRITING 0x800U
 
-/* What a CPU has for its guests; made when VMX is switched on there, and kept. */
-static struct vmx_cpu {
-    uint32_t *vmxon, *vmcs;
-} cpus[CPUS_MAX];
+/* Of a CPU on which VMX is switched on: its VMCS, right behind its VMXON region. */
+static uint32_t *cpu_vmcs[CPUS_MAX];
 
 extern const char vmx_exit_point[]; /* vmx_enter.S */
 
@@ -135,12 +133,12 @@ static void guard_predictors(void)
     }
 }
 
-static enum status switch_on(const struct vmx_cpu *made)
+static enum status switch_on(uint32_t *vmxon, uint32_t *vmcs)
 {
-    made->vmxon[0] = made->vmcs[0] = revision;
+    vmxon[0] = vmcs[0] = revision;
     cpu_write_cr0((cpu_read_cr0() | fixed[0].set) & fixed[0].allowed);
     cpu_write_cr4(cpu_read_cr4() | fixed[1].set | CR4_VMXE);
-    if (!vmx_on(pool_hpa(made->vmxon).raw)) {
+    if (!vmx_on(pool_hpa(vmxon).raw)) {
         cpu_write_cr4(cpu_read_cr4() & ~CR4_VMXE);
         return STATUS_NOTE(STATUS_DEVICE);
     }
@@ -150,9 +148,9 @@ static enum status switch_on(const struct vmx_cpu *made)
 
 enum status vmx_enable_cpu(void)
 {
-    struct vmx_cpu *own = &cpus[cpu_current()->index], made;
+    uint32_t **vmcs = &cpu_vmcs[cpu_current()->index];
 
-    if (own->vmcs) {
+    if (*vmcs) {
         return STATUS_OK;
     }
     if (!is_allowed()) {
@@ -162,26 +160,24 @@ enum status vmx_enable_cpu(void)
                  cpu_current()->index);
         return STATUS_NOTE(STATUS_UNSUPPORTED);
     }
-    made.vmxon = pool_allocate(PAGE_SIZE, PAGE_SIZE);
-    made.vmcs = pool_allocate(PAGE_SIZE, PAGE_SIZE);
-    enum status status = made.vmxon && made.vmcs ? switch_on(&made) : STATUS_NO_MEMORY;
+    uint32_t *pages = pool_allocate(2 * PAGE_SIZE, PAGE_SIZE);
 
-    if (status == STATUS_OK) {
-        *own = made; /* it says that all is done */
-        return STATUS_OK;
+    if (!pages) {
+        return STATUS_NOTE(STATUS_NO_MEMORY);
     }
-    if (made.vmxon) {
-        pool_free(made.vmxon, PAGE_SIZE);
+    enum status status = switch_on(pages, pages + PAGE_SIZE / sizeof(*pages));
+
+    if (status != STATUS_OK) {
+        pool_free(pages, 2 * PAGE_SIZE);
+        return status;
     }
-    if (made.vmcs) {
-        pool_free(made.vmcs, PAGE_SIZE);
-    }
-    return status;
+    *vmcs = pages + PAGE_SIZE / sizeof(*pages); /* it says that all is done */
+    return STATUS_OK;
 }
 
 void vmx_renew_vmcs(void)
 {
-    uint64_t at = pool_hpa(cpus[cpu_current()->index].vmcs).raw;
+    uint64_t at = pool_hpa(cpu_vmcs[cpu_current()->index]).raw;
 
     if (!vmcs_clear(at) || !vmcs_load(at)) {
         panic("CPU %u: VMX refuses its VMCS", cpu_current()->index);

@@ -63,8 +63,6 @@ static void decode_memory(struct vcpu *vcpu, struct exit *exit)
     exit->info2 = vmcs_read(VMCS_PHYSICAL_ADDRESS);
     exit->memory = (struct exit_memory){
         .address = gpa(exit->info2),
-        .write = info & VMCS_EPT_WRITE,
-        .fetch = info & VMCS_EPT_FETCH,
         .walk = (info & tables) != tables,
         .present = info & VMCS_EPT_RIGHTS,
     };

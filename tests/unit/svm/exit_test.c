@@ -164,8 +164,7 @@ static void test_memory(void **state)
 
         decode(&every, 0x400, info, 0xfee00ff8);
         assert_int_equal(last.memory.address.raw, 0xfee00ff8);
-        assert_true(last.memory.write == write);
-        assert_true(last.memory.fetch == fetch);
+        assert_true(last.memory.present == present);
         assert_true(last.memory.walk == walk);
     }
 }

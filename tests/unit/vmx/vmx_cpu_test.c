@@ -138,8 +138,8 @@ static void test_enable(void **state)
     assert_int_equal(cr0, 0x80010031);
     assert_int_equal(cr4, 0x2660);
     assert_int_equal(fake_pages_used(), 3);
-    assert_int_equal(cpus[0].vmcs[0], REVISION); /* bit 31 is no part of it */
-    assert_int_equal(cpus[0].vmxon[0], REVISION);
+    assert_int_equal(cpu_vmcs[0][0], REVISION); /* bit 31 is no part of it */
+    assert_int_equal(cpu_vmcs[0][-(int)(PAGE_SIZE / sizeof(uint32_t))], REVISION); /* VMXON's */
     assert_int_equal(vmx_enable_cpu(), STATUS_OK);
     assert_int_equal(fake_pages_used(), 3);
     vmx_renew_vmcs();

@@ -241,14 +241,13 @@ static void test_memory(void **state)
     assert_int_equal(last.reason, EXIT_MEMORY);
     assert_int_equal(last.length, 0);
     assert_int_equal(last.memory.address.raw, 0xfee00080);
-    assert_true(last.memory.write);
-    assert_false(last.memory.fetch || last.memory.walk || last.memory.present);
+    assert_false(last.memory.walk || last.memory.present);
     run_exit(VMCS_EXIT_EPT_VIOLATION, 0x81, 0);
-    assert_true(last.memory.walk && !last.memory.write);
+    assert_true(last.memory.walk);
     run_exit(VMCS_EXIT_EPT_VIOLATION, 0x1, 0); /* PDPTEs: no linear address */
     assert_true(last.memory.walk);
     run_exit(VMCS_EXIT_EPT_VIOLATION, 0x18c, 0); /* readable */
-    assert_true(last.memory.fetch && last.memory.present);
+    assert_true(last.memory.present);
     assert_false(vcpu->nmi_blocked);
     run_exit(VMCS_EXIT_EPT_VIOLATION, 0x1181, 0); /* of an IRET, which is executed again */
     assert_true(vcpu->nmi_blocked);
