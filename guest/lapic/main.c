@@ -150,7 +150,7 @@ static uint64_t time_timer(uint32_t ticks)
     return rdtsc() - start;
 }
 
-static void test_timer_modes(void)
+static void test_one_shot(void)
 {
     test_group("timer: one shot, once");
     count[VECTOR_TIMER] = 0;
@@ -176,7 +176,10 @@ static void test_timer_modes(void)
         CHECK_EQUAL(count[VECTOR_TIMER], 1);
         CHECK_EQUAL(apic_read(APIC_TIMER_CURRENT), 0);
     }
+}
 
+static void test_periodic(void)
+{
     test_group("timer: periodic, again and again");
     apic_write(APIC_LVT_TIMER, APIC_LVT_TIMER_PERIODIC | VECTOR_TIMER);
     apic_write(APIC_TIMER_INITIAL, 500000);
@@ -202,7 +205,10 @@ static void test_timer_modes(void)
     }
     open_window();
     CHECK_EQUAL(count[VECTOR_TIMER], stopped);
+}
 
+static void test_divider(void)
+{
     test_group("timer: the divider divides");
     apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_16);
     CHECK_EQUAL(apic_read(APIC_TIMER_DIVIDE), DIVIDE_BY_16);
@@ -219,6 +225,13 @@ static void test_timer_modes(void)
         fast = again < fast ? again : fast;
     }
     CHECK(slow > 4 * fast);
+}
+
+static void test_timer_modes(void)
+{
+    test_one_shot();
+    test_periodic();
+    test_divider();
 }
 
 static void test_deadline(void)

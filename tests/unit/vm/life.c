@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/unit/vm/life.h"
+
+#include "vmm/pc/rom.h"
+
+#include "tests/unit/fakes/log.h"
+#include "tests/unit/fakes/pages.h"
+#include "vmm/host/smp.h"
+#include "vmm/host/time.h"
+#include "vmm/host/timer.h"
+#include "vmm/host/wait.h"
+#include "vmm/vm/backend.h"
+#include "vmm/vm/checkpoint.h"
+#include "vmm/vm/dirty.h"
+#include "vmm/vm/program.h"
+#include "vmm/vm/vm_edge.h"
+
+#include "drivers/rtc/cmos.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/vf/vf.h"
+#include <cmocka.h>
+
+#define RUNS   3U /* of 2 MiB: a VM's RAM */
+#define FRAMES 0x40000000ULL
+
+struct life life = {.clock_ns = 1000};
+
+static uint32_t loads;      /* how often a program was loaded; atomic */
+static uint32_t sees[CPUS]; /* the load that each vCPU was reset after */
+static uint64_t mapped;     /* bytes of the nested tables' RAM */
+
+void life_check(bool good, const char *what, const char *file, int line)
+{
+    if (!good) {
+        (void)fprintf(stderr, "%s:%d: not %s\n", file, line, what);
+        __atomic_fetch_add(&life.failures, 1, __ATOMIC_RELAXED);
+    }
+}
+
+void rest(void)
+{
+    (void)usleep(20);
+}
+
+/* ---- what vm*.c and rendezvous.c need of the rest ---- */
+
+uint64_t time_now_ns(void)
+{
+    return life.clock_ns;
+}
+
+uint64_t time_tsc_to_ns(uint64_t tsc)
+{
+    return life.tsc_per_ns ? tsc / life.tsc_per_ns : life.clock_ns;
+}
+
+/* A vCPU that is parked sleeps; a kick must come after what it waits for. */
+void wait_for_interrupt(void)
+{
+    check(load(&life.in_guest) <= CPUS);
+    rest();
+}
+
+void timer_set(enum timer_user user, uint64_t deadline) {}
+
+void timer_service(void) {}
+
+bool timer_service_is_due(void)
+{
+    return false;
+}
+
+uint64_t time_ns_to_tsc(uint64_t ns)
+{
+    return 3 * ns;
+}
+
+const struct time_facts *time_facts(void)
+{
+    static const struct time_facts facts = {.tsc_khz = 3000000};
+
+    return &facts;
+}
+
+int64_t cmos_read_seconds(void)
+{
+    return 1700000000;
+}
+
+struct cpu *cpu_by_index(uint32_t index)
+{
+    return &life.cpus[index];
+}
+
+static bool has_giant_pages(void)
+{
+    return true;
+}
+
+static const struct backend functions = {
+    .name = "fake", .vcpu_size = PAGE_SIZE, .giant_pages = has_giant_pages};
+
+const struct backend *backend = &functions;
+
+void radix_destroy(struct radix *radix)
+{
+    life.destroyed += radix->root.raw != 0;
+}
+
+enum status radix_init(struct radix *radix)
+{
+    radix->root = hpa(life.nested_status == STATUS_OK ? PAGE_SIZE : 0);
+    return life.nested_status;
+}
+
+void vcpu_go(struct vcpu *vcpu, enum vcpu_place place)
+{
+    check(place == VCPU_AWAY);
+}
+
+enum status dirty_create(struct vm *vm)
+{
+    return STATUS_OK;
+}
+
+void dirty_destroy(struct vm *vm) {}
+
+enum status ram_allocate(struct ram *ram, uint64_t size)
+{
+    ram->below_4g = life.ram_status == STATUS_OK ? size : 0;
+    ram->run_count = life.ram_status == STATUS_OK ? RUNS : 0;
+    for (unsigned i = 0; i < ram->run_count; i++) {
+        ram->run[i] = (struct ram_run){gpa(i * PAGE_SIZE_2M), hpa(FRAMES + 2 * i * PAGE_SIZE_2M),
+                                       PAGE_SIZE_2M};
+    }
+    mapped = 0;
+    return life.ram_status;
+}
+
+void ram_free(struct ram *ram)
+{
+    life.ram_frees += ram->run_count > 0;
+    *ram = (struct ram){0};
+}
+
+/* All of it, as it lies; all pieces of a run in a row. */
+enum status radix_map(struct radix *radix, uint64_t at, hpa_t to, uint64_t size, unsigned rights,
+                      uint64_t *done)
+{
+    if (at == ROM_HIGH) { /* the BIOS's segment a second time, before all else */
+        check(rights == (RADIX_READ | RADIX_EXECUTE) && size == ROM_SIZE && mapped == 0);
+        check(to.raw == FRAMES + ROM_BASE);
+        return STATUS_OK;
+    }
+    check(rights == (RADIX_READ | RADIX_WRITE | RADIX_EXECUTE));
+    check(at == mapped && to.raw == FRAMES + 2 * mapped);
+    mapped += size;
+    return mapped < 2 * PAGE_SIZE_2M ? STATUS_OK : life.map_status;
+}
+
+enum status ram_zero(const struct ram *ram, gpa_t at, uint64_t size)
+{
+    check(load(&life.in_guest) == 0);
+    return STATUS_OK;
+}
+
+enum status pc_init(struct pc *pc, const struct pc_config *wanted)
+{
+    check(load(&life.in_guest) == 0);
+    pc->config = *wanted;
+    return life.init_status;
+}
+
+/* The console was told "not now" while the VM's time stood still: this makes up for it. */
+void pc_console_ready(struct pc *pc, uint64_t now)
+{
+    struct vm *vm = (struct vm *)((uintptr_t)pc - offsetof(struct vm, pc));
+
+    check(load(&life.in_guest) == 0);
+    check(!vm->frozen);
+    life.consoles++;
+}
+
+/* Its last words come before "stopped". */
+void vm_edge_flush(unsigned vm)
+{
+    check(load(&vm_by_index(vm)->state) < VM_ENDED);
+    __atomic_fetch_add(&life.flushes, 1, __ATOMIC_RELAXED);
+}
+
+enum { SOUNDS, SILENT, RENEWED };
+
+static unsigned vfs[CONFIG_VMS_MAX]; /* of the VM of that index */
+
+void vf_silence(struct vf_set *set)
+{
+    check(load(&life.in_guest) == 0);
+    check(vfs[set->owner.index] == SOUNDS);
+    vfs[set->owner.index] = SILENT;
+}
+
+/* An interrupt of a VF between this and its reset would be one of the VM's last life. */
+void pc_reset(struct pc *pc, uint64_t now)
+{
+    check(load(&life.in_guest) == 0);
+    unsigned index = ((struct vm *)((uintptr_t)pc - offsetof(struct vm, pc)))->index;
+
+    check(vfs[index] == SILENT);
+    vfs[index] = RENEWED;
+}
+
+void vf_reset(struct vf_set *set)
+{
+    check(vfs[set->owner.index] == RENEWED);
+    vfs[set->owner.index] = SOUNDS;
+}
+
+static bool *held_of(struct legacy_set *set)
+{
+    return &life.held[((struct vf_set *)((uintptr_t)set - offsetof(struct vf_set, legacy)))
+                          ->owner.index];
+}
+
+void legacy_pause(struct legacy_set *set)
+{
+    check(load(&life.in_guest) == 0 && !*held_of(set));
+    *held_of(set) = true;
+}
+
+void legacy_resume(struct legacy_set *set)
+{
+    check(load(&life.in_guest) == 0 && *held_of(set));
+    *held_of(set) = false;
+}
+
+enum status program_load(struct vm *vm)
+{
+    check(load(&life.in_guest) == 0);
+    __atomic_fetch_add(&loads, 1, __ATOMIC_SEQ_CST);
+    check(load(&life.in_guest) == 0);
+    return life.load_status;
+}
+
+void vcpu_kick(struct vcpu *vcpu)
+{
+    (void)__atomic_exchange_n(&vcpu->kicked, 1, __ATOMIC_SEQ_CST);
+}
+
+void vcpu_resume(struct vcpu *vcpu)
+{
+    __atomic_fetch_add(&life.resumes, 1, __ATOMIC_SEQ_CST);
+}
+
+/* INIT, SIPI and NMI that were sent since the VM's new life began must be there still. */
+void vcpu_reset(struct vcpu *vcpu)
+{
+    vcpu->interrupts++; /* a sign of life */
+    sees[vcpu->cpu->index] = load(&loads);
+}
+
+enum status checkpoint_create(struct vm *vm)
+{
+    return STATUS_OK;
+}
+
+void checkpoint_destroy(struct vm *vm) {}
+
+/* Nobody runs, and time stands still. */
+enum status checkpoint_take(struct vm *vm)
+{
+    check(load(&life.in_guest) == 0);
+    check(vm->frozen);
+    check(!vm_touch(vm));
+    vm->checkpoints.taken++;
+    return life.checkpoint_status;
+}
+
+void checkpoint_scramble_vcpu(struct vcpu *vcpu)
+{
+    vcpu->rip = 0xa5;
+}
+
+void vcpu_save(struct vcpu *vcpu, struct cpu_state *state)
+{
+    state->rip = vcpu->rip;
+}
+
+void vcpu_load(struct vcpu *vcpu, const struct cpu_state *state)
+{
+    vcpu->rip = state->rip;
+}
+
+/* ---- CPUs ---- */
+
+enum status smp_call(struct cpu *cpu, cpu_function function, void *argument)
+{
+    if (__atomic_load_n(&cpu->call, __ATOMIC_ACQUIRE)) {
+        check(false);
+        return STATUS_STATE;
+    }
+    cpu->call_argument = argument;
+    __atomic_store_n(&cpu->call, function, __ATOMIC_RELEASE);
+    return STATUS_OK;
+}
+
+void *life_run_cpu(void *argument)
+{
+    struct cpu *cpu = argument;
+
+    while (!load(&life.quit)) {
+        cpu_function function = __atomic_load_n(&cpu->call, __ATOMIC_ACQUIRE);
+
+        if (function) {
+            __atomic_store_n(&cpu->call, NULL, __ATOMIC_RELEASE);
+            function(cpu->call_argument);
+        }
+        rest();
+    }
+    return NULL;
+}
+
+/* As vcpu_run() does it: KICKED is taken back first, then news are looked for. */
+static void enter_guest(struct vcpu *vcpu)
+{
+    __atomic_store_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST);
+    if (load(&vcpu->vm->request) != 0) {
+        return;
+    }
+    __atomic_fetch_add(&life.in_guest, 1, __ATOMIC_SEQ_CST);
+    check(load(&vcpu->vm->state) == VM_RUNNING);
+    while (!load(&vcpu->kicked)) {
+        check(sees[vcpu->cpu->index] == load(&loads));
+        rest();
+    }
+    __atomic_fetch_sub(&life.in_guest, 1, __ATOMIC_SEQ_CST);
+}
+
+void vcpu_main(void *argument)
+{
+    struct vcpu *vcpu = argument;
+    unsigned entries = 0;
+
+    vcpu_reset(vcpu);
+    while (vm_rendezvous(vcpu)) {
+        if (life.own_resets && ++entries % life.own_resets == vcpu->index) {
+            /* A stop that was asked for meanwhile goes first. */
+            check(vm_reset(vcpu->vm, NULL) == STATUS_OK || vm_is_stopping(vcpu->vm));
+        } else {
+            enter_guest(vcpu);
+        }
+    }
+    vm_vcpu_ended(vcpu);
+}
+
+struct config_vm *add_vm(const char *name, unsigned vcpus)
+{
+    struct config_vm *vm = &life.config.vms[life.config.vm_count++];
+
+    *vm = (struct config_vm){.memory = 64 << 20};
+    strncpy(vm->name, name, sizeof(vm->name) - 1);
+    vm->cpus.count = vcpus;
+    for (unsigned i = 0; i < vcpus; i++) {
+        vm->cpus.cpu[i] = (uint16_t)i;
+    }
+    return vm;
+}
+
+struct vm *named(const char *name)
+{
+    for (unsigned i = 0; i < vm_count(); i++) {
+        if (strcmp(vm_by_index(i)->config->name, name) == 0) {
+            return vm_by_index(i);
+        }
+    }
+    fail_msg("no VM '%s'", name);
+    return NULL;
+}
+
+void make_all_well(void)
+{
+    life.load_status = life.nested_status = life.ram_status = life.map_status = life.init_status =
+        STATUS_OK;
+    fake_log_clear();
+}
+
+/* What the CPU's idle loop does with its mailbox. */
+void do_call(struct cpu *cpu)
+{
+    cpu_function function = cpu->call;
+
+    assert_non_null(function);
+    cpu->call = NULL;
+    function(cpu->call_argument);
+}
+
+/* ---- VFs: there are none ---- */
+
+enum status vf_create(struct vf_set *set, const struct vf_owner *owner)
+{
+    set->owner = *owner;
+    return STATUS_OK;
+}
+
+enum status vf_bind(struct vf_set *set)
+{
+    life.held[set->owner.index] = false; /* they come anew */
+    return STATUS_OK;
+}
+
+/* The VFs' resets take their time. */
+void vf_unbind(struct vf_set *set)
+{
+    struct vm *vm = vm_by_index(set->owner.index);
+
+    if (vm == life.ask_while_it_ends) {
+        check(vm_is_stopping(vm));
+        check(vm_reset(vm, "test") == STATUS_STATE);
+        check(vm_stop(vm, "test") == STATUS_STATE);
+        check(vm_start(vm) == STATUS_STATE);
+        life.ask_while_it_ends = NULL;
+    }
+}
