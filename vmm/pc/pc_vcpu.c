@@ -76,27 +76,16 @@ static void write_ioapic(struct pc *p, uint32_t offset, uint32_t value, uint64_t
 
 enum device { DEVICE_NONE, DEVICE_LAPIC, DEVICE_IOAPIC };
 
-/* THE table of device memory. */
-static const struct {
-    uint64_t base;
-    uint64_t size;
-    enum device device;
-} ranges[] = {
-    {IOAPIC_BASE, IOAPIC_SIZE, DEVICE_IOAPIC},
-    {LAPIC_BASE,  LAPIC_SIZE,  DEVICE_LAPIC }, /* of the vCPU that asks, in xAPIC mode only */
-};
-
+/* All device memory that there is; the local APIC is that of the vCPU that asks. */
 static enum device find(const struct pc *p, unsigned vcpu, gpa_t address, uint32_t *offset)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(ranges); i++) {
-        if (address.raw - ranges[i].base < ranges[i].size) {
-            bool off = ranges[i].device == DEVICE_LAPIC && p->lapic[vcpu].state.mode != LAPIC_XAPIC;
-
-            *offset = (uint32_t)(address.raw - ranges[i].base);
-            return off ? DEVICE_NONE : ranges[i].device;
-        }
+    *offset = (uint32_t)(address.raw % PAGE_SIZE);
+    if (address.raw - IOAPIC_BASE < IOAPIC_SIZE) {
+        return DEVICE_IOAPIC;
     }
-    return DEVICE_NONE;
+    return address.raw - LAPIC_BASE < LAPIC_SIZE && p->lapic[vcpu].state.mode == LAPIC_XAPIC
+               ? DEVICE_LAPIC
+               : DEVICE_NONE;
 }
 
 static uint64_t width_mask(unsigned width)

@@ -36,15 +36,11 @@ enum { DATA, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCRATCH };
 #define LSR_OVERRUN 0x02U
 #define LSR_IDLE    0x60U /* transmitter holding and shift registers empty */
 
-#define MSR_DELTA_CTS 0x01U
-#define MSR_DELTA_DSR 0x02U
-#define MSR_RING_END  0x04U
-#define MSR_DELTA_DCD 0x08U
-#define MSR_DELTAS    0x0fU
-#define MSR_CTS       0x10U
-#define MSR_DSR       0x20U
-#define MSR_RING      0x40U
-#define MSR_DCD       0x80U
+#define MSR_DELTAS 0x0fU /* each four bits below its input */
+#define MSR_CTS    0x10U
+#define MSR_DSR    0x20U
+#define MSR_RING   0x40U
+#define MSR_DCD    0x80U
 
 #define BAUD_CLOCK_HZ       1843200U
 #define CLOCKS_PER_BIT      16U
@@ -214,10 +210,7 @@ static void update_modem_status(struct uart_state *uart)
                       ((mcr & MCR_OUT2) != 0 ? MSR_DCD : 0));
     }
     uint8_t changed = (uart->modem_status ^ inputs) & (uint8_t)~MSR_DELTAS;
-    uint8_t deltas = (uint8_t)(((changed & MSR_CTS) != 0 ? MSR_DELTA_CTS : 0) |
-                               ((changed & MSR_DSR) != 0 ? MSR_DELTA_DSR : 0) |
-                               ((changed & ~inputs & MSR_RING) != 0 ? MSR_RING_END : 0) |
-                               ((changed & MSR_DCD) != 0 ? MSR_DELTA_DCD : 0));
+    uint8_t deltas = (uint8_t)((changed & ~(inputs & MSR_RING)) >> 4); /* of RI its end only */
 
     uart->modem_status = (uint8_t)(inputs | (uart->modem_status & MSR_DELTAS) | deltas);
 }

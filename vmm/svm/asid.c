@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/svm/asid.h"
-
-#include "vmm/svm/vmcb.h"
+#include "vmm/svm/svm.h"
 
 void asid_pool_init(struct asid_pool *pool, uint32_t count, bool by_asid)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/svm/maps.h"
+#include "vmm/svm/svm.h"
 
 #include "vmm/host/pool.h"
 #include "vmm/vm/msr_table.h"

@@ -5,10 +5,65 @@
 
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
-#include "vmm/svm/asid.h"
 #include "vmm/svm/vmcb.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/model.h"
+
+/* ---- Address space identifiers of one CPU, and with them all TLB flushes of its guests: AMD APM
+ * 2, 15.15 and 15.16. Pure, so that the host tests see every obligation to flush. ---- */
+
+/* Of a CPU; only that CPU uses it. */
+struct asid_pool {
+    uint32_t count; /* ASIDs 1..count - 1 are guests' (CPUID 8000000Ah EBX); 0 is the VMM's */
+    uint32_t next;
+    uint64_t generation; /* how often all were used up; from 1 on */
+    bool by_asid;        /* TLB_CONTROL can flush a single one */
+};
+
+/* Of a vCPU; all zero: it has none yet. */
+struct asid {
+    uint32_t number;
+    uint64_t generation;
+    bool stale; /* its translations must not be used any more */
+};
+
+/* COUNT >= 2. The first VMRUN flushes what was in the TLB before. */
+void asid_pool_init(struct asid_pool *pool, uint32_t count, bool by_asid);
+
+/* The guest's translations are out of date: asid_choose() sees to it. */
+void asid_flush(struct asid *asid);
+
+/*
+ * Before each VMRUN: make *ASID one that holds no stale translation, and return what TLB_CONTROL
+ * must be for it. The ASID may have changed.
+ */
+uint8_t asid_choose(struct asid_pool *pool, struct asid *asid);
+
+/*
+ * VMRUN refused the guest's state after asid_choose(): it carries TLB_CONTROL out after its checks,
+ * so the flush is still to be done.
+ */
+void asid_failed(struct asid_pool *pool, struct asid *asid);
+
+/* ---- The permission maps that all guests share: 15.10 and 15.11 ---- */
+
+#define MAPS_IO_SIZE  0x3000U /* a bit for each port, and one page more for accesses at FFFFh */
+#define MAPS_MSR_SIZE 0x2000U
+
+/* Pure: let every port exit. */
+void maps_fill_io(uint8_t *map);
+
+/* Pure: let every MSR exit but those that VMRUN, VMLOAD and VMSAVE switch. */
+void maps_fill_msr(uint8_t *map);
+
+/* Where the map says about MSR: its byte, and the bit for reading (that for writing is the next).
+ * False: the map has no place for it, and it exits always. */
+bool maps_find_msr(uint32_t msr, uint32_t *byte, unsigned *bit);
+
+/* Allocate and fill both. Boot CPU, once. */
+enum status maps_init(void);
+hpa_t maps_io(void);
+hpa_t maps_msr(void);
 
 /* What CPUID 8000000Ah offers beyond nested paging, which is needed. */
 struct svm_features {

@@ -5,7 +5,6 @@
 #include "vmm/host/msr.h"
 #include "vmm/host/percpu.h"
 #include "vmm/host/pool.h"
-#include "vmm/svm/maps.h"
 #include "vmm/svm/svm.h"
 
 #define LEAF_SVM         0x8000000aU

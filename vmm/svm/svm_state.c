@@ -2,7 +2,6 @@
 /* One vCPU's VMCB: set-up, and the guest's state in and out. */
 #include "vmm/host/msr.h"
 #include "vmm/host/pool.h"
-#include "vmm/svm/maps.h"
 #include "vmm/svm/svm.h"
 
 #include <string.h>

@@ -14,9 +14,8 @@
 struct model_view {
     unsigned vcpu;
     unsigned vcpu_count;
-    bool osxsave;  /* the guest's CR4.OSXSAVE */
-    bool apic;     /* its local APIC is on */
-    uint64_t xcr0; /* bits that it may set */
+    bool osxsave; /* the guest's CR4.OSXSAVE */
+    bool apic;    /* its local APIC is on */
 };
 
 /* What a guest's CPU is, as far as it depends on the host's; it does not change. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/vm/program.h"
-
+/* A VM's first program: from the boot's files into guest memory. */
 #include "vmm/base/log.h"
 #include "vmm/host/msr.h"
 #include "vmm/load/load.h"
@@ -8,6 +7,7 @@
 #include "vmm/pc/rom.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/input.h"
+#include "vmm/vm/vm.h"
 
 #define ATTRIBUTES_CODE32 0xc9bU
 #define ATTRIBUTES_CODE64 0xa9bU

@@ -13,7 +13,6 @@
 #include "vmm/host/wait.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/checkpoint.h"
-#include "vmm/vm/program.h"
 #include "vmm/vm/vm.h"
 
 static uint32_t load(const uint32_t *word)

@@ -15,7 +15,6 @@
 #include "vmm/vm/exit_table.h"
 #include "vmm/vm/interrupts.h"
 #include "vmm/vm/model.h"
-#include "vmm/vm/program.h"
 #include "vmm/vm/vm.h"
 
 /*

@@ -88,6 +88,13 @@ struct vm {
     struct load_entry entry;
 };
 
+/* Copy the VM's program, tables and files to its memory and note where vCPU 0 begins. No vCPU runs.
+ */
+enum status program_load(struct vm *vm);
+
+/* Let STATE, that of a reset, be at the program's entry. */
+void program_enter(const struct vm *vm, struct cpu_state *state);
+
 /* Make the VMs of CONFIG: memory, vCPUs. Those that cannot be made are said and left out. Boot CPU,
  * once. */
 void vm_create_all(const struct config *config);

@@ -10,7 +10,6 @@
 #include "vmm/host/time.h"
 #include "vmm/host/timer.h"
 #include "vmm/vf/vf.h"
-#include "vmm/vm/program.h"
 #include "vmm/vm/vm.h"
 
 #include "drivers/rtc/cmos.h"

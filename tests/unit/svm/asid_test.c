@@ -3,10 +3,9 @@
  * Every obligation to flush, against a TLB that forgets nothing by itself: AMD APM 2, 15.15. An
  * emulator flushes too often and cannot show that a flush is missing.
  */
-#include "vmm/svm/asid.h"
+#include "vmm/svm/svm.h"
 
 #include "tests/unit/emulate/random.h"
-#include "vmm/svm/vmcb.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,7 +25,7 @@ static struct {
     bool used;
 } tlb[ASIDS_MAX];
 
-static struct vcpu {
+static struct guest {
     struct asid asid;
     uint64_t version; /* of what it may use now */
 } vcpus[VCPUS_MAX];
@@ -43,7 +42,7 @@ static void begin(uint32_t count, bool by_asid)
         tlb[i].version = 0;
     }
     for (unsigned i = 0; i < VCPUS_MAX; i++) {
-        vcpus[i] = (struct vcpu){.version = 1};
+        vcpus[i] = (struct guest){.version = 1};
     }
     flushes = 0;
     asid_pool_init(&pool, count, by_asid);
@@ -78,7 +77,7 @@ static void carry_out(uint8_t control, uint32_t number)
 /* VMRUN that succeeds: nothing that the guest could use may be stale or another's. */
 static uint8_t run(unsigned who)
 {
-    struct vcpu *vcpu = &vcpus[who];
+    struct guest *vcpu = &vcpus[who];
     uint8_t control = asid_choose(&pool, &vcpu->asid);
     uint32_t number = vcpu->asid.number;
 

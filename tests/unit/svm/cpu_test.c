@@ -3,7 +3,6 @@
 #include "tests/unit/fakes/pages.h"
 #include "tests/unit/vm/fake_cpu.h"
 #include "vmm/host/percpu.h"
-#include "vmm/svm/maps.h"
 #include "vmm/svm/svm.h"
 
 #include <setjmp.h>

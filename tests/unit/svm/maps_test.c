@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the two permission maps say, bit by bit: AMD APM 2, 15.10.1 and 15.11. */
-#include "vmm/svm/maps.h"
+#include "vmm/svm/svm.h"
 
 #include "tests/unit/fakes/pages.h"
 #include "vmm/host/pool.h"

@@ -11,7 +11,7 @@
 #include "tests/unit/vm/fake_cpu.h"
 #include "tests/unit/vm/fake_vm.h"
 #include "vmm/host/pool.h"
-#include "vmm/svm/maps.h"
+#include "vmm/svm/svm.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,7 +4,6 @@
 #include "tests/unit/vm/fake_vm.h"
 #include "tests/unit/vm/whole.h"
 #include "vmm/host/msr.h"
-#include "vmm/svm/maps.h"
 #include "vmm/svm/svm.h"
 
 #include <setjmp.h>

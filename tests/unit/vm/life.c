@@ -12,7 +12,6 @@
 #include "vmm/vm/backend.h"
 #include "vmm/vm/checkpoint.h"
 #include "vmm/vm/dirty.h"
-#include "vmm/vm/program.h"
 #include "vmm/vm/vm_edge.h"
 
 #include "drivers/rtc/cmos.h"
@@ -289,6 +288,7 @@ void checkpoint_scramble_vcpu(struct vcpu *vcpu)
 
 void vcpu_save(struct vcpu *vcpu, struct cpu_state *state)
 {
+    check(vcpu != life.unable);
     state->rip = vcpu->rip;
 }
 
@@ -347,7 +347,11 @@ void vcpu_main(void *argument)
     struct vcpu *vcpu = argument;
     unsigned entries = 0;
 
-    vcpu_reset(vcpu);
+    if (vcpu == life.unable) {
+        check(vm_stop(vcpu->vm, "one of its CPUs cannot run guests") == STATUS_OK);
+    } else {
+        vcpu_reset(vcpu);
+    }
     while (vm_rendezvous(vcpu)) {
         if (life.own_resets && ++entries % life.own_resets == vcpu->index) {
             /* A stop that was asked for meanwhile goes first. */

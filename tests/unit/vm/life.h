@@ -25,6 +25,7 @@ extern struct life {
     bool held[CONFIG_VMS_MAX];   /* the VFs of the VM of that index are paused */
     enum status load_status, nested_status, ram_status, map_status, init_status, checkpoint_status;
     struct vm *ask_while_it_ends; /* NULL: nobody asks */
+    struct vcpu *unable;          /* its CPU cannot run guests; NULL: each can */
     unsigned own_resets;          /* every so many entries a guest resets its machine itself */
 } life;
 
