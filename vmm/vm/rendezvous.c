@@ -178,7 +178,9 @@ static bool park(struct vcpu *vcpu)
 {
     timer_set(TIMER_VCPU, TIMER_NEVER);
     vcpu_go(vcpu, VCPU_AWAY);
-    vcpu_save(vcpu, &vcpu->saved);
+    if (!vm_is_stopping(vcpu->vm)) { /* else nobody asks for it, and there may be none */
+        vcpu_save(vcpu, &vcpu->saved);
+    }
     if (vcpu->index == 0) {
         lead(vcpu->vm);
     } else {

@@ -253,14 +253,15 @@ void vcpu_main(void *argument)
     struct vcpu *vcpu = argument;
     struct vcpu_counter *counter = NULL;
 
-    if (backend->enable_cpu() != STATUS_OK) {
-        (void)vm_stop(vcpu->vm, "one of its CPUs cannot run guests");
-    }
     fpu_enable_cpu();
     /* Another VM may have trained this CPU's branch predictors. UNSUPPORTED: it cannot forget. */
     (void)msr_write(MSR_PRED_CMD, PRED_CMD_IBPB);
     cpu_current()->guest_log = &vcpu->vm->log;
-    vcpu_reset(vcpu);
+    if (backend->enable_cpu() == STATUS_OK) {
+        vcpu_reset(vcpu);
+    } else { /* it takes part in the stop, but has no state */
+        (void)vm_stop(vcpu->vm, "one of its CPUs cannot run guests");
+    }
     while (vm_rendezvous(vcpu)) {
         timer_service();
         vcpu_see_to_requests(vcpu);

@@ -242,12 +242,30 @@ static void test_from_within(void **state)
     end_threads(threads, CPUS);
 }
 
+/* One vCPU's CPU has no virtualisation: it ends the VM without having been in any state. */
+static void test_unable(void **state)
+{
+    struct vm *vm = named("three");
+    pthread_t threads[CPUS];
+
+    make_all_well();
+    life.own_resets = 0;
+    start_threads(threads);
+    for (unsigned i = 0; i < 3 * (ROUNDS / 10); i++) {
+        life.unable = vm->vcpu[i % 3];
+        check(vm_start(vm) == STATUS_OK);
+        wait_until_stopped(vm);
+    }
+    life.unable = NULL;
+    end_threads(threads, CPUS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_in_turn),     cmocka_unit_test(test_all_at_once),
         cmocka_unit_test(test_from_within), cmocka_unit_test(test_pause),
-        cmocka_unit_test(test_checkpoint),
+        cmocka_unit_test(test_checkpoint),  cmocka_unit_test(test_unable),
     };
 
     return cmocka_run_group_tests(tests, make_vms, NULL);
