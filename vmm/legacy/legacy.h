@@ -51,7 +51,7 @@ struct legacy_setup {
     bdf_t vf;
     uint16_t type;          /* virtio device id */
     uint16_t vectors;       /* entries of the VF's MSI-X table, at least 1 */
-    uint8_t slot;           /* PCI device number for the guest, 2..31 */
+    uint8_t slot;           /* PCI device number for the guest, 2..31, no other VF's */
     uint8_t interrupt_line; /* what the BIOS would write there */
     enum legacy_transport transport;
     uint8_t block_bar; /* these three for LEGACY_TRANSPORT_MMR: where the block is */
@@ -138,9 +138,9 @@ void legacy_init(struct legacy_set *set, const char *vm);
  * FUNCTION is the caller's and is overwritten; it belongs to SET until legacy_release(). The VF's
  * DMA must already be confined. No vCPU runs.
  *
- * INVALID or RANGE: SETUP makes no sense; CONFLICT: the slot is taken; NO_MEMORY: the set is full
- * or no interrupt vector is left; UNSUPPORTED: no transitional type, or no MSI-X; TIMEOUT, DEVICE:
- * the VF does not work. The log says which; then FUNCTION is not part of the set.
+ * INVALID: the VF's block makes no sense; NO_MEMORY: the set is full or no interrupt vector is
+ * left; UNSUPPORTED: no transitional type, or no MSI-X; TIMEOUT, DEVICE: the VF does not work. The
+ * log says which; then FUNCTION is not part of the set.
  */
 enum status legacy_add(struct legacy_set *set, struct legacy_function *function,
                        const struct legacy_setup *setup);

@@ -13,8 +13,6 @@ _Static_assert(LEGACY_FUNCTIONS_MAX < UINT8_MAX, "the port table holds bytes");
 /* How long a device may take to reset (docs/mmr-device.md, 7). */
 #define RESET_NS 1000000000ULL
 
-#define FIRST_SLOT 2U
-#define LAST_SLOT  31U
 #define SLOT_SHIFT 3
 #define TYPE_9P    9U
 #define TAG_OFFSET 2U /* of the text, behind its length */
@@ -145,26 +143,10 @@ static enum status refuse(const struct legacy_set *set, const struct legacy_setu
     return STATUS_NOTE(status);
 }
 
-static bool slot_taken(const struct legacy_set *set, uint8_t slot)
-{
-    for (unsigned i = 0; i < set->count; i++) {
-        if (set->function[i]->setup.slot == slot) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static enum status check(const struct legacy_set *set, const struct legacy_setup *setup)
 {
     if (set->count == LEGACY_FUNCTIONS_MAX) {
         return refuse(set, setup, STATUS_NO_MEMORY, "a VM has at most 16 VFs");
-    }
-    if (setup->slot < FIRST_SLOT || setup->slot > LAST_SLOT) {
-        return refuse(set, setup, STATUS_RANGE, "the slot is not one of 2 to 31");
-    }
-    if (slot_taken(set, setup->slot)) {
-        return refuse(set, setup, STATUS_CONFLICT, "another VF has its slot");
     }
     if (legacy_type_find(setup->type) == NULL) {
         return refuse(

@@ -178,16 +178,10 @@ static void write_rsdp(struct table_writer *w, uint32_t rsdp, uint32_t rsdt, uin
     table_checksum(w, rsdp, RSDP_SIZE, rsdp + 32);
 }
 
-enum status tables_build(const struct pc_config *config, uint8_t *image, uint32_t size, gpa_t base,
+enum status tables_build(const struct pc_config *config, uint8_t *image, uint32_t size,
                          struct tables *tables)
 {
-    if (base.raw < TABLES_AREA_BASE || base.raw % ALIGNMENT != 0 ||
-        !range_fits(base.raw, size, TABLES_AREA_END)) {
-        return STATUS_NOTE(STATUS_RANGE);
-    }
-    struct table_writer w = {.size = size, .base = (uint32_t)base.raw};
-
-    w.image = image;
+    struct table_writer w = {.image = image, .size = size, .base = TABLES_AREA_BASE};
     uint32_t rsdp = table_reserve(&w, RSDP_SIZE, ALIGNMENT);
     uint32_t facs = write_facs(&w);
     uint32_t fadt_offset = write_fadt(&w, config, facs, write_dsdt(&w));
@@ -202,8 +196,8 @@ enum status tables_build(const struct pc_config *config, uint8_t *image, uint32_
     }
     *tables = (struct tables){
         .size = w.used,
-        .rsdp = gpa(base.raw + rsdp),
-        .mp = gpa(base.raw + mp),
+        .rsdp = gpa(TABLES_AREA_BASE + rsdp),
+        .mp = gpa(TABLES_AREA_BASE + mp),
     };
     return STATUS_OK;
 }

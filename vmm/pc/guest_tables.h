@@ -15,10 +15,9 @@
 
 /*
  * Where kernels look for the MP floating pointer (MultiProcessor Specification 1.4, chapter 4) and,
- * from E0000h on, for the RSDP: the image must lie in here, 64-byte aligned.
+ * from E0000h on, for the RSDP.
  */
 #define TABLES_AREA_BASE 0xf0000U
-#define TABLES_AREA_END  0x100000U
 
 struct tables {
     uint32_t size; /* bytes of the image used */
@@ -27,10 +26,10 @@ struct tables {
 };
 
 /*
- * Write the tables for CONFIG into the SIZE bytes at IMAGE, which the guest sees at BASE; the VM
- * reports that memory as reserved. RANGE: BASE is not as above, or SIZE too small.
+ * Write the tables for CONFIG into the SIZE bytes at IMAGE, which the guest sees at
+ * TABLES_AREA_BASE; the VM reports that memory as reserved. RANGE: SIZE is too small.
  */
-enum status tables_build(const struct pc_config *config, uint8_t *image, uint32_t size, gpa_t base,
+enum status tables_build(const struct pc_config *config, uint8_t *image, uint32_t size,
                          struct tables *tables);
 
 #endif

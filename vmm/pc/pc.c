@@ -90,29 +90,6 @@ uint64_t pc_next_event(const struct pc *pc)
 
 /* ---- Power-on and reset ---- */
 
-static enum status check_config(const struct pc *p, const struct pc_config *config)
-{
-    if (config->vcpu_count == 0 || config->vcpu_count > PC_VCPUS_MAX) {
-        log_warn("virtual machine: %u vCPUs are asked for; give it 1 to %u", config->vcpu_count,
-                 PC_VCPUS_MAX);
-        return STATUS_NOTE(STATUS_RANGE);
-    }
-    if (config->memory_below_4g > PCI_HOLE_BASE || config->tsc_hz == 0) {
-        log_warn("virtual machine: %llu bytes of low memory and a TSC of %llu Hz are asked for; "
-                 "low memory must end by %#x and the TSC must run",
-                 (unsigned long long)config->memory_below_4g, (unsigned long long)config->tsc_hz,
-                 PCI_HOLE_BASE);
-        return STATUS_NOTE(STATUS_RANGE);
-    }
-    if (config->debug_exit != 0 && ports_claim(p, config->debug_exit, 4)) {
-        log_warn("virtual machine: debug_exit = %#x belongs to another device; choose a port whose "
-                 "next four are free, such as 0xf4",
-                 config->debug_exit);
-        return STATUS_NOTE(STATUS_CONFLICT);
-    }
-    return STATUS_OK;
-}
-
 /* ---- The power-on self test: what a BIOS sets up beyond the hardware's reset values, as SeaBIOS
  * leaves it. tests/machine/firmware.py holds a VM against a PC with SeaBIOS, by registers. ---- */
 
@@ -185,9 +162,11 @@ enum status pc_init(struct pc *pc, const struct pc_config *config)
     memset(pc, 0, sizeof(*pc));
     pci_host_reset(&pc->pci);
     ports_place_windows(pc);
-    enum status status = check_config(pc, config);
-    if (status != STATUS_OK) {
-        return status;
+    if (config->debug_exit != 0 && ports_claim(pc, config->debug_exit, 4)) {
+        log_warn("virtual machine: debug_exit = %#x belongs to another device; choose a port whose "
+                 "next four are free, such as 0xf4",
+                 config->debug_exit);
+        return STATUS_NOTE(STATUS_CONFLICT);
     }
     pc->config = *config;
     pc->deadline = CLOCK_NEVER;

@@ -39,7 +39,7 @@ struct pc_config {
     unsigned vcpu_count;      /* 1..PC_VCPUS_MAX */
     uint64_t memory_below_4g; /* bytes of RAM from 0, at most PCI_HOLE_BASE */
     uint64_t memory_above_4g; /* bytes of RAM from 4 GiB */
-    uint64_t tsc_hz;          /* rate of the guest's TSC */
+    uint64_t tsc_hz;          /* rate of the guest's TSC, not 0 */
     int64_t rtc_seconds;      /* since 1970, UTC, at virtual time 0 */
     uint16_t debug_exit;      /* port whose writes end the VM; 0: none */
     bool keyboard;            /* a PS/2 keyboard that answers but has no keys */
@@ -57,10 +57,6 @@ enum irq_source {
 
 /* I/O blocks that the guest or the configuration places. */
 enum port_window_id { PORT_WINDOW_PM, PORT_WINDOW_SMB, PORT_WINDOW_DEBUG_EXIT, PORT_WINDOW_COUNT };
-
-struct port_window {
-    uint16_t first; /* 0: nowhere */
-};
 
 /* How often a guest did what no device answers to; for the console's statistics. */
 struct pc_counters {
@@ -100,7 +96,7 @@ struct pc {
     struct chipset_state chipset;
     struct pci_host_state pci;
     struct fw_cfg fw_cfg;
-    struct port_window window[PORT_WINDOW_COUNT];
+    uint16_t window[PORT_WINDOW_COUNT]; /* the first port; 0: nowhere. Atomic */
 
     int8_t pirq_gsi[PCI_PIRQS]; /* the ISA line each PIRQ drives now; -1: none */
     uint32_t pic_output;        /* INTR; written under the lock, read anywhere */
@@ -109,8 +105,8 @@ struct pc {
 };
 
 /*
- * Power the machine on at virtual time 0. Before any vCPU runs. RANGE: a number of CONFIG is out
- * of range; CONFLICT: the debug exit port belongs to a device. The log says which.
+ * Power the machine on at virtual time 0. Before any vCPU runs. CONFIG is as it says above; only
+ * for its debug exit this has to look: CONFLICT, as the log says: the port belongs to a device.
  */
 enum status pc_init(struct pc *pc, const struct pc_config *config);
 

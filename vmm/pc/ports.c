@@ -74,7 +74,7 @@ static const struct port_range windows[PORT_WINDOW_COUNT] = {
 
 static unsigned in_window(const struct pc *p, enum port_window_id id, uint16_t port)
 {
-    return (unsigned)port - p->window[id].first;
+    return (unsigned)port - p->window[id];
 }
 
 static uint32_t read_device(struct pc *p, enum port_device device, uint16_t port, unsigned width)
@@ -233,7 +233,7 @@ static unsigned ranges_to_search(uint32_t port)
 
 static uint32_t base_of(const struct pc *p, unsigned id)
 {
-    return __atomic_load_n(&p->window[id].first, __ATOMIC_RELAXED);
+    return __atomic_load_n(&p->window[id], __ATOMIC_RELAXED);
 }
 
 /* Does the device take the access, or a byte of it? */
@@ -308,7 +308,7 @@ void ports_write(struct pc *pc, uint16_t port, unsigned width, uint32_t value)
 
 static void place(struct pc *p, enum port_window_id id, uint16_t first)
 {
-    __atomic_store_n(&p->window[id].first, first, __ATOMIC_RELAXED);
+    __atomic_store_n(&p->window[id], first, __ATOMIC_RELAXED);
 }
 
 void ports_place_windows(struct pc *pc)

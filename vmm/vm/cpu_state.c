@@ -15,16 +15,19 @@ static const uint16_t reset_attributes[STATE_SEGMENTS] = {
     [STATE_LDTR] = ATTRIBUTES_LDT, [STATE_TR] = ATTRIBUTES_TSS,
 };
 
-/* All but model registers and FPU. */
-static void set_core(struct cpu_state *state)
+/* INIT leaves from STAR to the time alone, the FPU and the model registers. */
+void state_set_init(struct cpu_state *state)
 {
-    memset(state, 0, offsetof(struct cpu_state, model));
+    uint64_t caches = state->cr0 & (CR0_CD | CR0_NW);
+
+    memset(state, 0, offsetof(struct cpu_state, star));
+    memset(&state->cpl, 0, offsetof(struct cpu_state, model) - offsetof(struct cpu_state, cpl));
     state->rip = 0xfff0;
     state->rflags = RFLAGS_FIXED;
-    state->cr0 = CR0_CD | CR0_NW | CR0_ET;
+    state->cr0 = caches | CR0_ET;
     state->dr6 = DR6_RESET;
     state->dr7 = DR7_RESET;
-    state->pat = PAT_RESET;
+    memset(state->fpu.dr, 0, sizeof(state->fpu.dr));
     for (unsigned i = 0; i < STATE_SEGMENTS; i++) {
         state->segment[i].limit = REAL_LIMIT;
         state->segment[i].attributes = reset_attributes[i];
@@ -35,32 +38,11 @@ static void set_core(struct cpu_state *state)
 
 void state_set_reset(struct cpu_state *state)
 {
-    set_core(state);
-    memset(&state->model, 0, sizeof(state->model));
+    memset(state, 0, sizeof(*state));
     fpu_set_reset(&state->fpu);
-}
-
-#define WORD(member) (offsetof(struct cpu_state, member) / sizeof(uint64_t))
-
-static const uint16_t kept[] = {
-    WORD(star),        WORD(lstar),        WORD(cstar),        WORD(sfmask), WORD(kernel_gs_base),
-    WORD(sysenter_cs), WORD(sysenter_esp), WORD(sysenter_eip), WORD(pat),    WORD(tsc_offset),
-};
-
-void state_set_init(struct cpu_state *state)
-{
-    uint64_t before[ARRAY_SIZE(kept)], *words = (uint64_t *)state;
-    uint64_t caches = state->cr0 & (CR0_CD | CR0_NW);
-
-    for (unsigned i = 0; i < ARRAY_SIZE(kept); i++) {
-        before[i] = words[kept[i]];
-    }
-    set_core(state);
-    for (unsigned i = 0; i < ARRAY_SIZE(kept); i++) {
-        words[kept[i]] = before[i];
-    }
-    state->cr0 = caches | CR0_ET;
-    memset(state->fpu.dr, 0, sizeof(state->fpu.dr));
+    state->cr0 = CR0_CD | CR0_NW;
+    state->pat = PAT_RESET;
+    state_set_init(state);
 }
 
 void state_set_startup(struct cpu_state *state, uint8_t vector)

@@ -75,7 +75,7 @@ struct cpu_state {
     uint64_t efer;
     uint64_t dr6;
     uint64_t dr7;
-    uint64_t star;
+    uint64_t star; /* from here on to tsc_offset, INIT changes nothing */
     uint64_t lstar;
     uint64_t cstar;
     uint64_t sfmask;

@@ -41,8 +41,7 @@ static enum status write_tables(struct vm *vm)
     if (!image) {
         return STATUS_NOTE(STATUS_RANGE);
     }
-    enum status status =
-        tables_build(&vm->pc.config, image, TABLES_SIZE_MAX, gpa(TABLES_AREA_BASE), &tables);
+    enum status status = tables_build(&vm->pc.config, image, TABLES_SIZE_MAX, &tables);
 
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     ram_written(&vm->ram, gpa(TABLES_AREA_BASE), TABLES_SIZE_MAX);

@@ -16,6 +16,8 @@
 
 #define CLEAR_STEP (16ULL << 20) /* bytes between two looks at CPU 0's service */
 
+_Static_assert(CONFIG_VM_CPUS_MAX <= PC_VCPUS_MAX, "the virtual PC has all vCPUs of a VM");
+
 static uint32_t starting; /* a VM is being made ready; atomic */
 
 static enum status clear_ram(const struct ram *ram)

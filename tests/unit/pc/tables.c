@@ -49,7 +49,7 @@ static void build(unsigned vcpus)
     struct pc_config config = fake_edge_config(vcpus);
 
     memset(image, 0xcc, sizeof(image));
-    assert_int_equal(tables_build(&config, image, sizeof(image), gpa(BASE), &tables), STATUS_OK);
+    assert_int_equal(tables_build(&config, image, sizeof(image), &tables), STATUS_OK);
 }
 
 /* The table that entry INDEX of the RSDT points to; the XSDT must agree. */
@@ -166,18 +166,9 @@ static void test_places(void **state)
     struct pc_config config = fake_edge_config(PC_VCPUS_MAX);
 
     build(PC_VCPUS_MAX);
-    assert_int_equal(tables_build(&config, image, tables.size, gpa(BASE), &tables), STATUS_OK);
-    assert_int_equal(tables_build(&config, image, tables.size - 1, gpa(BASE), &tables),
-                     STATUS_RANGE);
-    assert_int_equal(tables_build(&config, image, 0, gpa(BASE), &tables), STATUS_RANGE);
-    assert_int_equal(tables_build(&config, image, sizeof(image), gpa(BASE + 8), &tables),
-                     STATUS_RANGE);
-    assert_int_equal(tables_build(&config, image, sizeof(image), gpa(0x80000), &tables),
-                     STATUS_RANGE);
-    assert_int_equal(tables_build(&config, image, sizeof(image), gpa(0xe0000), &tables),
-                     STATUS_RANGE);
-    assert_int_equal(tables_build(&config, image, sizeof(image), gpa(0xfff00), &tables),
-                     STATUS_RANGE);
+    assert_int_equal(tables_build(&config, image, tables.size, &tables), STATUS_OK);
+    assert_int_equal(tables_build(&config, image, tables.size - 1, &tables), STATUS_RANGE);
+    assert_int_equal(tables_build(&config, image, 0, &tables), STATUS_RANGE);
 }
 
 static int write_table(const char *directory, const char *name, uint64_t address)
