@@ -14,7 +14,7 @@ extern struct life {
     struct config config;
     struct cpu cpus[CPUS];
     uint64_t clock_ns;
-    uint64_t tsc_per_ns; /* 0: the clock is CLOCK_NS, whatever the TSC */
+    uint64_t tsc_per_ns;         /* 0: the clock is CLOCK_NS, whatever the TSC */
     uint32_t in_guest;           /* vCPUs that run guest code; atomic */
     uint32_t quit;               /* life_run_cpu() is to return; atomic */
     uint32_t failures;           /* of check(); atomic */
