@@ -18,13 +18,13 @@ static bool is_set(bdf_t bdf)
 
 static void clear(bdf_t bdf)
 {
-    (void)pci_config_change(bdf, PCI_COMMAND, 2, PCI_COMMAND_BUS_MASTER, 0);
+    (void)pci_config_change(bdf, PCI_COMMAND, PCI_COMMAND_BUS_MASTER, 0);
 }
 
 /* Who wants it says so when it fails: a guest may try as often as it likes. */
 static enum status set(bdf_t bdf)
 {
-    uint32_t command = pci_config_change(bdf, PCI_COMMAND, 2, 0, PCI_COMMAND_BUS_MASTER);
+    uint32_t command = pci_config_change(bdf, PCI_COMMAND, 0, PCI_COMMAND_BUS_MASTER);
 
     return command != 0xffffU && (command & PCI_COMMAND_BUS_MASTER) != 0 ? STATUS_OK
                                                                          : STATUS_DEVICE;
