@@ -32,6 +32,12 @@ bool boot_tables_wants(uint32_t type);
 size_t boot_tables_page_count(const struct handoff_region *regions, size_t count, bool has_1g,
                               uint64_t core_size);
 
+/* Regions that split after the count, and reserved memory that becomes free, may need so many more.
+ */
+#define BOOT_TABLES_SLACK 16UL
+/* 256 MiB of page tables would map 64 TiB in 2 MiB pages; a map that wants more is nonsense. */
+#define BOOT_TABLES_MAX 65536UL
+
 /*
  * Build from scratch in TABLES->pool; what was there is lost. The one-to-one map has 2 MiB pages,
  * and 1 GiB pages where a region fills one (a larger page that reached into reserved space would

@@ -53,35 +53,19 @@ static size_t edges_collect(const struct handoff_region *raw, size_t count,
     return used;
 }
 
-/* Let the edge at ROOT sink to its place in the heap of COUNT edges. */
-static void edges_sift(struct region_edge *edges, size_t root, size_t count)
-{
-    struct region_edge sinking = edges[root];
-
-    for (size_t child = 2 * root + 1; child < count; child = 2 * root + 1) {
-        if (child + 1 < count && edges[child + 1].at > edges[child].at) {
-            child++;
-        }
-        if (edges[child].at <= sinking.at) {
-            break;
-        }
-        edges[root] = edges[child];
-        root = child;
-    }
-    edges[root] = sinking;
-}
-
-/* Heap sort by address: n log n for every input, in place, without recursion. */
+/* Shell's sort, by address. */
 static void edges_sort(struct region_edge *edges, size_t count)
 {
-    for (size_t i = count / 2; i > 0; i--) {
-        edges_sift(edges, i - 1, count);
-    }
-    for (size_t left = count; left > 1; left--) {
-        struct region_edge last = edges[left - 1];
-        edges[left - 1] = edges[0];
-        edges[0] = last;
-        edges_sift(edges, 0, left - 1);
+    for (size_t gap = count / 2; gap > 0; gap = gap == 2 ? 1 : gap * 5 / 11) {
+        for (size_t i = gap; i < count; i++) {
+            struct region_edge edge = edges[i];
+            size_t at = i;
+
+            for (; at >= gap && edges[at - gap].at > edge.at; at -= gap) {
+                edges[at] = edges[at - gap];
+            }
+            edges[at] = edge;
+        }
     }
 }
 

@@ -16,7 +16,7 @@ endif()
 
 # What every EFI application of the project can use.
 set(PORTOLAN_EFI_COMMON)
-foreach(file boot/efi/efi_console.c boot/efi/efi_files.c boot/efi/services.c boot/efi/text.c vmm/base/format.c
+foreach(file boot/loader_log.c boot/efi/efi_console.c boot/efi/efi_files.c boot/efi/services.c boot/efi/text.c vmm/base/format.c
         vmm/base/newlib_hooks.c vmm/base/status.c)
   list(APPEND PORTOLAN_EFI_COMMON ${CMAKE_SOURCE_DIR}/${file})
 endforeach()

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/efi/efi_console.h"
 
+#include "boot/loader_log.h"
 #include "vmm/base/format.h"
 #include "vmm/base/log.h"
 #include "vmm/base/types.h"
@@ -9,7 +10,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define LOG_SIZE   (16UL << 10)
 #define LINE_MAX   256
 #define POLL_US    50000U
 #define POLLS_IN_S (1000000U / POLL_US)
@@ -47,8 +47,6 @@ static const struct {
     {EFI_END_OF_FILE,          "end of file"         },
 };
 
-static char *log_text;
-static size_t log_used;
 static size_t progress_length;
 
 static const char *console_status_name(EFI_STATUS status)
@@ -79,15 +77,6 @@ static void text_write(const char *text)
     }
 }
 
-static void log_keep(const char *line)
-{
-    if (log_text != NULL) {
-        size_t left = LOG_SIZE - log_used;
-        int length = format(log_text + log_used, left, "%s\n", line);
-        log_used += length > 0 && (size_t)length < left ? (size_t)length : 0;
-    }
-}
-
 /* The line lies over what console_progress() left of its own. */
 static void progress_clear(void)
 {
@@ -103,28 +92,11 @@ static void progress_clear(void)
     }
 }
 
-static void line_print(const char *line)
+void console_line(const char *line)
 {
     progress_clear();
     text_write(line);
     text_write("\n");
-    log_keep(line);
-}
-
-void console_init(void)
-{
-    log_text = services_allocate_pages(LOG_SIZE);
-}
-
-void console_print(const char *fmt, ...)
-{
-    char line[LINE_MAX];
-    va_list args;
-
-    va_start(args, fmt);
-    format_args(line, sizeof(line), fmt, args);
-    va_end(args);
-    line_print(line);
 }
 
 EFI_STATUS console_fail(EFI_STATUS status, const char *fmt, ...)
@@ -135,7 +107,7 @@ EFI_STATUS console_fail(EFI_STATUS status, const char *fmt, ...)
     va_start(args, fmt);
     format_args(line, sizeof(line), fmt, args);
     va_end(args);
-    console_print("portolan: %s: %s (0x%lx)", line, console_status_name(status), status);
+    log_info("portolan: %s: %s (0x%lx)", line, console_status_name(status), status);
     return status;
 }
 
@@ -152,21 +124,6 @@ void console_progress(const char *fmt, ...)
     progress_length = strlen(line);
 }
 
-/* The loader's own sources and the configuration parser log as all others do. */
-void log_write(enum log_level level, const char *fmt, ...)
-{
-    char line[LINE_MAX];
-    va_list args;
-
-    if (level == LOG_DEBUG) {
-        return;
-    }
-    va_start(args, fmt);
-    format_args(line, sizeof(line), fmt, args);
-    va_end(args);
-    line_print(line);
-}
-
 void console_wait_for_key(unsigned seconds)
 {
     SIMPLE_INPUT_INTERFACE *input = efi_system->ConIn;
@@ -181,10 +138,4 @@ void console_wait_for_key(unsigned seconds)
         }
         efi_boot->Stall(POLL_US);
     }
-}
-
-uint64_t console_log(uint64_t *size)
-{
-    *size = log_used;
-    return (uintptr_t)log_text;
 }

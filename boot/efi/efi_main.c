@@ -8,6 +8,7 @@
 #include "boot/efi/firmware.h"
 #include "boot/efi/leave.h"
 #include "boot/handoff.h"
+#include "boot/loader_log.h"
 #include "vmm/base/types.h"
 
 #define STACK_SIZE  (32UL << 10)
@@ -69,8 +70,8 @@ static EFI_STATUS load_core(struct loader *loader)
                             loader->core.size >> 10);
     }
     core_elf_load(core_file, &loader->core, loader->core_memory);
-    console_print("  VMM core: %lu KiB at 0x%lx", loader->core.size >> 10,
-                  (uintptr_t)loader->core_memory);
+    log_info("  VMM core: %lu KiB at 0x%lx", loader->core.size >> 10,
+             (uintptr_t)loader->core_memory);
     return EFI_SUCCESS;
 }
 
@@ -100,8 +101,8 @@ static EFI_STATUS enter_core(struct loader *loader)
     struct handoff *handoff = loader->handoff;
     bool called_exit;
 
-    console_print("  leaving the firmware");
-    handoff->log = console_log(&handoff->log_size);
+    log_info("  leaving the firmware");
+    handoff->log = (uintptr_t)loader_log(&handoff->log_size);
     pci_quiesce(&loader->pci);
     EFI_STATUS status = leave_firmware(&loader->leave, loader->image_handle, &called_exit);
     if (!EFI_ERROR(status)) {
@@ -145,11 +146,10 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
 
     services_init(system);
     loader.image_handle = image;
-    console_init();
-    console_print("Portolan " PORTOLAN_VERSION ", EFI loader");
+    log_info("Portolan " PORTOLAN_VERSION ", EFI loader");
     EFI_STATUS status = boot(&loader, tsc_entry);
-    console_print("portolan: not started; back to the firmware at the press of a key, or in %u s",
-                  KEY_SECONDS);
+    log_info("portolan: not started; back to the firmware at the press of a key, or in %u s",
+             KEY_SECONDS);
     console_wait_for_key(KEY_SECONDS);
     /* By Exit() and not by a return: GNU-EFI's start code does not keep all of the registers
      * that the firmware's calling convention wants kept. */

@@ -27,9 +27,9 @@ static void config_name_find(const EFI_LOADED_IMAGE *image, const char *own_name
         return;
     }
     if (status != STATUS_NOT_FOUND) {
-        console_print("portolan: the load options are not the name of a configuration (%s); "
-                      "using " CONFIG_NAME,
-                      status_name(status));
+        log_info("portolan: the load options are not the name of a configuration (%s); "
+                 "using " CONFIG_NAME,
+                 status_name(status));
     }
     memcpy(name, CONFIG_NAME, sizeof(CONFIG_NAME));
 }
@@ -43,7 +43,7 @@ static EFI_STATUS module_add(struct modules *modules, const struct folder *folde
     if (EFI_ERROR(status)) {
         return status;
     }
-    console_print("  %s%s: %lu bytes", folder->path, name, file->size);
+    log_info("  %s%s: %lu bytes", folder->path, name, file->size);
     modules->modules[modules->count++] =
         (struct handoff_module){(uintptr_t)file->data, file->size, (uintptr_t)name};
     return EFI_SUCCESS;

@@ -43,7 +43,7 @@ void pci_list(struct pci_handles *list)
         efi_boot->LocateHandleBuffer(ByProtocol, &pci_io_guid, NULL, &list->count, &list->handles);
     if (EFI_ERROR(status)) {
         *list = (struct pci_handles){NULL, 0};
-        console_print("portolan: the firmware names no PCI devices (0x%lx)", status);
+        log_info("portolan: the firmware names no PCI devices (0x%lx)", status);
     }
 }
 

@@ -32,8 +32,8 @@ uint64_t firmware_find_rsdp(void)
         rsdp = table_find(&acpi_1_guid);
     }
     if (rsdp == 0) {
-        console_print("portolan: the firmware names no ACPI tables (RSDP); "
-                      "turn ACPI on in the firmware set-up");
+        log_info("portolan: the firmware names no ACPI tables (RSDP); "
+                 "turn ACPI on in the firmware set-up");
     }
     return rsdp;
 }
@@ -81,10 +81,10 @@ struct handoff_framebuffer firmware_find_framebuffer(void)
     const EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE *mode = graphics->Mode;
     uint32_t pixel = pixel_get(mode->Info);
     if (pixel == HANDOFF_PIXEL_NONE || !framebuffer_is_sound(mode)) {
-        console_print("portolan: the screen's frame buffer cannot be used (pixel format %u, "
-                      "%u x %u); the log goes to the serial line only",
-                      (unsigned)mode->Info->PixelFormat, mode->Info->HorizontalResolution,
-                      mode->Info->VerticalResolution);
+        log_info("portolan: the screen's frame buffer cannot be used (pixel format %u, "
+                 "%u x %u); the log goes to the serial line only",
+                 (unsigned)mode->Info->PixelFormat, mode->Info->HorizontalResolution,
+                 mode->Info->VerticalResolution);
         return none;
     }
     return (struct handoff_framebuffer){

@@ -7,10 +7,6 @@
 
 /* Drivers that let go of devices free memory in many pieces, each a descriptor more. */
 #define MAP_SLACK (64UL << 10)
-/* Reserved memory that becomes free may need page tables that it did not need before. */
-#define TABLE_SLACK 16UL
-/* 256 MiB of page tables would map 64 TiB in 2 MiB pages; a map that wants more is nonsense. */
-#define TABLES_MAX 65536UL
 /* A timer of the firmware may change the map between the two calls; not for ever. */
 #define TRIES 16
 
@@ -88,9 +84,9 @@ EFI_STATUS leave_prepare(struct leave *leave, hpa_t core_base, uint64_t core_siz
         return status;
     }
     bool has_1g = cpu_has_1g_pages();
-    size_t pages = TABLE_SLACK +
+    size_t pages = BOOT_TABLES_SLACK +
                    boot_tables_page_count(leave->regions, leave->region_count, has_1g, core_size);
-    uint64_t *pool = pages <= TABLES_MAX ? services_allocate_pages(pages * PAGE_SIZE) : NULL;
+    uint64_t *pool = pages <= BOOT_TABLES_MAX ? services_allocate_pages(pages * PAGE_SIZE) : NULL;
     if (pool == NULL) {
         return console_fail(EFI_OUT_OF_RESOURCES, "no memory for %lu pages of page tables", pages);
     }
@@ -98,9 +94,9 @@ EFI_STATUS leave_prepare(struct leave *leave, hpa_t core_base, uint64_t core_siz
     if (tables_build(leave) != STATUS_OK) {
         return console_fail(EFI_ABORTED, "the page tables for the core cannot be built");
     }
-    console_print("  memory: %lu MiB free of %zu regions",
-                  regions_total(leave->regions, leave->region_count, HANDOFF_MEMORY_USABLE) >> 20,
-                  leave->region_count);
+    log_info("  memory: %lu MiB free of %zu regions",
+             regions_total(leave->regions, leave->region_count, HANDOFF_MEMORY_USABLE) >> 20,
+             leave->region_count);
     return EFI_SUCCESS;
 }
 

@@ -120,17 +120,6 @@ struct word {
     size_t length;
 };
 
-/* The number of characters of TEXT before STOP or its end. */
-static size_t length_before(const char *text, char stop)
-{
-    size_t length = 0;
-
-    while (text[length] != '\0' && text[length] != stop) {
-        length++;
-    }
-    return length;
-}
-
 /* Take the next word off *LINE, without its quotes; length 0: there is none. */
 static struct word word_take(const char **line)
 {
@@ -139,10 +128,10 @@ static struct word word_take(const char **line)
     while (*text == ' ') {
         text++;
     }
-    char stop = *text == '"' ? '"' : ' ';
-    text += stop == '"' ? 1 : 0;
-    struct word word = {text, length_before(text, stop)};
-    *line = text + word.length + (text[word.length] == stop ? 1 : 0);
+    const char *stop = *text == '"' ? "\"" : " ";
+    text += *stop == '"' ? 1 : 0;
+    struct word word = {text, strcspn(text, stop)};
+    *line = text + word.length + (text[word.length] == *stop ? 1 : 0);
     return word;
 }
 

@@ -47,25 +47,12 @@ struct memory_entry {
     uint32_t reserved;
 };
 
-/* The layout of the tag; the colours follow when it is of direct colour. */
-struct framebuffer_tag {
-    uint64_t base;
-    uint32_t pitch;
-    uint32_t width;
-    uint32_t height;
-    uint8_t bits;
-    uint8_t type;
-    uint8_t reserved[2];
-    uint8_t colours[6];
-    uint8_t padding[2];
-};
-
 _Static_assert(sizeof(struct tag) == 8, "3.6.2");
 _Static_assert(sizeof(struct memory_entry) == 24, "3.6.8");
-_Static_assert(offsetof(struct framebuffer_tag, colours) == 24, "3.6.12");
+_Static_assert(offsetof(struct information_framebuffer, red) == 24, "3.6.12");
 
-#define FRAMEBUFFER_MIN offsetof(struct framebuffer_tag, colours)
-#define FRAMEBUFFER_RGB (FRAMEBUFFER_MIN + 6)
+#define FRAMEBUFFER_MIN offsetof(struct information_framebuffer, red)
+#define FRAMEBUFFER_RGB offsetof(struct information_framebuffer, padding)
 
 /* What a tag holds after its header. */
 struct content {
@@ -140,7 +127,7 @@ static enum status memory_read(struct content content, struct information *infor
 
 static enum status framebuffer_read(struct content content, struct information *information)
 {
-    struct framebuffer_tag tag = {0};
+    struct information_framebuffer tag = {0};
 
     if (content.size < FRAMEBUFFER_MIN) {
         return STATUS_NOTE(STATUS_INVALID);
@@ -150,14 +137,10 @@ static enum status framebuffer_read(struct content content, struct information *
         if (content.size < FRAMEBUFFER_RGB) {
             return STATUS_NOTE(STATUS_INVALID);
         }
-        memcpy(tag.colours, content.bytes + FRAMEBUFFER_MIN, sizeof(tag.colours));
+        memcpy(&tag, content.bytes, FRAMEBUFFER_RGB);
     }
     if (information->framebuffer.base == 0) {
-        information->framebuffer = (struct information_framebuffer){
-            tag.base,       tag.pitch,      tag.width,      tag.height,
-            tag.bits,       tag.type,       tag.colours[0], tag.colours[1],
-            tag.colours[2], tag.colours[3], tag.colours[4], tag.colours[5],
-        };
+        information->framebuffer = tag;
     }
     return STATUS_OK;
 }

@@ -22,20 +22,22 @@ struct information_module {
     const char *string;
 };
 
-/* Colours of the frame buffer, by the lowest bit of each; 8 bits wide if it can be used. */
+#define INFORMATION_RGB 1U /* of the types the one of direct colour */
+
+/* The tag of the frame buffer (3.6.12). Colours by the lowest bit of each, and how many it has. */
 struct information_framebuffer {
     uint64_t base;
     uint32_t pitch;
     uint32_t width;
     uint32_t height;
     uint8_t bits; /* of a pixel */
-    uint8_t type; /* enum information_screen */
-    uint8_t red, red_bits;
+    uint8_t type;
+    uint8_t reserved[2];
+    uint8_t red, red_bits; /* from here on of direct colour only */
     uint8_t green, green_bits;
     uint8_t blue, blue_bits;
+    uint8_t padding[2];
 };
-
-enum information_screen { INFORMATION_INDEXED = 0, INFORMATION_RGB = 1, INFORMATION_TEXT = 2 };
 
 /* Pointers lead into the information that was parsed. Texts end in NUL. */
 struct information {

@@ -1,24 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/multiboot2/mb2_console.h"
 
+#include "boot/loader_log.h"
 #include "drivers/uart/ns16550.h"
-#include "vmm/base/format.h"
-#include "vmm/base/log.h"
 #include "vmm/console/screen.h"
 #include "vmm/host/map_physical.h"
 
 #include <string.h>
 
-#define COM1     0x3f8U
-#define BAUD     115200U
-#define LOG_SIZE (16UL << 10)
+#define COM1 0x3f8U
+#define BAUD 115200U
 
 /* start.S maps as much, one to one. */
 #define MAPPED_END (1ULL << 32)
 
 static struct ns16550 uart = {.dead = true};
-static char log_text[LOG_SIZE];
-static size_t log_used;
 
 void console_init(void)
 {
@@ -41,29 +37,10 @@ static void uart_write(const char *text, size_t length)
     } while (sent < length && !uart.dead && !uart.stalled);
 }
 
-/* A line that does not fit is left out. */
-static void log_keep(const char *line)
+void console_line(const char *line)
 {
-    size_t left = LOG_SIZE - log_used;
-    int length = format(log_text + log_used, left, "%s\n", line);
-
-    log_used += length > 0 && (size_t)length < left ? (size_t)length : 0;
-}
-
-void log_write(enum log_level level, const char *fmt, ...)
-{
-    char line[LOG_LINE_MAX];
-    va_list args;
-
-    if (level == LOG_DEBUG) {
-        return;
-    }
-    va_start(args, fmt);
-    format_args(line, sizeof(line), fmt, args);
-    va_end(args);
     uart_write(line, strlen(line));
     uart_write("\r\n", 2);
-    log_keep(line);
 }
 
 /* For screen.c, which asks the core's page tables otherwise. What the MTRRs say of device space
@@ -75,13 +52,10 @@ void *map_physical(hpa_t base, uint64_t size, enum map_kind kind)
 
 void console_show(const struct handoff_framebuffer *framebuffer)
 {
-    if (screen_init(framebuffer) == STATUS_OK) {
-        screen_put(log_text, log_used);
-    }
-}
+    uint64_t length;
+    const char *text = loader_log(&length);
 
-uint64_t console_log(uint64_t *size)
-{
-    *size = log_used;
-    return (uintptr_t)log_text;
+    if (screen_init(framebuffer) == STATUS_OK) {
+        screen_put(text, length);
+    }
 }

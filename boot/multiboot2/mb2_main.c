@@ -3,13 +3,12 @@
 #include "boot/boot_cpu.h"
 #include "boot/core_elf.h"
 #include "boot/handoff.h"
-#include "boot/multiboot2/framebuffer.h"
+#include "boot/loader_log.h"
 #include "boot/multiboot2/information.h"
 #include "boot/multiboot2/mb2_console.h"
+#include "boot/multiboot2/mb2_machine.h"
 #include "boot/multiboot2/mb2_memory.h"
 #include "boot/multiboot2/mb2_modules.h"
-#include "boot/multiboot2/mb2_pci.h"
-#include "boot/multiboot2/rsdp.h"
 #include "boot/page_tables.h"
 #include "vmm/base/log.h"
 #include "vmm/base/types.h"
@@ -18,11 +17,7 @@
 
 #define INFORMATION_MAX (128UL << 10)
 #define STACK_SIZE      (32UL << 10)
-/* The core's and the tables' own places split regions, each of which may take a table more. */
-#define TABLE_SLACK 16UL
-/* 256 MiB of page tables would map 64 TiB in 2 MiB pages; a map that wants more is nonsense. */
-#define TABLES_MAX 65536UL
-#define RSDP_MAX   64UL
+#define RSDP_MAX        64UL
 
 /* ACPI 6.4, 5.2.5.1: in the first KiB of the extended BIOS data area, or in the BIOS's memory. */
 #define BIOS_EBDA_SEGMENT 0x40eUL
@@ -100,11 +95,11 @@ static enum status load_core(void)
 static enum status build_tables(void)
 {
     bool has_1g = cpu_has_1g_pages();
-    size_t pages = TABLE_SLACK +
+    size_t pages = BOOT_TABLES_SLACK +
                    boot_tables_page_count(memory.regions, memory.region_count, has_1g, core.size);
     uint64_t base;
 
-    if (pages > TABLES_MAX || memory_take(&memory, pages * PAGE_SIZE, &base) != STATUS_OK) {
+    if (pages > BOOT_TABLES_MAX || memory_take(&memory, pages * PAGE_SIZE, &base) != STATUS_OK) {
         return fail(STATUS_NO_MEMORY, "no memory below 4 GiB for the page tables");
     }
     tables = (struct boot_tables){(uint64_t *)base, hpa(base), pages, has_1g, 0};
@@ -213,7 +208,7 @@ void loader_main(uint64_t information_base, uint64_t tsc_entry)
         fill_handoff(tsc_entry);
         pci_quiesce();
         log_info("  entering the core");
-        handoff.log = console_log(&handoff.log_size);
+        handoff.log = (uintptr_t)loader_log(&handoff.log_size);
         console_flush();
         cpu_enter_core(tables.base.raw, (uintptr_t)stack + STACK_SIZE, core.entry,
                        (uintptr_t)&handoff);

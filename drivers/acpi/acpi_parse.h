@@ -20,6 +20,12 @@
 /* No x86 CPU has longer addresses. */
 #define ACPI_PHYSICAL_LIMIT (1ULL << 52)
 
+/* A longer table is taken for nonsense (DSDTs of real machines stay below 1 MiB). */
+#define ACPI_TABLE_SIZE_MAX (8U << 20)
+
+/* Tables that a root table may list; more are not looked at. */
+#define ACPI_ROOT_ENTRIES_MAX 256U
+
 struct acpi_window {
     const uint8_t *bytes;
     uint32_t size;

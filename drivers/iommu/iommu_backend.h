@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the common part (iommu.c, domain.c, remapping.c, fault.c) and the two kinds of unit (vtd*.c,
+ * What the common part (iommu.c, domain.c, remapping.c) and the two kinds of unit (vtd*.c,
  * amdvi*.c) want of each other. Private to this folder.
  */
 #ifndef PORTOLAN_DRIVERS_IOMMU_IOMMU_BACKEND_H
@@ -115,7 +115,6 @@ void iommu_unlock(uint64_t flags);
 /* Back to the state before iommu_init(). */
 void iommu_domain_reset(void);
 void iommu_irq_reset(void);
-void iommu_fault_reset(void);
 
 /* domain.c: under the lock. */
 struct iommu_function *iommu_function_find(bdf_t bdf);
@@ -132,9 +131,6 @@ void iommu_lost_pages_add(uint64_t pages);
 
 /* remapping.c: under the lock. */
 void iommu_irq_count(struct iommu_counters *counters);
-
-/* fault.c */
-void iommu_fault_count_all(struct iommu_counters *counters);
 
 /* Called by backends while they poll. 'owned' and 'owner' of FAULT are filled in here. */
 void iommu_fault_report(struct iommu_fault *fault);

@@ -16,7 +16,6 @@ _Static_assert(IOMMU_UNITS_MAX >= ACPI_DRHDS_MAX, "each DRHD has its unit, at th
 
 static const struct acpi_dmar *dmar;
 static struct vtd_pair *irq_table; /* one for all units; NULL: not remapped */
-static bool coherent;
 
 /* Section 9.8. */
 static const struct radix_format page_format = {
@@ -113,7 +112,7 @@ static enum status units_start(void)
 
     for (uint32_t i = 0; i < dmar->drhd_count; i++) {
         hpa_t root;
-        enum status status = vtd_tables_root(dmar->drhds[i].segment, coherent, &root);
+        enum status status = vtd_tables_root(dmar->drhds[i].segment, &root);
 
         if (status == STATUS_OK) {
             status = vtd_unit_start(&units[i], root, irqs, iommu_state.x2apic);
@@ -144,7 +143,6 @@ static enum status vtd_init(const struct acpi_facts *acpi, bool x2apic)
         return status;
     }
     warn_x2apic(x2apic);
-    coherent = iommu_state.coherent;
     status = irq_table_create();
     return status == STATUS_OK ? units_start() : status;
 }
@@ -280,16 +278,16 @@ static bool vtd_has_registers(hpa_t base, uint64_t size)
 static enum status vtd_attach(struct iommu_function *function, const struct iommu_domain *domain)
 {
     struct vtd_unit *unit = &units[function->unit];
-    struct vtd_pair *entry = vtd_tables_context(function->bdf, true, coherent);
+    struct vtd_pair *entry = vtd_tables_context(function->bdf, true);
     struct vtd_pair value = vtd_context_entry(domain->table.root, domain->table.levels, domain->id);
 
     if (entry == NULL) {
         return STATUS_NOTE(STATUS_NO_MEMORY);
     }
     shared_store(&entry->word[1], value.word[1]);
-    vtd_tables_write_back(entry, coherent);
+    vtd_tables_write_back(entry);
     shared_store(&entry->word[0], value.word[0]); /* present only when the rest is there */
-    vtd_tables_write_back(entry, coherent);
+    vtd_tables_write_back(entry);
 
     enum status status = vtd_unit_flush_writes(unit);
 
@@ -306,7 +304,7 @@ static enum status vtd_attach(struct iommu_function *function, const struct iomm
 static enum status vtd_detach(struct iommu_function *function, const struct iommu_domain *domain)
 {
     struct vtd_unit *unit = &units[function->unit];
-    struct vtd_pair *entry = vtd_tables_context(function->bdf, false, coherent);
+    struct vtd_pair *entry = vtd_tables_context(function->bdf, false);
     const struct vtd_pair forget[] = {
         vtd_invalidate_context(iommu_requester(function->bdf), domain->id),
         vtd_invalidate_domain(domain->id)};
@@ -315,14 +313,14 @@ static enum status vtd_detach(struct iommu_function *function, const struct iomm
         return STATUS_OK; /* its table was never made: it was never let in */
     }
     shared_store(&entry->word[0], 0);
-    vtd_tables_write_back(entry, coherent);
+    vtd_tables_write_back(entry);
     enum status status = vtd_unit_flush_writes(unit);
 
     if (status == STATUS_OK) {
         status = vtd_unit_run(unit, forget, ARRAY_SIZE(forget));
     }
     shared_store(&entry->word[1], 0);
-    vtd_tables_write_back(entry, coherent);
+    vtd_tables_write_back(entry);
     return status;
 }
 
@@ -358,10 +356,10 @@ static enum status vtd_irq_write(struct iommu_function *function, const struct i
      */
     if (present) {
         shared_store(&entry->word[1], value.word[1]);
-        vtd_tables_write_back(entry, coherent);
+        vtd_tables_write_back(entry);
     }
     shared_store(&entry->word[0], present ? value.word[0] : 0);
-    vtd_tables_write_back(entry, coherent);
+    vtd_tables_write_back(entry);
     enum status status = vtd_unit_flush_writes(unit);
 
     return status == STATUS_OK ? vtd_unit_run(unit, &forget, 1) : status;

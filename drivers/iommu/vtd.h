@@ -39,12 +39,12 @@ void vtd_unit_poll(struct vtd_unit *unit);
 
 /* vtd_tables.c: root and context tables; one root a segment. */
 void vtd_tables_reset(void);
-enum status vtd_tables_root(uint16_t segment, bool coherent, hpa_t *root);
+enum status vtd_tables_root(uint16_t segment, hpa_t *root);
 
 /* The context entry of requester BDF; with MAKE its table is made. NULL: none, or no memory. */
-struct vtd_pair *vtd_tables_context(bdf_t bdf, bool make, bool coherent);
+struct vtd_pair *vtd_tables_context(bdf_t bdf, bool make);
 
 /* Write back an entry for units that do not snoop. */
-void vtd_tables_write_back(const struct vtd_pair *entry, bool coherent);
+void vtd_tables_write_back(const struct vtd_pair *entry);
 
 #endif

@@ -31,24 +31,24 @@ static struct root *root_find(uint16_t segment)
     return NULL;
 }
 
-static struct vtd_pair *table_new(bool coherent)
+static struct vtd_pair *table_new(void)
 {
     struct vtd_pair *table = pool_allocate(PAGE_SIZE, PAGE_SIZE);
 
-    if (table != NULL && !coherent) {
+    if (table != NULL && !iommu_state.coherent) {
         shared_write_back(table, PAGE_SIZE);
     }
     return table;
 }
 
-enum status vtd_tables_root(uint16_t segment, bool coherent, hpa_t *result)
+enum status vtd_tables_root(uint16_t segment, hpa_t *result)
 {
     struct root *root = root_find(segment);
 
     for (uint32_t i = 0; root == NULL && i < SEGMENTS_MAX; i++) {
         if (roots[i].table == NULL) {
             root = &roots[i];
-            *root = (struct root){.segment = segment, .table = table_new(coherent)};
+            *root = (struct root){.segment = segment, .table = table_new()};
         }
     }
     if (root == NULL || root->table == NULL) {
@@ -58,14 +58,14 @@ enum status vtd_tables_root(uint16_t segment, bool coherent, hpa_t *result)
     return STATUS_OK;
 }
 
-void vtd_tables_write_back(const struct vtd_pair *entry, bool coherent)
+void vtd_tables_write_back(const struct vtd_pair *entry)
 {
-    if (!coherent) {
+    if (!iommu_state.coherent) {
         shared_write_back(entry, sizeof(*entry));
     }
 }
 
-struct vtd_pair *vtd_tables_context(bdf_t bdf, bool make, bool coherent)
+struct vtd_pair *vtd_tables_context(bdf_t bdf, bool make)
 {
     struct root *root = root_find(bdf.segment);
 
@@ -76,14 +76,14 @@ struct vtd_pair *vtd_tables_context(bdf_t bdf, bool make, bool coherent)
     uint64_t low = shared_load(&entry->word[0]);
 
     if ((low & VTD_PRESENT) == 0) {
-        struct vtd_pair *table = make ? table_new(coherent) : NULL;
+        struct vtd_pair *table = make ? table_new() : NULL;
 
         if (table == NULL) {
             return NULL;
         }
         low = vtd_root_entry(pool_hpa(table)).word[0];
         shared_store(&entry->word[0], low);
-        vtd_tables_write_back(entry, coherent);
+        vtd_tables_write_back(entry);
     }
     struct vtd_pair *contexts = pool_pointer(hpa(low & VTD_TABLE_ADDRESS));
 

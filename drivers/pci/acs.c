@@ -44,8 +44,7 @@ bool pci_acs_set(bdf_t bdf, uint16_t acs)
         return true;
     }
     uint32_t wanted = pci_config_read(bdf, acs + PCI_ACS_CAPS, 2) & WANTED;
-    uint32_t control =
-        pci_config_change(bdf, acs + PCI_ACS_CONTROL, 2, EXCEPTIONS | WANTED, wanted);
+    uint32_t control = pci_config_change(bdf, acs + PCI_ACS_CONTROL, EXCEPTIONS | WANTED, wanted);
 
     return control != 0xffffU && (wanted & ~control) == 0 && (control & EXCEPTIONS) == 0;
 }

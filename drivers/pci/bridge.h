@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a PCI-to-PCI bridge passes on: buses and memory windows. PCI Express Base 6.0, section
- * 7.5.1.3; PCI-to-PCI Bridge Architecture 1.2, section 3.2.5.
+ * What a PCI-to-PCI bridge passes on: memory windows downwards, DMA upwards. PCI Express Base 6.0,
+ * sections 7.5.1.1.3 and 7.5.1.3; PCI-to-PCI Bridge Architecture 1.2, section 3.2.5.
  */
 #ifndef PORTOLAN_DRIVERS_PCI_BRIDGE_H
 #define PORTOLAN_DRIVERS_PCI_BRIDGE_H
@@ -31,5 +31,28 @@ struct pci_window pci_window_read(const struct pci_function *bridge, enum pci_wi
  */
 enum status pci_window_grow(const struct pci_function *bridge, enum pci_window_kind kind,
                             uint64_t base, uint64_t size);
+
+/*
+ * Leave to do DMA: Bus Master Enable of a function and of all bridges above it. The boot loader has
+ * cleared the bit everywhere. A bridge has it while somebody below needs it. Callers take turns:
+ * one CPU at a time.
+ */
+
+/* One function's hold on its bridges; starts as zeros, and belongs to whoever uses the function. */
+struct pci_master {
+    bool held;
+};
+
+/*
+ * Let BDF, a listed function or a VF, do DMA and send MSIs. May be called again after a reset has
+ * cleared the bit. DEVICE, with a warning and nothing changed, when a bit does not stick.
+ */
+enum status pci_master_acquire(struct pci_master *master, bdf_t bdf);
+
+/*
+ * Forbid it again: at once for BDF, and for the bridges that nobody else needs, unless they had the
+ * bit before. No effect if not held.
+ */
+void pci_master_release(struct pci_master *master, bdf_t bdf);
 
 #endif

@@ -46,7 +46,7 @@ enum status pci_flr_start(struct pci_flr *flr, bdf_t bdf)
                    CONTROL_KEEP);
     flr->acs = pci_cap_find_extended(bdf, PCI_EXT_CAP_ACS);
     flr->ready = (pci_config_read(bdf, PCI_STATUS, 2) & IMMEDIATE_READINESS) != 0;
-    (void)pci_config_change(bdf, PCI_COMMAND, 2, PCI_COMMAND_BUS_MASTER, 0);
+    (void)pci_config_change(bdf, PCI_COMMAND, PCI_COMMAND_BUS_MASTER, 0);
     flr->deadline_ns = time_now_ns() + PCI_FLR_DRAIN_NS;
     flr->state = PCI_FLR_DRAIN;
     return STATUS_OK;

@@ -104,7 +104,7 @@ static void entry_mask(const struct pci_msix_table *table, uint32_t vector, bool
 /* The control register with just BITS of Enable and Function Mask; false if it does not stick. */
 static bool write_control(const struct pci_msix_table *table, uint32_t bits)
 {
-    uint32_t control = pci_config_change(table->bdf, table->capability + CONTROL_AT, 2,
+    uint32_t control = pci_config_change(table->bdf, table->capability + CONTROL_AT,
                                          CONTROL_ON | CONTROL_MASK, bits);
 
     return (control & (CONTROL_ON | CONTROL_MASK)) == bits;

@@ -49,17 +49,16 @@ uint32_t pci_config_read(bdf_t bdf, uint32_t offset, unsigned width);
 void pci_config_write(bdf_t bdf, uint32_t offset, unsigned width, uint32_t value);
 
 /*
- * Clear and set bits of a register of WIDTH 1 or 2, which is written only if that changes it;
- * returns what it reads afterwards. All ones: the function is gone, and nothing is written.
+ * Clear and set bits of a register of 16 bits, which is written only if that changes it; returns
+ * what it reads afterwards. All ones: the function is gone, and nothing is written.
  */
-static inline uint32_t pci_config_change(bdf_t bdf, uint32_t offset, unsigned width, uint32_t clear,
-                                         uint32_t set)
+static inline uint32_t pci_config_change(bdf_t bdf, uint32_t offset, uint32_t clear, uint32_t set)
 {
-    uint32_t value = pci_config_read(bdf, offset, width), wanted = (value & ~clear) | set;
+    uint32_t value = pci_config_read(bdf, offset, 2), wanted = (value & ~clear) | set;
 
-    if (value != (1U << 8 * width) - 1 && wanted != value) {
-        pci_config_write(bdf, offset, width, wanted);
-        value = pci_config_read(bdf, offset, width);
+    if (value != 0xffffU && wanted != value) {
+        pci_config_write(bdf, offset, 2, wanted);
+        value = pci_config_read(bdf, offset, 2);
     }
     return value;
 }

@@ -219,7 +219,7 @@ static void show_retries(const struct pci_function *port)
     if (port->port == PCI_PORT_ROOT &&
         (pci_config_read(port->bdf, port->express + PCI_EXPRESS_ROOT_CAPS, 2) &
          PCI_EXPRESS_RETRY_CAP) != 0) {
-        (void)pci_config_change(port->bdf, port->express + PCI_EXPRESS_ROOT_CONTROL, 2, 0,
+        (void)pci_config_change(port->bdf, port->express + PCI_EXPRESS_ROOT_CONTROL, 0,
                                 PCI_EXPRESS_RETRY_SEEN);
     }
 }
@@ -230,7 +230,7 @@ static void open_bridges(bdf_t bdf)
     const struct pci_function *bridge;
 
     while ((bridge = pci_upstream(bdf.segment, bdf.bus)) != NULL) {
-        (void)pci_config_change(bridge->bdf, PCI_COMMAND, 2, 0, PCI_COMMAND_MEMORY);
+        (void)pci_config_change(bridge->bdf, PCI_COMMAND, 0, PCI_COMMAND_MEMORY);
         show_retries(bridge);
         bdf = bridge->bdf;
     }

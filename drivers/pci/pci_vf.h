@@ -8,8 +8,8 @@
 #ifndef PORTOLAN_DRIVERS_PCI_PCI_VF_H
 #define PORTOLAN_DRIVERS_PCI_PCI_VF_H
 
+#include "drivers/pci/bridge.h"
 #include "drivers/pci/function.h"
-#include "drivers/pci/master.h"
 #include "drivers/pci/sriov.h"
 #include "vmm/base/log.h"
 #include "vmm/base/status.h"
@@ -83,7 +83,7 @@ const struct pci_vf *pci_vf_find(bdf_t bdf);
  */
 struct pci_bar pci_vf_bar(const struct pci_vf *vf, uint32_t bar);
 
-/* Let VF do DMA, or forbid it; drivers/pci/master.h. The only bit its Command register has. */
+/* Let VF do DMA, or forbid it; drivers/pci/bridge.h. The only bit its Command register has. */
 enum status pci_vf_set_master(const struct pci_vf *vf, bool on);
 
 /* ---- Between pci_vf.c and vf_plan.c: where VFs will be, before they are switched on ---- */

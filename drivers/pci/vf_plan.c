@@ -132,7 +132,7 @@ static enum status enable_forwarding(const struct pci_function *pf, const struct
             BDF_ARGS(pf->ari == 0 ? pf->bdf : port->bdf));
         return STATUS_NOTE(STATUS_UNSUPPORTED);
     }
-    (void)pci_config_change(port->bdf, port->express + PCI_EXPRESS_DEVICE_CONTROL2, 2, 0,
+    (void)pci_config_change(port->bdf, port->express + PCI_EXPRESS_DEVICE_CONTROL2, 0,
                             PCI_EXPRESS_ARI_FORWARDING);
     if (!port_forwards(port)) {
         log_warn("PCI " BDF_FORMAT ": ARI forwarding cannot be switched on", BDF_ARGS(port->bdf));

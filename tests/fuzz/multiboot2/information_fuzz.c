@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Whatever a boot loader says is an error, or texts that end, modules and memory that are claimed
  * once each, and a map that keeps the hand-off's promises. */
-#include "boot/multiboot2/framebuffer.h"
 #include "boot/multiboot2/information.h"
+#include "boot/multiboot2/mb2_machine.h"
 #include "boot/multiboot2/mb2_memory.h"
-#include "boot/multiboot2/rsdp.h"
 #include "vmm/base/types.h"
 
 #include <stdlib.h>

@@ -20,6 +20,6 @@ EFI_STATUS hooks_stale_map(const char *signature, uint32_t number)
     exit_original = efi_boot->ExitBootServices;
     stale_calls = number;
     efi_boot->ExitBootServices = exit_stale;
-    console_print("mangle: the memory map changes %u times", number);
+    log_info("mangle: the memory map changes %u times", number);
     return EFI_SUCCESS;
 }

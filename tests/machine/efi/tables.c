@@ -136,7 +136,7 @@ static struct table *table_find(const char *signature)
             }
         }
     }
-    console_print("mangle: there is no table %s", signature);
+    log_info("mangle: there is no table %s", signature);
     return NULL;
 }
 
@@ -188,7 +188,7 @@ EFI_STATUS tables_add_cpu(const char *signature, uint32_t number)
     table->length = old->length + (uint32_t)added;
     table_sum(table);
     table_replace(old, table);
-    console_print("mangle: a CPU with the APIC id %u that does not exist", number);
+    log_info("mangle: a CPU with the APIC id %u that does not exist", number);
     return EFI_SUCCESS;
 }
 
@@ -201,7 +201,7 @@ EFI_STATUS tables_truncate(const char *signature, uint32_t number)
     }
     table->length -= number;
     table_sum(table);
-    console_print("mangle: %.4s has lost its last %u bytes", table->signature, number);
+    log_info("mangle: %.4s has lost its last %u bytes", table->signature, number);
     return EFI_SUCCESS;
 }
 
@@ -214,7 +214,7 @@ EFI_STATUS tables_hide(const char *signature, uint32_t number)
     }
     memcpy(table->signature, "HIDE", sizeof(table->signature));
     table_sum(table);
-    console_print("mangle: no table %.4s any more", signature);
+    log_info("mangle: no table %.4s any more", signature);
     return EFI_SUCCESS;
 }
 
@@ -226,7 +226,7 @@ EFI_STATUS tables_spoil_checksum(const char *signature, uint32_t number)
         return EFI_NOT_FOUND;
     }
     table->checksum ^= 0x55;
-    console_print("mangle: the checksum of %.4s is wrong", table->signature);
+    log_info("mangle: the checksum of %.4s is wrong", table->signature);
     return EFI_SUCCESS;
 }
 
@@ -243,7 +243,7 @@ EFI_STATUS tables_spoil_pointers(const char *signature, uint32_t number)
         }
         table_sum(roots[i].table);
     }
-    console_print("mangle: %u root tables point to no tables", count);
+    log_info("mangle: %u root tables point to no tables", count);
     return count > 0 ? EFI_SUCCESS : EFI_NOT_FOUND;
 }
 
@@ -253,6 +253,6 @@ EFI_STATUS tables_remove_rsdp(const char *signature, uint32_t number)
 
     /* Not all firmware has this older one as well. */
     efi_boot->InstallConfigurationTable(&acpi_1_guid, NULL);
-    console_print("mangle: the firmware names no RSDP any more");
+    log_info("mangle: the firmware names no RSDP any more");
     return status;
 }

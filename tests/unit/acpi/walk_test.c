@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* From the RSDP to the facts, over a physical memory that the test owns. */
 #include "drivers/acpi/acpi.h"
-#include "drivers/acpi/tables.h"
 #include "tests/unit/acpi/build.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/physical.h"

@@ -166,7 +166,7 @@ static void test_bad_contents(void **state)
     assert_int_equal(parse_tag(6, torn_entry, 16), STATUS_INVALID);
     assert_int_equal(parse_tag(8, screen, 23), STATUS_INVALID);
     assert_int_equal(parse_tag(8, screen, 24), STATUS_INVALID);
-    screen[21] = INFORMATION_TEXT;
+    screen[21] = 2 /* text */;
     assert_int_equal(parse_tag(8, screen, 24), STATUS_OK);
     assert_int_equal(parse_tag(14, map, 19), STATUS_INVALID);
     assert_int_equal(parse_tag(15, map, 35), STATUS_INVALID);

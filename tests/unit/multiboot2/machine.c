@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the loader finds in the machine: RSDP, screen, and devices that may do DMA. */
-#include "boot/multiboot2/framebuffer.h"
-#include "boot/multiboot2/mb2_pci.h"
-#include "boot/multiboot2/rsdp.h"
+#include "boot/multiboot2/mb2_machine.h"
 #include "vmm/base/types.h"
 #include "vmm/host/port_io.h"
 
@@ -49,7 +47,7 @@ static void test_rsdp(void **state)
 /* ---- screen ---- */
 
 static const struct information_framebuffer good = {
-    0xe0000000, 4096, 1024, 768, 32, INFORMATION_RGB, 16, 8, 8, 8, 0, 8};
+    0xe0000000, 4096, 1024, 768, 32, INFORMATION_RGB, {0}, 16, 8, 8, 8, 0, 8, {0}};
 
 static uint32_t pixel(struct information_framebuffer screen)
 {
@@ -81,7 +79,7 @@ static void test_framebuffer_unusable(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         bad[i] = good;
     }
-    bad[0].type = INFORMATION_TEXT;
+    bad[0].type = 2; /* text */
     bad[1].bits = 24;
     bad[2].base = 0;
     bad[3].width = 0;
@@ -90,7 +88,7 @@ static void test_framebuffer_unusable(void **state)
     bad[6].red_bits = 10;
     bad[7].pitch = 0;
     bad[8].base = UINT64_MAX - 4096;
-    bad[9].type = INFORMATION_INDEXED;
+    bad[9].type = 0; /* colours by index */
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         assert_int_equal(pixel(bad[i]), HANDOFF_PIXEL_NONE);
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What is done with a function once it is there: bus mastering, reset, MSI-X. */
+#include "drivers/pci/bridge.h"
 #include "drivers/pci/caps.h"
 #include "drivers/pci/flr.h"
-#include "drivers/pci/master.h"
 #include "drivers/pci/msix.h"
 #include "drivers/pci/pci_config.h"
 #include "drivers/pci/scan.h"

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "boot/multiboot2/mb2_pci.h"
+#include "boot/multiboot2/mb2_machine.h"
 
 #include "boot/pci_role.h"
+#include "vmm/base/types.h"
 #include "vmm/host/port_io.h"
 
-#include <stdbool.h>
+#include <string.h>
+
+#define RSDP_ALIGN 16U
+#define PIXEL_BITS 32U
 
 #define PORT_ADDRESS   0xcf8U
 #define PORT_DATA      0xcfcU
@@ -20,6 +24,56 @@
 #define HEADER_MULTI    (1U << 23)
 #define VENDOR_NONE     0xffffU
 #define COMMAND_MASK    0xffffU /* the other half is the status: ones written there clear errors */
+
+bool rsdp_is_sound(const uint8_t *bytes, size_t size)
+{
+    static const char signature[8] = {'R', 'S', 'D', ' ', 'P', 'T', 'R', ' '};
+    uint8_t sum = 0;
+
+    if (size < RSDP_SIZE_MIN || memcmp(bytes, signature, sizeof(signature)) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < RSDP_SIZE_MIN; i++) {
+        sum = (uint8_t)(sum + bytes[i]);
+    }
+    return sum == 0;
+}
+
+size_t rsdp_search(const uint8_t *bytes, size_t size)
+{
+    for (size_t at = 0; at < size; at += RSDP_ALIGN) {
+        if (rsdp_is_sound(bytes + at, size - at)) {
+            return at;
+        }
+    }
+    return size;
+}
+
+static uint32_t pixel_get(const struct information_framebuffer *screen)
+{
+    if (screen->type != INFORMATION_RGB || screen->bits != PIXEL_BITS || screen->red_bits != 8 ||
+        screen->green_bits != 8 || screen->blue_bits != 8 || screen->green != 8) {
+        return HANDOFF_PIXEL_NONE;
+    }
+    if (screen->red == 16 && screen->blue == 0) {
+        return HANDOFF_PIXEL_BGRX;
+    }
+    return screen->red == 0 && screen->blue == 16 ? HANDOFF_PIXEL_RGBX : HANDOFF_PIXEL_NONE;
+}
+
+struct handoff_framebuffer framebuffer_convert(const struct information_framebuffer *screen)
+{
+    struct handoff_framebuffer none = {0};
+    uint32_t pixel = pixel_get(screen);
+
+    if (pixel == HANDOFF_PIXEL_NONE || screen->base == 0 || screen->width == 0 ||
+        screen->height == 0 || screen->width > screen->pitch / (PIXEL_BITS / 8) ||
+        !range_fits(screen->base, (uint64_t)screen->pitch * screen->height, UINT64_MAX)) {
+        return none;
+    }
+    return (struct handoff_framebuffer){screen->base, screen->width, screen->height, screen->pitch,
+                                        pixel};
+}
 
 struct function {
     uint32_t bus, device, number;
