@@ -26,7 +26,7 @@ class Vm(typing.NamedTuple):
 
 class Plan(typing.NamedTuple):
     """VMs, how the legacy registers of the net and block VFs are reached, how many bytes come through the network, how many
-    vCPUs each VM has, and how many checkpoints are taken of each."""
+    vCPUs each VM has, and how many checkpoints are taken of each while it works: a fifth with each of STAGES."""
     vms: list
     net: str = "auto"
     block: str = "auto"
@@ -210,27 +210,31 @@ def first_commands(run, name):
 
 
 def take_checkpoints(run, plan):
-    """Of each VM at random moments: a part while it boots, and one more whenever it goes on to another kind of work."""
-    left = {vm.name: [""] + STAGES for vm in plan.vms if plan.checkpoints}
+    """Of each VM at random moments: all the time while it boots, and then a share with each kind of work. How many were asked for."""
+    left = {vm.name: list(STAGES) for vm in plan.vms if plan.checkpoints}
+    asked = dict.fromkeys(left, 0)
 
-    def reached():
-        return " ".join(name for name, stages in left.items() if stages and re.search(stages[0], run.said(name)))
+    def wants_more(name):
+        boots = len(left[name]) == len(STAGES)
+        return left[name] and (re.search(left[name][0], run.said(name)) or
+                               (boots and f"VM '{name}': {asked[name]} checkpoints taken" in run.log()) or not asked[name])
 
     while any(left.values()):
-        for name in run.wait_in(reached, r".+")[0].split():
-            stages = left[name]
-            stages.pop(0)
-            done = len(STAGES) + 1 - len(stages)
-            parts = [plan.checkpoints * number // (len(STAGES) + 1) for number in (done - 1, done)]
-            run.send(f"vm checkpoint {name} {parts[1] - parts[0]}\r")
+        for name in run.wait_in(lambda: " ".join(filter(wants_more, left)), r".+")[0].split():
+            if re.search(left[name][0], run.said(name)):
+                left[name].pop(0)
+            share = plan.checkpoints // len(STAGES)
+            asked[name] += share
+            run.send(f"vm checkpoint {name} {share}\r")
+    return asked
 
 
-def show_checkpoints(plan, log, name):
+def show_checkpoints(log, name, asked):
     """Each was compared when it was taken; they must all have been before the work's end."""
     taken = re.findall(rf"VM '{name}': (\d+) checkpoints taken, of (\d+) bytes each", log)
-    if not taken or int(taken[-1][0]) != plan.checkpoints:
-        raise machine.Failure(f"VM '{name}' was to have {plan.checkpoints} checkpoints taken, and said {taken}")
-    row("checkpoints", f"{plan.checkpoints:,} of {int(taken[-1][1]):,} bytes, each saved, destroyed, loaded, the same again")
+    if not taken or int(taken[-1][0]) != asked:
+        raise machine.Failure(f"VM '{name}' was to have {asked} checkpoints taken, and said {taken}")
+    row("checkpoints", f"{asked:,} of {int(taken[-1][1]):,} bytes, each saved, destroyed, loaded, the same again")
 
 
 def start(folder, plan, payload, **options):
@@ -259,7 +263,7 @@ def demo(folder, plan):
         run.expect(r"verdict: ")
         run.expect(r"VM '\w+': started")
         commands = first_commands(run, names[0])
-        take_checkpoints(run, plan)
+        asked = take_checkpoints(run, plan)
         run.expect(r"no VM is running")
         log = plain(run.log())
         counted = {name: statistics(run, name) for name in names}
@@ -268,8 +272,8 @@ def demo(folder, plan):
         said = lines_of(log, vm.name)
         require(said, r"init: test demo ended with status 0", f"the end of the work in VM '{vm.name}'")
         show(vm, said, counted[vm.name], payload, plan.cpus)
-        if plan.checkpoints:
-            show_checkpoints(plan, log, vm.name)
+        if vm.name in asked:
+            show_checkpoints(log, vm.name, asked[vm.name])
     show_commands(plan, commands, commands_in(counted[names[0]]))
     for text in ("PANIC", "ERROR", "was blocked", "Call Trace"):
         if text in log:
