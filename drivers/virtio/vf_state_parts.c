@@ -175,6 +175,9 @@ static const char *find_fault(enum vf_state_kind kind, const void *state, uint32
         }
         type = part.type;
     }
+    if (found == 0) {
+        return "has no parts";
+    }
     memcpy(&count, state, sizeof(count));
     if (status != STATUS_NOT_FOUND || (kind == VF_STATE_2021 && count != found)) {
         return "does not add up";

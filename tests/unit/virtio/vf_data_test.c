@@ -443,6 +443,7 @@ static void test_check_fields(void **state)
     } cases[] = {
         {"nothing",     "",                                                                               0,  STATUS_INVALID},
         {"count cut",   "\x01\0\0",                                                                       3,  STATUS_INVALID},
+        {"no fields",   "\0\0\0\0",                                                                       4,  STATUS_INVALID},
         {"count only",  "\x01\0\0\0",                                                                     4,  STATUS_INVALID},
         {"one",         "\x01\0\0\0\0\0\0\0\x02\0\0\0ab",                                                 14, STATUS_OK     },
         {"fewer",       "\x02\0\0\0\0\0\0\0\x02\0\0\0ab",                                                 14, STATUS_INVALID},
