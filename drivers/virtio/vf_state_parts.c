@@ -155,7 +155,7 @@ static bool is_repeated(enum vf_state_kind kind, const void *state, uint32_t siz
 static const char *find_fault(enum vf_state_kind kind, const void *state, uint32_t size)
 {
     uint32_t count, found = 0, at = 0, type = 0;
-    struct vf_state_part part;
+    struct vf_state_part part = {0};
     enum status status;
 
     if (kind == VF_STATE_NONE || size < COUNT_SIZE) {
