@@ -154,9 +154,9 @@ static bool submit(struct virtio_admin *admin, struct virtio_admin_slot *slot,
 }
 
 /* NO_MEMORY, not noted: others have all the room. TIMEOUT: not before one before it is answered. */
-static enum status try_send(struct virtio_admin *admin, struct virtio_admin_command *command)
+static enum status try_send(struct virtio_admin *admin, struct virtio_admin_command *command,
+                            struct virtio_admin_slot **slot)
 {
-    struct virtio_admin_slot *slot;
     bool others;
 
     if (!admin->usable) {
@@ -168,14 +168,14 @@ static enum status try_send(struct virtio_admin *admin, struct virtio_admin_comm
     if (owes(admin, command->group, command->member)) {
         return STATUS_NOTE(STATUS_TIMEOUT);
     }
-    slot = find_slot(admin, command, &others);
-    if (slot && submit(admin, slot, command)) {
+    *slot = find_slot(admin, command, &others);
+    if (*slot && submit(admin, *slot, command)) {
         return STATUS_OK;
     }
     if (others) {
         return STATUS_NO_MEMORY;
     }
-    if (slot && bit_count(admin->free_pages) >= PARTS_MIN &&
+    if (*slot && bit_count(admin->free_pages) >= PARTS_MIN &&
         virtqueue_has_room(&admin->queue, PARTS_MIN)) {
         return STATUS_NOTE(STATUS_TIMEOUT); /* there is room for shorter ones */
     }
@@ -184,10 +184,9 @@ static enum status try_send(struct virtio_admin *admin, struct virtio_admin_comm
 }
 
 /* Is COMMAND, which was sent, answered? STATE, not noted: not yet. */
-static enum status look(struct virtio_admin *admin, const struct virtio_admin_command *command)
+static enum status look(struct virtio_admin *admin, const struct virtio_admin_command *command,
+                        const struct virtio_admin_slot *slot)
 {
-    const struct virtio_admin_slot *slot = command->slot;
-
     if (!admin->usable || slot->command != command) {
         return STATUS_NOTE(STATUS_TIMEOUT); /* another one's fault has ended the queue */
     }
@@ -206,10 +205,11 @@ static enum status look(struct virtio_admin *admin, const struct virtio_admin_co
 }
 
 /* The command is left to the device, with its slot. */
-static enum status leave(struct virtio_admin *admin, const struct virtio_admin_command *command)
+static enum status leave(struct virtio_admin *admin, struct virtio_admin_slot *slot,
+                         const struct virtio_admin_command *command)
 {
     admin->counters.timed_out++;
-    command->slot->command = NULL;
+    slot->command = NULL;
     log_warn("virtio " BDF_FORMAT
              ": admin command %s (%u) for member %lu was not answered in time; "
              "until it is, none is sent for that member",
@@ -241,24 +241,26 @@ static bool is_late(const struct virtio_admin *admin, const struct virtio_admin_
 static bool advance(struct virtio_admin *admin, struct virtio_admin_command *command,
                     enum status *status)
 {
-    if (!command->slot) {
-        *status = try_send(admin, command);
+    struct virtio_admin_slot *slot = command->slot;
+
+    if (!slot) {
+        *status = try_send(admin, command, &slot);
         if (*status == STATUS_NO_MEMORY) {
             bool late = is_late(admin, command);
 
             *status = late ? STATUS_NOTE(STATUS_TIMEOUT) : STATUS_OK;
             return late;
         }
-        if (*status != STATUS_OK) {
+        if (*status != STATUS_OK || !slot) {
             return true;
         }
     }
-    *status = look(admin, command);
+    *status = look(admin, command, slot);
     if (*status == STATUS_STATE) {
         if (!is_late(admin, command)) {
             return false;
         }
-        *status = leave(admin, command);
+        *status = leave(admin, slot, command);
     } else if (*status == STATUS_OK) {
         *status = take_answer(admin, command);
     }

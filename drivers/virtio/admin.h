@@ -108,7 +108,7 @@ enum virtio_2021_status {
  */
 #define VIRTIO_ADMIN_PAGES      31U
 #define VIRTIO_ADMIN_MEMORY     ((1 + VIRTIO_ADMIN_PAGES) * PAGE_SIZE)
-#define VIRTIO_ADMIN_SLOTS      8U  /* commands at once */
+#define VIRTIO_ADMIN_SLOTS      14U /* commands at once; a short one takes two pages */
 #define VIRTIO_ADMIN_HEADER     24U /* of a request */
 #define VIRTIO_ADMIN_TAIL       8U  /* of an answer, before the result */
 #define VIRTIO_ADMIN_PART_MAX   (15U * (uint32_t)PAGE_SIZE)

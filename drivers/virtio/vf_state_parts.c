@@ -155,7 +155,7 @@ static bool is_repeated(enum vf_state_kind kind, const void *state, uint32_t siz
 static const char *find_fault(enum vf_state_kind kind, const void *state, uint32_t size)
 {
     uint32_t count, found = 0, at = 0, type = 0;
-    struct vf_state_part part;
+    struct vf_state_part part = {0};
     enum status status;
 
     if (kind == VF_STATE_NONE || size < COUNT_SIZE) {
@@ -174,6 +174,9 @@ static const char *find_fault(enum vf_state_kind kind, const void *state, uint32
             return "has a part twice";
         }
         type = part.type;
+    }
+    if (found == 0) {
+        return "has no parts";
     }
     memcpy(&count, state, sizeof(count));
     if (status != STATUS_NOT_FOUND || (kind == VF_STATE_2021 && count != found)) {

@@ -22,6 +22,10 @@
 #define RESULT       18U
 #define RESULT_SMALL 10U
 #define COMMANDS     6U
+#define DESC_NEXT    1U
+#define DESC_WRITE   2U
+#define POLLS        64U
+#define TIMEOUT_MS   20U
 #define TRIES        15U /* of a command */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -50,23 +54,61 @@ static void require(bool condition)
     }
 }
 
+/* The first writable part of the buffer at HEAD, the last, and how long all of them are. */
+static const struct virtqueue_desc *find_writable(const struct virtqueue_rings *rings,
+                                                  unsigned head, const struct virtqueue_desc **last,
+                                                  uint32_t *length)
+{
+    const struct virtqueue_desc *first = NULL;
+
+    *last = &rings->desc[head];
+    *length = 0;
+    for (unsigned i = 0; i < VIRTQUEUE_SIZE_MAX; i++) {
+        const struct virtqueue_desc *desc = *last;
+
+        if ((desc->flags & DESC_WRITE) != 0) {
+            first = first ? first : desc;
+            *length += desc->length;
+        }
+        if ((desc->flags & DESC_NEXT) == 0) {
+            break;
+        }
+        *last = &rings->desc[desc->next % VIRTQUEUE_SIZE_MAX];
+    }
+    return first ? first : *last;
+}
+
+/* In the DMA memory, unless it has written elsewhere itself. */
+static uint8_t *at_iova(uint64_t iova, uint32_t size)
+{
+    uint64_t at = iova - IOVA;
+
+    return dma + (range_fits(at, size, sizeof(dma)) ? at : 0);
+}
+
 /* Answer as a device should, but with the input's numbers where the first byte has a bit. */
 static void answer(uint8_t how)
 {
     struct virtqueue_rings *rings = (struct virtqueue_rings *)dma;
     uint16_t size = pf.admin.queue.size != 0 ? pf.admin.queue.size : 1;
-    unsigned last = (uint16_t)(rings->avail.index - 1U) % size;
-    unsigned head = rings->avail.ring[last] % VIRTQUEUE_SIZE_MAX;
-    const struct virtqueue_desc *tail = &rings->desc[rings->desc[head].next % VIRTQUEUE_SIZE_MAX];
-    uint64_t at = tail->address - IOVA; /* unless it has written there itself */
-    uint8_t *page = dma + (range_fits(at, RESULT + VIRTIO_ADMIN_TAIL, sizeof(dma)) ? at : 0);
-    uint32_t length = (how & 1) != 0 ? next() : tail->length;
+    unsigned next_one = (uint16_t)(rings->avail.index - 1U) % size;
+    unsigned head = rings->avail.ring[next_one] % VIRTQUEUE_SIZE_MAX;
+    const struct virtqueue_desc *last;
+    uint32_t length;
+    const struct virtqueue_desc *first = find_writable(rings, head, &last, &length);
+    bool old = last->length == 1 && length > 0; /* 2021 has its status there */
+    uint8_t *page = at_iova(first->address, RESULT + VIRTIO_ADMIN_TAIL);
+    uint8_t *status = at_iova(last->address, 1);
 
+    length = (how & 1) != 0 ? next() : length;
     for (unsigned i = 0; i < ((how & 32) != 0 ? RESULT : RESULT_SMALL) && (how & 2) != 0; i++) {
-        page[VIRTIO_ADMIN_TAIL + i] = next();
+        page[(old ? 0 : VIRTIO_ADMIN_TAIL) + i] = next();
     }
-    for (unsigned i = 0; i < VIRTIO_ADMIN_TAIL; i++) {
+    for (unsigned i = 0; i < VIRTIO_ADMIN_TAIL && !old; i++) {
         page[i] = (how & 16) != 0 ? next() : 0;
+    }
+    if (old) {
+        *status = (how & 16) != 0 ? next() : 0;
     }
     rings->used.ring[used_index % size].id = (how & 4) != 0 ? next() : head;
     rings->used.ring[used_index % size].length = length;
@@ -203,10 +245,68 @@ static void write_register(uint32_t value)
     (void)virtio_admin_execute(&pf.admin, &command);
 }
 
+/* In the framing of 2021: a status of its own, and a result that may have any bytes. */
+static void save_state(void)
+{
+    static const uint16_t data[12] = {1};
+    uint8_t result[33];
+    struct virtio_admin_command command = {.opcode = VIRTIO_2021_SAVE,
+                                           .group = VIRTIO_GROUP_SRIOV,
+                                           .member = 1,
+                                           .data = data,
+                                           .data_size = sizeof(data),
+                                           .more = data,
+                                           .more_size = next() % sizeof(data),
+                                           .result = result,
+                                           .result_size = sizeof(result) - 1,
+                                           .result_room = next() * 64U,
+                                           .result_at = next()};
+    enum status status;
+
+    result[32] = 0x5a;
+    status = virtio_admin_execute(&pf.admin, &command);
+
+    require(result[32] == 0x5a && (status != STATUS_OK || command.status == VIRTIO_ADMIN_OK));
+}
+
+/* Several at once, each looked at in turn. */
+static void stop_all(void)
+{
+    static struct virtio_admin_command command[COMMANDS * VIRTIO_ADMIN_SLOTS];
+    static unsigned begun;
+    static const uint8_t stop[8] = {1};
+    unsigned first = begun % (COMMANDS - 1) * VIRTIO_ADMIN_SLOTS, over = 0;
+    bool done[VIRTIO_ADMIN_SLOTS] = {false};
+
+    begun++;
+    for (unsigned i = 0; i < VIRTIO_ADMIN_SLOTS; i++) {
+        command[first + i] = (struct virtio_admin_command){.opcode = VIRTIO_ADMIN_MODE_SET,
+                                                           .group = VIRTIO_GROUP_SRIOV,
+                                                           .member = 3 + i,
+                                                           .data = stop,
+                                                           .data_size = sizeof(stop),
+                                                           .background = true,
+                                                           .timeout_ms = 1};
+        virtio_admin_begin(&command[first + i]);
+    }
+    for (unsigned polls = 0; over < VIRTIO_ADMIN_SLOTS; polls++) {
+        require(polls < POLLS * TRIES * (POLLS + 1));
+        for (unsigned i = 0; i < VIRTIO_ADMIN_SLOTS; i++) {
+            enum status status;
+
+            if (!done[i] && virtio_admin_poll(&pf.admin, &command[first + i], 500, &status)) {
+                done[i] = true;
+                over++;
+            }
+        }
+        device_step();
+    }
+}
+
 static void use(void)
 {
     for (unsigned i = 0; i < COMMANDS; i++) {
-        switch (next() % 4) {
+        switch (next() % 6) {
         case 0:
             check_list();
             break;
@@ -216,12 +316,18 @@ static void use(void)
         case 2:
             check_list_of_doorbells();
             break;
+        case 3:
+            save_state();
+            break;
+        case 4:
+            stop_all();
+            break;
         default:
             write_register(i);
             break;
         }
     }
-    require(virtio_admin_count(&pf.admin).sent <= COMMANDS * 2 * TRIES);
+    require(virtio_admin_count(&pf.admin).sent <= COMMANDS * VIRTIO_ADMIN_SLOTS * TRIES);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -261,6 +367,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     function.regions.notify_multiplier = next() * 2U;
     if (virtio_pf_start(&pf, &function, bars, &memory) == STATUS_OK) {
         require(mastering());
+        pf.admin.timeout_ms = TIMEOUT_MS;
         use();
         (void)virtio_pf_stop(&pf);
     }

@@ -2,6 +2,7 @@
 /* Saving and restoring VFs by both protocols: every cut, every failure, and a device that lies. */
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/virtio/sim_state.h"
+#include "vmm/host/time.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -118,6 +119,38 @@ static void test_long(void **state)
     tear_down();
     set_up(VF_STATE_PARTS, VIRTIO_ADMIN_RESULT_MAX + 100); /* it must come at once */
     assert_int_equal(read_all(SIM_STATE_MAX, &size), STATUS_DEVICE);
+    tear_down();
+}
+
+/* Pages that lie here and there, as others have some of them: each byte has its place. */
+static void test_scattered(void **state)
+{
+    enum status status;
+    uint32_t size;
+
+    set_up(VF_STATE_2021, 150000);
+    sim.slow_only = VIRTIO_2021_MODIFY_STATUS;
+    for (unsigned i = 1; i < 5; i++) { /* two pages each; those of every other one come back */
+        sim.answer_us = i % 2 == 0 ? 5000000 : 10;
+        assert_int_equal(vf_state_begin(&vfs[i], VF_STATE_STOPPED), STATUS_OK);
+        assert_false(vf_state_done(&vfs[i], 0, &status));
+    }
+    time_delay_us(20);
+    for (unsigned i = 1; i < 5; i += 2) {
+        assert_true(vf_state_done(&vfs[i], 20, &status));
+        assert_int_equal(status, STATUS_OK);
+    }
+    assert_int_equal(read_all(SIM_STATE_MAX, &size), STATUS_OK);
+    assert_true(sim.parts > 5);
+    assert_int_equal(size, 150000);
+    assert_memory_equal(buffer, sim_state.blob, size);
+    assert_int_equal(vf_state_write(vf, sim_state.blob, size), STATUS_OK);
+    assert_memory_equal(sim_state.restored, sim_state.blob, size);
+    time_delay_us(5000000);
+    for (unsigned i = 2; i < 5; i += 2) {
+        assert_true(vf_state_done(&vfs[i], 20, &status));
+        assert_int_equal(status, STATUS_OK);
+    }
     tear_down();
 }
 
@@ -443,6 +476,7 @@ static void test_check_fields(void **state)
     } cases[] = {
         {"nothing",     "",                                                                               0,  STATUS_INVALID},
         {"count cut",   "\x01\0\0",                                                                       3,  STATUS_INVALID},
+        {"no fields",   "\0\0\0\0",                                                                       4,  STATUS_INVALID},
         {"count only",  "\x01\0\0\0",                                                                     4,  STATUS_INVALID},
         {"one",         "\x01\0\0\0\0\0\0\0\x02\0\0\0ab",                                                 14, STATUS_OK     },
         {"fewer",       "\x02\0\0\0\0\0\0\0\x02\0\0\0ab",                                                 14, STATUS_INVALID},
@@ -500,19 +534,13 @@ static void test_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read),
-        cmocka_unit_test(test_long),
-        cmocka_unit_test(test_write),
-        cmocka_unit_test(test_write_fails),
-        cmocka_unit_test(test_levels),
-        cmocka_unit_test(test_objects_freed),
-        cmocka_unit_test(test_object_ids),
-        cmocka_unit_test(test_destroy_fails),
-        cmocka_unit_test(test_create_unanswered),
-        cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_changes),
-        cmocka_unit_test(test_check_parts),
-        cmocka_unit_test(test_check_fields),
+        cmocka_unit_test(test_read),          cmocka_unit_test(test_long),
+        cmocka_unit_test(test_scattered),     cmocka_unit_test(test_write),
+        cmocka_unit_test(test_write_fails),   cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_objects_freed), cmocka_unit_test(test_object_ids),
+        cmocka_unit_test(test_destroy_fails), cmocka_unit_test(test_create_unanswered),
+        cmocka_unit_test(test_sizes),         cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_check_parts),   cmocka_unit_test(test_check_fields),
         cmocka_unit_test(test_names),
     };
 
