@@ -6,7 +6,6 @@
 
 #define INSN_LENGTH_MAX   15U
 #define EXCEPTIONS        32U
-#define VECTOR_NMI        2U
 #define VECTOR_BREAKPOINT 3U
 #define VECTOR_OVERFLOW   4U
 #define CONTROL_REGISTERS 16U
