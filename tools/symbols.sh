@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# symbols.sh ELF OUT.S: the functions of ELF as a table for vmm/host/symbols.c.
+# symbols.sh ELF OUT.S: the functions of ELF as a table for vmm/host/backtrace.c.
 set -euo pipefail
 nm -n --defined-only "$1" | awk '
     $2 ~ /^[tT]$/ && $3 !~ /^(core_text|core_text_end|\.L.*)$/ && $1 >= "ffffffff80000000" {

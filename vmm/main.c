@@ -3,6 +3,7 @@
  * The boot of the VMM core, as a list of calls: core_start() on the loader's stack and tables,
  * core_main() on its own.
  */
+#include "vmm/main.h"
 #include "boot/handoff.h"
 #include "vmm/base/log.h"
 #include "vmm/console/console.h"
@@ -11,19 +12,15 @@
 #include "vmm/host/apic.h"
 #include "vmm/host/cpuid.h"
 #include "vmm/host/frame.h"
-#include "vmm/host/i8259.h"
 #include "vmm/host/instructions.h"
 #include "vmm/host/map_physical.h"
+#include "vmm/host/paging.h"
 #include "vmm/host/pool.h"
 #include "vmm/host/selftest.h"
 #include "vmm/host/smp.h"
 #include "vmm/host/time.h"
 #include "vmm/host/timer.h"
 #include "vmm/host/trap.h"
-#include "vmm/host/vmm_tables.h"
-#include "vmm/host/window.h"
-#include "vmm/main_config.h"
-#include "vmm/main_vms.h"
 #include "vmm/report/report.h"
 #include "vmm/vf/vf.h"
 
@@ -119,19 +116,12 @@ static void start_cpus(const struct acpi_madt *madt, uint32_t max)
 
 static void print_report(void)
 {
-    struct frame_counters memory = frame_count();
-    struct report_machine machine = {
-        .cpus_started = cpu_count_started(),
-        .memory_total = memory.ram,
-        .memory_usable = memory.free,
-        .memory_largest = memory.largest,
-    };
-
-    report_gather(&machine, &facts);
+    report_gather(cpu_count_started(), frame_count(), &facts);
     (void)report_print(&facts);
+    uint64_t tables = paging_table_pages() * PAGE_SIZE;
+
     log_info("VMM: %lu KiB image, %lu KiB of RAM in use, %lu KiB of page tables",
-             vmm_image_size() >> 10, (pool_used() >> 10) - vmm_tables_size() / 1024,
-             vmm_tables_size() >> 10);
+             vmm_image_size() >> 10, (pool_used() - tables) >> 10, tables >> 10);
 }
 
 /* No VM runs, or runs any more: what 'when_idle' says. */

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/main_config.h"
+#include "vmm/main.h"
 
-#include "vmm/config/config_check.h"
+#include "vmm/console/line.h"
 #include "vmm/console/sinks.h"
 #include "vmm/host/map_physical.h"
 #include "vmm/host/panic.h"
 #include "vmm/host/percpu.h"
 #include "vmm/host/spinlock.h"
-#include "vmm/report/report_machine.h"
 #include "vmm/vm/vm_edge.h"
 
 #include "drivers/acpi/acpi.h"
@@ -43,30 +42,24 @@ static void log_report(void)
     }
 }
 
-static void copy_name(hpa_t name)
+static void read_name(uint64_t at, char name[CONFIG_PATH_MAX])
 {
-    const char *text = map_physical(name, CONFIG_PATH_MAX, MAP_READ_ONLY);
+    const char *text = map_physical(hpa(at), CONFIG_PATH_MAX, MAP_READ_ONLY);
 
     if (text) {
-        strncpy(file_name, text, sizeof(file_name) - 1);
+        strncpy(name, text, CONFIG_PATH_MAX - 1);
         map_release((void *)(uint64_t)text, CONFIG_PATH_MAX);
     }
 }
 
-static void parse_module(const struct handoff *handoff)
+static void parse_module(const struct handoff_module *module)
 {
-    const struct handoff_module *modules =
-        map_physical(hpa(handoff->modules), sizeof(*modules), MAP_READ_ONLY);
-
-    if (!modules) {
-        return;
-    }
-    copy_name(hpa(modules->name));
     const char *text =
-        modules->size ? map_physical(hpa(modules->base), modules->size, MAP_READ_ONLY) : "";
+        module->size ? map_physical(hpa(module->base), module->size, MAP_READ_ONLY) : "";
 
+    read_name(module->name, file_name);
     if (text) {
-        parsed = config_parse(&config, file_name, text, modules->size, &report);
+        parsed = config_parse(&config, file_name, text, module->size, &report);
     }
 }
 
@@ -80,7 +73,7 @@ static void apply(const struct config_vmm *vmm)
     log_set_level((enum log_level)vmm->log);
     panic_set_reset(vmm->on_panic == CONFIG_PANIC_RESET ? reset_machine : NULL);
     if (vmm->serial.port == 0) {
-        log_stop_serial();
+        line_stop();
     } else if (log_start_serial((uint16_t)vmm->serial.port, vmm->serial.baud) != STATUS_OK) {
         log_warn("no UART answers at port 0x%x: no log on a serial line; 'serial' in [vmm] chooses "
                  "another",
@@ -91,19 +84,6 @@ static void apply(const struct config_vmm *vmm)
 const struct config *main_config(void)
 {
     return &config;
-}
-
-static bool name_is(hpa_t at, const char *name)
-{
-    const char *text = map_physical(at, CONFIG_PATH_MAX, MAP_READ_ONLY);
-
-    if (!text) {
-        return false;
-    }
-    bool same = strncmp(text, name, CONFIG_PATH_MAX) == 0;
-
-    map_release((void *)(uint64_t)text, CONFIG_PATH_MAX);
-    return same;
 }
 
 /* Files are mapped once and for all, when they are first asked for: a VM's reset reads them anew.
@@ -117,37 +97,38 @@ static enum status map_file(struct file *file)
     return file->data ? STATUS_OK : STATUS_NOTE(STATUS_NO_MEMORY);
 }
 
-static void note_files(const struct handoff *handoff)
+static void note_file(const struct handoff_module *module)
 {
-    uint32_t count = handoff->module_count;
-    uint64_t size = count * sizeof(struct handoff_module);
-    const struct handoff_module *modules =
-        count ? map_physical(hpa(handoff->modules), size, MAP_READ_ONLY) : NULL;
+    char name[CONFIG_PATH_MAX] = "";
 
-    for (uint32_t i = 0; modules && i < count; i++) {
-        for (uint32_t n = 0; n < config_file_count(&config); n++) {
-            if (name_is(hpa(modules[i].name), config_file_name(&config, n))) {
-                files[n] = (struct file){.base = hpa(modules[i].base), .size = modules[i].size};
-                files[n].present = true;
-            }
+    read_name(module->name, name);
+    for (uint32_t n = 0; n < config_file_count(&config); n++) {
+        if (strcmp(name, config_file_name(&config, n)) == 0) {
+            files[n] = (struct file){hpa(module->base), module->size, .present = true};
         }
-    }
-    if (modules) {
-        map_release((void *)(uint64_t)modules, size);
     }
 }
 
 const struct config_vmm *main_configure(const struct handoff *handoff)
 {
+    uint64_t size = handoff->module_count * sizeof(struct handoff_module);
+    const struct handoff_module *modules =
+        size ? map_physical(hpa(handoff->modules), size, MAP_READ_ONLY) : NULL;
+
     strncpy(file_name, "portolan.cfg", sizeof(file_name));
-    if (handoff->module_count > 0) {
-        parse_module(handoff);
+    if (modules) {
+        parse_module(&modules[0]);
     }
     if (parsed == STATUS_NOT_FOUND) {
         parsed = config_parse(&config, file_name, "", 0, &report);
     }
     apply(&config.vmm);
-    note_files(handoff);
+    for (uint32_t i = 0; modules && i < handoff->module_count; i++) {
+        note_file(&modules[i]);
+    }
+    if (modules) {
+        map_release((void *)(uint64_t)modules, size);
+    }
     if (parsed != STATUS_OK) {
         log_report();
     }
@@ -173,26 +154,20 @@ enum status vm_edge_find_file(const char *name, const uint8_t **data, uint64_t *
     return status;
 }
 
-static void fill_machine(const struct platform_facts *facts)
-{
-    report_config_machine(facts, &machine);
-    machine.cpu_count = cpu_count();
-    for (uint32_t i = 0; i < machine.cpu_count && i < ARRAY_SIZE(machine.cpu_usable); i++) {
-        machine.cpu_usable[i] = cpu_by_index(i)->started;
-    }
-}
-
 enum status main_check_machine(const struct platform_facts *facts)
 {
-    if (parsed != STATUS_OK) {
-        log_warn("%s: %u errors: no VM is started", file_name, report.errors);
-        return parsed;
-    }
-    config_report_init(&report, file_name);
-    fill_machine(facts);
-    enum status status = config_check_machine(&config, &machine, &report);
+    enum status status = parsed;
 
-    log_report();
+    if (status == STATUS_OK) {
+        config_report_init(&report, file_name);
+        report_config_machine(facts, &machine);
+        machine.cpu_count = cpu_count();
+        for (uint32_t i = 0; i < machine.cpu_count && i < ARRAY_SIZE(machine.cpu_usable); i++) {
+            machine.cpu_usable[i] = cpu_by_index(i)->started;
+        }
+        status = config_check_machine(&config, &machine, &report);
+        log_report();
+    }
     if (status != STATUS_OK) {
         log_warn("%s: %u errors: no VM is started", file_name, report.errors);
     }

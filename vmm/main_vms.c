@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/main_vms.h"
 
 #include "vmm/base/log.h"
 #include "vmm/console/console.h"
 #include "vmm/host/smp.h"
 #include "vmm/host/timer.h"
-#include "vmm/main_config.h"
+#include "vmm/main.h"
 #include "vmm/svm/svm.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/backend.h"

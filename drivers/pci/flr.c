@@ -6,7 +6,7 @@
 #include "drivers/pci/pci_config.h"
 #include "vmm/base/log.h"
 #include "vmm/host/time.h"
-#include "vmm/host/wait.h"
+#include "vmm/host/timer.h"
 
 #define VENDOR_RETRY 0x0001U /* vendor id while a function asks to be tried again, 2.3.2 */
 #define HEADER_MASK  0x7fU

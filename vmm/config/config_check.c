@@ -22,10 +22,8 @@ static void check_required(const struct config_vm *vm, struct config_report *rep
 
     for (unsigned i = 0; i < ARRAY_SIZE(required); i++) {
         if (!given(&vm->lines, required[i].key)) {
-            uint32_t count;
-
             config_error(report, vm->lines.section, "the VM '%s' has no '%s'", vm->name,
-                         config_keys(SECTION_VM, &count)[required[i].key].name);
+                         config_sections[SECTION_VM].keys[required[i].key].name);
             config_fix(report, "add a line such as '%s'", required[i].example);
         }
     }
@@ -35,8 +33,7 @@ static void check_required(const struct config_vm *vm, struct config_report *rep
 static void check_boot(const struct config_vm *vm, struct config_report *report)
 {
     static const enum config_vm_key sources[] = {VM_KERNEL, VM_MULTIBOOT, VM_FIRMWARE};
-    uint32_t count;
-    const struct config_key *keys = config_keys(SECTION_VM, &count);
+    const struct config_key *keys = config_sections[SECTION_VM].keys;
     int first = -1;
 
     for (unsigned i = 0; i < ARRAY_SIZE(sources); i++) {
@@ -68,8 +65,7 @@ static void check_companions(const struct config_vm *vm, struct config_report *r
         {VM_MODULE,  VM_MULTIBOOT, VM_MULTIBOOT},
         {VM_CMDLINE, VM_KERNEL,    VM_MULTIBOOT},
     };
-    uint32_t count;
-    const struct config_key *keys = config_keys(SECTION_VM, &count);
+    const struct config_key *keys = config_sections[SECTION_VM].keys;
 
     for (unsigned i = 0; i < ARRAY_SIZE(companions); i++) {
         if (given(&vm->lines, companions[i].key) && !given(&vm->lines, companions[i].needs) &&

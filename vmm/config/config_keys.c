@@ -50,11 +50,7 @@ static const struct config_key pf_keys[] = {
 };
 /* clang-format on */
 
-static const struct {
-    const char *name;
-    const struct config_key *keys;
-    uint32_t count;
-} sections[SECTION_COUNT] = {
+const struct config_section_keys config_sections[SECTION_COUNT] = {
     [SECTION_VMM] = {"vmm", vmm_keys, ARRAY_SIZE(vmm_keys)},
     [SECTION_VM] = {"vm",  vm_keys,  ARRAY_SIZE(vm_keys) },
     [SECTION_PF] = {"pf",  pf_keys,  ARRAY_SIZE(pf_keys) },
@@ -63,14 +59,3 @@ static const struct {
 _Static_assert(ARRAY_SIZE(vmm_keys) <= CONFIG_KEYS_MAX, "room for the lines");
 _Static_assert(ARRAY_SIZE(vm_keys) <= CONFIG_KEYS_MAX, "room for the lines");
 _Static_assert(ARRAY_SIZE(pf_keys) <= CONFIG_KEYS_MAX, "room for the lines");
-
-const char *config_section_name(enum config_section section)
-{
-    return sections[section].name;
-}
-
-const struct config_key *config_keys(enum config_section section, uint32_t *count)
-{
-    *count = sections[section].count;
-    return sections[section].keys;
-}

@@ -55,9 +55,11 @@ enum config_pf_key {
     PF_ADMIN_TIMEOUT
 };
 
-const char *config_section_name(enum config_section section);
-
-/* The keys of SECTION and their number. */
-const struct config_key *config_keys(enum config_section section, uint32_t *count);
+/* The keys of each section. */
+extern const struct config_section_keys {
+    const char *name;
+    const struct config_key *keys;
+    uint32_t count;
+} config_sections[SECTION_COUNT];
 
 #endif

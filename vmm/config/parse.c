@@ -5,12 +5,9 @@
 #include "vmm/config/config.h"
 #include "vmm/config/config_check.h"
 #include "vmm/config/config_keys.h"
-#include "vmm/config/store.h"
 #include "vmm/config/value.h"
 
 #include <string.h>
-
-#define QUOTE(slice) config_quote((slice).at, (slice).length).text
 
 struct parser {
     struct config *config;
@@ -165,13 +162,12 @@ static bool key_repeats(const struct config_key *key)
 /* The names of all keys of a section, for the remedy. */
 static void key_names(enum config_section kind, char *buffer, size_t size)
 {
-    uint32_t count;
-    const struct config_key *keys = config_keys(kind, &count);
+    const struct config_section_keys *section = &config_sections[kind];
     size_t used = 0;
 
     buffer[0] = '\0';
-    for (uint32_t i = 0; i < count && used < size; i++) {
-        int n = format(buffer + used, size - used, "%s%s", i ? ", " : "", keys[i].name);
+    for (uint32_t i = 0; i < section->count && used < size; i++) {
+        int n = format(buffer + used, size - used, "%s%s", i ? ", " : "", section->keys[i].name);
 
         used += n > 0 ? (size_t)n : 0;
     }
@@ -179,10 +175,9 @@ static void key_names(enum config_section kind, char *buffer, size_t size)
 
 static void parse_key_value(struct parser *parser, struct slice name, struct slice value)
 {
-    uint32_t count;
-    const struct config_key *keys = config_keys(parser->kind, &count);
+    const struct config_key *keys = config_sections[parser->kind].keys;
 
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < config_sections[parser->kind].count; i++) {
         if (!slice_is(name, keys[i].name)) {
             continue;
         }
@@ -205,7 +200,7 @@ static void parse_key_value(struct parser *parser, struct slice name, struct sli
 
     key_names(parser->kind, names, sizeof(names));
     config_error(parser->report, parser->line, "[%s] has no key '%s'",
-                 config_section_name(parser->kind), QUOTE(name));
+                 config_sections[parser->kind].name, QUOTE(name));
     config_fix(parser->report, "its keys are: %s", names);
 }
 

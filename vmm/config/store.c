@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/config/store.h"
+#include "vmm/config/value.h"
 
 #include "vmm/base/format.h"
 #include "vmm/config/config.h"
 
 #include <string.h>
 
-#define QUOTE(slice)  config_quote((slice).at, (slice).length).text
 #define BAUD_DEFAULT  115200U
 #define BAUD_CLOCK    115200U /* a 16550 divides this */
 #define SLOT_MIN      2U

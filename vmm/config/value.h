@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Values in the configuration's text. Pure; every function takes the whole slice or fails. */
+/* For parse.c: values in the configuration's text. Pure; every function takes the whole slice or
+ * fails. */
 #ifndef PORTOLAN_VMM_CONFIG_VALUE_H
 #define PORTOLAN_VMM_CONFIG_VALUE_H
 
 #include "vmm/base/types.h"
+#include "vmm/config/config_keys.h"
+#include "vmm/config/config_problems.h"
 
 /* A piece of the text; not NUL-terminated. */
 struct slice {
@@ -35,5 +38,14 @@ int value_word(struct slice slice, const char *words);
 /* May a file of the configuration have this name? Relative, '/' between, no '.' or '..' part,
  * printable, no '\\', ':'. */
 bool value_path_ok(struct slice slice);
+
+/* ---- store.c ---- */
+
+/* Check VALUE against KEY and store it in SECTION's structure; complain in REPORT about LINE if it
+ * is not good. */
+void config_store(void *section, const struct config_key *key, struct slice value, uint32_t line,
+                  struct config_report *report);
+
+#define QUOTE(slice) config_quote((slice).at, (slice).length).text
 
 #endif

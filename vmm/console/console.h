@@ -28,28 +28,6 @@ void console_init(void);
 void console_select(unsigned vm);
 
 /*
- * VM's UART sent BYTE, and console_vm_has_room() was true before; one CPU at a time, with the VM's
- * platform lock held. Takes no lock and does not wait: the byte goes into the VM's buffer. False:
- * there is no room for another FIFO of bytes; the UART is to say that it is not empty, until
- * console_edge_vm_ready(). Others than existing VMs are ignored.
- */
-bool console_vm_output(unsigned vm, uint8_t byte);
-
-/* May VM's UART take a write of up to four bytes? If not, the guest is to try it again: so it goes
- * at the line's speed and nothing is lost, also if it does not look at its UART. Any CPU. */
-bool console_vm_has_room(unsigned vm);
-
-/*
- * Bring what VM's UART sent to the line if that is in no haste; else console_poll() does it, for
- * all VMs in turn. Any CPU, no lock held. Does not wait.
- */
-void console_vm_bring(unsigned vm);
-
-/* Bring all of it to the line, also an unfinished line; waits for the line. VM's UART sends no
- * more. Any CPU, no lock held. */
-void console_vm_flush(unsigned vm);
-
-/*
  * Take typed characters, act on them, offer VMs what was typed for them, send. NOW_NS is
  * time_now_ns(). Always on the same CPU, no lock held, interrupts on or off, at least every 10 ms:
  * a received character is lost when more than a FIFO of them (16, 1.4 ms at 115200 baud when they

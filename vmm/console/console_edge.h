@@ -52,7 +52,7 @@ enum status console_edge_vm_print(unsigned vm, const char *section);
  * again. */
 bool console_edge_vm_input(unsigned vm, uint8_t byte);
 
-/* VM's UART was told to wait by console_vm_output(): it may send again. Any CPU. */
+/* VM's UART was told to wait by vm_edge_output(): it may send again. Any CPU. */
 void console_edge_vm_ready(unsigned vm);
 
 /* Print what is counted about VM with console_print(), at most some 100 lines. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the console and VMs ask of each other: console_edge.h and vmm/vm/vm_edge.h. */
+/* What the console asks of the VMs. */
 #include "vmm/console/console_edge.h"
 
 #include "vmm/console/console.h"
@@ -10,7 +10,6 @@
 #include "vmm/vm/checkpoint.h"
 #include "vmm/vm/dirty.h"
 #include "vmm/vm/vm.h"
-#include "vmm/vm/vm_edge.h"
 
 #define DIRTY_RUNS_MAX 64U    /* printed */
 #define DIRTY_PAGES    32768U /* looked at in one go */
@@ -81,26 +80,6 @@ enum status console_edge_vm_do(unsigned index, enum console_action action)
         return press(vm, action);
     }
     return STATUS_INVALID;
-}
-
-bool vm_edge_output(unsigned vm, uint8_t byte)
-{
-    return console_vm_output(vm, byte);
-}
-
-bool vm_edge_has_room(unsigned vm)
-{
-    return console_vm_has_room(vm);
-}
-
-void vm_edge_bring(unsigned vm)
-{
-    console_vm_bring(vm);
-}
-
-void vm_edge_flush(unsigned vm)
-{
-    console_vm_flush(vm);
 }
 
 bool console_edge_vm_input(unsigned vm, uint8_t byte)

@@ -4,7 +4,6 @@
 #include "vmm/base/format.h"
 #include "vmm/base/guest_log.h"
 #include "vmm/console/line.h"
-#include "vmm/console/ring.h"
 #include "vmm/console/screen.h"
 #include "vmm/console/sinks.h"
 #include "vmm/host/irq.h"
@@ -15,6 +14,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#define RING_SIZE 65536U
+
 static const char *const level_marks[] = {
     [LOG_ERROR] = "ERROR ",
     [LOG_WARN] = "warning: ",
@@ -23,10 +24,31 @@ static const char *const level_marks[] = {
 };
 
 static struct spinlock lock = SPINLOCK(LOCK_LOG);
-static struct ring ring;
+static char text_of_ring[RING_SIZE];
+static struct ring ring = {text_of_ring, RING_SIZE, 0};
 static uint64_t shown; /* the place in the ring up to which the serial line has it */
 static bool screen_on;
 static enum log_level highest = LOG_INFO;
+
+void ring_put(struct ring *to, const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        to->text[to->written++ % to->size] = text[i];
+    }
+}
+
+size_t ring_read(const struct ring *of, uint64_t *from, char *buffer, size_t size)
+{
+    size_t copied = 0;
+
+    if (of->written - *from > of->size) {
+        *from = of->written - of->size;
+    }
+    while (copied < size && *from < of->written) {
+        buffer[copied++] = of->text[(*from)++ % of->size];
+    }
+    return copied;
+}
 
 void log_set_level(enum log_level level)
 {
@@ -195,11 +217,6 @@ enum status log_start_serial(uint16_t port, uint32_t baud)
     }
     log_unlock(flags);
     return status;
-}
-
-void log_stop_serial(void)
-{
-    line_stop();
 }
 
 enum status log_start_screen(const struct handoff_framebuffer *framebuffer)

@@ -28,15 +28,12 @@ static struct {
     char text[SCREEN_LINES_MAX][SCREEN_COLUMNS_MAX];
 } screen;
 
-enum status screen_check(const struct handoff_framebuffer *fb, uint64_t *size)
+static bool is_usable(const struct handoff_framebuffer *fb)
 {
-    if (fb->pixel == HANDOFF_PIXEL_NONE || fb->base == 0 || fb->width < CELL_WIDTH ||
-        fb->height < CELL_HEIGHT || fb->width > PIXELS_MAX || fb->height > PIXELS_MAX ||
-        fb->pitch < fb->width * 4 || fb->pitch > PIXELS_MAX * 4 || fb->pitch % 4 || fb->base % 4) {
-        return STATUS_NOTE(STATUS_NOT_FOUND);
-    }
-    *size = (uint64_t)fb->pitch * fb->height;
-    return STATUS_OK;
+    return !(fb->pixel == HANDOFF_PIXEL_NONE || fb->base == 0 || fb->width < CELL_WIDTH ||
+             fb->height < CELL_HEIGHT || fb->width > PIXELS_MAX || fb->height > PIXELS_MAX ||
+             fb->pitch < fb->width * 4 || fb->pitch > PIXELS_MAX * 4 || fb->pitch % 4 ||
+             fb->base % 4);
 }
 
 static void draw_cell(uint32_t line, uint32_t column)
@@ -56,11 +53,10 @@ static void draw_cell(uint32_t line, uint32_t column)
 
 enum status screen_init(const struct handoff_framebuffer *fb)
 {
-    uint64_t size = 0;
-    enum status status = screen_check(fb, &size);
+    uint64_t size = (uint64_t)fb->pitch * fb->height;
 
-    if (status != STATUS_OK) {
-        return status;
+    if (!is_usable(fb)) {
+        return STATUS_NOTE(STATUS_NOT_FOUND);
     }
     screen.pixels = map_physical(hpa(fb->base), size, MAP_FRAMEBUFFER);
     if (!screen.pixels) {

@@ -18,7 +18,4 @@ enum status screen_init(const struct handoff_framebuffer *framebuffer);
  * becomes '?'. */
 void screen_put(const char *text, size_t length);
 
-/* Pure: are the numbers of a frame buffer usable? Then its size in bytes is in *SIZE. */
-enum status screen_check(const struct handoff_framebuffer *framebuffer, uint64_t *size);
-
 #endif

@@ -22,9 +22,6 @@ void log_raw(const char *text, size_t length);
  */
 enum status log_start_serial(uint16_t port, uint32_t baud);
 
-/* Send no more to the serial line. */
-void log_stop_serial(void);
-
 /* Send the log to the screen as well, with what fits of what it holds. NOT_FOUND: there is no
  * usable one. */
 enum status log_start_screen(const struct handoff_framebuffer *framebuffer);
@@ -37,5 +34,20 @@ size_t log_read(uint64_t *from, char *buffer, size_t size);
 
 /* Bytes ever logged: the position behind the last. */
 uint64_t log_written(void);
+
+/* The last SIZE characters of a text. Not locked: its owner does that. */
+struct ring {
+    char *text;
+    uint32_t size;
+    uint64_t written; /* bytes ever; the next goes to written % size */
+};
+
+void ring_put(struct ring *ring, const char *text, size_t length);
+
+/*
+ * Copy up to SIZE bytes from position *FROM (bytes ever written before it; what is overwritten is
+ * skipped) to BUFFER and move *FROM behind them. Returns the number copied, 0 at the end.
+ */
+size_t ring_read(const struct ring *ring, uint64_t *from, char *buffer, size_t size);
 
 #endif

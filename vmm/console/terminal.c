@@ -9,6 +9,8 @@
 
 #include "vmm/base/format.h"
 #include "vmm/console/filter.h"
+#include "vmm/console/sinks.h"
+#include "vmm/vm/vm_edge.h"
 
 #include <string.h>
 
@@ -42,7 +44,7 @@ struct terminal {
     bool escaped;  /* it sent an escape sequence while in the foreground */
     uint32_t used, printed;
     char text[TEXT_MAX]; /* the unfinished line; up to 'printed' the operator has seen it */
-    uint64_t written;    /* to the history, bytes ever */
+    struct ring ring;    /* the last that it said, in 'history' */
     char history[HISTORY_MAX];
 };
 
@@ -61,6 +63,7 @@ void terminal_init(unsigned vm_count)
     foreground = CONSOLE_VMM;
     quiet_at = turn = 0;
     for (unsigned vm = 0; vm < count; vm++) {
+        terminals[vm].ring = (struct ring){terminals[vm].history, HISTORY_MAX, 0};
         (void)format(prefixes[vm], PREFIX_MAX, "[%.*s] ", (int)CONSOLE_NAME_MAX,
                      console_edge_vm_name(vm));
     }
@@ -74,11 +77,6 @@ unsigned terminal_count(void)
 unsigned terminal_foreground(void)
 {
     return foreground; /* written by the CPU that reads it here */
-}
-
-static void remember(struct terminal *terminal, char c)
-{
-    terminal->history[terminal->written++ % HISTORY_MAX] = c;
 }
 
 /* Print what of the line has not been seen; nothing in the foreground, where it was seen raw. */
@@ -98,7 +96,7 @@ static void end_line(struct terminal *terminal, unsigned vm, bool blank)
 
     terminal->returned = false;
     if (!empty || blank) {
-        remember(terminal, '\n');
+        ring_put(&terminal->ring, "\n", 1);
     }
     if (terminal->used > terminal->printed || (empty && blank)) {
         print_rest(terminal, vm);
@@ -120,7 +118,7 @@ static void append(struct terminal *terminal, unsigned vm, char c)
         terminal->begun = true;
     }
     terminal->text[terminal->used++] = c;
-    remember(terminal, c);
+    ring_put(&terminal->ring, &c, 1);
 }
 
 static void take_byte(struct terminal *terminal, unsigned vm, uint8_t byte)
@@ -149,12 +147,12 @@ static uint32_t waiting(const struct terminal *terminal)
            __atomic_load_n(&terminal->taken, __ATOMIC_ACQUIRE);
 }
 
-bool console_vm_has_room(unsigned vm)
+bool vm_edge_has_room(unsigned vm)
 {
     return vm >= count || waiting(&terminals[vm]) <= OUTPUT_MAX - OUTPUT_SPARE;
 }
 
-bool console_vm_output(unsigned vm, uint8_t byte)
+bool vm_edge_output(unsigned vm, uint8_t byte)
 {
     if (vm >= count || line_in_emergency()) {
         return true;
@@ -213,14 +211,14 @@ static uint32_t bring(unsigned vm, size_t need)
     return brought;
 }
 
-void console_vm_bring(unsigned vm)
+void vm_edge_bring(unsigned vm)
 {
     if (vm < count && !line_in_emergency()) {
         (void)bring(vm, LINE_HALF);
     }
 }
 
-void console_vm_flush(unsigned vm)
+void vm_edge_flush(unsigned vm)
 {
     while (vm < count && !line_in_emergency() && waiting(&terminals[vm]) > 0) {
         uint64_t flags = line_enter(LINE_KEPT);
@@ -305,16 +303,9 @@ void terminal_flush_quiet(uint64_t now_ns)
 
 size_t terminal_read(unsigned vm, uint64_t *from, char *buffer, size_t size)
 {
-    const struct terminal *terminal = &terminals[vm];
     uint64_t flags = line_enter(0);
-    size_t copied = 0;
+    size_t copied = ring_read(&terminals[vm].ring, from, buffer, size);
 
-    if (terminal->written - *from > HISTORY_MAX) {
-        *from = terminal->written - HISTORY_MAX;
-    }
-    while (copied < size && *from < terminal->written) {
-        buffer[copied++] = terminal->history[(*from)++ % HISTORY_MAX];
-    }
     line_leave(flags);
     return copied;
 }
@@ -322,7 +313,7 @@ size_t terminal_read(unsigned vm, uint64_t *from, char *buffer, size_t size)
 uint64_t terminal_written(unsigned vm)
 {
     uint64_t flags = line_enter(0);
-    uint64_t written = terminals[vm].written;
+    uint64_t written = terminals[vm].ring.written;
 
     line_leave(flags);
     return written;

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/emulate/alu.h"
+#include "vmm/emulate/engine.h"
 
-#include "vmm/emulate/emulate_cpu.h"
-
-#define STATUS_FLAGS (EMULATE_CF | EMULATE_PF | EMULATE_AF | EMULATE_ZF | EMULATE_SF | EMULATE_OF)
+#define STATUS_FLAGS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 
 uint64_t alu_truncate(uint64_t value, unsigned size)
 {
@@ -25,10 +23,10 @@ static uint64_t top_bit(uint64_t value, unsigned size)
 /* ZF, SF and PF of a truncated result; PF counts only the low byte. */
 static uint64_t result_flags(uint64_t result, unsigned size)
 {
-    uint64_t flags = result == 0 ? EMULATE_ZF : 0;
+    uint64_t flags = result == 0 ? RFLAGS_ZF : 0;
 
-    flags |= top_bit(result, size) ? EMULATE_SF : 0;
-    flags |= __builtin_popcountll(result & 0xff) % 2 == 0 ? EMULATE_PF : 0;
+    flags |= top_bit(result, size) ? RFLAGS_SF : 0;
+    flags |= __builtin_popcountll(result & 0xff) % 2 == 0 ? RFLAGS_PF : 0;
     return flags;
 }
 
@@ -46,9 +44,9 @@ static uint64_t add_or_subtract(bool subtract, unsigned size, uint64_t a, uint64
     uint64_t overflow = subtract ? (a ^ b) & (a ^ result) : (a ^ result) & (b ^ result);
     uint64_t flags = result_flags(result, size);
 
-    flags |= top_bit(carries, size) ? EMULATE_CF : 0;
-    flags |= carries & 8 ? EMULATE_AF : 0;
-    flags |= top_bit(overflow, size) ? EMULATE_OF : 0;
+    flags |= top_bit(carries, size) ? RFLAGS_CF : 0;
+    flags |= carries & 8 ? RFLAGS_AF : 0;
+    flags |= top_bit(overflow, size) ? RFLAGS_OF : 0;
     set_flags(rflags, which, flags);
     return result;
 }
@@ -62,7 +60,7 @@ static uint64_t logic(uint64_t result, unsigned size, uint64_t *rflags)
 uint64_t alu_binary(enum insn_op op, unsigned size, uint64_t a, uint64_t b, uint64_t *rflags)
 {
     bool subtract = op == INSN_SUB || op == INSN_CMP || op == INSN_SBB;
-    uint64_t carry = op == INSN_ADC || op == INSN_SBB ? *rflags & EMULATE_CF : 0;
+    uint64_t carry = op == INSN_ADC || op == INSN_SBB ? *rflags & RFLAGS_CF : 0;
 
     a = alu_truncate(a, size);
     b = alu_truncate(b, size);
@@ -87,14 +85,14 @@ uint64_t alu_unary(enum insn_op op, unsigned size, uint64_t a, uint64_t *rflags)
     if (op == INSN_NEG) {
         return add_or_subtract(true, size, 0, a, 0, STATUS_FLAGS, rflags);
     }
-    return add_or_subtract(op == INSN_DEC, size, a, 1, 0, STATUS_FLAGS & ~EMULATE_CF, rflags);
+    return add_or_subtract(op == INSN_DEC, size, a, 1, 0, STATUS_FLAGS & ~RFLAGS_CF, rflags);
 }
 
 uint64_t alu_bit(enum insn_op op, uint64_t a, unsigned bit, uint64_t *rflags)
 {
     uint64_t mask = 1ULL << bit;
 
-    set_flags(rflags, EMULATE_CF, a & mask ? EMULATE_CF : 0);
+    set_flags(rflags, RFLAGS_CF, a & mask ? RFLAGS_CF : 0);
     if (op == INSN_BTS) {
         return a | mask;
     }
@@ -106,11 +104,11 @@ uint64_t alu_bit(enum insn_op op, uint64_t a, unsigned bit, uint64_t *rflags)
 
 bool alu_condition(unsigned code, uint64_t rflags)
 {
-    bool carry = rflags & EMULATE_CF, zero = rflags & EMULATE_ZF;
-    bool less = !(rflags & EMULATE_SF) != !(rflags & EMULATE_OF);
+    bool carry = rflags & RFLAGS_CF, zero = rflags & RFLAGS_ZF;
+    bool less = !(rflags & RFLAGS_SF) != !(rflags & RFLAGS_OF);
     const bool holds[8] = {
-        (rflags & EMULATE_OF) != 0, carry, zero,        carry || zero, (rflags & EMULATE_SF) != 0,
-        (rflags & EMULATE_PF) != 0, less,  less || zero};
+        (rflags & RFLAGS_OF) != 0, carry, zero,        carry || zero, (rflags & RFLAGS_SF) != 0,
+        (rflags & RFLAGS_PF) != 0, less,  less || zero};
 
     return holds[code >> 1 & 7] != (code & 1);
 }

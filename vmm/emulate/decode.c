@@ -33,7 +33,6 @@ static const struct {
     [ENC_PORT8] = {INSN_OPERAND_NONE,     INSN_OPERAND_IMMEDIATE, MODRM_NONE,    IMM_U8    },
     [ENC_CONTROL] = {INSN_OPERAND_NONE,     INSN_OPERAND_NONE,      MODRM_CONTROL, IMM_NONE  },
     [ENC_RM16] = {INSN_OPERAND_MEMORY,   INSN_OPERAND_NONE,      MODRM_EITHER,  IMM_NONE  },
-    [ENC_ADDRESS] = {INSN_OPERAND_MEMORY,   INSN_OPERAND_NONE,      MODRM_MEMORY,  IMM_NONE  },
 };
 
 /* SDM 2A table 2-1: base and index of 16-bit addressing by ModRM.rm. */
@@ -67,42 +66,38 @@ struct decoder {
     uint8_t segment; /* override, or INSN_SEGMENT_COUNT */
     uint8_t rex;     /* 0: none */
     uint8_t modrm;
-    uint8_t code; /* last byte of the opcode */
+    uint8_t code;            /* last byte of the opcode */
+    enum insn_result result; /* the first failure: from there on all bytes are 0 */
     struct insn *insn;
 };
 
 /* Take SIZE bytes, little-endian. */
-static enum insn_result take(struct decoder *d, unsigned size, uint64_t *value)
-{
-    if (size > INSN_MAX - d->at) {
-        return INSN_TOO_LONG;
-    }
-    if (size > d->count - d->at) {
-        return INSN_TRUNCATED;
-    }
-    *value = 0;
-    memcpy(value, d->bytes + d->at, size);
-    d->at += size;
-    return INSN_OK;
-}
-
-static enum insn_result take_byte(struct decoder *d, uint8_t *byte)
+static uint64_t take(struct decoder *d, unsigned size)
 {
     uint64_t value = 0;
-    enum insn_result result = take(d, 1, &value);
 
-    *byte = (uint8_t)value;
-    return result;
+    if (d->result == INSN_OK && size > INSN_MAX - d->at) {
+        d->result = INSN_TOO_LONG;
+    } else if (d->result == INSN_OK && size > d->count - d->at) {
+        d->result = INSN_TRUNCATED;
+    }
+    if (d->result == INSN_OK) {
+        memcpy(&value, d->bytes + d->at, size);
+        d->at += size;
+    }
+    return value;
 }
 
-static enum insn_result take_signed(struct decoder *d, unsigned size, int64_t *value)
+static uint8_t take_byte(struct decoder *d)
 {
-    uint64_t raw = 0;
-    enum insn_result result = take(d, size, &raw);
+    return (uint8_t)take(d, 1);
+}
+
+static int64_t take_signed(struct decoder *d, unsigned size)
+{
     unsigned shift = 64 - 8 * size;
 
-    *value = size == 0 ? 0 : (int64_t)(raw << shift) >> shift;
-    return result;
+    return size == 0 ? 0 : (int64_t)(take(d, size) << shift) >> shift;
 }
 
 static bool take_prefix(struct decoder *d, uint8_t byte)
@@ -142,59 +137,52 @@ static bool take_prefix(struct decoder *d, uint8_t byte)
  * Prefixes, in any order and number up to INSN_MAX; a REX prefix counts only right in front of the
  * opcode.
  */
-static enum insn_result decode_prefixes(struct decoder *d)
+static void decode_prefixes(struct decoder *d)
 {
     for (;;) {
-        uint8_t byte;
-        enum insn_result result = take_byte(d, &byte);
+        uint8_t byte = take_byte(d); /* 0, when there is none left, is no prefix */
 
-        if (result != INSN_OK) {
-            return result;
-        }
         if (take_prefix(d, byte)) {
             d->rex = 0;
         } else if (d->mode == INSN_MODE_64 && (byte & 0xf0) == 0x40) {
             d->rex = byte;
         } else {
             d->code = byte;
-            return INSN_OK;
+            return;
         }
     }
 }
 
-/* The row of the opcode; *ROW is a copy, completed from its group. */
-static enum insn_result find_row(struct decoder *d, struct opcode *row)
+/* The row of the opcode: a copy, completed from its group. */
+static struct opcode find_row(struct decoder *d)
 {
     const struct opcode *table = opcodes_1;
-    enum insn_result result = INSN_OK;
 
     if (d->code == 0x0f) {
         table = opcodes_0f;
-        result = take_byte(d, &d->code);
-        if (result == INSN_OK && d->code == 0x38) {
+        d->code = take_byte(d);
+        if (d->code == 0x38) {
             table = opcodes_0f38;
-            result = take_byte(d, &d->code);
+            d->code = take_byte(d);
         }
     }
-    if (result != INSN_OK) {
-        return result;
-    }
-    *row = table[d->code];
-    if (row->group != GROUP_NONE || encodings[row->encoding].modrm != MODRM_NONE) {
-        result = take_byte(d, &d->modrm);
-    }
-    if (result == INSN_OK && row->group == GROUP_SYSTEM && d->modrm >= 0xc0 &&
-        opcodes_0f01[d->modrm - 0xc0].op != INSN_NONE) {
-        *row = opcodes_0f01[d->modrm - 0xc0];
-    } else if (result == INSN_OK && row->group != GROUP_NONE) {
-        const struct opcode *member = &opcode_groups[row->group][(d->modrm >> 3) & 7];
+    struct opcode row = table[d->code];
 
-        row->op = member->op;
-        row->encoding = member->encoding;
-        row->size = member->size == SIZE_NONE ? row->size : member->size;
-        row->flags |= member->flags;
+    if (row.group != GROUP_NONE || encodings[row.encoding].modrm != MODRM_NONE) {
+        d->modrm = take_byte(d);
     }
-    return result;
+    if (row.group == GROUP_SYSTEM && d->modrm == 0xd1) {
+        return opcode_xsetbv;
+    }
+    if (row.group != GROUP_NONE) {
+        const struct opcode *member = &opcode_groups[row.group][(d->modrm >> 3) & 7];
+
+        row.op = member->op;
+        row.encoding = member->encoding;
+        row.size = member->size == SIZE_NONE ? row.size : member->size;
+        row.flags |= member->flags;
+    }
+    return row;
 }
 
 static bool row_applies(const struct decoder *d, const struct opcode *row)
@@ -253,8 +241,6 @@ static void decode_sizes(const struct decoder *d, const struct opcode *row)
         insn->memory_size = 2;
     } else if ((row->flags & OPCODE_MEM_32) && insn->operand_size > 4) {
         insn->memory_size = 4;
-    } else if (row->encoding == ENC_ADDRESS) {
-        insn->memory_size = 1;
     }
 }
 
@@ -267,11 +253,10 @@ static uint8_t general_register(const struct decoder *d, unsigned number)
     return (uint8_t)number;
 }
 
-static enum insn_result decode_sib(struct decoder *d, unsigned mod, unsigned *displacement_size)
+static void decode_sib(struct decoder *d, unsigned mod, unsigned *displacement_size)
 {
     struct insn *insn = d->insn;
-    uint8_t sib;
-    enum insn_result result = take_byte(d, &sib);
+    uint8_t sib = take_byte(d);
     unsigned index = ((sib >> 3) & 7) | (d->rex & REX_X ? 8 : 0);
 
     if (index != INSN_RSP) {
@@ -283,15 +268,13 @@ static enum insn_result decode_sib(struct decoder *d, unsigned mod, unsigned *di
     } else {
         insn->base = (uint8_t)((sib & 7) | (d->rex & REX_B ? 8 : 0));
     }
-    return result;
 }
 
-static enum insn_result decode_address(struct decoder *d)
+static void decode_address(struct decoder *d)
 {
     struct insn *insn = d->insn;
     unsigned mod = d->modrm >> 6, rm = d->modrm & 7;
     unsigned displacement_size = mod;
-    enum insn_result result = INSN_OK;
 
     if (insn->address_size == 2) {
         if (mod == 0 && rm == 6) {
@@ -303,7 +286,7 @@ static enum insn_result decode_address(struct decoder *d)
     } else {
         displacement_size = mod == 2 ? 4 : mod;
         if (rm == INSN_RSP) {
-            result = decode_sib(d, mod, &displacement_size);
+            decode_sib(d, mod, &displacement_size);
         } else if (rm == INSN_RBP && mod == 0) {
             displacement_size = 4;
             insn->base = d->mode == INSN_MODE_64 ? INSN_BASE_RIP : INSN_NO_REGISTER;
@@ -311,77 +294,64 @@ static enum insn_result decode_address(struct decoder *d)
             insn->base = (uint8_t)(rm | (d->rex & REX_B ? 8 : 0));
         }
     }
-    return result == INSN_OK ? take_signed(d, displacement_size, &insn->displacement) : result;
+    insn->displacement = take_signed(d, displacement_size);
 }
 
-/* CR0, 2, 3, 4, 8 and every debug register below 8 exist; others raise #UD (SDM 2B, MOV). */
-static enum insn_result decode_control(struct decoder *d)
+/* CR0, 2, 3, 4 and 8 exist; others raise #UD (SDM 2B, MOV). */
+static void decode_control(struct decoder *d)
 {
     struct insn *insn = d->insn;
-    bool debug = insn->op == INSN_MOV_FROM_DR || insn->op == INSN_MOV_TO_DR;
 
     insn->reg = (d->modrm & 7) | (d->rex & REX_B ? 8 : 0);
     insn->control = ((d->modrm >> 3) & 7) | (d->rex & REX_R ? 8 : 0);
-    if (debug) {
-        return insn->control < 8 && !d->lock ? INSN_OK : INSN_INVALID;
+    if (d->lock && insn->control == 0) {
+        insn->control = 8; /* AMD only: APM 3, MOV CRn; CPUID AltMovCr8 */
+    } else if (d->lock || insn->control > 8 || !(0x11dU >> insn->control & 1)) {
+        d->result = INSN_INVALID;
     }
-    if (d->lock) {
-        /* AMD only: LOCK MOV CR0 is MOV CR8 (APM 3, MOV CRn; CPUID AltMovCr8). */
-        if (insn->control != 0) {
-            return INSN_INVALID;
-        }
-        insn->control = 8;
-    }
-    return insn->control < 9 && (0x11dU >> insn->control & 1) ? INSN_OK : INSN_INVALID;
 }
 
-static enum insn_result decode_modrm(struct decoder *d, enum modrm_use use)
+static void decode_modrm(struct decoder *d, enum modrm_use use)
 {
     struct insn *insn = d->insn;
 
     if (use == MODRM_NONE) {
-        return INSN_OK;
+        return;
     }
     if (use == MODRM_CONTROL) {
-        return decode_control(d);
-    }
-    if (d->modrm >= 0xc0) {
-        if (use != MODRM_EITHER) {
-            return INSN_UNSUPPORTED;
-        }
+        decode_control(d);
+    } else if (d->modrm < 0xc0) {
+        insn->reg = general_register(d, ((d->modrm >> 3) & 7) | (d->rex & REX_R ? 8 : 0));
+        decode_address(d);
+    } else if (use == MODRM_EITHER) {
         insn->destination = INSN_OPERAND_REGISTER;
         insn->reg = (d->modrm & 7) | (d->rex & REX_B ? 8 : 0);
-        return INSN_OK;
+    } else {
+        d->result = INSN_UNSUPPORTED;
     }
-    insn->reg = general_register(d, ((d->modrm >> 3) & 7) | (d->rex & REX_R ? 8 : 0));
-    return decode_address(d);
 }
 
-static enum insn_result decode_immediate(struct decoder *d, enum immediate_use use)
+static void decode_immediate(struct decoder *d, enum immediate_use use)
 {
     struct insn *insn = d->insn;
-    unsigned z = insn->operand_size < 4 ? insn->operand_size : 4;
-    int64_t value = 0;
-    uint64_t offset = 0;
-    enum insn_result result = INSN_OK;
 
     switch (use) {
     case IMM_NONE:
-        return INSN_OK;
+        break;
     case IMM_OFFSET:
         insn->reg = INSN_RAX;
-        result = take(d, insn->address_size, &offset);
-        insn->displacement = (int64_t)offset;
-        return result;
+        insn->displacement = (int64_t)take(d, insn->address_size);
+        break;
     case IMM_U8:
-        return take(d, 1, &insn->immediate);
+        insn->immediate = take_byte(d);
+        break;
     case IMM_I8:
+        insn->immediate = (uint64_t)take_signed(d, 1);
+        break;
     case IMM_Z:
-        result = take_signed(d, use == IMM_I8 ? 1 : z, &value);
-        insn->immediate = (uint64_t)value;
-        return result;
+        insn->immediate = (uint64_t)take_signed(d, insn->operand_size < 4 ? insn->operand_size : 4);
+        break;
     }
-    return result;
 }
 
 static uint8_t memory_segment(const struct decoder *d, enum opcode_encoding encoding)
@@ -430,17 +400,12 @@ enum insn_result insn_decode(const uint8_t *bytes, unsigned count, enum insn_mod
                         .mode = mode,
                         .segment = INSN_SEGMENT_COUNT,
                         .insn = insn};
-    struct opcode row = {0};
-    enum insn_result result = decode_prefixes(&d);
 
-    if (result == INSN_OK) {
-        result = find_row(&d, &row);
-    }
-    if (result != INSN_OK) {
-        return result;
-    }
-    if (!row_applies(&d, &row)) {
-        return INSN_UNSUPPORTED;
+    decode_prefixes(&d);
+    struct opcode row = find_row(&d);
+
+    if (d.result != INSN_OK || !row_applies(&d, &row)) {
+        return d.result != INSN_OK ? d.result : INSN_UNSUPPORTED;
     }
     *insn = (struct insn){.op = row.op,
                           .destination = encodings[row.encoding].destination,
@@ -449,13 +414,11 @@ enum insn_result insn_decode(const uint8_t *bytes, unsigned count, enum insn_mod
                           .index = INSN_NO_REGISTER,
                           .scale = 1};
     decode_sizes(&d, &row);
-    result = decode_modrm(&d, (enum modrm_use)encodings[row.encoding].modrm);
-    if (result == INSN_OK) {
-        result = decode_immediate(&d, (enum immediate_use)encodings[row.encoding].immediate);
-    }
-    if (result != INSN_OK) {
-        return result;
+    decode_modrm(&d, (enum modrm_use)encodings[row.encoding].modrm);
+    decode_immediate(&d, (enum immediate_use)encodings[row.encoding].immediate);
+    if (d.result == INSN_OK && d.lock && !lock_allowed(&d, &row)) {
+        return INSN_INVALID;
     }
     finish(&d, &row);
-    return d.lock && !lock_allowed(&d, &row) ? INSN_INVALID : INSN_OK;
+    return d.result;
 }

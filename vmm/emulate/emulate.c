@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/emulate/emulate.h"
-
-#include "vmm/emulate/execute.h"
+#include "vmm/emulate/engine.h"
 
 #include <string.h>
 
@@ -28,9 +26,9 @@ static bool fetch_and_decode(struct engine *engine)
     case INSN_OK:
         return true;
     case INSN_TOO_LONG:
-        return memory_raise(engine, EMULATE_VECTOR_GP, 0);
+        return memory_raise(engine, VECTOR_GP, 0);
     case INSN_INVALID:
-        return memory_raise(engine, EMULATE_VECTOR_UD, 0);
+        return memory_raise(engine, VECTOR_UD, 0);
     case INSN_TRUNCATED:
     case INSN_UNSUPPORTED:
         break;
@@ -44,23 +42,23 @@ static struct engine begin(struct emulate_cpu *cpu, struct emulate_result *resul
     return (struct engine){.cpu = cpu, .result = result};
 }
 
-void emulate_advance(struct emulate_cpu *cpu, const struct insn *insn,
-                     struct emulate_result *result)
+/* Step over the instruction. */
+static void advance(struct emulate_cpu *cpu, const struct insn *insn, struct emulate_result *result)
 {
     cpu->rip += insn->length;
     if (emulate_mode(cpu) != INSN_MODE_64) {
         cpu->rip &= 0xffffffff;
     }
-    cpu->rflags &= ~EMULATE_RF;
-    result->single_step = (cpu->rflags & EMULATE_TF) != 0;
+    cpu->rflags &= ~RFLAGS_RF;
+    result->single_step = (cpu->rflags & RFLAGS_TF) != 0;
 }
 
 /* INS and OUTS that no I/O exit has checked. */
 static bool port_is_allowed(const struct emulate_cpu *cpu)
 {
-    unsigned iopl = (unsigned)((cpu->rflags & EMULATE_IOPL) >> 12);
+    unsigned iopl = (unsigned)((cpu->rflags & RFLAGS_IOPL) >> 12);
 
-    return !(cpu->cr0 & EMULATE_CR0_PE) || (cpu->cpl <= iopl && !(cpu->rflags & EMULATE_VM));
+    return !(cpu->cr0 & CR0_PE) || (cpu->cpl <= iopl && !(cpu->rflags & RFLAGS_VM));
 }
 
 void emulate_memory(struct emulate_cpu *cpu, struct emulate_result *result)
@@ -79,7 +77,7 @@ void emulate_memory(struct emulate_cpu *cpu, struct emulate_result *result)
     }
     done = op >= INSN_MOVS ? execute_string(&engine) : execute_operands(&engine);
     if (done) {
-        emulate_advance(cpu, &engine.insn, result);
+        advance(cpu, &engine.insn, result);
     }
 }
 
@@ -95,7 +93,7 @@ void emulate_string(struct emulate_cpu *cpu, const struct emulate_string_io *exp
         engine.insn.operand_size != expected->size) {
         memory_stop(&engine, EMULATE_RETRY);
     } else if (execute_string(&engine)) {
-        emulate_advance(cpu, &engine.insn, result);
+        advance(cpu, &engine.insn, result);
     }
 }
 
@@ -114,11 +112,6 @@ bool emulate_decode(struct emulate_cpu *cpu, const enum insn_op *ops, unsigned c
         }
     }
     return memory_stop(&engine, EMULATE_RETRY);
-}
-
-gva_t emulate_operand_address(const struct emulate_cpu *cpu, const struct insn *insn)
-{
-    return memory_linear(cpu, (enum insn_segment)insn->segment, execute_offset(cpu, insn));
 }
 
 bool emulate_operand_read(struct emulate_cpu *cpu, const struct insn *insn, uint64_t *value,

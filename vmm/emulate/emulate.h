@@ -9,7 +9,46 @@
 #ifndef PORTOLAN_VMM_EMULATE_EMULATE_H
 #define PORTOLAN_VMM_EMULATE_EMULATE_H
 
-#include "vmm/emulate/emulate_cpu.h"
+#include "vmm/base/x86.h"
+#include "vmm/emulate/insn.h"
+
+struct vcpu;
+
+struct emulate_segment {
+    uint64_t base;
+    uint32_t limit; /* bytes - 1, already scaled by G */
+    uint16_t attributes;
+};
+
+/*
+ * Filled in by the exit handler, which owns it and writes gpr, rip and rflags back afterwards;
+ * nothing else is changed by emulation.
+ */
+struct emulate_cpu {
+    struct vcpu *vcpu; /* handed to the edges (vmm/emulate/emulate_edge.h) */
+    uint64_t gpr[16];
+    uint64_t rip;
+    uint64_t rflags;
+    uint64_t cr0, cr3, cr4, efer;
+    uint64_t pdpte[4]; /* used if pdpte_cached: VMX keeps them in the VMCS, SVM in memory */
+    struct emulate_segment segment[INSN_SEGMENT_COUNT];
+    uint8_t cpl;
+    uint8_t physical_bits; /* the guest's MAXPHYADDR, 32..52 */
+    bool pdpte_cached;
+    uint8_t byte_count; /* instruction bytes that the hardware gave (decode assists), or 0 */
+    uint8_t bytes[INSN_MAX];
+};
+
+/* The decoder's mode for what CS holds. */
+static inline enum insn_mode emulate_mode(const struct emulate_cpu *cpu)
+{
+    unsigned code = cpu->segment[INSN_SEGMENT_CS].attributes;
+
+    if ((cpu->efer & EFER_LMA) && (code & SEGMENT_LONG)) {
+        return INSN_MODE_64;
+    }
+    return code & SEGMENT_DEFAULT_BIG ? INSN_MODE_32 : INSN_MODE_16;
+}
 
 /* The most bytes that one call moves for a REP string instruction. */
 #define EMULATE_REP_BYTES 4096U
@@ -22,17 +61,9 @@ enum emulate_outcome {
     EMULATE_UNSUPPORTED /* not in our list, or page tables outside of RAM: log 'bytes' */
 };
 
-enum emulate_vector {
-    EMULATE_VECTOR_UD = 6,
-    EMULATE_VECTOR_SS = 12,
-    EMULATE_VECTOR_GP = 13,
-    EMULATE_VECTOR_PF = 14,
-    EMULATE_VECTOR_AC = 17
-};
-
 struct emulate_result {
     enum emulate_outcome outcome;
-    uint8_t vector; /* enum emulate_vector */
+    uint8_t vector;
     bool has_error;
     bool single_step; /* after DONE, or RETRY within a REP: RFLAGS.TF asks for #DB with DR6.BS */
     uint32_t error;
@@ -62,18 +93,11 @@ void emulate_string(struct emulate_cpu *cpu, const struct emulate_string_io *exp
 
 /*
  * Fetch and decode the instruction at rip for an exit that gives no next rip. True: it is one of
- * the COUNT operations OPS, *INSN is complete, RESULT->outcome is DONE, and nothing was changed
- * (see emulate_advance()). False: RESULT tells why; RETRY if it is another instruction.
+ * the COUNT operations OPS, *INSN is complete, RESULT->outcome is DONE, and nothing was changed.
+ * False: RESULT tells why; RETRY if it is another instruction.
  */
 bool emulate_decode(struct emulate_cpu *cpu, const enum insn_op *ops, unsigned count,
                     struct insn *insn, struct emulate_result *result);
-
-/* Step over the instruction: rip, and RFLAGS.RF off. Sets RESULT->single_step from RFLAGS.TF. */
-void emulate_advance(struct emulate_cpu *cpu, const struct insn *insn,
-                     struct emulate_result *result);
-
-/* The linear address of INSN's memory operand, unchecked: for INVLPG. */
-gva_t emulate_operand_address(const struct emulate_cpu *cpu, const struct insn *insn);
 
 /*
  * Read the operand of LMSW, register or memory, with all checks. False: RESULT says what to do.

@@ -1,39 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Instructions with one memory operand. */
-#include "vmm/emulate/execute.h"
 
-#include "vmm/emulate/alu.h"
+#include "vmm/emulate/engine.h"
 
 #define READS  1U
 #define WRITES 2U
 
 /* What is done to a memory operand in the place of the destination. As a source it is read. */
-static const uint8_t destination_use[INSN_OP_COUNT] = {
-    [INSN_ADD] = READS | WRITES,
-    [INSN_OR] = READS | WRITES,
-    [INSN_ADC] = READS | WRITES,
-    [INSN_SBB] = READS | WRITES,
-    [INSN_AND] = READS | WRITES,
-    [INSN_SUB] = READS | WRITES,
-    [INSN_XOR] = READS | WRITES,
-    [INSN_CMP] = READS,
-    [INSN_BT] = READS,
-    [INSN_BTS] = READS | WRITES,
-    [INSN_BTR] = READS | WRITES,
-    [INSN_BTC] = READS | WRITES,
-    [INSN_TEST] = READS,
-    [INSN_NOT] = READS | WRITES,
-    [INSN_NEG] = READS | WRITES,
-    [INSN_INC] = READS | WRITES,
-    [INSN_DEC] = READS | WRITES,
-    [INSN_XCHG] = READS | WRITES,
-    [INSN_XADD] = READS | WRITES,
-    [INSN_CMPXCHG] = READS | WRITES,
-    [INSN_MOV] = WRITES,
-    [INSN_MOVBE] = WRITES,
-    [INSN_MOVNTI] = WRITES,
-    [INSN_SET] = WRITES,
-};
+static unsigned destination_use(enum insn_op op)
+{
+    if (op == INSN_CMP || op == INSN_BT || op == INSN_TEST) {
+        return READS;
+    }
+    return op < INSN_MOV ? READS | WRITES : WRITES;
+}
 
 uint64_t execute_register(const struct emulate_cpu *cpu, unsigned reg, unsigned size)
 {
@@ -107,7 +87,7 @@ static uint64_t compute(const struct engine *engine, uint64_t a, uint64_t b, uin
     }
     if (op == INSN_CMPXCHG) {
         alu_binary(INSN_CMP, size, execute_register(engine->cpu, INSN_RAX, size), a, flags);
-        return *flags & EMULATE_ZF ? b : a;
+        return *flags & RFLAGS_ZF ? b : a;
     }
     if (op == INSN_MOVSX || op == INSN_MOVSXD) {
         return alu_extend(b, insn->memory_size);
@@ -128,7 +108,7 @@ static bool to_memory(struct engine *engine, const struct span *span)
 {
     struct emulate_cpu *cpu = engine->cpu;
     const struct insn *insn = &engine->insn;
-    unsigned use = destination_use[insn->op], size = insn->operand_size;
+    unsigned use = destination_use((enum insn_op)insn->op), size = insn->operand_size;
     uint64_t old = use & READS ? memory_read(engine, span) : 0;
     uint64_t operand = insn->source == INSN_OPERAND_REGISTER
                            ? execute_register(cpu, insn->reg, size)
@@ -145,7 +125,7 @@ static bool to_memory(struct engine *engine, const struct span *span)
     }
     if (insn->op == INSN_XCHG || insn->op == INSN_XADD) {
         execute_set_register(cpu, insn->reg, size, old);
-    } else if (insn->op == INSN_CMPXCHG && !(flags & EMULATE_ZF)) {
+    } else if (insn->op == INSN_CMPXCHG && !(flags & RFLAGS_ZF)) {
         execute_set_register(cpu, INSN_RAX, size, old);
     }
     cpu->rflags = flags;
@@ -170,7 +150,7 @@ static unsigned stack_address_size(const struct emulate_cpu *cpu)
         return 8;
     }
     unsigned stack = cpu->segment[INSN_SEGMENT_SS].attributes;
-    return stack & EMULATE_SEGMENT_DEFAULT_BIG ? 4 : 2;
+    return stack & SEGMENT_DEFAULT_BIG ? 4 : 2;
 }
 
 /* Move rSP and check the stack element; POP's operand is addressed with the new rSP (SDM 2B). */
@@ -208,7 +188,7 @@ bool execute_operands(struct engine *engine)
 {
     const struct insn *insn = &engine->insn;
     bool memory_first = insn->destination == INSN_OPERAND_MEMORY;
-    bool write = memory_first && (destination_use[insn->op] & WRITES);
+    bool write = memory_first && (destination_use((enum insn_op)insn->op) & WRITES);
     struct span span;
 
     if (insn->op == INSN_PUSH || insn->op == INSN_POP) {

@@ -72,35 +72,16 @@ enum insn_op {
     INSN_OUT,
     INSN_MOV_FROM_CR,
     INSN_MOV_TO_CR,
-    INSN_MOV_FROM_DR,
-    INSN_MOV_TO_DR,
     INSN_LMSW,
-    INSN_SMSW,
     INSN_CLTS,
     INSN_HLT,
     INSN_PAUSE,
     INSN_CPUID,
     INSN_RDMSR,
     INSN_WRMSR,
-    INSN_RDTSC,
-    INSN_RDTSCP,
-    INSN_RDPMC,
     INSN_XSETBV,
     INSN_INVD,
     INSN_WBINVD,
-    INSN_INVLPG,
-    INSN_INVLPGA,
-    INSN_MONITOR,
-    INSN_MWAIT,
-    INSN_VMCALL,
-    INSN_VMMCALL,
-    INSN_VMRUN,
-    INSN_VMLOAD,
-    INSN_VMSAVE,
-    INSN_STGI,
-    INSN_CLGI,
-    INSN_SKINIT,
-    INSN_RSM,
     INSN_OP_COUNT
 };
 
@@ -153,7 +134,7 @@ struct insn {
     uint8_t index;        /* register or INSN_NO_REGISTER */
     uint8_t scale;        /* 1, 2, 4 or 8 */
     uint8_t reg;          /* 0..15, or INSN_HIGH_BYTE + 0..3 */
-    uint8_t control;      /* number of the control or debug register */
+    uint8_t control;      /* number of the control register */
     uint8_t condition;    /* 0..15, of CMOVcc and SETcc */
     uint8_t repeat;       /* enum insn_repeat; string instructions only */
     bool lock;

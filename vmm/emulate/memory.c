@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/emulate/memory.h"
 
-#include "vmm/emulate/alu.h"
 #include "vmm/emulate/emulate_edge.h"
-#include "vmm/emulate/walk.h"
+#include "vmm/emulate/engine.h"
 
 bool memory_stop(struct engine *engine, enum emulate_outcome outcome)
 {
@@ -11,29 +9,30 @@ bool memory_stop(struct engine *engine, enum emulate_outcome outcome)
     return false;
 }
 
-bool memory_raise(struct engine *engine, enum emulate_vector vector, uint32_t error)
+bool memory_raise(struct engine *engine, uint8_t vector, uint32_t error)
 {
     struct emulate_result *result = engine->result;
 
-    result->vector = (uint8_t)vector;
-    result->has_error = vector != EMULATE_VECTOR_UD;
+    result->vector = vector;
+    result->has_error = vector != VECTOR_UD;
     result->error = error;
     return memory_stop(engine, EMULATE_FAULT);
 }
 
-gva_t memory_linear(const struct emulate_cpu *cpu, enum insn_segment segment, uint64_t offset)
+/* Base plus offset, cut to 32 bits outside of 64-bit mode, where ES, CS, SS, DS have no base. */
+static uint64_t linear_of(const struct emulate_cpu *cpu, enum insn_segment segment, uint64_t offset)
 {
     uint64_t base = cpu->segment[segment].base;
 
     if (emulate_mode(cpu) != INSN_MODE_64) {
-        return gva((base + offset) & 0xffffffff);
+        return (base + offset) & 0xffffffff;
     }
-    return gva(segment >= INSN_SEGMENT_FS ? base + offset : offset);
+    return segment >= INSN_SEGMENT_FS ? base + offset : offset;
 }
 
 static bool is_canonical(const struct emulate_cpu *cpu, uint64_t address)
 {
-    unsigned shift = cpu->cr4 & EMULATE_CR4_LA57 ? 64 - 57 : 64 - 48;
+    unsigned shift = cpu->cr4 & CR4_LA57 ? 64 - 57 : 64 - 48;
 
     return (uint64_t)((int64_t)(address << shift) >> shift) == address;
 }
@@ -41,27 +40,27 @@ static bool is_canonical(const struct emulate_cpu *cpu, uint64_t address)
 /* Does the segment's type allow it? Real and virtual-8086 mode never ask. */
 static bool segment_type_allows(const struct emulate_cpu *cpu, unsigned attributes, bool write)
 {
-    if (!(cpu->cr0 & EMULATE_CR0_PE) || (cpu->rflags & EMULATE_VM)) {
+    if (!(cpu->cr0 & CR0_PE) || (cpu->rflags & RFLAGS_VM)) {
         return true;
     }
-    if (!(attributes & EMULATE_SEGMENT_PRESENT)) {
+    if (!(attributes & SEGMENT_PRESENT)) {
         return false;
     }
-    if (attributes & EMULATE_SEGMENT_TYPE_CODE) {
-        return !write && (attributes & EMULATE_SEGMENT_TYPE_WRITE);
+    if (attributes & SEGMENT_TYPE_CODE) {
+        return !write && (attributes & SEGMENT_TYPE_WRITE);
     }
-    return !write || (attributes & EMULATE_SEGMENT_TYPE_WRITE);
+    return !write || (attributes & SEGMENT_TYPE_WRITE);
 }
 
 /* SDM 3 5.3: OFFSET is below 4 GiB. An expand-down segment begins behind its limit. */
 static bool segment_limit_allows(const struct emulate_segment *segment, uint64_t offset,
                                  unsigned size)
 {
-    unsigned kind = EMULATE_SEGMENT_TYPE_CODE | EMULATE_SEGMENT_TYPE_DOWN;
+    unsigned kind = SEGMENT_TYPE_CODE | SEGMENT_TYPE_DOWN;
     uint64_t last = offset + size - 1;
 
-    if ((segment->attributes & kind) == EMULATE_SEGMENT_TYPE_DOWN) {
-        bool big = segment->attributes & EMULATE_SEGMENT_DEFAULT_BIG;
+    if ((segment->attributes & kind) == SEGMENT_TYPE_DOWN) {
+        bool big = segment->attributes & SEGMENT_DEFAULT_BIG;
         return offset > segment->limit && last <= (big ? 0xffffffff : 0xffff);
     }
     return last <= segment->limit;
@@ -69,7 +68,7 @@ static bool segment_limit_allows(const struct emulate_segment *segment, uint64_t
 
 static bool alignment_allows(const struct emulate_cpu *cpu, uint64_t linear, unsigned size)
 {
-    return cpu->cpl != 3 || !(cpu->cr0 & EMULATE_CR0_AM) || !(cpu->rflags & EMULATE_AC) ||
+    return cpu->cpl != 3 || !(cpu->cr0 & CR0_AM) || !(cpu->rflags & RFLAGS_AC) ||
            (linear & (size - 1)) == 0;
 }
 
@@ -79,7 +78,7 @@ static bool segment_check(struct engine *engine, enum insn_segment segment, uint
 {
     const struct emulate_cpu *cpu = engine->cpu;
     const struct emulate_segment *s = &cpu->segment[segment];
-    uint64_t linear = memory_linear(cpu, segment, offset).raw;
+    uint64_t linear = linear_of(cpu, segment, offset);
     bool allowed;
 
     if (emulate_mode(cpu) == INSN_MODE_64) {
@@ -89,10 +88,9 @@ static bool segment_check(struct engine *engine, enum insn_segment segment, uint
             segment_type_allows(cpu, s->attributes, write) && segment_limit_allows(s, offset, size);
     }
     if (!allowed) {
-        return memory_raise(engine,
-                            segment == INSN_SEGMENT_SS ? EMULATE_VECTOR_SS : EMULATE_VECTOR_GP, 0);
+        return memory_raise(engine, segment == INSN_SEGMENT_SS ? VECTOR_SS : VECTOR_GP, 0);
     }
-    return alignment_allows(cpu, linear, size) || memory_raise(engine, EMULATE_VECTOR_AC, 0);
+    return alignment_allows(cpu, linear, size) || memory_raise(engine, VECTOR_AC, 0);
 }
 
 static bool translate(struct engine *engine, uint64_t linear, unsigned access, gpa_t *physical)
@@ -105,7 +103,7 @@ static bool translate(struct engine *engine, uint64_t linear, unsigned access, g
         return true;
     case WALK_FAULT:
         engine->result->address = linear;
-        return memory_raise(engine, EMULATE_VECTOR_PF, error);
+        return memory_raise(engine, VECTOR_PF, error);
     case WALK_AGAIN:
         return memory_stop(engine, EMULATE_RETRY);
     case WALK_NO_TABLE:
@@ -137,7 +135,7 @@ bool memory_prepare(struct engine *engine, enum insn_segment segment, uint64_t o
     if (!segment_check(engine, segment, offset, size, write)) {
         return false;
     }
-    uint64_t linear = memory_linear(engine->cpu, segment, offset).raw;
+    uint64_t linear = linear_of(engine->cpu, segment, offset);
     uint64_t room = PAGE_SIZE - linear % PAGE_SIZE;
 
     span->size[0] = (uint8_t)(size <= room ? size : room);
@@ -249,18 +247,18 @@ bool memory_fetch(struct engine *engine, uint8_t *bytes, unsigned *count)
     const struct emulate_cpu *cpu = engine->cpu;
     const struct emulate_segment *code = &cpu->segment[INSN_SEGMENT_CS];
     uint64_t offset = cpu->rip + *count;
-    uint64_t linear = memory_linear(cpu, INSN_SEGMENT_CS, offset).raw;
+    uint64_t linear = linear_of(cpu, INSN_SEGMENT_CS, offset);
     uint64_t size = PAGE_SIZE - linear % PAGE_SIZE;
     gpa_t from;
 
     size = size < INSN_MAX - *count ? size : INSN_MAX - *count;
     if (emulate_mode(cpu) == INSN_MODE_64) {
         if (!is_canonical(cpu, linear)) {
-            return memory_raise(engine, EMULATE_VECTOR_GP, 0);
+            return memory_raise(engine, VECTOR_GP, 0);
         }
     } else {
         if (offset > code->limit) {
-            return memory_raise(engine, EMULATE_VECTOR_GP, 0);
+            return memory_raise(engine, VECTOR_GP, 0);
         }
         size = size - 1 <= code->limit - offset ? size : code->limit - offset + 1;
     }

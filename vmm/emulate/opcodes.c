@@ -84,20 +84,15 @@ const struct opcode opcodes_0f[256] = {
     [0x08] = {INSN_INVD,        ENC_NONE,    SIZE_NONE,    0, 0},
     [0x09] = {INSN_WBINVD,      ENC_NONE,    SIZE_NONE,    0, 0},
     [0x20] = {INSN_MOV_FROM_CR, ENC_CONTROL, SIZE_NATIVE,  0, 0},
-    [0x21] = {INSN_MOV_FROM_DR, ENC_CONTROL, SIZE_NATIVE,  0, 0},
     [0x22] = {INSN_MOV_TO_CR,   ENC_CONTROL, SIZE_NATIVE,  0, 0},
-    [0x23] = {INSN_MOV_TO_DR,   ENC_CONTROL, SIZE_NATIVE,  0, 0},
     [0x30] = {INSN_WRMSR,       ENC_NONE,    SIZE_NONE,    0, 0},
-    [0x31] = {INSN_RDTSC,       ENC_NONE,    SIZE_NONE,    0, 0},
     [0x32] = {INSN_RDMSR,       ENC_NONE,    SIZE_NONE,    0, 0},
-    [0x33] = {INSN_RDPMC,       ENC_NONE,    SIZE_NONE,    0, 0},
     CMOV(0x40), CMOV(0x41), CMOV(0x42), CMOV(0x43), CMOV(0x44), CMOV(0x45), CMOV(0x46), CMOV(0x47),
     CMOV(0x48), CMOV(0x49), CMOV(0x4a), CMOV(0x4b), CMOV(0x4c), CMOV(0x4d), CMOV(0x4e), CMOV(0x4f),
     SET(0x90),  SET(0x91),  SET(0x92),  SET(0x93),  SET(0x94),  SET(0x95),  SET(0x96),  SET(0x97),
     SET(0x98),  SET(0x99),  SET(0x9a),  SET(0x9b),  SET(0x9c),  SET(0x9d),  SET(0x9e),  SET(0x9f),
     [0xa2] = {INSN_CPUID,       ENC_NONE,    SIZE_NONE,    0, 0},
     [0xa3] = {INSN_BT,          ENC_MR,      SIZE_OPERAND, 0, 0},
-    [0xaa] = {INSN_RSM,         ENC_NONE,    SIZE_NONE,    0, 0},
     [0xab] = {INSN_BTS,         ENC_MR,      SIZE_OPERAND, 0, LOCK},
     [0xb0] = {INSN_CMPXCHG,     ENC_MR,      SIZE_BYTE,    0, LOCK},
     [0xb1] = {INSN_CMPXCHG,     ENC_MR,      SIZE_OPERAND, 0, LOCK},
@@ -113,28 +108,12 @@ const struct opcode opcodes_0f[256] = {
     [0xc3] = {INSN_MOVNTI,      ENC_MR,      SIZE_DWORD,   0, OPCODE_NO_66 | OPCODE_NO_REPEAT},
 };
 
+/* 0F 01 D1: the ModRM byte is part of the opcode. */
+const struct opcode opcode_xsetbv = {INSN_XSETBV, ENC_NONE, SIZE_NONE, 0, OPCODE_NO_66 | OPCODE_NO_REPEAT};
+
 const struct opcode opcodes_0f38[256] = {
     [0xf0] = {INSN_MOVBE, ENC_RM, SIZE_OPERAND, 0, OPCODE_NO_REPEAT},
     [0xf1] = {INSN_MOVBE, ENC_MR, SIZE_OPERAND, 0, OPCODE_NO_REPEAT},
-};
-
-#define FIXED(modrm, operation, prefixes) [(modrm) - 0xc0] = {operation, ENC_NONE, SIZE_NONE, 0, prefixes}
-#define PLAIN (OPCODE_NO_66 | OPCODE_NO_REPEAT)
-
-const struct opcode opcodes_0f01[64] = {
-    FIXED(0xc1, INSN_VMCALL,  PLAIN),
-    FIXED(0xc8, INSN_MONITOR, PLAIN),
-    FIXED(0xc9, INSN_MWAIT,   PLAIN),
-    FIXED(0xd1, INSN_XSETBV,  PLAIN),
-    FIXED(0xd8, INSN_VMRUN,   0),
-    FIXED(0xd9, INSN_VMMCALL, 0),
-    FIXED(0xda, INSN_VMLOAD,  0),
-    FIXED(0xdb, INSN_VMSAVE,  0),
-    FIXED(0xdc, INSN_STGI,    0),
-    FIXED(0xdd, INSN_CLGI,    0),
-    FIXED(0xde, INSN_SKINIT,  0),
-    FIXED(0xdf, INSN_INVLPGA, 0),
-    FIXED(0xf9, INSN_RDTSCP,  0),
 };
 
 #define SAME(operation, where, row_flags) {.op = (operation), .encoding = (where), .flags = (row_flags)}
@@ -155,8 +134,7 @@ const struct opcode opcode_groups[GROUP_COUNT][8] = {
     [GROUP_INC_DEC]      = {[0] = SAME(INSN_INC, ENC_M, LOCK), [1] = SAME(INSN_DEC, ENC_M, LOCK)},
     [GROUP_INC_DEC_PUSH] = {[0] = SAME(INSN_INC, ENC_M, LOCK), [1] = SAME(INSN_DEC, ENC_M, LOCK),
                             [6] = {INSN_PUSH, ENC_M, SIZE_STACK, 0, 0}},
-    [GROUP_SYSTEM]       = {[4] = SAME(INSN_SMSW, ENC_RM16, 0), [6] = SAME(INSN_LMSW, ENC_RM16, 0),
-                            [7] = SAME(INSN_INVLPG, ENC_ADDRESS, 0)},
+    [GROUP_SYSTEM]       = {[6] = SAME(INSN_LMSW, ENC_RM16, 0)},
     [GROUP_BIT_IMM]      = {[4] = SAME(INSN_BT,  ENC_MU8, 0),    [5] = SAME(INSN_BTS, ENC_MU8, LOCK),
                             [6] = SAME(INSN_BTR, ENC_MU8, LOCK), [7] = SAME(INSN_BTC, ENC_MU8, LOCK)},
 };

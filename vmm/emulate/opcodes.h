@@ -19,9 +19,8 @@ enum opcode_encoding {
     ENC_SI,      /* string at rSI */
     ENC_DI,      /* string at rDI, always in ES */
     ENC_PORT8,   /* port number as a byte */
-    ENC_CONTROL, /* control or debug register by ModRM.reg, general register by ModRM.rm */
-    ENC_RM16,    /* register or memory of 16 bits: LMSW, SMSW */
-    ENC_ADDRESS, /* memory whose address only counts: INVLPG */
+    ENC_CONTROL, /* control register by ModRM.reg, general register by ModRM.rm */
+    ENC_RM16,    /* register or memory of 16 bits: LMSW */
     ENC_COUNT
 };
 
@@ -62,7 +61,7 @@ enum opcode_group {
     GROUP_UNARY,        /* F6, F7 */
     GROUP_INC_DEC,      /* FE */
     GROUP_INC_DEC_PUSH, /* FF */
-    GROUP_SYSTEM,       /* 0F 01 with a memory operand */
+    GROUP_SYSTEM,       /* 0F 01 */
     GROUP_BIT_IMM,      /* 0F BA */
     GROUP_COUNT
 };
@@ -70,7 +69,7 @@ enum opcode_group {
 extern const struct opcode opcodes_1[256];    /* one byte */
 extern const struct opcode opcodes_0f[256];   /* after 0F */
 extern const struct opcode opcodes_0f38[256]; /* after 0F 38 */
-extern const struct opcode opcodes_0f01[64];  /* 0F 01 with ModRM C0..FF */
+extern const struct opcode opcode_xsetbv;
 extern const struct opcode opcode_groups[GROUP_COUNT][8];
 
 #endif

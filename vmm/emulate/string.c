@@ -5,9 +5,8 @@
  * An element is done entirely or not at all, and the registers are moved on after each, so that
  * the guest can be entered again, or shown a fault, between any two.
  */
-#include "vmm/emulate/alu.h"
 #include "vmm/emulate/emulate_edge.h"
-#include "vmm/emulate/execute.h"
+#include "vmm/emulate/engine.h"
 
 enum pointer { USES_SI = 1, USES_DI = 2, WRITES_DI = 4 };
 
@@ -64,7 +63,7 @@ static void move_on(struct engine *engine, unsigned reg)
     unsigned width = engine->insn.address_size;
     uint64_t step = engine->insn.operand_size;
 
-    step = cpu->rflags & EMULATE_DF ? -step : step;
+    step = cpu->rflags & RFLAGS_DF ? -step : step;
     execute_set_register(cpu, reg, width, cpu->gpr[reg] + step);
 }
 
@@ -107,7 +106,7 @@ static bool repeats(struct engine *engine)
 
     execute_set_register(cpu, INSN_RCX, width, left);
     if (insn->op == INSN_CMPS || insn->op == INSN_SCAS) {
-        bool equal = cpu->rflags & EMULATE_ZF;
+        bool equal = cpu->rflags & RFLAGS_ZF;
         if (equal != (insn->repeat == INSN_REPEAT_E)) {
             return false;
         }
@@ -133,7 +132,7 @@ bool execute_string(struct engine *engine)
         if (!repeats(engine)) {
             return true;
         }
-        if (cpu->rflags & EMULATE_TF) {
+        if (cpu->rflags & RFLAGS_TF) {
             engine->result->single_step = true; /* a trap after every element (SDM 3 17.3.1.2) */
             break;
         }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/emulate/walk.h"
+#include "vmm/emulate/engine.h"
 
 #include "vmm/emulate/emulate_edge.h"
 
@@ -39,13 +39,13 @@ struct walker {
 
 static enum paging paging_mode(const struct emulate_cpu *cpu)
 {
-    if (!(cpu->cr0 & EMULATE_CR0_PG)) {
+    if (!(cpu->cr0 & CR0_PG)) {
         return PAGING_NONE;
     }
-    if (cpu->efer & EMULATE_EFER_LMA) {
+    if (cpu->efer & EFER_LMA) {
         return PAGING_LONG;
     }
-    return cpu->cr4 & EMULATE_CR4_PAE ? PAGING_PAE : PAGING_32;
+    return cpu->cr4 & CR4_PAE ? PAGING_PAE : PAGING_32;
 }
 
 /* The table that CR3 points to. */
@@ -59,7 +59,7 @@ static gpa_t start(struct walker *w)
     w->rights = ENTRY_WRITE | ENTRY_USER;
     switch (w->paging) {
     case PAGING_LONG:
-        w->top = cpu->cr4 & EMULATE_CR4_LA57 ? 5 : 4;
+        w->top = cpu->cr4 & CR4_LA57 ? 5 : 4;
         return gpa(cpu->cr3 & ENTRY_ADDRESS);
     case PAGING_PAE:
         w->top = 3;
@@ -86,7 +86,7 @@ static bool is_leaf(const struct walker *w, uint64_t entry)
     if (!(entry & ENTRY_LARGE)) {
         return false;
     }
-    return (w->level == 2 && (w->paging != PAGING_32 || (w->cpu->cr4 & EMULATE_CR4_PSE))) ||
+    return (w->level == 2 && (w->paging != PAGING_32 || (w->cpu->cr4 & CR4_PSE))) ||
            (w->level == 3 && w->paging == PAGING_LONG);
 }
 
@@ -110,7 +110,7 @@ static uint64_t reserved_bits(const struct walker *w, bool leaf)
     if (w->paging == PAGING_PAE && w->level == 3) {
         return reserved | PAE_PDPTE_RESERVED | ENTRY_NX;
     }
-    if (!(w->cpu->efer & EMULATE_EFER_NXE)) {
+    if (!(w->cpu->efer & EFER_NXE)) {
         reserved |= ENTRY_NX;
     }
     if (leaf && w->level > 1) {
@@ -148,27 +148,26 @@ static bool access_allowed(const struct walker *w)
     bool user_page = (w->rights & ENTRY_USER) != 0;
 
     if (w->access & WALK_EXECUTE) {
-        if (w->no_execute ||
-            (!(w->access & WALK_USER) && user_page && (cpu->cr4 & EMULATE_CR4_SMEP))) {
+        if (w->no_execute || (!(w->access & WALK_USER) && user_page && (cpu->cr4 & CR4_SMEP))) {
             return false;
         }
     }
     if (w->access & WALK_USER) {
         return user_page && (!(w->access & WALK_WRITE) || (w->rights & ENTRY_WRITE));
     }
-    if (user_page && !(w->access & WALK_EXECUTE) && (cpu->cr4 & EMULATE_CR4_SMAP) &&
-        !(cpu->rflags & EMULATE_AC)) {
+    if (user_page && !(w->access & WALK_EXECUTE) && (cpu->cr4 & CR4_SMAP) &&
+        !(cpu->rflags & RFLAGS_AC)) {
         return false;
     }
-    return !(w->access & WALK_WRITE) || (w->rights & ENTRY_WRITE) || !(cpu->cr0 & EMULATE_CR0_WP);
+    return !(w->access & WALK_WRITE) || (w->rights & ENTRY_WRITE) || !(cpu->cr0 & CR0_WP);
 }
 
 /* The I bit is there only if something can forbid execution (SDM 3 4.7). */
 static uint32_t error_code(const struct walker *w, uint32_t cause)
 {
     const struct emulate_cpu *cpu = w->cpu;
-    bool nx = (cpu->efer & EMULATE_EFER_NXE) && w->paging != PAGING_32;
-    bool fetch_known = nx || (cpu->cr4 & EMULATE_CR4_SMEP);
+    bool nx = (cpu->efer & EFER_NXE) && w->paging != PAGING_32;
+    bool fetch_known = nx || (cpu->cr4 & CR4_SMEP);
 
     return cause | (w->access & (WALK_WRITE | WALK_USER)) |
            (fetch_known ? w->access & WALK_EXECUTE : 0);

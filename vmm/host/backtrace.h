@@ -15,4 +15,15 @@ void backtrace_print(uint64_t rip, uint64_t rbp);
  * stack? Pure. */
 bool backtrace_frame_ok(uint64_t rbp);
 
+/* The core's own table of functions. tools/symbols.sh makes it when the core is linked. */
+struct symbol {
+    uint32_t address; /* from CORE_BASE */
+    uint32_t name;    /* offset of its name in the names */
+};
+
+/* The entry that holds ADDRESS in a table of COUNT, ascending by address, that covers [0, END).
+ * Pure. */
+const struct symbol *symbol_search(const struct symbol *table, uint32_t count, uint32_t end,
+                                   uint32_t address);
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/host/fpu.h"
 
+#include "vmm/base/x86.h"
 #include "vmm/host/cpuid.h"
 #include "vmm/host/instructions.h"
 
@@ -8,12 +9,6 @@
 
 #define CPUID_1_ECX_XSAVE (1U << 26)
 #define LEAF_XSAVE        0xdU
-#define CR0_MP            (1ULL << 1)
-#define CR0_EM            (1ULL << 2)
-#define CR0_TS            (1ULL << 3)
-#define CR4_OSFXSR        (1ULL << 9)
-#define CR4_OSXMMEXCPT    (1ULL << 10)
-#define CR4_OSXSAVE       (1ULL << 18)
 #define XCR0_X87          1ULL
 #define XCR0_SSE          2ULL
 #define COMPONENTS        0xe7ULL /* x87, SSE, AVX, AVX-512 */
@@ -22,8 +17,6 @@
 #define MXCSR_RESET       0x1f80U
 #define MXCSR_MASK_OLD    0xffbfU /* where FXSAVE says 0 (AMD APM 2, 11.5.9) */
 #define WORD_MXCSR        3U      /* of the area: with MXCSR_MASK in its upper half */
-
-extern bool xcr0_try_write(uint64_t value);
 
 static bool has_xsave(uint64_t *mask)
 {
@@ -59,11 +52,6 @@ void fpu_enable_cpu(void)
     cpu_write_cr0((cpu_read_cr0() & ~(CR0_EM | CR0_TS)) | CR0_MP);
     cpu_write_cr4(cpu_read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT |
                   (has_xsave(&mask) ? CR4_OSXSAVE : 0));
-}
-
-bool fpu_write_xcr0(uint64_t value)
-{
-    return xcr0_try_write(value);
 }
 
 /* XSTATE_BV stays 0: every component takes its initial state, but what FXRSTOR loads. */

@@ -138,19 +138,6 @@ enum status frame_free(hpa_t base, uint64_t size)
     return status == STATUS_OK ? STATUS_OK : STATUS_NOTE(status);
 }
 
-enum status frame_reclaim(hpa_t base, uint64_t size)
-{
-    spinlock_acquire(&lock);
-    enum status status = ranges_add(&owned, base.raw, size);
-
-    if (status == STATUS_OK) {
-        status = ranges_add(&free_frames, base.raw, size);
-    }
-    counters.usable += status == STATUS_OK ? size : 0;
-    spinlock_release(&lock);
-    return status;
-}
-
 struct frame_counters frame_count(void)
 {
     spinlock_acquire(&lock);

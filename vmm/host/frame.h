@@ -40,9 +40,6 @@ enum status frame_allocate(uint64_t size, uint64_t align, uint64_t limit, hpa_t 
  */
 enum status frame_free(hpa_t base, uint64_t size);
 
-/* Give the allocator frames that held the loader's or ACPI's data: [BASE, BASE + SIZE) is RAM. */
-enum status frame_reclaim(hpa_t base, uint64_t size);
-
 struct frame_counters frame_count(void);
 
 #endif

@@ -39,6 +39,12 @@ struct gate {
     uint32_t reserved;
 };
 
+/* What LGDT and LIDT load. */
+struct descriptor_pointer {
+    uint16_t limit;
+    uint64_t base;
+} __attribute__((packed));
+
 _Static_assert(sizeof(struct tss) == 104, "AMD APM 2, figure 12-8");
 _Static_assert(sizeof(struct gate) == 16, "AMD APM 2, figure 4-24");
 

@@ -139,9 +139,9 @@ static void *part(const struct ram *ram, uint64_t at, uint64_t size, uint64_t *l
     return direct(hpa(run->frames.raw + offset));
 }
 
-enum status ram_write(const struct ram *ram, gpa_t at, const void *from, uint64_t size)
+/* FROM is NULL: zeros. */
+static enum status put(const struct ram *ram, gpa_t at, const uint8_t *from, uint64_t size)
 {
-    const uint8_t *bytes = from;
     uint64_t length = 0;
 
     if (!ram_holds(ram, at.raw, size)) {
@@ -150,33 +150,23 @@ enum status ram_write(const struct ram *ram, gpa_t at, const void *from, uint64_
     for (uint64_t done = 0; done < size; done += length) {
         void *to = part(ram, at.raw + done, size - done, &length);
 
-        memcpy(to, bytes + done, length);
+        if (from) {
+            memcpy(to, from + done, length);
+        } else {
+            memset(to, 0, length);
+        }
     }
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     ram_written(ram, at, size);
     return STATUS_OK;
+}
+
+enum status ram_write(const struct ram *ram, gpa_t at, const void *from, uint64_t size)
+{
+    return put(ram, at, from, size);
 }
 
 enum status ram_zero(const struct ram *ram, gpa_t at, uint64_t size)
 {
-    uint64_t length = 0;
-
-    if (!ram_holds(ram, at.raw, size)) {
-        return STATUS_NOTE(STATUS_RANGE);
-    }
-    for (uint64_t done = 0; done < size; done += length) {
-        void *to = part(ram, at.raw + done, size - done, &length);
-
-        memset(to, 0, length);
-    }
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    ram_written(ram, at, size);
-    return STATUS_OK;
-}
-
-void ram_clear(const struct ram *ram)
-{
-    for (unsigned i = 0; i < ram->run_count; i++) {
-        memset(direct(ram->run[i].frames), 0, ram->run[i].size);
-    }
+    return put(ram, at, NULL, size);
 }

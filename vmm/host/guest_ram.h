@@ -72,7 +72,4 @@ enum status ram_write(const struct ram *ram, gpa_t at, const void *from, uint64_
 /* Set guest memory to zero; as ram_write(). */
 enum status ram_zero(const struct ram *ram, gpa_t at, uint64_t size);
 
-/* Set all of it to zero. */
-void ram_clear(const struct ram *ram);
-
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/host/i8259.h"
+#include "vmm/host/apic.h"
 
 #include "vmm/base/types.h"
 #include "vmm/host/port_io.h"

@@ -62,11 +62,6 @@ static inline void cpu_write_cr4(uint64_t value)
     __asm__ volatile("mov %0, %%cr4" ::"r"(value) : "memory");
 }
 
-static inline void cpu_flush_page(const void *address)
-{
-    __asm__ volatile("invlpg (%0)" ::"r"(address) : "memory");
-}
-
 static inline void cpu_relax(void)
 {
     __asm__ volatile("pause" ::: "memory");

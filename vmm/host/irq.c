@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/host/irq.h"
 
+#include "vmm/base/x86.h"
 #include "vmm/host/instructions.h"
-
-#define RFLAGS_IF (1ULL << 9)
 
 uint64_t irq_save(void)
 {

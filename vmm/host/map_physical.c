@@ -5,7 +5,6 @@
 #include "vmm/host/address_space.h"
 #include "vmm/host/paging.h"
 #include "vmm/host/spinlock.h"
-#include "vmm/host/window.h"
 
 static const unsigned kind_rights[] = {
     [MAP_READ_ONLY] = PAGING_READ,

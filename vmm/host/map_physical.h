@@ -31,4 +31,8 @@ void *map_physical(hpa_t base, uint64_t size, enum map_kind kind);
  */
 void map_release(void *va, uint64_t size);
 
+/* Physical addresses have BITS bits (CPUID 80000008h EAX[7:0]). Boot CPU, before the first window.
+ */
+void window_set_physical_bits(unsigned bits);
+
 #endif

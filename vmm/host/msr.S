@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * bool xcr0_try_write(uint64_t value): as below, for XSETBV of register 0.
+ * bool fpu_write_xcr0(uint64_t value): as below, for XSETBV of register 0.
  * bool msr_try_read(uint32_t msr, uint64_t *value), bool msr_try_write(uint32_t msr, uint64_t value):
  * false when the instruction at label 1 faults; then the trap handler goes on at label 2.
  */
@@ -39,9 +39,9 @@ msr_try_write:
     .quad 1b, 2b
     .popsection
 
-    .globl xcr0_try_write
-    .type xcr0_try_write, @function
-xcr0_try_write:
+    .globl fpu_write_xcr0
+    .type fpu_write_xcr0, @function
+fpu_write_xcr0:
     xorl %ecx, %ecx
     movl %edi, %eax
     movq %rdi, %rdx
@@ -51,7 +51,7 @@ xcr0_try_write:
     ret
 2:  xorl %eax, %eax
     ret
-    .size xcr0_try_write, . - xcr0_try_write
+    .size fpu_write_xcr0, . - fpu_write_xcr0
     .pushsection .expected_faults, "a"
     .quad 1b, 2b
     .popsection

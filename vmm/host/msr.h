@@ -7,28 +7,20 @@
 #define PORTOLAN_VMM_HOST_MSR_H
 
 #include "vmm/base/status.h"
+#include "vmm/base/x86.h"
 
 #include <stdint.h>
 
-#define MSR_TSC            0x10U
-#define MSR_APIC_BASE      0x1bU
-#define MSR_PRED_CMD       0x49U
-#define MSR_PAT            0x277U
-#define MSR_TSC_DEADLINE   0x6e0U
-#define MSR_X2APIC_FIRST   0x800U
-#define MSR_EFER           0xc0000080U
-#define MSR_FS_BASE        0xc0000100U
-#define MSR_GS_BASE        0xc0000101U
-#define MSR_KERNEL_GS_BASE 0xc0000102U
-#define MSR_TSC_AUX        0xc0000103U
+#define MSR_APIC_BASE    0x1bU
+#define MSR_PRED_CMD     0x49U
+#define MSR_PAT          0x277U
+#define MSR_X2APIC_FIRST 0x800U
+#define MSR_EFER         0xc0000080U
+#define MSR_FS_BASE      0xc0000100U
+#define MSR_GS_BASE      0xc0000101U
+#define MSR_TSC_AUX      0xc0000103U
 
 #define PRED_CMD_IBPB (1ULL << 0)
-
-#define EFER_SCE  (1ULL << 0)
-#define EFER_LME  (1ULL << 8)
-#define EFER_LMA  (1ULL << 10)
-#define EFER_NXE  (1ULL << 11)
-#define EFER_SVME (1ULL << 12)
 
 /* Read MSR into *VALUE. UNSUPPORTED, with *VALUE = 0, when the CPU refuses. Any CPU, traps on. */
 enum status msr_read(uint32_t msr, uint64_t *value);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/host/paging.h"
 
-#include "vmm/host/flush.h"
 #include "vmm/host/spinlock.h"
 
 #define VA_BITS 48U
@@ -76,18 +75,4 @@ void paging_unmap(uint64_t va, uint64_t size)
         }
     }
     spinlock_release(&lock);
-}
-
-enum status paging_lookup(uint64_t va, hpa_t *address, unsigned *rights)
-{
-    struct radix_page page;
-    enum status status = radix_lookup(&tables, in_tree(va), &page);
-
-    if (status == STATUS_OK) {
-        *address = page.address;
-        if (rights) {
-            *rights = page.rights & ~(unsigned)RADIX_READ;
-        }
-    }
-    return status;
 }

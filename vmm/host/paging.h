@@ -6,6 +6,7 @@
 #ifndef PORTOLAN_VMM_HOST_PAGING_H
 #define PORTOLAN_VMM_HOST_PAGING_H
 
+#include "boot/handoff.h"
 #include "vmm/host/radix.h"
 
 enum paging_rights {
@@ -40,10 +41,22 @@ enum status paging_map(uint64_t va, hpa_t base, uint64_t size, unsigned rights);
  * lack of memory stays. Any CPU; takes the lock. */
 void paging_unmap(uint64_t va, uint64_t size);
 
-/* What VA is mapped to; NOT_FOUND if it is not. RIGHTS may be NULL. For checks and for the dump. */
-enum status paging_lookup(uint64_t va, hpa_t *address, unsigned *rights);
-
 /* Pages used for tables. */
 uint64_t paging_table_pages(void);
+
+/* ---- vmm_tables.c: the first tables of the VMM, and what host tests fake ---- */
+
+/* Build them on the loader's, after pool_init(): the image by section, and the pool's direct view.
+ */
+enum status vmm_tables_build(const struct handoff *handoff);
+
+/* Switch to them; from here on nothing is mapped one to one. */
+void vmm_tables_load(void);
+
+/* Bytes of the image in memory. */
+uint64_t vmm_image_size(void);
+
+/* Forget this CPU's translation of the page that holds VA. */
+void flush_local_page(uint64_t va);
 
 #endif

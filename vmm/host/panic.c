@@ -7,21 +7,13 @@
 
 #include "vmm/base/format.h"
 #include "vmm/base/log.h"
+#include "vmm/base/types.h"
 #include "vmm/host/apic.h"
 #include "vmm/host/backtrace.h"
 #include "vmm/host/instructions.h"
 #include "vmm/host/msr.h"
 #include "vmm/host/percpu.h"
 #include "vmm/host/selftest.h"
-
-enum panic_step {
-    PANIC_STOP_OTHERS,
-    PANIC_SAY_WHY,
-    PANIC_REGISTERS,
-    PANIC_BACKTRACE,
-    PANIC_FINISH,
-    PANIC_STEPS
-};
 
 static struct {
     const struct trap_frame *frame; /* NULL: panic() was called */
@@ -80,6 +72,11 @@ static void step_registers(void)
               cpu_read_cr2(), cpu_read_cr3(), cpu_read_cr4(), efer);
 }
 
+static void step_backtrace(void)
+{
+    backtrace_print(cause.rip, cause.rbp);
+}
+
 static void step_finish(void)
 {
     if (reset_machine) {
@@ -91,28 +88,13 @@ static void step_finish(void)
     log_flush();
 }
 
-static void panic_run(void)
+static void (*const steps[])(void) = {step_stop_others, step_say_why, step_registers,
+                                      step_backtrace, step_finish};
+
+static __attribute__((noreturn)) void panic_run(void)
 {
-    while (next_step < PANIC_STEPS) {
-        switch ((enum panic_step)next_step++) {
-        case PANIC_STOP_OTHERS:
-            step_stop_others();
-            break;
-        case PANIC_SAY_WHY:
-            step_say_why();
-            break;
-        case PANIC_REGISTERS:
-            step_registers();
-            break;
-        case PANIC_BACKTRACE:
-            backtrace_print(cause.rip, cause.rbp);
-            break;
-        case PANIC_FINISH:
-            step_finish();
-            break;
-        case PANIC_STEPS:
-            break;
-        }
+    while (next_step < ARRAY_SIZE(steps)) {
+        steps[next_step++]();
     }
     cpu_halt_forever();
 }
@@ -149,7 +131,6 @@ void panic(const char *fmt, ...)
     cause.rip = (uint64_t)__builtin_return_address(0);
     cause.rbp = *(const uint64_t *)__builtin_frame_address(0);
     panic_run();
-    __builtin_unreachable();
 }
 
 void panic_exception(const struct trap_frame *frame)
@@ -158,11 +139,10 @@ void panic_exception(const struct trap_frame *frame)
     cause.frame = frame;
     cause.rip = frame->rip;
     cause.rbp = frame->rbp;
-    if (frame->vector == VECTOR_PAGE_FAULT || frame->vector == VECTOR_DOUBLE_FAULT) {
+    if (frame->vector == VECTOR_PF || frame->vector == VECTOR_DF) {
         char why[160];
 
-        trap_explain_page_fault(cpu_read_cr2(),
-                                frame->vector == VECTOR_PAGE_FAULT ? frame->error : 2, why,
+        trap_explain_page_fault(cpu_read_cr2(), frame->vector == VECTOR_PF ? frame->error : 2, why,
                                 sizeof(why));
         (void)format(cause.message, sizeof(cause.message), "%s, %s", trap_name(frame->vector), why);
     } else {
@@ -170,5 +150,4 @@ void panic_exception(const struct trap_frame *frame)
                      trap_name(frame->vector), frame->vector, frame->error);
     }
     panic_run();
-    __builtin_unreachable();
 }

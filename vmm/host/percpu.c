@@ -5,18 +5,9 @@
 #include "vmm/host/instructions.h"
 #include "vmm/host/msr.h"
 #include "vmm/host/paging.h"
-#include "vmm/host/percpu_setup.h"
 #include "vmm/host/pool.h"
 #include "vmm/host/smp.h"
 #include "vmm/host/trap.h"
-
-#define CR4_SMEP (1ULL << 20)
-#define CR4_SMAP (1ULL << 21)
-#define CR4_MCE  (1ULL << 6)
-#define CR4_PGE  (1ULL << 7)
-#define CR0_WP   (1ULL << 16)
-#define CR0_CD   (1ULL << 30)
-#define CR0_NW   (1ULL << 29)
 
 static struct cpu *cpus[CPUS_MAX];
 static uint32_t count;

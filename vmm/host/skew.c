@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/host/skew.h"
+#include "vmm/host/smp.h"
 
 #include "vmm/host/instructions.h"
 

@@ -30,4 +30,41 @@ enum status smp_call(struct cpu *cpu, cpu_function function, void *argument);
 /* Sleep, and do what smp_call() brings, for ever. Every CPU ends here. */
 void smp_idle(void) __attribute__((noreturn));
 
+/* ---- percpu.c: the CPUs' areas, for smp.c ---- */
+
+/* The address above the stack of CPU INDEX. */
+uint64_t cpu_stack_top(uint32_t index, enum stack_slot slot);
+
+/* Make the area and the stacks of the next CPU. NO_MEMORY: there are CPUS_MAX already, or no pages.
+ */
+enum status cpu_create(uint32_t apic_id, struct cpu **created);
+
+/* Load CPU's GDT, TSS, GS base, IDT and control registers. On the CPU itself. */
+void cpu_load(struct cpu *cpu);
+
+/*
+ * ---- skew.c: do two CPUs' TSCs agree? They take turns to read theirs, so that each reading of the
+ * one lies between two of the other ----
+ */
+
+struct skew {
+    uint32_t asked, answered; /* the rounds; atomic */
+    uint64_t there;           /* the answer of this round */
+};
+
+/*
+ * On the CPU that is compared, while the other is in skew_measure(): answer it. Ends by itself when
+ * no questions come.
+ */
+void skew_answer(struct skew *skew);
+
+/*
+ * *TICKS: by how much the other CPU's TSC is at least ahead of ours (negative: behind); 0 where
+ * nothing shows. DEVICE: it does not answer.
+ */
+enum status skew_measure(struct skew *skew, int64_t *ticks);
+
+/* Pure: what one reading THERE says, which was taken between BEFORE and AFTER here. */
+int64_t skew_of(uint64_t before, uint64_t there, uint64_t after);
+
 #endif

@@ -18,7 +18,6 @@
 #define PORT61_OUT2    0x20U
 
 #define CALIBRATION_MS 20U
-#define TRIES          3U
 #define READS_MAX      50000000U
 
 #define RATE_MIN_KHZ  100000ULL
@@ -103,29 +102,21 @@ static uint64_t rate_from_pit(void)
     return time_rate_khz(cpu_read_tsc() - tsc, count, PIT_HZ);
 }
 
-static uint64_t median(uint64_t a, uint64_t b, uint64_t c)
-{
-    if ((a <= b) == (b <= c)) {
-        return b;
-    }
-    return (b <= a) == (a <= c) ? a : c;
-}
-
 /*
  * The middle one of three tries: a system management interrupt between the read of the timer and
  * that of the TSC can falsify one, either way.
  */
 static uint64_t rate_measured(uint16_t pm_timer)
 {
-    uint64_t rates[TRIES];
+    uint64_t rates[TIME_TRIES];
 
-    for (unsigned i = 0; i < TRIES; i++) {
+    for (unsigned i = 0; i < TIME_TRIES; i++) {
         rates[i] = pm_timer ? rate_from_pm_timer(pm_timer) : rate_from_pit();
         if (rates[i] == 0) {
             return 0;
         }
     }
-    return median(rates[0], rates[1], rates[2]);
+    return time_median(rates);
 }
 
 static bool try_source(const char *source, uint64_t khz)

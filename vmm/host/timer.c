@@ -16,7 +16,7 @@ static uint64_t rate; /* ticks a second */
 /* Three times, and the middle one: an emulator's host may take the CPU away in between. */
 enum status timer_init(void)
 {
-    uint64_t hz[3];
+    uint64_t hz[TIME_TRIES];
 
     for (unsigned i = 0; i < ARRAY_SIZE(hz); i++) {
         apic_timer_start(UINT32_MAX, VECTOR_TIMER);
@@ -29,13 +29,8 @@ enum status timer_init(void)
         apic_timer_start(0, VECTOR_TIMER);
         hz[i] = took ? time_scale(UINT32_MAX - left, NS_PER_S, took) : 0;
     }
-    uint64_t low = hz[0] < hz[1] ? hz[0] : hz[1], high = hz[0] < hz[1] ? hz[1] : hz[0];
-
-    rate = hz[2] < low ? low : (hz[2] > high ? high : hz[2]);
-    if (rate < HZ_MIN) {
-        return STATUS_NOTE(STATUS_UNSUPPORTED);
-    }
-    return STATUS_OK;
+    rate = time_median(hz);
+    return rate < HZ_MIN ? STATUS_NOTE(STATUS_UNSUPPORTED) : STATUS_OK;
 }
 
 uint32_t timer_ticks(uint64_t now, uint64_t deadline, uint64_t hz)

@@ -39,6 +39,19 @@ bool timer_service_is_due(void);
  * two exits, and waits; no lock held. */
 void timer_service(void);
 
+/* ---- smp.c: longer waits, which leave the CPU's power to others ---- */
+
+/*
+ * Sleep for at least US microseconds; interrupts are handled meanwhile, and this CPU's service is
+ * called (vmm/host/timer.h). Any CPU, with interrupts on, after timer_init(); not from an interrupt
+ * handler. time_delay_us() is for less than some 100 us.
+ */
+void wait_us(uint64_t us);
+
+/* Sleep until an interrupt, or not at all if one waits. Interrupts off at the call, on afterwards.
+ */
+void wait_for_interrupt(void);
+
 /* Pure: ticks of a timer of HZ until DEADLINE at NOW, both ns: at least 1, at most UINT32_MAX. */
 uint32_t timer_ticks(uint64_t now, uint64_t deadline, uint64_t hz);
 

@@ -21,11 +21,6 @@ struct expected_fault {
     uint64_t go_on;
 };
 
-struct descriptor_pointer {
-    uint16_t limit;
-    uint64_t base;
-} __attribute__((packed));
-
 extern const uint8_t trap_entries[VECTORS * ENTRY_SIZE];
 extern const struct expected_fault expected_faults[], expected_faults_end[];
 
@@ -35,12 +30,13 @@ static const struct {
     uint8_t vector;
     uint8_t ist;
 } own_stacks[] = {
-    {VECTOR_DOUBLE_FAULT,  IST_DOUBLE_FAULT },
-    {VECTOR_NMI,           IST_NMI          },
-    {VECTOR_MACHINE_CHECK, IST_MACHINE_CHECK},
+    {VECTOR_DF,  IST_DOUBLE_FAULT },
+    {VECTOR_NMI, IST_NMI          },
+    {VECTOR_MC,  IST_MACHINE_CHECK},
 };
 
-void trap_init(void)
+/* Build the IDT that all CPUs share. */
+static void trap_init(void)
 {
     for (unsigned vector = 0; vector < VECTORS; vector++) {
         idt[vector] = gate_build((uint64_t)&trap_entries[(size_t)vector * ENTRY_SIZE], 0);
@@ -104,7 +100,7 @@ static void trap_exception(struct trap_frame *frame)
         return;
     }
     /* A machine check is never expected, wherever it strikes. */
-    if (frame->vector == VECTOR_MACHINE_CHECK || !trap_expected(frame)) {
+    if (frame->vector == VECTOR_MC || !trap_expected(frame)) {
         panic_exception(frame);
     }
 }

@@ -3,14 +3,10 @@
 #ifndef PORTOLAN_VMM_HOST_TRAP_H
 #define PORTOLAN_VMM_HOST_TRAP_H
 
+#include "vmm/base/x86.h"
+
 #include <stddef.h>
 #include <stdint.h>
-
-#define VECTOR_NMI           2U
-#define VECTOR_DOUBLE_FAULT  8U
-#define VECTOR_PAGE_FAULT    14U
-#define VECTOR_MACHINE_CHECK 18U
-#define VECTOR_EXCEPTIONS    32U
 
 /* Interrupts of the VMM's own; the class above all devices'. */
 #define VECTOR_CALL     0xf0U /* another CPU has work in the mailbox */
@@ -29,17 +25,14 @@ struct trap_frame {
 _Static_assert(offsetof(struct trap_frame, vector) == 15UL * 8, "trap_entry.S pushes 15 registers");
 _Static_assert(sizeof(struct trap_frame) == 22UL * 8, "trap_entry.S and the CPU push 22 words");
 
-/* Build the IDT that all CPUs share. Boot CPU, once. */
-void trap_init(void);
-
 /* Load the IDT on this CPU. */
 void trap_load(void);
 
 /* The address of the IDT. */
 uint64_t trap_table(void);
 
-/* trap_init() and trap_load() before there is any per-CPU area, so that even the first steps of the
- * boot can dump. */
+/* Build the IDT that all CPUs share, and load it before there is any per-CPU area, so that even the
+ * first steps of the boot can dump. Boot CPU, once. */
 void trap_init_early(void);
 
 /* "page fault" and the like; a number for vectors without a name. */

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/host/vmm_tables.h"
-
 #include "vmm/host/address_space.h"
 #include "vmm/host/instructions.h"
 #include "vmm/host/msr.h"
@@ -54,7 +52,7 @@ uint64_t vmm_image_size(void)
     return (uint64_t)core_end - CORE_BASE;
 }
 
-uint64_t vmm_tables_size(void)
+void flush_local_page(uint64_t va)
 {
-    return paging_table_pages() * PAGE_SIZE;
+    __asm__ volatile("invlpg (%0)" ::"r"(va) : "memory");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/load/formats.h"
+#include "vmm/load/plan.h"
 
 #include "vmm/base/log.h"
 #include "vmm/load/bytes.h"
@@ -131,10 +131,9 @@ static enum status layout_read(const struct load_file *image, struct bzimage *ke
     uint64_t wanted = 16ULL * bytes_get32(file + HEADER_SYSSIZE);
     if (image->size <= kernel->offset + ENTRY_64 ||
         wanted > align_up(image->size - kernel->offset, 16)) {
-        log_warn("load: %s: %llu bytes, its header announces %llu: the file is cut off, copy it "
+        log_warn("load: %s: %lu bytes, its header announces %lu: the file is cut off, copy it "
                  "again",
-                 image->name, (unsigned long long)image->size,
-                 (unsigned long long)(kernel->offset + wanted));
+                 image->name, image->size, (kernel->offset + wanted));
         return STATUS_NOTE(STATUS_INVALID);
     }
     kernel->size = image->size - kernel->offset;
@@ -152,16 +151,16 @@ static enum status base_choose(const struct load_file *image, struct bzimage *ke
         base = bytes_get64(file + HEADER_PREF_ADDRESS);
     }
     if (base < MAP_HIGH_BASE || base >= MAP_4G) {
-        log_warn("load: %s: it wants to be loaded at %#llx; kernels lie between 1 MiB and 4 GiB: "
+        log_warn("load: %s: it wants to be loaded at %#lx; kernels lie between 1 MiB and 4 GiB: "
                  "the file is damaged, copy it again",
-                 image->name, (unsigned long long)base);
+                 image->name, base);
         return STATUS_NOTE(STATUS_RANGE);
     }
     if (file[HEADER_RELOCATABLE] != 0) {
         if (alignment == 0 || (alignment & (alignment - 1)) != 0) {
-            log_warn("load: %s: kernel_alignment is %#llx, no power of two: the file is damaged, "
+            log_warn("load: %s: kernel_alignment is %#lx, no power of two: the file is damaged, "
                      "copy it again",
-                     image->name, (unsigned long long)alignment);
+                     image->name, alignment);
             return STATUS_NOTE(STATUS_INVALID);
         }
         base = align_up(base, alignment);
@@ -188,62 +187,58 @@ static enum status kernel_place(const struct load_input *input, struct bzimage *
         room = kernel->size;
     }
     if (!range_fits(kernel->base, room, input->memory_below_4g)) {
-        log_warn("load: %s: it starts at %#llx and needs %llu MiB there; the VM's RAM below 4 GiB "
-                 "ends at %llu MiB: raise 'memory'",
-                 image->name, (unsigned long long)kernel->base, (unsigned long long)mib_up(room),
-                 (unsigned long long)(input->memory_below_4g >> 20));
+        log_warn("load: %s: it starts at %#lx and needs %lu MiB there; the VM's RAM below 4 GiB "
+                 "ends at %lu MiB: raise 'memory'",
+                 image->name, kernel->base, mib_up(room), (input->memory_below_4g >> 20));
         return STATUS_NOTE(STATUS_RANGE);
     }
     kernel->end = kernel->base + room;
     return STATUS_OK;
 }
 
-/* As high as the kernel allows, below 4 GiB. *AT is 0 without an initrd. */
-static enum status initrd_add(struct plan_builder *builder, const struct bzimage *kernel,
-                              uint64_t *at)
+/* As high as the kernel allows, below 4 GiB: where; 0 without an initrd. */
+static uint64_t initrd_add(struct plan_builder *builder, const struct bzimage *kernel)
 {
     const struct load_file *initrd = &builder->input->initrd;
-    uint64_t top = bytes_get32(kernel->file + HEADER_INITRD_MAX) + 1ULL;
+    uint64_t top = bytes_get32(kernel->file + HEADER_INITRD_MAX) + 1ULL, at = 0;
 
-    *at = 0;
     if (initrd->size == 0) {
-        return STATUS_OK;
+        return 0;
     }
     if (top > builder->input->memory_below_4g) {
         top = builder->input->memory_below_4g;
     }
     if (initrd->size <= top) {
-        *at = align_down(top - initrd->size, PAGE_SIZE);
+        at = align_down(top - initrd->size, PAGE_SIZE);
     }
-    if (*at < kernel->end) {
-        log_warn("load: %s: %llu MiB do not fit between the end of the kernel %s, %#llx, and "
-                 "%#llx, the end of RAM or of what that kernel reaches: raise 'memory' or make it "
+    if (at < kernel->end) {
+        log_warn("load: %s: %lu MiB do not fit between the end of the kernel %s, %#lx, and "
+                 "%#lx, the end of RAM or of what that kernel reaches: raise 'memory' or make it "
                  "smaller",
-                 initrd->name, (unsigned long long)mib_up(initrd->size), builder->input->image.name,
-                 (unsigned long long)kernel->end, (unsigned long long)top);
-        return STATUS_NOTE(STATUS_RANGE);
+                 initrd->name, mib_up(initrd->size), builder->input->image.name, kernel->end, top);
+        plan_fail(builder, STATUS_NOTE(STATUS_RANGE));
     }
-    return plan_piece_add(builder, &(struct load_piece){.to = gpa(*at),
-                                                        .from = initrd->data,
-                                                        .size = initrd->size,
-                                                        .file = initrd->name,
-                                                        .what = "initrd"});
+    plan_piece_add(builder, &(struct load_piece){.to = gpa(at),
+                                                 .from = initrd->data,
+                                                 .size = initrd->size,
+                                                 .file = initrd->name,
+                                                 .what = "initrd"});
+    return at;
 }
 
-static enum status cmdline_add(struct plan_builder *builder, const struct bzimage *kernel,
-                               uint32_t *address)
+static uint32_t cmdline_add(struct plan_builder *builder, const struct bzimage *kernel)
 {
-    const char *text = builder->input->cmdline != NULL ? builder->input->cmdline : "";
-    size_t length = strlen(text);
+    const char *text = builder->input->cmdline;
+    size_t length = text != NULL ? strlen(text) : 0;
     uint32_t limit = bytes_get32(kernel->file + HEADER_CMDLINE_SIZE);
 
     if (length > limit) {
         log_warn("load: %s: the command line has %zu characters, this kernel takes %u: shorten "
                  "'cmdline'",
                  builder->input->image.name, length, limit);
-        return STATUS_NOTE(STATUS_RANGE);
+        plan_fail(builder, STATUS_NOTE(STATUS_RANGE));
     }
-    return plan_text_add(builder, text, length, address);
+    return plan_text_add(builder, text);
 }
 
 /* The setup header as the kernel brought it, and what is the boot loader's in it. */
@@ -274,35 +269,23 @@ static void memory_map_write(uint8_t *params, const struct map *map)
 }
 
 /* Generate page tables, boot_params, GDT and command line; what is aligned to pages comes first. */
-static enum status params_add(struct plan_builder *builder, const struct bzimage *kernel,
-                              uint64_t initrd)
+static void params_add(struct plan_builder *builder, const struct bzimage *kernel, uint64_t initrd)
 {
-    uint32_t offset;
-    uint32_t cmdline = 0;
-    enum status status = kernel->long_mode ? plan_page_tables_add(builder) : STATUS_OK;
-
-    if (status == STATUS_OK) {
-        status = plan_low_take(builder, PARAMS_SIZE, (uint32_t)PAGE_SIZE, &offset);
+    if (kernel->long_mode) {
+        plan_page_tables_add(builder);
     }
-    if (status == STATUS_OK) {
-        status =
-            plan_gdt_add(builder, kernel->long_mode ? LOAD_ENTRY_LONG64 : LOAD_ENTRY_PROTECTED32);
-    }
-    if (status == STATUS_OK) {
-        status = cmdline_add(builder, kernel, &cmdline);
-    }
-    if (status != STATUS_OK) {
-        return status;
-    }
+    uint32_t offset = plan_low_take(builder, PARAMS_SIZE, (uint32_t)PAGE_SIZE);
     uint8_t *params = builder->plan->low + offset;
+
+    plan_gdt_add(builder, kernel->long_mode ? LOAD_ENTRY_LONG64 : LOAD_ENTRY_PROTECTED32);
     header_write(params, kernel);
     memory_map_write(params, &builder->map);
     bytes_put32(params + HEADER_INITRD, (uint32_t)initrd);
     bytes_put32(params + HEADER_INITRD_SIZE, (uint32_t)builder->input->initrd.size);
-    bytes_put32(params + HEADER_CMDLINE, cmdline);
+    bytes_put32(params + HEADER_CMDLINE, cmdline_add(builder, kernel));
     bytes_put64(params + PARAMS_ACPI_RSDP, builder->input->acpi_rsdp.raw);
     builder->plan->entry.rsi = builder->low_base + offset;
-    return plan_low_add(builder);
+    plan_low_add(builder);
 }
 
 static enum status header_read(const struct load_input *input, struct bzimage *kernel)
@@ -321,33 +304,26 @@ static enum status header_read(const struct load_input *input, struct bzimage *k
     return status == STATUS_OK ? kernel_place(input, kernel) : status;
 }
 
-enum status bzimage_plan(struct plan_builder *builder)
+void bzimage_plan(struct plan_builder *builder)
 {
     struct bzimage kernel = {0};
-    uint64_t initrd = 0;
-    enum status status = header_read(builder->input, &kernel);
+    struct load_entry *entry = &builder->plan->entry;
 
-    if (status == STATUS_OK) {
-        status = plan_piece_add(builder, &(struct load_piece){.to = gpa(kernel.base),
-                                                              .from = kernel.file + kernel.offset,
-                                                              .size = kernel.size,
-                                                              .file = builder->input->image.name,
-                                                              .what = "kernel"});
+    plan_fail(builder, header_read(builder->input, &kernel));
+    if (builder->status != STATUS_OK) {
+        return;
     }
-    if (status == STATUS_OK) {
-        status = initrd_add(builder, &kernel, &initrd);
+    plan_piece_add(builder, &(struct load_piece){.to = gpa(kernel.base),
+                                                 .from = kernel.file + kernel.offset,
+                                                 .size = kernel.size,
+                                                 .file = builder->input->image.name,
+                                                 .what = "kernel"});
+    params_add(builder, &kernel, initrd_add(builder, &kernel));
+    entry->rip = kernel.base + (kernel.long_mode ? ENTRY_64 : 0);
+    entry->rsp = PLAN_LOW_BASE;
+    if (builder->status == STATUS_OK) {
+        log_info("load: %s: Linux, boot protocol %u.%02u, %s entry, at %#lx..%#lx",
+                 builder->input->image.name, kernel.version >> 8, kernel.version & 0xffU,
+                 kernel.long_mode ? "64-bit" : "32-bit", kernel.base, kernel.end);
     }
-    if (status == STATUS_OK) {
-        status = params_add(builder, &kernel, initrd);
-    }
-    if (status != STATUS_OK) {
-        return status;
-    }
-    builder->plan->entry.rip = kernel.base + (kernel.long_mode ? ENTRY_64 : 0);
-    builder->plan->entry.rsp = PLAN_LOW_BASE;
-    log_info("load: %s: Linux, boot protocol %u.%02u, %s entry, at %#llx..%#llx",
-             builder->input->image.name, kernel.version >> 8, kernel.version & 0xffU,
-             kernel.long_mode ? "64-bit" : "32-bit", (unsigned long long)kernel.base,
-             (unsigned long long)kernel.end);
-    return STATUS_OK;
 }

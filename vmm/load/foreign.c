@@ -2,7 +2,7 @@
 /* Files that people try and that cannot be loaded: what they are, and what would take them. */
 #include "vmm/base/log.h"
 #include "vmm/load/bytes.h"
-#include "vmm/load/formats.h"
+#include "vmm/load/plan.h"
 
 #include <string.h>
 

@@ -2,8 +2,7 @@
 #include "vmm/load/load.h"
 
 #include "vmm/base/log.h"
-#include "vmm/load/formats.h"
-#include "vmm/load/load_check.h"
+#include "vmm/load/plan.h"
 
 #include <string.h>
 
@@ -14,9 +13,9 @@ static enum status memory_check(const struct load_input *input)
 
     if (below < LOAD_MEMORY_MIN || below > LOAD_BELOW_4G_MAX || below % PAGE_SIZE != 0 ||
         above % PAGE_SIZE != 0 || !range_fits(MAP_4G, above, LOAD_MEMORY_END_MAX)) {
-        log_warn("load: %s: %#llx bytes of RAM below 4 GiB and %#llx above cannot be: 2 MiB to "
+        log_warn("load: %s: %#lx bytes of RAM below 4 GiB and %#lx above cannot be: 2 MiB to "
                  "3.5 GiB, and whole pages",
-                 input->image.name, (unsigned long long)below, (unsigned long long)above);
+                 input->image.name, below, above);
         return STATUS_NOTE(STATUS_RANGE);
     }
     return STATUS_OK;
@@ -90,9 +89,11 @@ enum status load_plan_build(const struct load_input *input, struct load_plan *pl
         return status;
     }
     map_build(input->memory_below_4g, input->memory_above_4g, &builder.map);
-    status = plan_bios_data_add(&builder);
-    if (status == STATUS_OK) {
-        status = input->kind == LOAD_LINUX ? bzimage_plan(&builder) : multiboot_plan(&builder);
+    plan_bios_data_add(&builder);
+    if (input->kind == LOAD_LINUX) {
+        bzimage_plan(&builder);
+    } else {
+        multiboot_plan(&builder);
     }
-    return status == STATUS_OK ? load_plan_check(input, plan) : status;
+    return builder.status == STATUS_OK ? load_plan_check(input, plan) : builder.status;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/load/load_check.h"
+#include "vmm/load/plan.h"
 
 #include "vmm/base/log.h"
-#include "vmm/load/memory_ranges.h"
 
 /* Are SIZE bytes from FROM on within the TOTAL bytes at START? Addresses, as C's rules for pointers
  * into different objects do not allow this question. */
@@ -53,20 +52,17 @@ static enum status pieces_check(const struct load_input *input, const struct loa
         uint64_t size;
         if (__builtin_add_overflow(piece->size, piece->zero, &size) ||
             !map_has_ram(&map, piece->to.raw, size)) {
-            log_error("load: piece %u at %#llx is not in RAM", i,
-                      (unsigned long long)piece->to.raw);
+            log_error("load: piece %u at %#lx is not in RAM", i, piece->to.raw);
             return STATUS_NOTE(STATUS_RANGE);
         }
         if (!source_known(input, plan, piece)) {
-            log_error("load: piece %u at %#llx comes from no file", i,
-                      (unsigned long long)piece->to.raw);
+            log_error("load: piece %u at %#lx comes from no file", i, piece->to.raw);
             return STATUS_NOTE(STATUS_RANGE);
         }
         for (unsigned j = 0; j < i; j++) {
             const struct load_piece *other = &plan->piece[j];
             if (ranges_overlap(piece->to.raw, size, other->to.raw, other->size + other->zero)) {
-                log_error("load: pieces %u and %u overlap at %#llx", j, i,
-                          (unsigned long long)piece->to.raw);
+                log_error("load: pieces %u and %u overlap at %#lx", j, i, piece->to.raw);
                 return STATUS_NOTE(STATUS_CONFLICT);
             }
         }
@@ -82,9 +78,8 @@ static enum status entry_check(const struct load_plan *plan)
 
     if (!copied(plan, entry->rip, 1) || !copied(plan, entry->gdt.raw, entry->gdt_limit + 1ULL) ||
         !tables_good) {
-        log_error("load: RIP %#llx, GDT %#llx or CR3 %#llx is nothing that was loaded",
-                  (unsigned long long)entry->rip, (unsigned long long)entry->gdt.raw,
-                  (unsigned long long)entry->cr3.raw);
+        log_error("load: RIP %#lx, GDT %#lx or CR3 %#lx is nothing that was loaded", entry->rip,
+                  entry->gdt.raw, entry->cr3.raw);
         return STATUS_NOTE(STATUS_RANGE);
     }
     if (entry->cs + 7U > entry->gdt_limit || entry->ds + 7U > entry->gdt_limit) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/load/memory_ranges.h"
+#include "vmm/load/plan.h"
 
 /*
  * What does not depend on the VM. A0000h..DFFFFh is in no range, as on a PC: display and option

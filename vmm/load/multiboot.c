@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/load/formats.h"
+#include "vmm/load/plan.h"
 
 #include "vmm/base/log.h"
 #include "vmm/load/bytes.h"
@@ -85,112 +85,86 @@ static enum status header_find(const struct load_file *image, struct multiboot_h
     return STATUS_NOTE(STATUS_INVALID);
 }
 
-/* Place module INDEX page-aligned from *FROM on; *FROM moves to its end. */
-static enum status module_add(struct plan_builder *builder, unsigned index, uint64_t *from)
-{
-    const struct load_file *module = &builder->input->modules[index];
-    uint64_t limit = builder->input->memory_below_4g;
-    uint64_t at = align_up(*from, PAGE_SIZE);
-
-    if (!plan_space_find(builder->plan, module->size, at, limit, &at)) {
-        log_warn("load: %s: this module's %llu bytes do not fit between %#llx and %#llx, the end "
-                 "of RAM: raise 'memory'",
-                 module->name, (unsigned long long)module->size, (unsigned long long)at,
-                 (unsigned long long)limit);
-        return STATUS_NOTE(STATUS_RANGE);
-    }
-    *from = at + module->size;
-    return plan_piece_add(builder, &(struct load_piece){.to = gpa(at),
-                                                        .from = module->data,
-                                                        .size = module->size,
-                                                        .file = module->name,
-                                                        .what = "module"});
-}
-
-/* Load the modules behind the image and list them, as 3.3 says. */
-static enum status modules_add(struct plan_builder *builder, uint64_t image_end,
-                               uint64_t starts[LOAD_MODULES_MAX])
+/* Load the modules behind the image, page-aligned. */
+static void modules_add(struct plan_builder *builder, uint64_t image_end,
+                        uint64_t starts[LOAD_MODULES_MAX])
 {
     uint64_t from = image_end > MAP_HIGH_BASE ? image_end : MAP_HIGH_BASE;
-    enum status status = STATUS_OK;
+    uint64_t limit = builder->input->memory_below_4g;
 
-    for (unsigned i = 0; i < builder->input->module_count && status == STATUS_OK; i++) {
-        status = module_add(builder, i, &from);
-        starts[i] = from - builder->input->modules[i].size;
+    for (unsigned i = 0; i < builder->input->module_count && builder->status == STATUS_OK; i++) {
+        const struct load_file *module = &builder->input->modules[i];
+        uint64_t at = align_up(from, PAGE_SIZE);
+
+        if (!plan_space_find(builder->plan, module->size, at, limit, &at)) {
+            log_warn("load: %s: this module's %lu bytes do not fit between %#lx and %#lx, the end "
+                     "of RAM: raise 'memory'",
+                     module->name, module->size, at, limit);
+            plan_fail(builder, STATUS_NOTE(STATUS_RANGE));
+        }
+        plan_piece_add(builder, &(struct load_piece){.to = gpa(at),
+                                                     .from = module->data,
+                                                     .size = module->size,
+                                                     .file = module->name,
+                                                     .what = "module"});
+        starts[i] = at;
+        from = at + module->size;
     }
-    return status;
 }
 
-static enum status module_list_add(struct plan_builder *builder,
-                                   const uint64_t starts[LOAD_MODULES_MAX], uint32_t *offset)
+/* List them, as 3.3 says. */
+static uint32_t module_list_add(struct plan_builder *builder,
+                                const uint64_t starts[LOAD_MODULES_MAX])
 {
     const struct load_input *input = builder->input;
-    enum status status = plan_low_take(builder, LOAD_MODULES_MAX * MODULE_SIZE, 8, offset);
+    uint32_t offset = plan_low_take(builder, LOAD_MODULES_MAX * MODULE_SIZE, 8);
 
-    for (unsigned i = 0; i < input->module_count && status == STATUS_OK; i++) {
-        const char *text = input->modules[i].arguments != NULL ? input->modules[i].arguments : "";
-        uint8_t *entry = builder->plan->low + *offset + (size_t)MODULE_SIZE * i;
-        uint32_t address = 0;
-        status = plan_text_add(builder, text, strlen(text), &address);
+    for (unsigned i = 0; i < input->module_count; i++) {
+        uint8_t *entry = builder->plan->low + offset + (size_t)MODULE_SIZE * i;
+
         bytes_put32(entry + MODULE_START, (uint32_t)starts[i]);
         bytes_put32(entry + MODULE_END, (uint32_t)(starts[i] + input->modules[i].size));
-        bytes_put32(entry + MODULE_TEXT, address);
+        bytes_put32(entry + MODULE_TEXT, plan_text_add(builder, input->modules[i].arguments));
     }
-    return status;
+    return (uint32_t)builder->low_base + offset;
 }
 
-static enum status memory_map_add(struct plan_builder *builder, uint32_t *offset)
+static uint32_t memory_map_add(struct plan_builder *builder)
 {
     const struct map *map = &builder->map;
-    enum status status = plan_low_take(builder, map->count * MAP_ENTRY_SIZE, 8, offset);
+    uint32_t offset = plan_low_take(builder, map->count * MAP_ENTRY_SIZE, 8);
 
-    for (unsigned i = 0; i < map->count && status == STATUS_OK; i++) {
-        uint8_t *entry = builder->plan->low + *offset + (size_t)MAP_ENTRY_SIZE * i;
+    for (unsigned i = 0; i < map->count; i++) {
+        uint8_t *entry = builder->plan->low + offset + (size_t)MAP_ENTRY_SIZE * i;
+
         bytes_put32(entry, MAP_ENTRY_SIZE - 4);
         bytes_put64(entry + 4, map->range[i].base);
         bytes_put64(entry + 12, map->range[i].size);
         bytes_put32(entry + 20, map->range[i].type);
     }
-    return status;
+    return (uint32_t)builder->low_base + offset;
 }
 
-static enum status info_fill(struct plan_builder *builder, const uint64_t starts[LOAD_MODULES_MAX],
-                             uint8_t *info)
+static void info_fill(struct plan_builder *builder, const uint64_t starts[LOAD_MODULES_MAX],
+                      uint8_t *info)
 {
-    static const char loader_name[] = "Portolan";
     const struct load_input *input = builder->input;
-    const char *text = input->cmdline != NULL ? input->cmdline : "";
-    uint32_t modules = 0;
-    uint32_t map = 0;
-    uint32_t cmdline = 0;
-    uint32_t name = 0;
-    enum status status = module_list_add(builder, starts, &modules);
 
-    if (status == STATUS_OK) {
-        status = memory_map_add(builder, &map);
-    }
-    if (status == STATUS_OK) {
-        status = plan_text_add(builder, text, strlen(text), &cmdline);
-    }
-    if (status == STATUS_OK) {
-        status = plan_text_add(builder, loader_name, sizeof(loader_name) - 1, &name);
-    }
     bytes_put32(info + INFO_FLAGS, INFO_HAS_MEMORY | INFO_HAS_CMDLINE | INFO_HAS_MODULES |
                                        INFO_HAS_MAP | INFO_HAS_LOADER);
     bytes_put32(info + INFO_MEMORY_LOWER, MAP_LOW_END >> 10);
     bytes_put32(info + INFO_MEMORY_UPPER,
                 (uint32_t)((input->memory_below_4g - MAP_HIGH_BASE) >> 10));
-    bytes_put32(info + INFO_CMDLINE, cmdline);
+    bytes_put32(info + INFO_CMDLINE, plan_text_add(builder, input->cmdline));
     bytes_put32(info + INFO_MODULE_COUNT, input->module_count);
-    bytes_put32(info + INFO_MODULES, (uint32_t)builder->low_base + modules);
+    bytes_put32(info + INFO_MODULES, module_list_add(builder, starts));
     bytes_put32(info + INFO_MAP_LENGTH, builder->map.count * MAP_ENTRY_SIZE);
-    bytes_put32(info + INFO_MAP, (uint32_t)builder->low_base + map);
-    bytes_put32(info + INFO_LOADER_NAME, name);
-    return status;
+    bytes_put32(info + INFO_MAP, memory_map_add(builder));
+    bytes_put32(info + INFO_LOADER_NAME, plan_text_add(builder, "Portolan"));
 }
 
 /* In conventional memory, or in the lowest gap above 1 MiB for images that fill the former. */
-static enum status low_place(struct plan_builder *builder)
+static void low_place(struct plan_builder *builder)
 {
     const struct load_plan *plan = builder->plan;
     uint64_t limit = builder->input->memory_below_4g;
@@ -200,52 +174,33 @@ static enum status low_place(struct plan_builder *builder)
         log_warn("load: %s: image and modules leave no %u KiB for the boot information: raise "
                  "'memory'",
                  builder->input->image.name, LOAD_LOW_SIZE >> 10);
-        return STATUS_NOTE(STATUS_RANGE);
+        plan_fail(builder, STATUS_NOTE(STATUS_RANGE));
     }
-    return STATUS_OK;
 }
 
-static enum status info_add(struct plan_builder *builder, const uint64_t starts[LOAD_MODULES_MAX])
+void multiboot_plan(struct plan_builder *builder)
 {
     struct load_entry *entry = &builder->plan->entry;
-    uint32_t offset;
-    enum status status = low_place(builder);
+    struct multiboot_header header = {0};
+    uint64_t starts[LOAD_MODULES_MAX] = {0};
 
-    if (status == STATUS_OK) {
-        status = plan_low_take(builder, INFO_SIZE, 8, &offset);
+    plan_fail(builder, header_find(&builder->input->image, &header));
+    if (builder->status == STATUS_OK) {
+        modules_add(builder, multiboot_image_add(builder, &header), starts);
     }
-    if (status != STATUS_OK) {
-        return status;
+    if (builder->status != STATUS_OK) {
+        return;
     }
+    low_place(builder);
+    uint32_t offset = plan_low_take(builder, INFO_SIZE, 8);
+
     entry->rax = ENTRY_MAGIC;
     entry->rbx = builder->low_base + offset;
-    status = plan_gdt_add(builder, LOAD_ENTRY_PROTECTED32);
-    if (status == STATUS_OK) {
-        status = info_fill(builder, starts, builder->plan->low + offset);
+    plan_gdt_add(builder, LOAD_ENTRY_PROTECTED32);
+    info_fill(builder, starts, builder->plan->low + offset);
+    plan_low_add(builder);
+    if (builder->status == STATUS_OK) {
+        log_info("load: %s: Multiboot, entry %#lx, %u modules, information at %#lx",
+                 builder->input->image.name, entry->rip, builder->input->module_count, entry->rbx);
     }
-    return status == STATUS_OK ? plan_low_add(builder) : status;
-}
-
-enum status multiboot_plan(struct plan_builder *builder)
-{
-    struct multiboot_header header;
-    uint64_t starts[LOAD_MODULES_MAX] = {0};
-    uint64_t end = 0;
-    enum status status = header_find(&builder->input->image, &header);
-
-    if (status == STATUS_OK) {
-        status = multiboot_image_add(builder, &header, &end);
-    }
-    if (status == STATUS_OK) {
-        status = modules_add(builder, end, starts);
-    }
-    if (status == STATUS_OK) {
-        status = info_add(builder, starts);
-    }
-    if (status == STATUS_OK) {
-        log_info("load: %s: Multiboot, entry %#llx, %u modules, information at %#llx",
-                 builder->input->image.name, (unsigned long long)builder->plan->entry.rip,
-                 builder->input->module_count, (unsigned long long)builder->plan->entry.rbx);
-    }
-    return status;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/load/formats.h"
+#include "vmm/load/plan.h"
 
 #include "vmm/base/log.h"
 #include "vmm/load/bytes.h"
@@ -105,26 +105,25 @@ static struct segment segment_read(const struct elf_class *class, const uint8_t 
     };
 }
 
-static enum status segment_add(struct plan_builder *builder, const struct segment *segment)
+static void segment_add(struct plan_builder *builder, const struct segment *segment)
 {
     const struct load_file *image = &builder->input->image;
 
     if (segment->file_size > segment->memory_size ||
         !range_fits(segment->offset, segment->file_size, image->size)) {
-        log_warn("load: %s: the segment at %#llx has %#llx bytes of memory, and %#llx at %#llx of "
-                 "a file of %#llx: the file is cut off or damaged, copy it again",
-                 image->name, (unsigned long long)segment->physical_address,
-                 (unsigned long long)segment->memory_size, (unsigned long long)segment->file_size,
-                 (unsigned long long)segment->offset, (unsigned long long)image->size);
-        return STATUS_NOTE(STATUS_INVALID);
+        log_warn("load: %s: the segment at %#lx has %#lx bytes of memory, and %#lx at %#lx of "
+                 "a file of %#lx: the file is cut off or damaged, copy it again",
+                 image->name, segment->physical_address, segment->memory_size, segment->file_size,
+                 segment->offset, image->size);
+        plan_fail(builder, STATUS_NOTE(STATUS_INVALID));
+        return;
     }
-    return plan_piece_add(builder,
-                          &(struct load_piece){.to = gpa(segment->physical_address),
-                                               .from = image->data + segment->offset,
-                                               .size = segment->file_size,
-                                               .zero = segment->memory_size - segment->file_size,
-                                               .file = image->name,
-                                               .what = "segment"});
+    plan_piece_add(builder, &(struct load_piece){.to = gpa(segment->physical_address),
+                                                 .from = image->data + segment->offset,
+                                                 .size = segment->file_size,
+                                                 .zero = segment->memory_size - segment->file_size,
+                                                 .file = image->name,
+                                                 .what = "segment"});
 }
 
 /*
@@ -154,68 +153,60 @@ static bool entry_is_physical(const struct load_plan *plan, uint64_t address)
     return false;
 }
 
-static enum status entry_set(struct plan_builder *builder, uint64_t entry)
+static void entry_set(struct plan_builder *builder, uint64_t entry)
 {
-    if (!entry_is_physical(builder->plan, entry)) {
-        log_warn("load: %s: its entry %#llx is not in what was loaded from the file: correct the "
+    if (builder->status == STATUS_OK && !entry_is_physical(builder->plan, entry)) {
+        log_warn("load: %s: its entry %#lx is not in what was loaded from the file: correct the "
                  "linker script's ENTRY() or the header's entry address",
-                 builder->input->image.name, (unsigned long long)entry);
-        return STATUS_NOTE(STATUS_RANGE);
+                 builder->input->image.name, entry);
+        plan_fail(builder, STATUS_NOTE(STATUS_RANGE));
     }
     builder->plan->entry.rip = entry;
-    return STATUS_OK;
 }
 
-static enum status programs_add(struct plan_builder *builder, const struct elf_class *class,
-                                const uint8_t *programs, unsigned count)
+static void programs_add(struct plan_builder *builder, const struct elf_class *class,
+                         const uint8_t *programs, unsigned count)
 {
     uint64_t entry = number_get(class, builder->input->image.data + ELF_ENTRY);
     uint64_t physical = entry;
-    enum status status = STATUS_OK;
     bool translated = false;
 
-    for (unsigned i = 0; i < count && status == STATUS_OK; i++) {
+    for (unsigned i = 0; i < count && builder->status == STATUS_OK; i++) {
         const uint8_t *program = programs + (size_t) class->entry_size * i;
         if (bytes_get32(program + PROGRAM_TYPE) == ELF_PROGRAM_LOAD) {
             struct segment segment = segment_read(class, program);
-            status = segment_add(builder, &segment);
+            segment_add(builder, &segment);
             translated = translated || entry_translate(&segment, entry, &physical);
         }
     }
-    return status == STATUS_OK ? entry_set(builder, physical) : status;
+    entry_set(builder, physical);
 }
 
-static enum status elf_add(struct plan_builder *builder)
+static void elf_add(struct plan_builder *builder)
 {
     const struct load_file *image = &builder->input->image;
     const struct elf_class *class = elf_recognise(image);
 
     if (class == NULL) {
-        return STATUS_NOTE(STATUS_UNSUPPORTED);
+        plan_fail(builder, STATUS_NOTE(STATUS_UNSUPPORTED));
+        return;
     }
     uint64_t offset = number_get(class, image->data + class->program_offset);
     unsigned size = bytes_get16(image->data + class->program_size);
     unsigned count = bytes_get16(image->data + class->program_count);
     if (size != class->entry_size || count == 0 || count > PROGRAMS_MAX ||
         !range_fits(offset, (uint64_t)size * count, image->size)) {
-        log_warn("load: %s: %u program headers of %u bytes at %#llx of a file of %#llx: it needs 1 "
+        log_warn("load: %s: %u program headers of %u bytes at %#lx of a file of %#lx: it needs 1 "
                  "to %u, within the file",
-                 image->name, count, size, (unsigned long long)offset,
-                 (unsigned long long)image->size, PROGRAMS_MAX);
-        return STATUS_NOTE(STATUS_INVALID);
+                 image->name, count, size, offset, image->size, PROGRAMS_MAX);
+        plan_fail(builder, STATUS_NOTE(STATUS_INVALID));
+        return;
     }
-    return programs_add(builder, class, image->data + offset, count);
-}
-
-static enum status fields_bad(const struct load_file *image, const char *what)
-{
-    log_warn("load: %s: the address fields of its Multiboot header: %s: correct them", image->name,
-             what);
-    return STATUS_NOTE(STATUS_INVALID);
+    programs_add(builder, class, image->data + offset, count);
 }
 
 /* 3.1.3: the file from header_offset - (header_addr - load_addr) on is loaded at load_addr. */
-static enum status fields_add(struct plan_builder *builder, uint32_t header_offset)
+static void fields_add(struct plan_builder *builder, uint32_t header_offset)
 {
     const struct load_file *image = &builder->input->image;
     const uint8_t *header = image->data + header_offset;
@@ -223,40 +214,45 @@ static enum status fields_add(struct plan_builder *builder, uint32_t header_offs
     uint64_t load = bytes_get32(header + FIELD_LOAD);
     uint64_t load_end = bytes_get32(header + FIELD_LOAD_END);
     uint64_t bss_end = bytes_get32(header + FIELD_BSS_END);
+    uint64_t offset = header_offset - (header_address - load);
+    const char *bad = NULL;
 
     if (header_address < load || header_address - load > header_offset) {
-        return fields_bad(image, "load_addr is behind header_addr, or before the file's start");
+        bad = "load_addr is behind header_addr, or before the file's start";
+    } else {
+        load_end = load_end != 0 ? load_end : load + (image->size - offset);
+        bss_end = bss_end != 0 ? bss_end : load_end;
+        if (load_end <= load || !range_fits(offset, load_end - load, image->size)) {
+            bad = "load_end_addr is before load_addr, or behind the file's end";
+        } else if (bss_end < load_end) {
+            bad = "bss_end_addr is before load_end_addr";
+        }
     }
-    uint64_t offset = header_offset - (header_address - load);
-    if (load_end == 0) {
-        load_end = load + (image->size - offset);
-    }
-    if (bss_end == 0) {
-        bss_end = load_end;
-    }
-    if (load_end <= load || !range_fits(offset, load_end - load, image->size)) {
-        return fields_bad(image, "load_end_addr is before load_addr, or behind the file's end");
-    }
-    if (bss_end < load_end) {
-        return fields_bad(image, "bss_end_addr is before load_end_addr");
+    if (bad != NULL) {
+        log_warn("load: %s: the address fields of its Multiboot header: %s: correct them",
+                 image->name, bad);
+        plan_fail(builder, STATUS_NOTE(STATUS_INVALID));
+        return;
     }
     const struct segment segment = {offset, load, load, load_end - load, bss_end - load};
-    enum status status = segment_add(builder, &segment);
-    return status == STATUS_OK ? entry_set(builder, bytes_get32(header + FIELD_ENTRY)) : status;
+
+    segment_add(builder, &segment);
+    entry_set(builder, bytes_get32(header + FIELD_ENTRY));
 }
 
-enum status multiboot_image_add(struct plan_builder *builder, const struct multiboot_header *header,
-                                uint64_t *end)
+uint64_t multiboot_image_add(struct plan_builder *builder, const struct multiboot_header *header)
 {
     const struct load_plan *plan = builder->plan;
-    enum status status = (header->flags & MULTIBOOT_HEADER_ADDRESSES) != 0
-                             ? fields_add(builder, header->offset)
-                             : elf_add(builder);
+    uint64_t end = 0;
 
-    *end = 0;
+    if ((header->flags & MULTIBOOT_HEADER_ADDRESSES) != 0) {
+        fields_add(builder, header->offset);
+    } else {
+        elf_add(builder);
+    }
     for (unsigned i = 0; i < plan->piece_count; i++) {
         uint64_t piece_end = plan->piece[i].to.raw + plan->piece[i].size + plan->piece[i].zero;
-        *end = piece_end > *end ? piece_end : *end;
+        end = piece_end > end ? piece_end : end;
     }
-    return status;
+    return end;
 }

@@ -50,41 +50,49 @@ static const struct load_piece *piece_find(const struct load_plan *plan, uint64_
     return NULL;
 }
 
-enum status plan_piece_add(struct plan_builder *builder, const struct load_piece *piece)
+void plan_fail(struct plan_builder *builder, enum status status)
+{
+    builder->status = builder->status == STATUS_OK ? status : builder->status;
+}
+
+void plan_piece_add(struct plan_builder *builder, const struct load_piece *piece)
 {
     struct load_plan *plan = builder->plan;
     uint64_t size;
 
+    if (builder->status != STATUS_OK) {
+        return;
+    }
     if (__builtin_add_overflow(piece->size, piece->zero, &size) ||
         (size != 0 &&
          (!map_has_ram(&builder->map, piece->to.raw, size) || piece->to.raw >= MAP_4G))) {
-        log_warn("load: %s: the %s at %#llx, %#llx and %#llx zero bytes, is not in the VM's RAM "
-                 "below 4 GiB (to 9fc00h, and from 100000h to %#llx): give it more memory, or link "
+        log_warn("load: %s: the %s at %#lx, %#lx and %#lx zero bytes, is not in the VM's RAM "
+                 "below 4 GiB (to 9fc00h, and from 100000h to %#lx): give it more memory, or link "
                  "it elsewhere",
-                 piece->file, piece->what, (unsigned long long)piece->to.raw,
-                 (unsigned long long)piece->size, (unsigned long long)piece->zero,
-                 (unsigned long long)builder->input->memory_below_4g);
-        return STATUS_NOTE(STATUS_RANGE);
+                 piece->file, piece->what, piece->to.raw, piece->size, piece->zero,
+                 builder->input->memory_below_4g);
+        plan_fail(builder, STATUS_NOTE(STATUS_RANGE));
+        return;
     }
     if (size == 0) {
-        return STATUS_OK;
+        return;
     }
     const struct load_piece *other = piece_find(plan, piece->to.raw, size);
     if (other != NULL) {
-        log_warn("load: %s: the %s at %#llx, %#llx bytes, overlaps the %s at %#llx, %#llx bytes "
+        log_warn("load: %s: the %s at %#lx, %#lx bytes, overlaps the %s at %#lx, %#lx bytes "
                  "(%s): link it elsewhere",
-                 piece->file, piece->what, (unsigned long long)piece->to.raw,
-                 (unsigned long long)size, other->what, (unsigned long long)other->to.raw,
-                 (unsigned long long)piece_length(other), other->file);
-        return STATUS_NOTE(STATUS_CONFLICT);
+                 piece->file, piece->what, piece->to.raw, size, other->what, other->to.raw,
+                 piece_length(other), other->file);
+        plan_fail(builder, STATUS_NOTE(STATUS_CONFLICT));
+        return;
     }
     if (plan->piece_count == LOAD_PIECES_MAX) {
         log_warn("load: %s: more than %u pieces: link it with fewer segments", piece->file,
                  LOAD_PIECES_MAX);
-        return STATUS_NOTE(STATUS_NO_MEMORY);
+        plan_fail(builder, STATUS_NOTE(STATUS_NO_MEMORY));
+        return;
     }
     plan->piece[plan->piece_count++] = *piece;
-    return STATUS_OK;
 }
 
 bool plan_space_find(const struct load_plan *plan, uint64_t size, uint64_t from, uint64_t limit,
@@ -107,39 +115,35 @@ bool plan_space_find(const struct load_plan *plan, uint64_t size, uint64_t from,
     return false;
 }
 
-enum status plan_low_take(struct plan_builder *builder, uint32_t size, uint32_t align,
-                          uint32_t *offset)
+uint32_t plan_low_take(struct plan_builder *builder, uint32_t size, uint32_t align)
 {
     uint64_t at = align_up(builder->plan->low_used, align);
 
-    *offset = 0;
+    if (builder->status != STATUS_OK) {
+        return 0;
+    }
     if (!range_fits(at, size, BIOS_DATA_OFFSET)) {
         log_error("load: %s: %u bytes of generated data and no room for %u more",
                   builder->input->image.name, builder->plan->low_used, size);
-        return STATUS_NOTE(STATUS_NO_MEMORY);
+        plan_fail(builder, STATUS_NOTE(STATUS_NO_MEMORY));
+        return 0;
     }
-    *offset = (uint32_t)at;
     builder->plan->low_used = (uint32_t)at + size;
-    return STATUS_OK;
+    return (uint32_t)at;
 }
 
-enum status plan_text_add(struct plan_builder *builder, const char *text, size_t length,
-                          uint32_t *address)
+uint32_t plan_text_add(struct plan_builder *builder, const char *text)
 {
-    uint32_t offset;
+    uint32_t size = (uint32_t)(text != NULL ? strlen(text) : 0) + 1; /* as load.h limits them */
+    uint32_t offset = plan_low_take(builder, size, 1);
 
-    if (length >= LOAD_LOW_SIZE) {
-        return STATUS_NOTE(STATUS_RANGE);
+    if (builder->status == STATUS_OK && text != NULL) {
+        memcpy(builder->plan->low + offset, text, size);
     }
-    enum status status = plan_low_take(builder, (uint32_t)length + 1, 1, &offset);
-    if (status == STATUS_OK) {
-        memcpy(builder->plan->low + offset, text, length);
-        *address = (uint32_t)builder->low_base + offset;
-    }
-    return status;
+    return (uint32_t)builder->low_base + offset;
 }
 
-enum status plan_bios_data_add(struct plan_builder *builder)
+void plan_bios_data_add(struct plan_builder *builder)
 {
     uint8_t *data = builder->plan->low + BIOS_DATA_OFFSET;
 
@@ -147,22 +151,17 @@ enum status plan_bios_data_add(struct plan_builder *builder)
     bytes_put16(data + BIOS_DATA_EBDA, MAP_LOW_END >> 4);
     bytes_put16(data + BIOS_DATA_EQUIPMENT, EQUIPMENT_FPU | EQUIPMENT_SERIAL_1);
     bytes_put16(data + BIOS_DATA_MEMORY, MAP_LOW_END >> 10);
-    return plan_piece_add(builder, &(struct load_piece){.to = gpa(BIOS_DATA_BASE),
-                                                        .from = data,
-                                                        .size = BIOS_DATA_SIZE,
-                                                        .file = "firmware",
-                                                        .what = "BIOS data area"});
+    plan_piece_add(builder, &(struct load_piece){.to = gpa(BIOS_DATA_BASE),
+                                                 .from = data,
+                                                 .size = BIOS_DATA_SIZE,
+                                                 .file = "firmware",
+                                                 .what = "BIOS data area"});
 }
 
-enum status plan_gdt_add(struct plan_builder *builder, enum load_mode mode)
+void plan_gdt_add(struct plan_builder *builder, enum load_mode mode)
 {
     struct load_entry *entry = &builder->plan->entry;
-    uint32_t offset;
-    enum status status = plan_low_take(builder, GDT_ENTRIES * 8, 8, &offset);
-
-    if (status != STATUS_OK) {
-        return status;
-    }
+    uint32_t offset = plan_low_take(builder, GDT_ENTRIES * 8, 8);
     uint8_t *gdt = builder->plan->low + offset;
     bytes_put64(gdt + PLAN_SELECTOR_CODE, mode == LOAD_ENTRY_LONG64 ? GDT_CODE64 : GDT_CODE32);
     bytes_put64(gdt + PLAN_SELECTOR_DATA, GDT_DATA);
@@ -171,18 +170,12 @@ enum status plan_gdt_add(struct plan_builder *builder, enum load_mode mode)
     entry->gdt_limit = GDT_ENTRIES * 8 - 1;
     entry->cs = PLAN_SELECTOR_CODE;
     entry->ds = PLAN_SELECTOR_DATA;
-    return STATUS_OK;
 }
 
-enum status plan_page_tables_add(struct plan_builder *builder)
+void plan_page_tables_add(struct plan_builder *builder)
 {
-    uint32_t offset;
-    enum status status = plan_low_take(builder, (2 + DIRECTORIES) * (uint32_t)PAGE_SIZE,
-                                       (uint32_t)PAGE_SIZE, &offset);
-
-    if (status != STATUS_OK) {
-        return status;
-    }
+    uint32_t offset =
+        plan_low_take(builder, (2 + DIRECTORIES) * (uint32_t)PAGE_SIZE, (uint32_t)PAGE_SIZE);
     uint8_t *tables = builder->plan->low + offset;
     uint64_t base = builder->low_base + offset;
     bytes_put64(tables, (base + PAGE_SIZE) | TABLE_WRITABLE);
@@ -193,14 +186,13 @@ enum status plan_page_tables_add(struct plan_builder *builder)
         bytes_put64(tables + 2 * PAGE_SIZE + 8 * i, i * PAGE_SIZE_2M | TABLE_PAGE);
     }
     builder->plan->entry.cr3 = gpa(base);
-    return STATUS_OK;
 }
 
-enum status plan_low_add(struct plan_builder *builder)
+void plan_low_add(struct plan_builder *builder)
 {
-    return plan_piece_add(builder, &(struct load_piece){.to = gpa(builder->low_base),
-                                                        .from = builder->plan->low,
-                                                        .size = builder->plan->low_used,
-                                                        .file = builder->input->image.name,
-                                                        .what = "boot information"});
+    plan_piece_add(builder, &(struct load_piece){.to = gpa(builder->low_base),
+                                                 .from = builder->plan->low,
+                                                 .size = builder->plan->low_used,
+                                                 .file = builder->input->image.name,
+                                                 .what = "boot information"});
 }

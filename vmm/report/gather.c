@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From CPUID and MSRs to struct platform_facts. */
+/* From CPUID and MSRs to struct platform_facts, and from that to what the configuration is checked
+ * against. */
 #include "drivers/pci/scan.h"
 #include "vmm/host/cpuid.h"
 #include "vmm/host/msr.h"
 #include "vmm/report/features.h"
-#include "vmm/report/report.h"
-#include "vmm/report/report_iommu.h"
 
 #include <string.h>
 
@@ -95,28 +94,13 @@ static void signature_read(struct platform_facts *facts)
 static bool feature_read(const struct feature *feature)
 {
     uint64_t value = 0;
-    struct cpuid leaf;
 
     if (feature->source == SOURCE_MSR) {
         return msr_read(feature->where, &value) == STATUS_OK && (value >> feature->bit & 1U) != 0;
     }
-    leaf = leaf_read(feature->where);
-    switch ((enum feature_source)feature->source) {
-    case SOURCE_EAX:
-        value = leaf.eax;
-        break;
-    case SOURCE_EBX:
-        value = leaf.ebx;
-        break;
-    case SOURCE_ECX:
-        value = leaf.ecx;
-        break;
-    case SOURCE_EDX:
-    case SOURCE_MSR:
-        value = leaf.edx;
-        break;
-    }
-    return (value >> feature->bit & 1U) != 0;
+    struct cpuid leaf = leaf_read(feature->where);
+
+    return ((feature->source == SOURCE_ECX ? leaf.ecx : leaf.edx) >> feature->bit & 1U) != 0;
 }
 
 /* Parents stand before their children in the table. */
@@ -200,17 +184,35 @@ static void virtio_gather(struct platform_facts *facts)
     }
 }
 
-void report_gather(const struct report_machine *machine, struct platform_facts *facts)
+void report_gather(uint32_t cpus_started, struct frame_counters memory,
+                   struct platform_facts *facts)
 {
     memset(facts, 0, sizeof(*facts));
     facts->acpi = acpi_facts();
     facts->pci_count = pci_count();
     facts->cpus_found = facts->acpi->madt.cpu_count > 0 ? facts->acpi->madt.cpu_count : 1;
-    facts->cpus_started = machine->cpus_started;
-    facts->memory_total = machine->memory_total;
-    facts->memory_usable = machine->memory_usable;
-    facts->memory_largest = machine->memory_largest;
+    facts->cpus_started = cpus_started;
+    facts->memory = memory;
     cpu_gather(facts);
     iommu_gather(facts);
     virtio_gather(facts);
+}
+
+void report_config_machine(const struct platform_facts *facts, struct config_machine *machine)
+{
+    uint32_t cpus = ARRAY_SIZE(machine->cpu_usable);
+
+    memset(machine, 0, sizeof(*machine));
+    machine->can_run_vms = report_verdict(facts) != REPORT_CANNOT_RUN;
+    machine->has_iommu = iommus_usable(facts);
+    machine->cpu_count = facts->cpus_found < cpus ? facts->cpus_found : cpus;
+    machine->memory = facts->memory.free;
+    for (uint32_t i = 0; i < facts->virtio_count && i < ARRAY_SIZE(machine->pfs); i++) {
+        const struct virtio_function *function = &facts->virtio[i];
+
+        machine->pfs[machine->pf_count++] = (struct config_machine_pf){
+            .bdf = function->pci->bdf,
+            .has_sriov = function->has_sriov,
+            .total_vfs = function->has_sriov ? function->sriov.total_vfs : 0};
+    }
 }

@@ -1,22 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/report/report_iommu.h"
-
 #include "vmm/base/log.h"
 #include "vmm/host/map_physical.h"
 #include "vmm/host/mmio.h"
+#include "vmm/report/features.h"
 
 /* Intel VT-d specification 4.1, sections 11.4.2 and 11.4.3. */
-#define VTD_CAP         0x08U
-#define VTD_ECAP        0x10U
-#define CAP_SAGAW(cap)  ((cap) >> 8 & 0x1fU)
-#define CAP_MGAW(cap)   (((cap) >> 16 & 0x3fU) + 1)
-#define CAP_2M          (1ULL << 34)
-#define CAP_1G          (1ULL << 35)
-#define CAP_POSTED      (1ULL << 59)
-#define ECAP_COHERENT   (1ULL << 0)
-#define ECAP_QUEUED     (1ULL << 1)
-#define ECAP_INTERRUPTS (1ULL << 3)
-#define ECAP_X2APIC     (1ULL << 4)
+#define VTD_CAP        0x08U
+#define VTD_ECAP       0x10U
+#define CAP_SAGAW(cap) ((cap) >> 8 & 0x1fU)
+#define CAP_MGAW(cap)  (((cap) >> 16 & 0x3fU) + 1)
+
+static const struct ability_bit {
+    uint8_t ability; /* enum iommu_ability */
+    uint8_t word;    /* in VT-d CAP or ECAP */
+    uint8_t bit;
+} vtd_bits[] = {
+    {IOMMU_PAGES_2M,            0, 34},
+    {IOMMU_PAGES_1G,            0, 35},
+    {IOMMU_POSTED_INTERRUPTS,   0, 59},
+    {IOMMU_COHERENT,            1, 0 },
+    {IOMMU_QUEUED_INVALIDATION, 1, 1 },
+    {IOMMU_REMAPS_INTERRUPTS,   1, 3 },
+    {IOMMU_X2APIC,              1, 4 },
+};
 
 /* AMD I/O Virtualization Technology Specification 3.08, section 3.4.8 and table 88. */
 #define AMDVI_EFR          0x30U
@@ -25,6 +31,9 @@
 #define EFR_GUEST_APIC     (1ULL << 7)
 #define EFR_HATS(efr)      ((efr) >> 10 & 0x3U)
 #define IVHD_FLAG_COHERENT 0x20U
+#define AMDVI_ALWAYS                                                                 \
+    (1U << IOMMU_PAGES_2M | 1U << IOMMU_PAGES_1G | 1U << IOMMU_QUEUED_INVALIDATION | \
+     1U << IOMMU_REMAPS_INTERRUPTS)
 
 #define ALL_ONES (~0ULL)
 
@@ -58,8 +67,7 @@ static bool registers_read(hpa_t base, uint64_t size, uint32_t offset, unsigned 
         map_release(registers, size);
     }
     if (!answers) {
-        log_warn("IOMMU at %#llx does not answer (the firmware's table names it)",
-                 (unsigned long long)base.raw);
+        log_warn("IOMMU at %#lx does not answer (the firmware's table names it)", base.raw);
     }
     return answers;
 }
@@ -75,13 +83,11 @@ static void vtd_read(const struct acpi_drhd *drhd, struct pc_iommu *iommu)
     }
     iommu->answers = true;
     iommu->address_width = vtd_address_width(values[0]);
-    iommu->pages_2m = (values[0] & CAP_2M) != 0;
-    iommu->pages_1g = (values[0] & CAP_1G) != 0;
-    iommu->posted_interrupts = (values[0] & CAP_POSTED) != 0;
-    iommu->coherent = (values[1] & ECAP_COHERENT) != 0;
-    iommu->queued_invalidation = (values[1] & ECAP_QUEUED) != 0;
-    iommu->interrupt_remapping = (values[1] & ECAP_INTERRUPTS) != 0;
-    iommu->x2apic = (values[1] & ECAP_X2APIC) != 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(vtd_bits); i++) {
+        const struct ability_bit *row = &vtd_bits[i];
+
+        iommu->abilities |= (uint32_t)(values[row->word] >> row->bit & 1) << row->ability;
+    }
 }
 
 static void amdvi_read(const struct acpi_ivhd *ivhd, uint8_t virtual_width, struct pc_iommu *iommu)
@@ -99,14 +105,9 @@ static void amdvi_read(const struct acpi_ivhd *ivhd, uint8_t virtual_width, stru
     if (virtual_width != 0 && virtual_width < iommu->address_width) {
         iommu->address_width = virtual_width;
     }
-    /* Every AMD-Vi has these. */
-    iommu->pages_2m = true;
-    iommu->pages_1g = true;
-    iommu->queued_invalidation = true;
-    iommu->interrupt_remapping = true;
-    iommu->x2apic = (efr & EFR_X2APIC) != 0;
-    iommu->posted_interrupts = (efr & EFR_GUEST_APIC) != 0;
-    iommu->coherent = (ivhd->flags & IVHD_FLAG_COHERENT) != 0;
+    iommu->abilities = AMDVI_ALWAYS | (efr & EFR_X2APIC ? 1U << IOMMU_X2APIC : 0) |
+                       (efr & EFR_GUEST_APIC ? 1U << IOMMU_POSTED_INTERRUPTS : 0) |
+                       (ivhd->flags & IVHD_FLAG_COHERENT ? 1U << IOMMU_COHERENT : 0);
 }
 
 void iommu_gather(struct platform_facts *facts)
@@ -123,6 +124,6 @@ void iommu_gather(struct platform_facts *facts)
     facts->interrupt_remapping =
         facts->iommu_count > 0 && (dmar->drhd_count == 0 || dmar->interrupt_remapping);
     for (uint32_t i = 0; i < facts->iommu_count; i++) {
-        facts->interrupt_remapping &= facts->iommus[i].interrupt_remapping;
+        facts->interrupt_remapping &= facts->iommus[i].abilities >> IOMMU_REMAPS_INTERRUPTS & 1;
     }
 }

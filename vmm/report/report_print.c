@@ -2,8 +2,6 @@
 #include "vmm/base/format.h"
 #include "vmm/base/log.h"
 #include "vmm/report/features.h"
-#include "vmm/report/lacks.h"
-#include "vmm/report/report.h"
 
 #include <string.h>
 
@@ -108,10 +106,8 @@ static void print_machine(const struct platform_facts *facts)
     }
     print("CPUs", HEAD_INDENT, text.chars);
     text.used = 0;
-    append(&text, "%llu MiB, usable %llu MiB, longest run for VMs %llu MiB",
-           (unsigned long long)(facts->memory_total >> 20),
-           (unsigned long long)(facts->memory_usable >> 20),
-           (unsigned long long)(facts->memory_largest >> 20));
+    append(&text, "%lu MiB, usable %lu MiB, longest run for VMs %lu MiB", facts->memory.ram >> 20,
+           facts->memory.free >> 20, facts->memory.largest >> 20);
     print("memory", HEAD_INDENT, text.chars);
 }
 
@@ -119,52 +115,47 @@ static void print_machine(const struct platform_facts *facts)
 static bool iommu_alike(const struct pc_iommu *a, const struct pc_iommu *b)
 {
     return a->kind == b->kind && a->answers == b->answers && a->address_width == b->address_width &&
-           a->interrupt_remapping == b->interrupt_remapping && a->x2apic == b->x2apic &&
-           a->queued_invalidation == b->queued_invalidation && a->pages_2m == b->pages_2m &&
-           a->pages_1g == b->pages_1g && a->posted_interrupts == b->posted_interrupts &&
-           a->coherent == b->coherent;
+           a->abilities == b->abilities;
+}
+
+static void append_abilities(struct text *text, uint32_t abilities, const char *joint)
+{
+    static const char *const names[IOMMU_ABILITIES] = {
+        [IOMMU_REMAPS_INTERRUPTS] = "interrupt remapping",
+        [IOMMU_X2APIC] = "x2APIC ids",
+        [IOMMU_QUEUED_INVALIDATION] = "queued invalidation",
+        [IOMMU_PAGES_2M] = "2M pages",
+        [IOMMU_PAGES_1G] = "1G pages",
+        [IOMMU_POSTED_INTERRUPTS] = "posted interrupts",
+        [IOMMU_COHERENT] = "coherent walks",
+    };
+
+    for (unsigned i = 0; i < IOMMU_ABILITIES; i++) {
+        if (abilities >> i & 1) {
+            append(text, "%s%s", joint, names[i]);
+            joint = ", ";
+        }
+    }
 }
 
 /* One line for UNITS units that differ only in their place. */
 static void print_iommu(const struct pc_iommu *iommu, uint32_t units)
 {
-    const struct {
-        bool has;
-        const char *name;
-    } abilities[] = {
-        {iommu->interrupt_remapping, "interrupt remapping"},
-        {iommu->x2apic,              "x2APIC ids"         },
-        {iommu->queued_invalidation, "queued invalidation"},
-        {iommu->pages_2m,            "2M pages"           },
-        {iommu->pages_1g,            "1G pages"           },
-        {iommu->posted_interrupts,   "posted interrupts"  },
-        {iommu->coherent,            "coherent walks"     },
-    };
     struct text text = {.used = 0};
-    const char *joint = ", without ";
 
     append(&text, "%s, ", iommu->kind == IOMMU_VTD ? "VT-d" : "AMD-Vi");
     if (units > 1) {
         append(&text, "%u units from ", units);
     }
-    append(&text, "%#llx, segment %u: ", (unsigned long long)iommu->base.raw, iommu->segment);
+    append(&text, "%#lx, segment %u: ", iommu->base.raw, iommu->segment);
     if (!iommu->answers) {
         append(&text, "does not answer");
         print("IOMMU", HEAD_INDENT, text.chars);
         return;
     }
     append(&text, "%u-bit addresses", iommu->address_width);
-    for (unsigned i = 0; i < ARRAY_SIZE(abilities); i++) {
-        if (abilities[i].has) {
-            append(&text, ", %s", abilities[i].name);
-        }
-    }
-    for (unsigned i = 0; i < ARRAY_SIZE(abilities); i++) {
-        if (!abilities[i].has) {
-            append(&text, "%s%s", joint, abilities[i].name);
-            joint = ", ";
-        }
-    }
+    append_abilities(&text, iommu->abilities, ", ");
+    append_abilities(&text, ~iommu->abilities, ", without ");
     print("IOMMU", HEAD_INDENT, text.chars);
 }
 
@@ -196,9 +187,9 @@ static void print_pci(const struct platform_facts *facts)
     struct text text = {.used = 0};
 
     for (uint32_t i = 0; i < mcfg->ecam_count && i < ECAM_LINES; i++) {
-        append(&text, "%ssegment %u buses %02x-%02x at %#llx", i > 0 ? "; " : "",
+        append(&text, "%ssegment %u buses %02x-%02x at %#lx", i > 0 ? "; " : "",
                mcfg->ecams[i].segment, mcfg->ecams[i].bus_first, mcfg->ecams[i].bus_last,
-               (unsigned long long)mcfg->ecams[i].base.raw);
+               mcfg->ecams[i].base.raw);
     }
     if (mcfg->ecam_count > ECAM_LINES) {
         append(&text, "; and %u more", mcfg->ecam_count - ECAM_LINES);
@@ -330,8 +321,7 @@ static void print_verdict(const struct platform_facts *facts, enum report_verdic
         log_info("verdict: this machine can run VMs and pass VFs of %u virtio device%s through",
                  usable, usable == 1 ? "" : "s");
     } else if (lack_next(facts, &cursor, &lack)) {
-        log_info("verdict: this machine %s: %s%s (%s)", words[verdict], lack.feature ? "no " : "",
-                 lack.name, lack.remedy);
+        log_info("verdict: this machine %s: %s (%s)", words[verdict], lack.name, lack.remedy);
     }
 }
 

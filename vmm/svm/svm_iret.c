@@ -10,8 +10,6 @@
  */
 #include "vmm/svm/svm.h"
 
-#define VECTOR_DB 1U
-#define VECTOR_PF 14U
 #define DR6_HITS  0xfULL
 #define HAS_ERROR (1U << 8 | 1U << 10 | 1U << 11 | 1U << 12 | 1U << 13 | 1U << 14 | 1U << 17)
 

@@ -8,14 +8,6 @@
 
 #include <string.h>
 
-#define VECTOR_DE 0U
-#define VECTOR_DB 1U
-#define VECTOR_UD 6U
-#define VECTOR_DF 8U
-#define VECTOR_TS 10U
-#define VECTOR_GP 13U
-#define VECTOR_PF 14U
-
 /* All but #DB, #BP and #OF, which come behind an instruction or set RF themselves, #DF and #MC. */
 #define FAULTS (~(1U << 1 | 1U << 3 | 1U << 4 | 1U << 8 | 1U << 18))
 

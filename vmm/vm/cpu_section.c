@@ -4,7 +4,6 @@
 #include "vmm/vm/model.h"
 
 #define EXCEPTIONS     32U
-#define VECTOR_NMI     2U
 #define HAS_ERROR      (1U << 8 | 7U << 10 | 1U << 13 | 1U << 14 | 1U << 17 | 1U << 21)
 #define RFLAGS_DEFINED 0x3f7fd7ULL
 #define FLAG           1U

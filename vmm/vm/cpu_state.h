@@ -4,9 +4,10 @@
 #define PORTOLAN_VMM_VM_CPU_STATE_H
 
 #include "vmm/base/fields.h"
+#include "vmm/base/x86.h"
 #include "vmm/host/fpu.h"
 
-/* Attributes as in vmm/emulate/emulate_cpu.h: descriptor bits 55:52 and 47:40. */
+/* Attributes as in vmm/base/x86.h. */
 struct state_segment {
     uint16_t selector;
     uint16_t attributes;
@@ -105,35 +106,13 @@ struct cpu_state {
 
 extern const struct section cpu_section;
 
-#define CR0_PE (1ULL << 0)
-#define CR0_MP (1ULL << 1)
-#define CR0_EM (1ULL << 2)
-#define CR0_TS (1ULL << 3)
-#define CR0_ET (1ULL << 4)
-#define CR0_NE (1ULL << 5)
-#define CR0_WP (1ULL << 16)
-#define CR0_AM (1ULL << 18)
-#define CR0_NW (1ULL << 29)
-#define CR0_CD (1ULL << 30)
-#define CR0_PG (1ULL << 31)
 #define CR0_KNOWN                                                                              \
     (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | \
      CR0_PG)
-#define CR4_PAE      (1ULL << 5)
-#define CR4_MCE      (1ULL << 6)
-#define CR4_FSGSBASE (1ULL << 16)
-#define CR4_PCIDE    (1ULL << 17)
-#define CR4_OSXSAVE  (1ULL << 18)
-#define RFLAGS_FIXED (1ULL << 1)
-#define RFLAGS_TF    (1ULL << 8)
-#define RFLAGS_IF    (1ULL << 9)
-#define RFLAGS_NT    (1ULL << 14)
-#define RFLAGS_RF    (1ULL << 16)
-#define RFLAGS_VM    (1ULL << 17)
-#define DR6_RESET    0xffff0ff0ULL
-#define DR6_BS       (1ULL << 14)
-#define DR7_RESET    0x400ULL
-#define PAT_RESET    0x0007040600070406ULL
+#define DR6_RESET 0xffff0ff0ULL
+#define DR6_BS    (1ULL << 14)
+#define DR7_RESET 0x400ULL
+#define PAT_RESET 0x0007040600070406ULL
 
 /* What the CPU holds after power-on or reset (AMD APM 2, table 14-1), model_reset() apart. */
 void state_set_reset(struct cpu_state *state);

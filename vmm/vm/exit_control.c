@@ -70,7 +70,7 @@ static bool change_mode(struct vcpu *vcpu, uint64_t value)
         return true;
     }
     backend->context(vcpu, &cpu);
-    bool long_code = cpu.segment[INSN_SEGMENT_CS].attributes & EMULATE_SEGMENT_LONG;
+    bool long_code = cpu.segment[INSN_SEGMENT_CS].attributes & SEGMENT_LONG;
 
     if (on && (!(backend->read(vcpu, BACKEND_CR4) & CR4_PAE) || long_code)) {
         return false;

@@ -8,9 +8,6 @@
 #include "vmm/vm/backend.h"
 #include "vmm/vm/vm.h"
 
-#define VECTOR_DB 1U
-#define VECTOR_AC 17U
-
 #define STATE_TEXT_MAX 160U
 
 /* Nothing to do: that it left the guest was all that was wanted. */
@@ -37,7 +34,7 @@ static void handle_exception(struct vcpu *vcpu, const struct exit *exit)
 {
     unsigned vector = exit->exception.vector;
 
-    if (vector == VECTOR_MACHINE_CHECK) {
+    if (vector == VECTOR_MC) {
         panic("machine check while VM '%s' ran (vCPU %u): the hardware is defective",
               vcpu->vm->config->name, vcpu->index);
     }

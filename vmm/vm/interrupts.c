@@ -3,8 +3,6 @@
 
 #include "vmm/vm/vm.h"
 
-#define VECTOR_NMI 2U
-
 static void deliver_nmi(struct vcpu *vcpu)
 {
     vcpu->event = (struct vcpu_event){.kind = VCPU_EVENT_NMI, .vector = VECTOR_NMI};

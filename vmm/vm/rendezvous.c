@@ -10,7 +10,6 @@
 #include "vmm/host/instructions.h"
 #include "vmm/host/irq.h"
 #include "vmm/host/timer.h"
-#include "vmm/host/wait.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/checkpoint.h"
 #include "vmm/vm/vm.h"

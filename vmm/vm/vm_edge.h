@@ -7,12 +7,25 @@
 #include "vmm/base/types.h"
 
 /*
- * The first UART of the VM of that index: vmm/console/console.h says how each is to be called.
- * Output: it sent BYTE; false: it is to look busy until pc_console_ready().
+ * VM's UART sent BYTE, and vm_edge_has_room() was true before; one CPU at a time, with the VM's
+ * platform lock held. Takes no lock and does not wait: the byte goes into the VM's buffer. False:
+ * there is no room for another FIFO of bytes; the UART is to say that it is not empty, until
+ * pc_console_ready(). Others than existing VMs are ignored.
  */
 bool vm_edge_output(unsigned vm, uint8_t byte);
+
+/* May VM's UART take a write of up to four bytes? If not, the guest is to try it again: so it goes
+ * at the line's speed and nothing is lost, also if it does not look at its UART. Any CPU. */
 bool vm_edge_has_room(unsigned vm);
+
+/*
+ * Bring what VM's UART sent to the line if that is in no haste; else the console does it, for
+ * all VMs in turn. Any CPU, no lock held. Does not wait.
+ */
 void vm_edge_bring(unsigned vm);
+
+/* Bring all of it to the line, also an unfinished line; waits for the line. VM's UART sends no
+ * more. Any CPU, no lock held. */
 void vm_edge_flush(unsigned vm);
 
 /*

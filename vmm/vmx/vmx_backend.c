@@ -3,7 +3,6 @@
 #include "vmm/host/msr.h"
 #include "vmm/vmx/vmx.h"
 
-#define CR4_VMXE (1ULL << 13)
 /* What the CPU lets no guest be without, but for these two (unrestricted guests: A.7). */
 #define CR0_FREE (CR0_PE | CR0_PG)
 

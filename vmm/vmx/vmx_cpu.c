@@ -18,7 +18,6 @@
 #define CONTROL_LOCK        (1ULL << 0)
 #define CONTROL_VMXON       (1ULL << 2) /* outside of SMX */
 #define MSR_FIXED           0x486U      /* CR0: must be 1; may be 1; then the same for CR4 */
-#define CR4_VMXE            (1ULL << 13)
 #define BASIC_REVISION      0x7fffffffU
 #define MSR_SPEC_CTRL       0x48U
 #define SPEC_CTRL_IBRS      1U

@@ -2,7 +2,6 @@
 /* From the VMCS's words to the neutral ones: Intel SDM 3, 25.9, 28.2 and appendix C. */
 #include "vmm/vmx/vmx.h"
 
-#define VECTOR_DB    1U
 #define DR6_HITS     0xfULL
 #define DR7_GD       (1ULL << 13)
 #define REASON_BASIC 0xffffU

@@ -15,6 +15,7 @@
 #include "vmm/console/filter.h"
 #include "vmm/console/line.h"
 #include "vmm/console/parts.h"
+#include "vmm/vm/vm_edge.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -73,11 +74,11 @@ static void say(unsigned vm, uint8_t byte)
     if ((result == FILTER_TEXT || front) && owner((char)byte) == vm) {
         said[vm].text[said[vm].length++] = (char)byte;
     }
-    while (!console_vm_has_room(vm)) {
+    while (!vm_edge_has_room(vm)) {
         (void)console_poll(fake_now_ns);
     }
-    (void)console_vm_output(vm, byte);
-    console_vm_bring(vm);
+    (void)vm_edge_output(vm, byte);
+    vm_edge_bring(vm);
 }
 
 static void type(uint8_t byte)

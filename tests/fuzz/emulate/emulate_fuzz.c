@@ -86,7 +86,7 @@ static void check(const struct emulate_cpu *before)
         abort();
     }
     /* Only status flags, RF, and the registers may change. */
-    if (((cpu->rflags ^ before->rflags) & ~(0x8d5ULL | EMULATE_RF)) != 0 ||
+    if (((cpu->rflags ^ before->rflags) & ~(0x8d5ULL | RFLAGS_RF)) != 0 ||
         cpu->cr3 != before->cr3 || cpu->cpl != before->cpl ||
         memcmp(cpu->segment, before->segment, sizeof(cpu->segment)) != 0) {
         abort();
@@ -95,7 +95,7 @@ static void check(const struct emulate_cpu *before)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const enum insn_op ops[] = {INSN_CPUID, INSN_LMSW, INSN_INVLPG, INSN_MOV_TO_CR};
+    static const enum insn_op ops[] = {INSN_CPUID, INSN_LMSW, INSN_WBINVD, INSN_MOV_TO_CR};
     struct input input = {data, size};
     uint8_t code[INSN_MAX] = {0};
     uint64_t value;

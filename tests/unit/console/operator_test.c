@@ -5,6 +5,7 @@
 #include "vmm/console/console.h"
 #include "vmm/console/line.h"
 #include "vmm/console/sinks.h"
+#include "vmm/vm/vm_edge.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -39,16 +40,16 @@ static bool others_poll;
 /* As a vCPU does: it comes back until there is room. */
 static bool say_byte(unsigned vm, char byte)
 {
-    while (!console_vm_has_room(vm)) {
+    while (!vm_edge_has_room(vm)) {
         if (others_poll) {
             (void)sched_yield();
         } else {
             (void)console_poll(fake_now_ns);
         }
     }
-    bool more = console_vm_output(vm, (uint8_t)byte);
+    bool more = vm_edge_output(vm, (uint8_t)byte);
 
-    console_vm_bring(vm);
+    vm_edge_bring(vm);
     return more;
 }
 
@@ -460,15 +461,15 @@ static void test_full(void **state)
     while (line_room() > 100 || lines < 500) { /* it does not wait either */
         log_info("line %u of the log, which has many of them", lines++);
     }
-    while (console_vm_has_room(0) && sent < sizeof(wanted) - 2) {
+    while (vm_edge_has_room(0) && sent < sizeof(wanted) - 2) {
         wanted[sent] = (char)('a' + sent % 26);
-        told += console_vm_output(0, (uint8_t)wanted[sent++]) ? 0 : 1;
+        told += vm_edge_output(0, (uint8_t)wanted[sent++]) ? 0 : 1;
     }
     assert_in_range(sent, 512, sizeof(wanted) - 3);
     assert_in_range(told, 16, 64);
-    assert_false(console_vm_output(0, '!'));
-    console_vm_bring(0); /* in haste: not its turn */
-    assert_false(console_vm_has_room(0));
+    assert_false(vm_edge_output(0, '!'));
+    vm_edge_bring(0); /* in haste: not its turn */
+    assert_false(vm_edge_has_room(0));
     assert_int_equal(fake_vms[0].ready, 0);
     wanted[sent++] = '!';
     wanted[sent] = '\0';
@@ -476,7 +477,7 @@ static void test_full(void **state)
     poll_all();
     assert_int_equal(fake_vms[0].ready, 1);
     assert_non_null(strstr(fake_line_text(), wanted));
-    assert_true(console_vm_output(0, '\n'));
+    assert_true(vm_edge_output(0, '\n'));
     for (unsigned i = 0; i < lines; i++) {
         char text[64];
 
@@ -491,10 +492,10 @@ static void test_last_words(void **state)
 {
     fake_line_takes = 1;
     for (unsigned i = 0; i < 900; i++) {
-        (void)console_vm_output(1, i % 30 == 29 ? '\n' : 'x');
+        (void)vm_edge_output(1, i % 30 == 29 ? '\n' : 'x');
     }
-    (void)console_vm_output(1, 'E');
-    console_vm_flush(1);
+    (void)vm_edge_output(1, 'E');
+    vm_edge_flush(1);
     log_info("stopped");
     expect_within("[db] E\r\n[   0.000000] stopped\r\n");
 }
@@ -604,7 +605,7 @@ static void test_emergency(void **state)
     log_set_emergency();
     log_error("PANIC");
     assert_string_equal(fake_line_text(), ERASE "before\r\n[   0.000000] ERROR PANIC\r\n");
-    assert_true(console_vm_output(0, '\n'));
+    assert_true(vm_edge_output(0, '\n'));
     assert_string_equal(fake_line_text() + fake_line_length() - 7, "PANIC\r\n");
     line_leave(flags);
 }

@@ -148,14 +148,14 @@ static void build_tables(enum guest_paging paging)
         guest_write(table + PAGE_SIZE, size, table | (pdpt ? 1 : TABLE_FLAGS));
     }
     guest.cpu.cr3 = table;
-    guest.cpu.cr0 |= EMULATE_CR0_PG | EMULATE_CR0_WP;
-    guest.cpu.cr4 |= paging == GUEST_PAGED_32 ? 0 : EMULATE_CR4_PAE;
-    guest.cpu.efer |= paging == GUEST_PAGED_LONG ? EMULATE_EFER_LMA | EMULATE_EFER_NXE : 0;
+    guest.cpu.cr0 |= CR0_PG | CR0_WP;
+    guest.cpu.cr4 |= paging == GUEST_PAGED_32 ? 0 : CR4_PAE;
+    guest.cpu.efer |= paging == GUEST_PAGED_LONG ? EFER_LMA | EFER_NXE : 0;
 }
 
 static unsigned entry_size(void)
 {
-    return guest.cpu.cr4 & EMULATE_CR4_PAE ? 8 : 4;
+    return guest.cpu.cr4 & CR4_PAE ? 8 : 4;
 }
 
 uint64_t guest_entry(uint32_t linear)
@@ -175,14 +175,14 @@ void guest_reset(enum insn_mode mode, enum guest_paging paging)
 
     for (unsigned i = 0; i < INSN_SEGMENT_COUNT; i++) {
         guest.cpu.segment[i].limit = real ? 0xffff : 0xffffffff;
-        guest.cpu.segment[i].attributes = 0x93 | (real ? 0 : EMULATE_SEGMENT_DEFAULT_BIG);
+        guest.cpu.segment[i].attributes = 0x93 | (real ? 0 : SEGMENT_DEFAULT_BIG);
     }
     guest.cpu.segment[INSN_SEGMENT_CS].attributes =
-        0x9b | (mode == INSN_MODE_64   ? EMULATE_SEGMENT_LONG
-                : mode == INSN_MODE_32 ? EMULATE_SEGMENT_DEFAULT_BIG
+        0x9b | (mode == INSN_MODE_64   ? SEGMENT_LONG
+                : mode == INSN_MODE_32 ? SEGMENT_DEFAULT_BIG
                                        : 0);
-    guest.cpu.cr0 = real ? 0 : EMULATE_CR0_PE;
-    guest.cpu.efer = mode == INSN_MODE_64 ? EMULATE_EFER_LMA : 0;
+    guest.cpu.cr0 = real ? 0 : CR0_PE;
+    guest.cpu.efer = mode == INSN_MODE_64 ? EFER_LMA : 0;
     guest.cpu.physical_bits = 40;
     guest.cpu.rflags = 2;
     guest.cpu.rip = GUEST_CODE;

@@ -22,9 +22,9 @@
 #define ROUNDS      600U
 
 #define ALL_FLAGS \
-    (EMULATE_CF | EMULATE_PF | EMULATE_AF | EMULATE_ZF | EMULATE_SF | EMULATE_OF | EMULATE_DF)
-#define LOGIC_FLAGS (ALL_FLAGS & ~EMULATE_AF) /* AF is undefined */
-#define BIT_FLAGS   (EMULATE_CF | EMULATE_ZF | EMULATE_DF)
+    (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF | RFLAGS_DF)
+#define LOGIC_FLAGS (ALL_FLAGS & ~RFLAGS_AF) /* AF is undefined */
+#define BIT_FLAGS   (RFLAGS_CF | RFLAGS_ZF | RFLAGS_DF)
 
 enum immediate { NO_IMMEDIATE, BYTE_IMMEDIATE, FULL_IMMEDIATE };
 
@@ -211,8 +211,8 @@ static void run_emulated(struct state *state, const uint8_t *instruction, unsign
     struct emulate_result result;
     struct emulate_cpu cpu = {.rip = 0x1000, .rflags = state->flags, .byte_count = (uint8_t)size};
 
-    cpu.efer = EMULATE_EFER_LMA; /* with paging off: linear addresses stay what they are */
-    cpu.segment[INSN_SEGMENT_CS].attributes = EMULATE_SEGMENT_LONG;
+    cpu.efer = EFER_LMA; /* with paging off: linear addresses stay what they are */
+    cpu.segment[INSN_SEGMENT_CS].attributes = SEGMENT_LONG;
     cpu.gpr[INSN_RAX] = state->rax;
     cpu.gpr[INSN_RCX] = state->rcx;
     cpu.gpr[INSN_RDX] = state->rdx;
@@ -285,7 +285,7 @@ static struct state random_registers(void)
 {
     struct state state = {.rax = value(), .rcx = value(), .rdx = value(), .rsi = value()};
 
-    state.flags = 2 | (random_next(&random_state) & (ALL_FLAGS & ~EMULATE_DF));
+    state.flags = 2 | (random_next(&random_state) & (ALL_FLAGS & ~RFLAGS_DF));
     state.rdi = (uint64_t)(uintptr_t)buffer + BUFFER_SIZE / 2 - 4 + random_below(&random_state, 8);
     return state;
 }
@@ -412,7 +412,7 @@ static void try_string(uint8_t opcode, unsigned size, uint8_t repeat)
     state.rax = random_below(&random_state, 2);
     state.rcx = random_below(&random_state, 200);
     state.rsi = (uint64_t)(uintptr_t)buffer + BUFFER_SIZE / 2 + random_below(&random_state, 300);
-    state.flags |= random_below(&random_state, 2) ? EMULATE_DF : 0;
+    state.flags |= random_below(&random_state, 2) ? RFLAGS_DF : 0;
     buffer_is_device = random_below(&random_state, 2);
     compare(&state, instruction, n, ALL_FLAGS);
 }

@@ -37,7 +37,7 @@ static void test_down(void **unused)
 {
     guest_reset(INSN_MODE_32, GUEST_PAGED_PAE);
     fill(0x30f01, 0x400);
-    guest.cpu.rflags |= EMULATE_DF;
+    guest.cpu.rflags |= RFLAGS_DF;
     gpr[INSN_RSI] = 0x30f01 + 0x400 - 4;
     gpr[INSN_RDI] = GUEST_WINDOW + 0xe00 + 0x400 - 4;
     gpr[INSN_RCX] = 0x100;
@@ -55,12 +55,12 @@ static void fault_in_the_middle(bool down)
     guest_reset(INSN_MODE_64, GUEST_PAGED_LONG);
     fill(0x30fe0, 0x40);
     guest_set_entry(down ? 0x30000 : 0x31000, 0);
-    guest.cpu.rflags |= down ? EMULATE_DF : 0;
+    guest.cpu.rflags |= down ? RFLAGS_DF : 0;
     gpr[INSN_RSI] = first;
     gpr[INSN_RDI] = GUEST_WINDOW + (down ? 0x38 : 0);
     gpr[INSN_RCX] = 8;
     assert_int_equal(GUEST_RUN(0xf3, 0x48, 0xa5), EMULATE_FAULT);
-    assert_int_equal(guest.result.vector, EMULATE_VECTOR_PF);
+    assert_int_equal(guest.result.vector, VECTOR_PF);
     assert_int_equal(guest.result.error, 0);
     assert_int_equal(guest.result.address, down ? 0x30ff8 : 0x31000);
     assert_int_equal(guest.cpu.rip, GUEST_CODE);
@@ -165,20 +165,20 @@ static void test_compare_and_scan(void **unused)
     gpr[INSN_RCX] = 64;
     assert_int_equal(GUEST_RUN(0xf3, 0xa6), EMULATE_DONE);
     assert_int_equal(gpr[INSN_RCX], 64 - 41);
-    assert_false(guest.cpu.rflags & EMULATE_ZF);
+    assert_false(guest.cpu.rflags & RFLAGS_ZF);
     guest.cpu.rip = GUEST_CODE;
     gpr[INSN_RDI] = GUEST_WINDOW;
     gpr[INSN_RCX] = 64;
     gpr[INSN_RAX] = guest.device[9];
     assert_int_equal(GUEST_RUN(0xf2, 0xae), EMULATE_DONE);
     assert_int_equal(gpr[INSN_RDI], GUEST_WINDOW + 10);
-    assert_true(guest.cpu.rflags & EMULATE_ZF);
+    assert_true(guest.cpu.rflags & RFLAGS_ZF);
 }
 
 static void test_single_step(void **unused)
 {
     guest_reset(INSN_MODE_64, GUEST_FLAT);
-    guest.cpu.rflags |= EMULATE_TF;
+    guest.cpu.rflags |= RFLAGS_TF;
     gpr[INSN_RDI] = GUEST_DATA;
     gpr[INSN_RCX] = 2;
     assert_int_equal(GUEST_RUN(0xf3, 0xaa), EMULATE_RETRY);
@@ -301,7 +301,7 @@ static void test_port_changed(void **unused)
     guest.cpu.rip = GUEST_CODE;
     guest.cpu.cpl = 3;
     assert_int_equal(GUEST_RUN(0x6c), EMULATE_UNSUPPORTED);
-    guest.cpu.rflags |= EMULATE_IOPL;
+    guest.cpu.rflags |= RFLAGS_IOPL;
     assert_int_equal(GUEST_RUN(0x6c), EMULATE_DONE);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The guest's page tables in every mode: addresses, rights, reserved bits, accessed and dirty. */
 #include "tests/unit/emulate/guest.h"
-#include "vmm/emulate/walk.h"
+#include "vmm/emulate/engine.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -77,7 +77,7 @@ static void test_large_32(void **unused)
     guest_reset(INSN_MODE_32, GUEST_PAGED_32);
     uint32_t directory = (uint32_t)guest.cpu.cr3;
 
-    guest.cpu.cr4 |= EMULATE_CR4_PSE;
+    guest.cpu.cr4 |= CR4_PSE;
     guest_write(directory + 4 * 3, 4, 0xfe800000 | 5U << 13 | P | W | U | PS); /* PSE-36 */
     expect_address(0x00c12345, 0x5fe812345);
     guest_write(directory + 4 * 3, 4, 0xfe800000 | 1U << 21 | P | PS);
@@ -88,7 +88,7 @@ static void test_large_32(void **unused)
     guest_write(directory + 4 * 3, 4, 0xfe800000 | 0x0fU << 13 | P | PS);
     expect_address(0x00c12345, 0xffe812345);
     /* Without CR4.PSE bit 7 means nothing: this entry then points to a table. */
-    guest.cpu.cr4 &= ~EMULATE_CR4_PSE;
+    guest.cpu.cr4 &= ~CR4_PSE;
     guest_write(directory + 4 * 3, 4, GUEST_TABLES | P | PS);
     expect_address(0x00c30123, 0x30123);
 }
@@ -137,7 +137,7 @@ static void test_five_levels(void **unused)
 
     guest_write(above + 8 * 0x1fe, 8, guest.cpu.cr3 | P | W | U);
     guest.cpu.cr3 = above;
-    guest.cpu.cr4 |= EMULATE_CR4_LA57;
+    guest.cpu.cr4 |= CR4_LA57;
     expect_address(0xfffe000000030008, 0x30008);
     expect_fault(0x30008, 0, 0);
 }
@@ -151,7 +151,7 @@ static void test_reserved(void **unused)
     expect_address(0x30000, 0x30000);
     guest_set_entry(0x30000, 0x30000 | P | NX);
     expect_address(0x30000, 0x30000);
-    guest.cpu.efer &= ~EMULATE_EFER_NXE;
+    guest.cpu.efer &= ~EFER_NXE;
     expect_fault(0x30000, 0, WALK_PRESENT | WALK_RESERVED);
     guest_reset(INSN_MODE_32, GUEST_PAGED_PAE);
     guest_set_entry(0x30000, 0x30000 | P | 1ULL << 52);
@@ -167,34 +167,34 @@ static void test_rights(void **unused)
         unsigned access;
         bool faults;
     } rows[] = {
-        {P,              EMULATE_CR0_WP, 0,                0,          0,                        false},
-        {P,              EMULATE_CR0_WP, 0,                0,          WALK_WRITE,               true },
-        {P,              0,              0,                0,          WALK_WRITE,               false},
-        {P,              0,              0,                0,          WALK_USER,                true },
-        {P | W,          0,              0,                0,          WALK_USER,                true },
-        {P | U,          0,              0,                0,          WALK_USER,                false},
-        {P | U,          0,              0,                0,          WALK_USER | WALK_WRITE,   true },
-        {P | U | W,      0,              0,                0,          WALK_USER | WALK_WRITE,   false},
-        {P | U | W | NX, 0,              0,                0,          WALK_USER | WALK_WRITE,   false},
-        {P | U | NX,     0,              0,                0,          WALK_USER | WALK_EXECUTE, true },
-        {P | NX,         0,              0,                0,          WALK_EXECUTE,             true },
-        {P,              0,              0,                0,          WALK_EXECUTE,             false},
-        {P | U,          0,              0,                0,          WALK_EXECUTE,             false},
-        {P | U,          0,              EMULATE_CR4_SMEP, 0,          WALK_EXECUTE,             true },
-        {P,              0,              EMULATE_CR4_SMEP, 0,          WALK_EXECUTE,             false},
-        {P | U,          0,              EMULATE_CR4_SMEP, 0,          WALK_EXECUTE | WALK_USER, false},
-        {P | U,          0,              EMULATE_CR4_SMAP, 0,          0,                        true },
-        {P | U | W,      0,              EMULATE_CR4_SMAP, 0,          WALK_WRITE,               true },
-        {P | U | W,      0,              EMULATE_CR4_SMAP, EMULATE_AC, WALK_WRITE,               false},
-        {P | U,          EMULATE_CR0_WP, EMULATE_CR4_SMAP, EMULATE_AC, WALK_WRITE,               true },
-        {P | U,          0,              EMULATE_CR4_SMAP, 0,          WALK_USER,                false},
-        {P | U,          0,              EMULATE_CR4_SMAP, 0,          WALK_EXECUTE,             false},
-        {P | W,          0,              EMULATE_CR4_SMAP, 0,          WALK_WRITE,               false},
+        {P,              CR0_WP, 0,        0,         0,                        false},
+        {P,              CR0_WP, 0,        0,         WALK_WRITE,               true },
+        {P,              0,      0,        0,         WALK_WRITE,               false},
+        {P,              0,      0,        0,         WALK_USER,                true },
+        {P | W,          0,      0,        0,         WALK_USER,                true },
+        {P | U,          0,      0,        0,         WALK_USER,                false},
+        {P | U,          0,      0,        0,         WALK_USER | WALK_WRITE,   true },
+        {P | U | W,      0,      0,        0,         WALK_USER | WALK_WRITE,   false},
+        {P | U | W | NX, 0,      0,        0,         WALK_USER | WALK_WRITE,   false},
+        {P | U | NX,     0,      0,        0,         WALK_USER | WALK_EXECUTE, true },
+        {P | NX,         0,      0,        0,         WALK_EXECUTE,             true },
+        {P,              0,      0,        0,         WALK_EXECUTE,             false},
+        {P | U,          0,      0,        0,         WALK_EXECUTE,             false},
+        {P | U,          0,      CR4_SMEP, 0,         WALK_EXECUTE,             true },
+        {P,              0,      CR4_SMEP, 0,         WALK_EXECUTE,             false},
+        {P | U,          0,      CR4_SMEP, 0,         WALK_EXECUTE | WALK_USER, false},
+        {P | U,          0,      CR4_SMAP, 0,         0,                        true },
+        {P | U | W,      0,      CR4_SMAP, 0,         WALK_WRITE,               true },
+        {P | U | W,      0,      CR4_SMAP, RFLAGS_AC, WALK_WRITE,               false},
+        {P | U,          CR0_WP, CR4_SMAP, RFLAGS_AC, WALK_WRITE,               true },
+        {P | U,          0,      CR4_SMAP, 0,         WALK_USER,                false},
+        {P | U,          0,      CR4_SMAP, 0,         WALK_EXECUTE,             false},
+        {P | W,          0,      CR4_SMAP, 0,         WALK_WRITE,               false},
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         guest_reset(INSN_MODE_64, GUEST_PAGED_LONG);
-        guest.cpu.cr0 = EMULATE_CR0_PE | EMULATE_CR0_PG | rows[i].cr0;
+        guest.cpu.cr0 = CR0_PE | CR0_PG | rows[i].cr0;
         guest.cpu.cr4 |= rows[i].cr4;
         guest.cpu.rflags |= rows[i].rflags;
         guest_set_entry(0x30000, 0x30000 | rows[i].page);
@@ -234,11 +234,11 @@ static void test_fetch_bit(void **unused)
 {
     guest_reset(INSN_MODE_32, GUEST_PAGED_32);
     expect_fault(0x170000, WALK_EXECUTE, 0);
-    guest.cpu.cr4 |= EMULATE_CR4_SMEP;
+    guest.cpu.cr4 |= CR4_SMEP;
     expect_fault(0x170000, WALK_EXECUTE, WALK_EXECUTE);
     guest_reset(INSN_MODE_32, GUEST_PAGED_PAE);
     expect_fault(0x170000, WALK_EXECUTE, 0);
-    guest.cpu.efer |= EMULATE_EFER_NXE;
+    guest.cpu.efer |= EFER_NXE;
     expect_fault(0x170000, WALK_EXECUTE, WALK_EXECUTE);
 }
 

@@ -3,7 +3,7 @@
 
 #include "vmm/host/port_io.h"
 #include "vmm/host/time.h"
-#include "vmm/host/wait.h"
+#include "vmm/host/timer.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -7,7 +7,6 @@
 #include "vmm/host/cpuid.h"
 #include "vmm/host/gdt.h"
 #include "vmm/host/port_io.h"
-#include "vmm/host/symbols.h"
 #include "vmm/host/time.h"
 #include "vmm/host/trap.h"
 

@@ -289,7 +289,7 @@ static void test_copies(void **state)
     }
     fragment(3);
     assert_int_equal(ram_allocate(&ram, 3 * M2), STATUS_OK);
-    ram_clear(&ram);
+    assert_int_equal(ram_zero(&ram, gpa(0), 3 * M2), STATUS_OK);
     host[M2] = 0x5a; /* of somebody else */
     assert_int_equal(ram_write(&ram, gpa(M2 - 10), bytes, M2 + 20), STATUS_OK);
     assert_memory_equal(host + M2 - 10, bytes, 10);
@@ -301,7 +301,7 @@ static void test_copies(void **state)
     assert_int_equal(host[M2 - 5] | host[2 * M2] | host[3 * M2 - 1] | host[4 * M2 + 4], 0);
     assert_int_equal(host[4 * M2 + 5], bytes[M2 + 15]);
     assert_int_equal(host[M2], 0x5a);
-    ram_clear(&ram);
+    assert_int_equal(ram_zero(&ram, gpa(0), 3 * M2), STATUS_OK);
     assert_int_equal(host[4 * M2 + 5] | host[M2 - 10], 0);
     assert_int_equal(host[M2], 0x5a);
     ram_free(&ram);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The pair of 8259A, as the data sheet describes their initialisation, against pic_silence(). */
-#include "vmm/host/i8259.h"
+#include "vmm/host/apic.h"
 
 #include "vmm/host/port_io.h"
 #include "vmm/host/trap.h"

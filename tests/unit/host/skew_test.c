@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Two CPUs compare their TSCs; here two threads, whose TSCs agree as far as anybody else can see.
  */
-#include "vmm/host/skew.h"
+#include "vmm/host/smp.h"
 
 #include <pthread.h>
 #include <setjmp.h>

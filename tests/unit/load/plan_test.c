@@ -2,7 +2,6 @@
 /* The parts of plans, and the check that every plan passes last. */
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/load/images.h"
-#include "vmm/load/load_check.h"
 #include "vmm/load/plan.h"
 
 #include <setjmp.h>
@@ -183,23 +182,36 @@ static void test_map(void **state)
     assert_true(map_has_ram(&map, LOAD_BELOW_4G_MAX - 1, 1));
 }
 
+static void expect_full(struct plan_builder *builder, uint32_t size)
+{
+    uint32_t used = builder->plan->low_used;
+
+    assert_int_equal(plan_low_take(builder, size, 1), 0);
+    assert_int_equal(builder->status, STATUS_NO_MEMORY);
+    assert_int_equal(plan_low_take(builder, 0, 1), 0); /* it stays so */
+    assert_int_equal(builder->plan->low_used, used);
+    builder->status = STATUS_OK;
+}
+
 static void test_low_full(void **state)
 {
     struct plan_builder builder = {.input = &input, .plan = &plan, .low_base = PLAN_LOW_BASE};
-    uint32_t offset;
-    uint32_t address;
 
-    assert_int_equal(plan_low_take(&builder, 3, 1, &offset), STATUS_OK);
-    assert_int_equal(plan_low_take(&builder, 8, 8, &offset), STATUS_OK);
-    assert_int_equal(offset, 8);
-    assert_int_equal(plan_low_take(&builder, LOAD_LOW_SIZE - 0x100 - 15, 1, &offset),
-                     STATUS_NO_MEMORY);
-    assert_int_equal(plan_low_take(&builder, UINT32_MAX, 1, &offset), STATUS_NO_MEMORY);
-    assert_int_equal(plan_text_add(&builder, "", UINT64_MAX, &address), STATUS_RANGE);
-    assert_int_equal(plan_low_take(&builder, LOAD_LOW_SIZE - 0x100 - 16, 1, &offset), STATUS_OK);
-    assert_int_equal(plan_text_add(&builder, "", 0, &address), STATUS_NO_MEMORY);
-    assert_int_equal(plan_gdt_add(&builder, LOAD_ENTRY_LONG64), STATUS_NO_MEMORY);
-    assert_int_equal(plan_page_tables_add(&builder), STATUS_NO_MEMORY);
+    assert_int_equal(plan_low_take(&builder, 3, 1), 0);
+    assert_int_equal(plan_low_take(&builder, 8, 8), 8);
+    expect_full(&builder, LOAD_LOW_SIZE - 0x100 - 15);
+    expect_full(&builder, UINT32_MAX);
+    (void)plan_low_take(&builder, LOAD_LOW_SIZE - 0x100 - 16, 1);
+    assert_int_equal(builder.status, STATUS_OK);
+    expect_full(&builder, 1);
+    plan_gdt_add(&builder, LOAD_ENTRY_LONG64);
+    assert_int_equal(builder.status, STATUS_NO_MEMORY);
+    builder.status = STATUS_OK;
+    plan_page_tables_add(&builder);
+    assert_int_equal(builder.status, STATUS_NO_MEMORY);
+    builder.status = STATUS_OK;
+    plan_text_add(&builder, "");
+    assert_int_equal(builder.status, STATUS_NO_MEMORY);
 }
 
 int main(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/mem/fake_pool.h"
 
-#include "vmm/host/flush.h"
+#include "vmm/host/paging.h"
 #include "vmm/host/pool.h"
 
 #include <string.h>

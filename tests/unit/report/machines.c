@@ -32,7 +32,7 @@ struct machine {
     const char *brand;
     struct leaf leaves[LEAVES_MAX];
     struct msr msrs[MSRS_MAX];
-    struct report_machine core;
+    struct machine_core core;
     uint32_t cpus;
     bool acpi;
     bool ecam;
@@ -64,7 +64,7 @@ static const struct machine machines[] = {
                 {0x80000008, {40, 0, 0, 0}},
                 {0x8000000a, {1, 16, 0, 1}}},
      .msrs = {{0xc0010114, 0}},
-     .core = {4, GIB(6), GIB(6) - (64ULL << 20), GIB(4)},
+     .core = {4, {GIB(6), GIB(6) - (64ULL << 20), GIB(6) - (64ULL << 20), GIB(4)}},
      .cpus = 4,
      .acpi = true,
      .ecam = true,
@@ -79,7 +79,7 @@ static const struct machine machines[] = {
                 {0x80000008, {48, 0, 0, 0}},
                 {0x8000000a, {1, 32768, 0, 0x1bff3fffU}}},
      .msrs = {{0xc0010114, 8}},
-     .core = {128, GIB(512), GIB(510), GIB(500)},
+     .core = {128, {GIB(512), GIB(510), GIB(510), GIB(500)}},
      .cpus = 128,
      .acpi = true,
      .ecam = true,
@@ -94,7 +94,7 @@ static const struct machine machines[] = {
                 {0x80000008, {48, 0, 0, 0}},
                 {0x8000000a, {1, 32768, 0, 0x1bff3fffU}}},
      .msrs = {{0xc0010114, 0x18}},
-     .core = {15, GIB(16), GIB(15), GIB(12)},
+     .core = {15, {GIB(16), GIB(15), GIB(15), GIB(12)}},
      .cpus = 16,
      .acpi = true,
      .ecam = true,
@@ -104,12 +104,12 @@ static const struct machine machines[] = {
      .vendor = "AuthenticAMD",
      .brand = "",
      .leaves = {{1, {0x00000f48, 0, 0, 0}}, {0x80000001, {0, 0, 0, 0}}},
-     .core = {1, 512ULL << 20, 1ULL << 20, 1ULL << 20},
+     .core = {1, {512ULL << 20, 1ULL << 20, 1ULL << 20, 1ULL << 20}},
      .cpus = 1,
      .acpi = true,
      .ecam = true,
      .iommus = NO_IOMMU,
-     .devices = NO_VIRTIO                           },
+     .devices = NO_VIRTIO                                      },
     {.name = "intel-server",
      .vendor = "GenuineIntel",
      .brand = "Intel(R) Xeon(R) Gold 6330 CPU @ 2.00GHz",
@@ -121,7 +121,7 @@ static const struct machine machines[] = {
               {0x481, CTL(6) | CTL(7)},
               {0x48b, CTL(1) | CTL(3) | CTL(5) | CTL(7) | CTL(8) | CTL(9) | CTL(17)},
               {0x48c, 0x00000f0106f34141ULL}},
-     .core = {112, GIB(256), GIB(254), GIB(250)},
+     .core = {112, {GIB(256), GIB(254), GIB(254), GIB(250)}},
      .cpus = 112,
      .acpi = true,
      .ecam = true,
@@ -138,7 +138,7 @@ static const struct machine machines[] = {
               {0x481, CTL(6)},
               {0x48b, CTL(1) | CTL(3) | CTL(5) | CTL(7) | CTL(17)},
               {0x48c, 0x00000f0106734141ULL}},
-     .core = {12, GIB(32), GIB(31), GIB(28)},
+     .core = {12, {GIB(32), GIB(31), GIB(31), GIB(28)}},
      .cpus = 12,
      .acpi = true,
      .ecam = true,
@@ -151,21 +151,21 @@ static const struct machine machines[] = {
                 {0x80000001, {0, 0, 0, NX}},
                 {0x80000008, {36, 0, 0, 0}}},
      .msrs = {{0x3a, 0}, {0x481, 0}},
-     .core = {1, GIB(2), GIB(1), GIB(1)},
+     .core = {1, {GIB(2), GIB(1), GIB(1), GIB(1)}},
      .iommus = NO_IOMMU,
-     .devices = NO_VIRTIO           },
+     .devices = NO_VIRTIO                         },
     {.name = "other",
      .vendor = "CentaurHauls",
      .brand = "VIA Nano X2 U4025 @ 1.2 GHz",
      .leaves = {{1, {0x000006fc, 0, VMX, 0}},
                 {0x80000001, {0, 0, 0, NX}},
                 {0x80000008, {36, 0, 0, 0}}},
-     .core = {2, GIB(4), GIB(3), GIB(2)},
+     .core = {2, {GIB(4), GIB(3), GIB(3), GIB(2)}},
      .cpus = 2,
      .acpi = true,
      .ecam = true,
      .iommus = NO_IOMMU,
-     .devices = NO_VIRTIO        },
+     .devices = NO_VIRTIO                   },
 };
 
 static const struct machine *now = &machines[0];
@@ -335,7 +335,7 @@ static void add_devices(enum devices devices)
     }
 }
 
-const struct report_machine *machine_become(unsigned machine)
+const struct machine_core *machine_become(unsigned machine)
 {
     now = &machines[machine];
     machine_release();

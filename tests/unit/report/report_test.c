@@ -7,9 +7,7 @@
 #include "tests/unit/fakes/physical.h"
 #include "tests/unit/report/machines.h"
 #include "vmm/base/format.h"
-#include "vmm/report/lacks.h"
-#include "vmm/report/report.h"
-#include "vmm/report/report_machine.h"
+#include "vmm/report/features.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,10 +32,10 @@ static unsigned machine_find(const char *name)
 
 static enum report_verdict report(const char *name)
 {
-    const struct report_machine *core = machine_become(machine_find(name));
+    const struct machine_core *core = machine_become(machine_find(name));
 
     fake_log_clear();
-    report_gather(core, &facts);
+    report_gather(core->cpus_started, core->memory, &facts);
     assert_int_equal(fake_physical_windows(), 0);
     return report_print(&facts);
 }
@@ -107,7 +105,7 @@ static void test_single_lacks(void **state)
     assert_int_equal(report_print(&facts), REPORT_NO_PASSTHROUGH);
     assert_true(fake_log_contains("verdict: this machine can run VMs; no passthrough: no IOMMU "
                                   "(enable VT-d (Intel) or IOMMU (AMD)"));
-    facts.memory_largest = 4096;
+    facts.memory.largest = 4096;
     assert_int_equal(report_verdict(&facts), REPORT_CANNOT_RUN);
 }
 
@@ -120,7 +118,8 @@ static void test_facts(void **state)
     assert_int_equal(facts.asids, 65536);
     assert_int_equal(facts.iommu_count, 9);
     assert_int_equal(facts.iommus[0].address_width, 48);
-    assert_true(facts.iommus[0].posted_interrupts && !facts.iommus[8].posted_interrupts);
+    assert_true(facts.iommus[0].abilities >> IOMMU_POSTED_INTERRUPTS & 1);
+    assert_false(facts.iommus[8].abilities >> IOMMU_POSTED_INTERRUPTS & 1);
     assert_true(facts.interrupt_remapping);
     (void)report("amd-emulated");
     assert_int_equal(facts.family, 0x17);
@@ -162,7 +161,7 @@ static void test_config_machine(void **state)
     report_config_machine(&facts, &machine);
     assert_true(machine.can_run_vms && machine.has_iommu);
     assert_int_equal(machine.cpu_count, 4);
-    assert_int_equal(machine.memory, facts.memory_usable);
+    assert_int_equal(machine.memory, facts.memory.free);
     assert_int_equal(machine.pf_count, 2);
     assert_int_equal(machine.pfs[1].bdf.bus, 2);
     assert_true(machine.pfs[1].has_sriov);

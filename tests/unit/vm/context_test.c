@@ -170,12 +170,12 @@ static void test_store(void **state)
     assert_int_equal(cpu.byte_count, 0);
     cpu.gpr[INSN_RBX] = 78;
     cpu.rip += 4;
-    cpu.rflags |= EMULATE_ZF;
+    cpu.rflags |= RFLAGS_ZF;
     vcpu->shadow = true;
     store(&cpu, (struct emulate_result){.outcome = EMULATE_DONE});
     assert_int_equal(vcpu->gpr[INSN_RBX], 78);
     assert_int_equal(vcpu->rip, 0x1004);
-    assert_true(vcpu->rflags & EMULATE_ZF);
+    assert_true(vcpu->rflags & RFLAGS_ZF);
     assert_false(vcpu->shadow);
     fake_expect_nothing();
 

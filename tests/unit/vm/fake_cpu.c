@@ -23,8 +23,6 @@ static unsigned msr_count;
 uint64_t fake_xcr0;
 bool fake_xcr0_refuses;
 
-bool xcr0_try_write(uint64_t value);
-
 static const struct leaf milan[] = {
     {0x00000000, 0,  {0x10, 0x68747541, 0x444d4163, 0x69746e65}      },
     {0x00000001, 0,  {0x00a00f11, 0x2b400800, 0x7efa320b, 0x178bfbff}},
@@ -221,7 +219,7 @@ enum status msr_write(uint32_t msr, uint64_t value)
     return STATUS_OK;
 }
 
-bool xcr0_try_write(uint64_t value)
+bool fpu_write_xcr0(uint64_t value)
 {
     if (fake_xcr0_refuses) {
         return false;

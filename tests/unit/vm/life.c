@@ -8,7 +8,6 @@
 #include "vmm/host/smp.h"
 #include "vmm/host/time.h"
 #include "vmm/host/timer.h"
-#include "vmm/host/wait.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/checkpoint.h"
 #include "vmm/vm/dirty.h"

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The configuration's part in the boot: read it, apply [vmm], check it against the machine. */
-#ifndef PORTOLAN_VMM_MAIN_CONFIG_H
-#define PORTOLAN_VMM_MAIN_CONFIG_H
+/* The parts of the boot, for main.c. */
+#ifndef PORTOLAN_VMM_MAIN_H
+#define PORTOLAN_VMM_MAIN_H
 
 #include "boot/handoff.h"
-#include "vmm/config/config.h"
-#include "vmm/report/facts.h"
+#include "vmm/report/report.h"
+
+/* ---- main_config.c: read the configuration, apply [vmm], check it against the machine ---- */
 
 /*
  * Read module 0 of HANDOFF and apply what [vmm] says on log, serial line and panic. What is wrong
@@ -22,5 +23,16 @@ const struct config *main_config(void);
  * started. After main_configure() and the report's facts.
  */
 enum status main_check_machine(const struct platform_facts *facts);
+
+/* ---- main_vms.c: the VMs, and what CPU 0 does for all of them afterwards ---- */
+
+/* Make the configuration's VMs. Boot CPU, once, after main_check_machine() has agreed. */
+void main_create_vms(void);
+
+/*
+ * CPU 0, for ever: start the VMs that are to start by themselves, serve the console, and call
+ * FINISH whenever no VM runs (any more).
+ */
+void main_serve(void (*finish)(void)) __attribute__((noreturn));
 
 #endif
