@@ -42,7 +42,7 @@ static inline uint64_t window_read(struct acpi_window window, uint32_t offset, u
 {
     uint64_t value = 0;
 
-    if (!window_has(window, offset, width)) {
+    if (window.bytes == NULL || !window_has(window, offset, width)) {
         return 0;
     }
     for (uint32_t i = 0; i < width; i++) {

@@ -79,6 +79,7 @@ enum pci_port {
 /* Offsets of capabilities are 0 where there is none. */
 struct pci_function {
     bdf_t bdf;
+    uint32_t class_code; /* base class << 16 | subclass << 8 | interface */
     uint16_t vendor;
     uint16_t device;
     uint16_t subsystem; /* 0 for bridges */
@@ -88,7 +89,6 @@ struct pci_function {
     uint16_t express;
     uint16_t msix;
     uint16_t af;
-    uint32_t class_code; /* base class << 16 | subclass << 8 | interface */
     uint8_t revision;
     uint8_t header;      /* enum pci_header; no other gets into a list */
     uint8_t port;        /* enum pci_port */
