@@ -184,8 +184,9 @@ uint64_t vf_state_map_size(const struct vf_state_pf *control, uint64_t pages);
 /*
  * Mark what VF writes to the PAGES pages of 4 KiB from IOVA 0 on, from the moment that this
  * returns. MAP: as vf_state_map_size() says, whole pages, mapped in the PF's IOMMU domain, the
- * device's until vf_state_untrack(); else NULL. Tracking that somebody left behind is ended first.
- * RANGE: more pages than the PF can track. CONFLICT: it is tracked.
+ * device's until vf_state_untrack() is OK, or DEVICE; after any other failure of either, until an
+ * FLR of the VF; else NULL. Tracking that somebody left behind is ended first. RANGE: more pages
+ * than the PF can track. CONFLICT: it is tracked.
  */
 enum status vf_state_track(struct vf_state *vf, uint64_t pages, const struct virtio_dma *map);
 

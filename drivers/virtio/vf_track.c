@@ -101,13 +101,17 @@ static enum status start_range(struct vf_state *vf, uint64_t first, uint64_t *pa
             (uint32_t)(fill_segments(vf, first, *pages, segments) * sizeof(*segments));
     }
     status = virtio_admin_execute(&vf->control->pf->admin, &start);
-    if (status == STATUS_OK || !virtio_admin_was_refused(&start)) {
+    if (status == STATUS_OK) {
         return status;
     }
-    /* Somebody may have left it tracked; then it is refused for ever. */
+    /*
+     * It may have begun, if nothing is known; and if it was refused, somebody may have left it
+     * tracked: then it would be refused for ever.
+     */
     struct vf_state_words old = range_at(vf, first, pages);
+    bool refused = virtio_admin_was_refused(&start);
 
-    if (vf_state_execute(vf->control, OP_STOP, vf->member, &old, NULL) != STATUS_OK) {
+    if (vf_state_execute(vf->control, OP_STOP, vf->member, &old, NULL) != STATUS_OK || !refused) {
         return status;
     }
     return virtio_admin_execute(&vf->control->pf->admin, &start);
@@ -155,8 +159,7 @@ enum status vf_state_track(struct vf_state *vf, uint64_t pages, const struct vir
     for (uint64_t at = 0; at < pages; at += length) {
         status = start_range(vf, at, &length);
         if (status != STATUS_OK) {
-            /* One of which nothing is known may have begun. */
-            (void)stop_ranges(vf, status == STATUS_TIMEOUT ? at + 1 : at);
+            (void)stop_ranges(vf, at);
             vf->tracked = 0;
             return status;
         }

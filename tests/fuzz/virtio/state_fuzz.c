@@ -7,6 +7,7 @@
  */
 #include "drivers/virtio/registers.h"
 #include "drivers/virtio/vf_state.h"
+#include "tests/unit/fakes/log.h"
 #include "vmm/host/time.h"
 
 #include <stdlib.h>
@@ -282,6 +283,7 @@ static void step(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    fake_log_clear();
     input = data;
     left = size;
     commands = 0;

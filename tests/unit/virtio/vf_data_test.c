@@ -428,109 +428,6 @@ static void test_changes(void **state)
     tear_down();
 }
 
-/* ---- The form of a state ---- */
-
-static void test_check_parts(void **state)
-{
-    static const struct {
-        const char *name;
-        const char *bytes;
-        uint32_t size;
-        enum status wanted;
-    } cases[] = {
-        {"nothing",     "",                                                                             0,  STATUS_INVALID},
-        {"one",         "\x01\x01\0\0\0\0\0\0\0\0\0\0\x02\0\0\0ab",                                     18, STATUS_OK     },
-        {"no value",    "\x01\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0",                                         16, STATUS_OK     },
-        {"header cut",  "\x01\x01\0\0\0\0\0\0\0\0\0\0\x02\0\0",                                         15, STATUS_INVALID},
-        {"value cut",   "\x01\x01\0\0\0\0\0\0\0\0\0\0\x02\0\0\0a",                                      17, STATUS_INVALID},
-        {"more behind", "\x01\x01\0\0\0\0\0\0\0\0\0\0\x01\0\0\0ab",                                     18, STATUS_INVALID},
-        {"too long",
-         "\x01\x01\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff"
-         "ab",                                                                                          18, STATUS_INVALID},
-        {"wraps",
-         "\x01\x01\0\0\0\0\0\0\0\0\0\0\xf0\xff\xff\xff"
-         "ab",                                                                                          18, STATUS_INVALID},
-        {"order",       "\x03\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0",     32,
-         STATUS_INVALID                                                                                                   },
-        {"twice",       "\x04\x01\0\0\x02\0\0\0\0\0\0\0\0\0\0\0\x04\x01\0\0\x02\0\0\0\0\0\0\0\0\0\0\0",
-         32,                                                                                                STATUS_INVALID},
-        {"two",         "\x04\x01\0\0\x02\0\0\0\0\0\0\0\0\0\0\0\x04\x01\0\0\x01\0\0\0\0\0\0\0\0\0\0\0", 32,
-         STATUS_OK                                                                                                        },
-    };
-
-    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-        print_message("%s\n", cases[i].name);
-        assert_int_equal(vf_state_check(VF_STATE_PARTS, cases[i].bytes, cases[i].size),
-                         cases[i].wanted);
-    }
-    assert_int_equal(vf_state_check(VF_STATE_NONE, cases[1].bytes, 18), STATUS_INVALID);
-}
-
-static void test_check_fields(void **state)
-{
-    static const struct {
-        const char *name;
-        const char *bytes;
-        uint32_t size;
-        enum status wanted;
-    } cases[] = {
-        {"nothing",     "",                                                                               0,  STATUS_INVALID},
-        {"count cut",   "\x01\0\0",                                                                       3,  STATUS_INVALID},
-        {"no fields",   "\0\0\0\0",                                                                       4,  STATUS_INVALID},
-        {"count only",  "\x01\0\0\0",                                                                     4,  STATUS_INVALID},
-        {"one",         "\x01\0\0\0\0\0\0\0\x02\0\0\0ab",                                                 14, STATUS_OK     },
-        {"fewer",       "\x02\0\0\0\0\0\0\0\x02\0\0\0ab",                                                 14, STATUS_INVALID},
-        {"more",        "\x01\0\0\0\0\0\0\0\x02\0\0\0ab\x01\0\0\0\0\0\0\0",                               22, STATUS_INVALID},
-        {"value cut",   "\x01\0\0\0\0\0\0\0\x02\0\0\0a",                                                  13, STATUS_INVALID},
-        {"header cut",  "\x01\0\0\0\0\0\0\0\x02\0\0",                                                     11, STATUS_INVALID},
-        {"too long",
-         "\x01\0\0\0\0\0\0\0\xff\xff\xff\xff"
-         "ab",                                                                                            14, STATUS_INVALID},
-        {"not first",   "\x01\0\0\0\x01\0\0\0\x02\0\0\0ab",                                               14, STATUS_INVALID},
-        {"twice",       "\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",                                     20, STATUS_INVALID},
-        {"queues",      "\x03\0\0\0\0\0\0\0\0\0\0\0\x03\0\0\0\x02\0\0\0\x01\0\x03\0\0\0\x02\0\0\0\x02\0",
-         32,                                                                                                  STATUS_OK     },
-        {"queue twice",
-         "\x03\0\0\0\0\0\0\0\0\0\0\0\x03\0\0\0\x02\0\0\0\x01\0\x03\0\0\0\x02\0\0\0\x01\0",                32,
-         STATUS_INVALID                                                                                                     },
-    };
-
-    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-        print_message("%s\n", cases[i].name);
-        assert_int_equal(vf_state_check(VF_STATE_2021, cases[i].bytes, cases[i].size),
-                         cases[i].wanted);
-    }
-}
-
-static void test_names(void **state)
-{
-    struct vf_state_part part;
-    uint32_t at = 0;
-
-    set_up(VF_STATE_2021, 3000);
-    static const char *const names[] = {"PCI_COMMON_CFG", "DEV_CFG_SPACE", "QUEUE_CFG",
-                                        "SPLIT_Q_RUN_STATE", "SUBVENDOR_SPECIFIC"};
-
-    for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
-        assert_int_equal(vf_state_next(VF_STATE_2021, sim_state.blob, sim_state.size, &at, &part),
-                         STATUS_OK);
-        assert_string_equal(part.name, names[i]);
-        assert_int_equal(part.optional, i >= 3);
-    }
-    assert_int_equal(vf_state_next(VF_STATE_2021, sim_state.blob, sim_state.size, &at, &part),
-                     STATUS_NOT_FOUND);
-    tear_down();
-    set_up(VF_STATE_PARTS, 200);
-    at = 0;
-    assert_int_equal(vf_state_next(VF_STATE_PARTS, sim_state.blob, sim_state.size, &at, &part),
-                     STATUS_OK);
-    assert_string_equal(part.name, "DEV_FEATURES");
-    assert_true(part.optional);
-    assert_int_equal(part.length, 8);
-    assert_ptr_equal(part.value, sim_state.blob + 16);
-    tear_down();
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -540,8 +437,6 @@ int main(void)
         cmocka_unit_test(test_objects_freed), cmocka_unit_test(test_object_ids),
         cmocka_unit_test(test_destroy_fails), cmocka_unit_test(test_create_unanswered),
         cmocka_unit_test(test_sizes),         cmocka_unit_test(test_changes),
-        cmocka_unit_test(test_check_parts),   cmocka_unit_test(test_check_fields),
-        cmocka_unit_test(test_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -165,6 +165,18 @@ static void test_start_fails(void **state)
     tear_down();
 }
 
+/* Nobody knows whether it began: it is ended, so that it is not left behind. */
+static void test_start_cut_off(void **state)
+{
+    set_up(VF_TRACK_PULL_BITMAP);
+    sim.result_cut = 1;
+    sim_state.log[0] = '\0';
+    assert_int_equal(vf_state_track(vf, 1000, NULL), STATUS_DEVICE);
+    assert_string_equal(sim_state.log, "Tt");
+    sim.result_cut = 0;
+    tear_down();
+}
+
 /* Marks that cannot be had are marks of all pages that they may be of. */
 static void test_report_fails(void **state)
 {
@@ -219,9 +231,10 @@ static void test_stop_fails(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_modes),        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_left_behind),  cmocka_unit_test(test_start_fails),
-        cmocka_unit_test(test_report_fails), cmocka_unit_test(test_stop_fails),
+        cmocka_unit_test(test_modes),         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_left_behind),   cmocka_unit_test(test_start_fails),
+        cmocka_unit_test(test_start_cut_off), cmocka_unit_test(test_report_fails),
+        cmocka_unit_test(test_stop_fails),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
