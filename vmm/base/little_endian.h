@@ -26,7 +26,7 @@ static inline void bytes_put(uint8_t *bytes, unsigned count, uint64_t value)
 /* WIDTH bytes, 1, 2 or 4, as a bus gives them that nobody answers on. */
 static inline uint32_t all_ones(unsigned width)
 {
-    return width == 4 ? 0xffffffffU : (1U << 8 * width) - 1;
+    return width >= 4 ? 0xffffffffU : (1U << 8 * width) - 1;
 }
 
 #endif

@@ -80,12 +80,4 @@ void legacy_edge_intx(struct legacy_function *function, bool level);
 /* Does a device of the platform answer to any byte of this access: ports_claim(). Any context. */
 bool legacy_edge_port_claimed(struct legacy_set *set, uint16_t port, unsigned width);
 
-/* ---- Time; the registers lock is held ---- */
-
-/* Nanoseconds since some moment. */
-uint64_t legacy_edge_time(void);
-
-/* Between two looks at a register that is waited for: microseconds at most. */
-void legacy_edge_pause(void);
-
 #endif

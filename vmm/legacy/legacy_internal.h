@@ -72,12 +72,6 @@ uint32_t legacy_registers_read(struct legacy_function *f, unsigned offset, unsig
 void legacy_registers_write(struct legacy_function *f, unsigned offset, unsigned width,
                             uint32_t value);
 
-/* ---- device_config.c: likewise; OFFSET is from the start of device configuration ---- */
-
-uint32_t legacy_device_config_read(struct legacy_function *f, unsigned offset, unsigned width);
-void legacy_device_config_write(struct legacy_function *f, unsigned offset, unsigned width,
-                                uint32_t value);
-
 /* ---- vectors.c: who gets which entry of the VF; the registers lock is held ---- */
 
 /* The VF was reset by its status register: forget the vectors, make a new start. */

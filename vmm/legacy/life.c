@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A VF comes to a VM, is reset with it, breaks, and leaves. */
 #include "vmm/base/log.h"
+#include "vmm/host/instructions.h"
+#include "vmm/host/time.h"
 #include "vmm/legacy/legacy_edge.h"
 #include "vmm/legacy/legacy_internal.h"
 
@@ -61,17 +63,17 @@ void legacy_life_lose(struct legacy_function *f, const char *why)
 /* Until the status reads 0 the device may still do DMA, which the guest does not know of. */
 static void wait_for_reset(struct legacy_function *f)
 {
-    uint64_t start = legacy_edge_time();
+    uint64_t start = time_now_ns();
 
     while (legacy_transport_read(f, LEGACY_AREA_HEADER, LEGACY_STATUS, 1) != 0) {
         if (legacy_lost(f)) {
             return;
         }
-        if (legacy_edge_time() - start > RESET_NS) {
+        if (time_now_ns() - start > RESET_NS) {
             legacy_life_lose(f, "did not finish a reset within 1 s");
             return;
         }
-        legacy_edge_pause();
+        cpu_relax();
     }
 }
 
@@ -101,6 +103,17 @@ static unsigned config_length(struct legacy_function *f)
         length = tag < length - TAG_OFFSET ? tag + TAG_OFFSET : length;
     }
     return length;
+}
+
+/* Bytes of I/O space for LENGTH bytes of device configuration: a power of two, 32..256. */
+static uint32_t io_size(unsigned length)
+{
+    uint32_t size = 32;
+
+    while (size < LEGACY_HEADER_MSIX + length) {
+        size *= 2;
+    }
+    return size;
 }
 
 /* Everything as after power-on but the VF itself and configuration space. */
@@ -177,7 +190,7 @@ static enum status take_over(struct legacy_set *set, struct legacy_function *f)
         return status;
     }
     f->config_length = (uint8_t)config_length(f);
-    f->io_size = legacy_io_size(f->config_length);
+    f->io_size = io_size(f->config_length);
     legacy_config_reset(f, set->count);
     return legacy_lost(f) ? STATUS_NOTE(STATUS_DEVICE) : STATUS_OK;
 }

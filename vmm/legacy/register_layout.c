@@ -68,31 +68,3 @@ const struct legacy_type *legacy_type_find(uint16_t type)
     }
     return NULL;
 }
-
-bool legacy_element_find(const struct legacy_type *type, unsigned length, unsigned offset,
-                         struct legacy_element *element)
-{
-    for (unsigned i = 0; i < type->field_count; i++) {
-        const struct legacy_field *field = &type->fields[i];
-        unsigned end = field->offset + (unsigned)field->count * field->width;
-
-        if (offset >= field->offset && offset < end) {
-            unsigned within = (offset - field->offset) % field->width;
-
-            *element = (struct legacy_element){.offset = (uint8_t)(offset - within),
-                                               .width = field->width};
-            return offset - within + field->width <= length;
-        }
-    }
-    return false;
-}
-
-uint32_t legacy_io_size(unsigned length)
-{
-    uint32_t size = 32;
-
-    while (size < LEGACY_HEADER_MSIX + length) {
-        size *= 2;
-    }
-    return size;
-}

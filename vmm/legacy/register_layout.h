@@ -53,20 +53,7 @@ struct legacy_type {
     const struct legacy_field *fields; /* ascending, without gaps */
 };
 
-/* One element of device configuration: the unit of access to the VF. */
-struct legacy_element {
-    uint8_t offset; /* from the start of device configuration */
-    uint8_t width;
-};
-
 /* NULL: not one of the seven transitional types. */
 const struct legacy_type *legacy_type_find(uint16_t type);
-
-/* The element that holds byte OFFSET and lies within LENGTH bytes. False: there is none. */
-bool legacy_element_find(const struct legacy_type *type, unsigned length, unsigned offset,
-                         struct legacy_element *element);
-
-/* Bytes of I/O space for LENGTH bytes of device configuration: a power of two, 32..256. */
-uint32_t legacy_io_size(unsigned length);
 
 #endif

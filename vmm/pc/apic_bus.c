@@ -71,13 +71,9 @@ static bool deliver_to(struct pc *p, const struct apic_message *m, unsigned vcpu
         pc_edge_vcpu_kick(p, vcpu);
         return true;
     case APIC_DELIVERY_NMI:
-        pc_edge_vcpu_nmi(p, vcpu);
-        return true;
     case APIC_DELIVERY_INIT:
-        pc_edge_vcpu_init(p, vcpu);
-        return true;
     case APIC_DELIVERY_STARTUP:
-        pc_edge_vcpu_sipi(p, vcpu, m->vector);
+        pc_edge_vcpu_signal(p, vcpu, (enum apic_delivery)m->delivery, m->vector);
         return true;
     default: /* SMI: there is no system management mode; ExtINT needs the 8259s' wire */
         return true;

@@ -13,7 +13,6 @@
 #include "vmm/base/fields.h"
 #include "vmm/base/types.h"
 
-#define I8042_PORT_DATA   0x60U
 #define I8042_PORT_STATUS 0x64U
 #define I8042_IRQ         1U
 #define I8042_QUEUE       8U

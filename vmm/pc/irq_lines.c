@@ -39,12 +39,12 @@ void irq_pulse_lint(struct pc *p, unsigned vcpu, enum lapic_lvt lint)
 
     if (lapic_load(&l->state.mode) == LAPIC_DISABLED) {
         if (lint == LAPIC_LVT_LINT1 && l->id == 0) {
-            pc_edge_vcpu_nmi(p, vcpu);
+            pc_edge_vcpu_signal(p, vcpu, APIC_DELIVERY_NMI, 0);
         }
     } else if ((lvt & LAPIC_LVT_MASKED) != 0) {
         return;
     } else if (delivery == APIC_DELIVERY_NMI) {
-        pc_edge_vcpu_nmi(p, vcpu);
+        pc_edge_vcpu_signal(p, vcpu, APIC_DELIVERY_NMI, 0);
     } else if (delivery == APIC_DELIVERY_FIXED && lapic_accept(l, (uint8_t)lvt, false)) {
         pc_edge_vcpu_kick(p, vcpu);
     }

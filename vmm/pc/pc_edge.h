@@ -9,7 +9,7 @@
 #ifndef PORTOLAN_VMM_PC_PC_EDGE_H
 #define PORTOLAN_VMM_PC_PC_EDGE_H
 
-#include "vmm/base/types.h"
+#include "vmm/pc/apic_bus.h"
 
 struct pc;
 
@@ -25,18 +25,14 @@ void pc_edge_unlock(struct pc *pc);
  */
 void pc_edge_vcpu_kick(struct pc *pc, unsigned vcpu);
 
-/* Raise an NMI in the vCPU (edge; one pending beyond the one in service, as on hardware). No lock.
- */
-void pc_edge_vcpu_nmi(struct pc *pc, unsigned vcpu);
-
 /*
- * INIT to the vCPU: on its own CPU it must call pc_vcpu_init(), take the architectural INIT
- * state, and wait for a SIPI unless it is the boot vCPU. No lock.
+ * A message of SIGNAL reached the vCPU; VECTOR is that of a SIPI. No lock.
+ *   NMI: raise one (edge; one pending beyond the one in service, as on hardware).
+ *   INIT: on its own CPU it must call pc_vcpu_init(), take the architectural INIT state, and wait
+ *   for a SIPI unless it is the boot vCPU.
+ *   STARTUP: one that waits for it starts at VECTOR << 12; any other ignores it.
  */
-void pc_edge_vcpu_init(struct pc *pc, unsigned vcpu);
-
-/* SIPI: a vCPU that waits for one starts at VECTOR << 12; any other ignores it. No lock. */
-void pc_edge_vcpu_sipi(struct pc *pc, unsigned vcpu, uint8_t vector);
+void pc_edge_vcpu_signal(struct pc *pc, unsigned vcpu, enum apic_delivery signal, uint8_t vector);
 
 /* The guest asked for a hardware reset of its machine; the VM answers with pc_reset(). */
 void pc_edge_reset(struct pc *pc);

@@ -22,7 +22,6 @@ enum { MASTER, SLAVE };
 enum {
     OCW2_AUTO_ROTATE_OFF = 0,
     OCW2_EOI = 1,
-    OCW2_NOTHING = 2,
     OCW2_SPECIFIC_EOI = 3,
     OCW2_AUTO_ROTATE_ON = 4,
     OCW2_ROTATE_EOI = 5,
@@ -231,7 +230,7 @@ static void write_ocw2(struct pic_chip *chip, uint8_t value)
     case OCW2_SET_PRIORITY:
         chip->highest = (line + 1) & 7U;
         break;
-    default: /* OCW2_NOTHING */
+    default: /* 2: nothing */
         break;
     }
 }

@@ -11,7 +11,6 @@
 #define REGISTER_D 0x0dU
 
 #define A_UIP          0x80U
-#define A_DIVIDER      0x70U
 #define A_DIVIDER_HELD 0x60U /* 110 and 111 hold the divider chain in reset */
 #define A_RATE         0x0fU
 #define B_SET          0x80U

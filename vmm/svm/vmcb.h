@@ -10,7 +10,6 @@
 #define VMCB_TLB_FLUSH_ASID 3U
 
 /* 060h */
-#define VMCB_V_TPR          0xffULL
 #define VMCB_V_IRQ          (1ULL << 8)
 #define VMCB_V_PRIORITY     (0xfULL << 16)
 #define VMCB_V_IGNORE_TPR   (1ULL << 20)
@@ -21,14 +20,11 @@
 /* 0C0h: what of the VMCB is as at the last exit; 15.15.3. */
 enum vmcb_clean {
     VMCB_CLEAN_INTERCEPTS = 1U << 0,
-    VMCB_CLEAN_MAPS = 1U << 1,
     VMCB_CLEAN_ASID = 1U << 2,
     VMCB_CLEAN_TPR = 1U << 3,
     VMCB_CLEAN_NESTED = 1U << 4,
     VMCB_CLEAN_CR = 1U << 5,
     VMCB_CLEAN_DR = 1U << 6,
-    VMCB_CLEAN_TABLES = 1U << 7,
-    VMCB_CLEAN_SEGMENTS = 1U << 8,
     VMCB_CLEAN_CR2 = 1U << 9,
     VMCB_CLEAN_ALL = 0x3ffU,
 };

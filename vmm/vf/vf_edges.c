@@ -3,9 +3,7 @@
 #include "vmm/legacy/legacy_edge.h"
 
 #include "vmm/base/log.h"
-#include "vmm/host/instructions.h"
 #include "vmm/host/map_physical.h"
-#include "vmm/host/time.h"
 #include "vmm/pc/ports.h"
 #include "vmm/vf/vf_internal.h"
 
@@ -127,16 +125,4 @@ bool legacy_edge_port_claimed(struct legacy_set *set, uint16_t port, unsigned wi
         (const struct vf_set *)((uintptr_t)set - offsetof(struct vf_set, legacy));
 
     return ports_claim(vfs->owner.pc, port, width);
-}
-
-/* ---- Time ---- */
-
-uint64_t legacy_edge_time(void)
-{
-    return time_now_ns();
-}
-
-void legacy_edge_pause(void)
-{
-    cpu_relax();
 }

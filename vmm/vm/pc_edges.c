@@ -42,22 +42,16 @@ void pc_edge_vcpu_kick(struct pc *pc, unsigned vcpu)
     }
 }
 
-void pc_edge_vcpu_nmi(struct pc *pc, unsigned vcpu)
-{
-    vcpu_request(vm_of(pc)->vcpu[vcpu], VCPU_REQUEST_NMI);
-}
-
-void pc_edge_vcpu_init(struct pc *pc, unsigned vcpu)
-{
-    vcpu_request(vm_of(pc)->vcpu[vcpu], VCPU_REQUEST_INIT);
-}
-
-void pc_edge_vcpu_sipi(struct pc *pc, unsigned vcpu, uint8_t vector)
+void pc_edge_vcpu_signal(struct pc *pc, unsigned vcpu, enum apic_delivery signal, uint8_t vector)
 {
     struct vcpu *target = vm_of(pc)->vcpu[vcpu];
 
-    __atomic_store_n(&target->startup_vector, vector, __ATOMIC_RELAXED);
-    vcpu_request(target, VCPU_REQUEST_STARTUP);
+    if (signal == APIC_DELIVERY_STARTUP) {
+        __atomic_store_n(&target->startup_vector, vector, __ATOMIC_RELAXED);
+    }
+    vcpu_request(target, signal == APIC_DELIVERY_NMI    ? VCPU_REQUEST_NMI
+                         : signal == APIC_DELIVERY_INIT ? VCPU_REQUEST_INIT
+                                                        : VCPU_REQUEST_STARTUP);
 }
 
 void pc_edge_reset(struct pc *pc)

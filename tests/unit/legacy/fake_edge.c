@@ -3,6 +3,7 @@
 #include "vmm/legacy/legacy_edge.h"
 
 #include "tests/unit/legacy/fake_vf.h"
+#include "vmm/host/time.h"
 
 #include <string.h>
 
@@ -232,9 +233,7 @@ bool legacy_edge_port_claimed(struct legacy_set *set, uint16_t port, unsigned wi
     return port + width - 1U >= fake.claimed_first && port <= fake.claimed_last;
 }
 
-uint64_t legacy_edge_time(void)
+uint64_t time_now_ns(void)
 {
     return fake.now += NS_PER_LOOK;
 }
-
-void legacy_edge_pause(void) {}

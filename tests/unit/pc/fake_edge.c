@@ -46,20 +46,14 @@ void pc_edge_vcpu_kick(struct pc *pc, unsigned vcpu)
     fake_edge.kicks[vcpu]++;
 }
 
-void pc_edge_vcpu_nmi(struct pc *pc, unsigned vcpu)
+void pc_edge_vcpu_signal(struct pc *pc, unsigned vcpu, enum apic_delivery signal, uint8_t vector)
 {
-    fake_edge.nmis[vcpu]++;
-}
-
-void pc_edge_vcpu_init(struct pc *pc, unsigned vcpu)
-{
-    fake_edge.inits[vcpu]++;
-}
-
-void pc_edge_vcpu_sipi(struct pc *pc, unsigned vcpu, uint8_t vector)
-{
-    fake_edge.sipis[vcpu]++;
-    fake_edge.sipi_vector = vector;
+    if (signal == APIC_DELIVERY_STARTUP) {
+        fake_edge.sipis[vcpu]++;
+        fake_edge.sipi_vector = vector;
+    } else {
+        (signal == APIC_DELIVERY_INIT ? fake_edge.inits : fake_edge.nmis)[vcpu]++;
+    }
 }
 
 void pc_edge_reset(struct pc *pc)
