@@ -3,7 +3,6 @@
 #include "vmm/vm/backend.h"
 
 #define EXCEPTIONS        32U
-#define VECTOR_NMI        2U
 #define VECTOR_BREAKPOINT 3U
 #define VECTOR_OVERFLOW   4U
 
