@@ -61,7 +61,7 @@ static uint64_t serve(uint64_t now)
 
     (void)console_poll(now);
     vf_poll_faults();
-    checkpoint_poll(now);
+    checkpoint_poll();
     if (was_busy && !busy) {
         idle_action();
     }

@@ -26,7 +26,7 @@ class Vm(typing.NamedTuple):
 
 class Plan(typing.NamedTuple):
     """VMs, how the legacy registers of the net and block VFs are reached, how many bytes come through the network, how many
-    vCPUs each VM has, and how many checkpoints are taken of each while it works: a fifth with each of STAGES."""
+    vCPUs each VM has, and how many checkpoints are taken of each while it works, a fifth with each of STAGES; before as many at most."""
     vms: list
     net: str = "auto"
     block: str = "auto"
@@ -210,12 +210,12 @@ def first_commands(run, name):
 
 
 def take_checkpoints(run, plan):
-    """Of each VM at random moments: all the time while it boots, and then a share with each kind of work. How many were asked for."""
+    """Of each VM at random moments: as many while it boots as it works, a share with each kind of work. How many were asked for."""
     left = {vm.name: list(STAGES) for vm in plan.vms if plan.checkpoints}
     asked = dict.fromkeys(left, 0)
 
     def wants_more(name):
-        boots = len(left[name]) == len(STAGES)
+        boots = len(left[name]) == len(STAGES) and asked[name] < plan.checkpoints
         return left[name] and (re.search(left[name][0], run.said(name)) or
                                (boots and f"VM '{name}': {asked[name]} checkpoints taken" in run.log()) or not asked[name])
 

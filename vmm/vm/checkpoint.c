@@ -249,15 +249,33 @@ enum status checkpoint_request(struct vm *vm, uint32_t count)
     return STATUS_OK;
 }
 
-/* Guests must not find a rhythm in it: the TSC's lowest bits say when the next one comes. */
-void checkpoint_poll(uint64_t now_ns)
+/*
+ * Guests must not find a rhythm in it: the TSC's lowest bits say when the next one comes. They get
+ * that time for themselves, for it is the VM's; in one that is paused none passes.
+ */
+static bool is_due(struct vm *vm)
+{
+    struct vm_checkpoints *own = &vm->checkpoints;
+
+    if (!vm_touch(vm)) {
+        return vm_state(vm) == VM_PAUSED;
+    }
+    uint64_t now = vm_now(vm);
+    bool due = now >= own->next_ns;
+
+    if (due) {
+        own->next_ns = now + (cpu_read_tsc() * GOLDEN >> GAP_SHIFT);
+    }
+    vm_touched(vm);
+    return due;
+}
+
+void checkpoint_poll(void)
 {
     for (unsigned i = 0; i < vm_count(); i++) {
         struct vm *vm = vm_by_index(i);
-        struct vm_checkpoints *own = &vm->checkpoints;
 
-        if (__atomic_load_n(&own->wanted, __ATOMIC_SEQ_CST) != 0 && now_ns >= own->next_ns) {
-            own->next_ns = now_ns + (cpu_read_tsc() * GOLDEN >> GAP_SHIFT);
+        if (__atomic_load_n(&vm->checkpoints.wanted, __ATOMIC_SEQ_CST) != 0 && is_due(vm)) {
             (void)vm_request(vm, VM_REQUEST_CHECKPOINT);
         }
     }

@@ -22,7 +22,7 @@ void checkpoint_destroy(struct vm *vm);
 enum status checkpoint_request(struct vm *vm, uint32_t count);
 
 /* Ask for the next checkpoint of each VM that is to have one by now. CPU 0, from time to time. */
-void checkpoint_poll(uint64_t now_ns);
+void checkpoint_poll(void);
 
 /*
  * Save VM, fill all its state with A5h, load it from the saved bytes, and save it again: both must

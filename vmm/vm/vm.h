@@ -47,7 +47,7 @@ struct vm_checkpoints {
     struct legacy_state *scratch;
     uint32_t wanted;  /* still to be taken; atomic */
     uint32_t taken;   /* since the VM was started */
-    uint64_t next_ns; /* when the next is asked for; CPU 0's */
+    uint64_t next_ns; /* of its time: when the next is asked for; CPU 0's */
 };
 
 /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */

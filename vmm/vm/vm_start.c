@@ -140,6 +140,7 @@ enum status vm_start(struct vm *vm)
     __atomic_store_n(&vm->request, 0, __ATOMIC_SEQ_CST);
     __atomic_store_n(&vm->checkpoints.wanted, 0, __ATOMIC_SEQ_CST);
     vm->checkpoints.taken = 0;
+    vm->checkpoints.next_ns = 0;
     __atomic_store_n(&vm->after, VM_AFTER_GO_ON, __ATOMIC_SEQ_CST);
     __atomic_store_n(&vm->state, VM_STARTING, __ATOMIC_SEQ_CST);
     enum status status = smp_call(choose_cpu(vm), start, vm);

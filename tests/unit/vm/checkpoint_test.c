@@ -32,6 +32,7 @@ static bool vf_speaks;     /* between saving and loading */
 static bool turn_is_lost;  /* a part of the PC that nobody loads */
 static bool vf_is_refused; /* with what was saved of it */
 static bool seen_filled;
+static uint64_t now_ns;
 
 /* ---- The parts ---- */
 
@@ -103,6 +104,23 @@ struct vm *vm_by_index(unsigned index)
     return &vm;
 }
 
+uint64_t vm_now(const struct vm *of)
+{
+    assert_int_equal(of->touched, 1);
+    return now_ns;
+}
+
+bool vm_touch(struct vm *of)
+{
+    of->touched += of->state == VM_RUNNING && !of->frozen;
+    return of->touched != 0;
+}
+
+void vm_touched(struct vm *of)
+{
+    of->touched--;
+}
+
 bool vm_is_stopping(const struct vm *of)
 {
     return false;
@@ -123,6 +141,7 @@ static int setup(void **state)
     memset(&vm, 0, sizeof(vm));
     memset(&function, 0, sizeof(function));
     vf_speaks = turn_is_lost = vf_is_refused = seen_filled = false;
+    now_ns = 0;
     vm.config = &config;
     vm.vcpu_count = VCPUS;
     vm.state = VM_RUNNING;
@@ -208,26 +227,40 @@ static void test_refusals(void **state)
     assert_int_equal(checkpoint_take(&vm), STATUS_DEVICE);
 }
 
-/* They are asked for at random, each within the time that is said, and only while some are wanted.
+static bool is_asked(void)
+{
+    vm.request = 0;
+    checkpoint_poll();
+    assert_int_equal(vm.touched, 0);
+    return vm.request == VM_REQUEST_CHECKPOINT;
+}
+
+/*
+ * They are asked for at random, each within the time that is said, and only while some are wanted.
+ * While the VM's time stands still nobody asks, but in one that is paused.
  */
 static void test_moments(void **state)
 {
-    uint64_t now = 1, last = 0, gaps = 0, asked = 0;
+    uint64_t last = 0, gaps = 0, asked = 0;
 
-    for (unsigned i = 0; i < 100000; i++, now += 10000) {
-        vm.request = 0;
-        checkpoint_poll(now);
-        if (vm.request != 0) {
-            assert_in_range(now - last, 1, (1U << 24) + 10000);
-            gaps |= 1ULL << (now - last) * 16 / (1U << 24);
-            last = now;
+    assert_false(is_asked());
+    vm.state = VM_PAUSED;
+    assert_true(is_asked());
+    assert_true(is_asked());
+    vm.state = VM_RUNNING;
+    vm.frozen = false;
+    for (unsigned i = 0; i < 100000; i++, now_ns += 10000) {
+        if (is_asked()) {
+            assert_in_range(now_ns - last, 0, (1U << 24) + 10000);
+            gaps |= 1ULL << (now_ns - last) * 16 / (1U << 24);
+            last = now_ns;
             asked++;
         }
     }
     assert_true(asked > 50 && __builtin_popcountll(gaps) > 10);
-    vm.checkpoints.wanted = vm.request = 0;
-    checkpoint_poll(now + (1U << 30));
-    assert_int_equal(vm.request, 0);
+    now_ns += 1U << 30;
+    vm.checkpoints.wanted = 0;
+    assert_false(is_asked());
 }
 
 int main(void)
