@@ -390,10 +390,10 @@ static bool is_ours(const struct sample *s)
         if (op == INSN_MOV && operand->type == ZYDIS_OPERAND_TYPE_REGISTER) {
             ZydisRegisterClass class = ZydisRegisterGetClass(operand->reg.value);
 
-            if (class == ZYDIS_REGCLASS_SEGMENT) {
+            if (class == ZYDIS_REGCLASS_SEGMENT || class == ZYDIS_REGCLASS_DEBUG) {
                 return false; /* not supported, on purpose */
             }
-            if (class == ZYDIS_REGCLASS_CONTROL || class == ZYDIS_REGCLASS_DEBUG) {
+            if (class == ZYDIS_REGCLASS_CONTROL) {
                 return true;
             }
         }
