@@ -308,9 +308,10 @@ void bzimage_plan(struct plan_builder *builder)
 {
     struct bzimage kernel = {0};
     struct load_entry *entry = &builder->plan->entry;
+    enum status status = header_read(builder->input, &kernel);
 
-    plan_fail(builder, header_read(builder->input, &kernel));
-    if (builder->status != STATUS_OK) {
+    if (status != STATUS_OK) {
+        plan_fail(builder, status);
         return;
     }
     plan_piece_add(builder, &(struct load_piece){.to = gpa(kernel.base),
