@@ -18,6 +18,7 @@
 #define PORT61_OUT2    0x20U
 
 #define CALIBRATION_MS 20U
+#define TRIES          8U
 #define READS_MAX      50000000U
 
 #define RATE_MIN_KHZ  100000ULL
@@ -61,62 +62,89 @@ static uint64_t rate_from_cpuid(void)
     return time_rate_khz((uint64_t)ratio.ecx * ratio.ebx / ratio.eax, 1, 1);
 }
 
-/* The timer has 24 bits or 32; the low 24 are enough for CALIBRATION_MS. */
-static uint32_t pm_timer_read(uint16_t port)
+/* A read of a port, and when it was: at TSC, more or less half of DOUBT. */
+struct look {
+    uint64_t tsc, doubt;
+};
+
+static uint32_t look(uint16_t port, unsigned width, struct look *at)
 {
-    return port_read(port, 4) & 0xffffffU;
+    uint64_t before = cpu_read_tsc();
+    uint32_t value = port_read(port, width);
+
+    at->doubt = cpu_read_tsc() - before;
+    at->tsc = before + at->doubt / 2;
+    return value;
 }
 
-static uint64_t rate_from_pm_timer(uint16_t port)
+/* The timer has 24 bits or 32; the low 24 are enough for CALIBRATION_MS. */
+static uint64_t rate_from_pm_timer(uint16_t port, uint64_t *doubt)
 {
     const uint32_t wanted = PM_TIMER_HZ / 1000 * CALIBRATION_MS;
-    uint32_t first = pm_timer_read(port), passed = 0;
-    uint64_t tsc = cpu_read_tsc();
+    struct look from, to;
+    uint32_t first = look(port, 4, &from), passed = 0;
 
     for (unsigned reads = 0; passed < wanted; reads++) {
         if (reads == READS_MAX) {
             return 0; /* it does not count */
         }
-        passed = (pm_timer_read(port) - first) & 0xffffffU;
+        passed = (look(port, 4, &to) - first) & 0xffffffU;
     }
-    return time_rate_khz(cpu_read_tsc() - tsc, passed, PM_TIMER_HZ);
+    *doubt = from.doubt + to.doubt;
+    return time_rate_khz(to.tsc - from.tsc, passed, PM_TIMER_HZ);
 }
 
-static uint64_t rate_from_pit(void)
+/* OUT rises at some time after the last read that did not see it yet. */
+static uint64_t rate_from_pit(uint64_t *doubt)
 {
     const uint32_t count = PIT_HZ / 1000 * CALIBRATION_MS;
     uint32_t gate = port_read(PORT61, 1) & ~(PORT61_SPEAKER | PORT61_GATE2);
+    struct look last, to;
 
     port_write(PORT61, 1, gate);
     port_write(PIT_COMMAND, 1, PIT_ONE_SHOT);
     port_write(PIT_CHANNEL2, 1, count & 0xff);
     port_write(PIT_CHANNEL2, 1, count >> 8);
+    uint64_t before = cpu_read_tsc();
+
     port_write(PORT61, 1, gate | PORT61_GATE2);
     uint64_t tsc = cpu_read_tsc();
 
-    for (unsigned reads = 0; !(port_read(PORT61, 1) & PORT61_OUT2); reads++) {
+    to.tsc = tsc;
+    for (unsigned reads = 0;; reads++) {
+        last = to;
+        if (look(PORT61, 1, &to) & PORT61_OUT2) {
+            break;
+        }
         if (reads == READS_MAX) {
             return 0;
         }
     }
-    return time_rate_khz(cpu_read_tsc() - tsc, count, PIT_HZ);
+    *doubt = tsc - before + to.tsc - last.tsc + to.doubt;
+    return time_rate_khz(to.tsc - tsc, count, PIT_HZ);
 }
 
 /*
- * The middle one of three tries: a system management interrupt between the read of the timer and
- * that of the TSC can falsify one, either way.
+ * The surest of some tries: a system management interrupt, or an emulator's host, may take the CPU
+ * away between the read of the timer and that of the TSC. A doubt of a thousandth is good enough.
  */
 static uint64_t rate_measured(uint16_t pm_timer)
 {
-    uint64_t rates[TIME_TRIES];
+    uint64_t best = 0, least = UINT64_MAX;
 
-    for (unsigned i = 0; i < TIME_TRIES; i++) {
-        rates[i] = pm_timer ? rate_from_pm_timer(pm_timer) : rate_from_pit();
-        if (rates[i] == 0) {
+    for (unsigned i = 0; i < TRIES && least > best * CALIBRATION_MS / 1000; i++) {
+        uint64_t doubt = 0;
+        uint64_t rate = pm_timer ? rate_from_pm_timer(pm_timer, &doubt) : rate_from_pit(&doubt);
+
+        if (rate == 0) {
             return 0;
         }
+        if (doubt < least) {
+            best = rate;
+            least = doubt;
+        }
     }
-    return time_median(rates);
+    return best;
 }
 
 static bool try_source(const char *source, uint64_t khz)

@@ -45,16 +45,6 @@ void time_delay_us(uint64_t us);
  */
 uint64_t time_rate_khz(uint64_t tsc_delta, uint64_t ticks, uint64_t hz);
 
-/* The middle one of three measurements. */
-#define TIME_TRIES 3U
-static inline uint64_t time_median(const uint64_t of[TIME_TRIES])
-{
-    if ((of[0] <= of[1]) == (of[1] <= of[2])) {
-        return of[1];
-    }
-    return (of[1] <= of[0]) == (of[0] <= of[2]) ? of[0] : of[2];
-}
-
 /* VALUE * MULTIPLIER / DIVISOR without overflow in the middle; DIVISOR > 0. */
 uint64_t time_scale(uint64_t value, uint64_t multiplier, uint64_t divisor);
 

@@ -8,28 +8,31 @@
 #include "vmm/host/trap.h"
 
 #define CALIBRATE_US 10000U
+#define TRIES        3U
 #define NS_PER_S     1000000000ULL
 #define HZ_MIN       1000000U
 
 static uint64_t rate; /* ticks a second */
 
-/* Three times, and the middle one: an emulator's host may take the CPU away in between. */
+/*
+ * The most of three tries: an emulator's host may take the CPU away in between, and what it takes
+ * there counts for the time, not for the timer.
+ */
 enum status timer_init(void)
 {
-    uint64_t hz[TIME_TRIES];
-
-    for (unsigned i = 0; i < ARRAY_SIZE(hz); i++) {
-        apic_timer_start(UINT32_MAX, VECTOR_TIMER);
+    rate = 0;
+    for (unsigned i = 0; i < TRIES; i++) {
         uint64_t from = time_now_ns();
 
+        apic_timer_start(UINT32_MAX, VECTOR_TIMER);
         time_delay_us(CALIBRATE_US);
-        uint32_t left = apic_timer_left();
+        uint32_t gone = UINT32_MAX - apic_timer_left();
         uint64_t took = time_now_ns() - from;
+        uint64_t hz = took ? time_scale(gone, NS_PER_S, took) : 0;
 
         apic_timer_start(0, VECTOR_TIMER);
-        hz[i] = took ? time_scale(UINT32_MAX - left, NS_PER_S, took) : 0;
+        rate = hz > rate ? hz : rate;
     }
-    rate = time_median(hz);
     return rate < HZ_MIN ? STATUS_NOTE(STATUS_UNSUPPORTED) : STATUS_OK;
 }
 
