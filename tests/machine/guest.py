@@ -5,6 +5,9 @@ ENGINE is 'qemu' (UEFI, SVM as QEMU's TCG has it), 'icount' (the same from BIOS,
 (BIOS; SVM with ASIDs and a TLB that keeps what is not flushed) or 'vmx' (Bochs as an Intel CPU).
 GUEST is NAME[,CPUS[,WORD]...]: 'smp,4', 'reset,1,no-triple-fault'; the WORDs are the guest's command line.
 
+All that a guest can see is saved, destroyed and built anew while it runs, CHECKPOINTS times at random moments, the first of them
+some 25 µs apart. A guest must not notice, and must live long enough for CHECKPOINTS_MIN.
+
 In QEMU, whose CPUs share the host's, two guests run at a time, in the order of the arguments: give those that mostly sleep
 first.
 In Bochs they run all at once: it counts time in instructions, each CPU's by themselves, so that they cannot disturb each
@@ -19,6 +22,8 @@ import bochs
 import machine
 
 AT_A_TIME = 2
+CHECKPOINTS = 60
+CHECKPOINTS_MIN = 20
 PASSED = 1 # what 'debug exit' says of a guest that ended itself by 0
 
 VMM = """[vmm]
@@ -30,6 +35,7 @@ memory = 64M
 multiboot = {name}.elf
 autostart = {autostart}
 debug_exit = 0xf4
+checkpoints = {checkpoints}
 """
 
 
@@ -44,7 +50,8 @@ class Guest:
         self.first = first
 
     def config(self, autostart):
-        text = VM.format(name=self.name, cpus=f"{self.first}-{self.first + self.cpus - 1}", autostart=autostart)
+        text = VM.format(name=self.name, cpus=f"{self.first}-{self.first + self.cpus - 1}", autostart=autostart,
+                         checkpoints=CHECKPOINTS)
         return text + (f"cmdline = {self.words}\n" if self.words else "")
 
     def file(self):
@@ -61,6 +68,9 @@ class Guest:
             return "did not say PASS"
         if f"VM '{self.name}': stopped" not in log:
             return "was not stopped"
+        checkpoints = re.search(rf"VM '{self.name}': (\d+) checkpoints at random moments", log)
+        if not checkpoints or int(checkpoints[1]) < CHECKPOINTS_MIN:
+            return f"saw {checkpoints[1] if checkpoints else 'no'} checkpoints, not {CHECKPOINTS_MIN}"
         return None
 
 

@@ -64,9 +64,11 @@ static void set_intercepts(struct vmcb *vmcb)
 
 void svm_get_state(const struct vcpu *vcpu, struct cpu_state *state)
 {
-    const struct svm_vcpu *svm = vcpu->backend;
+    struct svm_vcpu *svm = vcpu->backend;
     const struct vmcb *vmcb = &svm->vmcb;
 
+    svm_repair(svm);
+    state->rflags = (state->rflags & RFLAGS_DEFINED) | RFLAGS_FIXED; /* QEMU's TCG has others */
     for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
         memcpy((char *)state + words[i].state, (const char *)vmcb + words[i].vmcb,
                sizeof(uint64_t));
