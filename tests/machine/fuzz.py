@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """fuzz.py [COUNT [SEED]]: a guest that does everything wrong, COUNT times, beside one that checks itself throughout.
+All that either can see is saved, destroyed and built anew at random moments, some ten times in a second.
 
 For longer: PORTOLAN_BUILD=build python3 tests/machine/fuzz.py 1000000000 12345"""
 
 import os
+import re
 import sys
 
 import machine
 
+CHECKPOINTS_MIN = 100 # of each VM
 CONFIG = """[vmm]
 when_idle = poweroff
 [vm fuzz]
@@ -16,12 +19,14 @@ memory = 64M
 multiboot = fuzz.elf
 cmdline = tcg=1 seed={seed} count={count}
 debug_exit = 0xf4
+checkpoints = 9999
 [vm witness]
 cpus = 2
 memory = 64M
 multiboot = witness.elf
 cmdline = seconds=1000000
 debug_exit = 0xf4
+checkpoints = 9999
 """
 
 
@@ -45,6 +50,11 @@ def test(folder):
         run.forbid("PANIC", "ERROR", "FAIL")
         if done < count:
             raise machine.Failure(f"only {done} operations of {count}")
+        for name, taken in re.findall(r"VM '([a-z]+)': (\d+) checkpoints at random moments", run.log()):
+            print(f"{done} operations: {taken} checkpoints of '{name}'")
+            if int(taken) < CHECKPOINTS_MIN:
+                raise machine.Failure(f"VM '{name}' saw {taken} checkpoints, not {CHECKPOINTS_MIN}")
+        run.require("VM 'fuzz': stopped", "VM 'witness': stopped")
         print(run.log()[run.log().find("instructions at CPL 0") - 30:])
 
 
