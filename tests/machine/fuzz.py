@@ -38,9 +38,13 @@ def test(folder):
     with machine.Machine(image, cpus=3, pfs=False) as run:
         run.expect(r"\[witness\] witness: round \d+ ok")
         # A hundred reports on the way.
-        while "last" in run.expect(r"\[fuzz\] fuzz: (\d+) operations, \d+ resets(, last|\s)").group(2):
-            pass
-        done = int(run.process.match.group(1))
+        more = True
+        while more:
+            report = run.expect(r"\[fuzz\] fuzz: (\d+) operations, \d+ resets(, last|\s)|VM 'fuzz': stopped")
+            if not report.group(1):
+                raise machine.Failure("the hostile guest's VM was stopped")
+            more = "last" in report.group(2)
+        done = int(report.group(1))
         run.expect(r"VM 'fuzz': debug exit, status 1\b")
         run.expect(r"VM 'fuzz': stopped")
         run.expect(r"\[witness\] witness: round \d+ ok")

@@ -103,6 +103,12 @@ void svm_set_state(struct vcpu *vcpu, const struct cpu_state *state)
     svm->refused = svm->iret = svm->stepping = false;
 }
 
+/* As VMRUN and VMLOAD load an address (15.5.1). */
+static void make_canonical(uint64_t *address)
+{
+    *address = (uint64_t)((int64_t)(*address << 16) >> 16);
+}
+
 /* Clear what VMRUN must not see (15.5.1): some CPUs let a guest load it without a fault. */
 void svm_repair(struct svm_vcpu *svm)
 {
@@ -119,6 +125,13 @@ void svm_repair(struct svm_vcpu *svm)
     if ((vmcb->segment[STATE_CS].attributes & CS_LONG_AND_BIG) == CS_LONG_AND_BIG) {
         vmcb->segment[STATE_CS].attributes &= (uint16_t)~CS_BIG;
     }
+    for (unsigned i = 0; i < ARRAY_SIZE(vmcb->segment); i++) {
+        make_canonical(&vmcb->segment[i].base);
+    }
+    make_canonical(&vmcb->lstar);
+    make_canonical(&vmcb->kernel_gs_base);
+    make_canonical(&vmcb->sysenter_esp);
+    make_canonical(&vmcb->sysenter_eip);
     vmcb->clean = 0;
     svm->refused = false;
 }

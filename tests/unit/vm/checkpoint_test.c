@@ -24,7 +24,8 @@
 static struct vm vm;
 static struct vcpu vcpus[VCPUS];
 static struct legacy_function function;
-static const struct config_vm config = {.name = "fake"};
+static struct config_vm config = {.name = "fake"};
+static unsigned kicks;
 
 /* ---- What happens while a checkpoint is taken ---- */
 
@@ -132,6 +133,12 @@ enum status vm_request(struct vm *of, uint32_t request)
     return STATUS_OK;
 }
 
+void vcpu_kick_self(struct vcpu *vcpu)
+{
+    assert_ptr_equal(vcpu, &vcpus[0]);
+    kicks++;
+}
+
 /* ---- The tests ---- */
 
 static int setup(void **state)
@@ -142,6 +149,7 @@ static int setup(void **state)
     memset(&function, 0, sizeof(function));
     vf_speaks = turn_is_lost = vf_is_refused = seen_filled = false;
     now_ns = 0;
+    config.checkpoints = kicks = 0;
     vm.config = &config;
     vm.vcpu_count = VCPUS;
     vm.state = VM_RUNNING;
@@ -263,6 +271,50 @@ static void test_moments(void **state)
     assert_false(is_asked());
 }
 
+/* Live for NS, looking each microsecond; every fifth that is asked for meets a reset, and is not
+ * taken. */
+static uint32_t live(uint32_t checkpoints, uint64_t ns)
+{
+    uint64_t end = NOW_NS + ns;
+    unsigned asked = 0;
+
+    vm.checkpoints.wanted = 0;
+    config.checkpoints = checkpoints;
+    now_ns = NOW_NS;
+    checkpoint_begin(&vm);
+    for (uint64_t now = NOW_NS; now < end; now += 1000) {
+        now_ns = now;
+        vm.request = kicks = 0;
+        checkpoint_run(&vm, now);
+        assert_int_equal(kicks, vm.request != 0);
+        if (vm.request != 0 && ++asked % 5 != 0) {
+            uint32_t done = vm.checkpoints.done;
+
+            assert_int_equal(vm.request, VM_REQUEST_CHECKPOINT);
+            assert_int_equal(checkpoint_take(&vm), STATUS_OK);
+            assert_int_equal(vm.checkpoints.done, done + 1);
+            assert_int_equal(checkpoint_take(&vm), STATUS_OK); /* none is due */
+            assert_int_equal(vm.checkpoints.done, done + 1);
+        }
+    }
+    assert_int_equal(vm.checkpoints.taken, 0);
+    return vm.checkpoints.done;
+}
+
+/* Those of the configuration: some in the shortest life, some late in a long one, never too many.
+ */
+static void test_configured(void **state)
+{
+    assert_int_equal(live(0, 10000000), 0);
+    assert_int_equal(live(1, 10000000), 1);
+    assert_int_equal(live(60, 10000000000), 60);
+    assert_in_range(live(9999, 10000000), 20, 50);
+    uint32_t second = live(9999, 1000000000);
+
+    assert_in_range(live(9999, 3000000000), second + 8, second + 40);
+    assert_in_range(vm.checkpoints.at_ns, now_ns, now_ns + 200000000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +324,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_differences, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_moments, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_configured, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
