@@ -121,6 +121,8 @@ static void fill_junk(void)
         junk.fpu.dr[i] = FILL_WORD & INT32_MAX;
     }
     junk.efer = 0;
+    junk.dr6 = junk.sfmask = FILL_WORD & INT32_MAX;
+    junk.lstar = junk.cstar = junk.kernel_gs_base = FILL_WORD | 0xffffULL << 48;
 }
 
 /* Of a VM that has not been started no function is known to vm_save(): they are added. */

@@ -90,7 +90,12 @@ void fpu_set_reset(struct fpu_registers *fpu) {}
 
 void fpu_load(const struct fpu_registers *fpu, bool wide) {}
 
-static void set_state(struct vcpu *vcpu, const struct cpu_state *state) {}
+static const struct cpu_state *scrambled;
+
+static void set_state(struct vcpu *vcpu, const struct cpu_state *state)
+{
+    scrambled = state;
+}
 
 static const struct backend functions = {.set_state = set_state};
 const struct backend *backend = &functions;
@@ -301,6 +306,24 @@ static uint32_t live(uint32_t checkpoints, uint64_t ns)
     return vm.checkpoints.done;
 }
 
+static bool is_canonical(uint64_t address)
+{
+    return address + (1ULL << 47) < 1ULL << 48;
+}
+
+/* A vCPU is filled with what a CPU takes: on Intel's some of it goes to the registers at once. */
+static void test_scramble(void **state)
+{
+    checkpoint_scramble_vcpu(&vcpus[0]);
+    assert_int_equal(vcpus[0].rip, 0xa5a5a5a5a5a5a5a5);
+    assert_non_null(scrambled);
+    assert_true(scrambled->dr6 != 0 && scrambled->dr6 <= UINT32_MAX);
+    assert_true(scrambled->sfmask != 0 && scrambled->sfmask <= UINT32_MAX);
+    assert_true(is_canonical(scrambled->lstar) && is_canonical(scrambled->cstar));
+    assert_true(is_canonical(scrambled->kernel_gs_base) && scrambled->kernel_gs_base != 0);
+    assert_int_equal(scrambled->cr3, 0xa5a5a5a5a5a5a5a5);
+}
+
 /* Those of the configuration: some in the shortest life, some late in a long one, never too many.
  */
 static void test_configured(void **state)
@@ -324,6 +347,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_differences, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_moments, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_scramble, setup, teardown),
         cmocka_unit_test_setup_teardown(test_configured, setup, teardown),
     };
 

@@ -272,7 +272,7 @@ void checkpoint_destroy(struct vm *vm) {}
 
 void checkpoint_begin(struct vm *vm)
 {
-    check(load(&in_guest) == 0 && !vm->frozen);
+    check(load(&life.in_guest) == 0 && !vm->frozen);
 }
 
 /* Nobody runs, and time stands still. */
