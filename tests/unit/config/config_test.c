@@ -128,12 +128,13 @@ static void test_defaults(void **state)
 
 static void test_values_arrive(void **state)
 {
-    assert_int_equal(parse("[vmm]\nserial = none\nlog = debug\nwhen_idle = poweroff\n"
-                           "[pf 0001:02:03.4]\nnum_vfs = 64\ntransport = admin\n"
-                           "[vm a]\ncpus = 3,1-2\nmemory = 6M\nmultiboot = t.elf\n"
-                           "module = m.bin  a b \ncmdline = x = y # z\ndebug_exit = 0xf4\ncheckpoints = 20\n"
-                           "vf = 1:02:03.4/63   slot=31\n"),
-                     STATUS_OK);
+    assert_int_equal(
+        parse("[vmm]\nserial = none\nlog = debug\nwhen_idle = poweroff\n"
+              "[pf 0001:02:03.4]\nnum_vfs = 64\ntransport = admin\n"
+              "[vm a]\ncpus = 3,1-2\nmemory = 6M\nmultiboot = t.elf\n"
+              "module = m.bin  a b \ncmdline = x = y # z\ndebug_exit = 0xf4\ncheckpoints = 20\n"
+              "vf = 1:02:03.4/63   slot=31\n"),
+        STATUS_OK);
     assert_int_equal(config.vmm.serial.port, 0);
     assert_int_equal(config.vmm.log, LOG_DEBUG);
     assert_int_equal(config.vmm.when_idle, CONFIG_IDLE_POWEROFF);
