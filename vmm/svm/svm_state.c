@@ -77,6 +77,9 @@ void svm_get_state(const struct vcpu *vcpu, struct cpu_state *state)
     state->cpl = vmcb->cpl;
     state->cr4 = svm->cr4;
     state->efer = vmcb->efer & ~EFER_SVME;
+    if (state->efer & EFER_LMA) {
+        state->rflags &= ~RFLAGS_VM; /* TCG's IRET takes it in long mode, too */
+    }
 }
 
 void svm_set_state(struct vcpu *vcpu, const struct cpu_state *state)

@@ -62,7 +62,7 @@ static uint64_t canonical(uint64_t address)
 /* What no CPU is in. */
 static void mend(struct cpu_state *state)
 {
-    state->rflags = (state->rflags & 0x3f7fd7) | RFLAGS_FIXED;
+    state->rflags = (state->rflags & (state->efer & EFER_LMA ? 0x3d7fd7 : 0x3f7fd7)) | RFLAGS_FIXED;
     state->cr0 &= state->cr0 & CR0_CD ? UINT64_MAX : ~CR0_NW;
     state->cr3 &= (1ULL << 48) - 1;
     state->segment[STATE_CS].attributes &= (uint16_t)~0x400; /* not of 64 bits and of 32 */
@@ -106,7 +106,7 @@ static void test_nothing_remains(void **state)
 /* QEMU's TCG lets guests set what the manual faults or ignores: it must not be saved. */
 static void test_mended(void **state)
 {
-    static struct cpu_state made, saved;
+    static struct cpu_state made, saved, again;
 
     state_set_reset(&made);
     vcpu_load(&fake_vcpu, &made);
@@ -119,6 +119,10 @@ static void test_mended(void **state)
     svm->vmcb.cr0 = CR0_PE | CR0_ET | CR0_NW | 1ULL << 32;
     vcpu_save(&fake_vcpu, &saved);
     assert_int_equal(saved.rflags, 0x182002);
+    svm->vmcb.efer |= EFER_LMA;
+    fake_vcpu.rflags = 0x3a3202;
+    vcpu_save(&fake_vcpu, &again);
+    assert_int_equal(again.rflags, 0x383202);
     assert_int_equal(saved.sysenter_esp, 0xffff800000000000);
     assert_int_equal(saved.kernel_gs_base, 0x1000);
     assert_int_equal(saved.segment[STATE_GDTR].base, 0xffff923456789abc);
