@@ -17,7 +17,7 @@
 #define FLAT_MODEL 0xffffffffU
 
 static volatile unsigned received[SMP_CPUS_MAX], nmis[SMP_CPUS_MAX], counter, ready;
-static volatile bool stop;
+static volatile bool stop, with_interrupts;
 static volatile uint64_t tsc_shared;
 static unsigned cpus;
 
@@ -192,6 +192,9 @@ static volatile unsigned backwards;
 static void compare_tsc(unsigned index)
 {
     __atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST);
+    if (with_interrupts) {
+        __asm__ volatile("sti");
+    }
     while (!stop) {
         uint64_t seen = tsc_shared;
 
@@ -203,6 +206,7 @@ static void compare_tsc(unsigned index)
         }
         tsc_shared = now;
     }
+    __asm__ volatile("cli");
 }
 
 static void test_tsc(void)
@@ -233,6 +237,11 @@ int main(void)
     if (cpus < 2) {
         printf("skipped: this machine has one CPU\n");
         test_end();
+    }
+    with_interrupts = strstr(guest_command_line(), "no-deaf");
+    if (with_interrupts) {
+        printf(
+            "skipped: a CPU that spins with interrupts off: this one's VMM cannot interrupt it\n");
     }
     pic_mask_all();
     apic_enable();

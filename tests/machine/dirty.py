@@ -21,6 +21,7 @@ cpus = 1
 memory = 64M
 multiboot = dirty.elf
 debug_exit = 0xf4
+checkpoints = 60
 """
 
 
@@ -100,6 +101,7 @@ def test(folder):
         run.expect("vm dirty writer: it is not tracked")
         order(run, "q", r"PASS: \d+ checks, 0 failed")
         run.expect_end()
+        run.require_checkpoints("writer")
         run.forbid("PANIC", "ERROR", "FAIL")
 
 

@@ -29,6 +29,7 @@ cpus = 1
 memory = 64M
 multiboot = drivers.elf
 {vfs}debug_exit = 0xf4
+checkpoints = 200
 """
 
 
@@ -188,6 +189,7 @@ def run_vm(folder, transport, says):
         run.expect(r"VM 'guest': debug exit, status 1\b")
         run.expect_end()
         run.require("VM 'guest': stopped", says)
+        run.require_checkpoints("guest")
         run.forbid("PANIC", "ERROR", "nobody asked for", "was blocked")
         backends.check(said)
         check_errors(errors)

@@ -22,6 +22,7 @@ cpus = 1-{CPUS}
 memory = {MEMORY}M
 multiboot = firmware.elf
 debug_exit = 0xf4
+checkpoints = 60
 """
 
 # Pattern of the names, reason. The guest's values are "None" where a machine has nothing of that name.
@@ -96,7 +97,9 @@ def whole_lines(log):
 def vm(folder):
     files = [(GUEST, "firmware.elf")]
     with bios.PcMachine(bios.make_iso(folder, CONFIG, files), cpus=3, memory="512M") as run:
-        run.expect(r"VM 'firmware': debug exit, status 1")
+        run.expect(r"VM 'firmware': stopped")
+        run.require("VM 'firmware': debug exit, status 1")
+        run.require_checkpoints("firmware")
         run.forbid("PANIC", "ERROR")
         return states(whole_lines(run.log()))
 

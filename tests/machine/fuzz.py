@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """fuzz.py [COUNT [SEED]]: a guest that does everything wrong, COUNT times, beside one that checks itself throughout.
+All that either can see is saved, destroyed and built anew at random moments, some ten times in a second.
 
 For longer: PORTOLAN_BUILD=build python3 tests/machine/fuzz.py 1000000000 12345"""
 
@@ -16,12 +17,14 @@ memory = 64M
 multiboot = fuzz.elf
 cmdline = tcg=1 seed={seed} count={count}
 debug_exit = 0xf4
+checkpoints = 9999
 [vm witness]
 cpus = 2
 memory = 64M
 multiboot = witness.elf
 cmdline = seconds=1000000
 debug_exit = 0xf4
+checkpoints = 9999
 """
 
 
@@ -33,9 +36,13 @@ def test(folder):
     with machine.Machine(image, cpus=3, pfs=False) as run:
         run.expect(r"\[witness\] witness: round \d+ ok")
         # A hundred reports on the way.
-        while "last" in run.expect(r"\[fuzz\] fuzz: (\d+) operations, \d+ resets(, last|\s)").group(2):
-            pass
-        done = int(run.process.match.group(1))
+        more = True
+        while more:
+            report = run.expect(r"\[fuzz\] fuzz: (\d+) operations, \d+ resets(, last|\s)|VM 'fuzz': stopped")
+            if not report.group(1):
+                raise machine.Failure("the hostile guest's VM was stopped")
+            more = "last" in report.group(2)
+        done = int(report.group(1))
         run.expect(r"VM 'fuzz': debug exit, status 1\b")
         run.expect(r"VM 'fuzz': stopped")
         run.expect(r"\[witness\] witness: round \d+ ok")
@@ -45,6 +52,7 @@ def test(folder):
         run.forbid("PANIC", "ERROR", "FAIL")
         if done < count:
             raise machine.Failure(f"only {done} operations of {count}")
+        run.require_checkpoints("fuzz", "witness")
         print(run.log()[run.log().find("instructions at CPL 0") - 30:])
 
 

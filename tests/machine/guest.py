@@ -5,6 +5,8 @@ ENGINE is 'qemu' (UEFI, SVM as QEMU's TCG has it), 'icount' (the same from BIOS,
 (BIOS; SVM with ASIDs and a TLB that keeps what is not flushed) or 'vmx' (Bochs as an Intel CPU).
 GUEST is NAME[,CPUS[,WORD]...]: 'smp,4', 'reset,1,no-triple-fault'; the WORDs are the guest's command line.
 
+All that a guest can see is saved, destroyed and built anew while it runs, at random moments: it must not notice.
+
 In QEMU, whose CPUs share the host's, two guests run at a time, in the order of the arguments: give those that mostly sleep
 first.
 In Bochs they run all at once: it counts time in instructions, each CPU's by themselves, so that they cannot disturb each
@@ -30,6 +32,7 @@ memory = 64M
 multiboot = {name}.elf
 autostart = {autostart}
 debug_exit = 0xf4
+checkpoints = {checkpoints}
 """
 
 
@@ -44,7 +47,8 @@ class Guest:
         self.first = first
 
     def config(self, autostart):
-        text = VM.format(name=self.name, cpus=f"{self.first}-{self.first + self.cpus - 1}", autostart=autostart)
+        text = VM.format(name=self.name, cpus=f"{self.first}-{self.first + self.cpus - 1}", autostart=autostart,
+                         checkpoints=machine.CHECKPOINTS)
         return text + (f"cmdline = {self.words}\n" if self.words else "")
 
     def file(self):
@@ -112,6 +116,7 @@ def test(folder):
         faults = [f"guest '{guest.name}' {fault}" for guest in guests if (fault := guest.fault(run.log()))]
         if faults:
             raise machine.Failure("; ".join(faults))
+        run.require_checkpoints(*(guest.name for guest in guests))
         run.forbid("PANIC", "ERROR", "FAIL")
         print(run.log()[run.log().find("console: Ctrl-A"):])
 

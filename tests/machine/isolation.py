@@ -26,6 +26,7 @@ memory = 64M
 multiboot = vbad.elf
 vf = 02:00.0/1
 debug_exit = 0xf4
+checkpoints = 200
 [vm good]
 cpus = 1
 memory = 64M
@@ -33,6 +34,7 @@ multiboot = vblk.elf
 cmdline = rounds count=16
 vf = 02:00.0/0
 debug_exit = 0xf4
+checkpoints = 200
 """
 
 MACHINE_MEMORY = 512 << 20
@@ -283,6 +285,7 @@ def isolation(folder):
         play(test)
         for name in ("good", "bad"):
             run.wait_said(name, 0, "PASS: ")
+        run.require_checkpoints("good", "bad")
         print(run.log()[run.log().find("VM 'bad': slot"):])
     vfdisk.check(good, written)
     if iommu == "amd":

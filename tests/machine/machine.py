@@ -43,6 +43,10 @@ def patience():
 
 
 LAST_LINES = 40
+
+# How many checkpoints a small guest's VM is to take while it lives, at random moments, and has to.
+CHECKPOINTS = 60
+CHECKPOINTS_MIN = 20
 NOISE = "TCG doesn't support requested feature"
 
 
@@ -215,6 +219,14 @@ class Machine:
         for text in texts:
             if text not in self.log():
                 raise Failure(f"{text!r} was not printed")
+
+    def require_checkpoints(self, *names):
+        """The VMs NAMES, of which 'checkpoints' asks for CHECKPOINTS, have stopped and survived CHECKPOINTS_MIN each."""
+        for name in names:
+            taken = sum(map(int, re.findall(rf"VM '{name}': (\d+) checkpoints at random moments", self.log())))
+            print(f"VM '{name}' was saved, destroyed and built anew {taken} times")
+            if taken < CHECKPOINTS_MIN:
+                raise Failure(f"VM '{name}' saw {taken} checkpoints, not {CHECKPOINTS_MIN}")
 
     def forbid(self, *texts):
         """None of TEXTS stands in what the machine has printed so far."""

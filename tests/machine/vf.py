@@ -19,6 +19,7 @@ multiboot = vblk.elf
 cmdline = {cmdline}
 vf = 02:00.0/1
 debug_exit = 0xf4
+checkpoints = 200
 {more}"""
 
 OTHER = """[pf 01:00.0]
@@ -46,6 +47,7 @@ def run_guest(folder, *texts, forbid=(), **options):
         status = int(run.process.match.group(1))
         run.expect_end()
         run.require("PASS: ", "VM 'guest': stopped", *texts)
+        run.require_checkpoints("guest")
         run.forbid("PANIC", "ERROR", "FAIL", "nobody asked for", *forbid)
         if status != 1:
             raise machine.Failure(f"the guest ended with status {status}")

@@ -104,6 +104,7 @@ struct config_vm {
     uint32_t modern;
     uint32_t autostart;
     uint32_t debug_exit; /* port, 0: none */
+    uint32_t checkpoints;
 };
 
 #define CONFIG_VFS_FIT 0U /* as many as there is room for */

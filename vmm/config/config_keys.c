@@ -25,18 +25,19 @@ static const struct config_key vmm_keys[] = {
 };
 
 static const struct config_key vm_keys[] = {
-    [VM_CPUS]       = {"cpus",       TYPE_CPUS,    VM(cpus),       0,    0,      0,    NULL},
-    [VM_MEMORY]     = {"memory",     TYPE_SIZE,    VM(memory),     M(2), T(4),   M(2), NULL},
-    [VM_KERNEL]     = {"kernel",     TYPE_PATH,    VM(kernel),     0,    0,      0,    NULL},
-    [VM_INITRD]     = {"initrd",     TYPE_PATH,    VM(initrd),     0,    0,      0,    NULL},
-    [VM_CMDLINE]    = {"cmdline",    TYPE_TEXT,    VM(cmdline),    0,    0,      0,    NULL},
-    [VM_MULTIBOOT]  = {"multiboot",  TYPE_PATH,    VM(multiboot),  0,    0,      0,    NULL},
-    [VM_MODULE]     = {"module",     TYPE_MODULES, VM(modules),    0,    0,      0,    NULL},
-    [VM_FIRMWARE]   = {"firmware",   TYPE_PATH,    VM(firmware),   0,    0,      0,    NULL},
-    [VM_VF]         = {"vf",         TYPE_VF,      VM(vfs),        0,    0,      0,    NULL},
-    [VM_MODERN]     = {"modern",     TYPE_YES_NO,  VM(modern),     0,    0,      0,    NULL},
-    [VM_AUTOSTART]  = {"autostart",  TYPE_YES_NO,  VM(autostart),  0,    0,      0,    NULL},
-    [VM_DEBUG_EXIT] = {"debug_exit", TYPE_NUMBER,  VM(debug_exit), 1,    0xffff, 0,    NULL},
+    [VM_CPUS]        = {"cpus",        TYPE_CPUS,    VM(cpus),        0,    0,      0,    NULL},
+    [VM_MEMORY]      = {"memory",      TYPE_SIZE,    VM(memory),      M(2), T(4),   M(2), NULL},
+    [VM_KERNEL]      = {"kernel",      TYPE_PATH,    VM(kernel),      0,    0,      0,    NULL},
+    [VM_INITRD]      = {"initrd",      TYPE_PATH,    VM(initrd),      0,    0,      0,    NULL},
+    [VM_CMDLINE]     = {"cmdline",     TYPE_TEXT,    VM(cmdline),     0,    0,      0,    NULL},
+    [VM_MULTIBOOT]   = {"multiboot",   TYPE_PATH,    VM(multiboot),   0,    0,      0,    NULL},
+    [VM_MODULE]      = {"module",      TYPE_MODULES, VM(modules),     0,    0,      0,    NULL},
+    [VM_FIRMWARE]    = {"firmware",    TYPE_PATH,    VM(firmware),    0,    0,      0,    NULL},
+    [VM_VF]          = {"vf",          TYPE_VF,      VM(vfs),         0,    0,      0,    NULL},
+    [VM_MODERN]      = {"modern",      TYPE_YES_NO,  VM(modern),      0,    0,      0,    NULL},
+    [VM_AUTOSTART]   = {"autostart",   TYPE_YES_NO,  VM(autostart),   0,    0,      0,    NULL},
+    [VM_DEBUG_EXIT]  = {"debug_exit",  TYPE_NUMBER,  VM(debug_exit),  1,    0xffff, 0,    NULL},
+    [VM_CHECKPOINTS] = {"checkpoints", TYPE_NUMBER,  VM(checkpoints), 1,    9999,   0,    NULL},
 };
 
 static const struct config_key pf_keys[] = {

@@ -44,6 +44,7 @@ enum config_vm_key {
     VM_MODERN,
     VM_AUTOSTART,
     VM_DEBUG_EXIT,
+    VM_CHECKPOINTS,
 };
 enum config_pf_key {
     PF_NUM_VFS,

@@ -118,7 +118,7 @@ void fpu_save(struct fpu_registers *to, bool wide)
         }
         (void)fpu_write_xcr0(to->xcr0);
     }
-    to->area[WORD_MXCSR] &= UINT32_MAX;
+    to->area[WORD_MXCSR] &= fpu_mxcsr_mask(); /* QEMU's TCG lets guests set others */
     to->area[FPU_AREA_BV] = all;
 }
 

@@ -64,9 +64,11 @@ static void set_intercepts(struct vmcb *vmcb)
 
 void svm_get_state(const struct vcpu *vcpu, struct cpu_state *state)
 {
-    const struct svm_vcpu *svm = vcpu->backend;
+    struct svm_vcpu *svm = vcpu->backend;
     const struct vmcb *vmcb = &svm->vmcb;
 
+    svm_repair(svm);
+    state->rflags = (state->rflags & RFLAGS_DEFINED) | RFLAGS_FIXED; /* QEMU's TCG has others */
     for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
         memcpy((char *)state + words[i].state, (const char *)vmcb + words[i].vmcb,
                sizeof(uint64_t));
@@ -75,6 +77,9 @@ void svm_get_state(const struct vcpu *vcpu, struct cpu_state *state)
     state->cpl = vmcb->cpl;
     state->cr4 = svm->cr4;
     state->efer = vmcb->efer & ~EFER_SVME;
+    if (state->efer & EFER_LMA) {
+        state->rflags &= ~RFLAGS_VM; /* TCG's IRET takes it in long mode, too */
+    }
 }
 
 void svm_set_state(struct vcpu *vcpu, const struct cpu_state *state)
@@ -101,6 +106,12 @@ void svm_set_state(struct vcpu *vcpu, const struct cpu_state *state)
     svm->refused = svm->iret = svm->stepping = false;
 }
 
+/* As VMRUN and VMLOAD load an address (15.5.1). */
+static void make_canonical(uint64_t *address)
+{
+    *address = (uint64_t)((int64_t)(*address << 16) >> 16);
+}
+
 /* Clear what VMRUN must not see (15.5.1): some CPUs let a guest load it without a fault. */
 void svm_repair(struct svm_vcpu *svm)
 {
@@ -117,6 +128,13 @@ void svm_repair(struct svm_vcpu *svm)
     if ((vmcb->segment[STATE_CS].attributes & CS_LONG_AND_BIG) == CS_LONG_AND_BIG) {
         vmcb->segment[STATE_CS].attributes &= (uint16_t)~CS_BIG;
     }
+    for (unsigned i = 0; i < ARRAY_SIZE(vmcb->segment); i++) {
+        make_canonical(&vmcb->segment[i].base);
+    }
+    make_canonical(&vmcb->lstar);
+    make_canonical(&vmcb->kernel_gs_base);
+    make_canonical(&vmcb->sysenter_esp);
+    make_canonical(&vmcb->sysenter_eip);
     vmcb->clean = 0;
     svm->refused = false;
 }

@@ -5,6 +5,7 @@
 #include "vmm/base/log.h"
 #include "vmm/host/instructions.h"
 #include "vmm/host/pool.h"
+#include "vmm/pc/clock.h"
 #include "vmm/vm/backend.h"
 
 #include <string.h>
@@ -15,6 +16,12 @@
 /* 2^64 by the golden ratio: in a product with it all bits of the other factor stir the highest. */
 #define GOLDEN    0x9e3779b97f4a7c15ULL
 #define GAP_SHIFT 40U /* from 0 to 2^24 ns, 17 ms, lie between two that are asked for */
+
+/* Means of the times between the checkpoints of a configuration: each is longer by an eighth than
+ * the one before, so that there are some in a life of milliseconds, and some late in one of hours.
+ */
+#define GAP_FIRST_NS 25000U
+#define GAP_LAST_NS  100000000U
 
 /* What a vCPU is filled with: a CPU takes it, and no guest is in such a state. */
 static struct cpu_state junk;
@@ -114,6 +121,8 @@ static void fill_junk(void)
         junk.fpu.dr[i] = FILL_WORD & INT32_MAX;
     }
     junk.efer = 0;
+    junk.dr6 = junk.sfmask = FILL_WORD & INT32_MAX;
+    junk.lstar = junk.cstar = junk.kernel_gs_base = FILL_WORD | 0xffffULL << 48;
 }
 
 /* Of a VM that has not been started no function is known to vm_save(): they are added. */
@@ -200,8 +209,11 @@ enum status checkpoint_take(struct vm *vm)
     struct state_writer writer, again;
     struct state_reader reader;
 
+    bool due = own->due;
+
+    own->due = false;
     /* One more may have been asked for while the last one was taken. */
-    if (__atomic_load_n(&own->wanted, __ATOMIC_SEQ_CST) == 0) {
+    if (!due && __atomic_load_n(&own->wanted, __ATOMIC_SEQ_CST) == 0) {
         return STATUS_OK;
     }
     state_writer_init(&writer, own->stream[0], own->size);
@@ -218,6 +230,10 @@ enum status checkpoint_take(struct vm *vm)
     put_all(vm, &again);
     if (again.used != writer.used || memcmp(writer.buffer, again.buffer, writer.used) != 0) {
         return fail(vm, "what was loaded is not what was saved");
+    }
+    if (due) {
+        own->done++;
+        return STATUS_OK;
     }
     own->taken++;
     if (__atomic_sub_fetch(&own->wanted, 1, __ATOMIC_SEQ_CST) == 0) {
@@ -278,6 +294,45 @@ void checkpoint_poll(void)
         if (__atomic_load_n(&vm->checkpoints.wanted, __ATOMIC_SEQ_CST) != 0 && is_due(vm)) {
             (void)vm_request(vm, VM_REQUEST_CHECKPOINT);
         }
+    }
+}
+
+/* The TSC is the chance here, too. */
+static void plan(struct vm *vm, uint64_t now)
+{
+    struct vm_checkpoints *own = &vm->checkpoints;
+
+    if (own->done >= vm->config->checkpoints) {
+        own->at_ns = CLOCK_NEVER;
+        return;
+    }
+    own->at_ns = now + (own->gap_ns * (cpu_read_tsc() * GOLDEN >> 32) >> 31);
+    own->gap_ns += own->gap_ns / 8;
+    own->gap_ns = own->gap_ns < GAP_LAST_NS ? own->gap_ns : GAP_LAST_NS;
+}
+
+void checkpoint_begin(struct vm *vm)
+{
+    struct vm_checkpoints *own = &vm->checkpoints;
+
+    own->due = false;
+    own->done = 0;
+    own->gap_ns = GAP_FIRST_NS;
+    plan(vm, vm_now(vm));
+}
+
+void checkpoint_run(struct vm *vm, uint64_t now)
+{
+    struct vm_checkpoints *own = &vm->checkpoints;
+
+    if (now < own->at_ns) {
+        return;
+    }
+    plan(vm, now);
+    if (own->at_ns != CLOCK_NEVER) {
+        own->due = true;
+        (void)vm_request(vm, VM_REQUEST_CHECKPOINT);
+        vcpu_kick_self(vm->vcpu[0]); /* which may be about to enter its guest */
     }
 }
 

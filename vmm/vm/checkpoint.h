@@ -24,6 +24,12 @@ enum status checkpoint_request(struct vm *vm, uint32_t count);
 /* Ask for the next checkpoint of each VM that is to have one by now. CPU 0, from time to time. */
 void checkpoint_poll(void);
 
+/* VM begins its life: plan the first of those that its configuration asks for. No vCPU runs. */
+void checkpoint_begin(struct vm *vm);
+
+/* Ask for the one that is due at NOW, virtual ns, and plan the next. vCPU 0's CPU. */
+void checkpoint_run(struct vm *vm, uint64_t now);
+
 /*
  * Save VM, fill all its state with A5h, load it from the saved bytes, and save it again: both must
  * be the same. Its vCPUs are parked, their states in vcpu->saved, which they load afterwards; time

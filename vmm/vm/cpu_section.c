@@ -5,7 +5,6 @@
 
 #define EXCEPTIONS     32U
 #define HAS_ERROR      (1U << 8 | 7U << 10 | 1U << 13 | 1U << 14 | 1U << 17 | 1U << 21)
-#define RFLAGS_DEFINED 0x3f7fd7ULL
 #define FLAG           1U
 #define CPL_MAX        3U
 #define CR8_MAX        15U

@@ -12,6 +12,7 @@
 #include "vmm/host/trap.h"
 #include "vmm/pc/clock.h"
 #include "vmm/vm/backend.h"
+#include "vmm/vm/checkpoint.h"
 #include "vmm/vm/exit_table.h"
 #include "vmm/vm/interrupts.h"
 #include "vmm/vm/model.h"
@@ -130,6 +131,7 @@ static void vcpu_run_timers(struct vcpu *vcpu)
         pc_vcpu_run(pc, vcpu->index, now);
         if (vcpu->index == 0) {
             pc_run(pc, now);
+            checkpoint_run(vcpu->vm, now);
         }
         vcpu->due_tsc = UINT64_MAX; /* until vcpu_set_timer() has looked for the next */
         vcpu->timer_due = true;
@@ -149,6 +151,9 @@ static void vcpu_set_timer(struct vcpu *vcpu)
     if (deadline != vcpu->deadline || vcpu->timer_due) {
         vcpu->deadline = deadline;
         vcpu->timer_due = false;
+        if (vcpu->index == 0) {
+            deadline = clock_earliest(deadline, vcpu->vm->checkpoints.at_ns);
+        }
         uint64_t host = deadline == CLOCK_NEVER ? TIMER_NEVER : vcpu->vm->base_ns + deadline;
 
         vcpu->due_tsc = deadline == CLOCK_NEVER ? UINT64_MAX : time_ns_to_tsc(host);

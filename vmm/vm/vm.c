@@ -274,6 +274,10 @@ void vm_vcpu_ended(struct vcpu *vcpu)
         vf_unbind(&vm->vfs);
         vm_edge_flush(vm->index); /* its last words come before ours */
         __atomic_store_n(&vm->state, VM_ENDED, __ATOMIC_SEQ_CST);
+        if (vm->config->checkpoints != 0) {
+            log_info("VM '%s': %u checkpoints at random moments", vm->config->name,
+                     vm->checkpoints.done);
+        }
         log_info("VM '%s': stopped", vm->config->name);
         __atomic_store_n(&vm->state, VM_STOPPED, __ATOMIC_SEQ_CST);
     }

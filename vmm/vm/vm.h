@@ -48,6 +48,12 @@ struct vm_checkpoints {
     uint32_t wanted;  /* still to be taken; atomic */
     uint32_t taken;   /* since the VM was started */
     uint64_t next_ns; /* of its time: when the next is asked for; CPU 0's */
+
+    /* Those of the configuration; vCPU 0's CPU. */
+    uint64_t at_ns;  /* when the next is due, virtual */
+    uint64_t gap_ns; /* mean, from there to the one after it */
+    uint32_t done;
+    bool due;
 };
 
 /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */

@@ -10,6 +10,7 @@
 #include "vmm/host/time.h"
 #include "vmm/host/timer.h"
 #include "vmm/vf/vf.h"
+#include "vmm/vm/checkpoint.h"
 #include "vmm/vm/vm.h"
 
 #include "drivers/rtc/cmos.h"
@@ -83,6 +84,7 @@ static void launch_vcpus(struct vm *vm)
         __atomic_store_n(&vm->vcpu[i]->requests, 0, __ATOMIC_SEQ_CST);
     }
     __atomic_store_n(&vm->active, vm->vcpu_count, __ATOMIC_SEQ_CST);
+    checkpoint_begin(vm);
     guest_log_refill(&vm->log);
     log_info("VM '%s': started", vm->config->name);
     __atomic_store_n(&vm->state, VM_RUNNING, __ATOMIC_SEQ_CST);

@@ -123,16 +123,18 @@ static void test_defaults(void **state)
     assert_int_equal(config.vms[0].autostart, 1);
     assert_int_equal(config.vms[0].modern, 0);
     assert_int_equal(config.vms[0].debug_exit, 0);
+    assert_int_equal(config.vms[0].checkpoints, 0);
 }
 
 static void test_values_arrive(void **state)
 {
-    assert_int_equal(parse("[vmm]\nserial = none\nlog = debug\nwhen_idle = poweroff\n"
-                           "[pf 0001:02:03.4]\nnum_vfs = 64\ntransport = admin\n"
-                           "[vm a]\ncpus = 3,1-2\nmemory = 6M\nmultiboot = t.elf\n"
-                           "module = m.bin  a b \ncmdline = x = y # z\ndebug_exit = 0xf4\n"
-                           "vf = 1:02:03.4/63   slot=31\n"),
-                     STATUS_OK);
+    assert_int_equal(
+        parse("[vmm]\nserial = none\nlog = debug\nwhen_idle = poweroff\n"
+              "[pf 0001:02:03.4]\nnum_vfs = 64\ntransport = admin\n"
+              "[vm a]\ncpus = 3,1-2\nmemory = 6M\nmultiboot = t.elf\n"
+              "module = m.bin  a b \ncmdline = x = y # z\ndebug_exit = 0xf4\ncheckpoints = 20\n"
+              "vf = 1:02:03.4/63   slot=31\n"),
+        STATUS_OK);
     assert_int_equal(config.vmm.serial.port, 0);
     assert_int_equal(config.vmm.log, LOG_DEBUG);
     assert_int_equal(config.vmm.when_idle, CONFIG_IDLE_POWEROFF);
@@ -149,6 +151,7 @@ static void test_values_arrive(void **state)
     assert_string_equal(vm->modules.module[0].arguments, "a b");
     assert_string_equal(vm->cmdline, "x = y # z");
     assert_int_equal(vm->debug_exit, 0xf4);
+    assert_int_equal(vm->checkpoints, 20);
     assert_int_equal(vm->vfs.vf[0].index, 63);
     assert_int_equal(vm->vfs.vf[0].slot, 31);
     assert_true(bdf_equal(vm->vfs.vf[0].pf, config.pfs[0].bdf));

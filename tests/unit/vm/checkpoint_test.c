@@ -24,7 +24,8 @@
 static struct vm vm;
 static struct vcpu vcpus[VCPUS];
 static struct legacy_function function;
-static const struct config_vm config = {.name = "fake"};
+static struct config_vm config = {.name = "fake"};
+static unsigned kicks;
 
 /* ---- What happens while a checkpoint is taken ---- */
 
@@ -89,7 +90,12 @@ void fpu_set_reset(struct fpu_registers *fpu) {}
 
 void fpu_load(const struct fpu_registers *fpu, bool wide) {}
 
-static void set_state(struct vcpu *vcpu, const struct cpu_state *state) {}
+static const struct cpu_state *scrambled;
+
+static void set_state(struct vcpu *vcpu, const struct cpu_state *state)
+{
+    scrambled = state;
+}
 
 static const struct backend functions = {.set_state = set_state};
 const struct backend *backend = &functions;
@@ -106,7 +112,7 @@ struct vm *vm_by_index(unsigned index)
 
 uint64_t vm_now(const struct vm *of)
 {
-    assert_int_equal(of->touched, 1);
+    assert_true(of->touched == 1 || of->state == VM_STARTING);
     return now_ns;
 }
 
@@ -132,6 +138,12 @@ enum status vm_request(struct vm *of, uint32_t request)
     return STATUS_OK;
 }
 
+void vcpu_kick_self(struct vcpu *vcpu)
+{
+    assert_ptr_equal(vcpu, &vcpus[0]);
+    kicks++;
+}
+
 /* ---- The tests ---- */
 
 static int setup(void **state)
@@ -142,6 +154,7 @@ static int setup(void **state)
     memset(&function, 0, sizeof(function));
     vf_speaks = turn_is_lost = vf_is_refused = seen_filled = false;
     now_ns = 0;
+    config.checkpoints = kicks = 0;
     vm.config = &config;
     vm.vcpu_count = VCPUS;
     vm.state = VM_RUNNING;
@@ -263,6 +276,70 @@ static void test_moments(void **state)
     assert_false(is_asked());
 }
 
+/* Live for NS, looking each microsecond; every fifth that is asked for meets a reset, and is not
+ * taken. */
+static uint32_t live(uint32_t checkpoints, uint64_t ns)
+{
+    uint64_t end = NOW_NS + ns;
+    unsigned asked = 0;
+
+    vm.checkpoints.wanted = 0;
+    config.checkpoints = checkpoints;
+    now_ns = NOW_NS;
+    vm.state = VM_STARTING;
+    checkpoint_begin(&vm);
+    vm.state = VM_RUNNING;
+    for (uint64_t now = NOW_NS; now < end; now += 1000) {
+        now_ns = now;
+        vm.request = kicks = 0;
+        checkpoint_run(&vm, now);
+        assert_int_equal(kicks, vm.request != 0);
+        if (vm.request != 0 && ++asked % 5 != 0) {
+            uint32_t done = vm.checkpoints.done;
+
+            assert_int_equal(vm.request, VM_REQUEST_CHECKPOINT);
+            assert_int_equal(checkpoint_take(&vm), STATUS_OK);
+            assert_int_equal(vm.checkpoints.done, done + 1);
+            assert_int_equal(checkpoint_take(&vm), STATUS_OK); /* none is due */
+            assert_int_equal(vm.checkpoints.done, done + 1);
+        }
+    }
+    assert_int_equal(vm.checkpoints.taken, 0);
+    return vm.checkpoints.done;
+}
+
+static bool is_canonical(uint64_t address)
+{
+    return address + (1ULL << 47) < 1ULL << 48;
+}
+
+/* A vCPU is filled with what a CPU takes: on Intel's some of it goes to the registers at once. */
+static void test_scramble(void **state)
+{
+    checkpoint_scramble_vcpu(&vcpus[0]);
+    assert_int_equal(vcpus[0].rip, 0xa5a5a5a5a5a5a5a5);
+    assert_non_null(scrambled);
+    assert_true(scrambled->dr6 != 0 && scrambled->dr6 <= UINT32_MAX);
+    assert_true(scrambled->sfmask != 0 && scrambled->sfmask <= UINT32_MAX);
+    assert_true(is_canonical(scrambled->lstar) && is_canonical(scrambled->cstar));
+    assert_true(is_canonical(scrambled->kernel_gs_base) && scrambled->kernel_gs_base != 0);
+    assert_int_equal(scrambled->cr3, 0xa5a5a5a5a5a5a5a5);
+}
+
+/* Those of the configuration: some in the shortest life, some late in a long one, never too many.
+ */
+static void test_configured(void **state)
+{
+    assert_int_equal(live(0, 10000000), 0);
+    assert_int_equal(live(1, 10000000), 1);
+    assert_int_equal(live(60, 10000000000), 60);
+    assert_in_range(live(9999, 10000000), 20, 50);
+    uint32_t second = live(9999, 1000000000);
+
+    assert_in_range(live(9999, 3000000000), second + 8, second + 40);
+    assert_in_range(vm.checkpoints.at_ns, now_ns, now_ns + 200000000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +349,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_differences, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_moments, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_scramble, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_configured, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -270,6 +270,11 @@ enum status checkpoint_create(struct vm *vm)
 
 void checkpoint_destroy(struct vm *vm) {}
 
+void checkpoint_begin(struct vm *vm)
+{
+    check(load(&life.in_guest) == 0 && !vm->frozen);
+}
+
 /* Nobody runs, and time stands still. */
 enum status checkpoint_take(struct vm *vm)
 {
