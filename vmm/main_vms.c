@@ -5,6 +5,7 @@
 #include "vmm/host/smp.h"
 #include "vmm/host/timer.h"
 #include "vmm/main.h"
+#include "vmm/migrate/migrate.h"
 #include "vmm/svm/svm.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/backend.h"
@@ -32,6 +33,9 @@ void main_create_vms(void)
     }
     model_init();
     vm_create_all(main_config());
+    if (migrate_create(main_config()) != STATUS_OK) {
+        log_warn("VFs cannot be saved or moved: no memory for their records");
+    }
     vf_check_isolation(main_config()->vmm.unsafe_dma);
 }
 
@@ -54,6 +58,15 @@ static bool waits_for_operator(void)
     return false;
 }
 
+static void poll_migration(void)
+{
+    int vm = migrate_poll();
+
+    if (vm >= 0 && vm_request(vm_by_index((unsigned)vm), VM_REQUEST_MIGRATE) != STATUS_OK) {
+        migrate_cancel();
+    }
+}
+
 /* On CPU 0, from its idle loop or between two exits of the vCPU that it runs. */
 static uint64_t serve(uint64_t now)
 {
@@ -62,6 +75,7 @@ static uint64_t serve(uint64_t now)
     (void)console_poll(now);
     vf_poll_faults();
     checkpoint_poll();
+    poll_migration();
     if (was_busy && !busy) {
         idle_action();
     }

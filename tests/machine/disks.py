@@ -15,7 +15,7 @@ def written(number):
 
 class VfMachine(machine.Machine):
     """The test machine with files behind VFs of block PFs: DISKS, and OTHERS if there is to be a second block PF in place of
-    the net PF. Each is a list of paths, None for a VF without a file. PROPERTIES and OTHER are added to the PFs, PORT to their ports."""
+    the net PF. Each is a list of paths, None for a VF without a file; several may have the same. PROPERTIES and OTHER are added to the PFs, PORT to their ports."""
 
     def __init__(self, image, disks, properties="", others=None, other="", port="", **options):
         self.port, self.disks, self.properties, self.others, self.other = port, disks, properties, others, other
@@ -24,9 +24,10 @@ class VfMachine(machine.Machine):
     @staticmethod
     def block_pf(name, port, disks, properties):
         nodes = [f"{name}{number}" if path else "" for number, path in enumerate(disks)]
-        drives = [f"{machine.IMAGE},node-name={node},filename={path}" for node, path in zip(nodes, disks) if path]
+        drives = [f"{machine.IMAGE},node-name={node},filename={path}" + (",locking=off" if disks.count(path) > 1 else "")
+                  for node, path in zip(nodes, disks) if path]
         return ([part for drive in drives for part in ("-blockdev", drive)] +
-                ["-device", f"portolan-blk-pf,id={name},bus={port},vfs=4,vf-backends={':'.join(nodes)}{properties}"])
+                ["-device", f"portolan-blk-pf,id={name},bus={port},vfs={max(4, len(disks))},vf-backends={':'.join(nodes)}{properties}"])
 
     def arguments(self, image, extra=(), **options):
         pfs = ["-device", f"pcie-root-port,id=rp1,slot=1,chassis=1,addr=2.0,multifunction=on{self.port}",

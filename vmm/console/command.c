@@ -23,13 +23,15 @@ enum command_kind {
     COMMAND_VM_DO,
     COMMAND_VM_CHECKPOINT,
     COMMAND_VM_STATE,
+    COMMAND_VF_LIST,
+    COMMAND_VF_DO,
 };
 
 struct command {
     const char *word, *second; /* second: NULL if one word is all */
     const char *argument;      /* for people; in brackets: may be left out; "": there is none */
     enum command_kind kind;
-    enum console_action action; /* COMMAND_VM_DO */
+    enum console_action action; /* COMMAND_VM_DO, COMMAND_VF_DO */
     const char *help;
 };
 
@@ -57,6 +59,12 @@ static const struct command commands[] = {
     {"vm",    "button",     "NAME",         COMMAND_VM_DO,         CONSOLE_BUTTON,
      "press a VM's power button: the guest decides"                                                                                     },
     {"vm",    "nmi",        "NAME",         COMMAND_VM_DO,         CONSOLE_NMI,     "send an NMI to a VM's CPUs"                        },
+    {"vf",    "list",       "",             COMMAND_VF_LIST,       0,               "the VFs: whose they are, and their states"         },
+    {"vf",    "show",       "PF:N",         COMMAND_VF_DO,         CONSOLE_VF_SHOW,
+     "what another VF must be like to take its place"                                                                                   },
+    {"vf",    "state",      "PF:N STATE",   COMMAND_VF_DO,         CONSOLE_VF_SET,  "STATE: quiesce, freeze, run"                       },
+    {"vf",    "save",       "PF:N",         COMMAND_VF_DO,         CONSOLE_VF_SAVE, "read a VF's state, and show it"                    },
+    {"vf",    "move",       "PF:N PF:N",    COMMAND_VF_DO,         CONSOLE_VF_MOVE, "move a VM from its VF to another"                  },
 };
 
 struct words {
@@ -142,11 +150,13 @@ static unsigned print_entries(const char *word)
 
 static void say_unknown(const struct words *words, uint32_t from)
 {
-    if (strcmp(words->word[from], "vm") == 0) {
-        console_print("'vm' needs one of these behind it:");
-        (void)print_entries("vm");
+    const char *word = words->word[from];
+
+    if (strcmp(word, "vm") == 0 || strcmp(word, "vf") == 0) {
+        console_print("'%s' needs one of these behind it:", word);
+        (void)print_entries(word);
     } else {
-        console_print("unknown command '%s'; these are known:", words->word[from]);
+        console_print("unknown command '%s'; these are known:", word);
         (void)print_entries(NULL);
     }
 }
@@ -326,8 +336,10 @@ static bool arguments_fit(const struct command *command, uint32_t given)
         return given == 0;
     }
     bool first_may_lack = command->argument[0] == '[', second = strchr(command->argument, ' ');
+    bool second_may_lack = !second || strchr(command->argument, '[');
 
-    return given == 1 || (given == 0 && first_may_lack) || (given == 2 && second);
+    return (given == 1 && second_may_lack) || (given == 0 && first_may_lack) ||
+           (given == 2 && second);
 }
 
 void command_run(const char *text)
@@ -346,6 +358,7 @@ void command_run(const char *text)
     }
     uint32_t given = words.count - words_of(command);
     const char *argument = given > 0 ? words.word[words_of(command)] : "";
+    const char *more = given > 1 ? words.word[words_of(command) + 1] : "";
 
     if (!arguments_fit(command, given)) {
         print_usage(command);
@@ -364,13 +377,19 @@ void command_run(const char *text)
     case COMMAND_VM_LIST:
         list_vms();
         break;
+    case COMMAND_VF_LIST:
+        console_edge_vf_list();
+        break;
+    case COMMAND_VF_DO:
+        console_edge_vf_do(command->action, argument, more);
+        break;
     case COMMAND_VM_CONSOLE:
     case COMMAND_VM_LOG:
     case COMMAND_VM_DIRTY:
     case COMMAND_VM_DO:
     case COMMAND_VM_CHECKPOINT:
     case COMMAND_VM_STATE:
-        do_vm(command, argument, given > 1 ? words.word[words_of(command) + 1] : "");
+        do_vm(command, argument, more);
         break;
     }
 }

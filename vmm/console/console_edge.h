@@ -22,6 +22,10 @@ enum console_action {
     CONSOLE_UNTRACK,
     CONSOLE_NMI,
     CONSOLE_BUTTON, /* ACPI power button: asks the guest to switch itself off */
+    CONSOLE_VF_SHOW,
+    CONSOLE_VF_SET,
+    CONSOLE_VF_SAVE,
+    CONSOLE_VF_MOVE,
 };
 
 /* How many VMs there are, at most CONSOLE_VMS_MAX, and their names (printable ASCII, static, at
@@ -61,6 +65,13 @@ void console_edge_vm_stats(unsigned vm);
 /* Print which pages of VM's RAM were written since the tracking began or this was last asked, at
  * most some 100 lines. May wait until the VM's CPUs have left their guests once. */
 void console_edge_vm_dirty(unsigned vm);
+
+/* Print all VFs, a line each. */
+void console_edge_vf_list(void);
+
+/* Begin ACTION for the VF that the text VF names; MORE is the state, or the other VF. Prints what
+ * comes of that; the log says how it ends. */
+void console_edge_vf_do(enum console_action action, const char *vf, const char *more);
 
 /* Print what the VMM itself holds for all VMs, likewise. */
 void console_edge_stats(void);

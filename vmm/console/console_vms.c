@@ -78,6 +78,11 @@ enum status console_edge_vm_do(unsigned index, enum console_action action)
     case CONSOLE_NMI:
     case CONSOLE_BUTTON:
         return press(vm, action);
+    case CONSOLE_VF_SHOW:
+    case CONSOLE_VF_SET:
+    case CONSOLE_VF_SAVE:
+    case CONSOLE_VF_MOVE:
+        break;
     }
     return STATUS_INVALID;
 }

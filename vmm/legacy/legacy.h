@@ -183,6 +183,47 @@ enum status legacy_load(struct legacy_function *function, const struct legacy_st
  */
 void legacy_rebind(struct legacy_function *function);
 
+/* ---- From one VF to another (docs/migration.md) ---- */
+
+/* What decides whether a function can go to another VF. */
+struct legacy_description {
+    uint16_t type;
+    uint16_t vectors;
+    uint8_t config_length;
+    uint32_t features;        /* that the device offers */
+    uint32_t driver_features; /* that the guest's driver took */
+    uint8_t config[LEGACY_DEVICE_CONFIG];
+    uint16_t queue_size[LEGACY_QUEUES_MAX]; /* 0: no such queue, or nobody has asked */
+};
+
+/*
+ * Describe FUNCTION without an effect on it; with FREE, which nobody uses, all of its queues.
+ * DEVICE: it is lost. Takes the registers lock.
+ */
+enum status legacy_describe(struct legacy_function *function, bool free,
+                            struct legacy_description *description);
+
+/*
+ * TO, which was added to a set of its own, takes the place of FROM in the VM, with its ports and
+ * its line; FROM keeps its VF. Both are paused then. Called with both exchanged it undoes that. TO
+ * has still to be loaded with FROM's state. Its VF is not touched.
+ */
+void legacy_hand_over(struct legacy_function *from, struct legacy_function *to);
+
+/* Give FUNCTION's entries vectors where those of LIKE have some. NO_MEMORY: none are left. */
+enum status legacy_open_vectors(struct legacy_function *function,
+                                const struct legacy_function *like);
+
+/* Notify each queue of FUNCTION, and note an interrupt of each for the end of the pause. Returns
+ * how many there are. */
+unsigned legacy_poke(struct legacy_function *function);
+
+/* FUNCTION is no VM's any more: no interrupts and no DMA of its VF. */
+void legacy_retire(struct legacy_function *function);
+
+/* FUNCTION's VF cannot go on: it is lost, with the message WHY. */
+void legacy_give_up(struct legacy_function *function, const char *why);
+
 /* ---- Any vCPU ---- */
 
 /* Configuration space of slots 2..31, as pc_edge_pci_read() and pc_edge_pci_write() have it. */

@@ -72,6 +72,9 @@ uint32_t legacy_registers_read(struct legacy_function *f, unsigned offset, unsig
 void legacy_registers_write(struct legacy_function *f, unsigned offset, unsigned width,
                             uint32_t value);
 
+/* Tell the VF that QUEUE has news. */
+void legacy_notify_queue(struct legacy_function *f, uint16_t queue);
+
 /* ---- vectors.c: who gets which entry of the VF; the registers lock is held ---- */
 
 /* The VF was reset by its status register: forget the vectors, make a new start. */

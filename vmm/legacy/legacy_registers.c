@@ -233,7 +233,7 @@ static void write_pfn(struct legacy_function *f, uint32_t value)
     }
 }
 
-static void write_notify(struct legacy_function *f, uint16_t value)
+void legacy_notify_queue(struct legacy_function *f, uint16_t value)
 {
     volatile uint16_t *doorbell = __atomic_load_n(&f->doorbell, __ATOMIC_RELAXED);
 
@@ -280,7 +280,7 @@ static void write_header(struct legacy_function *f, unsigned offset, uint32_t va
         write_select(f, (uint16_t)value);
         break;
     case LEGACY_QUEUE_NOTIFY:
-        write_notify(f, (uint16_t)value);
+        legacy_notify_queue(f, (uint16_t)value);
         break;
     case LEGACY_STATUS:
         write_status(f, (uint8_t)value);

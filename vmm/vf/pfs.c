@@ -16,6 +16,11 @@ static uint32_t count;
 /* One for all PFs: it maps the administration queues' pages and nothing else. */
 static struct iommu_domain *own;
 
+struct pf *pf_at(uint32_t index)
+{
+    return index < count ? &pfs[index] : NULL;
+}
+
 struct pf *pf_find(bdf_t bdf)
 {
     for (uint32_t i = 0; i < count; i++) {

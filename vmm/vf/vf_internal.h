@@ -38,7 +38,8 @@ struct vf {
     struct vf_set *set;
     struct pf *pf;
     const struct pci_vf *pci;
-    enum status fit; /* not OK: it cannot be had; see the log */
+    struct config_vf place; /* of the configuration, or where the VM was moved to */
+    enum status fit;        /* not OK: it cannot be had; see the log */
     struct pci_msix_table msix;
     struct mmr mmr; /* registers NULL: it goes by the PF's administration queue */
     struct legacy_setup setup;
@@ -48,6 +49,8 @@ struct vf {
     hpa_t doorbell_at;
     volatile uint16_t *doorbell; /* mapped once, at doorbell_at; NULL: not yet */
     struct vf_entry entry[LEGACY_VECTORS_MAX];
+    struct vf_state control; /* of its device's state; new after each FLR */
+    uint8_t device_state;    /* enum device_state of vmm/migrate; 1 after each FLR: it runs */
 };
 
 static inline struct vf *vf_of(struct legacy_function *function)
@@ -57,6 +60,9 @@ static inline struct vf *vf_of(struct legacy_function *function)
 
 /* The VFs of the VM of that INDEX, which is below CONFIG_VMS_MAX; NULL: it has none. */
 struct vf_set *vf_set_at(unsigned index);
+
+/* The PF of INDEX in the configuration; NULL: there are not so many. */
+struct pf *pf_at(uint32_t index);
 
 /* The PF at BDF of the configuration; NULL. */
 struct pf *pf_find(bdf_t bdf);
@@ -70,6 +76,21 @@ bool vf_is_cut_off(const struct vf *vf);
  * said in the log, leave it down: it may be tried again.
  */
 enum status pf_restart(struct pf *pf);
+
+/* Find VF at its place, and map what it needs. Errors are said in the log. */
+enum status vf_find(struct vf *vf);
+
+/* Unmap what is mapped of a VF that goes away. */
+void vf_forget(struct vf *vf);
+
+/* After an FLR: its device's state is the default. */
+void vf_is_new(struct vf *vf);
+
+/* A unit of the IOMMU has, STATUS says how well, let go of SET's memory. */
+void vf_note_release(struct vf_set *set, enum status status);
+
+/* May VF, that a VM is to have, run beside the VFs of all other VMs? */
+bool vf_is_separated(struct vf *vf);
 
 /* Find SET's VFs of PF, as at boot; SET is not bound. */
 void vf_find_again(struct vf_set *set, const struct pf *pf);

@@ -64,6 +64,24 @@ static bool find_pair(const struct vf_set *one, const struct vf_set *other, cons
     return false;
 }
 
+static bool unsafe_wanted;
+
+bool vf_is_separated(struct vf *vf)
+{
+    struct vf_set mine = {.count = 1, .vf = {vf}};
+    const struct vf *first, *second;
+
+    for (unsigned i = 0; i < CONFIG_VMS_MAX && !unsafe_wanted; i++) {
+        const struct vf_set *other = vf_set_at(i);
+
+        if (other && other != vf->set && other->fit == STATUS_OK &&
+            find_pair(&mine, other, &first, &second)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* May VM run beside the VMs before it, those of them that are fit? */
 static void check_against_earlier(struct vf_set *set, bool unsafe)
 {
@@ -104,6 +122,7 @@ static void check_interrupts(struct vf_set *set, bool unsafe)
 
 void vf_check_isolation(bool unsafe)
 {
+    unsafe_wanted = unsafe;
     for (unsigned i = 0; i < CONFIG_VMS_MAX; i++) {
         struct vf_set *set = vf_set_at(i);
 

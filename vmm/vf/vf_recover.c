@@ -9,7 +9,7 @@
  */
 #include "vmm/base/log.h"
 #include "vmm/host/map_physical.h"
-#include "vmm/vf/vf_internal.h"
+#include "vmm/vf/vf_spare.h"
 
 /* Does the VM run, or is it still giving its VFs back? */
 static bool is_bound(const struct vf_set *set)
@@ -39,8 +39,7 @@ static const struct vf_set *find_user(const struct pf *pf)
     return NULL;
 }
 
-/* What is mapped of a VF that goes away. */
-static void unbind(struct vf *vf)
+void vf_forget(struct vf *vf)
 {
     if (vf->fit == STATUS_OK) {
         pci_msix_close(&vf->msix);
@@ -62,7 +61,7 @@ static void let_all_go(const struct pf *pf)
 
         for (uint32_t k = 0; set && k < set->count; k++) {
             if (set->vf[k]->pf == pf) {
-                unbind(set->vf[k]);
+                vf_forget(set->vf[k]);
             }
         }
     }
@@ -89,6 +88,13 @@ static enum status recover(const struct vf *vf)
                  "until it is reset, which would take the VFs of VM '%s' away: stop that one, then "
                  "start this one again",
                  vm, BDF_ARGS(pf->config->bdf), user->owner.config->name);
+        return STATUS_NOTE(STATUS_CONFLICT);
+    }
+    if (vf_spare_uses(pf)) {
+        log_warn("VM '%s' is not started: PF " BDF_FORMAT
+                 " must be reset, and one of its VFs is being "
+                 "given to a VM or taken from it; start it again",
+                 vm, BDF_ARGS(pf->config->bdf));
         return STATUS_NOTE(STATUS_CONFLICT);
     }
     log_info("PF " BDF_FORMAT " is reset: it took no more commands for a VF of VM '%s'",

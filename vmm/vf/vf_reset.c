@@ -18,6 +18,12 @@ static enum status outcome(const struct pci_flr *flr, enum status started)
     return STATUS_NOTE(STATUS_TIMEOUT);
 }
 
+void vf_is_new(struct vf *vf)
+{
+    vf_state_open(&vf->control, &vf->pf->control, (uint16_t)(vf->pci->index + 1U));
+    vf->device_state = 1;
+}
+
 void vf_reset_each(struct vf *const *vf, uint32_t count, enum status *status)
 {
     struct pci_flr flr[CONFIG_VM_VFS_MAX];
@@ -30,6 +36,9 @@ void vf_reset_each(struct vf *const *vf, uint32_t count, enum status *status)
     for (uint32_t i = 0; i < count; i++) {
         status[i] = outcome(&flr[i], status[i]);
         __atomic_store_n(&vf[i]->fresh, status[i] == STATUS_OK, __ATOMIC_RELEASE);
+        if (status[i] == STATUS_OK) {
+            vf_is_new(vf[i]);
+        }
     }
 }
 

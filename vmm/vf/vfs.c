@@ -19,11 +19,12 @@ struct vf_set *vf_set_at(unsigned index)
 
 /* ---- At boot ---- */
 
-static enum status refuse(const struct vf *vf, const struct config_vf *config, enum status status,
-                          const char *why)
+/* Of a VM that runs it is one that it was to be moved to. */
+static enum status refuse(const struct vf *vf, enum status status, const char *why)
 {
-    log_warn("VM '%s' cannot have VF %u of " BDF_FORMAT " and is not started: %s",
-             vf->set->owner.config->name, config->index, BDF_ARGS(config->pf), why);
+    log_write_always(LOG_WARN, "VM '%s' cannot have VF %u of " BDF_FORMAT "%s: %s",
+                     vf->set->owner.config->name, vf->place.index, BDF_ARGS(vf->place.pf),
+                     vf->set->bound ? "" : " and is not started", why);
     return status;
 }
 
@@ -42,8 +43,7 @@ static void read_bars(const struct pci_vf *vf, struct pci_bar bars[PCI_BARS_MAX]
 }
 
 /* Where its legacy registers are: in memory if it has them there, else behind the PF's queue. */
-static enum status find_registers(struct vf *vf, const struct config_vf *config,
-                                  const struct virtio_bar *places)
+static enum status find_registers(struct vf *vf, const struct virtio_bar *places)
 {
     const struct config_pf *wanted = vf->pf->config;
     const struct mmr_place place = {
@@ -66,7 +66,7 @@ static enum status find_registers(struct vf *vf, const struct config_vf *config,
         return STATUS_OK;
     }
     if (wanted->transport == CONFIG_TRANSPORT_MMR || !has_commands(vf->pf)) {
-        return refuse(vf, config, status,
+        return refuse(vf, status,
                       wanted->transport == CONFIG_TRANSPORT_ADMIN
                           ? "its PF has no commands for legacy registers ('transport = admin')"
                           : "it has no legacy registers in its memory that can be used");
@@ -89,36 +89,38 @@ static void place_block(struct vf *vf, const struct virtio_bar *places)
     }
 }
 
-static enum status find_vf(struct vf *vf, const struct config_vf *config)
+enum status vf_find(struct vf *vf)
 {
+    const struct config_vf *config = &vf->place;
     struct virtio_bar places[PCI_BARS_MAX];
     struct pci_bar bars[PCI_BARS_MAX];
 
     vf->pf = pf_find(config->pf);
     if (!vf->pf || !vf->pf->pci) {
-        return refuse(vf, config, STATUS_UNSUPPORTED, "its PF has no VFs; see above");
+        return refuse(vf, STATUS_UNSUPPORTED, "its PF has no VFs; see above");
     }
     vf->pci = pci_vf_of(vf->pf->pci, config->index);
     if (!vf->pci) {
-        return refuse(vf, config, STATUS_NO_ROOM,
+        return refuse(vf, STATUS_NO_ROOM,
                       "its PF has room for fewer VFs ('num_vfs = fit'); see above");
     }
     if (!vf->pci->present) {
-        return refuse(vf, config, STATUS_DEVICE, "the VF does not answer");
+        return refuse(vf, STATUS_DEVICE, "the VF does not answer");
     }
     if (!vf->pci->flr || vf->pci->msix_at == 0) {
-        return refuse(vf, config, STATUS_UNSUPPORTED, "the VF has no FLR, or no MSI-X");
+        return refuse(vf, STATUS_UNSUPPORTED, "the VF has no FLR, or no MSI-X");
     }
     vf->leaks = pci_acs_leaks(config->pf) ||
                 !pci_acs_set(vf->pci->bdf, pci_cap_find_extended(vf->pci->bdf, PCI_EXT_CAP_ACS));
     read_bars(vf->pci, bars, places);
-    enum status status = find_registers(vf, config, places);
+    enum status status = find_registers(vf, places);
 
     if (status == STATUS_OK) {
         place_block(vf, places);
         vf->setup.vf = vf->pci->bdf;
         vf->setup.vectors = vf->pci->msix.vectors;
         vf->setup.slot = (uint8_t)config->slot;
+        vf_is_new(vf);
         status = pci_msix_open(&vf->msix, vf->pci->bdf, vf->pci->msix_at, &vf->pci->msix, bars);
     }
     return status;
@@ -173,7 +175,8 @@ enum status vf_create(struct vf_set *set, const struct vf_owner *owner)
         }
         vf->set = set;
         set->vf[set->count++] = vf;
-        vf->fit = find_vf(vf, &wanted->vf[i]);
+        vf->place = wanted->vf[i];
+        vf->fit = vf_find(vf);
         set->fit = vf->fit == STATUS_OK ? set->fit : vf->fit;
     }
     choose_slots(set);
@@ -188,7 +191,7 @@ void vf_find_again(struct vf_set *set, const struct pf *pf)
         struct vf *vf = set->vf[i];
 
         if (vf->pf == pf) {
-            vf->fit = find_vf(vf, &set->owner.config->vfs.vf[i]);
+            vf->fit = vf_find(vf);
         }
     }
     choose_slots(set);
@@ -325,7 +328,7 @@ void vf_reset(struct vf_set *set)
     legacy_reset(&set->legacy);
 }
 
-static void note_release(struct vf_set *set, enum status status)
+void vf_note_release(struct vf_set *set, enum status status)
 {
     if (status != STATUS_OK) {
         set->tainted = true;
@@ -345,11 +348,11 @@ void vf_unbind(struct vf_set *set)
 
         if (vf->attached) {
             vf->attached = false;
-            note_release(set, iommu_detach(vf->pci->bdf));
+            vf_note_release(set, iommu_detach(vf->pci->bdf));
         }
     }
     if (set->domain) {
-        note_release(set, iommu_domain_destroy(set->domain));
+        vf_note_release(set, iommu_domain_destroy(set->domain));
         set->domain = NULL;
     }
     __atomic_store_n(&set->bound, false, __ATOMIC_RELEASE);

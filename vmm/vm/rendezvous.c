@@ -10,6 +10,7 @@
 #include "vmm/host/instructions.h"
 #include "vmm/host/irq.h"
 #include "vmm/host/timer.h"
+#include "vmm/migrate/migrate.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/checkpoint.h"
 #include "vmm/vm/vm.h"
@@ -102,6 +103,7 @@ static void set_paused(struct vm *vm, bool paused)
         if (paused) {
             legacy_pause(&vm->vfs.legacy);
         } else {
+            migrate_resume(&vm->vfs);
             legacy_resume(&vm->vfs.legacy);
         }
         log_write_always(LOG_INFO, "VM '%s': %s", vm->config->name, paused ? "paused" : "resumed");
@@ -110,12 +112,19 @@ static void set_paused(struct vm *vm, bool paused)
 }
 
 /* False: it cannot go on, and stops. */
-static bool take_checkpoint(struct vm *vm)
+static bool touch_state(struct vm *vm, uint32_t requests)
 {
+    bool good = true;
+
     if (!vm->paused) {
         legacy_pause(&vm->vfs.legacy);
     }
-    bool good = checkpoint_take(vm) == STATUS_OK;
+    if (requests & VM_REQUEST_MIGRATE) {
+        migrate_act(&vm->vfs, vm->paused);
+    }
+    if (requests & VM_REQUEST_CHECKPOINT) {
+        good = checkpoint_take(vm) == STATUS_OK;
+    }
 
     if (!vm->paused) {
         legacy_resume(&vm->vfs.legacy);
@@ -144,10 +153,12 @@ static enum vm_after act(struct vm *vm, uint32_t requests)
     if (requests & VM_REQUEST_RESET) {
         return reset(vm) ? VM_AFTER_RESET : VM_AFTER_STOP;
     }
-    if (requests & VM_REQUEST_CHECKPOINT) {
-        return take_checkpoint(vm) ? VM_AFTER_LOAD : VM_AFTER_STOP;
+    if (requests & (VM_REQUEST_CHECKPOINT | VM_REQUEST_MIGRATE)) {
+        if (!touch_state(vm, requests)) {
+            return VM_AFTER_STOP;
+        }
     }
-    return VM_AFTER_GO_ON;
+    return requests & VM_REQUEST_CHECKPOINT ? VM_AFTER_LOAD : VM_AFTER_GO_ON;
 }
 
 static void lead(struct vm *vm)

@@ -27,6 +27,7 @@ enum vm_state { VM_STOPPED, VM_STARTING, VM_RUNNING, VM_PAUSED, VM_ENDED };
 #define VM_REQUEST_PAUSE      (1U << 2)
 #define VM_REQUEST_RESUME     (1U << 3)
 #define VM_REQUEST_CHECKPOINT (1U << 4)
+#define VM_REQUEST_MIGRATE    (1U << 5) /* see vmm/migrate what there is to do */
 
 /* What the vCPUs do when they leave the rendezvous. */
 enum vm_after { VM_AFTER_GO_ON, VM_AFTER_RESET, VM_AFTER_LOAD, VM_AFTER_STOP };

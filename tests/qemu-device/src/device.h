@@ -39,6 +39,7 @@ typedef struct Faults {
     bool all_ones;
     uint32_t slow_reset;        /* reads of the status before it is 0 */
     uint32_t admin_count;       /* commands still to be hit */
+    uint32_t admin_skip;        /* of them, those that pass before */
     uint32_t admin_opcode;
     bool admin_hang;
     bool admin_break;

@@ -13,6 +13,10 @@ static bool is_hit(Faults *f, const Command *c)
         (f->vf && f->vf != c->member)) {
         return false;
     }
+    if (f->admin_skip) {
+        f->admin_skip--;
+        return false;
+    }
     if (f->admin_count != UINT32_MAX) {
         f->admin_count--;
     }

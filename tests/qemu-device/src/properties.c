@@ -70,6 +70,8 @@ static const PFProperty properties[] = {
       "how often the legacy status reads non-zero after 0 was written" },
     { "fault-admin-count", KIND_U32, RUNTIME, AT(faults.admin_count), ANY,
       "how many administration commands fail; 0xffffffff is all" },
+    { "fault-admin-skip", KIND_U32, RUNTIME, AT(faults.admin_skip), ANY,
+      "of the commands that would be hit, so many are not, first" },
     { "fault-admin-opcode", KIND_U32, RUNTIME, AT(faults.admin_opcode), 0xffff,
       "opcode that fails; 0xffff is any" },
     { "fault-admin-hang", KIND_BOOL, RUNTIME, AT(faults.admin_hang), 0,

@@ -42,6 +42,11 @@ class AdminFaults(FaultCase):
         self.fault(admin_count=0)
         self.assertEqual(self.read_status()[0], OK)
 
+    def test_skip(self):
+        self.fault(vf=1, admin_skip=2, admin_count=2)
+        self.assertEqual(self.read_status(2)[0], OK, "it is about another VF, and does not count")
+        self.assertEqual([self.read_status(1)[0] for _ in range(5)], [0, 0, 22, 22, 0])
+
     def test_one_opcode_of_one_member(self):
         self.fault(vf=2, admin_opcode=COMMON_READ, admin_count=FOREVER)
         self.assertEqual(self.read_status(1)[0], OK)

@@ -177,6 +177,16 @@ void console_edge_vm_dirty(unsigned vm)
     console_print("dirty pages of %s", console_edge_vm_name(vm));
 }
 
+void console_edge_vf_list(void)
+{
+    console_print("VFs");
+}
+
+void console_edge_vf_do(enum console_action action, const char *vf, const char *more)
+{
+    console_print("action %d: '%s' '%s'", (int)action, vf, more);
+}
+
 void console_edge_vm_stats(unsigned vm)
 {
     fake_vms[vm].stats++;

@@ -2,7 +2,7 @@
 /* When a PF that takes no more commands is restarted, and when that is refused. */
 #include "tests/unit/fakes/log.h"
 #include "vmm/host/map_physical.h"
-#include "vmm/vf/vf_internal.h"
+#include "vmm/vf/vf_spare.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,6 +33,13 @@ struct vf_set *vf_set_at(unsigned index)
 bool vf_is_cut_off(const struct vf *vf)
 {
     return vf->pf->broken;
+}
+
+static const struct pf *used_by_spare;
+
+bool vf_spare_uses(const struct pf *pf)
+{
+    return pf == used_by_spare;
 }
 
 /* Nothing of the PF's VFs may be mapped, and no VM with one of them may run. */
@@ -145,6 +152,18 @@ static void test_no_need(void **state)
     assert_int_equal(closed_tables, 1); /* that of VM 1 */
 }
 
+/* While one of its VFs is on its way to or from a VM nothing of the PF may go away. */
+static void test_spare(void **state)
+{
+    pfs[0].broken = true;
+    used_by_spare = &pfs[0];
+    assert_int_equal(vf_recover_pfs(&assigns[0]), STATUS_CONFLICT);
+    assert_int_equal(restarts, 0);
+    used_by_spare = &pfs[1];
+    assert_int_equal(vf_recover_pfs(&assigns[0]), STATUS_OK);
+    used_by_spare = NULL;
+}
+
 static void test_failure(void **state)
 {
     pfs[0].broken = true;
@@ -166,7 +185,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_alive, setup),   cmocka_unit_test_setup(test_restart, setup),
         cmocka_unit_test_setup(test_user, setup),    cmocka_unit_test_setup(test_no_need, setup),
-        cmocka_unit_test_setup(test_failure, setup),
+        cmocka_unit_test_setup(test_failure, setup), cmocka_unit_test_setup(test_spare, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

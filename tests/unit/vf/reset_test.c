@@ -15,6 +15,7 @@
 
 static struct vf vf[VFS];
 static struct pci_vf pci[VFS];
+static struct pf pf;
 static struct vf *all[VFS];
 static unsigned started[VFS], rounds;
 static enum status start_status[VFS];
@@ -43,6 +44,11 @@ void pci_flr_finish(struct pci_flr *flr, uint32_t count)
     }
 }
 
+void vf_state_open(struct vf_state *state, struct vf_state_pf *control, uint16_t member)
+{
+    *state = (struct vf_state){.control = control, .member = member};
+}
+
 static int set_up(void **state)
 {
     memset(vf, 0, sizeof(vf));
@@ -55,6 +61,7 @@ static int set_up(void **state)
             .bdf = {.bus = 2, .devfn = (uint8_t)i}
         };
         vf[i].pci = &pci[i];
+        vf[i].pf = &pf;
         all[i] = &vf[i];
     }
     return 0;

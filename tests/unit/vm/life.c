@@ -8,6 +8,7 @@
 #include "vmm/host/smp.h"
 #include "vmm/host/time.h"
 #include "vmm/host/timer.h"
+#include "vmm/migrate/migrate.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/checkpoint.h"
 #include "vmm/vm/dirty.h"
@@ -283,6 +284,18 @@ enum status checkpoint_take(struct vm *vm)
     check(!vm_touch(vm));
     vm->checkpoints.taken++;
     return life.checkpoint_status;
+}
+
+/* Nobody runs. */
+void migrate_act(struct vf_set *set, bool stays)
+{
+    check(load(&life.in_guest) == 0);
+    __atomic_fetch_add(&life.moves, 1, __ATOMIC_SEQ_CST);
+}
+
+void migrate_resume(struct vf_set *set)
+{
+    check(load(&life.in_guest) == 0);
 }
 
 void checkpoint_scramble_vcpu(struct vcpu *vcpu)

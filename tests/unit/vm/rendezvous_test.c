@@ -195,13 +195,17 @@ static void test_checkpoint(void **state)
     for (unsigned i = 0; i < 3; i++) {
         vm->vcpu[i]->rip = 100 + i; /* nobody else writes it */
     }
-    vm->checkpoints.taken = life.consoles = 0;
+    vm->checkpoints.taken = life.consoles = life.moves = 0;
     for (unsigned round = 1; round <= ROUNDS; round++) {
         if (round == ROUNDS / 2) {
             pause_it(vm);
         }
         check(vm_request(vm, VM_REQUEST_CHECKPOINT) == STATUS_OK);
         while (__atomic_load_n(&vm->checkpoints.taken, __ATOMIC_SEQ_CST) != round) {
+            rest();
+        }
+        check(vm_request(vm, VM_REQUEST_MIGRATE) == STATUS_OK);
+        while (load(&life.moves) != round) {
             rest();
         }
     }

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/migrate/migrate.h"
+
+#include "vmm/host/pool.h"
+#include "vmm/migrate/migrate_internal.h"
+
+/* Of the order; atomic, and changed by CPU 0 only, but for ACTING and what ends it. */
+enum phase {
+    PHASE_NONE,
+    PHASE_PREPARING, /* the spare's FLR */
+    PHASE_WAITING,   /* for the VM to park */
+    PHASE_ACTING,
+    PHASE_CLEANING /* the spare's FLR */
+};
+
+#define PARTS_SHOWN 48U
+#define BYTES_SHOWN 24U
+
+struct workspace workspace;
+
+static uint32_t phase = PHASE_NONE;
+static struct migrate_order order;
+static struct vf *ordered; /* the VF of the VM */
+
+/* A VF of a VM whose PF owes an answer, without which nobody knows what the VF does; NULL: none. */
+static struct vf *asleep;
+
+static void set_phase(enum phase value)
+{
+    __atomic_store_n(&phase, value, __ATOMIC_SEQ_CST);
+}
+
+static enum phase get_phase(void)
+{
+    return (enum phase)__atomic_load_n(&phase, __ATOMIC_SEQ_CST);
+}
+
+enum status migrate_create(const struct config *config)
+{
+    if (config->pf_count == 0) {
+        return STATUS_OK;
+    }
+    workspace.function = pool_allocate(sizeof(*workspace.function), PAGE_SIZE);
+    workspace.store = pool_allocate(WORKSPACE_STORE, PAGE_SIZE);
+    workspace.record = pool_allocate(WORKSPACE_RECORD, PAGE_SIZE);
+    return workspace.function && workspace.store && workspace.record
+               ? STATUS_OK
+               : STATUS_NOTE(STATUS_NO_MEMORY);
+}
+
+static bool is_stopped(const struct vf *vf)
+{
+    return !(vf->device_state & DEVICE_RUNNING) && vf->device_state != DEVICE_ERROR;
+}
+
+enum status migrate_begin(const struct migrate_order *wanted)
+{
+    struct vf *vf = vf_lookup(wanted->vf.pf, wanted->vf.index);
+
+    if (!vf) {
+        return STATUS_NOT_FOUND;
+    }
+    if (get_phase() != PHASE_NONE || !workspace.record ||
+        !__atomic_load_n(&vf->set->bound, __ATOMIC_ACQUIRE)) {
+        return STATUS_STATE;
+    }
+    if (wanted->action != MIGRATE_SHOW && !vf_state_facts(vf->pf->control.kind)->can_migrate) {
+        return STATUS_UNSUPPORTED;
+    }
+    order = *wanted;
+    ordered = vf;
+    if (order.action != MIGRATE_MOVE) {
+        set_phase(PHASE_WAITING);
+        return STATUS_OK;
+    }
+    if (vf_lookup(order.to.pf, order.to.index)) {
+        return STATUS_CONFLICT;
+    }
+    if (!vf_spare_open(vf, order.to.pf, order.to.index)) {
+        return STATUS_DEVICE;
+    }
+    set_phase(PHASE_PREPARING);
+    return STATUS_OK;
+}
+
+void migrate_wake_later(struct vf *vf)
+{
+    asleep = vf;
+}
+
+/* The answer has come, too late: the VF is told to run, as if the operator did. */
+static void wake(void)
+{
+    struct vf *vf = asleep;
+
+    if (!vf || vf->device_state != DEVICE_ERROR || !vf->pci) {
+        asleep = NULL; /* it was reset */
+    } else if (virtio_admin_takes(&vf->pf->virtio.admin, VIRTIO_GROUP_SRIOV, vf->pci->index + 1U)) {
+        asleep = NULL;
+        order = (struct migrate_order){.action = MIGRATE_RUN};
+        ordered = vf;
+        set_phase(PHASE_WAITING);
+    }
+}
+
+int migrate_poll(void)
+{
+    enum status status;
+
+    switch (get_phase()) {
+    case PHASE_PREPARING:
+        if (!vf_spare_is_reset(&status)) {
+            break;
+        }
+        if (status != STATUS_OK) {
+            warn("VM '%s': not moved: VF " VF_NAME " cannot be reset",
+                 ordered->set->owner.config->name, VF_NAME_OF(vf_spare()));
+            vf_spare_close();
+            set_phase(PHASE_NONE);
+            break;
+        }
+        set_phase(PHASE_WAITING);
+        return (int)ordered->set->owner.index;
+    case PHASE_WAITING:
+        return (int)ordered->set->owner.index;
+    case PHASE_CLEANING:
+        if (vf_spare_is_reset(&status)) {
+            if (status != STATUS_OK) {
+                warn("VF " VF_NAME " cannot be reset; it is not used any more",
+                     VF_NAME_OF(vf_spare()));
+            }
+            vf_spare_close();
+            set_phase(PHASE_NONE);
+        }
+        break;
+    case PHASE_NONE:
+        wake();
+        break;
+    case PHASE_ACTING:
+        break;
+    }
+    return -1;
+}
+
+void migrate_cancel(void)
+{
+    uint32_t waiting = PHASE_WAITING;
+
+    if (__atomic_compare_exchange_n(&phase, &waiting, PHASE_NONE, false, __ATOMIC_SEQ_CST,
+                                    __ATOMIC_SEQ_CST)) {
+        warn("VM '%s' does not run any more: nothing is done with its VF " VF_NAME,
+             ordered->set->owner.config->name, VF_NAME_OF(ordered));
+        if (order.action == MIGRATE_MOVE) {
+            vf_spare_close();
+        }
+    }
+}
+
+/* ---- Orders that leave the VM its VF ---- */
+
+static void say_part(const struct vf_state_part *part)
+{
+    char bytes[3 * BYTES_SHOWN + 8] = "";
+    size_t used = 0;
+
+    for (uint32_t i = 0; i < part->length && i < BYTES_SHOWN; i++) {
+        used += (size_t)format(bytes + used, sizeof(bytes) - used, " %02x", part->value[i]);
+    }
+    say("  %s%s %#lx: %u bytes:%s%s", part->name, part->optional ? " (optional)" : "",
+        part->selector, part->length, bytes, part->length > BYTES_SHOWN ? " ..." : "");
+}
+
+/* The parts of a device's state, which has been checked. */
+static void say_parts(enum vf_state_kind kind, const struct record *record)
+{
+    struct vf_state_part part;
+    unsigned parts = 0;
+    uint32_t at = 0;
+
+    while (vf_state_next(kind, record->part[RECORD_DEVICE], record->size[RECORD_DEVICE], &at,
+                         &part) == STATUS_OK) {
+        if (parts++ < PARTS_SHOWN) {
+            say_part(&part);
+        }
+    }
+    say("  %u parts of the device's state%s; the function's: %u bytes", parts,
+        parts > PARTS_SHOWN ? ", of which the first are shown" : "", record->size[RECORD_FUNCTION]);
+}
+
+static enum status save_and_run(struct device *device, struct vf *vf)
+{
+    unsigned before = vf->device_state;
+    struct record record;
+    uint32_t size = 0;
+    enum status status = migrate_text(vf, false, &workspace.here, workspace.text[0]);
+
+    if (status == STATUS_OK) {
+        status = migrate_to(device, DEVICE_SAVING);
+    }
+    if (status == STATUS_OK) {
+        status = migrate_save(device, vf, workspace.text[0], &size);
+    }
+    if (status == STATUS_OK) {
+        status = record_parse(workspace.record, size, &record);
+    }
+    if (status == STATUS_OK) {
+        say("VF " VF_NAME ": saved: %u bytes, of them %u of the device", VF_NAME_OF(vf), size,
+            record.size[RECORD_DEVICE]);
+        say("  %s", workspace.text[0]);
+        say_parts(vf->pf->control.kind, &record);
+    }
+    enum status back = vf->device_state == DEVICE_ERROR ? STATUS_STATE : migrate_to(device, before);
+
+    return status == STATUS_OK ? back : status;
+}
+
+static enum status show(struct vf *vf)
+{
+    enum status status = migrate_text(vf, false, &workspace.here, workspace.text[0]);
+
+    if (status == STATUS_OK) {
+        say("VF " VF_NAME ": of VM '%s', %s", VF_NAME_OF(vf), vf->set->owner.config->name,
+            device_state_name(vf->device_state));
+        say("  %s", workspace.text[0]);
+    }
+    return status;
+}
+
+/* What a VM that runs does with a VF whose registers do nothing is lost. */
+static enum status freeze(struct device *device, struct vf *vf, bool stays)
+{
+    if (!stays) {
+        warn("VF " VF_NAME ": its guest would lose what it writes to its registers: pause VM '%s' "
+             "first",
+             VF_NAME_OF(vf), vf->set->owner.config->name);
+        return STATUS_STATE;
+    }
+    return migrate_to(device, DEVICE_STOP);
+}
+
+/* One that a command without an answer has left nobody knows where runs if its device says so. */
+static enum status run(struct device *device, struct vf *vf)
+{
+    if (vf->device_state != DEVICE_ERROR || vf->control.level != VF_STATE_UNKNOWN) {
+        return migrate_to(device, DEVICE_RUNNING);
+    }
+    enum status status = vf_state_to(&vf->control, VF_STATE_RUNNING);
+
+    if (status == STATUS_OK) {
+        vf->device_state = DEVICE_RUNNING;
+        (void)legacy_poke(&vf->function);
+    }
+    return status;
+}
+
+static enum status act(struct vf *vf, bool stays)
+{
+    struct device device;
+
+    migrate_open(&device, vf);
+    switch (order.action) {
+    case MIGRATE_SHOW:
+        return show(vf);
+    case MIGRATE_QUIESCE:
+        return migrate_to(&device, DEVICE_RUNNING | DEVICE_NDMA);
+    case MIGRATE_FREEZE:
+        return freeze(&device, vf, stays);
+    case MIGRATE_RUN:
+        return run(&device, vf);
+    case MIGRATE_SAVE:
+        return save_and_run(&device, vf);
+    case MIGRATE_MOVE:
+        break;
+    }
+    return STATUS_INVALID;
+}
+
+static void act_and_say(struct vf *vf, bool stays)
+{
+    static const char *const names[] = {"show", "quiesce", "freeze", "run", "save"};
+    enum status status = act(vf, stays);
+
+    if (status == STATUS_OK) {
+        say("VF " VF_NAME ": %s: done, it is %s", VF_NAME_OF(vf), names[order.action],
+            device_state_name(vf->device_state));
+    } else {
+        warn("VF " VF_NAME ": %s failed (%s), it is %s", VF_NAME_OF(vf), names[order.action],
+             status_name(status), device_state_name(vf->device_state));
+    }
+}
+
+void migrate_act(struct vf_set *set, bool stays)
+{
+    uint32_t waiting = PHASE_WAITING;
+
+    if (get_phase() != PHASE_WAITING || ordered->set != set ||
+        !__atomic_compare_exchange_n(&phase, &waiting, PHASE_ACTING, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_SEQ_CST)) {
+        return;
+    }
+    if (order.action == MIGRATE_MOVE) {
+        migrate_move(ordered);
+        set_phase(PHASE_CLEANING);
+    } else {
+        act_and_say(ordered, stays);
+        set_phase(PHASE_NONE);
+    }
+}
+
+void migrate_resume(struct vf_set *set)
+{
+    struct device device;
+
+    for (uint32_t i = 0; i < set->count; i++) {
+        struct vf *vf = set->vf[i];
+
+        if (is_stopped(vf)) {
+            migrate_open(&device, vf);
+            if (migrate_to(&device, DEVICE_RUNNING) != STATUS_OK) {
+                legacy_give_up(&vf->function, "does not run any more after it was frozen");
+            }
+        }
+    }
+}
+
+void migrate_list(print_line *print)
+{
+    const struct pf *pf;
+
+    for (uint32_t i = 0; (pf = pf_at(i)) != NULL; i++) {
+        print("PF " BDF_FORMAT ": %u VFs, migration: %s", BDF_ARGS(pf->config->bdf),
+              pf->pci ? pf->pci->vfs : 0, vf_state_facts(pf->control.kind)->name);
+        for (uint32_t n = 0; pf->pci && n < pf->pci->vfs; n++) {
+            const struct vf *vf = vf_lookup(pf->config->bdf, n);
+            const char *state = !vf                       ? "free"
+                                : !vf->attached           ? "its VM is off"
+                                : vf->function.state.lost ? "lost"
+                                                          : device_state_name(vf->device_state);
+
+            print("  " BDF_FORMAT ":%u  %-15s %s", BDF_ARGS(pf->config->bdf), n,
+                  vf ? vf->set->owner.config->name : "-", state);
+        }
+    }
+}

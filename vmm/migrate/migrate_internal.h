@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of vmm/migrate share. */
+#ifndef PORTOLAN_VMM_MIGRATE_MIGRATE_INTERNAL_H
+#define PORTOLAN_VMM_MIGRATE_MIGRATE_INTERNAL_H
+
+#include "vmm/base/log.h"
+#include "vmm/migrate/compatibility.h"
+#include "vmm/migrate/device_state.h"
+#include "vmm/migrate/migrate.h"
+#include "vmm/migrate/record.h"
+#include "vmm/vf/vf_spare.h"
+
+#define VF_NAME        BDF_FORMAT ":%u"
+#define VF_NAME_OF(vf) BDF_ARGS((vf)->place.pf), (vf)->place.index
+
+/* Lines for the operator are not the guest's doing. */
+#define say(...)  log_write_always(LOG_INFO, __VA_ARGS__)
+#define warn(...) log_write_always(LOG_WARN, __VA_ARGS__)
+
+/* What an order works in; one for all. */
+struct workspace {
+    uint8_t *record, *store; /* the record; what a device's state is read and written through */
+    struct legacy_state *function;
+    struct legacy_description here, there;
+    char text[2][COMPATIBILITY_MAX];
+    char why[COMPATIBILITY_WHY_MAX];
+};
+
+#define WORKSPACE_RECORD (256U << 10)
+#define WORKSPACE_STORE  (256U << 10)
+
+extern struct workspace workspace;
+
+/* Bring DEVICE to WANTED and wait for it; CPU 0's service goes on. */
+enum status migrate_to(struct device *device, unsigned wanted);
+
+/* DEVICE of VF, with the workspace's store. */
+void migrate_open(struct device *device, struct vf *vf);
+
+/* The text of VF; with FREE, which is no VM's. It is not touched. */
+enum status migrate_text(struct vf *vf, bool free, struct legacy_description *d, char *text);
+
+/* Write the record of VF, whose device is SAVING; *SIZE bytes. NO_MEMORY: it is too large. */
+enum status migrate_save(struct device *device, struct vf *vf, const char *text, uint32_t *size);
+
+/* VF's PF owes an answer: when it has come, let VF run. */
+void migrate_wake_later(struct vf *vf);
+
+/* VF is moved to the spare. */
+void migrate_move(struct vf *vf);
+
+#endif
