@@ -67,21 +67,25 @@ struct decoder {
     uint8_t rex;     /* 0: none */
     uint8_t modrm;
     uint8_t code;            /* last byte of the opcode */
-    enum insn_result result; /* the first failure: from there on all bytes are 0 */
+    enum insn_result result; /* the first failure */
     struct insn *insn;
 };
+
+/* No more bytes: the first failure stands, and from there on all bytes are 0. */
+static void fail(struct decoder *d, enum insn_result result)
+{
+    d->result = d->result == INSN_OK ? result : d->result;
+    d->count = d->at;
+}
 
 /* Take SIZE bytes, little-endian. */
 static uint64_t take(struct decoder *d, unsigned size)
 {
     uint64_t value = 0;
 
-    if (d->result == INSN_OK && size > INSN_MAX - d->at) {
-        d->result = INSN_TOO_LONG;
-    } else if (d->result == INSN_OK && size > d->count - d->at) {
-        d->result = INSN_TRUNCATED;
-    }
-    if (d->result == INSN_OK) {
+    if (size > d->count - d->at) {
+        fail(d, size > INSN_MAX - d->at ? INSN_TOO_LONG : INSN_TRUNCATED);
+    } else {
         memcpy(&value, d->bytes + d->at, size);
         d->at += size;
     }
@@ -90,7 +94,10 @@ static uint64_t take(struct decoder *d, unsigned size)
 
 static uint8_t take_byte(struct decoder *d)
 {
-    return (uint8_t)take(d, 1);
+    if (d->at == d->count) {
+        return (uint8_t)take(d, 1);
+    }
+    return d->bytes[d->at++];
 }
 
 static int64_t take_signed(struct decoder *d, unsigned size)

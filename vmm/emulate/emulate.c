@@ -13,7 +13,9 @@ static bool fetch_and_decode(struct engine *engine)
 
     memcpy(result->bytes, cpu->bytes, count);
     for (unsigned fetches = 0; fetches <= 2; fetches++) {
-        decoded = insn_decode(result->bytes, count, emulate_mode(cpu), &engine->insn);
+        if (count > 0) { /* else the hardware gave none */
+            decoded = insn_decode(result->bytes, count, emulate_mode(cpu), &engine->insn);
+        }
         result->byte_count = (uint8_t)count;
         if (decoded != INSN_TRUNCATED) {
             break;

@@ -245,8 +245,10 @@ static bool takes_part(const struct port_range *range, uint32_t base, uint32_t p
 
 /* The first device that takes the whole access in one piece, or, with PART, a byte of it; or NULL.
  */
-static inline const struct port_range *find(const struct pc *p, uint32_t port, unsigned width,
-                                            bool part)
+static inline __attribute__((always_inline)) const struct port_range *find(const struct pc *p,
+                                                                           uint32_t port,
+                                                                           unsigned width,
+                                                                           bool part)
 {
     unsigned count = ranges_to_search(port);
 

@@ -133,17 +133,22 @@ void svm_decode_exit(const struct vmcb *vmcb, const struct svm_features *feature
  */
 uint64_t svm_settle_efer(uint64_t efer, uint64_t cr0);
 
-/* EVENTINJ for EVENT; and the event that EXITINTINFO tells was under way. The error lies above. */
+/*
+ * EVENTINJ for EVENT; and the event that EXITINTINFO tells was under way. The error lies above.
+ * Mostly there is none: that is found without a call.
+ */
 static inline uint64_t svm_encode_event(const struct vcpu_event *event)
 {
-    uint32_t word = vcpu_event_word(event);
+    uint32_t word = event->kind == VCPU_EVENT_NONE ? 0 : vcpu_event_word(event);
 
     return word & VCPU_EVENT_HAS_ERROR ? word | (uint64_t)event->error << 32 : word;
 }
 
 static inline struct vcpu_event svm_decode_event(uint64_t information)
 {
-    return vcpu_event_of((uint32_t)information, (uint32_t)(information >> 32));
+    return information & VCPU_EVENT_VALID
+               ? vcpu_event_of((uint32_t)information, (uint32_t)(information >> 32))
+               : (struct vcpu_event){.kind = VCPU_EVENT_NONE};
 }
 
 /* VMSAVE to HOST: what VMLOAD brings back after each exit. */
