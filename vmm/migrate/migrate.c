@@ -277,7 +277,7 @@ static enum status act(struct vf *vf, bool stays)
 
 static void act_and_say(struct vf *vf, bool stays)
 {
-    static const char *const names[] = {"show", "quiesce", "freeze", "run", "save"};
+    static const char *const names[] = {"show", "quiesce", "freeze", "run", "save", "move"};
     enum status status = act(vf, stays);
 
     if (status == STATUS_OK) {
