@@ -18,9 +18,9 @@
 #define GAP_SHIFT 40U /* from 0 to 2^24 ns, 17 ms, lie between two that are asked for */
 
 /* Means of the times between the checkpoints of a configuration: each is longer by an eighth than
- * the one before, so that there are some in a life of milliseconds, and some late in one of hours.
+ * the one before, so that there are some in a life of 300 us, and some late in one of hours.
  */
-#define GAP_FIRST_NS 25000U
+#define GAP_FIRST_NS 2000U
 #define GAP_LAST_NS  100000000U
 
 /* What a vCPU is filled with: a CPU takes it, and no guest is in such a state. */
