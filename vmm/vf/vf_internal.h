@@ -22,6 +22,7 @@ struct pf {
     struct virtio_bar bars[PCI_BARS_MAX];
     struct pci_master master;
     bool broken;       /* it was up, and could not be restarted */
+    bool restarting;   /* it is, or is about to be unless one of its VFs is in use; atomic */
     uint64_t commands; /* of the administration queue that may be used; bit n: opcode n */
 };
 
