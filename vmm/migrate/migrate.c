@@ -328,9 +328,12 @@ void migrate_list(print_line *print)
     const struct pf *pf;
 
     for (uint32_t i = 0; (pf = pf_at(i)) != NULL; i++) {
-        print("PF " BDF_FORMAT ": %u VFs, migration: %s", BDF_ARGS(pf->config->bdf),
-              pf->pci ? pf->pci->vfs : 0, vf_state_facts(pf->control.kind)->name);
-        for (uint32_t n = 0; pf->pci && n < pf->pci->vfs; n++) {
+        const struct pci_pf *pci = __atomic_load_n(&pf->pci, __ATOMIC_ACQUIRE); /* it may restart */
+        uint32_t vfs = pci ? pci->vfs : 0;
+
+        print("PF " BDF_FORMAT ": %u VFs, migration: %s", BDF_ARGS(pf->config->bdf), vfs,
+              vf_state_facts(pf->control.kind)->name);
+        for (uint32_t n = 0; n < vfs; n++) {
             const struct vf *vf = vf_lookup(pf->config->bdf, n);
             const char *state = !vf                       ? "free"
                                 : !vf->attached           ? "its VM is off"
