@@ -52,6 +52,7 @@ struct vf {
     struct vf_entry entry[LEGACY_VECTORS_MAX];
     struct vf_state control; /* of its device's state; new after each FLR */
     uint8_t device_state;    /* enum device_state of vmm/migrate; 1 after each FLR: it runs */
+    bool asleep;             /* its PF owes an answer, then it is told to run; atomic */
 };
 
 static inline struct vf *vf_of(struct legacy_function *function)
