@@ -124,6 +124,7 @@ struct legacy_function {
 /* All functions of a VM. */
 struct legacy_set {
     const char *vm; /* its name, for messages */
+    bool hidden;    /* functions that are added are paused, and the guest sees none of them */
     uint32_t count;
     struct legacy_function *function[LEGACY_FUNCTIONS_MAX];
     struct spinlock ports_lock;

@@ -108,6 +108,7 @@ enum status vf_spare_add(const struct vf *old)
     }
     holder = (struct vf_set){.owner = set->owner};
     legacy_init(&holder.legacy, set->owner.config->name);
+    holder.legacy.hidden = true;
     spare->setup.interrupt_line = old->setup.interrupt_line;
     /* The guest goes on to see the table that it knows. */
     if (spare->setup.vectors > old->function.vectors) {
