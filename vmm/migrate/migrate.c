@@ -324,9 +324,12 @@ void migrate_act(struct vf_set *set, bool stays)
 {
     uint32_t waiting = PHASE_WAITING;
 
-    if (get_phase() != PHASE_WAITING || ordered->set != set ||
-        !__atomic_compare_exchange_n(&phase, &waiting, PHASE_ACTING, false, __ATOMIC_SEQ_CST,
+    if (!__atomic_compare_exchange_n(&phase, &waiting, PHASE_ACTING, false, __ATOMIC_SEQ_CST,
                                      __ATOMIC_SEQ_CST)) {
+        return;
+    }
+    if (ordered->set != set) { /* not before: the order may be another one by then */
+        set_phase(PHASE_WAITING);
         return;
     }
     if (order.action == MIGRATE_MOVE) {

@@ -231,11 +231,27 @@ static void test_reset_meanwhile(void **state)
     assert_int_equal(pokes, 0);
 }
 
+/* An order stays for its VM, whoever parks before. */
+static void test_other_vm_parks(void **state)
+{
+    const struct migrate_order wanted = {.action = MIGRATE_QUIESCE, .vf = {.index = 1}};
+
+    assert_int_equal(migrate_begin(&wanted), STATUS_OK);
+    migrate_act(&sets[0], false);
+    assert_int_equal(vfs[1].device_state, DEVICE_RUNNING);
+    assert_int_equal(migrate_begin(&wanted), STATUS_STATE);
+    assert_int_equal(migrate_poll(), 1);
+    migrate_act(&sets[1], false);
+    assert_int_equal(vfs[1].device_state, DEVICE_ERROR);
+    assert_int_equal(migrate_poll(), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_both_wake, setup),
         cmocka_unit_test_setup(test_reset_meanwhile, setup),
+        cmocka_unit_test_setup(test_other_vm_parks, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
