@@ -137,9 +137,11 @@ enum status iommu_domain_create(const char *name, uint32_t owner, struct iommu_d
         return STATUS_NOTE(ready ? STATUS_NO_MEMORY : STATUS_STATE);
     }
     (void)format(domain->name, sizeof(domain->name), "%s", name);
-    *result = domain;
     enum status status = radix_init(&domain->table);
 
+    if (status == STATUS_OK) {
+        *result = domain;
+    }
     __atomic_store_n(&domain->used, status == STATUS_OK, __ATOMIC_RELEASE);
     return status;
 }

@@ -150,6 +150,7 @@ static bool submit(struct virtio_admin *admin, struct virtio_admin_slot *slot,
     admin->counters.sent++;
     command->slot = slot;
     command->passed_us = 0;
+    command->status = VIRTIO_ADMIN_OK; /* the refusal of an earlier try says nothing of this one */
     return true;
 }
 

@@ -124,6 +124,7 @@ struct legacy_function {
 /* All functions of a VM. */
 struct legacy_set {
     const char *vm; /* its name, for messages */
+    bool hidden;    /* functions that are added are paused, and the guest sees none of them */
     uint32_t count;
     struct legacy_function *function[LEGACY_FUNCTIONS_MAX];
     struct spinlock ports_lock;
@@ -178,8 +179,9 @@ const struct legacy_state *legacy_save(struct legacy_function *function);
 enum status legacy_load(struct legacy_function *function, const struct legacy_state *from);
 
 /*
- * FUNCTION's state was that of another VF: write its vectors into the VF that it has now, whose
- * queues exist. If the VF does not take them, it is lost. Paused.
+ * FUNCTION's state was that of another VF: write its vectors, and what the guest wrote to the device
+ * configuration, into the VF that it has now, whose queues exist. If the VF does not take the
+ * vectors, it is lost. Paused.
  */
 void legacy_rebind(struct legacy_function *function);
 

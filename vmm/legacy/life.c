@@ -207,6 +207,7 @@ enum status legacy_add(struct legacy_set *set, struct legacy_function *f,
     spinlock_init(&f->lock, LOCK_REGISTERS);
     spinlock_init(&f->irq.lock, LOCK_INTERRUPTS);
     f->set = set;
+    f->irq.paused = set->hidden;
     f->setup = *setup;
     f->type = legacy_type_find(setup->type);
     f->vectors = setup->vectors < LEGACY_VECTORS_MAX ? setup->vectors : LEGACY_VECTORS_MAX;

@@ -17,6 +17,8 @@
 
 #define INTX_CONFIG_ENTRY 0U
 #define INTX_QUEUE_ENTRY  1U
+#define TYPE_CONSOLE      3U
+#define EMERGENCY_WRITE   8U /* offset of emerg_wr in a console's configuration, the last */
 
 /* VECTOR as the VF may get it: an open entry or none. */
 static uint16_t open_vector(struct legacy_function *f, uint16_t vector)
@@ -161,6 +163,21 @@ void legacy_vectors_switch(struct legacy_function *f, bool on)
     legacy_interrupt_recover(f);
 }
 
+/* Not every state of a device has these. A console's emergency output is said once. */
+static void rewrite_config(struct legacy_function *f, const struct legacy_field *field)
+{
+    unsigned end = f->type->type == TYPE_CONSOLE ? EMERGENCY_WRITE : f->config_length;
+
+    for (unsigned i = 0; i < field->count; i++) {
+        unsigned at = field->offset + i * field->width;
+
+        if (at + field->width <= end && f->state.device_written[at]) {
+            legacy_transport_write(f, LEGACY_AREA_CONFIG, at, field->width,
+                                   (uint32_t)bytes_get(&f->state.device_config[at], field->width));
+        }
+    }
+}
+
 void legacy_rebind(struct legacy_function *f)
 {
     spinlock_acquire(&f->lock);
@@ -171,6 +188,9 @@ void legacy_rebind(struct legacy_function *f)
     }
     if (!legacy_lost(f)) {
         rewrite(f);
+    }
+    for (unsigned i = 0; i < f->type->field_count; i++) {
+        rewrite_config(f, &f->type->fields[i]);
     }
     spinlock_release(&f->lock);
 }

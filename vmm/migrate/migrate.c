@@ -2,6 +2,8 @@
 #include "vmm/migrate/migrate.h"
 
 #include "vmm/host/pool.h"
+#include "vmm/host/time.h"
+#include "vmm/host/timer.h"
 #include "vmm/migrate/migrate_internal.h"
 
 /* Of the order; atomic, and changed by CPU 0 only, but for ACTING and what ends it. */
@@ -21,9 +23,6 @@ struct workspace workspace;
 static uint32_t phase = PHASE_NONE;
 static struct migrate_order order;
 static struct vf *ordered; /* the VF of the VM */
-
-/* A VF of a VM whose PF owes an answer, without which nobody knows what the VF does; NULL: none. */
-static struct vf *asleep;
 
 static void set_phase(enum phase value)
 {
@@ -85,21 +84,39 @@ enum status migrate_begin(const struct migrate_order *wanted)
 
 void migrate_wake_later(struct vf *vf)
 {
-    asleep = vf;
+    __atomic_store_n(&vf->asleep, true, __ATOMIC_RELEASE);
 }
 
-/* The answer has come, too late: the VF is told to run, as if the operator did. */
+/* Has the answer that VF waits for come? One that was reset meanwhile waits for none. */
+static bool is_answered(struct vf *vf)
+{
+    if (!__atomic_load_n(&vf->asleep, __ATOMIC_ACQUIRE)) {
+        return false;
+    }
+    bool waits = vf->device_state == DEVICE_ERROR;
+
+    if (waits &&
+        !virtio_admin_takes(&vf->pf->virtio.admin, VIRTIO_GROUP_SRIOV, vf->control.member)) {
+        return false;
+    }
+    __atomic_store_n(&vf->asleep, false, __ATOMIC_RELEASE);
+    return waits;
+}
+
+/* It has, too late: the VF is told to run, as if the operator did. */
 static void wake(void)
 {
-    struct vf *vf = asleep;
+    for (unsigned i = 0; i < CONFIG_VMS_MAX; i++) {
+        const struct vf_set *set = vf_set_at(i);
 
-    if (!vf || vf->device_state != DEVICE_ERROR || !vf->pci) {
-        asleep = NULL; /* it was reset */
-    } else if (virtio_admin_takes(&vf->pf->virtio.admin, VIRTIO_GROUP_SRIOV, vf->pci->index + 1U)) {
-        asleep = NULL;
-        order = (struct migrate_order){.action = MIGRATE_RUN};
-        ordered = vf;
-        set_phase(PHASE_WAITING);
+        for (uint32_t k = 0; set && k < set->count; k++) {
+            if (is_answered(set->vf[k])) {
+                order = (struct migrate_order){.action = MIGRATE_RUN};
+                ordered = set->vf[k];
+                set_phase(PHASE_WAITING);
+                return;
+            }
+        }
     }
 }
 
@@ -244,8 +261,18 @@ static enum status run(struct device *device, struct vf *vf)
     if (vf->device_state != DEVICE_ERROR || vf->control.level != VF_STATE_UNKNOWN) {
         return migrate_to(device, DEVICE_RUNNING);
     }
-    enum status status = vf_state_to(&vf->control, VF_STATE_RUNNING);
+    enum status status = vf_state_begin(&vf->control, VF_STATE_RUNNING);
+    uint64_t now = time_now_ns(), last = now;
 
+    if (status != STATUS_OK) {
+        return status;
+    }
+    while (!vf_state_done(&vf->control, (uint32_t)((now - last) / 1000), &status)) {
+        timer_service();
+        time_delay_us(MIGRATE_LOOK_US);
+        last = now;
+        now = time_now_ns();
+    }
     if (status == STATUS_OK) {
         vf->device_state = DEVICE_RUNNING;
         (void)legacy_poke(&vf->function);
@@ -286,6 +313,10 @@ static void act_and_say(struct vf *vf, bool stays)
     } else {
         warn("VF " VF_NAME ": %s failed (%s), it is %s", VF_NAME_OF(vf), names[order.action],
              status_name(status), device_state_name(vf->device_state));
+        if (order.action != MIGRATE_RUN && vf->device_state == DEVICE_ERROR &&
+            vf->control.level == VF_STATE_UNKNOWN) {
+            migrate_wake_later(vf);
+        }
     }
 }
 
@@ -293,9 +324,12 @@ void migrate_act(struct vf_set *set, bool stays)
 {
     uint32_t waiting = PHASE_WAITING;
 
-    if (get_phase() != PHASE_WAITING || ordered->set != set ||
-        !__atomic_compare_exchange_n(&phase, &waiting, PHASE_ACTING, false, __ATOMIC_SEQ_CST,
+    if (!__atomic_compare_exchange_n(&phase, &waiting, PHASE_ACTING, false, __ATOMIC_SEQ_CST,
                                      __ATOMIC_SEQ_CST)) {
+        return;
+    }
+    if (ordered->set != set) { /* not before: the order may be another one by then */
+        set_phase(PHASE_WAITING);
         return;
     }
     if (order.action == MIGRATE_MOVE) {
@@ -328,9 +362,12 @@ void migrate_list(print_line *print)
     const struct pf *pf;
 
     for (uint32_t i = 0; (pf = pf_at(i)) != NULL; i++) {
-        print("PF " BDF_FORMAT ": %u VFs, migration: %s", BDF_ARGS(pf->config->bdf),
-              pf->pci ? pf->pci->vfs : 0, vf_state_facts(pf->control.kind)->name);
-        for (uint32_t n = 0; pf->pci && n < pf->pci->vfs; n++) {
+        const struct pci_pf *pci = __atomic_load_n(&pf->pci, __ATOMIC_ACQUIRE); /* it may restart */
+        uint32_t vfs = pci ? pci->vfs : 0;
+
+        print("PF " BDF_FORMAT ": %u VFs, migration: %s", BDF_ARGS(pf->config->bdf), vfs,
+              vf_state_facts(pf->control.kind)->name);
+        for (uint32_t n = 0; n < vfs; n++) {
             const struct vf *vf = vf_lookup(pf->config->bdf, n);
             const char *state = !vf                       ? "free"
                                 : !vf->attached           ? "its VM is off"

@@ -26,6 +26,8 @@ struct workspace {
     char why[COMPATIBILITY_WHY_MAX];
 };
 
+#define MIGRATE_LOOK_US 50U /* between two looks at a device */
+
 #define WORKSPACE_RECORD (256U << 10)
 #define WORKSPACE_STORE  (256U << 10)
 

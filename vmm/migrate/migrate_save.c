@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#define LOOK_US    50U
 #define PATIENT_NS 1000000000ULL /* then a line says what is waited for */
 
 enum status migrate_to(struct device *device, unsigned wanted)
@@ -20,7 +19,7 @@ enum status migrate_to(struct device *device, unsigned wanted)
     }
     while (!device_done(device, (uint32_t)((now - last) / 1000), &status)) {
         timer_service();
-        time_delay_us(LOOK_US);
+        time_delay_us(MIGRATE_LOOK_US);
         last = now;
         now = time_now_ns();
         if (now - line >= PATIENT_NS) {

@@ -22,6 +22,7 @@ struct pf {
     struct virtio_bar bars[PCI_BARS_MAX];
     struct pci_master master;
     bool broken;       /* it was up, and could not be restarted */
+    bool restarting;   /* it is, or is about to be unless one of its VFs is in use; atomic */
     uint64_t commands; /* of the administration queue that may be used; bit n: opcode n */
 };
 
@@ -51,6 +52,7 @@ struct vf {
     struct vf_entry entry[LEGACY_VECTORS_MAX];
     struct vf_state control; /* of its device's state; new after each FLR */
     uint8_t device_state;    /* enum device_state of vmm/migrate; 1 after each FLR: it runs */
+    bool asleep;             /* its PF owes an answer, then it is told to run; atomic */
 };
 
 static inline struct vf *vf_of(struct legacy_function *function)

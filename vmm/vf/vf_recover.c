@@ -76,12 +76,20 @@ static void find_all_again(const struct pf *pf)
     }
 }
 
-static enum status recover(const struct vf *vf)
+/* The spare first: until it is closed, the VF may be on its way to a VM's set. */
+static enum status check_unused(const struct vf *vf)
 {
-    struct pf *pf = vf->pf;
+    const struct pf *pf = vf->pf;
     const char *vm = vf->set->owner.config->name;
+
+    if (vf_spare_uses(pf)) {
+        log_warn("VM '%s' is not started: PF " BDF_FORMAT
+                 " must be reset, and one of its VFs is being "
+                 "given to a VM or taken from it; start it again",
+                 vm, BDF_ARGS(pf->config->bdf));
+        return STATUS_NOTE(STATUS_CONFLICT);
+    }
     const struct vf_set *user = find_user(pf);
-    enum status status;
 
     if (user) {
         log_warn("VM '%s' is not started: PF " BDF_FORMAT " takes no more commands for its VF "
@@ -90,12 +98,17 @@ static enum status recover(const struct vf *vf)
                  vm, BDF_ARGS(pf->config->bdf), user->owner.config->name);
         return STATUS_NOTE(STATUS_CONFLICT);
     }
-    if (vf_spare_uses(pf)) {
-        log_warn("VM '%s' is not started: PF " BDF_FORMAT
-                 " must be reset, and one of its VFs is being "
-                 "given to a VM or taken from it; start it again",
-                 vm, BDF_ARGS(pf->config->bdf));
-        return STATUS_NOTE(STATUS_CONFLICT);
+    return STATUS_OK;
+}
+
+static enum status restart(const struct vf *vf)
+{
+    struct pf *pf = vf->pf;
+    const char *vm = vf->set->owner.config->name;
+    enum status status = check_unused(vf);
+
+    if (status != STATUS_OK) {
+        return status;
     }
     log_info("PF " BDF_FORMAT " is reset: it took no more commands for a VF of VM '%s'",
              BDF_ARGS(pf->config->bdf), vm);
@@ -109,6 +122,16 @@ static enum status recover(const struct vf *vf)
     }
     find_all_again(pf);
     return STATUS_OK;
+}
+
+/* Who opens a spare says so, and looks at this flag then: one of the two sees the other. */
+static enum status recover(const struct vf *vf)
+{
+    __atomic_store_n(&vf->pf->restarting, true, __ATOMIC_SEQ_CST);
+    enum status status = restart(vf);
+
+    __atomic_store_n(&vf->pf->restarting, false, __ATOMIC_SEQ_CST);
+    return status;
 }
 
 enum status vf_recover_pfs(struct vf_set *set)

@@ -10,8 +10,10 @@ static struct vf first;
 static struct vf *spare = &first;
 static struct vf_set holder; /* of its legacy function, until that is the VM's */
 static struct pci_flr flr;
-static bool added;            /* its legacy function is up */
-static const struct pf *busy; /* the PF whose VF the spare is; NULL: it is closed; atomic */
+static bool added; /* its legacy function is up */
+
+/* The PFs of the spare and of the VF that it is exchanged for; NULL: it is closed; atomic. */
+static const struct pf *busy[2];
 
 struct vf *vf_lookup(bdf_t pf, uint32_t index)
 {
@@ -34,7 +36,14 @@ struct vf *vf_spare(void)
 
 bool vf_spare_uses(const struct pf *pf)
 {
-    return __atomic_load_n(&busy, __ATOMIC_SEQ_CST) == pf;
+    return __atomic_load_n(&busy[0], __ATOMIC_SEQ_CST) == pf ||
+           __atomic_load_n(&busy[1], __ATOMIC_SEQ_CST) == pf;
+}
+
+static void set_busy(const struct pf *from, const struct pf *to)
+{
+    __atomic_store_n(&busy[0], from, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&busy[1], to, __ATOMIC_SEQ_CST);
 }
 
 static void begin_flr(void)
@@ -46,12 +55,20 @@ static void begin_flr(void)
 
 struct vf *vf_spare_open(const struct vf *old, bdf_t pf, uint32_t index)
 {
+    const struct pf *of = pf_find(pf);
+
     memset(spare, 0, sizeof(*spare));
     added = false;
     spare->set = old->set;
     spare->place = (struct config_vf){.pf = pf, .index = index, .slot = old->setup.slot};
-    __atomic_store_n(&busy, pf_find(pf), __ATOMIC_SEQ_CST);
-    spare->fit = vf_find(spare);
+    set_busy(old->pf, of);
+    if (of && __atomic_load_n(&of->restarting, __ATOMIC_SEQ_CST)) {
+        log_warn("PF " BDF_FORMAT " is being reset: VM '%s' is not moved to a VF of it",
+                 BDF_ARGS(pf), old->set->owner.config->name);
+        spare->fit = STATUS_STATE;
+    } else {
+        spare->fit = vf_find(spare);
+    }
     if (spare->fit != STATUS_OK) {
         vf_spare_close();
         return NULL;
@@ -91,6 +108,7 @@ enum status vf_spare_add(const struct vf *old)
     }
     holder = (struct vf_set){.owner = set->owner};
     legacy_init(&holder.legacy, set->owner.config->name);
+    holder.legacy.hidden = true;
     spare->setup.interrupt_line = old->setup.interrupt_line;
     /* The guest goes on to see the table that it knows. */
     if (spare->setup.vectors > old->function.vectors) {
@@ -106,7 +124,6 @@ struct vf *vf_spare_exchange(struct vf *old)
     struct vf_set *set = old->set;
     struct vf *now = spare;
 
-    __atomic_store_n(&busy, old->pf, __ATOMIC_SEQ_CST);
     legacy_hand_over(&old->function, &now->function);
     for (uint32_t i = 0; i < set->count; i++) {
         if (set->vf[i] == old) {
@@ -132,5 +149,5 @@ void vf_spare_retire(void)
 void vf_spare_close(void)
 {
     vf_forget(spare);
-    __atomic_store_n(&busy, NULL, __ATOMIC_SEQ_CST);
+    set_busy(NULL, NULL);
 }

@@ -20,7 +20,8 @@ struct vf *vf_spare_open(const struct vf *old, bdf_t pf, uint32_t index);
 /* The spare as it is now. */
 struct vf *vf_spare(void);
 
-/* Is the spare a VF of PF, and not closed yet? Then PF must not be reset. Any CPU. */
+/* Is the spare, or the VF that it is exchanged for, one of PF, and not closed yet? Then PF must not
+ * be reset. Any CPU. */
 bool vf_spare_uses(const struct pf *pf);
 
 /* Is the FLR over, of vf_spare_open() or vf_spare_retire()? Then *STATUS says how it went. Does not

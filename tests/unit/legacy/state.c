@@ -427,6 +427,55 @@ static void bad_state_is_refused(void **state)
     legacy_resume(&guest);
 }
 
+/* ---- From one VF to another ---- */
+
+/* To a VF whose device knows nothing of the old one's configuration. */
+static void written_configuration_goes_along(void **state)
+{
+    static struct legacy_state saved;
+    static const uint16_t types[] = {1, 3};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(types); i++) {
+        guest_start(types[i], 1);
+        out(IO(0) + LEGACY_HEADER_INTX, 2, 0x5452);
+        out(IO(0) + LEGACY_HEADER_INTX + 8, 4, 'x'); /* of a console: its emergency output */
+        legacy_pause(&guest);
+        saved = *legacy_save(F);
+        guest_start(types[i], 1);
+        legacy_pause(&guest);
+        fake.vf[0].config[0] = fake.vf[0].config[1] = fake.vf[0].config[8] = 0xee;
+        assert_int_equal(legacy_load(F, &saved), STATUS_OK);
+        fake.same_lines = 0;
+        legacy_rebind(F);
+        assert_int_equal(fake.vf[0].config[0], 0x52);
+        assert_int_equal(fake.vf[0].config[1], 0x54);
+        assert_int_equal(fake.vf[0].config[8], types[i] == 3 ? 0xee : 'x');
+        legacy_resume(&guest);
+    }
+}
+
+/* What a VF says before it is the VM's, whatever its Bus Master is, reaches no guest. */
+static void hidden_function_says_nothing(void **state)
+{
+    static struct legacy_set hidden;
+    static struct legacy_function *const to = &guest_function[1];
+    const struct legacy_setup setup_there = fake_setup(1, guest_transport);
+
+    guest_queue(0, 0, 0x10);
+    fake_complete(F, 0);
+    assert_true(fake.line[0]);
+    legacy_init(&hidden, "test");
+    hidden.hidden = true;
+    assert_int_equal(legacy_add(&hidden, to, &setup_there), STATUS_OK);
+    legacy_interrupt(to, 0);
+    assert_false(fake.line[1]); /* the guest's own line, in truth: they share a slot */
+    assert_int_equal(fake.rises[1], 0);
+    legacy_retire(to);
+    assert_int_equal(fake.same_lines, 0); /* nor does it fall under the guest's interrupt */
+    assert_true(fake.line[0]);
+    assert_int_equal(fake.vf[1].bad, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -439,6 +488,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(pause_without_news_says_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(lost_function_stays_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_state_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(written_configuration_goes_along, setup, teardown),
+        cmocka_unit_test_setup_teardown(hidden_function_says_nothing, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,9 +36,15 @@ bool vf_is_cut_off(const struct vf *vf)
 }
 
 static const struct pf *used_by_spare;
+static struct vf *arrives; /* at VM 2 which runs, just before somebody looks at the spare */
 
 bool vf_spare_uses(const struct pf *pf)
 {
+    assert_true(pf->restarting);
+    if (arrives) {
+        assigns[2].vf[0] = arrives;
+        assigns[2].bound = true;
+    }
     return pf == used_by_spare;
 }
 
@@ -46,13 +52,14 @@ bool vf_spare_uses(const struct pf *pf)
 enum status pf_restart(struct pf *pf)
 {
     for (unsigned i = 0; i < VMS; i++) {
+        assert_false(assigns[i].bound && assigns[i].vf[0]->pf == pf);
         if (vfs[i].pf == pf) {
-            assert_false(assigns[i].bound);
             assert_null(vfs[i].mmr.registers);
             assert_null(vfs[i].doorbell);
             assert_int_not_equal(vfs[i].fit, STATUS_OK);
         }
     }
+    assert_true(pf->restarting);
     restarts++;
     pf->broken = outcome != STATUS_OK;
     return outcome;
@@ -164,6 +171,18 @@ static void test_spare(void **state)
     used_by_spare = NULL;
 }
 
+/* A spare that has been closed meanwhile may be a VF of a VM that runs. */
+static void test_spare_arrives(void **state)
+{
+    pfs[0].broken = true;
+    arrives = &vfs[1];
+    assert_int_equal(vf_recover_pfs(&assigns[0]), STATUS_CONFLICT);
+    arrives = NULL;
+    assert_int_equal(restarts, 0);
+    assert_true(fake_log_contains("VFs of VM 'vm2' away"));
+    assert_false(pfs[0].restarting);
+}
+
 static void test_failure(void **state)
 {
     pfs[0].broken = true;
@@ -183,9 +202,13 @@ static void test_failure(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_alive, setup),   cmocka_unit_test_setup(test_restart, setup),
-        cmocka_unit_test_setup(test_user, setup),    cmocka_unit_test_setup(test_no_need, setup),
-        cmocka_unit_test_setup(test_failure, setup), cmocka_unit_test_setup(test_spare, setup),
+        cmocka_unit_test_setup(test_alive, setup),
+        cmocka_unit_test_setup(test_restart, setup),
+        cmocka_unit_test_setup(test_user, setup),
+        cmocka_unit_test_setup(test_no_need, setup),
+        cmocka_unit_test_setup(test_failure, setup),
+        cmocka_unit_test_setup(test_spare, setup),
+        cmocka_unit_test_setup(test_spare_arrives, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

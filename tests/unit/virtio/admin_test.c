@@ -428,6 +428,26 @@ static void test_retries(void **state)
     assert_int_equal(read_status_register(), STATUS_OK);
 }
 
+static void fall_silent(void)
+{
+    sim.answer = SIM_SILENT;
+}
+
+/* A second try that is not answered may have an effect, whatever the device said to the first. */
+static void test_silent_after_retry(void **state)
+{
+    struct virtio_admin_command command = {.opcode = VIRTIO_ADMIN_LIST_QUERY,
+                                           .group = VIRTIO_GROUP_SRIOV};
+    uint64_t sent = sim.commands;
+
+    sim.fail_count = 1;
+    sim.fail_status = VIRTIO_ADMIN_EAGAIN;
+    sim.meanwhile = fall_silent;
+    assert_int_equal(virtio_admin_execute(admin, &command), STATUS_TIMEOUT);
+    assert_int_equal(sim.commands - sent, 2);
+    assert_false(virtio_admin_was_refused(&command));
+}
+
 static void test_failures(void **state)
 {
     static const struct {
@@ -682,6 +702,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_late_lies, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_breaks_down, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_retries, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_silent_after_retry, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failures, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sizes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_out_of_order, set_up, tear_down),
