@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""demo.py [--vms N]: the main job before your eyes. Debian's kernel, unmodified, in a VM whose root file system is on a
+"""demo.py [--vms N] [--move]: the main job before your eyes. Debian's kernel, unmodified, in a VM whose root file system is on a
 virtio-blk VF and whose network is a virtio-net VF; both VFs have their legacy registers in memory only. Ends 'demo: PASS'
 and 0, or says what failed."""
 
@@ -42,8 +42,7 @@ class Plan(typing.NamedTuple):
 # What a guest says when it goes on to its first program, to reading its disk, writing it, and to each way of using its network.
 STAGES = [r"init: \d+ CPUs", "data: on", r"known\.bin: OK", "PING", "packets transmitted"]
 
-# How often each VF is moved before its VM has to have worked, and the size of their queues at most.
-MOVES_AT_BOOT = 2
+# The size of the queues of a guest's VFs at most.
 QUEUE_SIZE = 1024
 
 SECTION = """
@@ -296,21 +295,20 @@ def tell_guests(folder, word):
 
 
 def move_vfs(run, folder, plan):
-    """All VFs of all VMs are exchanged there and back, in an order that a seed chooses, first while the VMs boot, then while they
-    work. Then each has a checkpoint. All moves."""
+    """All VFs of all VMs are exchanged there and back, in an order that a seed chooses: all the time while the VMs boot and do their
+    first round, then as often as PLAN says. Then each has a checkpoint. All moves."""
     if not plan.moves:
         return []
     choices = random.Random(1)
-    moves = []
-    for turn in range(plan.moves):
-        vfs = [(pf, index) for pf in ("01:00.0", "02:00.0") for index in range(len(plan.vms))]
+    vfs = [(pf, index) for pf in ("01:00.0", "02:00.0") for index in range(len(plan.vms))]
+    turn, left, moves = 0, plan.moves, []
+    while left:
         choices.shuffle(vfs)
         for pf, index in vfs:
             here, there = (f"{pf}:{index + 2 * (half ^ turn % 2)}" for half in (0, 1))
             moves.append(move_one(run, plan.vms[index].name, here, there))
-        if turn == MOVES_AT_BOOT:
-            for vm in plan.vms:
-                run.wait_said(vm.name, 0, r"demo: round 1: ")
+        turn += 1
+        left -= all("demo: round 1: " in run.said(vm.name) for vm in plan.vms)
     for vm in plan.vms:
         mark = run.mark()
         run.send(f"vm checkpoint {vm.name}\r")
@@ -321,9 +319,9 @@ def move_vfs(run, folder, plan):
 
 
 def show_moves(log, plan, moves, payload):
-    """A row for each move, and what came of the guests' rounds meanwhile."""
+    """A row for each move of a VF in use, and what came of the guests' rounds meanwhile."""
     print(f"\n  {'VM':<8}{'from':<12}{'to':<12}{'us':>8}{'bytes':>8}{'device':>8}   each queue: used at the stop, used and offered later")
-    for move in moves:
+    for move in filter(lambda move: move.queues, moves):
         queues = "; ".join(f"{stop}, {used} of {offered}" for stop, used, offered in move.queues)
         print(f"  {move.vm:<8}{move.here:<12}{move.there:<12}{move.us:>8}{move.size:>8}{move.device:>8}   {queues}")
         if any((offered - used) % 65536 > QUEUE_SIZE or (offered - stop) % 65536 > QUEUE_SIZE for stop, used, offered in move.queues):
@@ -335,11 +333,12 @@ def show_moves(log, plan, moves, payload):
                             lines_of(log, vm.name))
         if not rounds or any(sum_ != digest for sum_, _, _ in rounds):
             raise machine.Failure(f"a file that VM '{vm.name}' got while it was moved is not right: {rounds}")
-        if sum(bool(move.queues) for move in own) < len(own) // 2:
-            raise machine.Failure(f"too few of VM '{vm.name}'s VFs were in use when they were moved")
+        in_use = sum(bool(move.queues) for move in own)
+        if in_use < plan.moves:
+            raise machine.Failure(f"VM '{vm.name}' was moved {in_use} times while it used the VF")
         sent, received = (sum(int(each[i]) for each in rounds) for i in (1, 2))
-        row(f"{vm.name}: moves", f"{len(own)}, pauses of {min(move.us for move in own)} to {max(move.us for move in own)} us")
-        row(f"{vm.name}: rounds meanwhile", f"{len(rounds)}, disk and file right; {sent} pings, {sent - received} not answered")
+        row(f"{vm.name}: moves", f"{len(own)}, of which {in_use} of VFs in use; pauses of {min(move.us for move in own)} to {max(move.us for move in own)} us")
+        row(f"{vm.name}: rounds meanwhile", f"{len(rounds)}, disk and file right; I/O errors: 0; {sent} pings, {sent - received} not answered")
 
 
 def start(folder, plan, payload, **options):
@@ -411,8 +410,9 @@ def run_plan(plan):
 def main():
     parser = argparse.ArgumentParser(prog="portolan demo", description=__doc__)
     parser.add_argument("--vms", type=int, choices=(1, 2), default=1, help="VMs at once, on VFs of the same PFs")
+    parser.add_argument("--move", action="store_true", help="each VF is exchanged for another and back, ten times, while the VM works")
     options = parser.parse_args()
-    run_plan(Plan([Vm("left"), Vm("right")][:options.vms]))
+    run_plan(Plan([Vm("left"), Vm("right")][:options.vms], moves=20 if options.move else 0, abi="1.4" if options.move else "none"))
 
 
 if __name__ == "__main__":
