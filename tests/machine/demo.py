@@ -277,7 +277,7 @@ def move_one(run, name, here, there):
         answer = run.wait(mark, rf"vf {here}: (begun|not now|[^\n]*)[^\n]*\n").group(1)
         if answer not in ("begun", "not now"):
             raise machine.Failure(f"the order was refused: {answer}")
-    done = run.wait(mark, rf"VM '{name}': ((?:not )?moved from .*|does not run any more.*)\n").group(1)
+    done = run.wait(mark, rf"VM '{name}':? ((?:not )?moved from .*|does not run any more.*)\n").group(1)
     match = re.match(r"moved .*: (\d+) bytes, of them (\d+) of the device", done)
     if not match:
         raise machine.Failure(f"VM '{name}': {done}")
@@ -299,6 +299,8 @@ def move_vfs(run, folder, plan):
     first round, then as often as PLAN says. Then each has a checkpoint. All moves."""
     if not plan.moves:
         return []
+    for vm in plan.vms:
+        run.wait(0, rf"VM '{vm.name}': started")
     choices = random.Random(1)
     vfs = [(pf, index) for pf in ("01:00.0", "02:00.0") for index in range(len(plan.vms))]
     turn, left, moves = 0, plan.moves, []
