@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""demo.py [--vms N]: the main job before your eyes. Debian's kernel, unmodified, in a VM whose root file system is on a
+"""demo.py [--vms N] [--move]: the main job before your eyes. Debian's kernel, unmodified, in a VM whose root file system is on a
 virtio-blk VF and whose network is a virtio-net VF; both VFs have their legacy registers in memory only. Ends 'demo: PASS'
 and 0, or says what failed."""
 
 import argparse
 import hashlib
 import os
+import random
 import re
 import shutil
 import sys
@@ -26,17 +27,23 @@ class Vm(typing.NamedTuple):
 
 class Plan(typing.NamedTuple):
     """VMs, how the legacy registers of the net and block VFs are reached, how many bytes come through the network, how many
-    vCPUs each VM has, and how many checkpoints are taken of each while it works, a fifth with each of STAGES; before as many at most."""
+    vCPUs each VM has, how many checkpoints are taken of each while it works, a fifth with each of STAGES; before as many at most.
+    MOVES: how often each of their VFs is exchanged for another while they work, by the protocol ABI of the PFs."""
     vms: list
     net: str = "auto"
     block: str = "auto"
     payload: int = 4 << 20
     cpus: int = 1
     checkpoints: int = 0
+    moves: int = 0
+    abi: str = "none"
 
 
 # What a guest says when it goes on to its first program, to reading its disk, writing it, and to each way of using its network.
 STAGES = [r"init: \d+ CPUs", "data: on", r"known\.bin: OK", "PING", "packets transmitted"]
+
+# The size of the queues of a guest's VFs at most.
+QUEUE_SIZE = 1024
 
 SECTION = """
 [vm {vm.name}]
@@ -44,7 +51,7 @@ cpus = {cpu}
 memory = 256M
 kernel = {vm.kind}/vmlinuz
 initrd = {vm.kind}/initrd.img
-cmdline = console=ttyS0 panic=-1 quiet root=/dev/vda portolan.test=demo{options}
+cmdline = console=ttyS0 panic=-1 quiet root=/dev/vda portolan.test={options}
 vf = 0000:02:00.0/{index}
 vf = 0000:01:00.0/{index}
 """
@@ -52,10 +59,10 @@ vf = 0000:01:00.0/{index}
 CONFIG = """[vmm]
 when_idle = halt
 [pf 0000:01:00.0]
-num_vfs = 2
+num_vfs = {vfs}
 transport = {plan.net}
 [pf 0000:02:00.0]
-num_vfs = 2
+num_vfs = {vfs}
 transport = {plan.block}
 """
 
@@ -81,21 +88,34 @@ class Screen:
 class DemoMachine(machine.Machine):
     """The test machine with a copy of the root file system and a network of its own behind each VF."""
 
-    def __init__(self, image, disks, payload, **options):
-        self.disks, self.payload = disks, payload
+    def __init__(self, image, disks, payload, plan, **options):
+        self.disks, self.payload, self.plan = disks, payload, plan
         super().__init__(image, **options)
 
     def arguments(self, image, **options):
+        """Behind each VM's VFs a network and a disk; with moves, behind as many other VFs the same once more. There a network is a hub."""
+        vfs = vfs_of(self.plan)
         extra = ["-device", "pcie-root-port,id=rp1,slot=1,chassis=1,addr=2.0,multifunction=on",
                  "-device", "pcie-root-port,id=rp2,slot=2,chassis=2,addr=2.1"]
         for number, disk in enumerate(self.disks):
-            extra += ["-netdev", f"user,id=net{number},tftp={self.payload}",
-                      "-blockdev", f"{machine.IMAGE},node-name=disk{number},filename={disk}"]
-        nets = ":".join(f"net{number}" for number in range(len(self.disks)))
-        disks = ":".join(f"disk{number}" for number in range(len(self.disks)))
-        extra += ["-device", f"portolan-net-pf,id=netpf,bus=rp1,vfs=2,vf-backends={nets}",
-                  "-device", f"portolan-blk-pf,id=blkpf,bus=rp2,vfs=2,vf-backends={disks}"]
+            hub = self.plan.moves > 0
+            extra += ["-netdev", f"user,id={'user' if hub else 'net'}{number},tftp={self.payload}"]
+            extra += ["-netdev", f"hubport,id=hub{number},hubid={number},netdev=user{number}"] if hub else []
+            for vf in range(number, vfs, 2):
+                extra += ["-netdev", f"hubport,id=net{vf},hubid={number}"] if hub else []
+                extra += ["-blockdev", f"{machine.IMAGE},node-name=disk{vf},filename={disk}" + (",locking=off" if hub else "")]
+        nets, disks = (":".join(f"{kind}{vf}" if vf % 2 < len(self.disks) else "" for vf in range(vfs)) for kind in ("net", "disk"))
+        # By 2021 only a PF whose VFs have no registers in memory has commands for them.
+        net, block = (f"vfs={vfs},migration={self.plan.abi}" + (",mmr=off" if transport == "admin" and self.plan.abi == "2021" else "")
+                      for transport in (self.plan.net, self.plan.block))
+        extra += ["-device", f"portolan-net-pf,id=netpf,bus=rp1,{net},vf-backends={nets}",
+                  "-device", f"portolan-blk-pf,id=blkpf,bus=rp2,{block},vf-backends={disks}"]
         return machine.qemu_command(image, pfs=False, extra=extra, **options)
+
+
+def vfs_of(plan):
+    """How many VFs each PF has. A VM's is the one of its index, or, when it was moved, two further on."""
+    return 4 if plan.moves else 2
 
 
 def require(log, pattern, meaning):
@@ -237,12 +257,99 @@ def show_checkpoints(log, name, asked):
     row("checkpoints", f"{asked:,} of {int(taken[-1][1]):,} bytes, each saved, destroyed, loaded, the same again")
 
 
+class Move(typing.NamedTuple):
+    """What the VMM said of one move; queues: used index when the VF stood still and later, and the index up to which buffers are there."""
+    vm: str
+    here: str
+    there: str
+    size: int
+    device: int
+    queues: list
+    us: int
+
+
+def move_one(run, name, here, there):
+    """VM NAME is moved from the VF HERE to THERE. The VF of the last move may still be under reset: then the order is given again."""
+    answer = None
+    while answer != "begun":
+        mark = run.mark()
+        run.send(f"vf move {here} {there}\r")
+        answer = run.wait(mark, rf"vf {here}: (begun|not now|[^\n]*)[^\n]*\n").group(1)
+        if answer not in ("begun", "not now"):
+            raise machine.Failure(f"the order was refused: {answer}")
+    done = run.wait(mark, rf"VM '{name}':? ((?:not )?moved from .*|does not run any more.*)\n").group(1)
+    match = re.match(r"moved .*: (\d+) bytes, of them (\d+) of the device", done)
+    if not match:
+        raise machine.Failure(f"VM '{name}': {done}")
+    us = run.wait(mark, r"  us: .*; (\d+) in all").group(1)
+    queues = re.findall(r"  queue \d+: used index (\d+) at the stop, now (\d+) of (\d+) offered", run.log()[mark:])
+    return Move(name, here, there, int(match[1]), int(match[2]), [tuple(map(int, queue)) for queue in queues], int(us))
+
+
+def tell_guests(folder, word):
+    """Whether guests are to do 'more' rounds or have done 'enough': a file that they get from time to time."""
+    path = os.path.join(folder, "tftp", "rounds")
+    with open(path + ".new", "w", encoding="ascii") as file:
+        file.write(word + "\n")
+    os.replace(path + ".new", path)
+
+
+def move_vfs(run, folder, plan):
+    """All VFs of all VMs are exchanged there and back, in an order that a seed chooses: all the time while the VMs boot and do their
+    first round, then as often as PLAN says. Then each has a checkpoint. All moves."""
+    if not plan.moves:
+        return []
+    for vm in plan.vms:
+        run.wait(0, rf"VM '{vm.name}': started")
+    choices = random.Random(1)
+    vfs = [(pf, index) for pf in ("01:00.0", "02:00.0") for index in range(len(plan.vms))]
+    turn, left, moves = 0, plan.moves, []
+    while left:
+        choices.shuffle(vfs)
+        for pf, index in vfs:
+            here, there = (f"{pf}:{index + 2 * (half ^ turn % 2)}" for half in (0, 1))
+            moves.append(move_one(run, plan.vms[index].name, here, there))
+        turn += 1
+        left -= all("demo: round 1: " in run.said(vm.name) for vm in plan.vms)
+    for vm in plan.vms:
+        mark = run.mark()
+        run.send(f"vm checkpoint {vm.name}\r")
+        run.wait(mark, rf"VM '{vm.name}': \d+ checkpoints taken")
+        run.wait_said(vm.name, mark, r"demo: round \d+: ")
+    tell_guests(folder, "enough")
+    return moves
+
+
+def show_moves(log, plan, moves, payload):
+    """A row for each move of a VF in use, and what came of the guests' rounds meanwhile."""
+    print(f"\n  {'VM':<8}{'from':<12}{'to':<12}{'us':>8}{'bytes':>8}{'device':>8}   each queue: used at the stop, used and offered later")
+    for move in filter(lambda move: move.queues, moves):
+        queues = "; ".join(f"{stop}, {used} of {offered}" for stop, used, offered in move.queues)
+        print(f"  {move.vm:<8}{move.here:<12}{move.there:<12}{move.us:>8}{move.size:>8}{move.device:>8}   {queues}")
+        if any((offered - used) % 65536 > QUEUE_SIZE or (offered - stop) % 65536 > QUEUE_SIZE for stop, used, offered in move.queues):
+            raise machine.Failure("an index is not within its ring")
+    digest = hashlib.sha256(payload).hexdigest()
+    for vm in plan.vms:
+        own = [move for move in moves if move.vm == vm.name]
+        rounds = re.findall(r"demo: round \d+: disk right, payload (\w+), (\d+) packets transmitted, (\d+) packets received",
+                            lines_of(log, vm.name))
+        if not rounds or any(sum_ != digest for sum_, _, _ in rounds):
+            raise machine.Failure(f"a file that VM '{vm.name}' got while it was moved is not right: {rounds}")
+        in_use = sum(bool(move.queues) for move in own)
+        if in_use < plan.moves:
+            raise machine.Failure(f"VM '{vm.name}' was moved {in_use} times while it used the VF")
+        sent, received = (sum(int(each[i]) for each in rounds) for i in (1, 2))
+        row(f"{vm.name}: moves", f"{len(own)}, of which {in_use} of VFs in use; pauses of {min(move.us for move in own)} to {max(move.us for move in own)} us")
+        row(f"{vm.name}: rounds meanwhile", f"{len(rounds)}, disk and file right; I/O errors: 0; {sent} pings, {sent - received} not answered")
+
+
 def start(folder, plan, payload, **options):
     """The test machine with the VMs of PLAN, each with a disk of its own."""
-    config = CONFIG.format(plan=plan)
+    config = CONFIG.format(plan=plan, vfs=vfs_of(plan))
     for index, vm in enumerate(plan.vms):
         first = 1 + index * plan.cpus
-        words = " pci=nomsi" if vm.interrupts == "INTx" else ""
+        words = "demo,rounds" if plan.moves else "demo"
+        words += " pci=nomsi" if vm.interrupts == "INTx" else ""
         # A kernel that counts few ticks in 76 ms by its TSC panics: it has too little of a busy host's time, which vCPUs that wait
         # for each other at each checkpoint make worse. One that gets none at all hangs here, too, when it calibrates its timer.
         words += " no_timer_check" if plan.checkpoints else ""
@@ -252,8 +359,9 @@ def start(folder, plan, payload, **options):
     os.mkdir(served)
     with open(os.path.join(served, "payload.bin"), "wb") as file:
         file.write(payload)
+    tell_guests(folder, "more")
     disks = [shutil.copy(os.path.join(IMAGES, vm.kind, "rootfs.img"), os.path.join(folder, vm.name + ".img")) for vm in plan.vms]
-    return DemoMachine(image, disks, served, cpus=len(plan.vms) * plan.cpus + 1, memory="1G", **options)
+    return DemoMachine(image, disks, served, plan, cpus=len(plan.vms) * plan.cpus + 1, memory="1G", **options)
 
 
 def demo(folder, plan):
@@ -268,7 +376,8 @@ def demo(folder, plan):
         run.expect(r"VM '\w+': started")
         commands = first_commands(run, names[0])
         asked = take_checkpoints(run, plan)
-        run.expect(r"no VM is running")
+        moves = move_vfs(run, folder, plan)
+        run.wait(0, r"no VM is running")
         log = plain(run.log())
         counted = {name: statistics(run, name) for name in names}
         run.process.logfile_read = run
@@ -278,8 +387,11 @@ def demo(folder, plan):
         show(vm, said, counted[vm.name], payload, plan.cpus)
         if vm.name in asked:
             show_checkpoints(log, vm.name, asked[vm.name])
-    show_commands(plan, commands, commands_in(counted[names[0]]))
-    for text in ("PANIC", "ERROR", "was blocked", "Call Trace"):
+    if moves:
+        show_moves(log, plan, moves, payload)
+    else:
+        show_commands(plan, commands, commands_in(counted[names[0]]))
+    for text in ("PANIC", "ERROR", "was blocked", "Call Trace", "I/O error"):
         if text in log:
             raise machine.Failure(f"{text!r} was printed")
 
@@ -300,8 +412,9 @@ def run_plan(plan):
 def main():
     parser = argparse.ArgumentParser(prog="portolan demo", description=__doc__)
     parser.add_argument("--vms", type=int, choices=(1, 2), default=1, help="VMs at once, on VFs of the same PFs")
+    parser.add_argument("--move", action="store_true", help="each VF is exchanged for another and back, ten times, while the VM works")
     options = parser.parse_args()
-    run_plan(Plan([Vm("left"), Vm("right")][:options.vms]))
+    run_plan(Plan([Vm("left"), Vm("right")][:options.vms], moves=20 if options.move else 0, abi="1.4" if options.move else "none"))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ CASES = {
     "admin": Plan([Vm("left", "amd64", "INTx"), Vm("right", "i386")], net="admin", payload=PAYLOAD),
     "all-admin": Plan([Vm("left", "amd64"), Vm("right", "i386", "INTx")], net="admin", block="admin", payload=PAYLOAD),
     "checkpoints": Plan([Vm("left", "amd64"), Vm("right", "i386", "INTx")], payload=4 * PAYLOAD, cpus=2, checkpoints=1000),
+    "moves-1.4": Plan([Vm("left", "amd64"), Vm("right", "i386", "INTx")], payload=4 * PAYLOAD, moves=12, abi="1.4"),
+    "moves-2021": Plan([Vm("left", "amd64", "INTx"), Vm("right", "i386")], block="admin", payload=4 * PAYLOAD, moves=12, abi="2021"),
 }
 
 if __name__ == "__main__":

@@ -76,6 +76,22 @@ class Mover:
         self.run.wait(mark, r"  us: .* in all")
         self.at[name] = 1 - self.at[name]
 
+    def lives_on(self, name):
+        """Right after a move the VM is reset, has a checkpoint, is stopped and started: always with the VF that it has by then."""
+        self.move(name)
+        self.command(f"vm reset {name}", rf"vm reset {name}: done")
+        self.rounds(name)
+        self.move(name)
+        self.command(f"vm checkpoint {name}", rf"VM '{name}': \d+ checkpoints taken")
+        self.rounds(name)
+        self.move(name)
+        self.command(f"vm stop {name}", rf"VM '{name}': stopped")
+        self.command(f"vm start {name}", rf"VM '{name}': started")
+        self.command("vf list", rf"{self.vfs(name)[0]} +{name} +running", rf"{self.vfs(name)[1]} +- +free")
+        self.rounds(name)
+        self.move(name)
+        self.rounds(name)
+
     def end(self, folder):
         for name in VMS:
             self.command(f"vm button {name}", rf"VM '{name}': debug exit, status 1\b", rf"VM '{name}': stopped")
@@ -110,6 +126,7 @@ def moves(folder, abi, transport, count, seed):
                 mover.move(name)
         for name in VMS:
             mover.rounds(name)
+            mover.lives_on(name)
         if control.get("blkpf", "stray-dma") != 0:
             raise machine.Failure("a VF that was stopped tried to reach memory")
         mover.end(folder)

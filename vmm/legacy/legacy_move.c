@@ -97,7 +97,14 @@ static unsigned entry_of(const struct legacy_function *f, unsigned queue)
     return f->irq.msix ? f->state.queue[queue].vector : f->vectors > 1 ? 1 : 0;
 }
 
-unsigned legacy_poke(struct legacy_function *f)
+static void record(struct legacy_function *f, unsigned entry)
+{
+    if (entry < f->vectors) {
+        bit_set(f->irq.arrived, entry);
+    }
+}
+
+unsigned legacy_poke(struct legacy_function *f, bool config)
 {
     unsigned queues = 0;
 
@@ -112,9 +119,12 @@ unsigned legacy_poke(struct legacy_function *f)
 
     spinlock_acquire(&f->irq.lock);
     for (unsigned i = 0; i < LEGACY_QUEUES_MAX; i++) {
-        if (has_ring(f, i) && entry_of(f, i) < f->vectors) {
-            bit_set(f->irq.arrived, entry_of(f, i));
+        if (has_ring(f, i)) {
+            record(f, entry_of(f, i));
         }
+    }
+    if (config && queues > 0) {
+        record(f, f->irq.msix ? f->state.config_vector : 0);
     }
     spinlock_release(&f->irq.lock);
     irq_restore(flags);

@@ -15,13 +15,16 @@
 static const struct {
     uint16_t type;
     uint8_t from, end;
+    bool by_itself;
 } open_config[] = {
-    {VIRTIO_TYPE_NET,     0,  8                   }, /* mac, status */
-    {VIRTIO_TYPE_BLOCK,   32, 33                  }, /* writeback */
-    {VIRTIO_TYPE_CONSOLE, 0,  4                   }, /* its window */
-    {VIRTIO_TYPE_CONSOLE, 8,  LEGACY_DEVICE_CONFIG}, /* emerg_wr */
-    {VIRTIO_TYPE_SCSI,    20, 28                  }, /* sense_size, cdb_size */
-    {VIRTIO_TYPE_BALLOON, 0,  LEGACY_DEVICE_CONFIG},
+    {VIRTIO_TYPE_NET,     0,  6,                    false}, /* mac */
+    {VIRTIO_TYPE_NET,     6,  8,                    true }, /* status */
+    {VIRTIO_TYPE_BLOCK,   32, 33,                   false}, /* writeback */
+    {VIRTIO_TYPE_CONSOLE, 0,  4,                    true }, /* its window */
+    {VIRTIO_TYPE_CONSOLE, 8,  LEGACY_DEVICE_CONFIG, false}, /* emerg_wr */
+    {VIRTIO_TYPE_SCSI,    20, 28,                   false}, /* sense_size, cdb_size */
+    {VIRTIO_TYPE_BALLOON, 0,  4,                    true }, /* num_pages */
+    {VIRTIO_TYPE_BALLOON, 4,  LEGACY_DEVICE_CONFIG, false},
 };
 
 enum rule { SAME, AT_LEAST, HAS_QUEUES, HAS_FEATURES };
@@ -53,6 +56,20 @@ static uint32_t config_sum(const struct legacy_description *d)
         }
     }
     return state_checksum(config, d->config_length);
+}
+
+bool compatibility_has_news(const struct legacy_description *here,
+                            const struct legacy_description *there)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(open_config); i++) {
+        unsigned from = open_config[i].from;
+
+        if (open_config[i].type == here->type && open_config[i].by_itself &&
+            memcmp(here->config + from, there->config + from, open_config[i].end - from) != 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Sizes of queues, as runs of the same size: 2x256,1x64. */

@@ -24,4 +24,12 @@ enum status compatibility_text(const struct legacy_description *d, const char *a
  */
 enum status compatibility_compare(const char *source, const char *target, char *why);
 
+/*
+ * Is something else in the device configuration of the VF THERE than in that of HERE, of what
+ * changes by itself? Then a guest that comes from HERE is to be told, as of any change: the
+ * device's own message is about neither.
+ */
+bool compatibility_has_news(const struct legacy_description *here,
+                            const struct legacy_description *there);
+
 #endif

@@ -275,7 +275,7 @@ static enum status run(struct device *device, struct vf *vf)
     }
     if (status == STATUS_OK) {
         vf->device_state = DEVICE_RUNNING;
-        (void)legacy_poke(&vf->function);
+        (void)legacy_poke(&vf->function, false);
     }
     return status;
 }

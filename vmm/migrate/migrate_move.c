@@ -173,7 +173,8 @@ static enum status finish(void)
     if (!indexes_are_right(move.to, true)) {
         return STATUS_NOTE(STATUS_DEVICE);
     }
-    (void)legacy_poke(&move.to->function);
+    (void)legacy_poke(&move.to->function,
+                      compatibility_has_news(&workspace.here, &workspace.there));
     return move.to->function.state.lost ? STATUS_NOTE(STATUS_DEVICE) : STATUS_OK;
 }
 
@@ -224,7 +225,7 @@ static void go_back(enum step failed)
     enum status status = moved ? STATUS_CONFLICT : migrate_to(&move.source, DEVICE_RUNNING);
 
     if (status == STATUS_OK) {
-        (void)legacy_poke(&move.from->function);
+        (void)legacy_poke(&move.from->function, false);
     } else if (move.source.vf->level == VF_STATE_UNKNOWN && !moved) {
         warn("  VF " VF_NAME " may stand still until its PF answers; 'vm reset' gives its work up",
              VF_NAME_OF(move.from));

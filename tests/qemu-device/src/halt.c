@@ -164,6 +164,17 @@ static bool is_net(PCIDevice *vf)
     return family_of(vf)->virtio_id == VIRTIO_ID_NET;
 }
 
+/* QEMU keeps what comes while a device has no driver, and a reset does not
+ * make it forget.  The next driver must not get it. */
+static void forget_frames(PCIDevice *vf)
+{
+    NICPeers *peers = &VIRTIO_NET(virtio_of(vf))->nic_conf.peers;
+
+    for (int i = 0; i < peers->queues; i++) {
+        qemu_purge_queued_packets(peers->ncs[i]);
+    }
+}
+
 /* Phases */
 
 static void halted(PCIDevice *vf)
@@ -290,6 +301,9 @@ void halt_end_reset(PCIDevice *vf)
     Command *c = h->waiter;
 
     h->resetting = false;
+    if (is_net(vf)) {
+        forget_frames(vf);
+    }
     if (h->phase == PHASE_RUNNING) {
         return;
     }

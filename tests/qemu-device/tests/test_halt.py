@@ -273,6 +273,17 @@ class Frames(WayCase):
         two.queues[1].wait(chain)
         self.assertEqual(self.stray(), 0)
 
+    def test_flr_forgets_them(self):
+        """What came while no driver was there is not the next one's."""
+        self.start("net", "vf-backends=n1:n2", HUB)
+        two = Nic(BlockRegisters(self.vfs[1]), self.memory)
+        two.send_frame(FRAME)
+        self.vfs[0].flr()
+        one = Nic(BlockRegisters(self.vfs[0]), self.memory)
+        one.post()
+        two.send_frame(FRAME[::-1])
+        self.assertEqual(one.received(), FRAME[::-1])
+
     def test_sending_waits(self):
         self.start("net", "vf-backends=n1:n2", HUB)
         one, two = [Nic(BlockRegisters(vf), self.memory) for vf in self.vfs]

@@ -101,6 +101,34 @@ static void test_features(void **unused)
         why, "features, of which the driver uses is '10000044' here and '30006e15' there");
 }
 
+/* What a guest is told of after a move, and what not. */
+static void test_news(void **unused)
+{
+    static const struct {
+        uint16_t type;
+        uint8_t at;
+        bool news;
+    } bytes[] = {
+        {VIRTIO_TYPE_NET,     5,  false}, /* its address comes with the state */
+        {VIRTIO_TYPE_NET,     6,  true }, /* the link */
+        {VIRTIO_TYPE_NET,     8,  false},
+        {VIRTIO_TYPE_BLOCK,   32, false},
+        {VIRTIO_TYPE_CONSOLE, 2,  true },
+        {VIRTIO_TYPE_CONSOLE, 8,  false},
+        {VIRTIO_TYPE_SCSI,    20, false},
+        {VIRTIO_TYPE_BALLOON, 0,  true }, /* pages wanted */
+        {VIRTIO_TYPE_BALLOON, 4,  false}, /* pages given */
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(bytes); i++) {
+        (void)set_up(NULL);
+        here.type = there.type = bytes[i].type;
+        assert_false(compatibility_has_news(&here, &there));
+        there.config[bytes[i].at] ^= 1;
+        assert_int_equal(compatibility_has_news(&here, &there), bytes[i].news);
+    }
+}
+
 static void test_config(void **unused)
 {
     there.config[0] = 78; /* the capacity */
@@ -147,13 +175,10 @@ static void test_too_long(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_text, set_up),
-        cmocka_unit_test_setup(test_same, set_up),
-        cmocka_unit_test_setup(test_keys, set_up),
-        cmocka_unit_test_setup(test_features, set_up),
-        cmocka_unit_test_setup(test_config, set_up),
-        cmocka_unit_test_setup(test_damaged, set_up),
-        cmocka_unit_test_setup(test_too_long, set_up),
+        cmocka_unit_test_setup(test_text, set_up),    cmocka_unit_test_setup(test_same, set_up),
+        cmocka_unit_test_setup(test_keys, set_up),    cmocka_unit_test_setup(test_features, set_up),
+        cmocka_unit_test_setup(test_config, set_up),  cmocka_unit_test_setup(test_news, set_up),
+        cmocka_unit_test_setup(test_damaged, set_up), cmocka_unit_test_setup(test_too_long, set_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

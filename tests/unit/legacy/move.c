@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A function goes from VF 0 to VF 1 while its guest uses it: what vmm/migrate does, without states
+ * of devices. */
+#include "tests/unit/legacy/guest.h"
+
+#include <string.h>
+
+#define OLD    (&guest_function[0])
+#define NEW    (&guest_function[1])
+#define ISR    (IO(0) + LEGACY_ISR)
+#define CTRL   12U
+#define PBA    LEGACY_PBA_OFFSET
+#define ON     0x0007U
+#define QUEUES 2U
+
+/* Guest vectors: entry 0 is for configuration, 1 and 2 are the queues'. */
+#define VECTOR(entry) ((uint8_t)(0x40 + (entry)))
+
+static struct legacy_set holder;
+static struct legacy_state carried;
+
+/* A guest on VF 0; VF 1 stands ready in its slot. */
+static int setup(void **unused)
+{
+    guest_start(1, 1);
+    struct legacy_setup given = fake_setup(1, guest_transport);
+
+    given.slot = OLD->setup.slot;
+    legacy_init(&holder, "holder");
+    assert_int_equal(legacy_add(&holder, NEW, &given), STATUS_OK);
+    config_out(0, 4, 2, ON);
+    return 0;
+}
+
+static int setup_admin(void **unused)
+{
+    guest_transport = LEGACY_TRANSPORT_ADMIN;
+    return setup(unused);
+}
+
+static int teardown(void **unused)
+{
+    guest_transport = LEGACY_TRANSPORT_MMR;
+    assert_int_equal(fake.bad_locking, 0);
+    assert_int_equal(fake.vf[0].bad + fake.vf[1].bad, 0);
+    return 0;
+}
+
+static void use_intx(void)
+{
+    for (unsigned queue = 0; queue < QUEUES; queue++) {
+        guest_queue(0, queue, 0x100 + queue);
+    }
+}
+
+static void use_msix(void)
+{
+    guest_msix(0, MSIX_ON);
+    for (unsigned entry = 0; entry <= QUEUES; entry++) {
+        guest_msix_entry(0, entry, VECTOR(entry));
+    }
+    out(IO(0) + LEGACY_CONFIG_VECTOR, 2, 0);
+    for (unsigned queue = 0; queue < QUEUES; queue++) {
+        guest_queue(0, queue, 0x100 + queue);
+        out(IO(0) + LEGACY_QUEUE_VECTOR, 2, queue + 1);
+    }
+}
+
+/* Up to the exchange; the VM is paused by then. */
+static enum status exchange(struct legacy_function *from, struct legacy_function *to)
+{
+    carried = *legacy_save(from);
+    legacy_hand_over(from, to);
+    assert_int_equal(legacy_load(to, &carried), STATUS_OK);
+    return legacy_open_vectors(to, from);
+}
+
+/* What the protocol carries. */
+static void carry_device(unsigned from, unsigned to)
+{
+    fake.vf[to].guest_features = fake.vf[from].guest_features;
+    fake.vf[to].status = fake.vf[from].status;
+    fake.vf[to].config_vector = fake.vf[from].config_vector;
+    memcpy(fake.vf[to].queue, fake.vf[from].queue, sizeof(fake.vf[to].queue));
+}
+
+static void finish(struct legacy_function *from, struct legacy_function *to, bool news)
+{
+    legacy_rebind(to);
+    (void)legacy_poke(to, news);
+    legacy_retire(from);
+    legacy_resume(&guest);
+}
+
+static void move(bool news)
+{
+    legacy_pause(&guest);
+    assert_int_equal(exchange(OLD, NEW), STATUS_OK);
+    carry_device(0, 1);
+    finish(OLD, NEW, news);
+}
+
+/* The old VF has no way to the VM any more, neither DMA nor interrupts. */
+static void check_old(const struct fake_vf *vf)
+{
+    assert_false(vf->bus_master);
+    for (unsigned entry = 0; entry < FAKE_ENTRIES; entry++) {
+        assert_false(vf->entry[entry].open);
+    }
+}
+
+/* ---- INTx ---- */
+
+/* The two functions drive the same line of the pc: what the old one last did to it counts no more.
+ */
+static void line_and_isr_go_along(void **unused)
+{
+    use_intx();
+    fake_config_change(OLD);
+    assert_true(fake.line[0]);
+    move(false);
+    assert_true(fake.line[0]); /* not touched when the old VF went */
+    assert_true(fake.line[1]);
+    check_old(&fake.vf[0]);
+    assert_true(fake.vf[1].bus_master);
+    assert_int_equal(in(ISR, 1), LEGACY_ISR_QUEUE | LEGACY_ISR_CONFIG);
+    assert_false(fake.line[1]);
+    assert_int_equal(in(ISR, 1), 0);
+    fake_complete(NEW, 1);
+    assert_int_equal(in(ISR, 1), LEGACY_ISR_QUEUE);
+    assert_int_equal(fake.messages, 0);
+}
+
+static void each_queue_is_notified_and_interrupts(void **unused)
+{
+    use_intx();
+    NEW->doorbell = NULL; /* so that each notification is seen */
+    fake_forget(1);
+    move(false);
+    assert_int_equal(fake_writes(1, LEGACY_QUEUE_NOTIFY, 0), 1);
+    assert_int_equal(fake_writes(1, LEGACY_QUEUE_NOTIFY, 1), 1);
+    assert_int_equal(in(ISR, 1), LEGACY_ISR_QUEUE);
+}
+
+static void nobody_is_told_without_queues(void **unused)
+{
+    move(true);
+    assert_false(fake.line[1]);
+    assert_int_equal(fake.rises[1], 0);
+    assert_int_equal(in(ISR, 1), 0);
+}
+
+static void disabled_intx_stays_so(void **unused)
+{
+    use_intx();
+    config_out(0, 4, 2, ON | 0x400);
+    move(false);
+    assert_false(fake.line[1]);
+    assert_int_equal(config_in(0, 6, 2) & 8, 8);
+    config_out(0, 4, 2, ON);
+    assert_true(fake.line[1]);
+    assert_int_equal(in(ISR, 1), LEGACY_ISR_QUEUE);
+}
+
+static void one_vector_for_both_goes_along(void **unused)
+{
+    fake.vf[0].vector_limit = fake.vf[1].vector_limit = 1;
+    use_intx();
+    move(false);
+    (void)in(ISR, 1);
+    fake_complete(NEW, 0);
+    assert_int_equal(in(ISR, 1), LEGACY_ISR_QUEUE | LEGACY_ISR_CONFIG);
+}
+
+static void news_are_told_by_intx(void **unused)
+{
+    use_intx();
+    move(true);
+    assert_int_equal(in(ISR, 1), LEGACY_ISR_QUEUE | LEGACY_ISR_CONFIG);
+}
+
+/* ---- MSI-X ---- */
+
+static void news_are_told_by_message(void **unused)
+{
+    use_msix();
+    move(true);
+    assert_int_equal(guest_messages(VECTOR(0)), 1);
+    assert_int_equal(guest_messages(VECTOR(1)), 1);
+    assert_int_equal(guest_messages(VECTOR(2)), 1);
+    assert_int_equal(fake.messages, 3);
+}
+
+static void messages_of_the_pause_arrive_once(void **unused)
+{
+    use_msix();
+    legacy_pause(&guest);
+    fake_config_change(OLD);
+    fake_complete(OLD, 0);
+    assert_int_equal(exchange(OLD, NEW), STATUS_OK);
+    fake_complete(OLD, 1); /* too late for the state; each queue has an interrupt all the same */
+    carry_device(0, 1);
+    fake_complete(NEW, 1);
+    assert_int_equal(fake.messages, 0);
+    finish(OLD, NEW, false);
+    assert_int_equal(fake.messages, 3);
+    for (unsigned entry = 0; entry <= QUEUES; entry++) {
+        assert_int_equal(guest_messages(VECTOR(entry)), 1);
+        assert_false(fake.vf[1].entry[entry].masked);
+    }
+    fake_complete(NEW, 1);
+    assert_int_equal(guest_messages(VECTOR(2)), 2);
+    check_old(&fake.vf[0]);
+}
+
+static void masked_entry_stays_pending(void **unused)
+{
+    use_msix();
+    mmio_out(0, 16 + CTRL, 1);
+    fake_complete(OLD, 0);
+    assert_int_equal(mmio_in(0, PBA), 2);
+    move(false);
+    assert_int_equal(mmio_in(0, PBA), 2);
+    assert_int_equal(guest_messages(VECTOR(1)), 0);
+    assert_int_equal(guest_messages(VECTOR(2)), 1);
+    fake_complete(NEW, 0);
+    mmio_out(0, 16 + CTRL, 0);
+    assert_int_equal(mmio_in(0, PBA), 0);
+    assert_int_equal(guest_messages(VECTOR(1)), 1);
+    fake_complete(NEW, 0);
+    assert_int_equal(guest_messages(VECTOR(1)), 2);
+}
+
+static void masked_function_stays_so(void **unused)
+{
+    use_msix();
+    guest_msix(0, MSIX_ON | MSIX_MASK);
+    move(false);
+    assert_int_equal(fake.messages, 0);
+    assert_int_equal(mmio_in(0, PBA), 6);
+    guest_msix(0, MSIX_ON);
+    assert_int_equal(guest_messages(VECTOR(1)), 1);
+    assert_int_equal(guest_messages(VECTOR(2)), 1);
+}
+
+/* ---- Failure, and the life after ---- */
+
+static void without_vectors_the_old_one_goes_on(void **unused)
+{
+    use_msix();
+    fake.vf[1].vmm_vectors = 1;
+    legacy_pause(&guest);
+    fake_complete(OLD, 0);
+    assert_int_equal(exchange(OLD, NEW), STATUS_NO_MEMORY);
+    legacy_hand_over(NEW, OLD);
+    legacy_retire(NEW);
+    (void)legacy_poke(OLD, false);
+    legacy_resume(&guest);
+    check_old(&fake.vf[1]);
+    assert_int_equal(guest_messages(VECTOR(1)), 1);
+    fake_complete(OLD, 0);
+    assert_int_equal(guest_messages(VECTOR(1)), 2);
+    assert_true(fake.vf[0].bus_master);
+}
+
+/* The VM is reset at once: the new VF with it, and not the old one. */
+static void reset_is_the_new_ones(void **unused)
+{
+    unsigned resets = fake.vf[1].flrs;
+
+    use_msix();
+    move(true);
+    legacy_silence(&guest);
+    legacy_reset(&guest);
+    assert_int_equal(fake.vf[1].flrs, resets + 1);
+    check_old(&fake.vf[0]);
+    assert_false(fake.line[1]);
+    assert_int_equal(config_in(0, 0x42, 2), OLD->vectors - 1U);
+    fake.messages = 0;
+    config_out(0, 4, 2, ON);
+    use_intx();
+    fake_complete(NEW, 0);
+    assert_true(fake.line[1]);
+    assert_int_equal(in(ISR, 1), LEGACY_ISR_QUEUE);
+    assert_int_equal(fake.messages, 0);
+}
+
+static void there_and_back(void **unused)
+{
+    use_msix();
+    move(false);
+    struct legacy_setup given = fake_setup(0, guest_transport);
+
+    given.slot = NEW->setup.slot;
+    legacy_init(&holder, "holder");
+    assert_int_equal(legacy_add(&holder, OLD, &given), STATUS_OK);
+    legacy_pause(&guest);
+    assert_int_equal(exchange(NEW, OLD), STATUS_OK);
+    carry_device(1, 0);
+    finish(NEW, OLD, false);
+    assert_int_equal(guest_messages(VECTOR(1)), 2);
+    assert_int_equal(guest_messages(VECTOR(2)), 2);
+    fake_complete(OLD, 1);
+    assert_int_equal(guest_messages(VECTOR(2)), 3);
+    check_old(&fake.vf[1]);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define BY_COMMANDS(name)                                       \
+    {                                                           \
+#name " by commands", name, setup_admin, teardown, NULL \
+    }
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(line_and_isr_go_along),
+        BY_COMMANDS(line_and_isr_go_along),
+        TEST(each_queue_is_notified_and_interrupts),
+        BY_COMMANDS(each_queue_is_notified_and_interrupts),
+        TEST(nobody_is_told_without_queues),
+        TEST(disabled_intx_stays_so),
+        TEST(one_vector_for_both_goes_along),
+        TEST(news_are_told_by_intx),
+        TEST(news_are_told_by_message),
+        TEST(messages_of_the_pause_arrive_once),
+        BY_COMMANDS(messages_of_the_pause_arrive_once),
+        TEST(masked_entry_stays_pending),
+        TEST(masked_function_stays_so),
+        TEST(without_vectors_the_old_one_goes_on),
+        TEST(reset_is_the_new_ones),
+        TEST(there_and_back),
+        BY_COMMANDS(there_and_back),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
