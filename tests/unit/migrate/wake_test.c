@@ -105,7 +105,7 @@ uint64_t time_now_ns(void)
     return now_ns;
 }
 
-unsigned legacy_poke(struct legacy_function *function)
+unsigned legacy_poke(struct legacy_function *function, bool config)
 {
     pokes++;
     return 1;
