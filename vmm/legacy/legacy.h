@@ -179,9 +179,9 @@ const struct legacy_state *legacy_save(struct legacy_function *function);
 enum status legacy_load(struct legacy_function *function, const struct legacy_state *from);
 
 /*
- * FUNCTION's state was that of another VF: write its vectors, and what the guest wrote to the device
- * configuration, into the VF that it has now, whose queues exist. If the VF does not take the
- * vectors, it is lost. Paused.
+ * FUNCTION's state was that of another VF: write its vectors, and what the guest wrote to the
+ * device configuration, into the VF that it has now, whose queues exist. If the VF does not take
+ * the vectors, it is lost. Paused.
  */
 void legacy_rebind(struct legacy_function *function);
 
