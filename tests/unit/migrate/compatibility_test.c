@@ -151,6 +151,9 @@ static void test_damaged(void **unused)
     char good[COMPATIBILITY_MAX], bad[COMPATIBILITY_MAX];
 
     assert_int_equal(compatibility_text(&here, "1.4", good), STATUS_OK);
+    strcpy(bad, good);
+    strstr(bad, "msix=4")[5] = '`'; /* no digit */
+    assert_int_equal(compatibility_compare(good, bad, why), STATUS_CONFLICT);
     for (size_t cut = 0; cut + 7 < strlen(good); cut++) { /* "type=2" is the last */
         memcpy(bad, good, cut);
         bad[cut] = '\0';
