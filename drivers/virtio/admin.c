@@ -268,6 +268,14 @@ static bool advance(struct virtio_admin *admin, struct virtio_admin_command *com
     return true;
 }
 
+/* By commands nobody is told how long a device's configuration is: this is how one finds out. */
+static bool is_behind_the_end(const struct virtio_admin_command *command)
+{
+    return command->opcode == VIRTIO_ADMIN_LEGACY_DEVICE_READ &&
+           command->status == VIRTIO_ADMIN_EINVAL &&
+           command->qualifier == VIRTIO_ADMIN_Q_INVALID_FIELD;
+}
+
 /*
  * Count that the device refused COMMAND, and log it, unless the same was refused for the same
  * reason just before: a VF whose every register is refused must not use up what may be said of its
@@ -279,7 +287,8 @@ static enum status refused(struct virtio_admin *admin, const struct virtio_admin
                    (uint64_t)command->status << 16 | command->qualifier;
 
     __atomic_fetch_add(&admin->counters.failed, 1, __ATOMIC_RELAXED);
-    if (__atomic_exchange_n(&admin->refusal, now, __ATOMIC_RELAXED) != now) {
+    if (!is_behind_the_end(command) &&
+        __atomic_exchange_n(&admin->refusal, now, __ATOMIC_RELAXED) != now) {
         log_warn("virtio " BDF_FORMAT ": admin command %s (%u) for member %lu of group %u failed: "
                  "%s (%u), %s (%u)",
                  BDF_ARGS(admin->transport->bdf), virtio_admin_opcode_name(command->opcode),

@@ -237,8 +237,8 @@ enum status checkpoint_take(struct vm *vm)
     }
     own->taken++;
     if (__atomic_sub_fetch(&own->wanted, 1, __ATOMIC_SEQ_CST) == 0) {
-        log_info("VM '%s': %u checkpoints taken, of %lu bytes each", vm->config->name, own->taken,
-                 writer.used);
+        log_write_always(LOG_INFO, "VM '%s': %u checkpoints taken, of %lu bytes each",
+                         vm->config->name, own->taken, writer.used);
     }
     return STATUS_OK;
 }

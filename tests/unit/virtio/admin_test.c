@@ -147,6 +147,9 @@ static void test_registers(void **state)
     assert_int_equal(value, 0x4433);
     assert_string_equal(fake_log_text(), "");
     assert_int_equal(legacy_read(1, DEVICE, 62, 4, &value), STATUS_INVALID);
+    assert_false(fake_log_contains("failed")); /* the configuration ends before */
+    assert_int_equal(legacy_write(1, DEVICE, 62, 4, 0), STATUS_INVALID);
+    assert_true(fake_log_contains("invalid field (3)"));
     assert_int_equal(legacy_read(3, DEVICE, 0, 4, &value), STATUS_NOT_FOUND);
     assert_int_equal(legacy_write(0, COMMON, 0, 4, 0), STATUS_NOT_FOUND);
 }
