@@ -275,7 +275,8 @@ class Frames(WayCase):
 
     def test_flr_forgets_them(self):
         """What came while no driver was there is not the next one's."""
-        self.start("net", "vf-backends=n1:n2", HUB)
+        # A third port takes each frame, else the sender would wait.
+        self.start("net", "vf-backends=n1:n2", HUB + ["-netdev", "hubport,id=n3,hubid=0"])
         two = Nic(BlockRegisters(self.vfs[1]), self.memory)
         two.send_frame(FRAME)
         self.vfs[0].flr()
