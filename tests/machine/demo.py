@@ -277,6 +277,8 @@ def move_one(run, name, here, there):
         answer = run.wait(mark, rf"vf {here}: (begun|not now|[^\n]*)[^\n]*\n").group(1)
         if answer not in ("begun", "not now"):
             raise machine.Failure(f"the order was refused: {answer}")
+        if answer == "not now" and f"VM '{name}': stopped" in run.log():
+            raise machine.Failure(f"VM '{name}' has ended while its VFs were moved")
     done = run.wait(mark, rf"VM '{name}':? ((?:not )?moved from .*|does not run any more.*)\n").group(1)
     match = re.match(r"moved .*: (\d+) bytes, of them (\d+) of the device", done)
     if not match:
