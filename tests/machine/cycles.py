@@ -56,12 +56,20 @@ class Vm:
         self.run, self.number, self.name, self.random = run, number, name, choices
         self.begun = self.progress = self.stopped = 0
         self.answers, self.done = [], {}
+        self.rest = "" # of what the guest said: a line whose end is long in coming is shown in pieces
         self.sure = False # the guest has begun, and no reset is on its way: it will read its console
 
     def see(self, line):
         """LINE came over the serial line."""
-        self.begun += f"{self.name}: begins" in line
-        self.progress += re.search(rf"\b{self.name}: \d+ rounds", line) is not None
+        said = re.search(r"\[(\w+)\] (.*)", line)
+        if said and said[1] == self.name:
+            self.rest += said[2]
+        elif not said and re.search(rf"\b{self.name}: (begins|\d+ rounds)", line): # in the foreground while keys are typed
+            self.rest += line
+        while whole := re.search(rf"{self.name}: (?:(begins)|\d+ rounds)", self.rest):
+            self.begun += whole[1] is not None
+            self.progress += whole[1] is None
+            self.rest = self.rest[whole.end():]
         self.stopped += f"VM '{self.name}': stopped" in line
         answer = re.search(rf"vm (?:start|stop|reset) {self.name}: (.*)", line)
         if answer:
