@@ -151,8 +151,11 @@ enum status virtqueue_take(struct virtqueue *queue, unsigned *head, uint32_t *le
     if (index == queue->done) {
         return STATUS_STATE;
     }
-    uint32_t id = queue->rings->used.ring[queue->done % queue->size].id;
-    uint32_t written = queue->rings->used.ring[queue->done % queue->size].length;
+    /* Each read once: the device can change them while they are checked. */
+    uint32_t id =
+        __atomic_load_n(&queue->rings->used.ring[queue->done % queue->size].id, __ATOMIC_RELAXED);
+    uint32_t written = __atomic_load_n(&queue->rings->used.ring[queue->done % queue->size].length,
+                                       __ATOMIC_RELAXED);
 
     if ((uint16_t)(index - queue->done) > (uint16_t)(queue->added - queue->done) ||
         id >= queue->size || !(queue->heads & 1ULL << id) || written > queue->room[id]) {
