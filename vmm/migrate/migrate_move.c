@@ -170,12 +170,11 @@ static enum status exchange(void)
 static enum status finish(void)
 {
     legacy_rebind(&move.to->function);
-    if (!indexes_are_right(move.to, true)) {
-        return STATUS_NOTE(STATUS_DEVICE);
-    }
+    bool right = indexes_are_right(move.to, true);
+
     (void)legacy_poke(&move.to->function,
                       compatibility_has_news(&workspace.here, &workspace.there));
-    return move.to->function.state.lost ? STATUS_NOTE(STATUS_DEVICE) : STATUS_OK;
+    return right && !move.to->function.state.lost ? STATUS_OK : STATUS_NOTE(STATUS_DEVICE);
 }
 
 static enum status do_step(enum step step)
