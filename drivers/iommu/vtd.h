@@ -28,10 +28,9 @@ enum status vtd_unit_start(struct vtd_unit *unit, hpa_t root_table, hpa_t irq_ta
 enum status vtd_unit_flush_writes(struct vtd_unit *unit);
 
 /*
- * Let UNIT carry out COUNT <= VTD_BATCH_MAX descriptors, and wait until it says that they are done.
- * TIMEOUT or DEVICE: it did not, and is given up.
+ * Let UNIT carry out COUNT descriptors, fewer than its queue holds, and wait until it says that
+ * they are done. TIMEOUT or DEVICE: it did not, and is given up.
  */
-#define VTD_BATCH_MAX 8U
 enum status vtd_unit_run(struct vtd_unit *unit, const struct vtd_pair *descriptors, unsigned count);
 
 /* Report what UNIT has recorded. */

@@ -2,9 +2,7 @@
 /* What a PF can do, and bringing VFs from one level to another. */
 #include "drivers/virtio/vf_state_internal.h"
 
-#include "drivers/virtio/registers.h"
 #include "vmm/base/log.h"
-#include "vmm/host/time.h"
 
 #include <string.h>
 
@@ -310,20 +308,4 @@ bool vf_state_done(struct vf_state *vf, uint32_t passed_us, enum status *status)
     }
     vf->busy = false;
     return true;
-}
-
-enum status vf_state_to(struct vf_state *vf, enum vf_state_level target)
-{
-    enum status status = vf_state_begin(vf, target);
-    uint32_t us = 0, passed = 0;
-
-    if (status != STATUS_OK) {
-        return status;
-    }
-    while (!vf_state_done(vf, us, &status)) { /* until it is there, or late */
-        us = virtio_wait_step(passed);
-        passed += us;
-        time_delay_us(us);
-    }
-    return status;
 }

@@ -121,9 +121,6 @@ enum status vf_state_begin(struct vf_state *vf, enum vf_state_level target);
  */
 bool vf_state_done(struct vf_state *vf, uint32_t passed_us, enum status *status);
 
-/* Begin, and wait for the end. */
-enum status vf_state_to(struct vf_state *vf, enum vf_state_level target);
-
 /* ---- Save and restore; VF is FROZEN, else STATE ---- */
 
 /*

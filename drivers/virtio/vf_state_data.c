@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-#define OBJECT_SIZE   8U  /* of its header */
-#define PART_HEADER   16U /* docs/migration-abi.md, 2.3 */
+#define OBJECT_SIZE   8U /* of its header */
 #define KIND_GET      0U
 #define KIND_SET      1U
 #define METADATA_SIZE 0U

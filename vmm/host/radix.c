@@ -327,19 +327,6 @@ bool radix_maps_any(const struct radix *radix, uint64_t at, uint64_t size)
     return false;
 }
 
-/* Does a page that is mapped begin before AT and end behind it? */
-static bool cuts_at(const struct radix *radix, uint64_t at)
-{
-    struct radix_page page;
-
-    return radix_lookup(radix, at, &page) == STATUS_OK && at % page.size != 0;
-}
-
-bool radix_cuts(const struct radix *radix, uint64_t at, uint64_t size)
-{
-    return cuts_at(radix, at) || cuts_at(radix, at + size);
-}
-
 /* Can one entry stand for the table in PLACE: 0, or a leaf? */
 static bool is_spare(const struct radix *radix, const struct place *place, bool merge,
                      uint64_t *value)

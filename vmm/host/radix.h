@@ -89,9 +89,8 @@ enum status radix_protect(struct radix *radix, uint64_t at, uint64_t size, unsig
 /* NOT_FOUND: nothing is mapped at AT. */
 enum status radix_lookup(const struct radix *radix, uint64_t at, struct radix_page *page);
 
-/* Is any of the range mapped? Would unmapping it split a page? The range is valid. */
+/* Is any of the range mapped? It is valid. */
 bool radix_maps_any(const struct radix *radix, uint64_t at, uint64_t size);
-bool radix_cuts(const struct radix *radix, uint64_t at, uint64_t size);
 
 /*
  * Take up to COUNT tables under the range out of the tree, into PRUNED: those that map nothing, and

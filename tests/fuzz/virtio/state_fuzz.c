@@ -5,10 +5,8 @@
  * protocol has, write only what it was given, end, and leave no object that it knows of; a page
  * whose mark was not had must count as written. The input's rest is also read as a state.
  */
-#include "drivers/virtio/registers.h"
-#include "drivers/virtio/vf_state.h"
 #include "tests/unit/fakes/log.h"
-#include "vmm/host/time.h"
+#include "tests/unit/virtio/vf_state_to.h"
 
 #include <stdlib.h>
 #include <string.h>

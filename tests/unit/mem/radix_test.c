@@ -341,10 +341,6 @@ static void test_ends(void **state)
     map(G1, G1, G1, RWX);
     assert_true(radix_maps_any(&tree, 2 * G1 - K4, 2 * K4));
     assert_false(radix_maps_any(&tree, 2 * G1, TOP - 2 * G1));
-    assert_true(radix_cuts(&tree, G1 + K4, TOP - G1 - K4));
-    assert_true(radix_cuts(&tree, 0, G1 + M2));
-    assert_false(radix_cuts(&tree, 0, TOP));
-    assert_false(radix_cuts(&tree, G1, G1));
     assert_int_equal(radix_unmap(&tree, G1 + M2, K4, &bytes), STATUS_OK);
     assert_int_equal(bytes, K4);
     assert_int_equal(radix_unmap(&tree, 0, TOP, &bytes), STATUS_OK);

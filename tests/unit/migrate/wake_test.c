@@ -84,12 +84,6 @@ bool vf_state_done(struct vf_state *vf, uint32_t passed_us, enum status *status)
     return true;
 }
 
-enum status vf_state_to(struct vf_state *vf, enum vf_state_level target)
-{
-    fail_msg("CPU 0's service waits");
-    return STATUS_DEVICE;
-}
-
 void timer_service(void)
 {
     services++;

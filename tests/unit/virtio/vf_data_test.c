@@ -2,7 +2,7 @@
 /* Saving and restoring VFs by both protocols: every cut, every failure, and a device that lies. */
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/virtio/sim_state.h"
-#include "vmm/host/time.h"
+#include "tests/unit/virtio/vf_state_to.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
  */
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/virtio/sim_state.h"
-#include "vmm/host/time.h"
+#include "tests/unit/virtio/vf_state_to.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
