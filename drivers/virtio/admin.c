@@ -72,7 +72,7 @@ static enum status give_up(struct virtio_admin *admin, const struct virtio_admin
     return STATUS_NOTE(status);
 }
 
-/* From here to read_answer() the lock is held. */
+/* From here to advance() the lock is held. */
 
 /* Take what the device has answered. DEVICE: the used ring makes no sense. */
 static enum status collect(struct virtio_admin *admin)

@@ -195,7 +195,7 @@ enum emulate_swap emulate_ram_swap(struct vcpu *vcpu, gpa_t at, unsigned size, u
     return swapped ? EMULATE_SWAPPED : EMULATE_SWAP_CHANGED;
 }
 
-/* The part of the address map that belongs to VFs: docs/pc.md. */
+/* The part of the address map that belongs to VFs: docs/platform.md. */
 static bool is_for_functions(gpa_t at)
 {
     return at.raw >= PCI_HOLE_BASE && at.raw < PCI_HOLE_END;
