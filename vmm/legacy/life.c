@@ -6,6 +6,8 @@
 #include "vmm/legacy/legacy_edge.h"
 #include "vmm/legacy/legacy_internal.h"
 
+#include "drivers/virtio/device.h"
+
 #include <string.h>
 
 _Static_assert(LEGACY_VECTORS_MAX * 16U <= LEGACY_PBA_OFFSET, "the table ends before the PBA");
@@ -16,7 +18,6 @@ _Static_assert(LEGACY_FUNCTIONS_MAX < UINT8_MAX, "the port table holds bytes");
 #define RESET_NS 1000000000ULL
 
 #define SLOT_SHIFT 3
-#define TYPE_9P    9U
 #define TAG_OFFSET 2U /* of the text, behind its length */
 
 void legacy_init(struct legacy_set *set, const char *vm)
@@ -97,7 +98,7 @@ static unsigned config_length(struct legacy_function *f)
         setup->block_length - LEGACY_HEADER_MSIX < length) {
         length = setup->block_length - LEGACY_HEADER_MSIX;
     }
-    if (f->type->type == TYPE_9P && length >= TAG_OFFSET) {
+    if (f->type->type == VIRTIO_TYPE_9P && length >= TAG_OFFSET) {
         uint32_t tag = legacy_transport_read(f, LEGACY_AREA_CONFIG, 0, 2);
 
         length = tag < length - TAG_OFFSET ? tag + TAG_OFFSET : length;

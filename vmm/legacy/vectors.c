@@ -13,11 +13,12 @@
 #include "vmm/legacy/legacy_edge.h"
 #include "vmm/legacy/legacy_internal.h"
 
+#include "drivers/virtio/device.h"
+
 #include <string.h>
 
 #define INTX_CONFIG_ENTRY 0U
 #define INTX_QUEUE_ENTRY  1U
-#define TYPE_CONSOLE      3U
 #define EMERGENCY_WRITE   8U /* offset of emerg_wr in a console's configuration, the last */
 
 /* VECTOR as the VF may get it: an open entry or none. */
@@ -166,7 +167,7 @@ void legacy_vectors_switch(struct legacy_function *f, bool on)
 /* Not every state of a device has these. A console's emergency output is said once. */
 static void rewrite_config(struct legacy_function *f, const struct legacy_field *field)
 {
-    unsigned end = f->type->type == TYPE_CONSOLE ? EMERGENCY_WRITE : f->config_length;
+    unsigned end = f->type->type == VIRTIO_TYPE_CONSOLE ? EMERGENCY_WRITE : f->config_length;
 
     for (unsigned i = 0; i < field->count; i++) {
         unsigned at = field->offset + i * field->width;
