@@ -1,82 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The machine as a guest's port accesses see it: dispatch, wiring, PCI, fw_cfg, reset. */
-#include "tests/unit/fakes/log.h"
-#include "tests/unit/pc/fake_edge.h"
-#include "tests/unit/pc/unit.h"
-
-#include "vmm/pc/clock.h"
-#include "vmm/pc/ports.h"
-
-#include <string.h>
-
-#define DEBUG_EXIT 0xf4
-
-static struct pc machine;
-static uint64_t now;
-
-static uint32_t in(uint16_t port, unsigned width)
-{
-    return pc_port_read(&machine, port, width, now);
-}
-
-static void out(uint16_t port, unsigned width, uint32_t value)
-{
-    pc_port_write(&machine, port, width, value, now);
-}
-
-static int setup(void **state)
-{
-    struct pc_config config = fake_edge_config(2);
-
-    config.debug_exit = DEBUG_EXIT;
-    now = 0;
-    fake_edge_clear();
-    fake_log_clear();
-    assert_int_equal(pc_init(&machine, &config), STATUS_OK);
-    fake_edge_clear();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    assert_int_equal(fake_edge.locked, 0);
-    assert_int_equal(fake_edge.bad_locking, 0);
-    return 0;
-}
-
-static void start_pics(void)
-{
-    static const struct {
-        uint16_t port;
-        uint8_t value;
-    } words[] = {
-        {0x20, 0x11},
-        {0x21, 0x20},
-        {0x21, 0x04},
-        {0x21, 0x01},
-        {0xa0, 0x11},
-        {0xa1, 0x28},
-        {0xa1, 0x02},
-        {0xa1, 0x01},
-        {0x21, 0x00},
-        {0xa1, 0x00}
-    };
-
-    for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
-        out(words[i].port, 1, words[i].value);
-    }
-}
-
-/* Run the shared devices until NOW, event by event, as a VM does. */
-static void run_until(uint64_t end)
-{
-    while (pc_next_event(&machine) <= end) {
-        now = pc_next_event(&machine);
-        pc_run(&machine, now);
-    }
-    now = end;
-    pc_run(&machine, now);
-}
+/* The machine as a guest's port accesses see it: dispatch, PCI, fw_cfg, reset. */
+#include "tests/unit/pc/machine_unit.h"
 
 static uint32_t pci_read(uint32_t address, unsigned width)
 {
@@ -138,109 +62,6 @@ static void test_claims(void **state)
      * PM 64, SMBus 16, debug exit 4. */
     assert_int_equal(bytes, 6 + 5 + 2 + 4 + 1 + 1 + 2 + 1 + 8 + 1 + 1 + 4 + ACPI_PM_SIZE +
                                 CHIPSET_SMB_SIZE + 4);
-}
-
-static void test_timer_reaches_cpu_through_pic(void **state)
-{
-    start_pics();
-    out(0x43, 1, 0x34);
-    out(0x40, 1, 11932 & 0xff);
-    out(0x40, 1, 11932 >> 8);
-    assert_false(pc_interrupt_pending(&machine, 0)); /* OUT was high already, as firmware left it */
-    unsigned ticks = 0;
-    while (now < NS_PER_S) {
-        run_until(pc_next_event(&machine));
-        assert_false(pc_interrupt_pending(&machine, 1)); /* only the boot CPU */
-        assert_true(pc_interrupt_pending(&machine, 0));
-        assert_int_equal(pc_interrupt_take(&machine, 0), 0x20);
-        out(0x20, 1, 0x20);
-        ticks++;
-    }
-    assert_int_equal(ticks, 100);
-    assert_true(fake_edge.kicks[0] >= 100);
-    assert_true(fake_edge.deadline_changes > 0);
-}
-
-/* Nobody is woken for it; but it is seen wherever a guest looks, and waits for the unmasking. */
-static void test_masked_timer_makes_no_event(void **state)
-{
-    start_pics();
-    out(0x21, 1, 0x01);
-    out(0x43, 1, 0x34);
-    out(0x40, 1, 11932 & 0xff);
-    out(0x40, 1, 11932 >> 8);
-    uint64_t next = pc_next_event(&machine);
-    assert_true(next > NS_PER_S); /* the RTC's, or none */
-    now += 25 * NS_PER_MS;
-    assert_int_equal(in(0x20, 1) & 1, 1); /* IRR */
-    assert_int_equal(pc_next_event(&machine), next);
-    assert_false(pc_interrupt_pending(&machine, 0));
-    out(0x21, 1, 0x00);
-    assert_true(pc_interrupt_pending(&machine, 0));
-    assert_int_equal(pc_interrupt_take(&machine, 0), 0x20);
-    assert_in_range(pc_next_event(&machine), 29 * NS_PER_MS, 31 * NS_PER_MS);
-    out(0x21, 1, 0x01);
-    assert_int_equal(pc_next_event(&machine), next);
-    (void)pc_mmio_write(&machine, 1, gpa(IOAPIC_BASE), 4, 0x14, 0);
-    (void)pc_mmio_write(&machine, 1, gpa(IOAPIC_BASE + 0x10), 4, 0x31, now);
-    assert_in_range(pc_next_event(&machine), 29 * NS_PER_MS, 31 * NS_PER_MS);
-}
-
-static void test_timer_on_pin_2(void **state)
-{
-    (void)pc_mmio_write(&machine, 1, gpa(LAPIC_BASE + LAPIC_SVR), 4, 0x1ff, 0);
-    (void)pc_mmio_write(&machine, 1, gpa(IOAPIC_BASE), 4, 0x15, 0);
-    (void)pc_mmio_write(&machine, 1, gpa(IOAPIC_BASE + 0x10), 4, 1U << 24, 0);
-    (void)pc_mmio_write(&machine, 1, gpa(IOAPIC_BASE), 4, 0x14, 0);
-    (void)pc_mmio_write(&machine, 1, gpa(IOAPIC_BASE + 0x10), 4, 0x31, 0);
-    out(0x43, 1, 0x30);
-    out(0x40, 1, 0);
-    out(0x40, 1, 1);
-    run_until(NS_PER_MS);
-    assert_int_equal(pc_interrupt_take(&machine, 1), 0x31);
-}
-
-static void test_lint0_modes(void **state)
-{
-    start_pics();
-    (void)pc_mmio_write(&machine, 1, gpa(LAPIC_BASE + LAPIC_SVR), 4, 0x1ff, 0);
-    (void)pc_mmio_write(&machine, 1, gpa(LAPIC_BASE + LAPIC_LVT + 0x30), 4, 0x400, 0);
-    fake_edge_set_irq(&machine, FAKE_SOURCE, 7, true);
-    assert_int_equal(fake_edge.nmis[1], 1); /* the old NMI watchdog */
-    assert_int_equal(pc_interrupt_take(&machine, 0), 0x27);
-    out(0x20, 1, 0x20);
-    fake_edge_set_irq(&machine, FAKE_SOURCE, 7, false);
-    (void)pc_mmio_write(&machine, 1, gpa(LAPIC_BASE + LAPIC_LVT + 0x30), 4, 0x77, 0);
-    fake_edge_set_irq(&machine, FAKE_SOURCE, 7, true);
-    assert_int_equal(pc_interrupt_take(&machine, 1), 0x77);
-}
-
-/* LINT0 as an NMI, IRQ 0 alone at the 8259s, and nobody who acknowledges: an NMI each tick. */
-static void test_nmi_watchdog(void **state)
-{
-    start_pics();
-    out(0x21, 1, 0xfe);
-    (void)pc_mmio_write(&machine, 0, gpa(LAPIC_BASE + LAPIC_LVT + 0x30), 4, 0x400, 0);
-    out(0x43, 1, 0x34);
-    out(0x40, 1, 11932 & 0xff);
-    out(0x40, 1, 11932 >> 8);
-    unsigned before = fake_edge.nmis[0];
-
-    run_until(now + NS_PER_S);
-    assert_in_range(fake_edge.nmis[0] - before, 99, 101);
-    assert_false(pc_interrupt_pending(&machine, 0));
-}
-
-static void test_extint_through_ioapic(void **state)
-{
-    start_pics();
-    (void)pc_mmio_write(&machine, 0, gpa(LAPIC_BASE + LAPIC_SVR), 4, 0x1ff, 0);
-    (void)pc_mmio_write(&machine, 0, gpa(LAPIC_BASE + LAPIC_LVT + 0x30), 4, 0x10000, 0);
-    fake_edge_set_irq(&machine, FAKE_SOURCE, 3, true);
-    assert_false(pc_interrupt_pending(&machine, 0));
-    (void)pc_mmio_write(&machine, 0, gpa(IOAPIC_BASE), 4, 0x10, 0);
-    (void)pc_mmio_write(&machine, 0, gpa(IOAPIC_BASE + 0x10), 4, 0x700, 0);
-    assert_int_equal(pc_interrupt_take(&machine, 0), 0x23);
 }
 
 static void test_pirq_routing(void **state)
@@ -502,20 +323,12 @@ static void test_size(void **state)
     assert_true(sizeof(struct pc) <= 20UL * 1024);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_unclaimed),
         TEST(test_wide_accesses_are_split),
         TEST(test_claims),
-        TEST(test_timer_reaches_cpu_through_pic),
-        TEST(test_masked_timer_makes_no_event),
-        TEST(test_timer_on_pin_2),
-        TEST(test_lint0_modes),
-        TEST(test_nmi_watchdog),
-        TEST(test_extint_through_ioapic),
         TEST(test_pirq_routing),
         TEST(test_pci_chipset),
         TEST(test_pci_functions_of_the_vm),
