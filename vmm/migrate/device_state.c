@@ -122,7 +122,7 @@ enum status device_begin(struct device *device, unsigned wanted)
 static bool undo(struct device *device, enum status cause)
 {
     device->cause = cause;
-    if (device->undoing || device->committed || device->vf->level == VF_STATE_UNKNOWN) {
+    if (device->undoing || device->committed) {
         return true;
     }
     device->undoing = true;

@@ -60,7 +60,8 @@ enum status migrate_begin(const struct migrate_order *wanted)
         return STATUS_NOT_FOUND;
     }
     if (get_phase() != PHASE_NONE || !workspace.record ||
-        !__atomic_load_n(&vf->set->bound, __ATOMIC_ACQUIRE)) {
+        !__atomic_load_n(&vf->set->bound, __ATOMIC_ACQUIRE) ||
+        (wanted->action != MIGRATE_SHOW && __atomic_load_n(&vf->asleep, __ATOMIC_ACQUIRE))) {
         return STATUS_STATE;
     }
     if (wanted->action != MIGRATE_SHOW && !vf_state_facts(vf->pf->control.kind)->can_migrate) {

@@ -40,9 +40,9 @@ struct migrate_order {
 enum status migrate_create(const struct config *config);
 
 /*
- * Begin ORDER. STATE: another is under way, or the VM does not run; NOT_FOUND: no VM has that VF;
- * CONFLICT: the other VF is a VM's; UNSUPPORTED: its PF cannot; DEVICE: the other VF cannot be had,
- * as the log says. CPU 0.
+ * Begin ORDER. STATE: another is under way, the VM does not run, or the PF owes an answer for its
+ * VF; NOT_FOUND: no VM has that VF; CONFLICT: the other VF is a VM's; UNSUPPORTED: its PF cannot;
+ * DEVICE: the other VF cannot be had, as the log says. CPU 0.
  */
 enum status migrate_begin(const struct migrate_order *order);
 

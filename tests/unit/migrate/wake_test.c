@@ -194,7 +194,10 @@ static void test_both_wake(void **state)
     order(MIGRATE_QUIESCE, 0);
     order(MIGRATE_QUIESCE, 1);
     for (unsigned vm = 0; vm < VMS; vm++) {
+        const struct migrate_order again = {.action = MIGRATE_QUIESCE, .vf = {.index = vm}};
+
         assert_int_equal(vfs[vm].device_state, DEVICE_ERROR);
+        assert_int_equal(migrate_begin(&again), STATUS_STATE); /* not before it is awake */
     }
     assert_int_equal(migrate_poll(), -1);
     assert_int_equal(migrate_poll(), -1);
