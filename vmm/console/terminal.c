@@ -51,7 +51,7 @@ struct terminal {
 static struct terminal terminals[CONSOLE_VMS_MAX];
 /* These two are written once, before any VM runs. */
 static unsigned count;
-static char prefixes[CONSOLE_VMS_MAX][PREFIX_MAX];
+static char prefixes[2][CONSOLE_VMS_MAX][PREFIX_MAX]; /* of lines, and of what goes on with one */
 static unsigned foreground = CONSOLE_VMM;
 static uint64_t quiet_at;
 static unsigned turn; /* the VM that comes first */
@@ -64,8 +64,10 @@ void terminal_init(unsigned vm_count)
     quiet_at = turn = 0;
     for (unsigned vm = 0; vm < count; vm++) {
         terminals[vm].ring = (struct ring){terminals[vm].history, HISTORY_MAX, 0};
-        (void)format(prefixes[vm], PREFIX_MAX, "[%.*s] ", (int)CONSOLE_NAME_MAX,
-                     console_edge_vm_name(vm));
+        for (unsigned i = 0; i < ARRAY_SIZE(prefixes); i++) {
+            (void)format(prefixes[i][vm], PREFIX_MAX, "[%.*s]%c", (int)CONSOLE_NAME_MAX,
+                         console_edge_vm_name(vm), " +"[i]);
+        }
     }
 }
 
@@ -79,11 +81,16 @@ unsigned terminal_foreground(void)
     return foreground; /* written by the CPU that reads it here */
 }
 
-/* Print what of the line has not been seen; nothing in the foreground, where it was seen raw. */
+/*
+ * Print what of the line has not been seen; nothing in the foreground, where it was seen raw.
+ * "[vm]+" goes on with the line that was begun before: who reads can put them together.
+ */
 static void print_rest(struct terminal *terminal, unsigned vm)
 {
+    bool goes_on = terminal->begun || terminal->printed > 0;
+
     if (vm != foreground) {
-        line_whole(prefixes[vm], terminal->text + terminal->printed,
+        line_whole(prefixes[goes_on][vm], terminal->text + terminal->printed,
                    terminal->used - terminal->printed);
     }
     terminal->printed = terminal->used;
@@ -229,9 +236,7 @@ void vm_edge_flush(unsigned vm)
     if (vm < count) {
         uint64_t flags = line_enter(LINE_WHOLE_NEED(LINE_WHOLE_MAX));
 
-        if (terminals[vm].printed < terminals[vm].used) {
-            print_rest(&terminals[vm], vm);
-        }
+        end_line(&terminals[vm], vm, false);
         line_leave(flags);
     }
 }

@@ -24,7 +24,7 @@ bool vm_edge_has_room(unsigned vm);
  */
 void vm_edge_bring(unsigned vm);
 
-/* Bring all of it to the line, also an unfinished line; waits for the line. VM's UART sends no
+/* Bring all of it to the line, and end an unfinished line; waits for the line. VM's UART sends no
  * more. Any CPU, no lock held. */
 void vm_edge_flush(unsigned vm);
 

@@ -134,7 +134,7 @@ static void test_background(void **state)
     quiet();
     expect(ERASE "[old-mail-server] login: \r\nvmm> ");
     say(2, "root\r\n"); /* the line goes on: only the rest is new */
-    expect(ERASE "[old-mail-server] root\r\nvmm> ");
+    expect(ERASE "[old-mail-server]+root\r\nvmm> ");
     quiet();
     expect("");
     say(2, "# ");
@@ -176,7 +176,7 @@ static void test_long_lines(void **state)
     say_bytes(0, line, sizeof(line));
     expect("");
     say(0, "y\r\n");
-    (void)snprintf(wanted, sizeof(wanted), ERASE "[web] %.256s\r\n[web] y\r\nvmm> ", line);
+    (void)snprintf(wanted, sizeof(wanted), ERASE "[web] %.256s\r\n[web]+y\r\nvmm> ", line);
     expect(wanted);
     /* Exactly full: no empty line behind it. */
     say_bytes(0, line, sizeof(line));
@@ -498,6 +498,8 @@ static void test_last_words(void **state)
     vm_edge_flush(1);
     log_info("stopped");
     expect_within("[db] E\r\n[   0.000000] stopped\r\n");
+    say(1, "F\r\n"); /* of its next life, a line of its own */
+    expect_within("[db] F\r\n");
 }
 
 static void test_dead_line(void **state)
