@@ -55,27 +55,39 @@ static void dump_pics(void)
     say("pic.elcr.slave", inb(0x4d1));
 }
 
+static uint16_t read_count(unsigned channel, bool both_bytes)
+{
+    outb(0x43, (uint8_t)(channel << 6));
+    uint16_t count = inb((uint16_t)(0x40 + channel));
+
+    return both_bytes ? (uint16_t)(count | inb((uint16_t)(0x40 + channel)) << 8) : count;
+}
+
+/* One of many looks: a short period may have ended just when there is another. */
+static bool counts(unsigned channel, bool both_bytes)
+{
+    uint16_t first = read_count(channel, both_bytes);
+    bool same = true;
+
+    for (unsigned look = 0; look < 32 && same; look++) {
+        for (unsigned wait = 0; wait < 20 + look; wait++) { /* some ten ticks */
+            (void)inb(0x61);
+        }
+        same = read_count(channel, both_bytes) == first;
+    }
+    return !same;
+}
+
 /* Control word and NULL COUNT; whether it counts. */
 static void dump_pit(void)
 {
     for (unsigned i = 0; i < 3; i++) {
         outb(0x43, (uint8_t)(0xe0 | 2U << i));
         uint8_t status = inb((uint16_t)(0x40 + i));
-        uint16_t seen[2];
 
-        for (unsigned n = 0; n < 2; n++) {
-            outb(0x43, (uint8_t)(i << 6));
-            seen[n] = inb((uint16_t)(0x40 + i));
-            if ((status >> 4 & 3) == 3) {
-                seen[n] |= (uint16_t)(inb((uint16_t)(0x40 + i)) << 8);
-            }
-            for (unsigned wait = 0; wait < 20; wait++) { /* some ten ticks */
-                (void)inb(0x61);
-            }
-        }
         say_numbered("pit.control", i, status & 0x3f);
         say_numbered("pit.null_count", i, status >> 6 & 1);
-        say_numbered("pit.counts", i, seen[0] != seen[1]);
+        say_numbered("pit.counts", i, counts(i, (status >> 4 & 3) == 3));
     }
     say("pit.port61", inb(0x61) & 0x0f);
 }
