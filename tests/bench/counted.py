@@ -41,12 +41,12 @@ class VfMachine(machine.Machine):
 def statistics(run):
     """({REASON: (exits, ticks)}, milliseconds in the guest) until now; 'guest' is in the foreground before and after."""
     run.send("\x010")
-    before = len(run.log())
+    before = run.mark()
     run.send("stats guest\r")
     run.expect(r"vCPU 0 on CPU \d+: .*\n")
     run.send("vm list\r")  # behind the last line
     run.expect(r"guest +running")
-    text = re.sub(r"\x1b\[[0-9;=?]*[A-Za-z]", "", run.log()[before:])
+    text = re.sub(r"\x1b\[[0-9;=?]*[A-Za-z]", "", run.log(before))
     run.send("\x011")
     run.expect(r"VM 1, \S+: running")
     rows = re.findall(r"^ {4}(\S[a-z0-9 ]*?) +(\d+) exits +(\d+) cycles", text, re.M)

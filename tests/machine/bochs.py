@@ -62,7 +62,7 @@ class BochsMachine(machine.Machine):
 
     def __init__(self, iso, model="ryzen", cpus=2, memory=512, rate=RATE):  # pylint: disable=super-init-not-called
         self.folder = tempfile.TemporaryDirectory(prefix="portolan-bochs-")
-        self.seen = []
+        self.seen, self.place = [], 0
         self.display = b""
         master, self.serial = os.openpty()
         tty.setraw(self.serial)

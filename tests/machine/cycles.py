@@ -61,7 +61,7 @@ class Vm:
 
     def see(self, line):
         """LINE came over the serial line."""
-        said = re.search(r"\[(\w+)\] (.*)", line)
+        said = re.search(r"\[(\w+)\][ +](.*)", line)
         if said and said[1] == self.name:
             self.rest += said[2]
         elif not said and re.search(rf"\b{self.name}: (begins|\d+ rounds)", line): # in the foreground while keys are typed
@@ -196,6 +196,7 @@ class CycleMachine(machine.Machine):
             raise machine.Failure(f"nothing was printed for {SILENCE} s") from None
         except pexpect.EOF:
             raise machine.Failure("the machine ended") from None
+        self.place = self.mark()
         lines = re.sub(r"\x1b\[[0-9;=?]*[A-Za-z]", "", self.rest).replace("\r", "\n").split("\n")
         self.rest = lines.pop()
         return lines

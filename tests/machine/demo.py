@@ -75,7 +75,7 @@ class Screen:
         self.rest = ""
 
     def write(self, text):
-        self.log.append(text)
+        self.log.append(text.replace("\r", ""))
         *lines, self.rest = (self.rest + text).split("\n")
         for line in lines:
             if not line.startswith("qemu-system-x86_64: warning:"):
@@ -137,13 +137,13 @@ def lines_of(log, name):
 
 def statistics(run, name):
     """What the VMM counts about VM NAME."""
-    before = len(run.log())
+    before = run.mark()
     run.send(f"stats {name}\r")
     run.expect(rf"{name}: off")
     run.expect(r"all VMs: \d+ domains.*\n")
     run.send("vm list\r") # behind the last line
     run.expect(rf"\d +{name} +off")
-    return plain(run.log()[before:])
+    return plain(run.log(before))
 
 
 def row(name, value):
@@ -221,12 +221,12 @@ def commands_in(counted):
 
 def first_commands(run, name):
     """The same, of a VM that has just started."""
-    before = len(run.log())
+    before = run.mark()
     run.send(f"stats {name}\r")
     run.expect(r"all VMs: \d+ domains")
     run.expect(r"its PF: \d+ commands")
     run.expect(r"its PF: \d+ commands")
-    return commands_in(plain(run.log()[before:]))
+    return commands_in(plain(run.log(before)))
 
 
 def take_checkpoints(run, plan):
@@ -284,7 +284,7 @@ def move_one(run, name, here, there):
     if not match:
         raise machine.Failure(f"VM '{name}': {done}")
     us = run.wait(mark, r"  us: .*; (\d+) in all").group(1)
-    queues = re.findall(r"  queue \d+: used index (\d+) at the stop, now (\d+) of (\d+) offered", run.log()[mark:])
+    queues = re.findall(r"  queue \d+: used index (\d+) at the stop, now (\d+) of (\d+) offered", run.log(mark))
     return Move(name, here, there, int(match[1]), int(match[2]), [tuple(map(int, queue)) for queue in queues], int(us))
 
 

@@ -45,7 +45,7 @@ def order(run, letter, answer):
     run.send(f"\x011{letter}")
     run.wait(mark, answer)
     run.send("\x010")
-    return run.log()[mark:]
+    return run.log(mark)
 
 
 def dirty(run):
@@ -53,7 +53,7 @@ def dirty(run):
     mark = run.mark()
     run.send("vm dirty writer\r")
     count = run.wait(mark, r"vm dirty writer: (\d+) pages in \d+ runs(; more)?\n")
-    found = pages(r"\n  ", run.log()[mark:])
+    found = pages(r"\n  ", run.log(mark))
     if len(found) != int(count[1]) or count[2]:
         raise machine.Failure(f"{count[0]!r}, but {len(found)} are listed")
     return found

@@ -79,21 +79,6 @@ def reference():
     return states(done.stdout.decode(errors="replace"))
 
 
-def whole_lines(log):
-    """What the guest printed: the console shows a line in pieces whose end is long in coming, as on a busy host."""
-    words, lines = ("boot", "second", "state", "end", "group", "PASS:", "FAIL"), [""]
-    for piece in re.findall(r"\[firmware\] (.*)", log):
-        last = lines[-1].split()
-        unfinished = last and (last[0] not in words and any(word.startswith(last[0]) for word in words)
-                               or last[0] == "state" and len(last) < 3)
-        begins = any(piece.startswith(word) or word.startswith(piece) for word in words)
-        if unfinished or not begins:
-            lines[-1] += piece
-        else:
-            lines.append(piece)
-    return "\n".join(lines)
-
-
 def vm(folder):
     files = [(GUEST, "firmware.elf")]
     with bios.PcMachine(bios.make_iso(folder, CONFIG, files), cpus=3, memory="512M") as run:
@@ -101,7 +86,7 @@ def vm(folder):
         run.require("VM 'firmware': debug exit, status 1")
         run.require_checkpoints("firmware")
         run.forbid("PANIC", "ERROR")
-        return states(whole_lines(run.log()))
+        return states(run.log())
 
 
 def reason_of(name, used):

@@ -229,7 +229,7 @@ def leave(test, leaving):
     print(leaving.text)
     mark = test.run.mark()
     test.order(leaving.text)
-    test.run.wait_in(lambda: test.run.log()[mark:] + test.run.said("bad", mark), leaving.end)
+    test.run.wait_in(lambda: test.run.log(mark) + test.run.said("bad", mark), leaving.end)
     if leaving.stopped:
         test.rounds()
         test.run.send("vm stop bad\r")

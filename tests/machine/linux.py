@@ -68,12 +68,12 @@ def work(run, number, cpus):
     """VM NUMBER answers at its shell, and works on all its CPUs at once. Its kernel has found nothing wrong."""
     foreground(run, number)
     shell(run, "echo answer-$((6*7))", "answer-42")
-    shell(run, "echo cpus-$(nproc)", rf"cpus-{cpus}\r")
-    before = len(run.log())
+    shell(run, "echo cpus-$(nproc)", rf"cpus-{cpus}\n")
+    before = run.mark()
     shell(run, "for i in $(seq $(nproc)); do head -c 1000000 /dev/zero | md5sum & done; wait; echo done-$?", "done-0")
-    if run.log()[before:].count("879f4bba57ed37c9ec5e5aedf9864698") != cpus:
+    if run.log(before).count("879f4bba57ed37c9ec5e5aedf9864698") != cpus:
         raise machine.Failure("a CPU has computed something else")
-    shell(run, "dmesg | grep -E 'Call [T]race|cut here|BUG:'; echo found-$?", r"found-1\r")
+    shell(run, "dmesg | grep -E 'Call [T]race|cut here|BUG:'; echo found-$?", r"found-1\n")
 
 
 def off(run, number, name):
@@ -97,8 +97,7 @@ def press(run, number, name):
     ask(run, "sh /tests/button; echo status-$?", r"button: waiting at event\d+")
     prompt(run)
     ask(run, f"vm button {name}", r"button: event [0-9a-f]+")
-    run.expect(r"status-(\d+)")
-    if run.process.match.group(1) != "0":
+    if run.expect(r"status-(\d+)\n").group(1) != "0":
         raise machine.Failure("the guest saw another event than one press of its button")
 
 
@@ -111,7 +110,7 @@ def four(folder):
         prompt(run)
         ask(run, "vm stop right", r"VM 'right': stopped")
         foreground(run, 1)
-        shell(run, "echo still-$((3*3))", r"still-9\r")
+        shell(run, "echo still-$((3*3))", r"still-9\n")
         prompt(run)
         ask(run, "vm start right", r"VM 'right': started")
         run.expect_all(*shells(("right", 1)))
@@ -133,9 +132,9 @@ def run_reference(kind, cmdline, cpus=1, extra=()):
 
 def kernel_log(run):
     """What the kernel of the VM in the foreground has said, with the level of each line."""
-    before = len(run.log())
+    before = run.mark()
     shell(run, "dmesg -r; echo end-$((6*7))", "end-42")
-    return run.log()[before:]
+    return run.log(before)
 
 
 def warnings_of(log):
@@ -167,11 +166,11 @@ def two(folder):
         ours = {"i386": kernel_log(run)}
         work(run, 1, 2)
         ours["amd64"] = kernel_log(run)
-        shell(run, "echo 17 > /tmp/mark; cat /tmp/mark", r"\n17\r")
+        shell(run, "echo 17 > /tmp/mark; cat /tmp/mark", r"\n17\n")
         run.send("reboot -f\r")
         run.expect(r"VM 'left': reset")
         run.expect_all(r"init: 2 CPUs, ", r"/ # ")
-        shell(run, "cat /tmp/mark || echo gone-$((1+1))", r"gone-2\r")
+        shell(run, "cat /tmp/mark || echo gone-$((1+1))", r"gone-2\n")
         off(run, 2, "right")
         off(run, 1, "left")
         expect_end(run)

@@ -50,8 +50,27 @@ CHECKPOINTS_MIN = 20
 NOISE = "TCG doesn't support requested feature"
 
 
+# A line, or what goes on with one, of a guest in the background, behind what the operator's prompt left of its own line.
+PIECE = re.compile(r"(?:^|\x1b\[K)\[([^\]\n]+)\]([ +])(.*)")
+
+
 class Failure(Exception):
     """What a test expected did not happen; the message says what."""
+
+
+def joined(text):
+    """TEXT of a serial line, each guest's lines whole where they begin: the console shows a line in pieces whose end is long in
+    coming, as on a busy host."""
+    lines, begun = [], {}
+    for line in text.split("\n"):
+        piece = PIECE.search(line)
+        if piece and piece[2] == "+" and piece[1] in begun:
+            lines[begun[piece[1]]] += piece[3]
+            line = line[:piece.start()]
+        elif piece:
+            begun[piece[1]] = len(lines)
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def make_image(folder, config, files=(), extra=()):
@@ -116,7 +135,7 @@ class Machine:
     def __init__(self, image, **machine):
         self.command = self.arguments(image, **machine)
         self.command += ["-display", "none", "-monitor", "none", "-serial", "stdio"]
-        self.seen = []
+        self.seen, self.place = [], 0
         # What the emulator itself says goes elsewhere: it would come in the middle of a line of the machine's.
         self.complaints = tempfile.NamedTemporaryFile(prefix="portolan-")
         self.process = pexpect.spawn("/bin/sh", ["-c", 'exec 2>"$0"; exec "$@"', self.complaints.name] + self.command,
@@ -128,7 +147,7 @@ class Machine:
 
     # pexpect writes what it reads to us, as to a log file.
     def write(self, text):
-        self.seen.append(text)
+        self.seen.append(text.replace("\r", ""))
 
     def flush(self):
         pass
@@ -152,31 +171,44 @@ class Machine:
         print("--- all of its serial line:\n" + self.log())
         print("--- end of the serial line")
 
-    def log(self):
-        return "".join(self.seen).replace("\r", "")
+    def raw(self):
+        self.seen[:] = ["".join(self.seen)]
+        return self.seen[0]
 
-    def expect(self, pattern):
-        """Wait for the regular expression PATTERN; return its match."""
-        try:
-            self.process.expect(pattern, timeout=patience())
-        except pexpect.TIMEOUT:
-            raise Failure(f"no {pattern!r} within the time limit") from None
-        except pexpect.EOF:
-            raise Failure(f"the machine ended before {pattern!r}") from None
-        return self.process.match
+    def log(self, mark=0):
+        """What came over the serial line behind MARK."""
+        return joined(self.raw()[mark:])
 
     def mark(self):
-        """A place in the log, for wait()."""
-        return len(self.log())
+        """A place in the log: now."""
+        return len(self.raw())
+
+    def mark_behind(self, mark, line):
+        """The place behind LINE, of the VMM, which came behind MARK."""
+        return self.raw().index(line, mark) + len(line)
+
+    def expect(self, pattern):
+        """Wait for the regular expression PATTERN behind what was waited for last; return its match. A line may have no end."""
+        return self.wait_from(self.place, lambda: self.log(self.place), pattern)
 
     def wait(self, mark, pattern):
-        """Wait for the regular expression PATTERN behind MARK, whatever else comes in between; return its match. Unlike
-        expect() this does not depend on the order of lines of several VMs."""
-        return self.wait_in(lambda: self.log()[mark:], pattern)
+        """Wait for the regular expression PATTERN in whole lines behind MARK, whatever else comes in between; return its match.
+        Unlike expect() this does not depend on the order of lines of several VMs."""
+        return self.wait_from(mark, lambda: self.log(mark).rpartition("\n")[0] + "\n", pattern)
+
+    def wait_from(self, mark, text, pattern):
+        """Wait for PATTERN in TEXT(), which is behind MARK; what expect() waits for next comes behind it."""
+        match = self.wait_in(text, pattern)
+        whole, raw, place = match.string[:match.end()].split("\n"), self.raw(), mark
+        for _ in whole[:-1]:
+            place = raw.index("\n", place) + 1
+        end = raw.find("\n", place)
+        self.place = min(place + len(whole[-1]), end if end >= 0 else len(raw)) # of a line in pieces, the first
+        return match
 
     def said(self, name, mark=0):
-        """What VM NAME has said behind MARK, without ends of lines: the console cuts the lines of a VM that pauses."""
-        return "".join(re.findall(rf"\[{name}\] ([^\n]*)", self.log()[mark:]))
+        """What VM NAME has said behind MARK, without ends of lines."""
+        return "".join(re.findall(rf"\[{name}\][ +]([^\n]*)", self.raw()[mark:]))
 
     def wait_said(self, name, mark, pattern):
         """Wait for PATTERN in what VM NAME says; return its match."""
@@ -184,17 +216,17 @@ class Machine:
 
     def wait_in(self, text, pattern):
         end = time.monotonic() + patience()
-        while True:
-            match = re.search(pattern, text())
-            if match:
-                return match
+        while not (match := re.search(pattern, text())):
             try:
-                self.process.expect(r"\n", timeout=max(end - time.monotonic(), 0))
-            except (pexpect.TIMEOUT, pexpect.EOF):
-                match = re.search(pattern, text()) # what came last had no end of line
-                if match:
-                    return match
-                raise Failure(f"no {pattern!r} within the time limit, or before the machine's end") from None
+                self.process.expect(r"(?s).+", timeout=max(end - time.monotonic(), 0))
+            except pexpect.TIMEOUT:
+                raise Failure(f"no {pattern!r} within the time limit") from None
+            except pexpect.EOF:
+                match = re.search(pattern, text())
+                if not match:
+                    raise Failure(f"the machine ended before {pattern!r}") from None
+                break
+        return match
 
     def expect_all(self, *patterns):
         """Wait for each of the regular expressions PATTERNS, in whatever order they come."""

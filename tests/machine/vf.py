@@ -43,8 +43,7 @@ def boot(folder, cmdline="", pf="", idle="poweroff", vmm="", more="", **options)
 def run_guest(folder, *texts, forbid=(), **options):
     """The guest passes all its checks, TEXTS are in the log, and the disk is as it wrote it."""
     with boot(folder, **options) as run:
-        run.expect(r"VM 'guest': debug exit, status (\d+)")
-        status = int(run.process.match.group(1))
+        status = int(run.expect(r"VM 'guest': debug exit, status (\d+)").group(1))
         run.expect_end()
         run.require("PASS: ", "VM 'guest': stopped", *texts)
         run.require_checkpoints("guest")
@@ -87,8 +86,7 @@ def cycles(folder):
         for _ in range(4):
             run.expect(r"group INTx")
             run.send("vm reset guest\r")
-            run.expect(r"VM 'guest': debug exit, status (\d+)")
-            if run.process.match.group(1) != "1":
+            if run.expect(r"VM 'guest': debug exit, status (\d+)").group(1) != "1":
                 raise machine.Failure("the guest failed after its reset")
             run.expect(r"VM 'guest': stopped")
             held.append(holdings(run))
@@ -111,8 +109,7 @@ def pauses(folder):
         run.expect("group INTx")
         while "VM 'guest': stopped" not in run.log():
             run.send("vm pause guest\r")
-            run.expect(r"VM 'guest': (paused|stopped)")
-            if run.process.match.group(1) == "paused":
+            if run.expect(r"VM 'guest': (paused|stopped)").group(1) == "paused":
                 run.send("vm resume guest\r")
                 run.expect("VM 'guest': resumed")
         run.require("PASS: ", "VM 'guest': debug exit, status 1")

@@ -88,7 +88,7 @@ class Table:
         match = self.run.wait(mark, rf"VM 'hurt': (not )?moved from VF 0000:{PF}:{self.here} to VF 0000:{PF}:{there}(.*)\n")
         if not match.group(1):
             self.here = there
-        return mark + match.end(), not match.group(1), match.group(2)
+        return self.run.mark_behind(mark, match.group()), not match.group(1), match.group(2)
 
     def reset(self):
         mark = self.run.mark()
