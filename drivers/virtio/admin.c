@@ -358,6 +358,27 @@ bool virtio_admin_poll(struct virtio_admin *admin, struct virtio_admin_command *
     return over && (*status != STATUS_OK || conclude(admin, command, status));
 }
 
+uint32_t virtio_admin_pause(const struct virtio_admin_command *command)
+{
+    uint32_t us = command->pause_us != 0 ? command->pause_us : virtio_wait_step(command->passed_us);
+
+    time_delay_us(us);
+    return us;
+}
+
+void virtio_admin_abandon(struct virtio_admin *admin, struct virtio_admin_command *command)
+{
+    spinlock_acquire(&admin->lock);
+    if (command->slot && command->slot->command == command) {
+        if (command->slot->answered) {
+            admin_pages_free(admin, command->slot);
+        }
+        command->slot->command = NULL;
+    }
+    command->slot = NULL;
+    spinlock_release(&admin->lock);
+}
+
 enum status virtio_admin_execute(struct virtio_admin *admin, struct virtio_admin_command *command)
 {
     enum status status;
@@ -365,8 +386,7 @@ enum status virtio_admin_execute(struct virtio_admin *admin, struct virtio_admin
 
     virtio_admin_begin(command);
     while (!virtio_admin_poll(admin, command, us, &status)) { /* until it is done or late */
-        us = command->pause_us != 0 ? command->pause_us : virtio_wait_step(command->passed_us);
-        time_delay_us(us);
+        us = virtio_admin_pause(command);
     }
     return status;
 }

@@ -207,6 +207,14 @@ void virtio_admin_begin(struct virtio_admin_command *command);
 bool virtio_admin_poll(struct virtio_admin *admin, struct virtio_admin_command *command,
                        uint32_t passed_us, enum status *status);
 
+/* Wait as long as is sensible before the next look at COMMAND: the microseconds that have passed.
+ */
+uint32_t virtio_admin_pause(const struct virtio_admin_command *command);
+
+/* Nobody waits for COMMAND any more, which is not over. If the device has it, that is as a TIMEOUT.
+ */
+void virtio_admin_abandon(struct virtio_admin *admin, struct virtio_admin_command *command);
+
 /*
  * Execute COMMAND and wait for its end. The device's "try again" is obeyed up to 14 times, for 1.6
  * s in all. Any CPU, not in an interrupt, with no lock held that others must not wait for.

@@ -44,13 +44,13 @@ def cpu_does_not_start(folder):
 
 def madt_truncated(folder):
     with boot_mangled(folder, "madt-truncate", cpus=2) as run:
-        run.expect(r"warning: .*APIC")
+        run.expect(r"(?s)warning: .*?APIC")
         ends_well(run)
 
 
 def xsdt_garbage(folder):
     with boot_mangled(folder, "xsdt-garbage") as run:
-        run.expect(r"warning: .*ACPI")
+        run.expect(r"(?s)warning: .*?ACPI")
         run.expect(r"verdict: ")
         # Without ACPI there is no soft power-off either: it is said, and the machine halts.
         run.expect(r"no way to switch this machine off: it is halted")
@@ -64,13 +64,13 @@ def no_mcfg(folder):
 
 def bad_checksum(folder):
     with boot_mangled(folder, "bad-checksum MCFG") as run:
-        run.expect(r"warning: .*MCFG.*checksum")
+        run.expect(r"(?s)warning: .*?MCFG.*?checksum")
         ends_well(run, "ECAM       none")
 
 
 def dmar_truncated(folder):
     with boot_mangled(folder, "dmar-truncate", iommu="intel") as run:
-        run.expect(r"warning: .*DMAR")
+        run.expect(r"(?s)warning: .*?DMAR")
         ends_well(run, "no passthrough")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""vf_faults.py mmr|admin|silent: devices that break while VMs use them. Who loses a VF is told, and all others go on."""
+"""vf_faults.py mmr|admin|silent|stop: devices that break while VMs use them. Who loses a VF is told, and all others go on."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ cmdline = rounds count=16
 vf = 02:00.0/0
 debug_exit = 0xf4
 [vm hurt]
-cpus = 2
+cpus = {cpu}
 memory = 64M
 multiboot = vblk.elf
 cmdline = rounds count=16 restart
@@ -88,11 +88,11 @@ class Test:
             vfdisk.check(os.path.join(folder, name + ".img"), written)
 
 
-def boot(folder, pf="", other=None, properties=""):
+def boot(folder, pf="", other=None, properties="", cpu=2):
     """The test machine, and its QMP path. The VF to hurt is of the same PF, with PF in the configuration, or of another one,
     with OTHER; PROPERTIES are those of the devices."""
     files = [(os.path.join(machine.BUILD, "guest", "vblk.elf"), "vblk.elf")]
-    image = machine.make_image(folder, CONFIG.format(pf=pf + (other or ""), other="01:00.0" if other else "02:00.0"), files)
+    image = machine.make_image(folder, CONFIG.format(pf=pf + (other or ""), other="01:00.0" if other else "02:00.0", cpu=cpu), files)
     good, hurt = [vfdisk.make(folder, name + ".img") for name in ("good", "hurt")]
     path = os.path.join(folder, "qmp")
     options = {"others": [None, hurt], "other": properties} if other else {}
@@ -172,6 +172,22 @@ def silent(folder):
         test.end(folder, "good")
 
 
-CASES = {case.__name__: case for case in (mmr, admin, silent)}
+def stop(folder):
+    """The console's own CPU runs a VM that waits for a command without an answer, which may take ten minutes: the console goes on,
+    and the VM can be stopped at once."""
+    run, path = boot(folder, pf="transport = admin\nadmin_timeout = 600\n", cpu=0)
+    with run, qmp.Qmp(path) as control:
+        test = Test(run, control, "good", "hurt")
+        test.fault(fault_admin_hang=True, fault_admin_count=1)
+        while control.get("blkpf", "fault-admin-count") != 0:
+            test.rounds("good")
+        test.command("vm list", r"hurt +running")
+        test.rounds("good")
+        test.command("vm stop hurt", LOST + "gets no answers to commands of its PF", r"VM 'hurt': stopped")
+        run.forbid("was not answered in time")
+        test.end(folder, "good")
+
+
+CASES = {case.__name__: case for case in (mmr, admin, silent, stop)}
 
 machine.run_test(CASES[sys.argv[1]])

@@ -8,6 +8,7 @@
 #ifndef PORTOLAN_VMM_HOST_SPINLOCK_H
 #define PORTOLAN_VMM_HOST_SPINLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* From the outermost to the innermost. 0 is none: every lock has a rank. */
@@ -80,6 +81,19 @@ static inline void spinlock_acquire(struct spinlock *lock)
     while (__atomic_load_n(&lock->serving, __ATOMIC_ACQUIRE) != ticket) {
         __builtin_ia32_pause();
     }
+}
+
+/* False: somebody has it. */
+static inline bool spinlock_try(struct spinlock *lock)
+{
+    uint32_t free = __atomic_load_n(&lock->serving, __ATOMIC_RELAXED);
+
+    if (!__atomic_compare_exchange_n(&lock->next, &free, free + 1, false, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED)) {
+        return false;
+    }
+    lock_check_acquire(lock->rank);
+    return true;
 }
 
 static inline void spinlock_release(struct spinlock *lock)

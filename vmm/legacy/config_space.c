@@ -204,7 +204,7 @@ void legacy_settle(struct legacy_set *set)
     for (unsigned i = 0; i < set->count; i++) {
         struct legacy_function *f = set->function[i];
 
-        spinlock_acquire(&f->lock);
+        legacy_life_acquire(f);
         if (__atomic_exchange_n(&f->attention, 0U, __ATOMIC_ACQUIRE) != 0) {
             settle(f);
         }

@@ -16,6 +16,13 @@
 struct legacy_function;
 struct legacy_set;
 
+/*
+ * FUNCTION's device, or another CPU that waits for it, has taken PASSED_US so far: this CPU's own
+ * work goes on. False: that was long, and the VM is about to stop; so nobody waits any more. The
+ * registers lock of FUNCTION may be held, and no other.
+ */
+bool legacy_edge_wait(struct legacy_function *function, uint64_t passed_us);
+
 /* ---- Registers of the VF; the registers lock is held ---- */
 
 /* One access of WIDTH 1, 2 or 4, aligned to it, within the legacy block of the VF. */
@@ -27,8 +34,8 @@ void legacy_edge_mmr_write(struct legacy_function *function, uint32_t offset, un
  * A command of the PF's administration queue for this VF (group SR-IOV, its member id), waited for.
  * DATA and RESULT are the command-specific parts. A register's value is whole or
  * the command has failed; a shorter list of doorbells is filled up with zeroes. TIMEOUT: not
- * answered in its time, the tries after EAGAIN included; any other failure: the device refused it
- * and nothing changed.
+ * answered in its time, the tries after EAGAIN included, or before legacy_edge_wait() was false;
+ * any other failure: the device refused it and nothing changed.
  */
 enum status legacy_edge_admin(struct legacy_function *function, uint16_t opcode, const void *data,
                               size_t size, void *result, size_t result_size);

@@ -133,6 +133,9 @@ void legacy_ports_recheck(struct legacy_set *set);
 
 /* ---- life.c ---- */
 
+/* Take the registers lock for a guest's access: it may be held until a device has answered. */
+void legacy_life_acquire(struct legacy_function *f);
+
 /* Write 0 to the status and wait until the VF has reset. The registers lock is held. */
 void legacy_life_reset_device(struct legacy_function *f);
 

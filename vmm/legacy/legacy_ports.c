@@ -99,7 +99,7 @@ bool legacy_port_read(struct legacy_set *set, uint16_t port, unsigned width, uin
     } else if (offset == LEGACY_ISR) {
         *value = legacy_interrupt_read_isr(f);
     } else {
-        spinlock_acquire(&f->lock);
+        legacy_life_acquire(f);
         *value = legacy_registers_read(f, offset, width);
         spinlock_release(&f->lock);
     }
@@ -114,7 +114,7 @@ bool legacy_port_write(struct legacy_set *set, uint16_t port, unsigned width, ui
     if (f == NULL) {
         return false;
     }
-    spinlock_acquire(&f->lock);
+    legacy_life_acquire(f);
     legacy_registers_write(f, offset, width, value);
     spinlock_release(&f->lock);
     return true;

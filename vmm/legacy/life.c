@@ -25,6 +25,14 @@ void legacy_init(struct legacy_set *set, const char *vm)
     *set = (struct legacy_set){.vm = vm, .ports_lock = SPINLOCK(LOCK_PORTS)};
 }
 
+void legacy_life_acquire(struct legacy_function *f)
+{
+    while (!spinlock_try(&f->lock)) {
+        (void)legacy_edge_wait(f, 0);
+        cpu_relax();
+    }
+}
+
 void legacy_life_set_bus_master(struct legacy_function *f, bool on)
 {
     f->state.bus_master = on;
@@ -67,11 +75,17 @@ static void wait_for_reset(struct legacy_function *f)
     uint64_t start = time_now_ns();
 
     while (legacy_transport_read(f, LEGACY_AREA_HEADER, LEGACY_STATUS, 1) != 0) {
+        uint64_t passed = time_now_ns() - start;
+
         if (legacy_lost(f)) {
             return;
         }
-        if (time_now_ns() - start > RESET_NS) {
+        if (passed > RESET_NS) {
             legacy_life_lose(f, "did not finish a reset within 1 s");
+            return;
+        }
+        if (!legacy_edge_wait(f, passed / 1000)) {
+            legacy_life_lose(f, "did not finish a reset before its VM was stopped");
             return;
         }
         cpu_relax();

@@ -37,6 +37,9 @@ void pc_edge_vcpu_signal(struct pc *pc, unsigned vcpu, enum apic_delivery signal
 /* The guest asked for a hardware reset of its machine; the VM answers with pc_reset(). */
 void pc_edge_reset(struct pc *pc);
 
+/* Will the VM stop, whatever its guest does? Any context. */
+bool pc_edge_is_stopping(const struct pc *pc);
+
 /* The guest switched its machine off (ACPI S5). */
 void pc_edge_power_off(struct pc *pc);
 

@@ -4,11 +4,22 @@
 
 #include "vmm/base/log.h"
 #include "vmm/host/map_physical.h"
+#include "vmm/host/timer.h"
+#include "vmm/pc/pc_edge.h"
 #include "vmm/pc/ports.h"
 #include "vmm/vf/vf_internal.h"
 
+/* How long a VM that stops waits for a device: one that is well answers long before. */
+#define STOP_WAITS_US 100000U
+
 /* Bridges count those that do DMA below them: one CPU at a time. */
 static struct spinlock master_lock = SPINLOCK(LOCK_MASTER);
+
+bool legacy_edge_wait(struct legacy_function *function, uint64_t passed_us)
+{
+    timer_service();
+    return passed_us < STOP_WAITS_US || !pc_edge_is_stopping(vf_of(function)->set->owner.pc);
+}
 
 /* ---- Registers of the VF ---- */
 
@@ -38,8 +49,18 @@ enum status legacy_edge_admin(struct legacy_function *function, uint16_t opcode,
         .result_size = (uint32_t)result_size,
         .whole = opcode != VIRTIO_ADMIN_LEGACY_NOTIFY_INFO,
     };
-    enum status status = virtio_admin_execute(&vf->pf->virtio.admin, &command);
+    struct virtio_admin *admin = &vf->pf->virtio.admin;
+    enum status status;
+    uint32_t us = 0;
 
+    virtio_admin_begin(&command);
+    while (!virtio_admin_poll(admin, &command, us, &status)) {
+        if (!legacy_edge_wait(function, command.passed_us)) {
+            virtio_admin_abandon(admin, &command);
+            return STATUS_TIMEOUT;
+        }
+        us = virtio_admin_pause(&command);
+    }
     return status == STATUS_STATE ? STATUS_TIMEOUT : status;
 }
 

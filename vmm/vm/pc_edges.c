@@ -59,6 +59,11 @@ void pc_edge_reset(struct pc *pc)
     (void)vm_reset(vm_of(pc), "its guest wants it");
 }
 
+bool pc_edge_is_stopping(const struct pc *pc)
+{
+    return vm_is_stopping((const struct vm *)((uintptr_t)pc - offsetof(struct vm, pc)));
+}
+
 void pc_edge_power_off(struct pc *pc)
 {
     (void)vm_stop(vm_of(pc), "its guest has switched it off");

@@ -30,7 +30,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char own[FAKE_VMS][3] = {"{}", "|~", "`\\"};
-static const char *const prefix[FAKE_VMS] = {"[web] ", "[db] ", "[old-mail-server] "};
+static const char *const prefix[FAKE_VMS] = {"[web]", "[db]", "[old-mail-server]"};
 
 /* What VMs said and should be read, and what was typed. */
 static struct {
@@ -93,6 +93,14 @@ static void type(uint8_t byte)
     fake_type(&c, 1);
 }
 
+/* A line of VM's, or what goes on with one. */
+static bool is_of(unsigned vm, const char *text)
+{
+    size_t length = strlen(prefix[vm]);
+
+    return strncmp(text, prefix[vm], length) == 0 && (text[length] == ' ' || text[length] == '+');
+}
+
 static void check_line(const char *text, size_t length)
 {
     size_t erase = strlen(ERASE);
@@ -105,7 +113,7 @@ static void check_line(const char *text, size_t length)
     for (size_t i = 0; i < length; i++) {
         unsigned vm = owner(text[i]);
 
-        require(vm == FAKE_VMS || strncmp(text, prefix[vm], strlen(prefix[vm])) == 0);
+        require(vm == FAKE_VMS || is_of(vm, text));
         require(text[i] >= ' ' || text[i] == '\t');
         require(text[i] != 0x7f);
     }

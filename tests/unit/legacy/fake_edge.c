@@ -228,6 +228,12 @@ void legacy_edge_intx(struct legacy_function *f, bool level)
 
 /* ---- The edge: the rest ---- */
 
+bool legacy_edge_wait(struct legacy_function *function, uint64_t passed_us)
+{
+    fake.waits++;
+    return fake.stops_at == 0 || passed_us < fake.stops_at;
+}
+
 bool legacy_edge_port_claimed(struct legacy_set *set, uint16_t port, unsigned width)
 {
     return port + width - 1U >= fake.claimed_first && port <= fake.claimed_last;

@@ -89,6 +89,8 @@ struct fake_machine {
     unsigned bad_locking;
     unsigned same_lines; /* a line was driven to the level that it had */
     unsigned flr_rounds; /* calls of legacy_edge_flr() */
+    unsigned waits;      /* calls of legacy_edge_wait() */
+    uint64_t stops_at;   /* us that a reset has taken when the VM is about to stop; 0: it is not */
 };
 
 extern struct fake_machine fake;

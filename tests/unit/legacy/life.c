@@ -251,6 +251,16 @@ static void a_reset_without_end_means_lost(void **state)
     check_lost("did not finish a reset within 1 s");
 }
 
+static void a_vm_that_stops_waits_for_no_reset(void **state)
+{
+    VF.never_resets = true;
+    fake.stops_at = 1000;
+    out(IO(0) + LEGACY_STATUS, 1, 7);
+    out(IO(0) + LEGACY_STATUS, 1, 0);
+    assert_in_range(fake.waits, 1, 3);
+    check_lost("did not finish a reset before its VM was stopped");
+}
+
 static void a_long_reset_is_waited_for(void **state)
 {
     VF.slow_reset = 900; /* looks, of a millisecond each */
@@ -258,6 +268,7 @@ static void a_long_reset_is_waited_for(void **state)
     out(IO(0) + LEGACY_STATUS, 1, 0);
     assert_false(F->state.lost);
     assert_int_equal(VF.status, 0);
+    assert_in_range(fake.waits, 800, 900); /* the CPU's own work went on */
 }
 
 static void a_vf_may_lose_its_vectors(void **state)
@@ -371,6 +382,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(all_ones_means_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(all_ones_in_one_register_means_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reset_without_end_means_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_vm_that_stops_waits_for_no_reset, setup, teardown),
         cmocka_unit_test_setup_teardown(a_long_reset_is_waited_for, setup, teardown),
         cmocka_unit_test_setup_teardown(a_vf_may_lose_its_vectors, setup, teardown),
         cmocka_unit_test_setup_teardown(a_machine_reset_tries_again, setup, teardown),

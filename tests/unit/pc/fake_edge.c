@@ -61,6 +61,11 @@ void pc_edge_reset(struct pc *pc)
     fake_edge.resets++;
 }
 
+bool pc_edge_is_stopping(const struct pc *pc)
+{
+    return false;
+}
+
 void pc_edge_power_off(struct pc *pc)
 {
     fake_edge.power_offs++;

@@ -117,6 +117,31 @@ static void silent_second(void)
     sim.answer_us = 0;
 }
 
+/* Nobody waits any more, before the answer: its room is used again when that has come. */
+static void test_abandoned(void **state)
+{
+    uint64_t list;
+    struct virtio_admin_command command = {.opcode = VIRTIO_ADMIN_LIST_QUERY,
+                                           .group = VIRTIO_GROUP_SRIOV,
+                                           .member = 2,
+                                           .result = &list,
+                                           .result_size = sizeof(list)};
+    uint32_t value;
+    enum status status;
+
+    virtio_admin_abandon(admin, &command); /* it has not even begun */
+    sim.answer_us = 5000;
+    virtio_admin_begin(&command);
+    assert_false(virtio_admin_poll(admin, &command, 0, &status));
+    virtio_admin_abandon(admin, &command);
+    assert_false(virtio_admin_takes(admin, VIRTIO_GROUP_SRIOV, 2));
+    assert_int_equal(legacy_read(2, COMMON, 0x12, 1, &value), STATUS_TIMEOUT);
+    assert_int_equal(legacy_read(1, COMMON, 0x12, 1, &value), STATUS_OK);
+    assert_true(virtio_admin_takes(admin, VIRTIO_GROUP_SRIOV, 2));
+    assert_int_equal(legacy_read(2, COMMON, 0x12, 1, &value), STATUS_OK);
+    assert_int_equal(bit_count(admin->free_pages), VIRTIO_ADMIN_PAGES);
+}
+
 static void test_one_times_out(void **state)
 {
     static uint8_t buffer[VIRTIO_ADMIN_PART_MAX];
@@ -209,6 +234,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sizes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_out_of_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_overtaken, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_abandoned, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_one_times_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_given_up_meanwhile, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_waits_for_room, set_up, tear_down),
