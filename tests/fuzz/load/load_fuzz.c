@@ -189,6 +189,18 @@ static struct choice choice_read(const uint8_t **data, size_t *size)
     return choice;
 }
 
+/* Not anywhere in a line: a refusal quotes what an image calls itself, which the fuzzer writes. */
+static bool line_begins_with(const char *wanted)
+{
+    const char *line = fake_log_text();
+
+    while (line != NULL && strncmp(line, wanted, strlen(wanted)) != 0) {
+        line = strchr(line, '\n');
+        line = line != NULL ? line + 1 : NULL;
+    }
+    return line != NULL;
+}
+
 static void run(const struct choice *choice, const uint8_t *image, uint32_t size)
 {
     struct load_file modules[LOAD_MODULES_MAX];
@@ -211,11 +223,11 @@ static void run(const struct choice *choice, const uint8_t *image, uint32_t size
     if (load_plan_build(&input, &plan) == STATUS_OK) {
         check_plan(&input);
     } else {
-        require(!fake_log_contains("load: piece"));
-        require(!fake_log_contains("is nothing that was loaded"));
+        require(!line_begins_with("load: piece"));
+        require(!line_begins_with("load: RIP"));
     }
     /* No refusal without a word, except for the debug line that says where it was born. */
-    require(fake_log_contains("load: "));
+    require(line_begins_with("load: "));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
