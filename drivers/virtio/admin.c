@@ -12,6 +12,7 @@
 #define ALIVE_CHECK_US 1000U /* from then on a waiting command looks at the device's status */
 #define RETRIES_MAX    14U
 #define RETRY_FIRST_US 100U /* doubles each time: 1.6 s in all */
+#define PAUSE_MAX_US   1000U
 #define QUEUE_INDICES  0x10000U
 #define PARTS_MIN      2U  /* of a short command, each a page */
 #define FOREGROUND     2U  /* slots that commands in the background leave free */
@@ -362,6 +363,7 @@ uint32_t virtio_admin_pause(const struct virtio_admin_command *command)
 {
     uint32_t us = command->pause_us != 0 ? command->pause_us : virtio_wait_step(command->passed_us);
 
+    us = us < PAUSE_MAX_US ? us : PAUSE_MAX_US;
     time_delay_us(us);
     return us;
 }

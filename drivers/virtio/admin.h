@@ -207,11 +207,12 @@ void virtio_admin_begin(struct virtio_admin_command *command);
 bool virtio_admin_poll(struct virtio_admin *admin, struct virtio_admin_command *command,
                        uint32_t passed_us, enum status *status);
 
-/* Wait as long as is sensible before the next look at COMMAND: the microseconds that have passed.
- */
+/* Wait for a while, 1 ms at most, before the next look at COMMAND. Returns microseconds. */
 uint32_t virtio_admin_pause(const struct virtio_admin_command *command);
 
-/* Nobody waits for COMMAND any more, which is not over. If the device has it, that is as a TIMEOUT.
+/*
+ * Nobody waits any more for COMMAND, which is not over. If the device has it, none is sent for its
+ * member until the answer comes, as after a TIMEOUT. Any CPU.
  */
 void virtio_admin_abandon(struct virtio_admin *admin, struct virtio_admin_command *command);
 

@@ -19,7 +19,7 @@ struct legacy_set;
 /*
  * FUNCTION's device, or another CPU that waits for it, has taken PASSED_US so far: this CPU's own
  * work goes on. False: that was long, and the VM is about to stop; so nobody waits any more. The
- * registers lock of FUNCTION may be held, and no other.
+ * registers locks of its VM may be held, and no others: the CPU's work takes none of these.
  */
 bool legacy_edge_wait(struct legacy_function *function, uint64_t passed_us);
 

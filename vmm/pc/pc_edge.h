@@ -38,7 +38,7 @@ void pc_edge_vcpu_signal(struct pc *pc, unsigned vcpu, enum apic_delivery signal
 void pc_edge_reset(struct pc *pc);
 
 /* Will the VM stop, whatever its guest does? Any context. */
-bool pc_edge_is_stopping(const struct pc *pc);
+bool pc_edge_is_stopping(struct pc *pc);
 
 /* The guest switched its machine off (ACPI S5). */
 void pc_edge_power_off(struct pc *pc);

@@ -51,15 +51,17 @@ enum status legacy_edge_admin(struct legacy_function *function, uint16_t opcode,
     };
     struct virtio_admin *admin = &vf->pf->virtio.admin;
     enum status status;
+    uint64_t passed_us = 0; /* over all tries */
     uint32_t us = 0;
 
     virtio_admin_begin(&command);
     while (!virtio_admin_poll(admin, &command, us, &status)) {
-        if (!legacy_edge_wait(function, command.passed_us)) {
+        if (!legacy_edge_wait(function, passed_us)) {
             virtio_admin_abandon(admin, &command);
             return STATUS_TIMEOUT;
         }
         us = virtio_admin_pause(&command);
+        passed_us += us;
     }
     return status == STATUS_STATE ? STATUS_TIMEOUT : status;
 }

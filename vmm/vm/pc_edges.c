@@ -59,9 +59,9 @@ void pc_edge_reset(struct pc *pc)
     (void)vm_reset(vm_of(pc), "its guest wants it");
 }
 
-bool pc_edge_is_stopping(const struct pc *pc)
+bool pc_edge_is_stopping(struct pc *pc)
 {
-    return vm_is_stopping((const struct vm *)((uintptr_t)pc - offsetof(struct vm, pc)));
+    return vm_is_stopping(vm_of(pc));
 }
 
 void pc_edge_power_off(struct pc *pc)

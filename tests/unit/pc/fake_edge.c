@@ -61,7 +61,7 @@ void pc_edge_reset(struct pc *pc)
     fake_edge.resets++;
 }
 
-bool pc_edge_is_stopping(const struct pc *pc)
+bool pc_edge_is_stopping(struct pc *pc)
 {
     return false;
 }

@@ -109,12 +109,16 @@ static void test_overtaken(void **state)
     assert_in_range(second_took, 10, 11);
 }
 
-/* One of several is not answered in time: it alone fails, and its pages are not used meanwhile. */
-static void silent_second(void)
+/* Who waits looks often, however long the pause before the next try is. */
+static void test_pauses(void **state)
 {
-    sim.answer_us = 5000000;
-    read_second();
-    sim.answer_us = 0;
+    struct virtio_admin_command command = {.pause_us = 800000};
+
+    sim.microseconds = 0;
+    assert_int_equal(virtio_admin_pause(&command), 1000);
+    assert_int_equal(sim.microseconds, 1000);
+    command.pause_us = 100;
+    assert_int_equal(virtio_admin_pause(&command), 100);
 }
 
 /* Nobody waits any more, before the answer: its room is used again when that has come. */
@@ -140,6 +144,14 @@ static void test_abandoned(void **state)
     assert_true(virtio_admin_takes(admin, VIRTIO_GROUP_SRIOV, 2));
     assert_int_equal(legacy_read(2, COMMON, 0x12, 1, &value), STATUS_OK);
     assert_int_equal(bit_count(admin->free_pages), VIRTIO_ADMIN_PAGES);
+}
+
+/* One of several is not answered in time: it alone fails, and its pages are not used meanwhile. */
+static void silent_second(void)
+{
+    sim.answer_us = 5000000;
+    read_second();
+    sim.answer_us = 0;
 }
 
 static void test_one_times_out(void **state)
@@ -234,6 +246,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sizes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_out_of_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_overtaken, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_pauses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_abandoned, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_one_times_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_given_up_meanwhile, set_up, tear_down),
