@@ -133,8 +133,16 @@ void legacy_ports_recheck(struct legacy_set *set);
 
 /* ---- life.c ---- */
 
+/* As legacy_life_acquire(), which somebody else's lock has kept from it. */
+void legacy_life_await(struct legacy_function *f);
+
 /* Take the registers lock for a guest's access: it may be held until a device has answered. */
-void legacy_life_acquire(struct legacy_function *f);
+static inline void legacy_life_acquire(struct legacy_function *f)
+{
+    if (!spinlock_try(&f->lock)) {
+        legacy_life_await(f);
+    }
+}
 
 /* Write 0 to the status and wait until the VF has reset. The registers lock is held. */
 void legacy_life_reset_device(struct legacy_function *f);

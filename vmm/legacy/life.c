@@ -25,12 +25,12 @@ void legacy_init(struct legacy_set *set, const char *vm)
     *set = (struct legacy_set){.vm = vm, .ports_lock = SPINLOCK(LOCK_PORTS)};
 }
 
-void legacy_life_acquire(struct legacy_function *f)
+void legacy_life_await(struct legacy_function *f)
 {
-    while (!spinlock_try(&f->lock)) {
+    do {
         (void)legacy_edge_wait(f, 0);
         cpu_relax();
-    }
+    } while (!spinlock_try(&f->lock));
 }
 
 void legacy_life_set_bus_master(struct legacy_function *f, bool on)
