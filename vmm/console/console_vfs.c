@@ -51,8 +51,7 @@ static bool parse_state(const char *text, enum migrate_action *action)
 static const char *const answers[STATUS_COUNT] = {
     [STATUS_OK] = "begun",
     [STATUS_NOT_FOUND] = "no VM has that VF; 'vf list' shows all",
-    [STATUS_STATE] = "not now: its VM is off, another 'vf' command is under way, or "
-                     "its PF owes an answer for it ('vm reset' gives that up)",
+    [STATUS_STATE] = "not now: its VM is off, or a 'vf' command or its PF's answer is due",
     [STATUS_CONFLICT] = "the second VF is a VM's",
     [STATUS_UNSUPPORTED] = "its PF has no commands for that: its VFs only run",
     [STATUS_DEVICE] = "the second VF cannot be had, as the log says",
