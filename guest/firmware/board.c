@@ -92,6 +92,14 @@ static void dump_pit(void)
     say("pit.port61", inb(0x61) & 0x0f);
 }
 
+/* Without what moves by itself: an update in progress, and which interrupts have come due. */
+static uint8_t rtc_read(uint8_t index)
+{
+    uint8_t value = cmos_read(index);
+
+    return index == 0x0a ? value & 0x7f : index == 0x0c ? value & 0x8f : value;
+}
+
 static void dump_rtc(void)
 {
     static const uint8_t indexes[] = {0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f, 0x10, 0x12,
@@ -99,9 +107,7 @@ static void dump_rtc(void)
                                       0x34, 0x35, 0x38, 0x3d, 0x5b, 0x5c, 0x5d, 0x5f};
 
     for (unsigned i = 0; i < sizeof(indexes); i++) {
-        uint8_t value = cmos_read(indexes[i]);
-
-        say_numbered("rtc", indexes[i], indexes[i] == 0x0a ? value & 0x7f : value);
+        say_numbered("rtc", indexes[i], rtc_read(indexes[i]));
     }
 }
 
