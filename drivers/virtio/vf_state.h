@@ -17,6 +17,7 @@
 #include "drivers/virtio/pf.h"
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
+#include "vmm/host/guest_ram.h"
 
 /* ---- What a PF can do ---- */
 
@@ -91,6 +92,8 @@ struct vf_state {
     bool size_known;       /* and not only the most that it may be */
     int16_t object;        /* 1.4: id of the resource object; -1: none */
     uint64_t tracked;      /* pages from IOVA 0 on; 0: none */
+    const struct ram *ram; /* whose pages they are */
+    uint64_t reported;     /* pages that the last report had */
     struct virtio_dma map; /* of the push modes */
     uint8_t data[8];       /* of 'command' */
     struct virtio_admin_command command;
@@ -179,20 +182,21 @@ enum status vf_state_check(enum vf_state_kind kind, const void *state, uint32_t 
 uint64_t vf_state_map_size(const struct vf_state_pf *control, uint64_t pages);
 
 /*
- * Mark what VF writes to the PAGES pages of 4 KiB from IOVA 0 on, from the moment that this
- * returns. MAP: as vf_state_map_size() says, whole pages, mapped in the PF's IOMMU domain, the
- * device's until vf_state_untrack() is OK, or DEVICE; after any other failure of either, until an
- * FLR of the VF; else NULL. Tracking that somebody left behind is ended first. RANGE: more pages
- * than the PF can track. CONFLICT: it is tracked.
+ * Note what VF writes to RAM, where IOVAs are guest addresses, from the moment that this returns.
+ * MAP: as vf_state_map_size() says for the pages up to ram_end(), whole pages, mapped in the PF's
+ * IOMMU domain, the device's until vf_state_untrack() is OK, or DEVICE; after any other failure of
+ * either, until an FLR of the VF; else NULL. Tracking that somebody left behind is ended first.
+ * RANGE: more pages than the PF can track. CONFLICT: it is tracked.
  */
-enum status vf_state_track(struct vf_state *vf, uint64_t pages, const struct virtio_dma *map);
+enum status vf_state_track(struct vf_state *vf, const struct ram *ram,
+                           const struct virtio_dma *map);
 
 /*
- * Add to BITMAP (bit n of word n / 64: page n; with atomic operations) what was written since the
- * last call, and forget it. The last report is due when the VF is STOPPED. On failure all pages
- * whose report was not had are added.
+ * Add to the RAM's marks what was written since the last call, and have the device forget it;
+ * 'reported' pages. The last report is due when the VF is STOPPED. On failure all pages whose
+ * report was not had are added.
  */
-enum status vf_state_report(struct vf_state *vf, uint64_t *bitmap);
+enum status vf_state_report(struct vf_state *vf);
 
 /*
  * End it, also when the migration failed: else the next could not begin. OK when VF is not tracked.

@@ -143,15 +143,16 @@ static enum status check_track(const struct vf_state *vf, uint64_t pages,
     return STATUS_OK;
 }
 
-enum status vf_state_track(struct vf_state *vf, uint64_t pages, const struct virtio_dma *map)
+enum status vf_state_track(struct vf_state *vf, const struct ram *ram, const struct virtio_dma *map)
 {
+    uint64_t pages = ram_end(ram) / PAGE_SIZE, length = 0;
     enum status status = check_track(vf, pages, map);
-    uint64_t length = 0;
 
     if (status != STATUS_OK) {
         return status;
     }
     vf->tracked = pages;
+    vf->ram = ram;
     if (is_push(vf->control)) {
         vf->map = *map;
         memset(map->va, 0, map->size);
@@ -169,25 +170,19 @@ enum status vf_state_track(struct vf_state *vf, uint64_t pages, const struct vir
 
 /* ---- Reports ---- */
 
-static void add(uint64_t *bitmap, uint64_t word, uint64_t bits)
-{
-    if (bits != 0) {
-        __atomic_fetch_or(&bitmap[word], bits, __ATOMIC_RELAXED);
-    }
-}
-
-/* The bits of a page's number and up to 63 behind it that exist. */
-static uint64_t mask_at(const struct vf_state *vf, uint64_t page)
+/* Mark the pages of BITS, of those from PAGE on, a multiple of 64, that are tracked. */
+static void add(struct vf_state *vf, uint64_t page, uint64_t bits)
 {
     uint64_t left = vf->tracked - page;
 
-    return left < WORD_PAGES ? (1ULL << left) - 1 : UINT64_MAX;
+    vf->reported +=
+        ram_mark_word(vf->ram, page, left < WORD_PAGES ? bits & ((1ULL << left) - 1) : bits);
 }
 
-static void add_all(const struct vf_state *vf, uint64_t first, uint64_t *bitmap)
+static void add_all(struct vf_state *vf, uint64_t first)
 {
     for (uint64_t page = first - first % WORD_PAGES; page < vf->tracked; page += WORD_PAGES) {
-        add(bitmap, page / WORD_PAGES, mask_at(vf, page));
+        add(vf, page, UINT64_MAX);
     }
 }
 
@@ -203,8 +198,7 @@ static uint64_t gather(const uint8_t *bytes, unsigned count)
 }
 
 /* LENGTH bytes of a map that begin at page FIRST, a multiple of 64. */
-static void add_bytes(const struct vf_state *vf, uint64_t first, const uint8_t *bytes,
-                      uint32_t length, uint64_t *bitmap)
+static void add_bytes(struct vf_state *vf, uint64_t first, const uint8_t *bytes, uint32_t length)
 {
     uint32_t step = is_bytemap(vf->control) ? WORD_PAGES : sizeof(uint64_t);
 
@@ -217,13 +211,12 @@ static void add_bytes(const struct vf_state *vf, uint64_t first, const uint8_t *
         } else {
             memcpy(&bits, bytes + at, left);
         }
-        add(bitmap, page / WORD_PAGES, bits & mask_at(vf, page));
+        add(vf, page, bits);
     }
 }
 
 /* The range at FIRST, of PAGES; when it fails, *DONE of them were reported. */
-static enum status pull_range(struct vf_state *vf, uint64_t first, uint64_t pages, uint64_t *bitmap,
-                              uint64_t *done)
+static enum status pull_range(struct vf_state *vf, uint64_t first, uint64_t pages, uint64_t *done)
 {
     uint8_t bytes[REPORT_MAX];
     uint64_t size = map_bytes(vf->control, pages), pending = 0;
@@ -242,14 +235,14 @@ static enum status pull_range(struct vf_state *vf, uint64_t first, uint64_t page
         *done = is_bytemap(vf->control) ? at : at * 8;
         status = virtio_admin_execute(&vf->control->pf->admin, &report);
         if (status == STATUS_OK) {
-            add_bytes(vf, first + *done, bytes, length, bitmap);
+            add_bytes(vf, first + *done, bytes, length);
         }
     }
     return status;
 }
 
 /* The device sets what is cleared here, word by word. */
-static void take_pushed(const struct vf_state *vf, uint64_t *bitmap)
+static void take_pushed(struct vf_state *vf)
 {
     uint64_t *words = vf->map.va;
     uint64_t size = map_bytes(vf->control, vf->tracked);
@@ -262,29 +255,30 @@ static void take_pushed(const struct vf_state *vf, uint64_t *bitmap)
         if (value != 0 && is_bytemap(vf->control)) {
             value = gather((const uint8_t *)&value, sizeof(value)) << page % WORD_PAGES;
         }
-        add(bitmap, page / WORD_PAGES, value & mask_at(vf, page - page % WORD_PAGES));
+        add(vf, page - page % WORD_PAGES, value);
     }
 }
 
-enum status vf_state_report(struct vf_state *vf, uint64_t *bitmap)
+enum status vf_state_report(struct vf_state *vf)
 {
     enum status status = vf_state_current(vf);
     uint64_t pages, done = 0;
 
+    vf->reported = 0;
     if (status == STATUS_OK && vf->tracked == 0) {
         status = STATUS_NOTE(STATUS_STATE);
     }
     if (status == STATUS_OK && is_push(vf->control)) {
-        take_pushed(vf, bitmap);
+        take_pushed(vf);
         return STATUS_OK;
     }
     for (uint64_t at = 0; at < vf->tracked && status == STATUS_OK; at += pages) {
         (void)range_at(vf, at, &pages);
-        status = pull_range(vf, at, pages, bitmap, &done);
+        status = pull_range(vf, at, pages, &done);
         done += at;
     }
     if (status != STATUS_OK) {
-        add_all(vf, done, bitmap);
+        add_all(vf, done);
     }
     return status;
 }

@@ -105,4 +105,5 @@ def test(folder):
         run.forbid("PANIC", "ERROR", "FAIL")
 
 
-machine.run_test(test)
+if __name__ == "__main__":
+    machine.run_test(test)

@@ -24,6 +24,7 @@ enum console_action {
     CONSOLE_BUTTON, /* ACPI power button: asks the guest to switch itself off */
     CONSOLE_VF_SHOW,
     CONSOLE_VF_SET,
+    CONSOLE_VF_DIRTY,
     CONSOLE_VF_SAVE,
     CONSOLE_VF_MOVE,
 };

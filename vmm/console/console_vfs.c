@@ -7,13 +7,18 @@
 
 #include <string.h>
 
+/* The words that follow the VF in 'vf state' and 'vf dirty'. */
 static const struct {
+    enum console_action of;
     const char *word;
     enum migrate_action action;
-} states[] = {
-    {"quiesce", MIGRATE_QUIESCE},
-    {"freeze",  MIGRATE_FREEZE },
-    {"run",     MIGRATE_RUN    },
+} words[] = {
+    {CONSOLE_VF_SET,   "quiesce", MIGRATE_QUIESCE},
+    {CONSOLE_VF_SET,   "freeze",  MIGRATE_FREEZE },
+    {CONSOLE_VF_SET,   "run",     MIGRATE_RUN    },
+    {CONSOLE_VF_DIRTY, "on",      MIGRATE_TRACK  },
+    {CONSOLE_VF_DIRTY, "report",  MIGRATE_REPORT },
+    {CONSOLE_VF_DIRTY, "off",     MIGRATE_UNTRACK},
 };
 
 /* PF:N, as in 02:00.0:1, or with a '/' as in the configuration. */
@@ -36,15 +41,17 @@ static bool parse_place(const char *text, struct migrate_place *place)
     return true;
 }
 
-static bool parse_state(const char *text, enum migrate_action *action)
+static bool parse_word(enum console_action of, const char *text, enum migrate_action *action)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(states); i++) {
-        if (strcmp(text, states[i].word) == 0) {
-            *action = states[i].action;
+    for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
+        if (words[i].of == of && strcmp(text, words[i].word) == 0) {
+            *action = words[i].action;
             return true;
         }
     }
-    console_print("'%s' is no state: quiesce, freeze or run", text);
+    console_print(of == CONSOLE_VF_SET ? "'%s' is no state: quiesce, freeze or run"
+                                       : "'%s' is not on, off or report",
+                  text);
     return false;
 }
 
@@ -76,7 +83,7 @@ void console_edge_vf_do(enum console_action action, const char *vf, const char *
         if (!parse_place(more, &order.to)) {
             return;
         }
-    } else if (action == CONSOLE_VF_SET && !parse_state(more, &order.action)) {
+    } else if (action != CONSOLE_VF_SHOW && !parse_word(action, more, &order.action)) {
         return;
     }
     console_print("vf %s: %s", vf, answers[migrate_begin(&order)]);

@@ -80,6 +80,7 @@ enum status console_edge_vm_do(unsigned index, enum console_action action)
         return press(vm, action);
     case CONSOLE_VF_SHOW:
     case CONSOLE_VF_SET:
+    case CONSOLE_VF_DIRTY:
     case CONSOLE_VF_SAVE:
     case CONSOLE_VF_MOVE:
         break;

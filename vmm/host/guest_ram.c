@@ -110,6 +110,11 @@ bool ram_holds(const struct ram *ram, uint64_t at, uint64_t size)
            (at >= FOUR_GIB && range_fits(at - FOUR_GIB, size, ram->above_4g));
 }
 
+uint64_t ram_end(const struct ram *ram)
+{
+    return ram->above_4g != 0 ? FOUR_GIB + ram->above_4g : ram->below_4g;
+}
+
 uint64_t ram_bit(const struct ram *ram, uint64_t at)
 {
     return (at < FOUR_GIB ? at : at - FOUR_GIB + ram->below_4g) / PAGE_SIZE;
@@ -127,6 +132,21 @@ void ram_mark(const struct ram *ram, gpa_t at, uint64_t size)
                               __ATOMIC_SEQ_CST);
         }
     }
+}
+
+unsigned ram_mark_word(const struct ram *ram, uint64_t first, uint64_t bits)
+{
+    unsigned count = 0;
+
+    if (bits == 0 || !ram_holds(ram, first * PAGE_SIZE, RAM_MARKS_WORD * PAGE_SIZE)) {
+        return 0;
+    }
+    __atomic_fetch_or(&ram->marks[ram_bit(ram, first * PAGE_SIZE) / RAM_MARKS_WORD], bits,
+                      __ATOMIC_SEQ_CST);
+    for (; bits != 0; bits &= bits - 1) {
+        count++;
+    }
+    return count;
 }
 
 /* The part of [AT, AT + SIZE), all RAM, that lies in one run. */

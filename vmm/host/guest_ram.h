@@ -36,6 +36,9 @@ void ram_free(struct ram *ram);
 /* Is all of it RAM? */
 bool ram_holds(const struct ram *ram, uint64_t at, uint64_t size);
 
+/* Where its last byte ends. */
+uint64_t ram_end(const struct ram *ram);
+
 /* Pages in one word of the marks. */
 #define RAM_MARKS_WORD 64U
 
@@ -47,6 +50,12 @@ uint64_t ram_bit(const struct ram *ram, uint64_t at);
  * Any CPU; atomic. What is no RAM is left out.
  */
 void ram_mark(const struct ram *ram, gpa_t at, uint64_t size);
+
+/*
+ * So were the pages of BITS, of the 64 from page FIRST on, a multiple of 64; likewise. Returns how
+ * many they are, if they are RAM: runs begin and end at such pages.
+ */
+unsigned ram_mark_word(const struct ram *ram, uint64_t first, uint64_t bits);
 
 /*
  * The VMM has written there itself; after the write, and before the exit that it was for ends.

@@ -64,7 +64,7 @@ enum status migrate_begin(const struct migrate_order *wanted)
         (wanted->action != MIGRATE_SHOW && __atomic_load_n(&vf->asleep, __ATOMIC_ACQUIRE))) {
         return STATUS_STATE;
     }
-    if (wanted->action != MIGRATE_SHOW && !vf_state_facts(vf->pf->control.kind)->can_migrate) {
+    if (wanted->action >= MIGRATE_QUIESCE && !vf_state_facts(vf->pf->control.kind)->can_migrate) {
         return STATUS_UNSUPPORTED;
     }
     order = *wanted;
@@ -289,6 +289,12 @@ static enum status act(struct vf *vf, bool stays)
     switch (order.action) {
     case MIGRATE_SHOW:
         return show(vf);
+    case MIGRATE_TRACK:
+        return migrate_dirty_begin(vf);
+    case MIGRATE_REPORT:
+        return migrate_dirty_report(vf);
+    case MIGRATE_UNTRACK:
+        return migrate_dirty_end(vf);
     case MIGRATE_QUIESCE:
         return migrate_to(&device, DEVICE_RUNNING | DEVICE_NDMA);
     case MIGRATE_FREEZE:
@@ -305,7 +311,9 @@ static enum status act(struct vf *vf, bool stays)
 
 static void act_and_say(struct vf *vf, bool stays)
 {
-    static const char *const names[] = {"show", "quiesce", "freeze", "run", "save", "move"};
+    static const char *const names[] = {"show",      "dirty on", "dirty report",
+                                        "dirty off", "quiesce",  "freeze",
+                                        "run",       "save",     "move"};
     enum status status = act(vf, stays);
 
     if (status == STATUS_OK) {
@@ -375,8 +383,9 @@ void migrate_list(print_line *print)
                                 : vf->function.state.lost ? "lost"
                                                           : device_state_name(vf->device_state);
 
-            print("  " BDF_FORMAT ":%u  %-15s %s", BDF_ARGS(pf->config->bdf), n,
-                  vf ? vf->set->owner.config->name : "-", state);
+            print("  " BDF_FORMAT ":%u  %-15s %s%s", BDF_ARGS(pf->config->bdf), n,
+                  vf ? vf->set->owner.config->name : "-", state,
+                  vf && migrate_is_tracked(vf) ? ", its writes are noted" : "");
         }
     }
 }

@@ -16,6 +16,9 @@
 
 enum migrate_action {
     MIGRATE_SHOW,
+    MIGRATE_TRACK,
+    MIGRATE_REPORT,
+    MIGRATE_UNTRACK,
     MIGRATE_QUIESCE,
     MIGRATE_FREEZE,
     MIGRATE_RUN,

@@ -45,6 +45,22 @@ enum status migrate_text(struct vf *vf, bool free, struct legacy_description *d,
 /* Write the record of VF, whose device is SAVING; *SIZE bytes. NO_MEMORY: it is too large. */
 enum status migrate_save(struct device *device, struct vf *vf, const char *text, uint32_t *size);
 
+/* Is noted, or counted, what VF writes? */
+bool migrate_is_tracked(const struct vf *vf);
+
+/* From now on it is. CONFLICT: it was. What PFs cannot tell is said, and all RAM counts. */
+enum status migrate_dirty_begin(struct vf *vf);
+
+/* Add to the marks of its VM's RAM what VF wrote since the last report, and say how many pages. A
+ * failure has added all of which nothing was told. STATE: it is not tracked. */
+enum status migrate_dirty_report(struct vf *vf);
+
+/* No longer note it; that it was not OK to is said, and all RAM counts. */
+enum status migrate_dirty_end(struct vf *vf);
+
+/* VF, which is stopped, goes from its VM: a last report, if it is tracked. */
+void migrate_dirty_leave(struct vf *vf);
+
 /* VF's PF owes an answer: when it has come, let VF run. */
 void migrate_wake_later(struct vf *vf);
 

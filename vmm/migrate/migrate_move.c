@@ -131,6 +131,7 @@ static enum status save(void)
 
     if (status == STATUS_OK) {
         note_indexes(move.from);
+        migrate_dirty_leave(move.from);
         status = record_parse(workspace.record, move.size, &move.record);
     }
     return status == STATUS_OK ? migrate_to(&move.source, DEVICE_STOP) : status;

@@ -6,6 +6,7 @@
 #include "drivers/pci/scan.h"
 #include "vmm/base/log.h"
 #include "vmm/host/apic.h"
+#include "vmm/host/pool.h"
 #include "vmm/vf/vf_internal.h"
 
 #define HIGH_MEMORY (1ULL << 32)
@@ -58,16 +59,50 @@ static void find_bars(const struct pci_function *function, struct virtio_bar bar
     }
 }
 
-/* DMA to the pages of MEMORY, at their own addresses, and to nothing else. */
+/* Let PFs reach the pages of MEMORY, at their own addresses. */
+static enum status map_own(const struct virtio_dma *memory)
+{
+    return iommu_map(own, gpa(memory->iova), hpa(memory->iova), memory->size,
+                     IOMMU_READ | IOMMU_WRITE);
+}
+
+/* DMA to the pages of MEMORY, and to nothing else of what is no PF's. */
 static enum status confine(bdf_t bdf, const struct virtio_dma *memory)
 {
     enum status status = own ? STATUS_OK : iommu_domain_create("VMM", IOMMU_OWNER_VMM, &own);
 
     if (status == STATUS_OK) {
-        status = iommu_map(own, gpa(memory->iova), hpa(memory->iova), memory->size,
-                           IOMMU_READ | IOMMU_WRITE);
+        status = map_own(memory);
     }
     return status == STATUS_OK ? iommu_attach(own, bdf, bdf) : status;
+}
+
+const struct virtio_dma *vf_map_memory(const struct vf *vf, uint64_t size)
+{
+    struct vf_set *set = vf->set;
+    uint32_t place = 0;
+
+    while (place < set->count - 1 && set->vf[place] != vf) {
+        place++;
+    }
+    struct virtio_dma *map = &set->map[place];
+
+    if (map->size >= size) {
+        return map;
+    }
+    /* A smaller one stays as it is: there is no way to take it from the PFs again. */
+    struct virtio_dma larger = {.va = pool_allocate(size, PAGE_SIZE), .size = size};
+
+    if (!larger.va) {
+        return NULL;
+    }
+    larger.iova = pool_hpa(larger.va).raw;
+    if (map_own(&larger) != STATUS_OK) {
+        pool_free(larger.va, size);
+        return NULL;
+    }
+    *map = larger;
+    return map;
 }
 
 /*

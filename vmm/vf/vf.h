@@ -7,6 +7,7 @@
 #define PORTOLAN_VMM_VF_VF_H
 
 #include "boot/handoff.h"
+#include "drivers/virtio/queue.h"
 #include "vmm/base/format.h"
 #include "vmm/base/guest_log.h"
 #include "vmm/base/status.h"
@@ -36,6 +37,7 @@ struct vf_set {
     struct guest_log fault_log;  /* a share of its own: other lines cannot use it up */
     uint32_t count;              /* 0: it has none */
     struct vf *vf[CONFIG_VM_VFS_MAX];
+    struct virtio_dma map[CONFIG_VM_VFS_MAX]; /* vf_map_memory() */
 };
 
 /*

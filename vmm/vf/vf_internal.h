@@ -53,6 +53,7 @@ struct vf {
     struct vf_state control; /* of its device's state; new after each FLR */
     uint8_t device_state;    /* enum device_state of vmm/migrate; 1 after each FLR: it runs */
     bool asleep;             /* its PF owes an answer, then it is told to run; atomic */
+    bool all_written;        /* nobody can tell what it writes, and somebody asks; until an FLR */
 };
 
 static inline struct vf *vf_of(struct legacy_function *function)
@@ -78,6 +79,13 @@ bool vf_is_cut_off(const struct vf *vf);
  * said in the log, leave it down: it may be tried again.
  */
 enum status pf_restart(struct pf *pf);
+
+/*
+ * SIZE bytes, whole pages, that PFs reach, for a map of what VF writes. They are kept for VF's
+ * place in its VM: a device that still writes there only marks too much. NULL, said in the log:
+ * there are none. One CPU at a time for a VM.
+ */
+const struct virtio_dma *vf_map_memory(const struct vf *vf, uint64_t size);
 
 /* Find VF at its place, and map what it needs. Errors are said in the log. */
 enum status vf_find(struct vf *vf);

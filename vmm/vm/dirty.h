@@ -3,8 +3,8 @@
  * Which pages of a VM's RAM have been written: one bit for each 4 KiB. While a VM is tracked its
  * RAM is write-protected in the nested tables; the first write to a page exits, is marked, and
  * goes on at full speed. What the VMM writes itself is marked where it is done
- * (vmm/host/guest_ram.c, exit_io.c). DMA of VFs is not seen: who lets one write marks its buffers
- * with ram_mark().
+ * (vmm/host/guest_ram.c, exit_io.c). DMA of VFs is not seen: vmm/migrate marks what their devices
+ * report.
  *
  * No write is missed: docs/vm.md has the order of steps.
  */

@@ -31,6 +31,7 @@ static struct vf_state_pf control;
 static struct vf_state vfs[VFS];
 static uint8_t buffer[BUFFER + 1];
 static uint64_t bitmap[PAGES_MAX / 64 + 2];
+static struct ram ram = {.marks = bitmap};
 static _Alignas(PAGE_SIZE) uint8_t map_memory[128U << 10];
 
 static uint8_t next(void)
@@ -201,7 +202,8 @@ static void track(struct vf_state *vf)
     struct virtio_dma map = {.va = map_memory, .iova = 0x1000, .size = sizeof(map_memory)};
 
     require(size <= sizeof(map_memory));
-    if (vf_state_track(vf, pages, size > 0 ? &map : NULL) == STATUS_OK) {
+    ram.below_4g = pages * PAGE_SIZE;
+    if (vf_state_track(vf, &ram, size > 0 ? &map : NULL) == STATUS_OK) {
         require(vf->tracked == pages && control.mode != VF_TRACK_NONE);
     }
 }
@@ -210,7 +212,7 @@ static void report(struct vf_state *vf)
 {
     memset(bitmap, 0, sizeof(bitmap));
     map_memory[next32() % sizeof(map_memory)] = next();
-    enum status status = vf_state_report(vf, bitmap);
+    enum status status = vf_state_report(vf);
     uint64_t pages = vf->tracked;
 
     /* None beyond the end, and the last one when it failed. */

@@ -255,6 +255,34 @@ static void test_paging_fails(void **state)
     }
 }
 
+/* Words of marks: where RAM is, and at the place that a page's own mark has. */
+static void test_mark_words(void **state)
+{
+    static uint64_t marks[(PCI_HOLE_BASE + M2) / PAGE_SIZE / RAM_MARKS_WORD];
+    const uint64_t hole = PCI_HOLE_BASE / PAGE_SIZE, high = (4ULL << 30) / PAGE_SIZE;
+    struct ram ram;
+
+    assert_int_equal(ram_allocate(&ram, PCI_HOLE_BASE + M2), STATUS_OK);
+    ram.marks = marks;
+    assert_int_equal(ram_end(&ram), (4ULL << 30) + M2);
+    assert_int_equal(ram_mark_word(&ram, 0, 0), 0);
+    assert_int_equal(ram_mark_word(&ram, hole, UINT64_MAX), 0);
+    assert_int_equal(ram_mark_word(&ram, high - RAM_MARKS_WORD, UINT64_MAX), 0);
+    assert_int_equal(ram_mark_word(&ram, high + M2 / PAGE_SIZE, UINT64_MAX), 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(marks); i++) {
+        assert_int_equal(marks[i], 0);
+    }
+    assert_int_equal(ram_mark_word(&ram, hole - RAM_MARKS_WORD, 5), 2);
+    ram_mark(&ram, gpa((hole - 1) * PAGE_SIZE), PAGE_SIZE); /* what is there stays */
+    assert_int_equal(marks[hole / RAM_MARKS_WORD - 1], 5 | 1ULL << 63);
+    assert_int_equal(ram_mark_word(&ram, high, UINT64_MAX), 64);
+    assert_int_equal(marks[hole / RAM_MARKS_WORD], UINT64_MAX);
+    ram_free(&ram);
+    assert_int_equal(ram_allocate(&ram, M2), STATUS_OK);
+    assert_int_equal(ram_end(&ram), M2);
+    ram_free(&ram);
+}
+
 static void test_pointers(void **state)
 {
     struct ram ram;
@@ -349,6 +377,7 @@ int main(void)
         cmocka_unit_test_setup(test_fragments, setup),
         cmocka_unit_test_setup(test_random_fragments, setup),
         cmocka_unit_test_setup(test_paging_fails, setup),
+        cmocka_unit_test_setup(test_mark_words, setup),
         cmocka_unit_test_setup(test_pointers, setup),
         cmocka_unit_test_setup(test_copies, setup),
         cmocka_unit_test_setup(test_refusals, setup),

@@ -99,6 +99,27 @@ uint64_t time_now_ns(void)
     return now_ns;
 }
 
+/* Nothing is tracked here. */
+bool migrate_is_tracked(const struct vf *vf)
+{
+    return false;
+}
+
+enum status migrate_dirty_begin(struct vf *vf)
+{
+    return STATUS_OK;
+}
+
+enum status migrate_dirty_report(struct vf *vf)
+{
+    return STATUS_STATE;
+}
+
+enum status migrate_dirty_end(struct vf *vf)
+{
+    return STATUS_OK;
+}
+
 unsigned legacy_poke(struct legacy_function *function, bool config)
 {
     pokes++;

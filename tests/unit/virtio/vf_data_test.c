@@ -238,13 +238,14 @@ static void test_levels(void **state)
     }
     sim_state_reset(VF_STATE_NONE, 0);
     struct virtio_dma memory = sim_memory();
+    const struct ram ram = {.below_4g = 64 * PAGE_SIZE};
 
     assert_int_equal(virtio_pf_start(&pf, sim_function(), sim_bars(), &memory), STATUS_OK);
     vf_state_probe(&control, &pf, 3);
     vf_state_open(vf, &control, 1);
     assert_int_equal(vf_state_open_save(vf, &size), STATUS_UNSUPPORTED);
     assert_int_equal(vf_state_write(vf, buffer, 8), STATUS_UNSUPPORTED);
-    assert_int_equal(vf_state_track(vf, 64, NULL), STATUS_UNSUPPORTED);
+    assert_int_equal(vf_state_track(vf, &ram, NULL), STATUS_UNSUPPORTED);
     vf_state_close(vf);
     assert_int_equal(virtio_pf_stop(&pf), STATUS_OK);
 }

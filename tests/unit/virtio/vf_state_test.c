@@ -443,7 +443,8 @@ static void test_cut_off(void **state)
 static void test_reset(void **state)
 {
     uint8_t buffer[8];
-    uint64_t bitmap;
+    uint64_t marks;
+    struct ram ram = {.below_4g = 64 * PAGE_SIZE, .marks = &marks};
     uint32_t got;
     enum status status;
 
@@ -468,8 +469,8 @@ static void test_reset(void **state)
         assert_int_equal(vf_state_read(&old, 0, buffer, 8, &got), STATUS_STATE);
         assert_int_equal(vf_state_write(&old, sim_state.blob, sim_state.size), STATUS_STATE);
         assert_int_equal(vf_state_open_save(&old, &got), STATUS_STATE);
-        assert_int_equal(vf_state_track(&old, 64, NULL), STATUS_STATE);
-        assert_int_equal(vf_state_report(&old, &bitmap), STATUS_STATE);
+        assert_int_equal(vf_state_track(&old, &ram, NULL), STATUS_STATE);
+        assert_int_equal(vf_state_report(&old), STATUS_STATE);
         uint64_t sent = sim.commands;
 
         vf_state_close(&old); /* its object is gone with the reset */

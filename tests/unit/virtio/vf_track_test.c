@@ -17,6 +17,7 @@ static struct vf_state_pf control;
 static struct vf_state handle;
 static struct vf_state *const vf = &handle;
 static uint64_t bitmap[PAGES_MAX / 64 + 1];
+static struct ram ram = {.marks = bitmap};
 static uint8_t map_memory[PAGES_MAX] __attribute__((aligned(PAGE_SIZE)));
 
 static void set_up(enum vf_track_mode mode)
@@ -56,6 +57,13 @@ static const struct virtio_dma *map_for(uint64_t pages)
     return map.size > 0 ? &map : NULL;
 }
 
+/* All of the RAM, which is PAGES. */
+static enum status track(uint64_t pages, const struct virtio_dma *map)
+{
+    ram.below_4g = pages * PAGE_SIZE;
+    return vf_state_track(vf, &ram, map);
+}
+
 static bool has(uint64_t page)
 {
     return (bitmap[page / 64] >> page % 64 & 1) != 0;
@@ -81,28 +89,29 @@ static void test_modes(void **state)
                                                               : 5000;
         const uint64_t written[] = {0, 1, 63, 64, 2047, 2048, 4095, 4096, 4999, pages - 1};
 
-        assert_int_equal(vf_state_track(vf, pages, map_for(pages)), STATUS_OK);
-        assert_int_equal(vf_state_track(vf, pages, map_for(0)), STATUS_CONFLICT);
+        assert_int_equal(track(pages, map_for(pages)), STATUS_OK);
+        assert_int_equal(track(pages, map_for(0)), STATUS_CONFLICT);
         memset(map_memory, 0, sizeof(map_memory));
-        assert_int_equal(vf_state_report(vf, bitmap), STATUS_OK);
+        assert_int_equal(vf_state_report(vf), STATUS_OK);
         assert_int_equal(marked(), 0);
         for (unsigned i = 0; i < ARRAY_SIZE(written); i++) {
             if (written[i] < pages) {
                 sim_state_dirty(1, written[i]);
-                assert_int_equal(vf_state_report(vf, bitmap), STATUS_OK);
+                assert_int_equal(vf_state_report(vf), STATUS_OK);
                 assert_true(has(written[i]));
+                assert_int_equal(vf->reported, 1);
             }
         }
         sim_state_dirty(1, pages); /* beyond what is tracked */
-        assert_int_equal(vf_state_report(vf, bitmap), STATUS_OK);
+        assert_int_equal(vf_state_report(vf), STATUS_OK);
         assert_int_equal(marked(), mode >= VF_TRACK_PULL_BITMAP ? 10 : 9);
         memset(bitmap, 0, sizeof(bitmap));
         bitmap[3] = 5; /* what others marked stays */
-        assert_int_equal(vf_state_report(vf, bitmap), STATUS_OK);
+        assert_int_equal(vf_state_report(vf), STATUS_OK);
         assert_int_equal(marked(), 2);
         assert_int_equal(vf_state_untrack(vf), STATUS_OK);
         assert_int_equal(vf_state_untrack(vf), STATUS_OK);
-        assert_int_equal(vf_state_report(vf, bitmap), STATUS_STATE);
+        assert_int_equal(vf_state_report(vf), STATUS_STATE);
         assert_false(fake_log_contains("virtio 0000")); /* nothing was refused */
         tear_down();
     }
@@ -112,11 +121,11 @@ static void test_limits(void **state)
 {
     set_up(VF_TRACK_PULL_BITMAP);
     assert_int_equal(vf_state_map_size(&control, 1000), 0);
-    assert_int_equal(vf_state_track(vf, 2 * 32768 + 1, NULL), STATUS_RANGE);
-    assert_int_equal(vf_state_track(vf, UINT64_MAX, NULL), STATUS_RANGE);
-    assert_int_equal(vf_state_track(vf, 0, NULL), STATUS_INVALID);
+    assert_int_equal(track(2 * 32768 + 1, NULL), STATUS_RANGE);
+    assert_int_equal(track(UINT64_MAX / PAGE_SIZE, NULL), STATUS_RANGE);
+    assert_int_equal(track(0, NULL), STATUS_INVALID);
     sim_state.log[0] = '\0';
-    assert_int_equal(vf_state_track(vf, 2 * 32768, NULL), STATUS_OK);
+    assert_int_equal(track(2 * 32768, NULL), STATUS_OK);
     assert_string_equal(sim_state.log, "TT");
     assert_int_equal(vf_state_untrack(vf), STATUS_OK);
     assert_string_equal(sim_state.log, "TTtt");
@@ -125,9 +134,9 @@ static void test_limits(void **state)
     struct virtio_dma map = *map_for(40000);
 
     assert_int_equal(map.size, 2 * PAGE_SIZE);
-    assert_int_equal(vf_state_track(vf, 40000, NULL), STATUS_INVALID);
+    assert_int_equal(track(40000, NULL), STATUS_INVALID);
     map.size = PAGE_SIZE;
-    assert_int_equal(vf_state_track(vf, 40000, &map), STATUS_INVALID);
+    assert_int_equal(track(40000, &map), STATUS_INVALID);
     tear_down();
 }
 
@@ -138,7 +147,7 @@ static void test_left_behind(void **state)
     sim_state.vf[1].range[0] =
         (struct sim_range){.used = true, .address = 0, .length = 64 * PAGE_SIZE};
     sim_state.log[0] = '\0';
-    assert_int_equal(vf_state_track(vf, 1000, NULL), STATUS_OK);
+    assert_int_equal(track(1000, NULL), STATUS_OK);
     assert_string_equal(sim_state.log, "TtT");
     assert_int_equal(vf_state_untrack(vf), STATUS_OK);
     tear_down();
@@ -154,13 +163,13 @@ static void test_start_fails(void **state)
     sim.fail_count = SIM_FOR_EVER;
     sim.fail_status = 1;
     sim.fail_qualifier = 0x80;
-    assert_int_equal(vf_state_track(vf, 40000, NULL), STATUS_INVALID);
+    assert_int_equal(track(40000, NULL), STATUS_INVALID);
     assert_true(fake_log_contains("START_TRACK"));
     for (unsigned i = 0; i < SIM_RANGES; i++) {
         assert_false(sim_state.vf[1].range[i].used);
     }
     sim.fail_count = 0;
-    assert_int_equal(vf_state_track(vf, 40000, NULL), STATUS_OK);
+    assert_int_equal(track(40000, NULL), STATUS_OK);
     assert_int_equal(vf_state_untrack(vf), STATUS_OK);
     tear_down();
 }
@@ -171,7 +180,7 @@ static void test_start_cut_off(void **state)
     set_up(VF_TRACK_PULL_BITMAP);
     sim.result_cut = 1;
     sim_state.log[0] = '\0';
-    assert_int_equal(vf_state_track(vf, 1000, NULL), STATUS_DEVICE);
+    assert_int_equal(track(1000, NULL), STATUS_DEVICE);
     assert_string_equal(sim_state.log, "Tt");
     sim.result_cut = 0;
     tear_down();
@@ -194,7 +203,7 @@ static void test_report_fails(void **state)
     for (unsigned cut = 0; cut < 2; cut++) {
         for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
             set_up(VF_TRACK_PULL_BITMAP);
-            assert_int_equal(vf_state_track(vf, 40000, NULL), STATUS_OK);
+            assert_int_equal(track(40000, NULL), STATUS_OK);
             sim_state_dirty(1, 17);
             sim_state_dirty(1, 39999);
             sim.fail_count = 1;
@@ -202,8 +211,9 @@ static void test_report_fails(void **state)
             sim.fail_after = cases[i].after;
             sim.fail_status = cut ? 0x7f : 5;
             sim.fail_qualifier = 0x80;
-            assert_int_equal(vf_state_report(vf, bitmap), STATUS_DEVICE);
+            assert_int_equal(vf_state_report(vf), STATUS_DEVICE);
             assert_int_equal(marked(), cases[i].left);
+            assert_in_range(vf->reported, cases[i].left, cases[i].left + 1); /* 17 perhaps twice */
             assert_true(has(17) && has(39999) && !has(40000));
             assert_int_equal(vf_state_untrack(vf), STATUS_OK);
             tear_down();
@@ -215,7 +225,7 @@ static void test_report_fails(void **state)
 static void test_stop_fails(void **state)
 {
     set_up(VF_TRACK_PUSH_BITMAP);
-    assert_int_equal(vf_state_track(vf, 1000, map_for(1000)), STATUS_OK);
+    assert_int_equal(track(1000, map_for(1000)), STATUS_OK);
     sim.fail_count = 1;
     sim.fail_only = VIRTIO_2021_STOP_TRACK;
     sim.fail_status = 5;

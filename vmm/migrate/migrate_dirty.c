@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which pages a VF writes: into the marks of its VM's RAM, where the writes of CPUs are, too. What
+ * cannot be told counts as written; docs/migration.md says why rings cannot tell it.
+ */
+#include "vmm/migrate/migrate_internal.h"
+
+static uint64_t mark_all(const struct ram *ram)
+{
+    uint64_t pages = 0;
+
+    for (unsigned i = 0; i < ram->run_count; i++) {
+        ram_mark(ram, ram->run[i].at, ram->run[i].size);
+        pages += ram->run[i].size / PAGE_SIZE;
+    }
+    return pages;
+}
+
+bool migrate_is_tracked(const struct vf *vf)
+{
+    return vf->control.tracked != 0 || vf->all_written;
+}
+
+enum status migrate_dirty_begin(struct vf *vf)
+{
+    const struct ram *ram = vf->set->owner.ram;
+    uint64_t size = vf_state_map_size(&vf->pf->control, ram_end(ram) / PAGE_SIZE);
+    const struct virtio_dma *map = NULL;
+    enum status status = STATUS_OK;
+
+    if (migrate_is_tracked(vf)) {
+        return STATUS_CONFLICT;
+    }
+    if (size > 0) {
+        map = vf_map_memory(vf, size);
+        status = map ? STATUS_OK : STATUS_NO_MEMORY;
+    }
+    if (status == STATUS_OK) {
+        status = vf_state_track(&vf->control, ram, map);
+    }
+    if (status == STATUS_UNSUPPORTED || status == STATUS_RANGE || status == STATUS_NO_MEMORY) {
+        say("VF " VF_NAME
+            ": its PF cannot tell what it writes (%s): each report has all the RAM of "
+            "its VM",
+            VF_NAME_OF(vf), status_name(status));
+        vf->all_written = true;
+        status = STATUS_OK;
+    }
+    return status;
+}
+
+enum status migrate_dirty_report(struct vf *vf)
+{
+    enum status status = STATUS_OK;
+    uint64_t pages = 0;
+
+    if (!migrate_is_tracked(vf)) {
+        warn("VF " VF_NAME ": nobody notes what it writes: 'vf dirty ... on' comes first, again "
+             "after a reset or a move",
+             VF_NAME_OF(vf));
+        return STATUS_STATE;
+    }
+    if (vf->all_written) {
+        pages = mark_all(vf->set->owner.ram);
+    } else {
+        status = vf_state_report(&vf->control);
+        pages = vf->control.reported;
+    }
+    say("VF " VF_NAME ": %lu pages written since the last report%s", VF_NAME_OF(vf), pages,
+        status == STATUS_OK ? "" : ", as all count that it was not told of");
+    return status;
+}
+
+enum status migrate_dirty_end(struct vf *vf)
+{
+    enum status status = vf_state_untrack(&vf->control);
+
+    vf->all_written = false;
+    if (status != STATUS_OK) {
+        (void)mark_all(vf->set->owner.ram);
+    }
+    return status;
+}
+
+void migrate_dirty_leave(struct vf *vf)
+{
+    if (migrate_is_tracked(vf)) {
+        (void)migrate_dirty_report(vf);
+        (void)migrate_dirty_end(vf);
+    }
+}
