@@ -9,16 +9,16 @@
 
 /* The words that follow the VF in 'vf state' and 'vf dirty'. */
 static const struct {
-    enum console_action of;
     const char *word;
+    enum console_action of;
     enum migrate_action action;
 } words[] = {
-    {CONSOLE_VF_SET,   "quiesce", MIGRATE_QUIESCE},
-    {CONSOLE_VF_SET,   "freeze",  MIGRATE_FREEZE },
-    {CONSOLE_VF_SET,   "run",     MIGRATE_RUN    },
-    {CONSOLE_VF_DIRTY, "on",      MIGRATE_TRACK  },
-    {CONSOLE_VF_DIRTY, "report",  MIGRATE_REPORT },
-    {CONSOLE_VF_DIRTY, "off",     MIGRATE_UNTRACK},
+    {"quiesce", CONSOLE_VF_SET,   MIGRATE_QUIESCE},
+    {"freeze",  CONSOLE_VF_SET,   MIGRATE_FREEZE },
+    {"run",     CONSOLE_VF_SET,   MIGRATE_RUN    },
+    {"on",      CONSOLE_VF_DIRTY, MIGRATE_TRACK  },
+    {"report",  CONSOLE_VF_DIRTY, MIGRATE_REPORT },
+    {"off",     CONSOLE_VF_DIRTY, MIGRATE_UNTRACK},
 };
 
 /* PF:N, as in 02:00.0:1, or with a '/' as in the configuration. */

@@ -157,6 +157,66 @@ static void test_unknown(void **unused)
     refused(bytes, longer, "it has more or fewer parts than it says");
 }
 
+/* Put a part without a value at AT of the record in 'bytes', SIZE bytes so far. */
+static uint32_t insert_part(uint32_t at, uint32_t size, uint16_t type, uint16_t flags)
+{
+    uint32_t longer = size + RECORD_PART, parts;
+
+    memcpy(&parts, bytes + 12, 4);
+    parts++;
+    memmove(bytes + at + RECORD_PART, bytes + at, size - at);
+    memset(bytes + at, 0, RECORD_PART);
+    memcpy(bytes + at, &type, 2);
+    memcpy(bytes + at + 2, &flags, 2);
+    memcpy(bytes + 8, &longer, 4);
+    memcpy(bytes + 12, &parts, 4);
+    mend(bytes, longer);
+    return longer;
+}
+
+/* Unknown parts have their place as known ones have: behind all of lower types, and once. */
+static void test_unknown_order(void **unused)
+{
+    uint32_t size = insert_part(RECORD_HEADER, write_good(), 77, RECORD_OPTIONAL);
+
+    refused(bytes, size, "a part is there twice, or out of order");
+    size = write_good();
+    size = insert_part(size - STATE_CHECKSUM, size, 77, RECORD_OPTIONAL);
+    size = insert_part(size - STATE_CHECKSUM, size, 78, RECORD_OPTIONAL);
+    assert_int_equal(record_parse(bytes, size, &record), STATUS_OK);
+    size = insert_part(size - STATE_CHECKSUM, size, 78, RECORD_OPTIONAL);
+    refused(bytes, size, "a part is there twice, or out of order");
+}
+
+/* Under a checksum that is right: a length that is not the part's, or is longer than the record. */
+static void test_lengths(void **unused)
+{
+    static const uint32_t lengths[] = {0xffffffff, 0xfffffff8, 0x80000000, ROOM};
+    uint32_t size = write_good(), kind_at = RECORD_HEADER;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(lengths); i++) {
+        (void)write_good();
+        memcpy(bytes + RECORD_HEADER + 4, &lengths[i], 4);
+        mend(bytes, size);
+        refused(bytes, size, "a part is cut off");
+    }
+    for (unsigned type = 1; type < 3; type++) {
+        kind_at += RECORD_PART + (uint32_t)align_up(strlen(text[type]), 8);
+    }
+    for (uint32_t length = 0; length <= 8; length++) {
+        (void)write_good();
+        memcpy(bytes + kind_at + 4, &length, 4);
+        mend(bytes, size);
+        if (length == 0) { /* then its place is not the next part's */
+            assert_int_equal(record_parse(bytes, size, &record), STATUS_INVALID);
+        } else if (length != 4) {
+            refused(bytes, size, "a part has the wrong length");
+        } else {
+            assert_int_equal(record_parse(bytes, size, &record), STATUS_OK);
+        }
+    }
+}
+
 static void test_version(void **unused)
 {
     uint32_t size = write_good();
@@ -172,7 +232,8 @@ int main(void)
         cmocka_unit_test(test_good),    cmocka_unit_test(test_room),
         cmocka_unit_test(test_cut_off), cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_parts),   cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_version),
+        cmocka_unit_test(test_version), cmocka_unit_test(test_unknown_order),
+        cmocka_unit_test(test_lengths),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
