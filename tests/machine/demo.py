@@ -100,7 +100,8 @@ class DemoMachine(machine.Machine):
         for number, disk in enumerate(self.disks):
             hub = self.plan.moves > 0
             extra += ["-netdev", f"user,id={'user' if hub else 'net'}{number},tftp={self.payload}"]
-            extra += ["-netdev", f"hubport,id=hub{number},hubid={number},netdev=user{number}"] if hub else []
+            extra += ["-netdev", f"hubport,id=hub{number},hubid={number},netdev=user{number}",
+                      "-object", f"filter-dump,id=dump{number},netdev=user{number},file={frames_of(self.payload, number)}"] if hub else []
             for vf in range(number, vfs, 2):
                 extra += ["-netdev", f"hubport,id=net{vf},hubid={number}"] if hub else []
                 extra += ["-blockdev", f"{machine.IMAGE},node-name=disk{vf},filename={disk}" + (",locking=off" if hub else "")]
@@ -111,6 +112,22 @@ class DemoMachine(machine.Machine):
         extra += ["-device", f"portolan-net-pf,id=netpf,bus=rp1,{net},vf-backends={nets}",
                   "-device", f"portolan-blk-pf,id=blkpf,bus=rp2,{block},vf-backends={disks}"]
         return machine.qemu_command(image, pfs=False, extra=extra, **options)
+
+
+def frames_of(payload, number):
+    """Where the frames of network NUMBER are written to; PAYLOAD is the folder that it serves."""
+    return os.path.join(os.path.dirname(payload), f"net{number}.pcap")
+
+
+def announcements(path):
+    """How often somebody says in the frames of the file PATH, unasked, where its own address is now: by ARP, of itself."""
+    with open(path, "rb") as file:
+        data = file.read()
+    at, count = 24, 0 # behind the file's header
+    while at + 16 <= len(data):
+        frame, at = data[at + 16:], at + 16 + int.from_bytes(data[at + 8:at + 12], "little")
+        count += frame[12:14] == b"\x08\x06" and frame[28:32] == frame[38:42] != bytes(4)
+    return count
 
 
 def vfs_of(plan):
@@ -322,7 +339,7 @@ def move_vfs(run, folder, plan):
     return moves
 
 
-def show_moves(log, plan, moves, payload):
+def show_moves(folder, log, plan, moves, payload):
     """A row for each move of a VF in use, and what came of the guests' rounds meanwhile."""
     print(f"\n  {'VM':<8}{'from':<12}{'to':<12}{'us':>8}{'bytes':>8}{'device':>8}   each queue: used at the stop, used and offered later")
     for move in filter(lambda move: move.queues, moves):
@@ -331,7 +348,7 @@ def show_moves(log, plan, moves, payload):
         if any((offered - used) % 65536 > QUEUE_SIZE or (offered - stop) % 65536 > QUEUE_SIZE for stop, used, offered in move.queues):
             raise machine.Failure("an index is not within its ring")
     digest = hashlib.sha256(payload).hexdigest()
-    for vm in plan.vms:
+    for number, vm in enumerate(plan.vms):
         own = [move for move in moves if move.vm == vm.name]
         rounds = re.findall(r"demo: round \d+: disk right, payload (\w+), (\d+) packets transmitted, (\d+) packets received",
                             lines_of(log, vm.name))
@@ -342,6 +359,11 @@ def show_moves(log, plan, moves, payload):
             raise machine.Failure(f"VM '{vm.name}' was moved {in_use} times while it used the VF")
         sent, received = (sum(int(each[i]) for each in rounds) for i in (1, 2))
         row(f"{vm.name}: moves", f"{len(own)}, of which {in_use} of VFs in use; pauses of {min(move.us for move in own)} to {max(move.us for move in own)} us")
+        announced = announcements(frames_of(os.path.join(folder, "tftp"), number))
+        nets = sum(move.here.startswith("01:") and bool(move.queues) for move in own)
+        row(f"{vm.name}: announcements", f"{announced} on the network, after {nets} moves of a net VF in use")
+        if announced < nets / 2: # a guest without an address yet has nothing to say, and one that has not looked yet says it once for two
+            raise machine.Failure(f"VM '{vm.name}' did not announce itself after moves")
         row(f"{vm.name}: rounds meanwhile", f"{len(rounds)}, disk and file right; I/O errors: 0; {sent} pings, {sent - received} not answered")
 
 
@@ -390,7 +412,7 @@ def demo(folder, plan):
         if vm.name in asked:
             show_checkpoints(log, vm.name, asked[vm.name])
     if moves:
-        show_moves(log, plan, moves, payload)
+        show_moves(folder, log, plan, moves, payload)
     else:
         show_commands(plan, commands, commands_in(counted[names[0]]))
     for text in ("PANIC", "ERROR", "was blocked", "Call Trace", "I/O error"):

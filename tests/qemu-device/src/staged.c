@@ -4,6 +4,7 @@
  */
 #include "device.h"
 #include "staged.h"
+#include "hw/virtio/virtio-net.h"
 #include "qemu/iov.h"
 
 void staged_set(PCIDevice *vf, Image *image)
@@ -21,9 +22,23 @@ void staged_forget(PCIDevice *vf)
     staged_set(vf, NULL);
 }
 
+/* The network has to learn where the address is now: QEMU asks the driver to
+ * tell it, if the driver has taken GUEST_ANNOUNCE. */
+static void announce(PCIDevice *vf)
+{
+    NetClientState *nc;
+
+    if (family_of(vf)->virtio_id == VIRTIO_ID_NET &&
+        virtio_of(vf)->status & VIRTIO_CONFIG_S_DRIVER_OK) {
+        nc = qemu_get_queue(VIRTIO_NET(virtio_of(vf))->nic);
+        nc->info->announce(nc);
+    }
+}
+
 const char *staged_resume(PCIDevice *vf)
 {
     Image *image = vf_state(vf)->staged;
+    bool other = image != NULL;
     const char *why;
 
     if (image) {
@@ -36,6 +51,9 @@ const char *staged_resume(PCIDevice *vf)
         image_apply(vf, image);
     }
     halt_end(vf);
+    if (other) {
+        announce(vf);
+    }
     return NULL;
 }
 

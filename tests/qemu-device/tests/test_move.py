@@ -5,7 +5,7 @@ import struct
 
 from qemu import wait_for
 from test_halt import FRAME, HUB
-from virtio import AdminRegisters, BlockRegisters, Disk, Legacy, Nic
+from virtio import CONFIG_VECTOR, AdminRegisters, BlockRegisters, Disk, Legacy, Nic
 from ways import LISTS, MoveCase, by_each_way
 
 
@@ -139,11 +139,60 @@ class Nets(MoveCase):
         self.command(driver, 1, 1, b"\2again")
         self.assertEqual(self.qemu.get(driver.registers.base + 0x18, 4), b"\2aga")
 
-    def command(self, driver, kind, command, data):
+    ANNOUNCE = 1 << 21 | 1 << 17 | 1 << 16 # GUEST_ANNOUNCE, CTRL_VQ, STATUS
+
+    def status(self, driver):
+        """The link's and the announcement's bit."""
+        return driver.registers.config(6, 2)
+
+    def start_announcer(self, features):
+        self.start("net")
+        driver = Legacy(BlockRegisters(self.vfs[0]), self.memory, 3, features=features)
+        self.assertEqual(driver.features & features, features)
+        driver.registers.write(CONFIG_VECTOR, 0, 2)
+        return driver
+
+    def test_announces_itself(self):
+        """Once after each move, by an interrupt, until the driver says that it has done it."""
+        driver = self.start_announcer(self.ANNOUNCE)
+        for turn in range(4):
+            self.qemu.write(driver.messages, 0, 4)
+            self.assertEqual(self.status(driver), 1)
+            self.move(driver, 1 + turn % 2, 2 - turn % 2)
+            self.assertEqual(driver.message(0), 0xABC0)
+            self.assertEqual(self.status(driver), 3)
+            self.command(driver, 3, 0, b"", queue=2)
+        self.assertEqual(self.status(driver), 1)
+
+    def test_announces_nothing(self):
+        """Not without the feature; nor when it runs on after a save, which is no move."""
+        driver = self.start_announcer(1 << 17 | 1 << 16)
+        self.qemu.write(driver.messages, 0, 4)
+        self.move(driver, 1, 2)
+        self.assertEqual(self.status(driver), 1)
+        driver = Legacy(BlockRegisters(self.vfs[0]), self.memory, 3, features=self.ANNOUNCE)
+        driver.registers.write(CONFIG_VECTOR, 0, 2)
+        self.admin.stop(1)
+        self.admin.save(1)
+        self.admin.resume(1)
+        self.assertEqual(self.status(driver), 1)
+        self.assertEqual(driver.message(0), 0)
+
+    def test_announces_when_that_was_due(self):
+        """The move comes before the driver has looked: it is asked again by the next VF."""
+        driver = self.start_announcer(self.ANNOUNCE)
+        self.move(driver, 1, 2)
+        self.move(driver, 2, 1)
+        self.assertEqual(self.status(driver), 3)
+        self.command(driver, 3, 0, b"", queue=2)
+        self.assertEqual(self.status(driver), 1)
+
+    def command(self, driver, kind, command, data, queue=4):
         at = self.memory.take(0x1000)
         self.qemu.put(at, bytes([kind, command]) + data)
         self.qemu.write(at + 0x800, 0xFF, 1)
-        driver.queues[4].wait(driver.send(4, [(at, 2), (at + 2, len(data))], [(at + 0x800, 1)]))
+        parts = [(at, 2)] + ([(at + 2, len(data))] if data else [])
+        driver.queues[queue].wait(driver.send(queue, parts, [(at + 0x800, 1)]))
         self.assertEqual(self.qemu.read(at + 0x800, 1), 0)
 
 
