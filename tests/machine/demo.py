@@ -334,7 +334,8 @@ def move_vfs(run, folder, plan):
         mark = run.mark()
         run.send(f"vm checkpoint {vm.name}\r")
         run.wait(mark, rf"VM '{vm.name}': \d+ checkpoints taken")
-        run.wait_said(vm.name, mark, r"demo: round \d+: ")
+        if "ended" in run.wait_said(vm.name, mark, r"demo: round \d+: |init: test demo ended").group(0):
+            raise machine.Failure(f"VM '{vm.name}' has ended after its VFs were moved")
     tell_guests(folder, "enough")
     return moves
 
