@@ -10,6 +10,7 @@
 #include "hw/scsi/scsi.h"
 #include "hw/virtio/virtio-blk.h"
 #include "hw/virtio/virtio-net.h"
+#include "hw/virtio/virtio-rng.h"
 
 static PFState *pf_state_of_function(PCIDevice *d)
 {
@@ -30,7 +31,8 @@ static void set_vf_mac(PCIDevice *vf)
     const uint8_t *pf_mac = VIRTIO_NET(virtio_of(pf_of(vf)))->mac;
     g_autofree char *mac =
         g_strdup_printf("06:54:%02x:%02x:%02x:%02x", pf_mac[3], pf_mac[4],
-                        pf_mac[5], vf_number(vf));
+                        pf_mac[5],
+                        pf_state(pf_of(vf))->vf_one_mac ? 1 : vf_number(vf));
 
     object_property_set_str(OBJECT(vf), "mac", mac, &error_abort);
 }
@@ -224,4 +226,19 @@ static bool rng_attach(PCIDevice *d, const char *name, Error **errp)
     return !*name || object_property_set_str(OBJECT(d), "rng", name, errp);
 }
 
-const BackendOps rng_backend = { .attach = rng_attach };
+/* QEMU takes buffers when entropy is there, and would look for some then. */
+static void rng_forget(PCIDevice *vf)
+{
+    VirtIORNG *vrng = VIRTIO_RNG(virtio_of(vf));
+    RngRequest *request, *next;
+
+    QSIMPLEQ_FOREACH_SAFE(request, &vrng->rng->requests, next, next) {
+        if (request->opaque == vrng) {
+            QSIMPLEQ_REMOVE(&vrng->rng->requests, request, RngRequest, next);
+            g_free(request->data);
+            g_free(request);
+        }
+    }
+}
+
+const BackendOps rng_backend = { .attach = rng_attach, .forget = rng_forget };

@@ -20,6 +20,9 @@ struct BackendOps {
     void (*release)(PCIDevice *vf, const char *name);
     /* Waits until the back end works on nothing for VF; NULL: it never does. */
     void (*drain)(PCIDevice *vf);
+    /* What VF has asked the back end for without taking a buffer is not wanted
+     * any more; NULL: it never does that. */
+    void (*forget)(PCIDevice *vf);
 };
 
 extern const BackendOps net_backend, blk_backend, console_backend;

@@ -98,6 +98,7 @@ typedef struct PFState {
     uint32_t vsec_id;
     uint32_t vf_queue_size;
     uint32_t vf_queues;
+    bool vf_one_mac;
     char *migration;
     uint32_t parts_get_limit;
     uint32_t parts_set_limit;

@@ -4,6 +4,7 @@
  * and then has neither DMA nor interrupts.  Doorbells are remembered.
  */
 #include "admin.h"
+#include "backend.h"
 #include "hold.h"
 #include "staged.h"
 #include "hw/pci/msix.h"
@@ -218,6 +219,9 @@ void halt_begin(PCIDevice *vf, Command *c)
         h->bh = qemu_bh_new(look_whether_idle, vf);
         h->machine = qemu_add_vm_change_state_handler_prio(
             machine_changed, vf, AFTER_DEVICES);
+    }
+    if (family_of(vf)->backend->forget) {
+        family_of(vf)->backend->forget(vf);
     }
     if (!pf_state(pf_of(vf))->list_in_flight) {
         hold_release(vf);

@@ -45,6 +45,8 @@ static const PFProperty properties[] = {
     /* 63 pairs have 128 vectors: what VF_MSIX_BAR_SIZE has place for. */
     { "vf-queues", KIND_U32, FIXED, AT(vf_queues), 63,
       "request queues, or queue pairs, of a VF" },
+    { "vf-one-mac", KIND_BOOL, FIXED, AT(vf_one_mac), 0,
+      "net VFs have one address, as those of one VM should" },
     { "migration", KIND_STR, FIXED, AT(migration), 0,
       "how VFs are migrated: none, 1.4 or 2021" },
     { "parts-get-limit", KIND_U32, FIXED, AT(parts_get_limit), 255,

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A stopped VF: no DMA, no interrupts, nothing lost. By every protocol."""
 
+import os
+import socket
 import struct
+import tempfile
 
 from qemu import wait_for
 from test_lifecycle import SLOW_DISK
@@ -399,6 +402,31 @@ class OtherFamilies(WayCase):
         self.assertEqual(rng.queues[0].done(), 0)
         self.admin.resume(1)
         self.assertGreater(rng.queues[0].wait(chain), 0)
+        self.assertEqual(self.stray(), 0)
+
+    def test_entropy_that_comes_late(self):
+        """Asked for before the stop, and there after it: a stopped VF does not look for a buffer then."""
+        folder = tempfile.TemporaryDirectory(prefix="portolan-")
+        self.addCleanup(folder.cleanup)
+        path = os.path.join(folder.name, "egd")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen(1)
+            self.start("rng", "vf-backends=/objects/egd",
+                       ["-chardev", f"socket,id=egd,path={path}", "-object", "rng-egd,id=egd,chardev=egd"])
+            end = listener.accept()[0]
+        with end:
+            rng = Legacy(BlockRegisters(self.vfs[0]), self.memory, 1)
+            buffer = self.memory.take(0x1000)
+            chain = rng.send(0, [], [(buffer, 64)])
+            self.assertEqual(end.recv(2)[1], 64)
+            self.admin.stop(1)
+            end.sendall(bytes(64))
+            self.admin.resume(1)
+            self.assertEqual(self.stray(), 0)
+            self.assertEqual(end.recv(2)[1], 64, "it asks again")
+            end.sendall(bytes(64))
+            self.assertGreater(rng.queues[0].wait(chain), 0)
         self.assertEqual(self.stray(), 0)
 
     def test_scsi(self):
