@@ -216,9 +216,10 @@ void legacy_hand_over(struct legacy_function *from, struct legacy_function *to);
 enum status legacy_open_vectors(struct legacy_function *function,
                                 const struct legacy_function *like);
 
-/* Notify each queue of FUNCTION, and note an interrupt of each, and with CONFIG one for a change of
- * configuration, for the end of the pause. Returns how many queues there are. */
-unsigned legacy_poke(struct legacy_function *function, bool config);
+/* Notify each queue of FUNCTION but those in IDLE, and note an interrupt of each, and with CONFIG
+ * one for a change of configuration, for the end of the pause. */
+void legacy_poke(struct legacy_function *function, bool config,
+                 const uint64_t idle[LEGACY_QUEUE_WORDS]);
 
 /* FUNCTION is no VM's any more: no interrupts and no DMA of its VF. */
 void legacy_retire(struct legacy_function *function);

@@ -104,15 +104,14 @@ static void record(struct legacy_function *f, unsigned entry)
     }
 }
 
-unsigned legacy_poke(struct legacy_function *f, bool config)
+void legacy_poke(struct legacy_function *f, bool config, const uint64_t idle[LEGACY_QUEUE_WORDS])
 {
-    unsigned queues = 0;
+    bool queues = false;
 
     spinlock_acquire(&f->lock);
     for (unsigned i = 0; i < LEGACY_QUEUES_MAX; i++) {
-        if (has_ring(f, i)) {
+        if (has_ring(f, i) && !bit_get(idle, i)) {
             legacy_notify_queue(f, (uint16_t)i);
-            queues++;
         }
     }
     uint64_t flags = irq_save();
@@ -121,15 +120,15 @@ unsigned legacy_poke(struct legacy_function *f, bool config)
     for (unsigned i = 0; i < LEGACY_QUEUES_MAX; i++) {
         if (has_ring(f, i)) {
             record(f, entry_of(f, i));
+            queues = true;
         }
     }
-    if (config && queues > 0) {
+    if (config && queues) {
         record(f, f->irq.msix ? f->state.config_vector : 0);
     }
     spinlock_release(&f->irq.lock);
     irq_restore(flags);
     spinlock_release(&f->lock);
-    return queues;
 }
 
 void legacy_retire(struct legacy_function *f)

@@ -276,7 +276,7 @@ static enum status run(struct device *device, struct vf *vf)
     }
     if (status == STATUS_OK) {
         vf->device_state = DEVICE_RUNNING;
-        (void)legacy_poke(&vf->function, false);
+        migrate_poke(vf, false);
     }
     return status;
 }

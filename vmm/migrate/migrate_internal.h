@@ -61,6 +61,9 @@ enum status migrate_dirty_end(struct vf *vf);
 /* VF, which is stopped, goes from its VM: a last report, if it is tracked. */
 void migrate_dirty_leave(struct vf *vf);
 
+/* Notify VF's queues and note an interrupt of each; see legacy_poke(). */
+void migrate_poke(struct vf *vf, bool config);
+
 /* VF's PF owes an answer: when it has come, let VF run. */
 void migrate_wake_later(struct vf *vf);
 

@@ -95,6 +95,24 @@ static bool indexes_are_right(const struct vf *vf, bool onward)
     return right;
 }
 
+/*
+ * Before DRIVER_OK only queues with something for the device: one that has no use for it yet
+ * (QEMU's for a net VF's transmit queue) may think for good that it has been told, and say "no
+ * need".
+ */
+void migrate_poke(struct vf *vf, bool config)
+{
+    uint64_t idle[LEGACY_QUEUE_WORDS] = {0};
+    bool ready = (vf->function.state.status & VIRTIO_STATUS_DRIVER_OK) != 0;
+    uint16_t avail, used;
+
+    for (unsigned i = 0; i < LEGACY_QUEUES_MAX && !ready; i++) {
+        read_indexes(vf, i, &avail, &used);
+        idle[i / 64] |= (uint64_t)(avail == used) << i % 64;
+    }
+    legacy_poke(&vf->function, config, idle);
+}
+
 static void say_indexes(const struct vf *vf)
 {
     unsigned shown = 0;
@@ -173,8 +191,7 @@ static enum status finish(void)
     legacy_rebind(&move.to->function);
     bool right = indexes_are_right(move.to, true);
 
-    (void)legacy_poke(&move.to->function,
-                      compatibility_has_news(&workspace.here, &workspace.there));
+    migrate_poke(move.to, compatibility_has_news(&workspace.here, &workspace.there));
     return right && !move.to->function.state.lost ? STATUS_OK : STATUS_NOTE(STATUS_DEVICE);
 }
 
@@ -225,7 +242,7 @@ static void go_back(enum step failed)
     enum status status = moved ? STATUS_CONFLICT : migrate_to(&move.source, DEVICE_RUNNING);
 
     if (status == STATUS_OK) {
-        (void)legacy_poke(&move.from->function, false);
+        migrate_poke(move.from, false);
     } else if (move.source.vf->level == VF_STATE_UNKNOWN && !moved) {
         warn("  VF " VF_NAME " may stand still until its PF answers; 'vm reset' gives its work up",
              VF_NAME_OF(move.from));

@@ -18,6 +18,7 @@
 
 static struct legacy_set holder;
 static struct legacy_state carried;
+static uint64_t idle[LEGACY_QUEUE_WORDS]; /* queues in which the device has nothing to do */
 
 /* A guest on VF 0; VF 1 stands ready in its slot. */
 static int setup(void **unused)
@@ -29,6 +30,7 @@ static int setup(void **unused)
     legacy_init(&holder, "holder");
     assert_int_equal(legacy_add(&holder, NEW, &given), STATUS_OK);
     config_out(0, 4, 2, ON);
+    memset(idle, 0, sizeof(idle));
     return 0;
 }
 
@@ -87,7 +89,7 @@ static void carry_device(unsigned from, unsigned to)
 static void finish(struct legacy_function *from, struct legacy_function *to, bool news)
 {
     legacy_rebind(to);
-    (void)legacy_poke(to, news);
+    legacy_poke(to, news, idle);
     legacy_retire(from);
     legacy_resume(&guest);
 }
@@ -140,6 +142,20 @@ static void each_queue_is_notified_and_interrupts(void **unused)
     assert_int_equal(fake_writes(1, LEGACY_QUEUE_NOTIFY, 0), 1);
     assert_int_equal(fake_writes(1, LEGACY_QUEUE_NOTIFY, 1), 1);
     assert_int_equal(in(ISR, 1), LEGACY_ISR_QUEUE);
+}
+
+/* Nor told to look into what is empty; its driver is told all the same. */
+static void idle_queues_only_interrupt(void **unused)
+{
+    use_msix();
+    NEW->doorbell = NULL;
+    fake_forget(1);
+    idle[0] = 2;
+    move(false);
+    assert_int_equal(fake_writes(1, LEGACY_QUEUE_NOTIFY, 0), 1);
+    assert_int_equal(fake_writes(1, LEGACY_QUEUE_NOTIFY, 1), 0);
+    assert_int_equal(guest_messages(VECTOR(1)), 1);
+    assert_int_equal(guest_messages(VECTOR(2)), 1);
 }
 
 static void nobody_is_told_without_queues(void **unused)
@@ -254,7 +270,7 @@ static void without_vectors_the_old_one_goes_on(void **unused)
     assert_int_equal(exchange(OLD, NEW), STATUS_NO_MEMORY);
     legacy_hand_over(NEW, OLD);
     legacy_retire(NEW);
-    (void)legacy_poke(OLD, false);
+    legacy_poke(OLD, false, idle);
     legacy_resume(&guest);
     check_old(&fake.vf[1]);
     assert_int_equal(guest_messages(VECTOR(1)), 1);
@@ -318,6 +334,7 @@ int main(void)
         BY_COMMANDS(line_and_isr_go_along),
         TEST(each_queue_is_notified_and_interrupts),
         BY_COMMANDS(each_queue_is_notified_and_interrupts),
+        TEST(idle_queues_only_interrupt),
         TEST(nobody_is_told_without_queues),
         TEST(disabled_intx_stays_so),
         TEST(one_vector_for_both_goes_along),

@@ -120,10 +120,9 @@ enum status migrate_dirty_end(struct vf *vf)
     return STATUS_OK;
 }
 
-unsigned legacy_poke(struct legacy_function *function, bool config)
+void migrate_poke(struct vf *vf, bool config)
 {
     pokes++;
-    return 1;
 }
 
 void *pool_allocate(uint64_t size, uint64_t align)
