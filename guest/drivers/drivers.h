@@ -69,6 +69,8 @@ struct style {
 };
 
 extern const struct style *const styles[];
+/* Devices are exchanged for others meanwhile: an interrupt for nothing is no wonder. */
+extern bool devices_move;
 extern const unsigned style_count;
 
 #define FEATURE_INDIRECT    (1U << 28)

@@ -9,9 +9,12 @@
  * the guest says that it waits for that, a console whose other end sends back each line in reverse,
  * and an entropy device.
  *
+ *   moved=1   the VFs are moved to others meanwhile: each way is gone again and again until the
+ *             power button is pressed; frames may come twice, and interrupts for nothing
  *   types=N   bits of the devices that there are (enum device_type); all without it
  */
 #include "guest/drivers/drivers.h"
+#include "guest/drivers/packets.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +26,11 @@
 #define PIN          0x3c
 #define CAP_VENDOR   0x09
 #define COMMAND      0x04
+
+#define PM_STATUS 0x600
+#define PM_BUTTON (1U << 8)
+
+bool devices_move;
 
 struct device_kind {
     const char *name;
@@ -89,17 +97,14 @@ static void exercise(struct driver *driver)
     }
 }
 
-static void drive(const struct style *style, unsigned index, enum device_type type)
+static void drive_once(const struct style *style, unsigned index, enum device_type type)
 {
     static struct driver driver;
-    static char group[64];
 
     memset(&driver, 0, sizeof(driver));
     driver.style = style;
     driver.index = index;
     driver.type = type;
-    (void)snprintf(group, sizeof(group), "%s, %s", kinds[type].name, style->name);
-    test_group(group);
     if (!find(type, &driver.pci)) {
         return;
     }
@@ -119,10 +124,36 @@ static void drive(const struct style *style, unsigned index, enum device_type ty
     wait_end();
 }
 
+/* Pressed, and forgotten. */
+static bool button_was_pressed(void)
+{
+    bool pressed = (inw(PM_STATUS) & PM_BUTTON) != 0;
+
+    if (pressed) {
+        outw(PM_STATUS, PM_BUTTON);
+    }
+    return pressed;
+}
+
+static void drive(const struct style *style, unsigned index, enum device_type type)
+{
+    static char group[64];
+
+    (void)snprintf(group, sizeof(group), "%s, %s", kinds[type].name, style->name);
+    test_group(group);
+    do {
+        drive_once(style, index, type);
+    } while (devices_move && !button_was_pressed() && test_failures() == 0);
+}
+
 int main(void)
 {
     uint64_t types = guest_option("types", ON(DEVICE_TYPES) - 1);
 
+    devices_move = guest_option("moved", 0) != 0;
+    if (devices_move) {
+        packet_allow_repeats();
+    }
     wait_set_up();
     for (unsigned i = 0; i < style_count; i++) {
         for (unsigned type = 0; type < DEVICE_TYPES; type++) {

@@ -12,6 +12,9 @@
  * runs apart. */
 void packet_set_up(const uint8_t *address, unsigned run);
 
+/* Frames may come late, or again, from here on: those are no echoes. */
+void packet_allow_repeats(void);
+
 /* The question for the gateway's address, in FRAME; its length. */
 unsigned packet_ask(uint8_t *frame);
 /* Is it the answer? Then the address is known from now on. */

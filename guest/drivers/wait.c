@@ -204,7 +204,7 @@ void wait_check_dump(struct driver *driver)
     driver_dump(driver);
     if (driver->way == BY_INTX) {
         CHECK_EQUAL(inb(driver_port(driver, VIRTIO_ISR)) & ISR_QUEUE, ISR_QUEUE);
-        CHECK_EQUAL(inb(driver_port(driver, VIRTIO_ISR)), 0);
+        CHECK(inb(driver_port(driver, VIRTIO_ISR)) == 0 || devices_move);
         lines++; /* the handler will see none of it */
     }
 }
@@ -221,6 +221,9 @@ void wait_report(const struct driver *driver)
            idle_lines, config_lines, messages[0], messages[1], messages[2], messages[3]);
     CHECK((driver->way == POLLED) == (wanted == 0));
     CHECK((driver->changes == 0) == (config_lines + messages[0] == 0));
+    if (devices_move) {
+        return; /* one was there for it, in whatever way it had at the time */
+    }
     if (driver->way != BY_INTX) {
         CHECK_EQUAL(lines + config_lines, 0);
     }
