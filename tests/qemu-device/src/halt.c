@@ -232,6 +232,10 @@ void halt_begin(PCIDevice *vf, Command *c)
     run_device(vf, false);
     if (is_net(vf)) {
         finish_frames(vf);
+        /* What comes from here on is for the driver that it will have. */
+        if (!(virtio_of(vf)->status & VIRTIO_CONFIG_S_DRIVER_OK)) {
+            forget_frames(vf);
+        }
     }
     if (tap_idle(vf)) {
         halted(vf);     /* at once, so that runs repeat */

@@ -139,6 +139,32 @@ class Nets(MoveCase):
         self.command(driver, 1, 1, b"\2again")
         self.assertEqual(self.qemu.get(driver.registers.base + 0x18, 4), b"\2aga")
 
+    def test_frames_of_before(self):
+        """A network brings frames to both VFs: the new one has those that came since it was stopped, and no others again."""
+        hub = ["-netdev", "hubport,id=n1,hubid=0", "-netdev", "hubport,id=n2,hubid=0", "-netdev", "hubport,id=n3,hubid=0"]
+        self.pf = self.machine(("net", f"vfs=3,migration={self.MIGRATION},vf-backends=n1:n2:n3"), extra=hub)
+        self.vfs = self.pf.enable(3)
+        self.admin = self.ADMIN(self.pf, self.memory)
+        nic, other = (Nic(BlockRegisters(self.vfs[n]), self.memory) for n in (0, 2))
+        nic.post()
+        other.send_frame(FRAME)
+        self.assertEqual(nic.received(), FRAME)
+        for _ in range(4):
+            nic.post()
+        self.admin.stop(2)
+        self.admin.stop(1)
+        late = FRAME[:-1] + b"!"
+        self.qemu.put(other.transmit, bytes(other.HEADER) + late)
+        other.send(1, [(other.transmit, other.HEADER + len(late))], []) # a hub has it until somebody takes it
+        self.admin.restore(2, self.admin.save(1))
+        nic.move(self.registers(self.vfs[1]))
+        self.admin.resume(2)
+        nic.kick()
+        nic.queues[0].wait(2)
+        other.send_frame(FRAME)
+        nic.queues[0].wait(3)
+        self.assertEqual(nic.queues[0].done(), 3)
+
     ANNOUNCE = 1 << 21 | 1 << 17 | 1 << 16 # GUEST_ANNOUNCE, CTRL_VQ, STATUS
 
     def status(self, driver):
