@@ -17,6 +17,7 @@ static const char *const fields[DEVICE_TYPES] = {
 
 uint16_t driver_port(const struct driver *driver, enum virtio_port offset)
 {
+    driver_step();
     return (uint16_t)(driver->pci.base + offset);
 }
 
@@ -24,6 +25,8 @@ uint16_t driver_port(const struct driver *driver, enum virtio_port offset)
 
 static void read_config_part(uint16_t port, uint8_t *bytes, unsigned width)
 {
+    driver_step();
+
     uint32_t value = width == 4 ? inl(port) : width == 2 ? inw(port) : inb(port);
 
     memcpy(bytes, &value, width);

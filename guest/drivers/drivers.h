@@ -97,6 +97,12 @@ struct driver {
     unsigned changes; /* of device configuration that an interrupt told of */
 };
 
+/* ---- main.c ---- */
+
+/* Between two things that a driver does to its device. At some of these the guest waits until the
+ * device was exchanged. */
+void driver_step(void);
+
 /* ---- driver.c ---- */
 
 uint16_t driver_port(const struct driver *driver, enum virtio_port offset);

@@ -11,6 +11,9 @@
  *
  *   moved=1   the VFs are moved to others meanwhile: each way is gone again and again until the
  *             power button is pressed; frames may come twice, and interrupts for nothing
+ *   every=N   at each Nth step of a way, from step 'first' on, the guest says so and waits for the
+ *             button: its device is moved to another meanwhile; each way is gone once
+ *   first=N   less than 'every'; 0 without it
  *   types=N   bits of the devices that there are (enum device_type); all without it
  */
 #include "guest/drivers/drivers.h"
@@ -31,6 +34,7 @@
 #define PM_BUTTON (1U << 8)
 
 bool devices_move;
+static uint64_t every, first, steps;
 
 struct device_kind {
     const char *name;
@@ -135,22 +139,35 @@ static bool button_was_pressed(void)
     return pressed;
 }
 
+void driver_step(void)
+{
+    if (every != 0 && steps++ % every == first) {
+        printf("  step %lu.\n", (unsigned long)steps - 1);
+        while (!button_was_pressed()) {
+            cpu_relax();
+        }
+    }
+}
+
 static void drive(const struct style *style, unsigned index, enum device_type type)
 {
     static char group[64];
 
     (void)snprintf(group, sizeof(group), "%s, %s", kinds[type].name, style->name);
     test_group(group);
+    steps = 0;
     do {
         drive_once(style, index, type);
-    } while (devices_move && !button_was_pressed() && test_failures() == 0);
+    } while (devices_move && every == 0 && !button_was_pressed() && test_failures() == 0);
 }
 
 int main(void)
 {
     uint64_t types = guest_option("types", ON(DEVICE_TYPES) - 1);
 
-    devices_move = guest_option("moved", 0) != 0;
+    every = guest_option("every", 0);
+    first = guest_option("first", 0);
+    devices_move = every != 0 || guest_option("moved", 0) != 0;
     if (devices_move) {
         packet_allow_repeats();
     }

@@ -10,7 +10,8 @@
 
 #define RECEIVE   0
 #define TRANSMIT  1
-#define RX_SLOTS  4U
+#define RX_SLOTS  8U /* have place for a whole line */
+#define RX_FEW    4U /* have not */
 #define RX_BUFFER 32U
 #define LINES     8U
 #define LINE_MAX  200U
@@ -73,9 +74,13 @@ static void post(struct driver *driver, unsigned slot)
     virtio_put(queue, (uint16_t)slot);
 }
 
+/* A device that is exchanged has nothing under way that it has no place for: what is on the host's
+ * side then is lost. */
 void console_post(struct driver *driver)
 {
-    for (unsigned slot = 0; slot < RX_SLOTS; slot++) {
+    unsigned slots = devices_move ? RX_SLOTS : RX_FEW;
+
+    for (unsigned slot = 0; slot < slots; slot++) {
         post(driver, slot);
     }
     wait_kick(driver, RECEIVE);

@@ -67,6 +67,7 @@ void wait_end(void)
 
 void wait_arm(const struct driver *driver, unsigned entry)
 {
+    driver_step();
     virtio_msix_set(&driver->pci, entry, (uint8_t)(VECTOR_ENTRIES + entry), (uint8_t)apic_id());
 }
 
@@ -91,6 +92,9 @@ void wait_kick(struct driver *driver, unsigned number)
 {
     struct virtio_queue *queue = &driver->queue[number];
     uint16_t index = queue->available->index, before = driver->kicked[number];
+
+    driver_step(); /* the chain is there, and the device does not know */
+
     bool wanted = (queue->used->flags & NO_NOTIFY) == 0;
 
     if (has_event_index(driver)) {
@@ -98,6 +102,7 @@ void wait_kick(struct driver *driver, unsigned number)
     }
     driver->kicked[number] = index;
     if (wanted) {
+        driver_step(); /* nor does it know that it wanted to */
         virtio_notify(&driver->pci, queue);
     }
 }
@@ -105,6 +110,7 @@ void wait_kick(struct driver *driver, unsigned number)
 /* Ask for an interrupt for the next chain. False: it is there already. */
 static bool ask_for_interrupt(const struct driver *driver, struct virtio_queue *queue)
 {
+    driver_step();
     if (!has_event_index(driver)) {
         return true; /* they were never off */
     }
@@ -122,7 +128,7 @@ static uint16_t poll_for(struct driver *driver, unsigned number, uint32_t *lengt
 
     while (!virtio_take_chain(&driver->queue[number], &head, length)) {
         if (rules & RULE_ISR_EACH_POLL) {
-            (void)inb(driver_port(driver, VIRTIO_ISR));
+            (void)inb((uint16_t)(driver->pci.base + VIRTIO_ISR)); /* however often: no step */
         }
         cpu_relax();
     }
@@ -160,6 +166,7 @@ uint16_t wait_for(struct driver *driver, unsigned number, uint32_t *length)
 {
     uint16_t head;
 
+    driver_step();
     if (driver->way == POLLED || number != queues_main(driver)) {
         return poll_for(driver, number, length);
     }

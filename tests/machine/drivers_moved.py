@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""drivers_moved.py 1.4|2021 mmr|admin [SEED]: the ways of many old drivers (guest/drivers), moved from VF to VF at random moments: while
-each goes on with its device from its first register access to its last, again and again, that device is exchanged for another
-one to three times. What stands behind both is the same disk, console, network and source of entropy."""
+"""drivers_moved.py 1.4|2021 mmr|admin HOW: the ways of many old drivers (guest/drivers), moved from VF to VF. What stands behind both
+VFs is the same disk, console, network and source of entropy. HOW is one of
+
+  moments SEED [N]    while each goes on with its device from its first register access to its last, again and again, that device is
+                      exchanged for another at random moments, one to N times (3)
+  steps EVERY FIRST   at each EVERYth step of a way, from its step FIRST: before an access to a register, before it looks whether the
+                      device wants to be told of what is in the ring, before it tells it, before it sleeps"""
 
 import collections
 import fcntl
@@ -28,14 +32,21 @@ when_idle = poweroff
 cpus = 1
 memory = 64M
 multiboot = drivers.elf
-cmdline = moved=1
+cmdline = {how}
 {vfs}debug_exit = 0xf4
 """
 
-MOVES_MAX = 3 # of each way
 DELAY_MAX = 0.3 # seconds until the next move
+SHORTEST = 32 # steps that each way has
+AGAIN = 0.01 # seconds until a VF is asked again that took no frame
 KEPT = 16 # frames that a VF may have had on the way: more than a driver has under way
 MAC = bytes.fromhex("525500000002")
+
+
+# What the guest says.
+GROUP = r"group (\w+), (.*?)(?=  |group |PASS|FAIL|$)"
+STEP = r"  step \d+\."
+ENDED = r"(?:PASS|FAIL): \d+ checks, \d+ failed"
 
 
 def listen(path, kind):
@@ -98,32 +109,40 @@ def answer_to(frame):
 
 class Gateway(threading.Thread):
     """A network of two VFs of which the VM has one, and a gateway. It answers to where the VM is now; what may have been lost on its way
-    to a VF that the VM has left comes once more, as protocols have it."""
+    to a VF that the VM has left comes once more, as protocols have it. A VF that takes nothing holds up nobody."""
 
     def __init__(self, folder):
         super().__init__(daemon=True)
         self.lock, self.current = threading.Lock(), 0
-        self.kept = collections.deque(maxlen=KEPT)
+        self.kept, self.waiting = collections.deque(maxlen=KEPT), collections.deque(maxlen=KEPT)
         self.paths = [(os.path.join(folder, f"net{vf}"), os.path.join(folder, f"gateway{vf}")) for vf in (0, 1)]
         self.ends = [listen(path, socket.SOCK_DGRAM) for _, path in self.paths]
+        for end in self.ends:
+            end.setblocking(False)
 
     def run(self):
         while True:
-            for end in select.select(self.ends, [], [])[0]:
+            for end in select.select(self.ends, [], [], AGAIN)[0]:
                 answer = answer_to(end.recv(2048))
                 if answer:
-                    with self.lock:
-                        self.kept.append(answer)
-                        self.send(answer)
+                    self.kept.append(answer)
+                    self.waiting.append(answer)
+            with self.lock:
+                self.send()
 
-    def send(self, frame):
-        self.ends[self.current].sendto(frame, self.paths[self.current][0])
+    def send(self):
+        """What waits, as far as the VF takes it."""
+        try:
+            while self.waiting:
+                self.ends[self.current].sendto(self.waiting[0], self.paths[self.current][0])
+                self.waiting.popleft()
+        except BlockingIOError:
+            pass
 
     def moved(self, vf):
         with self.lock:
             self.current = vf
-            for frame in self.kept:
-                self.send(frame)
+            self.waiting.extend(self.kept) # those that wait stay the last
 
 
 class Backends(drivers.Backends):
@@ -227,54 +246,73 @@ class Mover:
             self.run.send("\r") # and what the guest says is read
             self.run.expect(r"\n")
 
-    def way(self, number):
-        """One way of driving a device, from when the guest has begun it. False: there was none."""
-        ended = r"(?:PASS|FAIL): \d+ checks, \d+ failed"
-        self.wait(lambda said: len(re.findall(r"group \w+, ", said)) > number or re.search(ended, said))
-        groups = re.findall(r"group (\w+), (.*?)(?=  |group |PASS|FAIL|$)", self.said())
-        if len(groups) <= number or re.search(ended, self.said()):
-            return False
-        kind = groups[number][0]
-        for _ in range(self.choices.randint(1, MOVES_MAX)):
-            self.pause()
-            with self.backends.mirror.lock if kind == "console" else threading.Lock():
-                moved, why = self.move(kind)
-            if not moved:
-                raise machine.Failure(f"not moved{why}")
-            self.moves[number] += 1
-        self.pause()
+    def must_move(self, number):
+        """The device of way NUMBER."""
+        kind = re.findall(GROUP, self.said())[number][0]
+        with self.backends.mirror.lock if kind == "console" else threading.Lock():
+            moved, why = self.move(kind)
+        if not moved:
+            raise machine.Failure(f"not moved{why}")
+        self.moves[number] += 1
+
+    def button(self):
         mark = self.run.mark()
         self.run.send("vm button guest\r")
         self.run.wait(mark, "vm button guest: done")
+
+    def at_moments(self, number, most):
+        """One way of driving a device, from when the guest has begun it. False: there was none."""
+        self.wait(lambda said: len(re.findall(GROUP, said)) > number or re.search(ENDED, said))
+        if re.search(ENDED, self.said()):
+            return False
+        for _ in range(self.choices.randint(1, most)):
+            self.pause()
+            self.must_move(number)
+        self.pause()
+        self.button()
+        return True
+
+    def at_step(self, number):
+        """The next step at which the guest waits, of NUMBER before it. False: there was none."""
+        self.wait(lambda said: len(re.findall(STEP, said)) > number or re.search(ENDED, said))
+        if re.search(ENDED, self.said()):
+            return False
+        self.must_move(len(re.findall(GROUP, self.said())) - 1)
+        self.button()
         return True
 
 
-def test(folder, abi, transport, seed):
+def test(folder, abi, transport, how, numbers_of_it):
+    options, seed = "moved=1", 0
+    if how == "moments":
+        seed, most = (*numbers_of_it, 3)[:2]
+    else:
+        options = "every={} first={}".format(*numbers_of_it)
     backends = Backends(folder)
     numbers = range(1, len(PFS) + 1)
     config = CONFIG.format(pfs="".join(f"[pf {n:02x}:00.0]\nnum_vfs = 2\ntransport = {transport}\n" for n in numbers),
-                           vfs="".join(f"vf = {n:02x}:00.0/0\n" for n in numbers))
+                           vfs="".join(f"vf = {n:02x}:00.0/0\n" for n in numbers), how=options)
     image = machine.make_image(folder, config, [(GUEST, "drivers.elf")])
     # By 2021 only a PF whose VFs have no registers in memory has commands for them.
     properties = f",migration={abi}" + (",mmr=off" if transport == "admin" else "")
     with MovedMachine(image, backends, properties) as run:
         mover, number = Mover(run, backends, seed), 0
-        while mover.way(number):
+        while mover.at_moments(number, most) if how == "moments" else mover.at_step(number):
             number += 1
         run.expect(r"VM 'guest': debug exit, status 1\b")
         strays = [mover.monitor.get(f"{kind}pf", "stray-dma") for kind in PFS]
         run.expect_end()
         run.forbid("PANIC", "ERROR", "nobody asked for", "was blocked")
         backends.check(run.said("guest"))
-        for (kind, name), moves in zip(re.findall(r"group (\w+), (.*?)(?=  |group |PASS|FAIL|$)", run.said("guest")), mover.moves.values()):
-            print(f"{kind:8} {name:32} {moves} moves")
-        print(f"{number} ways, {sum(mover.moves.values())} moves")
+        ways = re.findall(GROUP, run.said("guest"))
+        for way, (kind, name) in enumerate(ways):
+            print(f"{kind:8} {name:32} {mover.moves[way]} moves")
+        print(f"{abi}, {transport}, {options}, seed {seed}: {len(ways)} ways, {sum(mover.moves.values())} moves")
         if any(strays):
             raise machine.Failure(f"VFs that were stopped tried to reach memory: {strays}")
-        if number != sum(GROUPS.values()) or len(mover.moves) != number:
-            raise machine.Failure(f"only {len(mover.moves)} ways of {sum(GROUPS.values())} were moved")
+        if len(mover.moves) != len(ways) and (how == "moments" or numbers_of_it[1] < SHORTEST):
+            raise machine.Failure(f"only {len(mover.moves)} ways of {len(ways)} were moved")
 
 
 if __name__ == "__main__":
-    abi, transport, *more = sys.argv[1:]
-    machine.run_test(lambda folder: test(folder, abi, transport, int(more[0]) if more else 1))
+    machine.run_test(lambda folder: test(folder, *sys.argv[1:4], [int(number) for number in sys.argv[4:]]))
