@@ -48,7 +48,12 @@ static uint8_t find_msix(uint32_t function)
 
 bool virtio_find(uint16_t device, struct virtio_device *virtio)
 {
-    for (unsigned slot = 0; slot < 32; slot++) {
+    return virtio_find_from(0, device, virtio);
+}
+
+bool virtio_find_from(unsigned slot, uint16_t device, struct virtio_device *virtio)
+{
+    for (; slot < 32; slot++) {
         uint32_t function = slot << SLOT_SHIFT;
 
         if (pci_read(function, 0) == ((uint32_t)device << 16 | VENDOR)) {

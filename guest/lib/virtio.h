@@ -70,8 +70,9 @@ struct virtio_device {
 uint32_t pci_read(uint32_t function, uint8_t offset);
 void pci_write(uint32_t function, uint8_t offset, uint32_t value);
 
-/* The first device with PCI device id DEVICE of vendor 1AF4h. */
+/* The first device with PCI device id DEVICE of vendor 1AF4h; the first from SLOT on. */
 bool virtio_find(uint16_t device, struct virtio_device *virtio);
+bool virtio_find_from(unsigned slot, uint16_t device, struct virtio_device *virtio);
 
 /* Status 0, then read the ISR, as all drivers do. */
 void virtio_reset(const struct virtio_device *virtio);

@@ -6,11 +6,12 @@
  * sectors and writes some that the test looks at afterwards.
  *
  *   count=N    requests for each way
+ *   disks=N    do all that with N disks (1): each request goes to all, then all are waited for
  *   stray      at the end, let the device read into memory that is not this VM's
  *   rounds     before all that, work in rounds, and say of each that it was right, until the power
- *              button is pressed; if the disk goes away, say so and wait for a reset
+ *              button is pressed; if a disk goes away, say so and wait for a reset
  *   way=W      of the rounds: 0 polled, 1 INTx, 2 MSI-X (2)
- *   restart    each round begins with a reset of the disk
+ *   restart    each round begins with a reset of the disks
  */
 #include "guest/lib/apic.h"
 #include "guest/lib/guest.h"
@@ -24,9 +25,11 @@
 #define SECTORS       8U /* of one request */
 #define READ          0
 #define WRITE         1
+#define VECTOR_TICK   0x50
 #define VECTOR_INTX   0x51
 #define VECTOR_CONFIG 0x52
-#define VECTOR_QUEUE  0x53
+#define VECTOR_QUEUE  0x53 /* and those behind it, one for each disk */
+#define DISKS_MAX     16U
 #define PIRQ_PIN      16
 #define LEVEL         (1U << 15)
 #define MASKED        (1U << 16)
@@ -40,7 +43,8 @@
 #define ROUND_WRITES  8U
 #define ROUND_PACE    64U      /* of the rounds write different data, then the same again */
 #define PATIENCE      1000000U /* looks for an interrupt, then one at the status */
-#define GONE          0xff     /* a status that no device has */
+#define TICK          1000U
+#define GONE          0xff /* a status that no device has */
 #define PM_STATUS     0x600
 #define WITNESSES     8192U /* words of memory that nobody but this guest may change */
 #define WITNESS_STEP  0x9e3779b97f4a7c15UL
@@ -48,15 +52,20 @@
 
 enum way { POLLED, INTX, MSIX };
 
-static struct virtio_device disk;
-static struct virtio_queue queue;
-static uint8_t ring[RING_PAGES * 4096] __attribute__((aligned(4096)));
-static struct {
-    uint32_t type, priority;
-    uint64_t sector;
-} header __attribute__((aligned(16)));
-static uint8_t data[SECTORS * SECTOR] __attribute__((aligned(512)));
-static volatile uint8_t outcome;
+static struct disk {
+    uint8_t ring[RING_PAGES * 4096] __attribute__((aligned(4096)));
+    uint8_t data[SECTORS * SECTOR] __attribute__((aligned(512)));
+    struct {
+        uint32_t type, priority;
+        uint64_t sector;
+    } header __attribute__((aligned(16)));
+    struct virtio_device device;
+    struct virtio_queue queue;
+    volatile uint8_t outcome;
+    volatile unsigned interrupts;
+    unsigned before; /* of them, before the request */
+} disks[DISKS_MAX];
+static unsigned disk_count;
 static volatile unsigned interrupts, config_changes, idle_interrupts;
 static bool in_rounds, gone;
 static volatile uint64_t witness[WITNESSES] __attribute__((aligned(4096)));
@@ -68,11 +77,15 @@ static uint8_t pattern(uint64_t sector, unsigned byte)
 
 static void handle_intx(struct guest_frame *frame)
 {
-    uint8_t isr = inb((uint16_t)(disk.base + VIRTIO_ISR));
+    unsigned before = interrupts;
 
-    if (isr & 1) {
-        interrupts++;
-    } else {
+    for (unsigned i = 0; i < disk_count; i++) {
+        if (inb((uint16_t)(disks[i].device.base + VIRTIO_ISR)) & 1) {
+            disks[i].interrupts++;
+            interrupts++;
+        }
+    }
+    if (interrupts == before) {
         idle_interrupts++;
     }
     apic_write(APIC_EOI, 0);
@@ -80,6 +93,7 @@ static void handle_intx(struct guest_frame *frame)
 
 static void handle_queue(struct guest_frame *frame)
 {
+    disks[frame->vector - VECTOR_QUEUE].interrupts++;
     interrupts++;
     apic_write(APIC_EOI, 0);
 }
@@ -90,27 +104,38 @@ static void handle_config(struct guest_frame *frame)
     apic_write(APIC_EOI, 0);
 }
 
-static void submit(uint32_t type, uint64_t sector, const void *buffer)
+static void handle_tick(struct guest_frame *frame)
 {
-    header.type = type;
-    header.priority = 0;
-    header.sector = sector;
-    outcome = 0xff;
-    virtio_describe(queue.descriptor, 0, &header, 16, VIRTIO_NEXT);
-    virtio_describe(queue.descriptor, 1, buffer, sizeof(data),
-                    type == READ ? VIRTIO_NEXT | VIRTIO_WRITE : VIRTIO_NEXT);
-    virtio_describe(queue.descriptor, 2, &outcome, 1, VIRTIO_WRITE);
-    virtio_offer(&disk, &queue, 0);
+    apic_write(APIC_EOI, 0);
 }
 
-/* Wait for the request's end with an eye on the device: false, and 'gone', if it has gone away. */
-static bool watch(enum way way, unsigned before)
+static void submit(struct disk *disk, uint32_t type, uint64_t sector, const void *buffer)
 {
-    uint16_t status = (uint16_t)(disk.base + VIRTIO_STATUS);
+    disk->before = disk->interrupts;
+    disk->header.type = type;
+    disk->header.priority = 0;
+    disk->header.sector = sector;
+    disk->outcome = 0xff;
+    virtio_describe(disk->queue.descriptor, 0, &disk->header, 16, VIRTIO_NEXT);
+    virtio_describe(disk->queue.descriptor, 1, buffer, sizeof(disk->data),
+                    type == READ ? VIRTIO_NEXT | VIRTIO_WRITE : VIRTIO_NEXT);
+    virtio_describe(disk->queue.descriptor, 2, &disk->outcome, 1, VIRTIO_WRITE);
+    virtio_offer(&disk->device, &disk->queue, 0);
+}
+
+/*
+ * Wait for the request's end with an eye on the device: false, and 'gone', if it has gone away.
+ * With a tick now and then, as all systems have one: when a message comes while the CPU enters or
+ * leaves a VM, QEMU may not look at the local APIC that has it before the CPU's next interrupt.
+ */
+static bool watch(struct disk *disk, enum way way)
+{
+    uint16_t status = (uint16_t)(disk->device.base + VIRTIO_STATUS);
 
     for (;;) {
         for (unsigned i = 0; i < PATIENCE; i++) {
-            if (way == POLLED ? queue.used->index != queue.seen : interrupts != before) {
+            if (way == POLLED ? disk->queue.used->index != disk->queue.seen
+                              : disk->interrupts != disk->before) {
                 return true;
             }
             cpu_relax();
@@ -120,6 +145,8 @@ static bool watch(enum way way, unsigned before)
             gone = true;
             return false;
         }
+        apic_write(APIC_LVT_TIMER, VECTOR_TICK);
+        apic_write(APIC_TIMER_INITIAL, TICK);
     }
 }
 
@@ -127,38 +154,71 @@ static bool watch(enum way way, unsigned before)
  * Wait for the request's end; true if it came and is good. With interrupts each one is waited for,
  * even if the request has ended already: one that is lost stops the test.
  */
-static bool finish(enum way way)
+static bool finish(struct disk *disk, enum way way)
 {
-    unsigned before = interrupts;
+    struct virtio_queue *queue = &disk->queue;
     uint32_t length = 0;
 
-    if (in_rounds && !watch(way, before)) {
+    /* After a move, or one that failed, comes an interrupt for nothing. */
+    if (in_rounds && (!watch(disk, way) || !watch(disk, POLLED))) {
         return false;
     }
-    while (way != POLLED && interrupts == before) {
+    while (way != POLLED && disk->interrupts == disk->before) {
         irq_wait();
     }
-    for (unsigned i = 0; i < POLLS && queue.used->index == queue.seen; i++) {
+    for (unsigned i = 0; i < POLLS && queue->used->index == queue->seen; i++) {
         cpu_relax();
     }
-    return CHECK(virtio_take(&queue, &length)) && CHECK_EQUAL(outcome, 0) && CHECK(length > 0);
+    return CHECK(virtio_take(queue, &length)) && CHECK_EQUAL(disk->outcome, 0) && CHECK(length > 0);
 }
 
+/* By all disks. */
 static bool transfer(enum way way, uint32_t type, uint64_t sector)
 {
+    bool good = true;
+
     irq_disable();
-    submit(type, sector, data);
-    return finish(way);
+    for (unsigned i = 0; i < disk_count; i++) {
+        submit(&disks[i], type, sector, disks[i].data);
+    }
+    for (unsigned i = 0; i < disk_count && good; i++) {
+        good = finish(&disks[i], way);
+    }
+    return good;
+}
+
+/* Byte K of the data of the sectors from SECTOR on. */
+static uint8_t shifted(uint64_t sector, unsigned k, unsigned shift)
+{
+    return (uint8_t)(pattern(sector + k / SECTOR, k % SECTOR) + shift);
 }
 
 static bool same(uint64_t sector, unsigned shift)
 {
-    for (unsigned i = 0; i < sizeof(data); i++) {
-        if (data[i] != (uint8_t)(pattern(sector + i / SECTOR, i % SECTOR) + shift)) {
+    for (unsigned i = 0; i < disk_count * sizeof(disks[0].data); i++) {
+        unsigned k = i % sizeof(disks[0].data);
+
+        if (disks[i / sizeof(disks[0].data)].data[k] != shifted(sector, k, shift)) {
             return false;
         }
     }
     return true;
+}
+
+static void fill(uint64_t sector, unsigned shift)
+{
+    for (unsigned i = 0; i < disk_count; i++) {
+        for (unsigned k = 0; k < sizeof(disks[i].data); k++) {
+            disks[i].data[k] = shifted(sector, k, shift);
+        }
+    }
+}
+
+static void clear(void)
+{
+    for (unsigned i = 0; i < disk_count; i++) {
+        memset(disks[i].data, 0, sizeof(disks[i].data));
+    }
 }
 
 /* Read what the image holds, write something else, read it back. */
@@ -170,35 +230,33 @@ static void exercise(enum way way, unsigned count)
     for (unsigned i = 0; i < count && test_failures() == 0; i++) {
         uint64_t sector = i * SECTORS % WRITTEN_FIRST;
 
-        memset(data, 0, sizeof(data));
+        clear();
         if (transfer(way, READ, sector)) {
             CHECK(same(sector, 0));
         }
     }
     for (uint64_t sector = mine; sector < mine + WRITTEN_EACH && test_failures() == 0;
          sector += SECTORS) {
-        for (unsigned i = 0; i < sizeof(data); i++) {
-            data[i] = (uint8_t)(pattern(sector + i / SECTOR, i % SECTOR) + 1 + (unsigned)way);
-        }
+        fill(sector, 1 + (unsigned)way);
         (void)transfer(way, WRITE, sector);
-        memset(data, 0, sizeof(data));
+        clear();
         if (transfer(way, READ, sector)) {
             CHECK(same(sector, 1 + (unsigned)way));
         }
     }
     if (way != POLLED) {
-        CHECK_EQUAL(interrupts - before, count + 2 * WRITTEN_EACH / SECTORS);
+        CHECK_EQUAL(interrupts - before, disk_count * (count + 2 * WRITTEN_EACH / SECTORS));
     }
     printf("%u interrupts, %u without a reason\n", interrupts - before, idle_interrupts);
 }
 
 /* Registers are 'right', then the queue is there. */
-static bool set_up(enum way way)
+static bool set_up(struct disk *disk, enum way way)
 {
-    uint16_t base = disk.base;
+    uint16_t base = disk->device.base;
     bool right = inb((uint16_t)(base + VIRTIO_STATUS)) == 0;
 
-    virtio_msix_enable(&disk, way == MSIX);
+    virtio_msix_enable(&disk->device, way == MSIX);
     outb((uint16_t)(base + VIRTIO_STATUS), VIRTIO_ACKNOWLEDGE);
     outb((uint16_t)(base + VIRTIO_STATUS), VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER);
     outl((uint16_t)(base + VIRTIO_GUEST_FEATURES), 0);
@@ -206,7 +264,8 @@ static bool set_up(enum way way)
         outw((uint16_t)(base + VIRTIO_CONFIG_VECTOR), 0);
         right = right && inw((uint16_t)(base + VIRTIO_CONFIG_VECTOR)) == 0;
     }
-    if (!right || !virtio_set_up_queue(&disk, 0, ring, sizeof(ring), &queue)) {
+    if (!right ||
+        !virtio_set_up_queue(&disk->device, 0, disk->ring, sizeof(disk->ring), &disk->queue)) {
         return false;
     }
     if (way == MSIX) {
@@ -218,22 +277,31 @@ static bool set_up(enum way way)
 }
 
 /* False: the disk is gone, or does not work. */
-static bool start(enum way way)
+static bool start_one(struct disk *disk, enum way way)
 {
-    virtio_reset(&disk);
-    bool right = set_up(way);
-    uint16_t config = virtio_config(&disk);
+    virtio_reset(&disk->device);
+    bool right = set_up(disk, way);
+    uint16_t config = virtio_config(&disk->device);
     uint64_t sectors = inl(config) | (uint64_t)inl((uint16_t)(config + 4)) << 32;
 
-    gone = in_rounds && inb((uint16_t)(disk.base + VIRTIO_STATUS)) == GONE;
+    gone = gone || (in_rounds && inb((uint16_t)(disk->device.base + VIRTIO_STATUS)) == GONE);
     if (gone) {
         return false;
     }
     if (!in_rounds) {
         printf("features %08x, queue of %u, capacity %lu sectors\n",
-               inl((uint16_t)(disk.base + VIRTIO_HOST_FEATURES)), queue.size, sectors);
+               inl((uint16_t)(disk->device.base + VIRTIO_HOST_FEATURES)), disk->queue.size,
+               sectors);
     }
     return CHECK(right) && CHECK(sectors >= WRITTEN_FIRST + 3 * WRITTEN_EACH);
+}
+
+static void start(enum way way)
+{
+    gone = false;
+    for (unsigned i = 0; i < disk_count; i++) {
+        (void)start_one(&disks[i], way);
+    }
 }
 
 static void test_stray(void)
@@ -241,13 +309,13 @@ static void test_stray(void)
     uint32_t length;
 
     test_group("DMA beyond the VM's memory goes nowhere");
-    (void)start(POLLED);
-    submit(READ, 0, (const void *)STRAY_ADDRESS);
-    for (unsigned i = 0; i < STRAY_POLLS && !virtio_take(&queue, &length); i++) {
+    start(POLLED);
+    submit(&disks[0], READ, 0, (const void *)STRAY_ADDRESS);
+    for (unsigned i = 0; i < STRAY_POLLS && !virtio_take(&disks[0].queue, &length); i++) {
         cpu_relax();
     }
     /* What the device says of it is its own affair; the VMM's log is what counts. */
-    printf("the device says %u\n", outcome);
+    printf("the device says %u\n", disks[0].outcome);
 }
 
 /* ---- rounds ---- */
@@ -284,7 +352,7 @@ static void work(enum way way, unsigned round)
     for (unsigned i = 0; i < ROUND_READS && !gone && test_failures() == 0; i++) {
         uint64_t sector = (round * ROUND_READS + i) * SECTORS % WRITTEN_FIRST;
 
-        memset(data, 0, sizeof(data));
+        clear();
         if (transfer(way, READ, sector)) {
             CHECK(same(sector, 0));
         }
@@ -292,11 +360,9 @@ static void work(enum way way, unsigned round)
     for (unsigned i = 0; i < ROUND_WRITES && !gone && test_failures() == 0; i++) {
         uint64_t sector = mine + (uint64_t)i * SECTORS;
 
-        for (unsigned k = 0; k < sizeof(data); k++) {
-            data[k] = (uint8_t)(pattern(sector + k / SECTOR, k % SECTOR) + shift);
-        }
+        fill(sector, shift);
         if (transfer(way, WRITE, sector)) {
-            memset(data, 0, sizeof(data));
+            clear();
             if (transfer(way, READ, sector)) {
                 CHECK(same(sector, shift));
             }
@@ -304,17 +370,24 @@ static void work(enum way way, unsigned round)
     }
 }
 
-static void run_rounds(enum way way, unsigned pin)
+static void route(uint32_t entry)
+{
+    for (unsigned i = 0; i < disk_count; i++) {
+        ioapic_route(PIRQ_PIN + (disks[i].device.slot + 3) % 4, entry, 0);
+    }
+}
+
+static void run_rounds(enum way way)
 {
     bool restart = strstr(guest_command_line(), "restart") != NULL;
 
     test_group("rounds");
-    ioapic_route(pin, way == INTX ? VECTOR_INTX | LEVEL : MASKED, 0);
+    route(way == INTX ? VECTOR_INTX | LEVEL : MASKED);
     in_rounds = true;
     witness_fill();
     for (unsigned round = 1; !button_pressed() && test_failures() == 0; round++) {
         if (round == 1 || restart) {
-            (void)start(way);
+            start(way);
         }
         work(way, round);
         witness_check();
@@ -327,7 +400,28 @@ static void run_rounds(enum way way, unsigned pin)
         printf("round %u %s\n", round, test_failures() ? "FAILED" : "ok");
     }
     in_rounds = false;
-    ioapic_route(pin, MASKED, 0);
+    route(MASKED);
+}
+
+static bool find_disks(unsigned count)
+{
+    unsigned slot = 0;
+
+    for (; disk_count < count && disk_count < DISKS_MAX; disk_count++) {
+        struct virtio_device *device = &disks[disk_count].device;
+        uint8_t vector = (uint8_t)(VECTOR_QUEUE + disk_count);
+
+        if (!virtio_find_from(slot, DEVICE, device) || device->base == 0 || device->msix == 0) {
+            return false;
+        }
+        printf("slot %u, ports at %x, memory at %lx, line %u\n", device->slot, device->base,
+               device->memory, device->line);
+        interrupt_set_handler(vector, handle_queue);
+        virtio_msix_set(device, 0, VECTOR_CONFIG, 0);
+        virtio_msix_set(device, 1, vector, 0);
+        slot = device->slot + 1;
+    }
+    return disk_count == count;
 }
 
 int main(void)
@@ -336,36 +430,32 @@ int main(void)
 
     pic_mask_all();
     apic_enable();
+    interrupt_set_handler(VECTOR_TICK, handle_tick);
     interrupt_set_handler(VECTOR_INTX, handle_intx);
     interrupt_set_handler(VECTOR_CONFIG, handle_config);
-    interrupt_set_handler(VECTOR_QUEUE, handle_queue);
     test_group("the disk");
-    if (!CHECK(virtio_find(DEVICE, &disk)) || !CHECK(disk.base != 0) || !CHECK(disk.msix != 0)) {
+    if (!CHECK(find_disks((unsigned)guest_option("disks", 1)))) {
         test_end();
     }
-    unsigned pin = PIRQ_PIN + (disk.slot + 3) % 4;
-
-    printf("slot %u, ports at %x, memory at %lx, line %u\n", disk.slot, disk.base, disk.memory,
-           disk.line);
-    virtio_msix_set(&disk, 0, VECTOR_CONFIG, 0);
-    virtio_msix_set(&disk, 1, VECTOR_QUEUE, 0);
     if (strstr(guest_command_line(), "rounds")) {
-        run_rounds((enum way)guest_option("way", MSIX), pin);
+        run_rounds((enum way)guest_option("way", MSIX));
     }
     test_group("polled");
-    (void)start(POLLED);
+    start(POLLED);
     exercise(POLLED, count);
     test_group("INTx");
-    ioapic_route(pin, VECTOR_INTX | LEVEL, 0);
-    (void)start(INTX);
+    route(VECTOR_INTX | LEVEL);
+    start(INTX);
     exercise(INTX, count);
-    ioapic_route(pin, MASKED, 0);
+    route(MASKED);
     test_group("MSI-X");
-    (void)start(MSIX);
+    start(MSIX);
     exercise(MSIX, count);
     if (strstr(guest_command_line(), "stray") && test_failures() == 0) {
         test_stray();
     }
-    virtio_reset(&disk);
+    for (unsigned i = 0; i < disk_count; i++) {
+        virtio_reset(&disks[i].device);
+    }
     test_end();
 }

@@ -169,4 +169,5 @@ def test(folder, abi):
     print(f"{len(table.rows)} cells")
 
 
-machine.run_test(lambda folder: test(folder, sys.argv[1]))
+if __name__ == "__main__":
+    machine.run_test(lambda folder: test(folder, sys.argv[1]))

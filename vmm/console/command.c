@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#define WORDS_MAX       6U
-#define WORD_MAX        32U /* with the NUL; a longer word is none that anybody knows */
+#define WORDS_MAX       10U
+#define WORD_MAX        CONSOLE_WORD_MAX /* a longer word is none that anybody knows */
 #define LOG_DEFAULT     40U
 #define LOG_MAX         1000U
 #define CHECKPOINTS_MAX 9999U
@@ -66,7 +66,8 @@ static const struct command commands[] = {
     {"vf",    "dirty",      "PF:N ORDER",   COMMAND_VF_DO,         CONSOLE_VF_DIRTY,
      "note which pages a VF writes: ORDER is on, off, report"                                                                            },
     {"vf",    "save",       "PF:N",         COMMAND_VF_DO,         CONSOLE_VF_SAVE,  "read a VF's state, and show it"                    },
-    {"vf",    "move",       "PF:N PF:N",    COMMAND_VF_DO,         CONSOLE_VF_MOVE,  "move a VM from its VF to another"                  },
+    {"vf",    "move",       "PF:N PF:N...", COMMAND_VF_DO,         CONSOLE_VF_MOVE,
+     "move a VM from its VFs to others, all at once; PF:N-M is a row of them"                                                            },
 };
 
 struct words {
@@ -337,6 +338,9 @@ static bool arguments_fit(const struct command *command, uint32_t given)
     if (command->argument[0] == '\0') {
         return given == 0;
     }
+    if (command->action == CONSOLE_VF_MOVE) {
+        return given >= 2 && given % 2 == 0 && given <= WORDS_MAX - words_of(command);
+    }
     bool first_may_lack = command->argument[0] == '[', second = strchr(command->argument, ' ');
     bool second_may_lack = !second || strchr(command->argument, '[');
 
@@ -383,7 +387,7 @@ void command_run(const char *text)
         console_edge_vf_list();
         break;
     case COMMAND_VF_DO:
-        console_edge_vf_do(command->action, argument, more);
+        console_edge_vf_do(command->action, words.word + words_of(command), given);
         break;
     case COMMAND_VM_CONSOLE:
     case COMMAND_VM_LOG:

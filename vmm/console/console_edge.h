@@ -12,6 +12,8 @@
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
 
+#define CONSOLE_WORD_MAX 32U /* of a command, with the NUL */
+
 enum console_action {
     CONSOLE_START,
     CONSOLE_STOP,  /* at once, without asking the guest */
@@ -70,9 +72,10 @@ void console_edge_vm_dirty(unsigned vm);
 /* Print all VFs, a line each. */
 void console_edge_vf_list(void);
 
-/* Begin ACTION for the VF that the text VF names; MORE is the state, or the other VF. Prints what
- * comes of that; the log says how it ends. */
-void console_edge_vf_do(enum console_action action, const char *vf, const char *more);
+/* Begin ACTION with COUNT words: the VF, and the state; or VFs, each with the one that takes its
+ * place. Prints what comes of that; the log says how it ends. */
+void console_edge_vf_do(enum console_action action, const char (*word)[CONSOLE_WORD_MAX],
+                        uint32_t count);
 
 /* Print what the VMM itself holds for all VMs, likewise. */
 void console_edge_stats(void);

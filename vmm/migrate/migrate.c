@@ -9,10 +9,10 @@
 /* Of the order; atomic, and changed by CPU 0 only, but for ACTING and what ends it. */
 enum phase {
     PHASE_NONE,
-    PHASE_PREPARING, /* the spare's FLR */
+    PHASE_PREPARING, /* the spares' FLRs */
     PHASE_WAITING,   /* for the VM to park */
     PHASE_ACTING,
-    PHASE_CLEANING /* the spare's FLR */
+    PHASE_CLEANING /* the spares' FLRs */
 };
 
 #define PARTS_SHOWN 48U
@@ -22,7 +22,7 @@ struct workspace workspace;
 
 static uint32_t phase = PHASE_NONE;
 static struct migrate_order order;
-static struct vf *ordered; /* the VF of the VM */
+static struct vf *ordered[CONFIG_VM_VFS_MAX]; /* the VFs of the VM */
 
 static void set_phase(enum phase value)
 {
@@ -39,12 +39,12 @@ enum status migrate_create(const struct config *config)
     if (config->pf_count == 0) {
         return STATUS_OK;
     }
-    workspace.function = pool_allocate(sizeof(*workspace.function), PAGE_SIZE);
+    workspace.member = pool_allocate(CONFIG_VM_VFS_MAX * sizeof(*workspace.member), PAGE_SIZE);
     workspace.store = pool_allocate(WORKSPACE_STORE, PAGE_SIZE);
-    workspace.record = pool_allocate(WORKSPACE_RECORD, PAGE_SIZE);
-    return workspace.function && workspace.store && workspace.record
-               ? STATUS_OK
-               : STATUS_NOTE(STATUS_NO_MEMORY);
+    if (workspace.member && workspace.store && vf_spare_create() == STATUS_OK) {
+        workspace.record = pool_allocate(WORKSPACE_RECORD, PAGE_SIZE);
+    }
+    return workspace.record ? STATUS_OK : STATUS_NOTE(STATUS_NO_MEMORY);
 }
 
 static bool is_stopped(const struct vf *vf)
@@ -52,34 +52,54 @@ static bool is_stopped(const struct vf *vf)
     return !(vf->device_state & DEVICE_RUNNING) && vf->device_state != DEVICE_ERROR;
 }
 
-enum status migrate_begin(const struct migrate_order *wanted)
+/* Is VF I of ORDER one that it can be done with? */
+static enum status check_source(const struct migrate_order *wanted, uint32_t i)
 {
-    struct vf *vf = vf_lookup(wanted->vf.pf, wanted->vf.index);
+    struct vf *vf = vf_lookup(wanted->vf[i].pf, wanted->vf[i].index);
+    bool move = wanted->action == MIGRATE_MOVE;
 
     if (!vf) {
         return STATUS_NOT_FOUND;
     }
-    if (get_phase() != PHASE_NONE || !workspace.record ||
-        !__atomic_load_n(&vf->set->bound, __ATOMIC_ACQUIRE) ||
+    if (!__atomic_load_n(&vf->set->bound, __ATOMIC_ACQUIRE) ||
         (wanted->action != MIGRATE_SHOW && __atomic_load_n(&vf->asleep, __ATOMIC_ACQUIRE))) {
         return STATUS_STATE;
     }
     if (wanted->action >= MIGRATE_QUIESCE && !vf_state_facts(vf->pf->control.kind)->can_migrate) {
         return STATUS_UNSUPPORTED;
     }
+    ordered[i] = vf;
+    for (uint32_t k = 0; k < i; k++) {
+        if (ordered[k] == vf || ordered[k]->set != vf->set ||
+            (wanted->to[k].index == wanted->to[i].index &&
+             bdf_equal(wanted->to[k].pf, wanted->to[i].pf))) {
+            return STATUS_INVALID;
+        }
+    }
+    return move && vf_lookup(wanted->to[i].pf, wanted->to[i].index) ? STATUS_CONFLICT : STATUS_OK;
+}
+
+enum status migrate_begin(const struct migrate_order *wanted)
+{
+    if (get_phase() != PHASE_NONE || !workspace.record) {
+        return STATUS_STATE;
+    }
+    for (uint32_t i = 0; i < wanted->count; i++) {
+        enum status status = check_source(wanted, i);
+
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
     order = *wanted;
-    ordered = vf;
-    if (order.action != MIGRATE_MOVE) {
-        set_phase(PHASE_WAITING);
-        return STATUS_OK;
+    for (uint32_t i = 0; i < order.count && order.action == MIGRATE_MOVE; i++) {
+        if (!vf_spare_open(i, ordered[i], order.to[i].pf, order.to[i].index)) {
+            order.count = i; /* not closed before their FLRs have ended */
+            set_phase(i > 0 ? PHASE_CLEANING : PHASE_NONE);
+            return STATUS_DEVICE;
+        }
     }
-    if (vf_lookup(order.to.pf, order.to.index)) {
-        return STATUS_CONFLICT;
-    }
-    if (!vf_spare_open(vf, order.to.pf, order.to.index)) {
-        return STATUS_DEVICE;
-    }
-    set_phase(PHASE_PREPARING);
+    set_phase(order.action == MIGRATE_MOVE ? PHASE_PREPARING : PHASE_WAITING);
     return STATUS_OK;
 }
 
@@ -112,8 +132,8 @@ static void wake(void)
 
         for (uint32_t k = 0; set && k < set->count; k++) {
             if (is_answered(set->vf[k])) {
-                order = (struct migrate_order){.action = MIGRATE_RUN};
-                ordered = set->vf[k];
+                order = (struct migrate_order){.action = MIGRATE_RUN, .count = 1};
+                ordered[0] = set->vf[k];
                 set_phase(PHASE_WAITING);
                 return;
             }
@@ -121,33 +141,54 @@ static void wake(void)
     }
 }
 
+/* Are all spares' FLRs over? *FAILED: how many of them failed, which is said with THEN. */
+static bool are_reset(uint32_t *failed, const char *then)
+{
+    enum status status[CONFIG_VM_VFS_MAX];
+
+    *failed = 0;
+    for (uint32_t i = 0; i < order.count; i++) {
+        if (!vf_spare_is_reset(i, &status[i])) {
+            return false;
+        }
+    }
+    for (uint32_t i = 0; i < order.count; i++) {
+        if (status[i] != STATUS_OK) {
+            (*failed)++;
+            warn("VF " VF_NAME " cannot be reset; %s", VF_NAME_OF(vf_spare(i)), then);
+        }
+    }
+    return true;
+}
+
+static void close_spares(void)
+{
+    for (uint32_t i = 0; i < order.count; i++) {
+        vf_spare_close(i);
+    }
+}
+
 int migrate_poll(void)
 {
-    enum status status;
+    uint32_t failed;
 
     switch (get_phase()) {
     case PHASE_PREPARING:
-        if (!vf_spare_is_reset(&status)) {
+        if (!are_reset(&failed, "its VM is not moved")) {
             break;
         }
-        if (status != STATUS_OK) {
-            warn("VM '%s': not moved: VF " VF_NAME " cannot be reset",
-                 ordered->set->owner.config->name, VF_NAME_OF(vf_spare()));
-            vf_spare_close();
+        if (failed > 0) {
+            close_spares();
             set_phase(PHASE_NONE);
             break;
         }
         set_phase(PHASE_WAITING);
-        return (int)ordered->set->owner.index;
+        return (int)ordered[0]->set->owner.index;
     case PHASE_WAITING:
-        return (int)ordered->set->owner.index;
+        return (int)ordered[0]->set->owner.index;
     case PHASE_CLEANING:
-        if (vf_spare_is_reset(&status)) {
-            if (status != STATUS_OK) {
-                warn("VF " VF_NAME " cannot be reset; it is not used any more",
-                     VF_NAME_OF(vf_spare()));
-            }
-            vf_spare_close();
+        if (are_reset(&failed, "it is not used any more")) {
+            close_spares();
             set_phase(PHASE_NONE);
         }
         break;
@@ -167,9 +208,9 @@ void migrate_cancel(void)
     if (__atomic_compare_exchange_n(&phase, &waiting, PHASE_NONE, false, __ATOMIC_SEQ_CST,
                                     __ATOMIC_SEQ_CST)) {
         warn("VM '%s' does not run any more: nothing is done with its VF " VF_NAME,
-             ordered->set->owner.config->name, VF_NAME_OF(ordered));
+             ordered[0]->set->owner.config->name, VF_NAME_OF(ordered[0]));
         if (order.action == MIGRATE_MOVE) {
-            vf_spare_close();
+            close_spares();
         }
     }
 }
@@ -210,13 +251,13 @@ static enum status save_and_run(struct device *device, struct vf *vf)
     unsigned before = vf->device_state;
     struct record record;
     uint32_t size = 0;
-    enum status status = migrate_text(vf, false, &workspace.here, workspace.text[0]);
+    enum status status = migrate_text(vf, false, &workspace.here, workspace.text);
 
     if (status == STATUS_OK) {
         status = migrate_to(device, DEVICE_SAVING);
     }
     if (status == STATUS_OK) {
-        status = migrate_save(device, vf, workspace.text[0], &size);
+        status = migrate_save(device, vf, workspace.text, &size);
     }
     if (status == STATUS_OK) {
         status = record_parse(workspace.record, size, &record);
@@ -224,7 +265,7 @@ static enum status save_and_run(struct device *device, struct vf *vf)
     if (status == STATUS_OK) {
         say("VF " VF_NAME ": saved: %u bytes, of them %u of the device", VF_NAME_OF(vf), size,
             record.size[RECORD_DEVICE]);
-        say("  %s", workspace.text[0]);
+        say("  %s", workspace.text);
         say_parts(vf->pf->control.kind, &record);
     }
     enum status back = vf->device_state == DEVICE_ERROR ? STATUS_STATE : migrate_to(device, before);
@@ -234,12 +275,12 @@ static enum status save_and_run(struct device *device, struct vf *vf)
 
 static enum status show(struct vf *vf)
 {
-    enum status status = migrate_text(vf, false, &workspace.here, workspace.text[0]);
+    enum status status = migrate_text(vf, false, &workspace.here, workspace.text);
 
     if (status == STATUS_OK) {
         say("VF " VF_NAME ": of VM '%s', %s", VF_NAME_OF(vf), vf->set->owner.config->name,
             device_state_name(vf->device_state));
-        say("  %s", workspace.text[0]);
+        say("  %s", workspace.text);
     }
     return status;
 }
@@ -337,15 +378,15 @@ void migrate_act(struct vf_set *set, bool stays)
                                      __ATOMIC_SEQ_CST)) {
         return;
     }
-    if (ordered->set != set) { /* not before: the order may be another one by then */
+    if (ordered[0]->set != set) { /* not before: the order may be another one by then */
         set_phase(PHASE_WAITING);
         return;
     }
     if (order.action == MIGRATE_MOVE) {
-        migrate_move(ordered);
+        migrate_move(ordered, order.count);
         set_phase(PHASE_CLEANING);
     } else {
-        act_and_say(ordered, stays);
+        act_and_say(ordered[0], stays);
         set_phase(PHASE_NONE);
     }
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the operator does with VFs of VMs: look at their devices' state, stop and save them, and
- * move a VM from one VF to another. docs/migration.md has the order of steps and what happens when
- * one fails.
+ * move a VM from VFs to others, a set of them together. docs/migration.md has the order of steps
+ * and what happens when one fails.
  *
  * One order at a time. CPU 0 accepts it and sees to what only takes time (FLRs) while the VM runs;
  * the rest is done on the CPU of the VM's vCPU 0, all vCPUs parked and virtual time standing still,
@@ -34,8 +34,9 @@ struct migrate_place {
 
 struct migrate_order {
     enum migrate_action action;
-    struct migrate_place vf;
-    struct migrate_place to; /* MOVE */
+    uint32_t count; /* at least 1; more than 1 only for MOVE: VFs of one VM, which go together */
+    struct migrate_place vf[CONFIG_VM_VFS_MAX];
+    struct migrate_place to[CONFIG_VM_VFS_MAX]; /* MOVE */
 };
 
 /* Take the memory for records, if CONFIG has PFs. NO_MEMORY: no order is accepted. Boot CPU, once.
@@ -44,8 +45,9 @@ enum status migrate_create(const struct config *config);
 
 /*
  * Begin ORDER. STATE: another is under way, the VM does not run, or the PF owes an answer for its
- * VF; NOT_FOUND: no VM has that VF; CONFLICT: the other VF is a VM's; UNSUPPORTED: its PF cannot;
- * DEVICE: the other VF cannot be had, as the log says. CPU 0.
+ * VF; NOT_FOUND: no VM has that VF; INVALID: the VFs are not all of one VM, or one is named twice;
+ * CONFLICT: another VF is a VM's; UNSUPPORTED: its PF cannot; DEVICE: another VF cannot be had, as
+ * the log says. CPU 0.
  */
 enum status migrate_begin(const struct migrate_order *order);
 

@@ -17,12 +17,25 @@
 #define say(...)  log_write_always(LOG_INFO, __VA_ARGS__)
 #define warn(...) log_write_always(LOG_WARN, __VA_ARGS__)
 
+/* A VF of a VM that is moved, alone or with others of that VM. */
+struct member {
+    struct vf *from, *to;
+    struct device source, target;
+    struct legacy_state function;     /* as it was saved */
+    char text[COMPATIBILITY_MAX];     /* of 'from' */
+    bool news;                        /* 'to' has what the guest's driver wants to know of */
+    bool exchanged;                   /* 'to' has its place in the VM */
+    uint32_t size, device_size;       /* bytes of the record, of the device's state in it */
+    enum status status;               /* of the last step */
+    uint16_t used[LEGACY_QUEUES_MAX]; /* indexes at the stop */
+};
+
 /* What an order works in; one for all. */
 struct workspace {
     uint8_t *record, *store; /* the record; what a device's state is read and written through */
-    struct legacy_state *function;
+    struct member *member;   /* CONFIG_VM_VFS_MAX */
     struct legacy_description here, there;
-    char text[2][COMPATIBILITY_MAX];
+    char text[COMPATIBILITY_MAX];
     char why[COMPATIBILITY_WHY_MAX];
 };
 
@@ -33,7 +46,12 @@ struct workspace {
 
 extern struct workspace workspace;
 
-/* Bring DEVICE to WANTED and wait for it; CPU 0's service goes on. */
+/* Bring COUNT DEVICEs to WANTED, all at the same time, and wait for them all; CPU 0's service goes
+ * on. STATUS[i] is what came of DEVICE[i]. */
+void migrate_all_to(struct device *const *device, uint32_t count, unsigned wanted,
+                    enum status *status);
+
+/* The same with one. */
 enum status migrate_to(struct device *device, unsigned wanted);
 
 /* DEVICE of VF, with the workspace's store. */
@@ -67,7 +85,7 @@ void migrate_poke(struct vf *vf, bool config);
 /* VF's PF owes an answer: when it has come, let VF run. */
 void migrate_wake_later(struct vf *vf);
 
-/* VF is moved to the spare. */
-void migrate_move(struct vf *vf);
+/* COUNT VFs of a VM are moved together, VF[i] to spare i. */
+void migrate_move(struct vf *const *vf, uint32_t count);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A VM's VF is exchanged for the spare. The point of no return is the target's step to RUNNING,
- * when its device has said that it was done: before it the source goes on, after it the target
- * does.
+ * VFs of a VM are exchanged for spares, all of them together. The point of no return is the first
+ * target's step to RUNNING, when its device has said that it was done: before it all sources go on,
+ * after it the targets do, but for one that does not run: its source does.
  */
 #include "vmm/host/time.h"
 #include "vmm/migrate/migrate_internal.h"
@@ -23,31 +23,20 @@ enum step {
     STEP_COMPARE,
     STEP_QUIESCE,
     STEP_FREEZE,
-    STEP_SAVE,
     STEP_STOP_TARGET,
-    STEP_RESTORE,
+    STEP_COPY,
     STEP_EXCHANGE,
+    STEP_THAW_TARGET,
     STEP_RUN_TARGET,
     STEP_FINISH,
     STEPS
 };
 
-static const char *const step_names[STEPS] = {
-    "prepare",     "compare", "quiesce",  "freeze",     "save",
-    "stop target", "restore", "exchange", "run target", "finish",
-};
-
-struct move {
-    struct vf *from, *to;
-    struct device source, target;
-    struct record record;
-    uint32_t size;
-    bool exchanged;
+static struct {
+    uint32_t count;
+    const struct vf_owner *owner;
     uint64_t began[STEPS + 1]; /* ns; 0: it has not */
-    uint16_t used[LEGACY_QUEUES_MAX];
-};
-
-static struct move move;
+} move;
 
 /* ---- The rings, in the guest's memory ---- */
 
@@ -59,38 +48,44 @@ static uint16_t read_index(const struct ram *ram, uint64_t at)
     return index ? __atomic_load_n(index, __ATOMIC_ACQUIRE) : 0;
 }
 
-static void read_indexes(const struct vf *vf, unsigned queue, uint16_t *avail, uint16_t *used)
+/* False: the guest's driver does not use QUEUE; both are 0. */
+static bool read_indexes(const struct vf *vf, unsigned queue, uint16_t *avail, uint16_t *used)
 {
     const struct legacy_queue *q = &vf->function.state.queue[queue];
     uint64_t ring = (uint64_t)q->pfn * RING_ALIGN;
     uint64_t available = ring + (uint64_t)DESCRIPTOR_SIZE * q->size;
 
+    *avail = *used = 0;
+    if (q->pfn == 0) {
+        return false;
+    }
     *avail = read_index(vf->set->owner.ram, available + AVAIL_INDEX);
     *used =
         read_index(vf->set->owner.ram,
                    align_up(available + AVAIL_RING + 2UL * q->size + 2, RING_ALIGN) + USED_INDEX);
+    return true;
 }
 
-static void note_indexes(const struct vf *vf)
+static void note_indexes(struct member *m)
 {
     uint16_t avail;
 
     for (unsigned i = 0; i < LEGACY_QUEUES_MAX; i++) {
-        read_indexes(vf, i, &avail, &move.used[i]);
+        (void)read_indexes(m->from, i, &avail, &m->used[i]);
     }
 }
 
 /* Have the used indexes stayed where they were, or, with ONWARD, gone on within the ring? */
-static bool indexes_are_right(const struct vf *vf, bool onward)
+static bool indexes_are_right(const struct member *m, const struct vf *vf, bool onward)
 {
     uint16_t avail, used;
     bool right = true;
 
     for (unsigned i = 0; i < LEGACY_QUEUES_MAX; i++) {
-        const struct legacy_queue *q = &vf->function.state.queue[i];
+        uint16_t most = onward ? vf->function.state.queue[i].size : 0;
 
-        read_indexes(vf, i, &avail, &used);
-        right = right && (q->pfn == 0 || (uint16_t)(used - move.used[i]) <= (onward ? q->size : 0));
+        (void)read_indexes(vf, i, &avail, &used);
+        right = right && (uint16_t)(used - m->used[i]) <= most;
     }
     return right;
 }
@@ -107,23 +102,23 @@ void migrate_poke(struct vf *vf, bool config)
     uint16_t avail, used;
 
     for (unsigned i = 0; i < LEGACY_QUEUES_MAX && !ready; i++) {
-        read_indexes(vf, i, &avail, &used);
+        (void)read_indexes(vf, i, &avail, &used);
         idle[i / 64] |= (uint64_t)(avail == used) << i % 64;
     }
     legacy_poke(&vf->function, config, idle);
 }
 
-static void say_indexes(const struct vf *vf)
+static void say_indexes(const struct member *m)
 {
+    const struct vf *vf = m->to;
     unsigned shown = 0;
 
     for (unsigned i = 0; i < LEGACY_QUEUES_MAX && shown < QUEUES_SHOWN; i++) {
         uint16_t avail, used;
 
-        if (vf->function.state.queue[i].pfn != 0) {
-            read_indexes(vf, i, &avail, &used);
-            say("  queue %u: used index %u at the stop, now %u of %u offered", i, move.used[i],
-                used, avail);
+        if (read_indexes(vf, i, &avail, &used)) {
+            say("  queue %u: used index %u at the stop, now %u of %u offered", i, m->used[i], used,
+                avail);
             shown++;
         }
     }
@@ -131,126 +126,191 @@ static void say_indexes(const struct vf *vf)
 
 /* ---- The steps ---- */
 
-static enum status compare(void)
+static enum status prepare(struct member *m)
 {
-    enum status status = migrate_text(move.from, false, &workspace.here, workspace.text[0]);
+    enum status status = vf_spare_add((uint32_t)(m - workspace.member), m->from);
+
+    migrate_open(&m->target, m->to);
+    return status;
+}
+
+static enum status compare(struct member *m)
+{
+    enum status status = migrate_text(m->from, false, &workspace.here, m->text);
 
     if (status == STATUS_OK) {
-        status = migrate_text(move.to, true, &workspace.there, workspace.text[1]);
+        status = migrate_text(m->to, true, &workspace.there, workspace.text);
     }
-    return status == STATUS_OK
-               ? compatibility_compare(workspace.text[0], workspace.text[1], workspace.why)
-               : status;
-}
-
-static enum status save(void)
-{
-    enum status status = migrate_save(&move.source, move.from, workspace.text[0], &move.size);
-
-    if (status == STATUS_OK) {
-        note_indexes(move.from);
-        migrate_dirty_leave(move.from);
-        status = record_parse(workspace.record, move.size, &move.record);
-    }
-    return status == STATUS_OK ? migrate_to(&move.source, DEVICE_STOP) : status;
-}
-
-static enum status restore(void)
-{
-    const struct record *record = &move.record;
-    uint32_t kind;
-
-    memcpy(&kind, record->part[RECORD_KIND], sizeof(kind));
-    return kind == move.target.vf->control->kind
-               ? device_write(&move.target, record->part[RECORD_DEVICE],
-                              record->size[RECORD_DEVICE])
-               : STATUS_NOTE(STATUS_CONFLICT);
-}
-
-/* The function too: its state as it was saved, its interrupts, its DMA. */
-static enum status exchange(void)
-{
-    struct state_reader reader;
-
-    state_reader_init(&reader, move.record.part[RECORD_FUNCTION],
-                      move.record.size[RECORD_FUNCTION]);
-    enum status status = state_find_section(&reader, &legacy_section, 0, workspace.function);
-
-    if (status != STATUS_OK) {
-        return status;
-    }
-    (void)vf_spare_exchange(move.from);
-    move.exchanged = true;
-    status = legacy_load(&move.to->function, workspace.function);
-    return status == STATUS_OK ? legacy_open_vectors(&move.to->function, &move.from->function)
+    m->news = status == STATUS_OK && compatibility_has_news(&workspace.here, &workspace.there);
+    return status == STATUS_OK ? compatibility_compare(m->text, workspace.text, workspace.why)
                                : status;
 }
 
-static enum status finish(void)
+static enum status save(struct member *m, struct record *record)
 {
-    legacy_rebind(&move.to->function);
-    bool right = indexes_are_right(move.to, true);
+    enum status status = migrate_to(&m->source, DEVICE_SAVING);
 
-    migrate_poke(move.to, compatibility_has_news(&workspace.here, &workspace.there));
-    return right && !move.to->function.state.lost ? STATUS_OK : STATUS_NOTE(STATUS_DEVICE);
+    if (status == STATUS_OK) {
+        status = migrate_save(&m->source, m->from, m->text, &m->size);
+    }
+    if (status == STATUS_OK) {
+        note_indexes(m);
+        status = record_parse(workspace.record, m->size, record);
+    }
+    return status == STATUS_OK ? migrate_to(&m->source, DEVICE_STOP) : status;
 }
 
-static enum status do_step(enum step step)
+static enum status restore(struct member *m, const struct record *record)
 {
-    switch (step) {
-    case STEP_PREPARE:
-        return vf_spare_add(move.from);
-    case STEP_COMPARE:
-        return compare();
-    case STEP_QUIESCE:
-        return migrate_to(&move.source, DEVICE_RUNNING | DEVICE_NDMA);
-    case STEP_FREEZE:
-        return migrate_to(&move.source, DEVICE_SAVING);
-    case STEP_SAVE:
-        return save();
-    case STEP_STOP_TARGET:
-        return migrate_to(&move.target, DEVICE_RESUMING);
-    case STEP_RESTORE:
-        return restore();
-    case STEP_EXCHANGE:
-        return exchange();
-    case STEP_RUN_TARGET:
-        return migrate_to(&move.target, DEVICE_RUNNING);
-    case STEP_FINISH:
-        return finish();
-    case STEPS:
-        break;
+    struct state_reader reader;
+    uint32_t kind;
+
+    m->device_size = record->size[RECORD_DEVICE];
+    memcpy(&kind, record->part[RECORD_KIND], sizeof(kind));
+    if (kind != m->target.vf->control->kind) {
+        return STATUS_NOTE(STATUS_CONFLICT);
     }
-    return STATUS_INVALID;
+    state_reader_init(&reader, record->part[RECORD_FUNCTION], record->size[RECORD_FUNCTION]);
+    enum status status = state_find_section(&reader, &legacy_section, 0, &m->function);
+
+    if (status == STATUS_OK) {
+        status = device_write(&m->target, record->part[RECORD_DEVICE], m->device_size);
+    }
+    return status == STATUS_OK ? migrate_to(&m->target, DEVICE_STOP) : status;
+}
+
+/* Through the one record that there is room for. */
+static enum status copy(struct member *m)
+{
+    struct record record;
+    enum status status = save(m, &record);
+
+    return status == STATUS_OK ? restore(m, &record) : status;
+}
+
+/* The function too: its state as it was saved, its interrupts, its DMA. */
+static enum status exchange(struct member *m)
+{
+    (void)vf_spare_exchange((uint32_t)(m - workspace.member), m->from);
+    m->exchanged = true;
+    enum status status = legacy_load(&m->to->function, &m->function);
+
+    return status == STATUS_OK ? legacy_open_vectors(&m->to->function, &m->from->function) : status;
+}
+
+static enum status finish(struct member *m)
+{
+    legacy_rebind(&m->to->function);
+    bool right = indexes_are_right(m, m->to, true);
+
+    migrate_poke(m->to, m->news);
+    migrate_dirty_leave(m->from);
+    return right && !m->to->function.state.lost ? STATUS_OK : STATUS_NOTE(STATUS_DEVICE);
+}
+
+static const struct {
+    const char *name;
+    enum status (*one)(struct member *m); /* for one VF after the other; NULL: */
+    bool targets;                         /* all targets, or all sources, */
+    uint8_t wanted;                       /* are brought to this at the same time */
+} steps[STEPS] = {
+    [STEP_PREPARE] = {"prepare",     prepare,  false, 0                           },
+    [STEP_COMPARE] = {"compare",     compare,  false, 0                           },
+    [STEP_QUIESCE] = {"quiesce",     NULL,     false, DEVICE_RUNNING | DEVICE_NDMA},
+    [STEP_FREEZE] = {"freeze",      NULL,     false, DEVICE_STOP                 },
+    [STEP_STOP_TARGET] = {"stop target", NULL,     true,  DEVICE_RESUMING             },
+    [STEP_COPY] = {"copy",        copy,     false, 0                           },
+    [STEP_EXCHANGE] = {"exchange",    exchange, false, 0                           },
+    [STEP_THAW_TARGET] = {"thaw target", NULL,     true,  DEVICE_RUNNING | DEVICE_NDMA},
+    [STEP_RUN_TARGET] = {"run target",  NULL,     true,  DEVICE_RUNNING              },
+    [STEP_FINISH] = {"finish",      finish,   false, 0                           },
+};
+
+static void bring_all(enum step step)
+{
+    struct device *device[CONFIG_VM_VFS_MAX];
+    enum status status[CONFIG_VM_VFS_MAX];
+
+    for (uint32_t i = 0; i < move.count; i++) {
+        struct member *m = &workspace.member[i];
+
+        device[i] = steps[step].targets ? &m->target : &m->source;
+    }
+    migrate_all_to(device, move.count, steps[step].wanted, status);
+    for (uint32_t i = 0; i < move.count; i++) {
+        workspace.member[i].status = status[i];
+    }
+}
+
+/* Returns for how many it was not done. 'status' is why, or OK: it did not come to that one. */
+static uint32_t do_step(enum step step)
+{
+    uint32_t failed = 0;
+
+    move.began[step] = time_now_ns();
+    if (!steps[step].one) {
+        bring_all(step);
+    }
+    for (uint32_t i = 0; i < move.count && (failed == 0 || !steps[step].one); i++) {
+        struct member *m = &workspace.member[i];
+
+        m->status = steps[step].one ? steps[step].one(m) : m->status;
+        failed += m->status != STATUS_OK;
+    }
+    move.began[step + 1] = time_now_ns();
+    return failed;
 }
 
 /* ---- The end ---- */
 
-/* The source goes on. The target cannot, whatever becomes of commands that it has not answered. */
+/* M's source is to go on, and was told so with STATUS. */
+static void go_on(const struct member *m, enum status status, bool moved)
+{
+    if (status == STATUS_OK) {
+        migrate_poke(m->from, false);
+    } else if (m->source.vf->level == VF_STATE_UNKNOWN && !moved) {
+        warn("  VF " VF_NAME " may stand still until its PF answers; 'vm reset' gives its work up",
+             VF_NAME_OF(m->from));
+        migrate_wake_later(m->from);
+    } else {
+        legacy_give_up(&m->from->function, moved
+                                               ? "has lost requests to the VF that did not answer"
+                                               : "does not run any more after a move that failed");
+    }
+}
+
+/*
+ * The sources go on, but those whose target runs. The targets cannot, whatever becomes of commands
+ * that they have not answered.
+ */
 static void go_back(enum step failed)
 {
-    bool moved;
+    struct device *device[CONFIG_VM_VFS_MAX] = {NULL};
+    const struct member *back[CONFIG_VM_VFS_MAX];
+    enum status status[CONFIG_VM_VFS_MAX];
+    uint32_t count = 0;
 
-    if (move.exchanged) {
-        (void)vf_spare_exchange(move.to);
-    }
-    vf_spare_retire();
-    if (failed <= STEP_COMPARE) {
-        return;
-    }
-    moved = failed == STEP_RUN_TARGET && !indexes_are_right(move.from, false);
-    enum status status = moved ? STATUS_CONFLICT : migrate_to(&move.source, DEVICE_RUNNING);
+    for (uint32_t i = 0; i < move.count; i++) {
+        struct member *m = &workspace.member[i];
 
-    if (status == STATUS_OK) {
-        migrate_poke(move.from, false);
-    } else if (move.source.vf->level == VF_STATE_UNKNOWN && !moved) {
-        warn("  VF " VF_NAME " may stand still until its PF answers; 'vm reset' gives its work up",
-             VF_NAME_OF(move.from));
-        migrate_wake_later(move.from);
-    } else {
-        legacy_give_up(&move.from->function,
-                       moved ? "has lost requests to the VF that did not answer"
-                             : "does not run any more after a move that failed");
+        if (failed == STEP_RUN_TARGET && m->status == STATUS_OK) {
+            continue;
+        }
+        if (m->exchanged) {
+            m->exchanged = false;
+            (void)vf_spare_exchange(i, m->to);
+        }
+        vf_spare_retire(i);
+        if (failed >= STEP_THAW_TARGET && !indexes_are_right(m, m->from, false)) {
+            go_on(m, STATUS_CONFLICT, true);
+        } else if (failed > STEP_COMPARE) {
+            back[count] = m;
+            device[count++] = &m->source;
+        }
+    }
+    migrate_all_to(device, count, DEVICE_RUNNING, status);
+    for (uint32_t i = 0; i < count; i++) {
+        go_on(back[i], status[i], false);
     }
 }
 
@@ -261,54 +321,73 @@ static void say_times(void)
 
     for (unsigned i = 0; i < STEPS && move.began[i + 1] != 0 && used < sizeof(line); i++) {
         used += (size_t)format(line + used, sizeof(line) - used, "%s%s %lu", i > 0 ? ", " : "",
-                               step_names[i], (move.began[i + 1] - move.began[i]) / 1000);
+                               steps[i].name, (move.began[i + 1] - move.began[i]) / 1000);
     }
     say("  us: %s; %lu in all", line, (time_now_ns() - move.began[0]) / 1000);
 }
 
-static void report(enum step failed, enum status status)
+static void report(const struct member *m, enum step failed)
 {
-    const char *vm = move.from->set->owner.config->name;
+    const char *vm = move.owner->config->name;
 
-    if (status == STATUS_OK) {
+    if (m->status != STATUS_OK) {
+        warn("VM '%s': %smoved from VF " VF_NAME " to VF " VF_NAME ": '%s' failed (%s)%s%s", vm,
+             m->exchanged ? "" : "not ", VF_NAME_OF(m->from), VF_NAME_OF(m->to),
+             steps[m->exchanged ? STEP_FINISH : failed].name, status_name(m->status),
+             workspace.why[0] ? ": " : "", workspace.why);
+    } else if (m->exchanged) {
         say("VM '%s': moved from VF " VF_NAME " to VF " VF_NAME
             ": %u bytes, of them %u of the device",
-            vm, VF_NAME_OF(move.from), VF_NAME_OF(move.to), move.size,
-            move.record.size[RECORD_DEVICE]);
-        say_indexes(move.to);
+            vm, VF_NAME_OF(m->from), VF_NAME_OF(m->to), m->size, m->device_size);
+        say_indexes(m);
     } else {
-        warn("VM '%s': %smoved from VF " VF_NAME " to VF " VF_NAME ": '%s' failed (%s)%s%s", vm,
-             failed == STEP_FINISH ? "" : "not ", VF_NAME_OF(move.from), VF_NAME_OF(move.to),
-             step_names[failed], status_name(status), workspace.why[0] ? ": " : "", workspace.why);
+        warn("VM '%s': not moved from VF " VF_NAME " to VF " VF_NAME ", as another VF was not", vm,
+             VF_NAME_OF(m->from), VF_NAME_OF(m->to));
     }
-    say_times();
 }
 
-void migrate_move(struct vf *vf)
+/* What has moved works from here on, and what it came from is done with. */
+static void finish_all(void)
 {
-    enum status status = STATUS_OK;
+    move.began[STEP_FINISH] = time_now_ns();
+    for (uint32_t i = 0; i < move.count; i++) {
+        struct member *m = &workspace.member[i];
+
+        if (m->exchanged) {
+            m->status = finish(m);
+            vf_spare_retire(i);
+        }
+    }
+    move.began[STEPS] = time_now_ns();
+}
+
+void migrate_move(struct vf *const *vf, uint32_t count)
+{
+    uint32_t failed = 0;
     enum step step;
 
     memset(&move, 0, sizeof(move));
+    move.count = count;
+    move.owner = &vf[0]->set->owner;
     workspace.why[0] = '\0';
-    move.from = vf;
-    move.to = vf_spare();
-    migrate_open(&move.source, move.from);
-    for (step = STEP_PREPARE; step < STEPS; step++) {
-        move.began[step] = time_now_ns();
-        status = do_step(step);
-        move.began[step + 1] = time_now_ns();
-        if (status != STATUS_OK) {
+    memset(workspace.member, 0, count * sizeof(*workspace.member));
+    for (uint32_t i = 0; i < count; i++) {
+        workspace.member[i].from = vf[i];
+        workspace.member[i].to = vf_spare(i);
+        migrate_open(&workspace.member[i].source, vf[i]);
+    }
+    for (step = STEP_PREPARE; step < STEP_FINISH; step++) {
+        failed = do_step(step);
+        if (failed > 0) {
+            go_back(step);
             break;
         }
-        if (step == STEP_PREPARE) {
-            migrate_open(&move.target, move.to);
-        }
     }
-    if (status == STATUS_OK || step == STEP_FINISH) {
-        vf_spare_retire();
-    } else {
-        go_back(step);
+    if (step >= STEP_RUN_TARGET && failed < count) {
+        finish_all();
     }
-    report(step, status);
+    for (uint32_t i = 0; i < count; i++) {
+        report(&workspace.member[i], step);
+    }
+    say_times();
 }

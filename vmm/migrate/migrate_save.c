@@ -9,25 +9,62 @@
 
 #define PATIENT_NS 1000000000ULL /* then a line says what is waited for */
 
-enum status migrate_to(struct device *device, unsigned wanted)
+static uint32_t begin_all(struct device *const *device, uint32_t count, unsigned wanted,
+                          enum status *status)
 {
-    enum status status = device_begin(device, wanted);
-    uint64_t now = time_now_ns(), last = now, line = now;
+    uint32_t begun = 0;
 
-    if (status != STATUS_OK) {
-        return status;
+    for (uint32_t i = 0; i < count; i++) {
+        status[i] = device_begin(device[i], wanted);
+        begun |= (uint32_t)(status[i] == STATUS_OK) << i;
     }
-    while (!device_done(device, (uint32_t)((now - last) / 1000), &status)) {
+    return begun;
+}
+
+/* Which of WAITING, bit i: device i, are still on their way? */
+static uint32_t look_at_all(struct device *const *device, uint32_t waiting, uint32_t passed_us,
+                            enum status *status)
+{
+    for (uint32_t left = waiting; left != 0; left &= left - 1) {
+        uint32_t i = (uint32_t)__builtin_ctz(left);
+
+        if (device_done(device[i], passed_us, &status[i])) {
+            waiting &= ~(1U << i);
+        }
+    }
+    return waiting;
+}
+
+_Static_assert(CONFIG_VM_VFS_MAX <= 32, "a bit for each");
+
+void migrate_all_to(struct device *const *device, uint32_t count, unsigned wanted,
+                    enum status *status)
+{
+    uint64_t now = time_now_ns(), last = now, line = now;
+    uint32_t waiting = begin_all(device, count, wanted, status);
+
+    while (waiting != 0) {
+        waiting = look_at_all(device, waiting, (uint32_t)((now - last) / 1000), status);
+        if (waiting == 0) {
+            break;
+        }
         timer_service();
         time_delay_us(MIGRATE_LOOK_US);
         last = now;
         now = time_now_ns();
         if (now - line >= PATIENT_NS) {
             line = now;
-            say("VF %u: still waiting until it is %s", device->vf->member - 1U,
-                device_state_name(wanted));
+            say("VF %u: still waiting until it is %s",
+                device[__builtin_ctz(waiting)]->vf->member - 1U, device_state_name(wanted));
         }
     }
+}
+
+enum status migrate_to(struct device *device, unsigned wanted)
+{
+    enum status status;
+
+    migrate_all_to(&device, 1, wanted, &status);
     return status;
 }
 

@@ -3,17 +3,27 @@
 
 #include "drivers/pci/flr.h"
 #include "vmm/base/log.h"
+#include "vmm/host/pool.h"
 
 #include <string.h>
 
-static struct vf first;
-static struct vf *spare = &first;
-static struct vf_set holder; /* of its legacy function, until that is the VM's */
-static struct pci_flr flr;
-static bool added; /* its legacy function is up */
+static struct spare {
+    struct vf first, *vf;
+    struct vf_set holder; /* of its legacy function, until that is the VM's */
+    struct pci_flr flr;
+    bool added; /* its legacy function is up */
+    /* The PFs of the spare and of the VF that it is exchanged for; NULL: it is closed; atomic. */
+    const struct pf *busy[2];
+} * spares; /* CONFIG_VM_VFS_MAX; NULL: there are none */
 
-/* The PFs of the spare and of the VF that it is exchanged for; NULL: it is closed; atomic. */
-static const struct pf *busy[2];
+enum status vf_spare_create(void)
+{
+    spares = pool_allocate(CONFIG_VM_VFS_MAX * sizeof(*spares), PAGE_SIZE);
+    for (uint32_t n = 0; spares && n < CONFIG_VM_VFS_MAX; n++) {
+        spares[n].vf = &spares[n].first;
+    }
+    return spares ? STATUS_OK : STATUS_NOTE(STATUS_NO_MEMORY);
+}
 
 struct vf *vf_lookup(bdf_t pf, uint32_t index)
 {
@@ -29,100 +39,115 @@ struct vf *vf_lookup(bdf_t pf, uint32_t index)
     return NULL;
 }
 
-struct vf *vf_spare(void)
+struct vf *vf_spare(uint32_t n)
 {
-    return spare;
+    return spares[n].vf;
 }
 
 bool vf_spare_uses(const struct pf *pf)
 {
-    return __atomic_load_n(&busy[0], __ATOMIC_SEQ_CST) == pf ||
-           __atomic_load_n(&busy[1], __ATOMIC_SEQ_CST) == pf;
+    bool used = false;
+
+    for (uint32_t n = 0; spares && n < CONFIG_VM_VFS_MAX; n++) {
+        used = used || __atomic_load_n(&spares[n].busy[0], __ATOMIC_SEQ_CST) == pf ||
+               __atomic_load_n(&spares[n].busy[1], __ATOMIC_SEQ_CST) == pf;
+    }
+    return used;
 }
 
-static void set_busy(const struct pf *from, const struct pf *to)
+static void set_busy(struct spare *spare, const struct pf *from, const struct pf *to)
 {
-    __atomic_store_n(&busy[0], from, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&busy[1], to, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&spare->busy[0], from, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&spare->busy[1], to, __ATOMIC_SEQ_CST);
 }
 
-static void begin_flr(void)
+static void begin_flr(struct spare *spare)
 {
-    if (pci_flr_start(&flr, spare->pci->bdf) != STATUS_OK) {
-        flr.state = PCI_FLR_FAILED;
+    if (pci_flr_start(&spare->flr, spare->vf->pci->bdf) != STATUS_OK) {
+        spare->flr.state = PCI_FLR_FAILED;
     }
 }
 
-struct vf *vf_spare_open(const struct vf *old, bdf_t pf, uint32_t index)
+/* VF is what OLD's VM may have, and mapped; else why it cannot be had is said. */
+static bool find(struct vf *vf, const struct vf *old, const struct pf *of)
 {
-    const struct pf *of = pf_find(pf);
+    const char *vm = old->set->owner.config->name;
 
-    memset(spare, 0, sizeof(*spare));
-    added = false;
-    spare->set = old->set;
-    spare->place = (struct config_vf){.pf = pf, .index = index, .slot = old->setup.slot};
-    set_busy(old->pf, of);
     if (of && __atomic_load_n(&of->restarting, __ATOMIC_SEQ_CST)) {
         log_warn("PF " BDF_FORMAT " is being reset: VM '%s' is not moved to a VF of it",
-                 BDF_ARGS(pf), old->set->owner.config->name);
-        spare->fit = STATUS_STATE;
-    } else {
-        spare->fit = vf_find(spare);
+                 BDF_ARGS(vf->place.pf), vm);
+        vf->fit = STATUS_STATE;
+        return false;
     }
-    if (spare->fit != STATUS_OK) {
-        vf_spare_close();
-        return NULL;
-    }
-    if (!vf_is_separated(spare)) {
+    vf->fit = vf_find(vf);
+    if (vf->fit == STATUS_OK && !vf_is_separated(vf)) {
         log_warn("VF " BDF_FORMAT
                  " may reach VFs of another VM past the IOMMU, or they it: VM '%s' "
                  "is not moved to it",
-                 BDF_ARGS(spare->pci->bdf), old->set->owner.config->name);
-        vf_spare_close();
-        return NULL;
+                 BDF_ARGS(vf->pci->bdf), vm);
+        return false;
     }
-    begin_flr();
-    return spare;
+    return vf->fit == STATUS_OK;
 }
 
-bool vf_spare_is_reset(enum status *status)
+struct vf *vf_spare_open(uint32_t n, const struct vf *old, bdf_t pf, uint32_t index)
 {
-    enum pci_flr_state state = pci_flr_poll(&flr);
+    struct spare *spare = &spares[n];
+    const struct pf *of = pf_find(pf);
+
+    memset(spare->vf, 0, sizeof(*spare->vf));
+    spare->added = false;
+    spare->vf->set = old->set;
+    spare->vf->place = (struct config_vf){.pf = pf, .index = index, .slot = old->setup.slot};
+    set_busy(spare, old->pf, of);
+    if (!find(spare->vf, old, of)) {
+        vf_spare_close(n);
+        return NULL;
+    }
+    begin_flr(spare);
+    return spare->vf;
+}
+
+bool vf_spare_is_reset(uint32_t n, enum status *status)
+{
+    struct spare *spare = &spares[n];
+    enum pci_flr_state state = pci_flr_poll(&spare->flr);
 
     if (state == PCI_FLR_DONE) {
-        vf_is_new(spare);
-        __atomic_store_n(&spare->fresh, true, __ATOMIC_RELEASE);
+        vf_is_new(spare->vf);
+        __atomic_store_n(&spare->vf->fresh, true, __ATOMIC_RELEASE);
     }
     *status = state == PCI_FLR_DONE ? STATUS_OK : STATUS_DEVICE;
     return state == PCI_FLR_DONE || state == PCI_FLR_FAILED;
 }
 
-enum status vf_spare_add(const struct vf *old)
+enum status vf_spare_add(uint32_t n, const struct vf *old)
 {
-    struct vf_set *set = old->set;
-    enum status status = iommu_attach(set->domain, spare->pci->bdf, spare->pf->config->bdf);
+    struct vf_set *set = old->set, *holder = &spares[n].holder;
+    struct vf *vf = spares[n].vf;
+    enum status status = iommu_attach(set->domain, vf->pci->bdf, vf->pf->config->bdf);
 
-    spare->attached = status == STATUS_OK;
+    vf->attached = status == STATUS_OK;
     if (status != STATUS_OK) {
         return status;
     }
-    holder = (struct vf_set){.owner = set->owner};
-    legacy_init(&holder.legacy, set->owner.config->name);
-    holder.legacy.hidden = true;
-    spare->setup.interrupt_line = old->setup.interrupt_line;
+    *holder = (struct vf_set){.owner = set->owner};
+    legacy_init(&holder->legacy, set->owner.config->name);
+    holder->legacy.hidden = true;
+    vf->setup.interrupt_line = old->setup.interrupt_line;
     /* The guest goes on to see the table that it knows. */
-    if (spare->setup.vectors > old->function.vectors) {
-        spare->setup.vectors = old->function.vectors;
+    if (vf->setup.vectors > old->function.vectors) {
+        vf->setup.vectors = old->function.vectors;
     }
-    status = legacy_add(&holder.legacy, &spare->function, &spare->setup);
-    added = status == STATUS_OK;
+    status = legacy_add(&holder->legacy, &vf->function, &vf->setup);
+    spares[n].added = status == STATUS_OK;
     return status;
 }
 
-struct vf *vf_spare_exchange(struct vf *old)
+struct vf *vf_spare_exchange(uint32_t n, struct vf *old)
 {
     struct vf_set *set = old->set;
-    struct vf *now = spare;
+    struct vf *now = spares[n].vf;
 
     legacy_hand_over(&old->function, &now->function);
     for (uint32_t i = 0; i < set->count; i++) {
@@ -130,24 +155,26 @@ struct vf *vf_spare_exchange(struct vf *old)
             set->vf[i] = now;
         }
     }
-    spare = old;
+    spares[n].vf = old;
     return now;
 }
 
-void vf_spare_retire(void)
+void vf_spare_retire(uint32_t n)
 {
-    if (added) {
-        legacy_retire(&spare->function);
+    struct vf *vf = spares[n].vf;
+
+    if (spares[n].added) {
+        legacy_retire(&vf->function);
     }
-    if (spare->attached) {
-        spare->attached = false;
-        vf_note_release(spare->set, iommu_detach(spare->pci->bdf));
+    if (vf->attached) {
+        vf->attached = false;
+        vf_note_release(vf->set, iommu_detach(vf->pci->bdf));
     }
-    begin_flr();
+    begin_flr(&spares[n]);
 }
 
-void vf_spare_close(void)
+void vf_spare_close(uint32_t n)
 {
-    vf_forget(spare);
-    set_busy(NULL, NULL);
+    vf_forget(spares[n].vf);
+    set_busy(&spares[n], NULL, NULL);
 }

@@ -182,9 +182,10 @@ void console_edge_vf_list(void)
     console_print("VFs");
 }
 
-void console_edge_vf_do(enum console_action action, const char *vf, const char *more)
+void console_edge_vf_do(enum console_action action, const char (*word)[CONSOLE_WORD_MAX],
+                        uint32_t count)
 {
-    console_print("action %d: '%s' '%s'", (int)action, vf, more);
+    console_print("action %d: '%s' '%s'", (int)action, word[0], count > 1 ? word[count - 1] : "");
 }
 
 void console_edge_vm_stats(unsigned vm)

@@ -151,9 +151,9 @@ const char *device_state_name(unsigned state)
         return (type)0;               \
     }
 
-NEVER(struct vf *, vf_spare_open, const struct vf *old, bdf_t bdf, uint32_t index)
-NEVER(struct vf *, vf_spare, void)
-NEVER(bool, vf_spare_is_reset, enum status *status)
+NEVER(struct vf *, vf_spare_open, uint32_t n, const struct vf *old, bdf_t bdf, uint32_t index)
+NEVER(struct vf *, vf_spare, uint32_t n)
+NEVER(bool, vf_spare_is_reset, uint32_t n, enum status *status)
 NEVER(enum status, migrate_text, struct vf *vf, bool free, struct legacy_description *d, char *text)
 NEVER(enum status, migrate_save, struct device *device, struct vf *vf, const char *text,
       uint32_t *size)
@@ -161,12 +161,17 @@ NEVER(enum status, record_parse, const void *bytes, uint32_t size, struct record
 NEVER(enum status, vf_state_next, enum vf_state_kind kind, const void *state, uint32_t size,
       uint32_t *at, struct vf_state_part *part)
 
-void vf_spare_close(void)
+enum status vf_spare_create(void)
+{
+    return STATUS_OK;
+}
+
+void vf_spare_close(uint32_t n)
 {
     fail_msg("there is no spare");
 }
 
-void migrate_move(struct vf *vf)
+void migrate_move(struct vf *const *vf, uint32_t count)
 {
     fail_msg("nothing is moved");
 }
@@ -202,7 +207,7 @@ static int setup(void **state)
 
 static void order(enum migrate_action action, unsigned vm)
 {
-    const struct migrate_order wanted = {.action = action, .vf = {.index = vm}};
+    const struct migrate_order wanted = {.action = action, .count = 1, .vf = {{.index = vm}}};
 
     assert_int_equal(migrate_begin(&wanted), STATUS_OK);
     assert_int_equal(migrate_poll(), vm);
@@ -214,7 +219,8 @@ static void test_both_wake(void **state)
     order(MIGRATE_QUIESCE, 0);
     order(MIGRATE_QUIESCE, 1);
     for (unsigned vm = 0; vm < VMS; vm++) {
-        const struct migrate_order again = {.action = MIGRATE_QUIESCE, .vf = {.index = vm}};
+        const struct migrate_order again = {
+            .action = MIGRATE_QUIESCE, .count = 1, .vf = {{.index = vm}}};
 
         assert_int_equal(vfs[vm].device_state, DEVICE_ERROR);
         assert_int_equal(migrate_begin(&again), STATUS_STATE); /* not before it is awake */
@@ -251,7 +257,8 @@ static void test_reset_meanwhile(void **state)
 /* An order stays for its VM, whoever parks before. */
 static void test_other_vm_parks(void **state)
 {
-    const struct migrate_order wanted = {.action = MIGRATE_QUIESCE, .vf = {.index = 1}};
+    const struct migrate_order wanted = {
+        .action = MIGRATE_QUIESCE, .count = 1, .vf = {{.index = 1}}};
 
     assert_int_equal(migrate_begin(&wanted), STATUS_OK);
     migrate_act(&sets[0], false);

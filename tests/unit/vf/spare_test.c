@@ -2,6 +2,7 @@
 /* Which PFs must not be reset while a VF is exchanged. */
 #include "drivers/pci/flr.h"
 #include "tests/unit/fakes/log.h"
+#include "vmm/host/pool.h"
 #include "vmm/vf/vf_spare.h"
 
 #include <setjmp.h>
@@ -101,6 +102,14 @@ void legacy_hand_over(struct legacy_function *from, struct legacy_function *to)
 
 void legacy_retire(struct legacy_function *function) {}
 
+void *pool_allocate(uint64_t size, uint64_t align)
+{
+    static uint8_t memory[1U << 20] __attribute__((aligned(PAGE_SIZE)));
+
+    assert_in_range(size, 1, sizeof(memory));
+    return memory;
+}
+
 /* The VM has a VF of PF 0. */
 static int setup(void **state)
 {
@@ -122,21 +131,21 @@ static void test_both_pfs_stay(void **state)
     enum status status;
 
     assert_false(vf_spare_uses(&pfs[0]));
-    assert_non_null(vf_spare_open(&first, PF(1), 3));
+    assert_non_null(vf_spare_open(0, &first, PF(1), 3));
     assert_true(vf_spare_uses(&pfs[0]));
     assert_true(vf_spare_uses(&pfs[1]));
-    assert_int_equal(vf_spare_add(&first), STATUS_OK);
-    const struct vf *now = vf_spare_exchange(&first);
+    assert_int_equal(vf_spare_add(0, &first), STATUS_OK);
+    const struct vf *now = vf_spare_exchange(0, &first);
 
     assert_ptr_equal(now, set.vf[0]);
-    assert_ptr_equal(vf_spare(), &first);
+    assert_ptr_equal(vf_spare(0), &first);
     assert_int_equal(handed_over, 1);
     assert_true(vf_spare_uses(&pfs[0]));
     assert_true(vf_spare_uses(&pfs[1]));
-    vf_spare_retire();
-    assert_true(vf_spare_is_reset(&status));
+    vf_spare_retire(0);
+    assert_true(vf_spare_is_reset(0, &status));
     assert_true(vf_spare_uses(&pfs[0]));
-    vf_spare_close();
+    vf_spare_close(0);
     assert_false(vf_spare_uses(&pfs[0]));
     assert_false(vf_spare_uses(&pfs[1]));
     assert_int_equal(forgotten, 1);
@@ -145,14 +154,14 @@ static void test_both_pfs_stay(void **state)
 static void test_no_vf_of_a_pf_that_is_reset(void **state)
 {
     pfs[1].restarting = true;
-    assert_null(vf_spare_open(&second, PF(1), 3));
+    assert_null(vf_spare_open(0, &second, PF(1), 3));
     assert_int_equal(found, 0);
     assert_true(fake_log_contains("PF 0000:02:00.0 is being reset: VM 'vm' is not moved"));
     assert_false(vf_spare_uses(&pfs[1]));
     pfs[1].restarting = false;
-    assert_null(vf_spare_open(&second, PF(2), 3));
-    assert_non_null(vf_spare_open(&second, PF(1), 3));
-    vf_spare_close();
+    assert_null(vf_spare_open(0, &second, PF(2), 3));
+    assert_non_null(vf_spare_open(0, &second, PF(1), 3));
+    vf_spare_close(0);
 }
 
 int main(void)
@@ -162,5 +171,5 @@ int main(void)
         cmocka_unit_test_setup(test_no_vf_of_a_pf_that_is_reset, setup),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return vf_spare_create() != STATUS_OK || cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* VFs of a VM that are moved together: the order of steps, and each step failing for each of them.
+ */
+#include "tests/unit/migrate/set_sim.h"
+
+#include "tests/unit/fakes/log.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static bool moved(unsigned i)
+{
+    return sim.set.vf[i] == &sim.vfs[i + MEMBERS];
+}
+
+/* VF I of the VM works with the one device, and the other one is done with. */
+static void check_one(unsigned i)
+{
+    unsigned has = moved(i) ? i + MEMBERS : i, other = moved(i) ? i : i + MEMBERS;
+
+    assert_int_equal(sim.vfs[has].control.level, VF_STATE_RUNNING);
+    assert_int_equal(sim.vfs[has].device_state, DEVICE_RUNNING);
+    assert_false(sim.vfs[has].control.busy);
+    assert_int_equal(sim.vfs[has].control.size, 0);
+    assert_int_equal(sim.state_of[has], i + 1);
+    assert_false(sim.retired[has] || sim.given_up[has] || sim.asleep[has]);
+    assert_true(sim.retired[other]);
+    assert_int_equal(sim.pokes[other], 0);
+    assert_int_equal(sim.rebound[has], moved(i));
+    assert_int_equal(sim.left[i], moved(i));
+}
+
+static void move_all(void)
+{
+    sim.fails = NOTHING;
+    migrate_move(sim.sources, sim.count);
+    for (unsigned i = 0; i < sim.count; i++) {
+        assert_true(moved(i));
+        assert_int_equal(sim.pokes[i + MEMBERS], 1);
+        sim.pokes[i] = 0; /* of an attempt before */
+        check_one(i);
+    }
+}
+
+/* Many take no longer than one: all devices work at the same time. */
+static void test_all_move(void **state)
+{
+    uint64_t alone = 0;
+
+    for (unsigned n = 1; n <= MEMBERS; n++) {
+        char text[64];
+
+        sim_begin(n);
+        move_all();
+        alone = n == 1 ? sim.now_ns : alone;
+        assert_in_range(sim.now_ns, alone, alone + MIGRATE_LOOK_US * 1000 - 1);
+        (void)format(text, sizeof(text),
+                     "moved from VF 0000:00:00.0:%u to VF 0000:00:00.0:%u: ", n - 1,
+                     n - 1 + MEMBERS);
+        assert_true(fake_log_contains(text));
+        assert_false(fake_log_contains("not moved"));
+    }
+}
+
+/* Where something may fail before the point of no return. */
+static const struct {
+    const char *step;
+    enum sim_what what;
+    bool target;
+    bool alone; /* others run by then: see below */
+    unsigned change;
+    unsigned pokes; /* of each source: it was stopped */
+} before[] = {
+    {"prepare",     ADD,      true,  false, 0, 0},
+    {"compare",     DESCRIBE, false, false, 0, 0},
+    {"compare",     DESCRIBE, true,  false, 0, 0},
+    {"compare",     DIFFER,   true,  false, 0, 0},
+    {"quiesce",     LEVEL,    false, false, 0, 1},
+    {"freeze",      LEVEL,    false, false, 1, 1},
+    {"stop target", LEVEL,    true,  false, 0, 1},
+    {"stop target", LEVEL,    true,  false, 1, 1},
+    {"copy",        OPEN,     false, false, 0, 1},
+    {"copy",        READ,     false, false, 0, 1},
+    {"copy",        WRITE,    true,  false, 0, 1},
+    {"exchange",    LOAD,     true,  false, 0, 1},
+    {"exchange",    VECTORS,  true,  false, 0, 1},
+    {"thaw target", LEVEL,    true,  false, 2, 1},
+    {"run target",  LEVEL,    true,  true,  3, 1},
+};
+
+/* The targets are as new. */
+static void reset_targets(void)
+{
+    for (unsigned i = 0; i < sim.count; i++) {
+        struct vf *vf = &sim.vfs[i + MEMBERS];
+
+        vf->control = (struct vf_state){.control = &sim_control, .member = vf->control.member};
+        vf->device_state = DEVICE_RUNNING;
+        sim.state_of[i + MEMBERS] = 0;
+    }
+    memset(sim.retired, 0, sizeof(sim.retired));
+}
+
+/* All sources of N go on, whichever of OF fail, and the next move succeeds. */
+static void fail_before(unsigned n, unsigned row, uint32_t of, bool blindly)
+{
+    char text[64];
+
+    sim_begin(n);
+    sim.fails = before[row].what;
+    sim.fails_of = of << (before[row].target ? MEMBERS : 0);
+    sim.fails_change = before[row].change;
+    sim.fails_blindly = blindly;
+    migrate_move(sim.sources, sim.count);
+    (void)format(text, sizeof(text), "'%s' failed", before[row].step);
+    assert_true(fake_log_contains(text));
+    for (unsigned i = 0; i < sim.count; i++) {
+        assert_false(moved(i));
+        if (blindly && (sim.fails_of >> i & 1) != 0) { /* its PF owes an answer, then it runs */
+            assert_true(sim.asleep[i] && sim.retired[i + MEMBERS]);
+            assert_false(sim.given_up[i]);
+            continue;
+        }
+        check_one(i);
+        assert_int_equal(sim.pokes[i], before[row].pokes);
+    }
+    if (!blindly) {
+        reset_targets();
+        move_all();
+    }
+}
+
+static void test_all_stay(void **state)
+{
+    static const unsigned sizes[] = {1, 2, 3, MEMBERS};
+
+    for (unsigned k = 0; k < ARRAY_SIZE(sizes); k++) {
+        uint32_t all = (1U << sizes[k]) - 1;
+
+        for (unsigned row = 0; row < ARRAY_SIZE(before); row++) {
+            for (unsigned i = 0; i <= sizes[k]; i++) {
+                uint32_t of = i == sizes[k] || before[row].alone ? all : 1U << i;
+
+                fail_before(sizes[k], row, of, false);
+                if (before[row].what == LEVEL) {
+                    fail_before(sizes[k], row, of, true);
+                }
+            }
+        }
+    }
+}
+
+/* Others run by then: they have moved, and those that do not run go on with their sources. */
+static void test_some_do_not_run(void **state)
+{
+    const unsigned n = 4;
+
+    for (uint32_t of = 1; of < (1U << n) - 1; of++) {
+        for (unsigned blindly = 0; blindly < 2; blindly++) {
+            sim_begin(n);
+            sim.fails = LEVEL;
+            sim.fails_of = of << MEMBERS;
+            sim.fails_change = 3;
+            sim.fails_blindly = blindly;
+            migrate_move(sim.sources, sim.count);
+            assert_true(fake_log_contains("'run target' failed"));
+            for (unsigned i = 0; i < sim.count; i++) {
+                assert_int_equal(moved(i), (of >> i & 1) == 0);
+                check_one(i);
+                assert_int_equal(sim.pokes[moved(i) ? i + MEMBERS : i], 1);
+            }
+        }
+    }
+}
+
+/* It did run, and nobody knows what it did then: that VF is lost, and no other. */
+static void test_one_ran_in_silence(void **state)
+{
+    const unsigned n = 4;
+
+    for (unsigned lost = 0; lost < n; lost++) {
+        sim_begin(n);
+        sim.fails = LEVEL;
+        sim.fails_of = 1U << (lost + MEMBERS);
+        sim.fails_change = 3;
+        sim.fails_late = true;
+        migrate_move(sim.sources, sim.count);
+        for (unsigned i = 0; i < sim.count; i++) {
+            assert_int_equal(moved(i), i != lost);
+            if (i == lost) {
+                assert_true(sim.given_up[i] && sim.retired[i + MEMBERS]);
+            } else {
+                check_one(i);
+            }
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_move),
+        cmocka_unit_test(test_all_stay),
+        cmocka_unit_test(test_some_do_not_run),
+        cmocka_unit_test(test_one_ran_in_silence),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
