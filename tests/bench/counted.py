@@ -7,7 +7,7 @@ import bios
 import machine
 
 # A request takes as long as one to a fast SSD, or a driver would never sleep.
-DISK = "driver=null-co,node-name=disk,read-zeroes=on,size=268435456,latency-ns=100000"
+DISK = "driver=null-co,read-zeroes=on,size=268435456,latency-ns=100000"
 
 # SeaBIOS leaves a bridge no room for VFs of its own accord.
 ROOM = "mem-reserve=4M,pref64-reserve=16M"
@@ -26,16 +26,19 @@ vf = 01:00.0/0
 
 
 class VfMachine(machine.Machine):
-    """A q35 with PFs, an IOMMU and SeaBIOS: OVMF takes minutes where instructions are counted."""
+    """A q35 with PFs, an IOMMU and SeaBIOS: OVMF takes minutes where instructions are counted. DISKS are of VFs of the block PF,
+    which has PROPERTIES, too."""
 
-    def arguments(self, image, **options):
+    def arguments(self, image, disks=(DISK,), properties="", more=(), **options):
+        nodes = [f"disk{number}" for number in range(len(disks))]
+        drives = [f"{disk},node-name={node}" for node, disk in zip(nodes, disks)]
         return bios.pc_command(image, icount=True, board="q35,kernel-irqchip=split", **options, extra=[
             *machine.IOMMUS["intel"],
             "-device", f"pcie-root-port,id=rp1,slot=1,chassis=1,addr=2.0,multifunction=on,{ROOM}",
             "-device", f"pcie-root-port,id=rp2,slot=2,chassis=2,addr=2.1,{ROOM}",
-            "-netdev", "user,id=net", "-blockdev", DISK,
+            "-netdev", "user,id=net", *(part for drive in drives for part in ("-blockdev", drive)),
             "-device", "portolan-net-pf,id=netpf,bus=rp1,vfs=1,vf-backends=net",
-            "-device", "portolan-blk-pf,id=blkpf,bus=rp2,vfs=1,vf-backends=disk"])
+            "-device", f"portolan-blk-pf,id=blkpf,bus=rp2,vfs={len(disks)},vf-backends={':'.join(nodes)}{properties}", *more])
 
 
 def statistics(run):

@@ -69,7 +69,7 @@ def run_plain():
     """The figures of the same guest on QEMU's own device, without a VMM."""
     command = [machine.QEMU, "-M", "pc", "-accel", "tcg,thread=single", "-cpu", "EPYC", "-m", "128M", "-nodefaults", "-no-reboot",
                "-display", "none", "-monitor", "none", "-serial", "stdio", *machine.ICOUNT,
-               "-kernel", GUEST, "-append", f"busy count={COUNT}", "-blockdev", counted.DISK,
+               "-kernel", GUEST, "-append", f"busy count={COUNT}", "-blockdev", counted.DISK + ",node-name=disk",
                "-device", "virtio-blk-pci,disable-modern=on,drive=disk", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=machine.patience())
     if done.returncode != 1:
