@@ -8,6 +8,8 @@
 # APT; nothing of the system is changed. TO/PACKAGE:ARCHITECTURE is then a file with the name of the .deb in TO. Of a
 # package that only names the newest kernel (linux-image-amd64), the kernel is what is downloaded.
 set -euo pipefail
+# shellcheck source=../../tools/apt.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../tools/apt.sh"
 
 apt=$1 to=$2
 shift 2
@@ -19,45 +21,7 @@ die() {
     exit 1
 }
 
-# The system's sources of packages. That one is for the system's architecture alone does not matter here.
-write_sources() {
-    local list parts file
-    list=$(apt-config shell f Dir::Etc::sourcelist/f) && eval "$list" && list=${f:-}
-    parts=$(apt-config shell d Dir::Etc::sourceparts/d) && eval "$parts" && parts=${d:-}
-    mkdir -p "$apt/parts"
-    rm -f "$apt"/parts/*
-    for file in "$list" "$parts"/*.list; do
-        [ -r "$file" ] || continue
-        sed -n -e 's/arch=[^] ]*//' -e 's/^[[:space:]]*deb[[:space:]]\+/deb /p' "$file" |
-            grep -v 'cdrom:' || true
-    done | sort -u >"$apt/sources.list"
-    for file in "$parts"/*.sources; do
-        [ -r "$file" ] || continue
-        sed -e 's/^[Tt]ypes:.*/Types: deb/' -e '/^[Aa]rchitectures:/d' "$file" >"$apt/parts/${file##*/}"
-    done
-}
-
-# Only how to reach the archive is taken over: hooks of the system may want root.
-write_apt_conf() {
-    apt-config dump | grep '^Acquire::' | grep -v '^Acquire::IndexTargets' >"$apt/apt.conf" || true
-    cat >>"$apt/apt.conf" <<END
-Dir::Etc::main "/dev/null";
-Dir::Etc::parts "/dev/null";
-Dir::Etc::sourcelist "$apt/sources.list";
-Dir::Etc::sourceparts "$apt/parts";
-Dir::State "$apt/state";
-Dir::State::lists "$apt/lists";
-Dir::State::status "$apt/status";
-Dir::Cache "$apt/cache";
-#clear APT::Architectures;
-APT::Architectures { "amd64"; "i386"; };
-APT::Sandbox::User "";
-Acquire::Languages "none";
-END
-}
-
 read_lists() {
-    : >"$apt/status"
     say "reading the archive's lists of packages"
     # One list of several that fails (a third party's, a mirror being updated) is no failure: whether the packages
     # are there decides.
@@ -94,10 +58,9 @@ fetch() {
     printf '%s\n' "$deb" >"$to/$wanted"
 }
 
-mkdir -p "$apt"/{state,lists/partial,cache/archives/partial}
 if [ ! -e "$apt/ready" ]; then
-    write_sources
-    write_apt_conf
+    apt_write_sources
+    apt_write_conf amd64 i386
 fi
 export APT_CONFIG=$apt/apt.conf # the system's own configuration, until here
 [ -e "$apt/ready" ] || read_lists

@@ -106,4 +106,5 @@ def main():
             os.replace(path, os.path.join(folder, os.path.basename(path)))
 
 
-main()
+if __name__ == "__main__":
+    main()
