@@ -45,7 +45,7 @@ class Lists(PartsCase):
                                  struct.pack("<Q", opcodes))
 
     def test_linux(self):
-        """The way of Linux 7.2: before VF Enable, and one list for both groups."""
+        """The way of Linux 7.2 and 7.3: before VF Enable, and one list for both groups."""
         pf = self.machine(("blk", "vfs=1,migration=1.4"))
         admin = Admin(pf, self.memory, use=0)
         listed = struct.unpack("<Q", admin.command(LIST_QUERY, 0, b"", 8)[2])[0]
@@ -270,6 +270,13 @@ class Set(PartsCase):
     def test_takes_effect_when_resumed(self):
         self.assertEqual(self.commands.set_parts(2, encode(self.state)), DONE)
         self.assertEqual(self.commands.save(2), self.before)
+        self.commands.resume(2)
+        self.assertEqual(self.commands.save(2), encode(self.state))
+
+    def test_outlives_its_object(self):
+        """Linux destroys the object before it resumes the VF."""
+        self.commands.restore(2, encode(self.state))
+        self.assertEqual(self.commands.object(DESTROY, 2, self.commands.create(2, SET), SET), DONE)
         self.commands.resume(2)
         self.assertEqual(self.commands.save(2), encode(self.state))
 
