@@ -20,6 +20,7 @@ import qmp  # noqa: E402
 SKIPPED = 77
 LINUX = os.path.join(machine.BUILD, "peer")
 PROGRAM = os.path.join(machine.BUILD, "peer-vfio")
+PAIRS = 4 # of VFs, of which one may be moved to the other
 DISK_BYTES = 2 << 20
 NET_ADDRESS = "52:54:00:12:34:00" # of the PF; the device makes those of the VFs from it
 VF_ADDRESS = "06:54:12:34:00:01"
@@ -52,24 +53,24 @@ def make_initrd(folder):
     return path
 
 
-def make_disk(folder):
-    """A disk, and the sum of its first half."""
+def make_disks(folder):
+    """A disk for the PF and the first pair of VFs, and one for each other pair; and the sum of their first half."""
     data = b"".join(hashlib.sha256(number.to_bytes(8, "little")).digest() for number in range(DISK_BYTES // 32))
-    path = os.path.join(folder, "disk")
-    with open(path, "wb") as file:
-        file.write(data)
-    return path, hashlib.sha256(data[:DISK_BYTES // 2]).hexdigest()
+    for pair in range(PAIRS):
+        with open(os.path.join(folder, f"disk{pair}"), "wb") as file:
+            file.write(data)
+    return hashlib.sha256(data[:DISK_BYTES // 2]).hexdigest()
 
 
 class PeerMachine(machine.Machine):
-    """QEMU with that kernel, an IOMMU and two PFs, all of whose functions have one disk, and a network each. One CPU: Linux patches its
+    """QEMU with that kernel, an IOMMU and two PFs, whose VFs have a disk for two, and a network each. One CPU: Linux patches its
     code while others run it, and QEMU's CPUs then meet a breakpoint that is gone again, now and then."""
 
-    def arguments(self, image, folder, task, properties=""):
-        disk, _ = image
-        backends = [item for number in range(3) for item in (
+    def arguments(self, folder, task, properties=""):
+        backends = [item for number in range(2 * PAIRS + 1) for item in (
             "-netdev", f"user,id=n{number}",
-            "-blockdev", f"{machine.IMAGE},node-name=d{number},filename={disk},locking=off")]
+            "-blockdev", f"{machine.IMAGE},node-name=d{number},filename={folder}/disk{max(number - 1, 0) // 2},locking=off")]
+        networks, disks = (":".join(f"{letter}{number + 1}" for number in range(2 * PAIRS)) for letter in "nd")
         return [
             machine.QEMU, "-M", "q35,kernel-irqchip=split", "-accel", "tcg", "-cpu", "EPYC", "-smp", "1", "-m", "512M",
             "-nodefaults", "-no-reboot", *machine.IOMMUS["intel"], *machine.PLUGIN, *qmp.arguments(os.path.join(folder, "qmp")),
@@ -78,8 +79,8 @@ class PeerMachine(machine.Machine):
             *backends,
             "-device", "pcie-root-port,id=rp1,slot=1,chassis=1,addr=2.0,multifunction=on",
             "-device", "pcie-root-port,id=rp2,slot=2,chassis=2,addr=2.1",
-            "-device", f"portolan-net-pf,id=netpf,bus=rp1,mac={NET_ADDRESS},netdev=n0,vf-backends=n1:n2{properties}",
-            "-device", f"portolan-blk-pf,id=blkpf,bus=rp2,drive=d0,vf-backends=d1:d2{properties}",
+            "-device", f"portolan-net-pf,id=netpf,bus=rp1,mac={NET_ADDRESS},netdev=n0,vf-backends={networks}{properties}",
+            "-device", f"portolan-blk-pf,id=blkpf,bus=rp2,drive=d0,vf-backends={disks}{properties}",
         ]
 
 
@@ -123,16 +124,24 @@ def check_legacy(run, control):
         raise machine.Failure("the device counts bad accesses")
 
 
-def check_move(run, control):
+def check_moves(run, control, pairs):
     run.require("goes on after a migration that was called off", "a state with other device features was refused", "saved live",
                 "saved stopped", "PASS")
-    if refusals(run) != [("0x16", "0x3")]:
+    if refusals(run) != [("0x16", "0x3")] * pairs:
         raise machine.Failure(f"commands were refused: {refusals(run)}")
-    if run.log().count("peer: moved from") != 6:
-        raise machine.Failure("not moved six times")
+    if (count := run.log().count("peer: moved from")) != 6 * pairs:
+        raise machine.Failure(f"{count} moves, not {6 * pairs}")
     for name in ("netpf", "blkpf"):
         if control.get(name, "stray-dma"):
             raise machine.Failure("a VF that was stopped tried to reach memory")
+
+
+def check_move(run, control):
+    check_moves(run, control, 1)
+
+
+def check_many(run, control):
+    check_moves(run, control, PAIRS)
 
 
 # What /init does, properties of the PFs, and what has to be so then.
@@ -148,6 +157,7 @@ CASES = {
     "mmr-block": ("move", ",migration=1.4,mmr=on", check_move),
     # Room for as many objects as one move has: those of a user that died must not stay.
     "leave-block": ("leave", ",migration=1.4,parts-get-limit=2,parts-set-limit=2", check_move),
+    "many-block": ("many", f",migration=1.4,vfs={2 * PAIRS}", check_many),
 }
 
 
@@ -155,9 +165,9 @@ def run_case(folder, case):
     get_linux()
     task, properties, check = CASES[case]
     properties = properties if "mmr=" in properties else properties + ",mmr=off"
-    disk = make_disk(folder)
-    argument = {"queue": disk[1], "legacy": VF_ADDRESS}.get(task, case.partition("-")[2])
-    with PeerMachine(disk, folder=folder, task=f"{task},{argument}", properties=properties) as run, \
+    total = make_disks(folder)
+    argument = {"queue": total, "legacy": VF_ADDRESS}.get(task, case.partition("-")[2])
+    with PeerMachine(folder, task=f"{task},{argument}", properties=properties) as run, \
             qmp.Qmp(os.path.join(folder, "qmp")) as control:
         release = run.expect(r"LINUX (\S+)\s").group(1)
         end = run.expect(r"(DONE|FAILED:[^\n]*)[^\n]*\n").group(1)
