@@ -44,6 +44,8 @@ static const struct known parts[] = {
 };
 
 #define OPTIONAL_FROM 3U /* of the fields */
+#define RUN_STATE     3U /* a field: index, last_avail_idx, last_used_idx */
+#define INDEX_SIZE    2U
 
 static const struct known fields[] = {
     {0,  false, "PCI_COMMON_CFG"    },
@@ -194,4 +196,18 @@ enum status vf_state_check(enum vf_state_kind kind, const void *state, uint32_t 
         return STATUS_NOTE(STATUS_INVALID);
     }
     return STATUS_OK;
+}
+
+void vf_state_rewind(enum vf_state_kind kind, uint8_t *state, uint32_t size, const uint16_t *used,
+                     unsigned queues)
+{
+    struct vf_state_part part = {0};
+    uint32_t at = 0;
+
+    while (kind == VF_STATE_2021 && vf_state_next(kind, state, size, &at, &part) == STATUS_OK) {
+        if (part.type == RUN_STATE && part.length == 3 * INDEX_SIZE && part.selector < queues) {
+            memcpy(state + at - 2UL * INDEX_SIZE, &used[part.selector], INDEX_SIZE);
+            memcpy(state + at - INDEX_SIZE, &used[part.selector], INDEX_SIZE);
+        }
+    }
 }

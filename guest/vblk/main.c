@@ -12,19 +12,18 @@
  *              button is pressed; if a disk goes away, say so and wait for a reset
  *   way=W      of the rounds: 0 polled, 1 INTx, 2 MSI-X (2)
  *   restart    each round begins with a reset of the disks
+ *   deep       of the rounds: eight requests to the first disk at the same time, which may end in
+ *              any order; a round says how many others have ended since the one that has waited
+ *              longest was offered
  */
 #include "guest/lib/apic.h"
 #include "guest/lib/guest.h"
-#include "guest/lib/virtio.h"
+#include "guest/vblk/vblk.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define DEVICE        0x1001
-#define SECTOR        512U
-#define SECTORS       8U /* of one request */
-#define READ          0
-#define WRITE         1
 #define VECTOR_TICK   0x50
 #define VECTOR_INTX   0x51
 #define VECTOR_CONFIG 0x52
@@ -33,15 +32,12 @@
 #define PIRQ_PIN      16
 #define LEVEL         (1U << 15)
 #define MASKED        (1U << 16)
-#define WRITTEN_FIRST 1024U /* sectors that this guest writes, by way */
-#define WRITTEN_EACH  256U
 #define POLLS         50000000U
 #define STRAY_ADDRESS 0x3f000000UL /* beyond the VM's RAM, within the machine's */
 #define STRAY_POLLS   200000U
-#define RING_PAGES    8
 #define ROUND_READS   16U
 #define ROUND_WRITES  8U
-#define ROUND_PACE    64U      /* of the rounds write different data, then the same again */
+#define DEEP_ROUND    64U      /* requests of a deep round */
 #define PATIENCE      1000000U /* looks for an interrupt, then one at the status */
 #define TICK          1000U
 #define GONE          0xff /* a status that no device has */
@@ -50,27 +46,14 @@
 #define WITNESS_STEP  0x9e3779b97f4a7c15UL
 #define PM_BUTTON     (1U << 8)
 
-enum way { POLLED, INTX, MSIX };
-
-static struct disk {
-    uint8_t ring[RING_PAGES * 4096] __attribute__((aligned(4096)));
-    uint8_t data[SECTORS * SECTOR] __attribute__((aligned(512)));
-    struct {
-        uint32_t type, priority;
-        uint64_t sector;
-    } header __attribute__((aligned(16)));
-    struct virtio_device device;
-    struct virtio_queue queue;
-    volatile uint8_t outcome;
-    volatile unsigned interrupts;
-    unsigned before; /* of them, before the request */
-} disks[DISKS_MAX];
+static struct disk disks[DISKS_MAX];
 static unsigned disk_count;
 static volatile unsigned interrupts, config_changes, idle_interrupts;
-static bool in_rounds, gone;
+bool gone;
+static bool in_rounds;
 static volatile uint64_t witness[WITNESSES] __attribute__((aligned(4096)));
 
-static uint8_t pattern(uint64_t sector, unsigned byte)
+uint8_t pattern(uint64_t sector, unsigned byte)
 {
     return (uint8_t)(sector * 7 + byte * 13UL + (sector >> 8) + 1);
 }
@@ -124,11 +107,10 @@ static void submit(struct disk *disk, uint32_t type, uint64_t sector, const void
 }
 
 /*
- * Wait for the request's end with an eye on the device: false, and 'gone', if it has gone away.
  * With a tick now and then, as all systems have one: when a message comes while the CPU enters or
  * leaves a VM, QEMU may not look at the local APIC that has it before the CPU's next interrupt.
  */
-static bool watch(struct disk *disk, enum way way)
+bool watch(struct disk *disk, enum way way)
 {
     uint16_t status = (uint16_t)(disk->device.base + VIRTIO_STATUS);
 
@@ -280,6 +262,7 @@ static bool set_up(struct disk *disk, enum way way)
 static bool start_one(struct disk *disk, enum way way)
 {
     virtio_reset(&disk->device);
+    irq_poll(); /* what is still to come of its life before */
     bool right = set_up(disk, way);
     uint16_t config = virtio_config(&disk->device);
     uint64_t sectors = inl(config) | (uint64_t)inl((uint16_t)(config + 4)) << 32;
@@ -380,6 +363,7 @@ static void route(uint32_t entry)
 static void run_rounds(enum way way)
 {
     bool restart = strstr(guest_command_line(), "restart") != NULL;
+    bool deep = strstr(guest_command_line(), "deep") != NULL;
 
     test_group("rounds");
     route(way == INTX ? VECTOR_INTX | LEVEL : MASKED);
@@ -389,7 +373,11 @@ static void run_rounds(enum way way)
         if (round == 1 || restart) {
             start(way);
         }
-        work(way, round);
+        if (deep) {
+            deep_work(&disks[0], way, DEEP_ROUND, false);
+        } else {
+            work(way, round);
+        }
         witness_check();
         if (gone) {
             printf("the disk is gone\n");
@@ -397,8 +385,13 @@ static void run_rounds(enum way way)
                 __asm__ volatile("cli; hlt");
             }
         }
-        printf("round %u %s\n", round, test_failures() ? "FAILED" : "ok");
+        printf("round %u %s", round, test_failures() ? "FAILED" : "ok");
+        if (deep) {
+            printf(", passed by %u", deep_longest());
+        }
+        printf("\n");
     }
+    deep_work(&disks[0], way, deep_under_way(), true);
     in_rounds = false;
     route(MASKED);
 }

@@ -24,7 +24,7 @@
 #define CONFIG_NAME_MAX    16U   /* of a VM, with the NUL */
 #define CONFIG_PATH_MAX    128U  /* of a file, with the NUL */
 #define CONFIG_TEXT_MAX    1024U /* of a command line, with the NUL */
-#define CONFIG_KEYS_MAX    13U   /* in one kind of section */
+#define CONFIG_KEYS_MAX    14U   /* in one kind of section */
 #define CONFIG_SLOT_AUTO   0U
 
 enum config_idle { CONFIG_IDLE_HALT, CONFIG_IDLE_RESET, CONFIG_IDLE_POWEROFF };
@@ -101,6 +101,7 @@ struct config_vm {
     char cmdline[CONFIG_TEXT_MAX];
     struct config_modules modules;
     struct config_vfs vfs;
+    struct config_vf standby; /* line 0: none; only beside one VF */
     uint32_t modern;
     uint32_t autostart;
     uint32_t debug_exit; /* port, 0: none */

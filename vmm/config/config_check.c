@@ -131,6 +131,43 @@ static void check_vfs_of(const struct config_vm *vm, const struct config_vm *oth
     }
 }
 
+static void check_standby_free(const struct config_vm *vm, const struct config_vm *other,
+                               const struct config_vf *taken, struct config_report *report)
+{
+    if (same_vf(&vm->standby, taken)) {
+        config_error(report, vm->standby.line,
+                     "VF " BDF_FORMAT "/%u is to be the standby of VM '%s', but VM '%s' has it "
+                     "already (line %u)",
+                     BDF_ARGS(taken->pf), taken->index, vm->name, other->name, taken->line);
+        config_fix(report, "choose a VF that stands nowhere else");
+    }
+}
+
+static void check_standby(const struct config *config, uint32_t index, struct config_report *report)
+{
+    const struct config_vm *vm = &config->vms[index];
+
+    if (vm->standby.line == 0) {
+        return;
+    }
+    if (vm->vfs.count != 1) {
+        config_error(report, vm->standby.line, "VM '%s' has a 'standby', but %s", vm->name,
+                     vm->vfs.count == 0 ? "no VF" : "more than one VF");
+        config_fix(report, "a standby takes the place of the VM's only VF: remove the line, or "
+                           "have one 'vf' line");
+    }
+    for (uint32_t i = 0; i < config->vm_count; i++) {
+        const struct config_vm *other = &config->vms[i];
+
+        for (uint32_t k = 0; k < other->vfs.count; k++) {
+            check_standby_free(vm, other, &other->vfs.vf[k], report);
+        }
+        if (i < index && other->standby.line != 0) {
+            check_standby_free(vm, other, &other->standby, report);
+        }
+    }
+}
+
 static const struct config_pf *find_pf(const struct config *config, bdf_t bdf)
 {
     for (uint32_t i = 0; i < config->pf_count; i++) {
@@ -210,6 +247,10 @@ static void check_vm(const struct config *config, uint32_t index, struct config_
     for (uint32_t i = 0; i < vm->vfs.count; i++) {
         check_vf_exists(config, &vm->vfs.vf[i], report);
     }
+    if (vm->standby.line != 0) {
+        check_vf_exists(config, &vm->standby, report);
+    }
+    check_standby(config, index, report);
     check_slots(vm, report);
 }
 

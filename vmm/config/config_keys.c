@@ -34,6 +34,7 @@ static const struct config_key vm_keys[] = {
     [VM_MODULE]      = {"module",      TYPE_MODULES, VM(modules),     0,    0,      0,    NULL},
     [VM_FIRMWARE]    = {"firmware",    TYPE_PATH,    VM(firmware),    0,    0,      0,    NULL},
     [VM_VF]          = {"vf",          TYPE_VF,      VM(vfs),         0,    0,      0,    NULL},
+    [VM_STANDBY]     = {"standby",     TYPE_STANDBY, VM(standby),     0,    0,      0,    NULL},
     [VM_MODERN]      = {"modern",      TYPE_YES_NO,  VM(modern),      0,    0,      0,    NULL},
     [VM_AUTOSTART]   = {"autostart",   TYPE_YES_NO,  VM(autostart),   0,    0,      0,    NULL},
     [VM_DEBUG_EXIT]  = {"debug_exit",  TYPE_NUMBER,  VM(debug_exit),  1,    0xffff, 0,    NULL},

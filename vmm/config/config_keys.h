@@ -19,6 +19,7 @@ enum config_type {
     TYPE_SERIAL,  /* struct config_serial */
     TYPE_CPUS,    /* struct config_cpus */
     TYPE_VF,      /* struct config_vfs, one more; may repeat */
+    TYPE_STANDBY, /* struct config_vf */
     TYPE_MODULES, /* struct config_modules, one more; may repeat */
 };
 
@@ -41,6 +42,7 @@ enum config_vm_key {
     VM_MODULE,
     VM_FIRMWARE,
     VM_VF,
+    VM_STANDBY,
     VM_MODERN,
     VM_AUTOSTART,
     VM_DEBUG_EXIT,

@@ -75,18 +75,26 @@ static void machine_check_pf(const struct config_pf *pf, const struct config_mac
 }
 
 /* VFs of PFs that get as many as fit: there are never more than the device has. */
+static void machine_check_vf(const struct config_vf *vf, const struct config_machine *machine,
+                             struct config_report *report)
+{
+    const struct config_machine_pf *found = machine_find_pf(machine, vf->pf);
+
+    if (found && found->has_sriov && vf->index >= found->total_vfs) {
+        config_error(report, vf->line, "VF %u of " BDF_FORMAT " is wanted, but it can have %u",
+                     vf->index, BDF_ARGS(vf->pf), found->total_vfs);
+        config_fix(report, "VFs are numbered from 0: choose a lower VF");
+    }
+}
+
 static void machine_check_vfs(const struct config_vm *vm, const struct config_machine *machine,
                               struct config_report *report)
 {
     for (uint32_t i = 0; i < vm->vfs.count; i++) {
-        const struct config_vf *vf = &vm->vfs.vf[i];
-        const struct config_machine_pf *found = machine_find_pf(machine, vf->pf);
-
-        if (found && found->has_sriov && vf->index >= found->total_vfs) {
-            config_error(report, vf->line, "VF %u of " BDF_FORMAT " is wanted, but it can have %u",
-                         vf->index, BDF_ARGS(vf->pf), found->total_vfs);
-            config_fix(report, "VFs are numbered from 0: choose a lower VF");
-        }
+        machine_check_vf(&vm->vfs.vf[i], machine, report);
+    }
+    if (vm->standby.line != 0) {
+        machine_check_vf(&vm->standby, machine, report);
     }
 }
 

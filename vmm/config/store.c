@@ -252,21 +252,29 @@ static bool vf_option(struct config_vf *vf, struct slice option, const struct st
     return true;
 }
 
-static void store_vf(struct config_vfs *to, struct slice value, const struct store *store)
+/* PF and INDEX of VF. */
+static bool vf_address(struct config_vf *vf, struct slice address, const struct store *store)
 {
-    struct slice rest = value, address = slice_cut(&rest, ' ');
     struct slice index_text = address, pf = slice_cut(&index_text, '/');
-    struct config_vf vf = {.line = store->line};
     uint64_t index;
 
-    if (!value_bdf(pf, &vf.pf) || !value_number(index_text, &index) || index > UINT16_MAX) {
+    if (!value_bdf(pf, &vf->pf) || !value_number(index_text, &index) || index > UINT16_MAX) {
         config_error(store->report, store->line, "'%s' names no VF", QUOTE(address));
         config_fix(store->report,
                    "write the PF's address and the VF's number from 0 on: 0000:01:00.0/0");
-        return;
+        return false;
     }
-    vf.index = (uint32_t)index;
-    if (!vf_option(&vf, slice_trim(rest), store)) {
+    vf->index = (uint32_t)index;
+    vf->line = store->line;
+    return true;
+}
+
+static void store_vf(struct config_vfs *to, struct slice value, const struct store *store)
+{
+    struct slice rest = value, address = slice_cut(&rest, ' ');
+    struct config_vf vf = {0};
+
+    if (!vf_address(&vf, address, store) || !vf_option(&vf, slice_trim(rest), store)) {
         return;
     }
     if (to->count == CONFIG_VM_VFS_MAX) {
@@ -330,6 +338,9 @@ void config_store(void *section, const struct config_key *key, struct slice valu
         break;
     case TYPE_VF:
         store_vf(to, value, &store);
+        break;
+    case TYPE_STANDBY: /* its slot is that of the VF whose place it takes */
+        (void)vf_address(to, value, &store);
         break;
     case TYPE_MODULES:
         store_module(to, value, &store);

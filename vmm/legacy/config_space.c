@@ -127,7 +127,7 @@ uint32_t legacy_config_read(struct legacy_set *set, uint8_t devfn, uint8_t offse
     struct legacy_function *f = find(set, devfn);
     uint32_t value;
 
-    if (f == NULL || legacy_lost(f)) {
+    if (f == NULL || legacy_gone(f)) {
         return all_ones(width);
     }
     value = get(f, offset, width);
@@ -142,7 +142,7 @@ void legacy_config_write(struct legacy_set *set, uint8_t devfn, uint8_t offset, 
 {
     struct legacy_function *f = find(set, devfn);
 
-    if (f == NULL || legacy_lost(f)) {
+    if (f == NULL || legacy_gone(f)) {
         return;
     }
     for (unsigned i = 0; i < width; i++) {

@@ -374,7 +374,7 @@ bool legacy_mmio_read(struct legacy_set *set, gpa_t address, unsigned width, uin
         return false;
     }
     *value = UINT64_MAX;
-    if (!legacy_lost(f) && offset % width == 0) {
+    if (!legacy_gone(f) && offset % width == 0) {
         flags = lock(f);
         *value = (uint64_t)read_word(f, offset & ~3U) >> offset % 4 * 8;
         if (width == 8) {
@@ -395,7 +395,7 @@ bool legacy_mmio_write(struct legacy_set *set, gpa_t address, unsigned width, ui
     if (f == NULL) {
         return false;
     }
-    if (legacy_lost(f) || !whole_words(offset, width)) {
+    if (legacy_gone(f) || !whole_words(offset, width)) {
         return true;
     }
     flags = lock(f);

@@ -30,6 +30,9 @@
 #include "vmm/legacy/legacy_state.h"
 #include "vmm/legacy/register_layout.h"
 
+struct legacy_inflight;
+struct ram;
+
 #define LEGACY_FUNCTIONS_MAX 16U /* of one VM */
 
 #define LEGACY_MMIO_SIZE  4096U /* BAR 1: MSI-X table, PBA in the second half */
@@ -53,6 +56,9 @@ struct legacy_setup {
     uint16_t vectors;       /* entries of the VF's MSI-X table, at least 1 */
     uint8_t slot;           /* PCI device number for the guest, 2..31, no other VF's */
     uint8_t interrupt_line; /* what the BIOS would write there */
+    const struct ram *ram;  /* the VM's */
+    /* For its requests, if another VF is there to take its place when it is lost; else NULL. */
+    struct legacy_inflight *inflight;
     enum legacy_transport transport;
     uint8_t block_bar; /* these three for LEGACY_TRANSPORT_MMR: where the block is */
     uint64_t block_offset;
@@ -111,9 +117,11 @@ struct legacy_function {
 
     struct spinlock lock; /* the registers lock; what follows is under it */
     uint8_t config_length;
-    bool bus_master_on;                   /* Bus Master of the VF as it was last driven */
-    bool command_bus_master;              /* as the guest has it */
-    bool vf_msix;                         /* MSI-X Enable of the VF */
+    bool bus_master_on;      /* Bus Master of the VF as it was last driven */
+    bool command_bus_master; /* as the guest has it */
+    bool vf_msix;            /* MSI-X Enable of the VF */
+    bool lost_master;        /* lost: 'bus_master' of the state until then */
+    bool standby; /* if it is lost the guest waits for another VF to take its place; atomic */
     uint64_t touched[LEGACY_QUEUE_WORDS]; /* queues whose vector the VF may have */
     uint64_t open[LEGACY_VECTOR_WORDS];   /* entries that have a vector of the VMM */
     struct legacy_counters counters;
@@ -221,11 +229,25 @@ enum status legacy_open_vectors(struct legacy_function *function,
 void legacy_poke(struct legacy_function *function, bool config,
                  const uint64_t idle[LEGACY_QUEUE_WORDS]);
 
+/*
+ * FUNCTION has the state that another VF's guest left it: write it into the VF, which is as new,
+ * and whose device is quiesced. Paused.
+ */
+void legacy_replay(struct legacy_function *function);
+
+/* No other VF takes FUNCTION's place: if it is lost its guest sees that. Any CPU. */
+void legacy_forsake(struct legacy_function *function);
+
+/* FUNCTION's VF is lost. Any CPU. */
+bool legacy_is_lost(const struct legacy_function *function);
+
 /* FUNCTION is no VM's any more: no interrupts and no DMA of its VF. */
 void legacy_retire(struct legacy_function *function);
 
-/* FUNCTION's VF cannot go on: it is lost, with the message WHY. */
+/* FUNCTION's VF cannot go on: it is lost, with the message WHY. legacy_try_give_up() is for CPU 0,
+ * and does nothing, and is false, while somebody has the registers lock. */
 void legacy_give_up(struct legacy_function *function, const char *why);
+bool legacy_try_give_up(struct legacy_function *function, const char *why);
 
 /* ---- Any vCPU ---- */
 
@@ -243,6 +265,10 @@ void legacy_settle(struct legacy_set *set);
  */
 bool legacy_port_read(struct legacy_set *set, uint16_t port, unsigned width, uint32_t *value);
 bool legacy_port_write(struct legacy_set *set, uint16_t port, unsigned width, uint32_t value);
+
+/* At PORT is a function that is lost and whose place another VF takes soon: an access that has just
+ * been made is to be made again. */
+bool legacy_port_waits(const struct legacy_set *set, uint16_t port);
 
 /* WIDTH 1, 2, 4 or 8. False: no function is there. */
 bool legacy_mmio_read(struct legacy_set *set, gpa_t address, unsigned width, uint64_t *value);

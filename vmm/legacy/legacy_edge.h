@@ -19,7 +19,7 @@ struct legacy_set;
 /*
  * FUNCTION's device, or another CPU that waits for it, has taken PASSED_US so far: this CPU's own
  * work goes on. False: that was long, and the VM is about to stop; so nobody waits any more. The
- * registers locks of its VM may be held, and no others: the CPU's work takes none of these.
+ * registers locks of its VM may be held, and no others: the CPU's work tries these at most.
  */
 bool legacy_edge_wait(struct legacy_function *function, uint64_t passed_us);
 
@@ -35,7 +35,8 @@ void legacy_edge_mmr_write(struct legacy_function *function, uint32_t offset, un
  * DATA and RESULT are the command-specific parts. A register's value is whole or
  * the command has failed; a shorter list of doorbells is filled up with zeroes. TIMEOUT: not
  * answered in its time, the tries after EAGAIN included, or before legacy_edge_wait() was false;
- * any other failure: the device refused it and nothing changed.
+ * NOT_FOUND: the PF says that the VF is gone; any other failure: the device refused it and nothing
+ * changed.
  */
 enum status legacy_edge_admin(struct legacy_function *function, uint16_t opcode, const void *data,
                               size_t size, void *result, size_t result_size);

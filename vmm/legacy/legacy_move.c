@@ -131,11 +131,58 @@ void legacy_poke(struct legacy_function *f, bool config, const uint64_t idle[LEG
     spinlock_release(&f->lock);
 }
 
+/* As its driver did it: the device is told of its driver, takes features and rings, and goes. */
+void legacy_replay(struct legacy_function *f)
+{
+    uint8_t status = f->state.status;
+
+    spinlock_acquire(&f->lock);
+    if (status != 0) {
+        legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_STATUS, 1,
+                               status & ~LEGACY_STATUS_DRIVER_OK);
+    }
+    legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_GUEST_FEATURES, 4, f->state.features);
+    for (unsigned i = 0; i < LEGACY_QUEUES_MAX; i++) {
+        if (has_ring(f, i)) {
+            legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_QUEUE_SELECT, 2, i);
+            legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_QUEUE_PFN, 4,
+                                   f->state.queue[i].pfn);
+        }
+    }
+    spinlock_release(&f->lock);
+    legacy_rebind(f);
+    spinlock_acquire(&f->lock);
+    if (status != 0) {
+        legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_STATUS, 1, status);
+    }
+    spinlock_release(&f->lock);
+}
+
+void legacy_forsake(struct legacy_function *f)
+{
+    __atomic_store_n(&f->standby, false, __ATOMIC_RELEASE);
+}
+
+bool legacy_is_lost(const struct legacy_function *f)
+{
+    return legacy_lost(f);
+}
+
 void legacy_retire(struct legacy_function *f)
 {
     spinlock_acquire(&f->lock);
     legacy_life_take_off(f);
     spinlock_release(&f->lock);
+}
+
+bool legacy_try_give_up(struct legacy_function *f, const char *why)
+{
+    if (!spinlock_try(&f->lock)) {
+        return false;
+    }
+    legacy_life_lose(f, why);
+    spinlock_release(&f->lock);
+    return true;
 }
 
 void legacy_give_up(struct legacy_function *f, const char *why)

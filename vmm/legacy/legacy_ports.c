@@ -34,7 +34,9 @@ static void recheck(struct legacy_set *set)
     for (unsigned i = 0; i < set->count; i++) {
         struct legacy_function *f = set->function[i];
         uint16_t port = (uint16_t)(f->io_base + LEGACY_QUEUE_NOTIFY);
-        bool ours = f->io_base != 0 && !legacy_edge_port_claimed(set, port, 2);
+        /* One whose requests are followed is notified under its lock. */
+        bool ours =
+            f->io_base != 0 && !f->setup.inflight && !legacy_edge_port_claimed(set, port, 2);
 
         __atomic_store_n(&f->notify_port, ours ? port : 0U, __ATOMIC_RELEASE);
     }
@@ -84,6 +86,14 @@ static struct legacy_function *find(struct legacy_set *set, uint16_t port, unsig
     *offset = port - base;
     /* Another vCPU may just have moved it away. */
     return base != 0 && port >= base && *offset < f->io_size ? f : NULL;
+}
+
+bool legacy_port_waits(const struct legacy_set *set, uint16_t port)
+{
+    unsigned owner = __atomic_load_n(&set->owner[port / LEGACY_PORT_PAGE], __ATOMIC_ACQUIRE);
+
+    return owner != 0 && legacy_lost(set->function[owner - 1]) &&
+           !legacy_gone(set->function[owner - 1]);
 }
 
 bool legacy_port_read(struct legacy_set *set, uint16_t port, unsigned width, uint32_t *value)

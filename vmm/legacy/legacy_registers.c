@@ -8,6 +8,7 @@
  *
  * The ISR is not here: it is synthetic and needs another lock (ports.c).
  */
+#include "vmm/legacy/inflight.h"
 #include "vmm/legacy/legacy_internal.h"
 
 /* ---- Device configuration. A guest accesses it as it likes: Linux by bytes, FreeBSD by 4, 2 and 1
@@ -224,6 +225,7 @@ static void write_pfn(struct legacy_function *f, uint32_t value)
     }
     legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_QUEUE_PFN, 4, value);
     f->state.queue[f->state.select].pfn = value;
+    legacy_inflight_restart(f, f->state.select);
     if (value != 0) {
         return;
     }
@@ -237,6 +239,7 @@ void legacy_notify_queue(struct legacy_function *f, uint16_t value)
 {
     volatile uint16_t *doorbell = __atomic_load_n(&f->doorbell, __ATOMIC_RELAXED);
 
+    legacy_inflight_look(f, value); /* before the device can have done any of it */
     if (doorbell != NULL) {
         mmio_write16(doorbell, value);
     } else {

@@ -24,6 +24,8 @@ static bool admin(struct legacy_function *f, uint16_t opcode, const void *data, 
 
     if (status == STATUS_TIMEOUT) {
         legacy_life_lose(f, "gets no answers to commands of its PF");
+    } else if (status == STATUS_NOT_FOUND) {
+        legacy_life_lose(f, "is gone, as its PF says");
     } else if (status != STATUS_OK) {
         f->counters.refused++;
     }

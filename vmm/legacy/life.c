@@ -61,12 +61,13 @@ void legacy_life_lose(struct legacy_function *f, const char *why)
     if (legacy_lost(f)) {
         return;
     }
+    f->lost_master = f->state.bus_master;
     __atomic_store_n(&f->state.lost, 1, __ATOMIC_RELEASE);
     legacy_life_take_off(f);
-    log_warn("VM %s: VF " BDF_FORMAT
-             " (slot %u) %s; it reads all ones until the VM is reset, which "
-             "tries it again. Other VFs go on.",
-             f->set->vm, BDF_ARGS(f->setup.vf), f->setup.slot, why);
+    log_warn("VM %s: VF " BDF_FORMAT " (slot %u) %s; %s. Other VFs go on.", f->set->vm,
+             BDF_ARGS(f->setup.vf), f->setup.slot, why,
+             legacy_gone(f) ? "it reads all ones until the VM is reset, which tries it again"
+                            : "the guest waits until its standby has taken its place");
 }
 
 /* Until the status reads 0 the device may still do DMA, which the guest does not know of. */
@@ -136,6 +137,7 @@ static void stop_using(struct legacy_function *f)
 {
     quiet(f);
     __atomic_store_n(&f->state.lost, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&f->standby, f->setup.inflight != NULL, __ATOMIC_RELEASE);
     for (unsigned entry = 0; entry < LEGACY_VECTORS_MAX; entry++) {
         f->state.table[entry] = (struct legacy_msix_entry){.control = ENTRY_MASKED};
     }
@@ -287,6 +289,7 @@ void legacy_release(struct legacy_set *set)
     lock_all(set);
     for (unsigned i = 0; i < set->count; i++) {
         __atomic_store_n(&set->function[i]->doorbell, NULL, __ATOMIC_RELEASE);
+        legacy_forsake(set->function[i]); /* CPU 0 looks at it no more */
         quiet(set->function[i]);
     }
     legacy_edge_flr(set->function, set->count, status);

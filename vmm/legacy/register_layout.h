@@ -27,7 +27,8 @@ enum legacy_register {
 
 #define LEGACY_NO_VECTOR 0xffffU
 
-#define LEGACY_STATUS_DRIVER 0x02U
+#define LEGACY_STATUS_DRIVER    0x02U
+#define LEGACY_STATUS_DRIVER_OK 0x04U
 /* Bits that exist (5.2.1). The others are never written, so that FFh means "nobody is there". */
 #define LEGACY_STATUS_BITS 0xcfU
 

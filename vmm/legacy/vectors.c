@@ -10,6 +10,7 @@
  * An entry gets a vector of the VMM when it first goes into a register. If there is none left the
  * guest reads back FFFFh and makes do with fewer, as its driver knows from real devices.
  */
+#include "vmm/legacy/inflight.h"
 #include "vmm/legacy/legacy_edge.h"
 #include "vmm/legacy/legacy_internal.h"
 
@@ -76,7 +77,9 @@ static bool selected_exists(struct legacy_function *f)
     struct legacy_queue *queue = &f->state.queue[f->state.select];
 
     if (queue->size == 0) {
-        queue->size = (uint16_t)legacy_transport_read(f, LEGACY_AREA_HEADER, LEGACY_QUEUE_SIZE, 2);
+        uint32_t size = legacy_transport_read(f, LEGACY_AREA_HEADER, LEGACY_QUEUE_SIZE, 2);
+
+        queue->size = legacy_lost(f) ? 0 : (uint16_t)size;
     }
     return queue->size != 0;
 }
@@ -120,6 +123,7 @@ void legacy_vectors_restart(struct legacy_function *f)
     memset(f->state.device_config, 0, sizeof(f->state.device_config));
     memset(f->state.device_written, 0, sizeof(f->state.device_written));
     memset(f->touched, 0, sizeof(f->touched));
+    legacy_inflight_forget(f);
     legacy_interrupt_clear(f, f->irq.msix);
     legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_QUEUE_SELECT, 2, f->state.select);
     if (!f->irq.msix) {

@@ -4,6 +4,7 @@
 #include "vmm/host/pool.h"
 #include "vmm/host/time.h"
 #include "vmm/host/timer.h"
+#include "vmm/legacy/inflight.h"
 #include "vmm/migrate/migrate_internal.h"
 
 /* Of the order; atomic, and changed by CPU 0 only, but for ACTING and what ends it. */
@@ -61,8 +62,11 @@ static enum status check_source(const struct migrate_order *wanted, uint32_t i)
     if (!vf) {
         return STATUS_NOT_FOUND;
     }
+    bool dead = move && wanted->count == 1 && legacy_is_lost(&vf->function);
+
     if (!__atomic_load_n(&vf->set->bound, __ATOMIC_ACQUIRE) ||
-        (wanted->action != MIGRATE_SHOW && __atomic_load_n(&vf->asleep, __ATOMIC_ACQUIRE))) {
+        (wanted->action != MIGRATE_SHOW && !dead &&
+         __atomic_load_n(&vf->asleep, __ATOMIC_ACQUIRE))) {
         return STATUS_STATE;
     }
     if (wanted->action >= MIGRATE_QUIESCE && !vf_state_facts(vf->pf->control.kind)->can_migrate) {
@@ -168,7 +172,52 @@ static void close_spares(void)
     }
 }
 
-int migrate_poll(void)
+/* One that is lost goes to its standby, as if the operator had ordered it. A guest that only waits
+ * for interrupts does not find out, so this looks at the VF itself, too. */
+static void look_after(struct vf *vf)
+{
+    const struct config_vf *standby = &vf->set->owner.config->standby;
+    const struct migrate_order wanted = {
+        .action = MIGRATE_MOVE,
+        .count = 1,
+        .vf = {{vf->place.pf, vf->place.index}},
+        .to = {{standby->pf, standby->index}},
+    };
+
+    /* Should it come back, nobody knows what became of its DMA meanwhile. */
+    if (!legacy_is_lost(&vf->function) &&
+        (!migrate_is_gone(vf) || !legacy_try_give_up(&vf->function, MIGRATE_GONE))) {
+        return;
+    }
+    enum status status = migrate_begin(&wanted);
+
+    if (status == STATUS_OK) {
+        warn("VM '%s': VF " VF_NAME " is lost: its standby takes its place",
+             vf->set->owner.config->name, VF_NAME_OF(vf));
+    } else {
+        warn("VM '%s': VF " VF_NAME " is lost, and its standby cannot be had (%s)",
+             vf->set->owner.config->name, VF_NAME_OF(vf), status_name(status));
+        legacy_forsake(&vf->function);
+    }
+}
+
+static void look_after_all(void)
+{
+    for (unsigned i = 0; i < CONFIG_VMS_MAX; i++) {
+        const struct vf_set *set = vf_set_at(i);
+
+        if (set && set->inflight && __atomic_load_n(&set->bound, __ATOMIC_ACQUIRE) &&
+            __atomic_load_n(&set->vf[0]->function.standby, __ATOMIC_ACQUIRE)) {
+            legacy_inflight_poll(&set->vf[0]->function);
+            if (get_phase() == PHASE_NONE) {
+                look_after(set->vf[0]);
+            }
+        }
+    }
+}
+
+/* The VM that is to park; -1: none is. */
+static int go_on(void)
 {
     uint32_t failed;
 
@@ -178,6 +227,9 @@ int migrate_poll(void)
             break;
         }
         if (failed > 0) {
+            if (legacy_is_lost(&ordered[0]->function)) {
+                legacy_forsake(&ordered[0]->function);
+            }
             close_spares();
             set_phase(PHASE_NONE);
             break;
@@ -199,6 +251,14 @@ int migrate_poll(void)
         break;
     }
     return -1;
+}
+
+int migrate_poll(void)
+{
+    int vm = go_on();
+
+    look_after_all();
+    return vm;
 }
 
 void migrate_cancel(void)

@@ -25,6 +25,7 @@ struct member {
     char text[COMPATIBILITY_MAX];     /* of 'from' */
     bool news;                        /* 'to' has what the guest's driver wants to know of */
     bool exchanged;                   /* 'to' has its place in the VM */
+    bool lost;                        /* nothing can be had from the device of 'from' */
     uint32_t size, device_size;       /* bytes of the record, of the device's state in it */
     enum status status;               /* of the last step */
     uint16_t used[LEGACY_QUEUES_MAX]; /* indexes at the stop */
@@ -84,6 +85,33 @@ void migrate_poke(struct vf *vf, bool config);
 
 /* VF's PF owes an answer: when it has come, let VF run. */
 void migrate_wake_later(struct vf *vf);
+
+#define MIGRATE_GONE "is gone from its bus"
+
+/* Does VF not even answer in configuration space? Any CPU. */
+bool migrate_is_gone(const struct vf *vf);
+
+/* The text of M's VF that is lost, into TEXT. What only its device knew is taken to be as that of
+ * the target, whose description is in the workspace. */
+enum status migrate_lost_text(const struct member *m, char *text);
+
+/*
+ * Cut M's lost VF off, and reset it if it answers; let the rings offer what it had once more, and
+ * take its function's state. CONFLICT: what it had is not known; the VF's, if it cannot be reset.
+ * Again after migrate_lost_go_back().
+ */
+enum status migrate_lost_take(struct member *m);
+
+/*
+ * M's target runs without DMA and has the function's state: drive it to where the guest's driver
+ * had brought the lost VF. Then RECORD has the state that it is to have, and the target is
+ * RESUMING: it is right but for the indexes, which are set back to those used, so that what the
+ * lost VF took and did not give back is done once more.
+ */
+enum status migrate_lost_rebuild(struct member *m, struct record *record);
+
+/* M is not moved: a reset of the VM may bring its VF back. */
+void migrate_lost_go_back(struct member *m);
 
 /* COUNT VFs of a VM are moved together, VF[i] to spare i. */
 void migrate_move(struct vf *const *vf, uint32_t count);

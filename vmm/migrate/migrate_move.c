@@ -5,6 +5,7 @@
  * after it the targets do, but for one that does not run: its source does.
  */
 #include "vmm/host/time.h"
+#include "vmm/legacy/inflight.h"
 #include "vmm/migrate/migrate_internal.h"
 #include "vmm/state/state.h"
 
@@ -24,8 +25,10 @@ enum step {
     STEP_QUIESCE,
     STEP_FREEZE,
     STEP_STOP_TARGET,
+    STEP_HOLD_TARGET,
     STEP_COPY,
     STEP_EXCHANGE,
+    STEP_REBUILD,
     STEP_THAW_TARGET,
     STEP_RUN_TARGET,
     STEP_FINISH,
@@ -40,29 +43,14 @@ static struct {
 
 /* ---- The rings, in the guest's memory ---- */
 
-/* The two bytes at AT; 0 if that is no RAM. */
-static uint16_t read_index(const struct ram *ram, uint64_t at)
-{
-    const uint16_t *index = ram_pointer(ram, gpa(at), sizeof(*index));
-
-    return index ? __atomic_load_n(index, __ATOMIC_ACQUIRE) : 0;
-}
-
 /* False: the guest's driver does not use QUEUE; both are 0. */
 static bool read_indexes(const struct vf *vf, unsigned queue, uint16_t *avail, uint16_t *used)
 {
-    const struct legacy_queue *q = &vf->function.state.queue[queue];
-    uint64_t ring = (uint64_t)q->pfn * RING_ALIGN;
-    uint64_t available = ring + (uint64_t)DESCRIPTOR_SIZE * q->size;
-
     *avail = *used = 0;
-    if (q->pfn == 0) {
+    if (vf->function.state.queue[queue].pfn == 0) {
         return false;
     }
-    *avail = read_index(vf->set->owner.ram, available + AVAIL_INDEX);
-    *used =
-        read_index(vf->set->owner.ram,
-                   align_up(available + AVAIL_RING + 2UL * q->size + 2, RING_ALIGN) + USED_INDEX);
+    legacy_indexes(&vf->function, queue, avail, used);
     return true;
 }
 
@@ -136,12 +124,14 @@ static enum status prepare(struct member *m)
 
 static enum status compare(struct member *m)
 {
-    enum status status = migrate_text(m->from, false, &workspace.here, m->text);
+    enum status status = migrate_text(m->to, true, &workspace.there, workspace.text);
 
     if (status == STATUS_OK) {
-        status = migrate_text(m->to, true, &workspace.there, workspace.text);
+        status = m->lost ? migrate_lost_text(m, m->text)
+                         : migrate_text(m->from, false, &workspace.here, m->text);
     }
-    m->news = status == STATUS_OK && compatibility_has_news(&workspace.here, &workspace.there);
+    m->news = status == STATUS_OK &&
+              (m->lost || compatibility_has_news(&workspace.here, &workspace.there));
     return status == STATUS_OK ? compatibility_compare(m->text, workspace.text, workspace.why)
                                : status;
 }
@@ -191,40 +181,73 @@ static enum status copy(struct member *m)
 /* The function too: its state as it was saved, its interrupts, its DMA. */
 static enum status exchange(struct member *m)
 {
+    enum status status = m->lost ? migrate_lost_take(m) : STATUS_OK;
+
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (m->lost) {
+        note_indexes(m);
+    }
     (void)vf_spare_exchange((uint32_t)(m - workspace.member), m->from);
     m->exchanged = true;
-    enum status status = legacy_load(&m->to->function, &m->function);
-
+    status = legacy_load(&m->to->function, &m->function);
     return status == STATUS_OK ? legacy_open_vectors(&m->to->function, &m->from->function) : status;
+}
+
+/* Instead of what a lost VF cannot give. */
+static enum status rebuild(struct member *m)
+{
+    struct record record;
+    enum status status = migrate_lost_rebuild(m, &record);
+
+    return status == STATUS_OK ? restore(m, &record) : status;
 }
 
 static enum status finish(struct member *m)
 {
+    if (!m->to->function.setup.inflight) {
+        legacy_inflight_forget(&m->from->function);
+    }
     legacy_rebind(&m->to->function);
     bool right = indexes_are_right(m, m->to, true);
 
     migrate_poke(m->to, m->news);
-    migrate_dirty_leave(m->from);
+    if (!m->lost) {
+        migrate_dirty_leave(m->from);
+    }
     return right && !m->to->function.state.lost ? STATUS_OK : STATUS_NOTE(STATUS_DEVICE);
 }
+
+/* Which moves have a step. */
+enum when { ALWAYS, ALIVE, LOST };
 
 static const struct {
     const char *name;
     enum status (*one)(struct member *m); /* for one VF after the other; NULL: */
     bool targets;                         /* all targets, or all sources, */
     uint8_t wanted;                       /* are brought to this at the same time */
+    enum when when;
 } steps[STEPS] = {
-    [STEP_PREPARE] = {"prepare",     prepare,  false, 0                           },
-    [STEP_COMPARE] = {"compare",     compare,  false, 0                           },
-    [STEP_QUIESCE] = {"quiesce",     NULL,     false, DEVICE_RUNNING | DEVICE_NDMA},
-    [STEP_FREEZE] = {"freeze",      NULL,     false, DEVICE_STOP                 },
-    [STEP_STOP_TARGET] = {"stop target", NULL,     true,  DEVICE_RESUMING             },
-    [STEP_COPY] = {"copy",        copy,     false, 0                           },
-    [STEP_EXCHANGE] = {"exchange",    exchange, false, 0                           },
-    [STEP_THAW_TARGET] = {"thaw target", NULL,     true,  DEVICE_RUNNING | DEVICE_NDMA},
-    [STEP_RUN_TARGET] = {"run target",  NULL,     true,  DEVICE_RUNNING              },
-    [STEP_FINISH] = {"finish",      finish,   false, 0                           },
+    [STEP_PREPARE] = {.name = "prepare",             prepare  },
+    [STEP_COMPARE] = {.name = "compare",             compare  },
+    [STEP_QUIESCE] = {"quiesce",                     NULL,      false, DEVICE_RUNNING | DEVICE_NDMA, ALIVE},
+    [STEP_FREEZE] = {"freeze", NULL,     false, DEVICE_STOP, ALIVE},
+    [STEP_STOP_TARGET] = {"stop target",                      NULL,                           true, DEVICE_RESUMING, ALIVE},
+    [STEP_HOLD_TARGET] = {"stop target",                  NULL,                      true, DEVICE_RUNNING | DEVICE_NDMA, LOST},
+    [STEP_COPY] = {"copy",                 copy, .when = ALIVE},
+    [STEP_EXCHANGE] = {"exchange",              exchange                 },
+    [STEP_REBUILD] = {"rebuild",                 rebuild,     .when = LOST},
+    [STEP_THAW_TARGET] = {"thaw target", NULL,      true, DEVICE_RUNNING | DEVICE_NDMA},
+    [STEP_RUN_TARGET] = {"run target",                        NULL,             true, DEVICE_RUNNING},
+    [STEP_FINISH] = {"finish",                             finish                            },
 };
+
+/* A lost VF is moved alone. */
+static bool is_skipped(enum step step)
+{
+    return steps[step].when == (workspace.member[0].lost ? ALIVE : LOST);
+}
 
 static void bring_all(enum step step)
 {
@@ -247,7 +270,10 @@ static uint32_t do_step(enum step step)
 {
     uint32_t failed = 0;
 
-    move.began[step] = time_now_ns();
+    move.began[step] = move.began[step + 1] = time_now_ns();
+    if (is_skipped(step)) {
+        return 0;
+    }
     if (!steps[step].one) {
         bring_all(step);
     }
@@ -301,7 +327,12 @@ static void go_back(enum step failed)
             (void)vf_spare_exchange(i, m->to);
         }
         vf_spare_retire(i);
-        if (failed >= STEP_THAW_TARGET && !indexes_are_right(m, m->from, false)) {
+        if (m->lost) {
+            migrate_lost_go_back(m);
+        } else if (failed > STEP_COMPARE && migrate_is_gone(m->from)) {
+            /* No interrupt then: its driver would look for its request. */
+            legacy_give_up(&m->from->function, MIGRATE_GONE);
+        } else if (failed >= STEP_THAW_TARGET && !indexes_are_right(m, m->from, false)) {
             go_on(m, STATUS_CONFLICT, true);
         } else if (failed > STEP_COMPARE) {
             back[count] = m;
@@ -320,8 +351,10 @@ static void say_times(void)
     size_t used = 0;
 
     for (unsigned i = 0; i < STEPS && move.began[i + 1] != 0 && used < sizeof(line); i++) {
-        used += (size_t)format(line + used, sizeof(line) - used, "%s%s %lu", i > 0 ? ", " : "",
-                               steps[i].name, (move.began[i + 1] - move.began[i]) / 1000);
+        if (!is_skipped(i)) {
+            used += (size_t)format(line + used, sizeof(line) - used, "%s%s %lu", i > 0 ? ", " : "",
+                                   steps[i].name, (move.began[i + 1] - move.began[i]) / 1000);
+        }
     }
     say("  us: %s; %lu in all", line, (time_now_ns() - move.began[0]) / 1000);
 }
@@ -336,9 +369,10 @@ static void report(const struct member *m, enum step failed)
              steps[m->exchanged ? STEP_FINISH : failed].name, status_name(m->status),
              workspace.why[0] ? ": " : "", workspace.why);
     } else if (m->exchanged) {
-        say("VM '%s': moved from VF " VF_NAME " to VF " VF_NAME
+        say("VM '%s': moved from VF " VF_NAME "%s to VF " VF_NAME
             ": %u bytes, of them %u of the device",
-            vm, VF_NAME_OF(m->from), VF_NAME_OF(m->to), m->size, m->device_size);
+            vm, VF_NAME_OF(m->from), m->lost ? ", which is lost," : "", VF_NAME_OF(m->to), m->size,
+            m->device_size);
         say_indexes(m);
     } else {
         warn("VM '%s': not moved from VF " VF_NAME " to VF " VF_NAME ", as another VF was not", vm,
@@ -376,6 +410,12 @@ void migrate_move(struct vf *const *vf, uint32_t count)
         workspace.member[i].to = vf_spare(i);
         migrate_open(&workspace.member[i].source, vf[i]);
     }
+    if (count == 1) {
+        if (migrate_is_gone(vf[0])) {
+            legacy_give_up(&vf[0]->function, MIGRATE_GONE);
+        }
+        workspace.member[0].lost = legacy_is_lost(&vf[0]->function);
+    }
     for (step = STEP_PREPARE; step < STEP_FINISH; step++) {
         failed = do_step(step);
         if (failed > 0) {
@@ -390,4 +430,7 @@ void migrate_move(struct vf *const *vf, uint32_t count)
         report(&workspace.member[i], step);
     }
     say_times();
+    if (workspace.member[0].lost && !workspace.member[0].exchanged) {
+        legacy_forsake(&vf[0]->function);
+    }
 }

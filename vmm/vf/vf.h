@@ -29,13 +29,14 @@ struct vf_owner {
 struct vf_set {
     struct legacy_set legacy; /* the first; its functions are there while the VM runs */
     struct vf_owner owner;
-    struct iommu_domain *domain; /* while the VM runs */
-    enum status fit;             /* not OK: it cannot be started; see the log. As of boot */
-    bool bound;                  /* from vf_bind() to the end of vf_unbind(); atomic */
-    bool tainted;                /* a unit of the IOMMU may still reach its memory */
-    uint32_t faults;             /* DMA and interrupts of its VFs that were blocked; atomic */
-    struct guest_log fault_log;  /* a share of its own: other lines cannot use it up */
-    uint32_t count;              /* 0: it has none */
+    struct iommu_domain *domain;      /* while the VM runs */
+    enum status fit;                  /* not OK: it cannot be started; see the log. As of boot */
+    bool bound;                       /* from vf_bind() to the end of vf_unbind(); atomic */
+    struct legacy_inflight *inflight; /* of its only VF, if it has a standby; else NULL */
+    bool tainted;                     /* a unit of the IOMMU may still reach its memory */
+    uint32_t faults;                  /* DMA and interrupts of its VFs that were blocked; atomic */
+    struct guest_log fault_log;       /* a share of its own: other lines cannot use it up */
+    uint32_t count;                   /* 0: it has none */
     struct vf *vf[CONFIG_VM_VFS_MAX];
     struct virtio_dma map[CONFIG_VM_VFS_MAX]; /* vf_map_memory() */
 };

@@ -121,13 +121,32 @@ bool vf_spare_is_reset(uint32_t n, enum status *status)
     return state == PCI_FLR_DONE || state == PCI_FLR_FAILED;
 }
 
+enum status vf_cut(struct vf *vf)
+{
+    if (!vf->attached) {
+        return STATUS_OK;
+    }
+    enum status status = iommu_detach(vf->pci->bdf);
+
+    vf->attached = false;
+    vf_note_release(vf->set, status);
+    return status;
+}
+
+enum status vf_join(struct vf *vf)
+{
+    enum status status = iommu_attach(vf->set->domain, vf->pci->bdf, vf->pf->config->bdf);
+
+    vf->attached = status == STATUS_OK;
+    return status;
+}
+
 enum status vf_spare_add(uint32_t n, const struct vf *old)
 {
     struct vf_set *set = old->set, *holder = &spares[n].holder;
     struct vf *vf = spares[n].vf;
-    enum status status = iommu_attach(set->domain, vf->pci->bdf, vf->pf->config->bdf);
+    enum status status = vf_join(vf);
 
-    vf->attached = status == STATUS_OK;
     if (status != STATUS_OK) {
         return status;
     }
@@ -166,10 +185,7 @@ void vf_spare_retire(uint32_t n)
     if (spares[n].added) {
         legacy_retire(&vf->function);
     }
-    if (vf->attached) {
-        vf->attached = false;
-        vf_note_release(vf->set, iommu_detach(vf->pci->bdf));
-    }
+    (void)vf_cut(vf);
     begin_flr(&spares[n]);
 }
 

@@ -38,6 +38,10 @@ bool vf_spare_is_reset(uint32_t n, enum status *status);
  */
 enum status vf_spare_add(uint32_t n, const struct vf *old);
 
+/* VF reaches the memory of its VM's domain no more; or again. Bus Master is off, no interrupts. */
+enum status vf_cut(struct vf *vf);
+enum status vf_join(struct vf *vf);
+
 /* OLD's place in its VM is spare N's from here on, and OLD is spare N; or back. The VM is parked
  * and paused. Returns the VM's VF. */
 struct vf *vf_spare_exchange(uint32_t n, struct vf *old);

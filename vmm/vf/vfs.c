@@ -4,6 +4,7 @@
 #include "drivers/pci/caps.h"
 #include "vmm/base/log.h"
 #include "vmm/host/pool.h"
+#include "vmm/legacy/inflight.h"
 #include "vmm/vf/vf_internal.h"
 
 #define FIRST_SLOT 2U
@@ -89,6 +90,15 @@ static void place_block(struct vf *vf, const struct virtio_bar *places)
     }
 }
 
+/* Is there another VF to take its place? */
+static bool has_standby(const struct vf *vf)
+{
+    const struct config_vf *standby = &vf->set->owner.config->standby;
+
+    return standby->line != 0 &&
+           !(bdf_equal(standby->pf, vf->place.pf) && standby->index == vf->place.index);
+}
+
 enum status vf_find(struct vf *vf)
 {
     const struct config_vf *config = &vf->place;
@@ -120,6 +130,8 @@ enum status vf_find(struct vf *vf)
         vf->setup.vf = vf->pci->bdf;
         vf->setup.vectors = vf->pci->msix.vectors;
         vf->setup.slot = (uint8_t)config->slot;
+        vf->setup.ram = vf->set->owner.ram;
+        vf->setup.inflight = has_standby(vf) ? vf->set->inflight : NULL;
         vf_is_new(vf);
         status = pci_msix_open(&vf->msix, vf->pci->bdf, vf->pci->msix_at, &vf->pci->msix, bars);
     }
@@ -158,6 +170,10 @@ static void give_back(struct vf_set *set)
         mmr_close(&vf->mmr);
         pool_free(vf, sizeof(*vf));
     }
+    if (set->inflight) {
+        pool_free(set->inflight, sizeof(*set->inflight));
+        set->inflight = NULL;
+    }
 }
 
 enum status vf_create(struct vf_set *set, const struct vf_owner *owner)
@@ -166,6 +182,12 @@ enum status vf_create(struct vf_set *set, const struct vf_owner *owner)
 
     *set = (struct vf_set){.owner = *owner, .fault_log.vm = owner->config->name};
     legacy_init(&set->legacy, owner->config->name);
+    if (owner->config->standby.line != 0) {
+        set->inflight = pool_allocate(sizeof(*set->inflight), PAGE_SIZE);
+        if (!set->inflight) {
+            return STATUS_NOTE(STATUS_NO_MEMORY);
+        }
+    }
     for (uint32_t i = 0; i < wanted->count; i++) {
         struct vf *vf = pool_allocate(sizeof(*vf), PAGE_SIZE);
 

@@ -67,9 +67,9 @@ bool emulate_must_pause(const struct vcpu *vcpu)
 }
 
 /* IN to EAX clears the upper half of RAX, to AX and AL leaves the rest (AMD APM 3, IN). */
-static void read_port(struct vcpu *vcpu, const struct exit_io *io)
+static void put_rax(struct vcpu *vcpu, const struct exit_io *io, uint64_t value)
 {
-    uint64_t *rax = &vcpu->gpr[INSN_RAX], value = emulate_port_read(vcpu, io->port, io->size);
+    uint64_t *rax = &vcpu->gpr[INSN_RAX];
 
     *rax = io->size == 4 ? value : (*rax & ~masks[io->size]) | (value & masks[io->size]);
 }
@@ -82,11 +82,19 @@ void handle_io(struct vcpu *vcpu, const struct exit *exit)
         vcpu_raise_ud(vcpu);
         return;
     }
+    uint32_t value = (uint32_t)(vcpu->gpr[INSN_RAX] & masks[io->size]);
+    bool done = true;
+
     if (io->in) {
-        read_port(vcpu, io);
-    } else if (!emulate_port_write(vcpu, io->port, io->size,
-                                   (uint32_t)(vcpu->gpr[INSN_RAX] & masks[io->size]))) {
+        value = emulate_port_read(vcpu, io->port, io->size);
+    } else {
+        done = emulate_port_write(vcpu, io->port, io->size, value);
+    }
+    if (!done || legacy_port_waits(&vcpu->vm->vfs.legacy, io->port)) {
         return; /* the guest executes it again, after what else there is to see to */
+    }
+    if (io->in) {
+        put_rax(vcpu, io, value);
     }
     vcpu_skip(vcpu, exit->length);
 }

@@ -5,6 +5,8 @@
  * what the contract forbids.
  */
 #include "tests/unit/legacy/fake_vf.h"
+#include "vmm/host/guest_ram.h"
+#include "vmm/legacy/inflight.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,8 @@
 
 static struct legacy_set set;
 static struct legacy_function function[FUNCTIONS];
+static struct legacy_inflight inflight; /* of the first */
+static const struct ram ram = {.tracked = true};
 
 struct input {
     const uint8_t *data;
@@ -177,6 +181,50 @@ static void carry_over(unsigned n, unsigned queue)
     legacy_resume(&set);
 }
 
+/* No head twice, none that is no head. */
+static void check_offered(const struct legacy_function *f, unsigned queue)
+{
+    const struct legacy_queue *q = &f->state.queue[queue];
+    const uint16_t *avail = (uint16_t *)(void *)&fake_ram[q->pfn * 4096UL + 16UL * q->size];
+    bool seen[1024] = {false};
+    uint16_t from, to;
+
+    legacy_indexes(f, queue, &to, &from);
+    require((uint16_t)(to - from) <= q->size);
+    for (; from != to; from++) {
+        uint16_t head = avail[2 + from % q->size];
+
+        require(head < q->size && !seen[head]);
+        seen[head] = true;
+    }
+}
+
+/* The rings of the VF that is followed change under its feet; then it may be its end. */
+static void change_rings(struct input *in)
+{
+    uint8_t *page = &fake_ram[(size_t)(1 + take(in, 1) % 6) * 4096];
+    struct legacy_function *f = &function[0];
+    unsigned queue;
+
+    for (unsigned i = take(in, 1) % 8; i > 0; i--) {
+        uint8_t at = (uint8_t)take(in, 1);
+
+        page[at < 0x40 ? at : 2] = (uint8_t)(at < 0x40 ? take(in, 1) : page[2] + at % 8);
+        if ((at & 1U) != 0) {
+            legacy_inflight_poll(f);
+        }
+    }
+    if (legacy_offer_again(f, &queue) != STATUS_OK) {
+        require(queue < LEGACY_QUEUES_MAX && f->state.queue[queue].pfn != 0);
+        return;
+    }
+    for (unsigned i = 0; i < FAKE_QUEUES; i++) {
+        if (f->state.queue[i].pfn != 0 && f->state.queue[i].pfn < 8) {
+            check_offered(f, i);
+        }
+    }
+}
+
 static void device(struct input *in, uint8_t op)
 {
     unsigned n = op % FUNCTIONS;
@@ -205,6 +253,8 @@ static void device(struct input *in, uint8_t op)
             legacy_reset(&set);
         } else if (value < 128) {
             carry_over(n, value % FAKE_QUEUES);
+        } else {
+            change_rings(in);
         }
         break;
     default: /* a message that the VF should not send; the vector's handler exists */
@@ -310,11 +360,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     fake_clear(types[(kind & 0x7fU) % ARRAY_SIZE(types)]);
     fake.claimed_first = 0x600;
+    memset(fake_ram, 0, 8 * 4096);
     legacy_init(&set, "fuzz");
     for (unsigned n = 0; n < FUNCTIONS; n++) {
         struct legacy_setup setup = fake_setup(
             n, (kind & 0x80U) != 0 && n != 0 ? LEGACY_TRANSPORT_ADMIN : LEGACY_TRANSPORT_MMR);
 
+        setup.ram = &ram;
+        setup.inflight = n == 0 ? &inflight : NULL;
         require(legacy_add(&set, &function[n], &setup) == STATUS_OK);
     }
     while (in.left != 0) {

@@ -50,6 +50,7 @@ typedef struct Faults {
     uint32_t admin_status;
     uint32_t admin_qualifier;
     bool hold;                  /* block requests are kept from the back end */
+    uint32_t hold_most;         /* of a VF; later ones pass them */
 } Faults;
 
 #define FAULT_ANY_OPCODE 0xffff
@@ -137,6 +138,7 @@ typedef struct VFState {
     MemoryRegion guard;
     struct Image *staged;       /* takes effect when the VF is resumed */
     GArray *held;               /* requests kept from the back end */
+    bool held_passed;           /* by others that came later */
     Freeze freeze;
     bool told;                  /* a status, since FLR */
     DeviceState *child;         /* the disk or the port on the VF's own bus */

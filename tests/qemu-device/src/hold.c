@@ -5,6 +5,9 @@
  * A device has a limit to what its back end works on at once.  Here a
  * property says that nothing goes on to the back end: what is held then can
  * be listed in the state of the VF, and is done by whoever gets that state.
+ *
+ * Or so many stay, and those that come later pass them.  Then the ring does
+ * not say any more what they were: only a reset of the VF ends them.
  */
 #include "device.h"
 #include "hold.h"
@@ -28,22 +31,27 @@ static bool is_holding(PCIDevice *vf)
     return s->faults.hold && (!s->faults.vf || s->faults.vf == vf_number(vf));
 }
 
-static void take(PCIDevice *vf, VirtQueue *vq)
+/* False: there may be more. */
+static bool take(PCIDevice *vf, VirtQueue *vq)
 {
     Held h = { .queue = virtio_get_queue_index(vq) };
 
-    while ((h.element = virtqueue_pop(vq, sizeof(*h.element)))) {
+    while (held_of(vf)->len < pf_state(pf_of(vf))->faults.hold_most) {
+        h.element = virtqueue_pop(vq, sizeof(*h.element));
+        if (!h.element) {
+            return true;
+        }
         g_array_append_val(held_of(vf), h);
     }
+    return false;
 }
 
 static void handle_queue(VirtIODevice *vdev, VirtQueue *vq)
 {
     PCIDevice *vf = PCI_DEVICE(DEVICE(vdev)->parent_bus->parent);
 
-    if (is_holding(vf)) {
-        take(vf, vq);
-    } else {
+    if (!is_holding(vf) || !take(vf, vq)) {
+        vf_state(vf)->held_passed |= held_of(vf)->len > 0;
         virtio_blk_handle_vq(VIRTIO_BLK(vdev), vq);
     }
 }
@@ -59,13 +67,19 @@ unsigned hold_count(PCIDevice *vf, unsigned n)
     return count;
 }
 
+unsigned hold_stays(PCIDevice *vf, unsigned n)
+{
+    return vf_state(vf)->held_passed && !pf_state(pf_of(vf))->list_in_flight
+           ? 0 : hold_count(vf, n);
+}
+
 /* In the reverse order: back to where QEMU's device takes them itself. */
 void hold_release(PCIDevice *vf)
 {
     VirtIODevice *vdev = virtio_of(vf);
     GArray *held = held_of(vf);
 
-    if (!held || !held->len) {
+    if (!held || !held->len || vf_state(vf)->held_passed) {
         return;
     }
     for (int i = held->len - 1; i >= 0; i--) {
@@ -103,6 +117,7 @@ void hold_drop(PCIDevice *vf)
     if (held) {
         g_array_set_size(held, 0);
     }
+    vf_state(vf)->held_passed = false;
 }
 
 /* QEMU's device and its queues are gone by now. */

@@ -14,6 +14,9 @@ void hold_init(PCIDevice *vf);
 /* Requests of queue N that are held. */
 unsigned hold_count(PCIDevice *vf, unsigned n);
 
+/* Of them, those that a stop does not wait for. */
+unsigned hold_stays(PCIDevice *vf, unsigned n);
+
 /* Gives all to the back end. */
 void hold_release(PCIDevice *vf);
 /* The same if nothing says any more that they are to be held. */

@@ -241,6 +241,7 @@ void pf_instance_init(Object *obj)
     s->resources.objects = g_array_new(false, false, sizeof(PartsObject));
     s->faults.admin_opcode = FAULT_ANY_OPCODE;
     s->faults.admin_status = 22;
+    s->faults.hold_most = UINT32_MAX;
     s->faults.admin_qualifier = 1;
 
     proxy->disable_legacy = ON_OFF_AUTO_ON;

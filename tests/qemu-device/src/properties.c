@@ -68,6 +68,8 @@ static const PFProperty properties[] = {
       "every read of the VF gives all-ones" },
     { "fault-hold", KIND_BOOL, RUNTIME, AT(faults.hold), 0,
       "block requests are taken but not given to the back end" },
+    { "fault-hold-most", KIND_U32, RUNTIME, AT(faults.hold_most), ANY,
+      "how many fault-hold keeps of each VF; later ones pass them" },
     { "fault-slow-reset", KIND_U32, RUNTIME, AT(faults.slow_reset), ANY,
       "how often the legacy status reads non-zero after 0 was written" },
     { "fault-admin-count", KIND_U32, RUNTIME, AT(faults.admin_count), ANY,

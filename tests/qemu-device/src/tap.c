@@ -318,7 +318,7 @@ bool tap_idle(PCIDevice *vf)
     for (unsigned n = 0; n < queue_count(vdev); n++) {
         if (virtio_queue_get_addr(vdev, n)) {
             look_at_taken(vf, n);
-            if (vf_state(vf)->tap.outstanding[n] > (int)hold_count(vf, n)) {
+            if (vf_state(vf)->tap.outstanding[n] > (int)hold_stays(vf, n)) {
                 return false;
             }
         }

@@ -84,6 +84,24 @@ class Held(HoldCase):
         disk = Disk(BlockRegisters(self.vfs[0]), self.memory)
         disk.read_sector(0)
 
+    def test_passed(self):
+        """The first is kept, and stays so; later ones are done. A reset ends it."""
+        self.start_held("vf-queue-size=16")
+        self.qemu.set("pf0", "fault-hold-most", 1)
+        self.disk.post(0, 1, 0, b"Z" * 512)
+        for number in range(1, 4):
+            self.disk.post(number, 1, number, bytes([0x41 + number]) * 512)
+        self.disk.queues[0].wait(3)
+        self.assertEqual(sorted(self.disk.completed_heads()), [3, 6, 9])
+        self.hold(False)
+        self.disk.post(1, 1, 0, b"A" * 512)
+        self.disk.queues[0].wait(4)
+        self.assertEqual(self.image_now(), [b"A", b"B", b"C"])
+        self.assertEqual(self.disk.state_of(0)[0], 0xFF)
+        self.vfs[0].flr()
+        self.assertEqual(self.image_now(), [b"A", b"B", b"C"])
+        Disk(BlockRegisters(self.vfs[0]), self.memory).read_sector(0)
+
     def test_vf_goes(self):
         self.start_held()
         self.post_all()

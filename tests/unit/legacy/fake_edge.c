@@ -3,6 +3,7 @@
 #include "vmm/legacy/legacy_edge.h"
 
 #include "tests/unit/legacy/fake_vf.h"
+#include "vmm/host/guest_ram.h"
 #include "vmm/host/time.h"
 
 #include <string.h>
@@ -86,6 +87,9 @@ enum status legacy_edge_admin(struct legacy_function *f, uint16_t opcode, const 
     vf->bad += f->setup.transport != LEGACY_TRANSPORT_ADMIN;
     if (vf->dead) {
         return STATUS_TIMEOUT;
+    }
+    if (vf->unknown) {
+        return STATUS_NOT_FOUND;
     }
     switch (opcode) {
     case 2:
@@ -232,6 +236,18 @@ bool legacy_edge_wait(struct legacy_function *function, uint64_t passed_us)
 {
     fake.waits++;
     return fake.stops_at == 0 || passed_us < fake.stops_at;
+}
+
+uint8_t fake_ram[FAKE_RAM] __attribute__((aligned(4096)));
+
+void *ram_pointer(const struct ram *ram, gpa_t at, uint64_t size)
+{
+    return at.raw <= FAKE_RAM && size <= FAKE_RAM - at.raw ? &fake_ram[at.raw] : NULL;
+}
+
+void ram_mark(const struct ram *ram, gpa_t at, uint64_t size)
+{
+    fake.marks++;
 }
 
 bool legacy_edge_port_claimed(struct legacy_set *set, uint16_t port, unsigned width)

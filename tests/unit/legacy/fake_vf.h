@@ -12,6 +12,7 @@
 #define FAKE_QUEUES  6U
 #define FAKE_ENTRIES 8U
 #define FAKE_LOG     256U
+#define FAKE_RAM     0x100000U
 
 struct fake_queue {
     uint32_t pfn;
@@ -46,7 +47,8 @@ struct fake_vf {
     bool pfn_zero_resets;  /* as QEMU's device does */
     bool keeps_select;     /* a reset does not change the selected queue */
     bool never_resets;
-    bool dead; /* all ones; commands time out */
+    bool dead;    /* all ones; commands time out */
+    bool unknown; /* to its PF, by commands */
     bool flr_fails;
     bool no_doorbell;
     uint8_t notify_reply[64]; /* of NOTIFY_INFO */
@@ -89,11 +91,13 @@ struct fake_machine {
     unsigned bad_locking;
     unsigned same_lines; /* a line was driven to the level that it had */
     unsigned flr_rounds; /* calls of legacy_edge_flr() */
+    unsigned marks;      /* calls of ram_mark() */
     unsigned waits;      /* calls of legacy_edge_wait() */
     uint64_t stops_at;   /* us that a reset has taken when the VM is about to stop; 0: it is not */
 };
 
 extern struct fake_machine fake;
+extern uint8_t fake_ram[FAKE_RAM]; /* of the VM, from address 0 */
 
 /* A machine whose VF n, with bus address devfn n, is a device of TYPE. */
 void fake_clear(uint16_t type);

@@ -316,6 +316,14 @@ static void commands_without_answer_mean_lost(void **state)
     check_lost("gets no answers to commands of its PF");
 }
 
+static void unknown_to_its_pf_means_lost(void **state)
+{
+    guest_queue(0, 0, 0x10);
+    VF.unknown = true;
+    assert_int_equal(in(IO(0) + LEGACY_STATUS, 1), 0xff);
+    check_lost("is gone, as its PF says");
+}
+
 static void refused_commands_read_all_ones(void **state)
 {
     VF.config_size = 8; /* the device has less than its type can have */
@@ -387,6 +395,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_vf_may_lose_its_vectors, setup, teardown),
         cmocka_unit_test_setup_teardown(a_machine_reset_tries_again, setup, teardown),
         cmocka_unit_test_setup_teardown(commands_without_answer_mean_lost, setup_admin, teardown),
+        cmocka_unit_test_setup_teardown(unknown_to_its_pf_means_lost, setup_admin, teardown),
         cmocka_unit_test_setup_teardown(refused_commands_read_all_ones, setup_admin, teardown),
         cmocka_unit_test_setup_teardown(only_sound_notification_entries_are_used, setup_admin,
                                         teardown),

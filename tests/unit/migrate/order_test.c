@@ -4,6 +4,7 @@
 #include "vmm/host/pool.h"
 #include "vmm/host/time.h"
 #include "vmm/host/timer.h"
+#include "vmm/legacy/inflight.h"
 #include "vmm/migrate/migrate_internal.h"
 
 #include <setjmp.h>
@@ -137,7 +138,22 @@ void legacy_give_up(struct legacy_function *function, const char *why)
     fail_msg("nothing is given up");
 }
 
+bool legacy_is_lost(const struct legacy_function *function)
+{
+    return false;
+}
+
 /* ---- What is not called ---- */
+
+void legacy_forsake(struct legacy_function *function)
+{
+    fail_msg("legacy_forsake called");
+}
+
+void legacy_inflight_poll(struct legacy_function *function)
+{
+    fail_msg("legacy_inflight_poll called");
+}
 
 void migrate_poke(struct vf *vf, bool config)
 {
@@ -156,6 +172,8 @@ NEVER(bool, virtio_admin_takes, struct virtio_admin *admin, enum virtio_admin_gr
 NEVER(enum status, migrate_to, struct device *device, unsigned wanted)
 NEVER(enum status, vf_state_begin, struct vf_state *vf, enum vf_state_level target)
 NEVER(bool, vf_state_done, struct vf_state *vf, uint32_t passed_us, enum status *status)
+NEVER(bool, migrate_is_gone, const struct vf *vf)
+NEVER(bool, legacy_try_give_up, struct legacy_function *function, const char *why)
 NEVER(bool, migrate_is_tracked, const struct vf *vf)
 NEVER(enum status, migrate_dirty_begin, struct vf *vf)
 NEVER(enum status, migrate_dirty_report, struct vf *vf)

@@ -4,6 +4,7 @@
 #include "tests/unit/fakes/log.h"
 #include "vmm/host/time.h"
 #include "vmm/host/timer.h"
+#include "vmm/legacy/inflight.h"
 #include "vmm/state/state.h"
 
 #include <setjmp.h>
@@ -288,12 +289,56 @@ void migrate_dirty_leave(struct vf *vf)
     sim.left[number(vf)] = true;
 }
 
-void *ram_pointer(const struct ram *ram, gpa_t at, uint64_t size)
+void legacy_indexes(const struct legacy_function *f, unsigned queue, uint16_t *avail,
+                    uint16_t *used)
 {
-    unsigned ring = (unsigned)(at.raw / sizeof(sim.rings[0])) - 1;
+    unsigned ring = f->state.queue[queue].pfn / 2 - 1;
 
     assert_in_range(ring, 0, sim.count - 1); /* no queue without a ring is looked at */
-    return &sim.rings[ring][at.raw % sizeof(sim.rings[0])];
+    memcpy(avail, &sim.rings[ring][16 * QUEUE_SIZE + 2], sizeof(*avail));
+    memcpy(used, &sim.rings[ring][sizeof(sim.rings[0]) / 2 + 2], sizeof(*used));
+}
+
+/* ---- No VF is lost, nor has one a standby ---- */
+
+bool migrate_is_gone(const struct vf *vf)
+{
+    return false;
+}
+
+bool legacy_is_lost(const struct legacy_function *f)
+{
+    return false;
+}
+
+void legacy_inflight_forget(struct legacy_function *f) {}
+
+void legacy_forsake(struct legacy_function *f)
+{
+    fail_msg("no VF has a standby");
+}
+
+enum status migrate_lost_text(const struct member *m, char *text)
+{
+    fail_msg("no VF is lost");
+    return STATUS_INVALID;
+}
+
+enum status migrate_lost_take(struct member *m)
+{
+    fail_msg("no VF is lost");
+    return STATUS_INVALID;
+}
+
+enum status migrate_lost_rebuild(struct member *m, struct record *of)
+{
+    fail_msg("no VF is lost");
+    return STATUS_INVALID;
+}
+
+void migrate_lost_go_back(struct member *m)
+{
+    fail_msg("no VF is lost");
 }
 
 void timer_service(void) {}

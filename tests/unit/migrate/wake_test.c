@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* VFs whose PFs owe an answer are told to run when it has come, each of them. */
+/* What CPU 0 begins by itself: VFs whose PFs owe an answer are told to run when it has come, each
+ * of them; one that is lost goes to its standby. */
+#include "drivers/pci/pci_config.h"
 #include "tests/unit/fakes/log.h"
 #include "vmm/host/pool.h"
 #include "vmm/host/time.h"
 #include "vmm/host/timer.h"
+#include "vmm/legacy/inflight.h"
 #include "vmm/migrate/migrate_internal.h"
 
 #include <setjmp.h>
@@ -13,8 +16,9 @@
 
 #include <cmocka.h>
 
-#define VMS   2U
-#define LOOKS 20U /* at the device until it runs */
+#define VMS     2U
+#define STANDBY 7U  /* the VF of that number */
+#define LOOKS   20U /* at the device until it runs */
 
 static struct config_pf config_pf;
 static struct pf pf;
@@ -23,6 +27,8 @@ static struct vf_set sets[VMS];
 static struct vf vfs[VMS];
 static struct vf_state_facts facts = {.name = "fake", .can_migrate = true};
 static bool owed[VMS + 1]; /* by member */
+static bool taken;         /* the standby, by another VM */
+static const struct pci_vf pci;
 static unsigned looks, services, pokes;
 static uint64_t now_ns;
 
@@ -33,7 +39,7 @@ struct vf_set *vf_set_at(unsigned index)
 
 struct vf *vf_lookup(bdf_t bdf, uint32_t index)
 {
-    return index < VMS ? &vfs[index] : NULL;
+    return index < VMS ? &vfs[index] : taken && index == STANDBY ? &vfs[1] : NULL;
 }
 
 struct pf *pf_at(uint32_t index)
@@ -142,6 +148,78 @@ const char *device_state_name(unsigned state)
     return state == DEVICE_RUNNING ? "running" : "in error";
 }
 
+/* ---- A standby ---- */
+
+static unsigned followed, tries, busy;
+static struct legacy_inflight inflight;
+static bool lost, silent, forsaken, reset_fails;
+static unsigned opened, moved, closed;
+static struct vf standby;
+
+bool legacy_is_lost(const struct legacy_function *function)
+{
+    return lost && function == &vfs[0].function;
+}
+
+bool migrate_is_gone(const struct vf *vf)
+{
+    return silent;
+}
+
+void legacy_forsake(struct legacy_function *function)
+{
+    assert_ptr_equal(function, &vfs[0].function);
+    function->standby = false;
+    forsaken = true;
+}
+
+struct vf *vf_spare_open(uint32_t n, const struct vf *old, bdf_t bdf, uint32_t index)
+{
+    assert_int_equal(n, 0);
+    assert_ptr_equal(old, &vfs[0]);
+    assert_int_equal(index, STANDBY);
+    opened++;
+    return &standby;
+}
+
+struct vf *vf_spare(uint32_t n)
+{
+    return &standby;
+}
+
+bool vf_spare_is_reset(uint32_t n, enum status *status)
+{
+    *status = reset_fails ? STATUS_DEVICE : STATUS_OK;
+    return true;
+}
+
+void vf_spare_close(uint32_t n)
+{
+    closed++;
+}
+
+void migrate_move(struct vf *const *vf, uint32_t count)
+{
+    assert_int_equal(count, 1);
+    assert_ptr_equal(vf[0], &vfs[0]);
+    vf[0]->function.standby = false; /* the VM's VF is the standby itself */
+    moved++;
+}
+
+bool legacy_try_give_up(struct legacy_function *function, const char *why)
+{
+    assert_ptr_equal(function, &vfs[0].function);
+    tries++;
+    lost = tries > busy;
+    return lost;
+}
+
+void legacy_inflight_poll(struct legacy_function *function)
+{
+    assert_ptr_equal(function, &vfs[0].function);
+    followed++;
+}
+
 /* ---- What is not called ---- */
 
 #define NEVER(type, name, ...)        \
@@ -151,9 +229,6 @@ const char *device_state_name(unsigned state)
         return (type)0;               \
     }
 
-NEVER(struct vf *, vf_spare_open, uint32_t n, const struct vf *old, bdf_t bdf, uint32_t index)
-NEVER(struct vf *, vf_spare, uint32_t n)
-NEVER(bool, vf_spare_is_reset, uint32_t n, enum status *status)
 NEVER(enum status, migrate_text, struct vf *vf, bool free, struct legacy_description *d, char *text)
 NEVER(enum status, migrate_save, struct device *device, struct vf *vf, const char *text,
       uint32_t *size)
@@ -164,16 +239,6 @@ NEVER(enum status, vf_state_next, enum vf_state_kind kind, const void *state, ui
 enum status vf_spare_create(void)
 {
     return STATUS_OK;
-}
-
-void vf_spare_close(uint32_t n)
-{
-    fail_msg("there is no spare");
-}
-
-void migrate_move(struct vf *const *vf, uint32_t count)
-{
-    fail_msg("nothing is moved");
 }
 
 void legacy_give_up(struct legacy_function *function, const char *why)
@@ -191,6 +256,8 @@ static int setup(void **state)
     for (unsigned i = 0; i < VMS; i++) {
         vfs[i] = (struct vf){.set = &sets[i],
                              .pf = &pf,
+                             .pci = &pci,
+                             .place = {.index = i},
                              .device_state = DEVICE_RUNNING,
                              .control = {.member = (uint16_t)(i + 1)}};
         sets[i] = (struct vf_set){
@@ -200,7 +267,9 @@ static int setup(void **state)
             .vf = {&vfs[i]                    }
         };
     }
-    pokes = 0;
+    tries = busy = followed = pokes = opened = moved = closed = 0;
+    lost = silent = forsaken = reset_fails = taken = false;
+    configs[0].standby = (struct config_vf){0};
     fake_log_clear();
     return (int)migrate_create(&config);
 }
@@ -270,12 +339,122 @@ static void test_other_vm_parks(void **state)
     assert_int_equal(migrate_poll(), -1);
 }
 
+static int setup_standby(void **state)
+{
+    int failed = setup(state);
+
+    configs[0].standby = (struct config_vf){.index = STANDBY, .line = 1};
+    sets[0].inflight = &inflight;
+    vfs[0].function.standby = true;
+    return failed;
+}
+
+/* The VF is lost: the VM is moved, and once. */
+static void move_once(void)
+{
+    assert_int_equal(migrate_poll(), -1); /* the standby's FLR begins */
+    assert_int_equal(opened, 1);
+    assert_int_equal(migrate_poll(), 0);
+    migrate_act(&sets[0], false);
+    assert_int_equal(moved, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(migrate_poll(), -1);
+    }
+    assert_int_equal(opened + moved + closed, 3);
+    assert_false(forsaken);
+}
+
+static void test_lost(void **state)
+{
+    assert_int_equal(migrate_poll(), -1);
+    assert_int_equal(opened, 0);
+    assert_int_equal(followed, 1);
+    lost = true;
+    move_once();
+    assert_int_equal(followed, 3); /* and while its VM is moved; then it is the standby's turn */
+}
+
+/* Nobody has touched its registers. */
+static void test_silent(void **state)
+{
+    silent = true;
+    move_once();
+    assert_int_equal(tries, 1);
+}
+
+/* A vCPU has its registers for some time; then it is lost, even if it is there again. */
+static void test_silent_and_busy(void **state)
+{
+    silent = true;
+    busy = 2;
+    assert_int_equal(migrate_poll(), -1);
+    assert_int_equal(migrate_poll(), -1);
+    assert_int_equal(opened, 0);
+    move_once();
+    assert_int_equal(tries, 3);
+}
+
+static void test_lost_asleep(void **state)
+{
+    migrate_wake_later(&vfs[0]);
+    vfs[0].device_state = DEVICE_ERROR;
+    vfs[0].control.member = 1;
+    owed[1] = lost = true;
+    move_once();
+    owed[1] = false;
+}
+
+/* The guest must not wait for what does not come. */
+static void given_up(void)
+{
+    assert_true(forsaken);
+    assert_int_equal(migrate_poll(), -1);
+    assert_int_equal(moved, 0);
+}
+
+static void test_standby_is_taken(void **state)
+{
+    lost = taken = true;
+    assert_int_equal(migrate_poll(), -1);
+    assert_int_equal(opened, 0);
+    given_up();
+}
+
+static void test_standby_is_broken(void **state)
+{
+    lost = reset_fails = true;
+    assert_int_equal(migrate_poll(), -1);
+    assert_int_equal(migrate_poll(), -1);
+    assert_int_equal(closed, 1);
+    given_up();
+}
+
+/* A VM that is off, or that has none, is left alone. */
+static void test_no_standby(void **state)
+{
+    lost = silent = true;
+    sets[0].bound = false;
+    assert_int_equal(migrate_poll(), -1);
+    sets[0].bound = true;
+    vfs[0].function.standby = false;
+    assert_int_equal(migrate_poll(), -1);
+    assert_int_equal(opened, 0);
+    assert_false(forsaken);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_both_wake, setup),
         cmocka_unit_test_setup(test_reset_meanwhile, setup),
         cmocka_unit_test_setup(test_other_vm_parks, setup),
+        cmocka_unit_test_setup(test_lost, setup_standby),
+        cmocka_unit_test_setup(test_silent, setup_standby),
+        cmocka_unit_test_setup(test_silent_and_busy, setup_standby),
+        cmocka_unit_test_setup(test_lost_asleep, setup_standby),
+        cmocka_unit_test_setup(test_standby_is_taken, setup_standby),
+        cmocka_unit_test_setup(test_standby_is_broken, setup_standby),
+        cmocka_unit_test_setup(test_no_standby, setup_standby),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -107,12 +108,31 @@ static void test_names(void **state)
     assert_ptr_equal(part.value, sim_state.blob + 16);
 }
 
+/* Queue 1 of 2 has a run state; its indexes are set, and no byte beside them. */
+static void test_rewind(void **state)
+{
+    static const uint16_t used[2] = {0x1111, 0x2222};
+    uint8_t blob[] = {2, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 9, 9,
+                      3, 0, 0, 0, 6, 0, 0, 0, 1, 0, 5, 0, 4, 0};
+    uint8_t right[sizeof(blob)];
+
+    assert_int_equal(vf_state_check(VF_STATE_2021, blob, sizeof(blob)), STATUS_OK);
+    memcpy(right, blob, sizeof(blob));
+    vf_state_rewind(VF_STATE_2021, blob, sizeof(blob), used, 1);
+    vf_state_rewind(VF_STATE_PARTS, blob, sizeof(blob), used, 2);
+    assert_memory_equal(blob, right, sizeof(blob));
+    memset(right + 24, 0x22, 4);
+    vf_state_rewind(VF_STATE_2021, blob, sizeof(blob), used, 2);
+    assert_memory_equal(blob, right, sizeof(blob));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_check_parts),
         cmocka_unit_test(test_check_fields),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_rewind),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
