@@ -360,7 +360,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     fake_clear(types[(kind & 0x7fU) % ARRAY_SIZE(types)]);
     fake.claimed_first = 0x600;
-    memset(fake_ram, 0, 8 * 4096);
+    memset(fake_ram, 0, 8UL * 4096);
     legacy_init(&set, "fuzz");
     for (unsigned n = 0; n < FUNCTIONS; n++) {
         struct legacy_setup setup = fake_setup(

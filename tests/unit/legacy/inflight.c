@@ -5,11 +5,11 @@
  */
 #include "vmm/legacy/inflight.h"
 
+#include "tests/unit/emulate/random.h"
 #include "tests/unit/legacy/guest.h"
 #include "vmm/host/guest_ram.h"
 #include "vmm/legacy/legacy_internal.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define QUEUE         3U
@@ -343,9 +343,11 @@ struct model {
     uint16_t shadow; /* avail index that the driver has not told of yet */
 };
 
+static struct random dice;
+
 static unsigned pick(const struct model *m, bool busy, const bool *except)
 {
-    unsigned head = (unsigned)rand() % size;
+    unsigned head = random_below(&dice, size);
 
     while (m->busy[head] != busy || (except && except[head])) {
         head = (head + 1) % size;
@@ -370,7 +372,7 @@ static void drive(struct model *m, unsigned count)
 static void work(struct model *m, unsigned count, bool *held)
 {
     for (unsigned i = 0; i < count && m->left > 0; i++) {
-        unsigned head = (unsigned)rand() % size;
+        unsigned head = random_below(&dice, size);
 
         if (m->busy[head] && !held[head]) {
             m->busy[head] = false;
@@ -404,21 +406,21 @@ static unsigned run_model(bool kicks, unsigned seed)
     bool held[64] = {0};
     unsigned known = 0, steps = 400 + seed % 100;
 
-    srand(seed);
+    dice.state = seed + 1;
     begin(1U << (2 + seed % 5), (uint16_t)(seed * 7919));
     m.shadow = avail()[1];
     for (unsigned i = 0; i < steps; i++) {
-        drive(&m, 1 + (unsigned)rand() % size);
-        if (rand() % 3 == 0) {
+        drive(&m, 1 + random_below(&dice, size));
+        if (random_below(&dice, 3) == 0) {
             look();
         }
         avail()[1] = m.shadow;
-        if (kicks || rand() % 3 == 0) {
+        if (kicks || random_below(&dice, 3) == 0) {
             look();
         }
-        held[(unsigned)rand() % size] = rand() % 8 == 0;
-        work(&m, (unsigned)rand() % (size / 2 + 1), held);
-        if (rand() % 4 == 0) {
+        held[random_below(&dice, size)] = random_below(&dice, 8) == 0;
+        work(&m, random_below(&dice, size / 2 + 1), held);
+        if (random_below(&dice, 4) == 0) {
             enum status status = end();
 
             if (status == STATUS_OK) {
