@@ -225,22 +225,22 @@ enum when { ALWAYS, ALIVE, LOST };
 static const struct {
     const char *name;
     enum status (*one)(struct member *m); /* for one VF after the other; NULL: */
-    bool targets;                         /* all targets, or all sources, */
-    uint8_t wanted;                       /* are brought to this at the same time */
     enum when when;
+    bool targets;   /* all targets, or all sources, */
+    uint8_t wanted; /* are brought to this at the same time */
 } steps[STEPS] = {
-    [STEP_PREPARE] = {.name = "prepare",             prepare  },
-    [STEP_COMPARE] = {.name = "compare",             compare  },
-    [STEP_QUIESCE] = {"quiesce",                     NULL,      false, DEVICE_RUNNING | DEVICE_NDMA, ALIVE},
-    [STEP_FREEZE] = {"freeze", NULL,     false, DEVICE_STOP, ALIVE},
-    [STEP_STOP_TARGET] = {"stop target",                      NULL,                           true, DEVICE_RESUMING, ALIVE},
-    [STEP_HOLD_TARGET] = {"stop target",                  NULL,                      true, DEVICE_RUNNING | DEVICE_NDMA, LOST},
-    [STEP_COPY] = {"copy",                 copy, .when = ALIVE},
-    [STEP_EXCHANGE] = {"exchange",              exchange                 },
-    [STEP_REBUILD] = {"rebuild",                 rebuild,     .when = LOST},
-    [STEP_THAW_TARGET] = {"thaw target", NULL,      true, DEVICE_RUNNING | DEVICE_NDMA},
-    [STEP_RUN_TARGET] = {"run target",                        NULL,             true, DEVICE_RUNNING},
-    [STEP_FINISH] = {"finish",                             finish                            },
+    [STEP_PREPARE] = {"prepare",        prepare,  ALWAYS, false, 0                           },
+    [STEP_COMPARE] = {"compare",        compare,  ALWAYS, false, 0                           },
+    [STEP_QUIESCE] = {"quiesce",        NULL,     ALIVE,  false, DEVICE_RUNNING | DEVICE_NDMA},
+    [STEP_FREEZE] = {"freeze",         NULL,     ALIVE,  false, DEVICE_STOP                 },
+    [STEP_STOP_TARGET] = {"stop target",    NULL,     ALIVE,  true,  DEVICE_RESUMING             },
+    [STEP_HOLD_TARGET] = {"quiesce target", NULL,     LOST,   true,  DEVICE_RUNNING | DEVICE_NDMA},
+    [STEP_COPY] = {"copy",           copy,     ALIVE,  false, 0                           },
+    [STEP_EXCHANGE] = {"exchange",       exchange, ALWAYS, false, 0                           },
+    [STEP_REBUILD] = {"rebuild",        rebuild,  LOST,   false, 0                           },
+    [STEP_THAW_TARGET] = {"thaw target",    NULL,     ALWAYS, true,  DEVICE_RUNNING | DEVICE_NDMA},
+    [STEP_RUN_TARGET] = {"run target",     NULL,     ALWAYS, true,  DEVICE_RUNNING              },
+    [STEP_FINISH] = {"finish",         finish,   ALWAYS, false, 0                           },
 };
 
 /* A lost VF is moved alone. */

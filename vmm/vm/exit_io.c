@@ -74,6 +74,14 @@ static void put_rax(struct vcpu *vcpu, const struct exit_io *io, uint64_t value)
     *rax = io->size == 4 ? value : (*rax & ~masks[io->size]) | (value & masks[io->size]);
 }
 
+/* Is PORT a lost VF's whose standby is to come? Other VMs' accesses do not pay for the question. */
+static bool must_wait(const struct vcpu *vcpu, uint16_t port)
+{
+    const struct vf_set *vfs = &vcpu->vm->vfs;
+
+    return vfs->inflight && legacy_port_waits(&vfs->legacy, port);
+}
+
 void handle_io(struct vcpu *vcpu, const struct exit *exit)
 {
     const struct exit_io *io = &exit->io;
@@ -82,19 +90,18 @@ void handle_io(struct vcpu *vcpu, const struct exit *exit)
         vcpu_raise_ud(vcpu);
         return;
     }
-    uint32_t value = (uint32_t)(vcpu->gpr[INSN_RAX] & masks[io->size]);
-    bool done = true;
+    /* Where it is not done the guest executes it again, after what else there is to see to. */
+    if (io->in) {
+        uint64_t value = emulate_port_read(vcpu, io->port, io->size);
 
-    if (io->in) {
-        value = emulate_port_read(vcpu, io->port, io->size);
-    } else {
-        done = emulate_port_write(vcpu, io->port, io->size, value);
-    }
-    if (!done || legacy_port_waits(&vcpu->vm->vfs.legacy, io->port)) {
-        return; /* the guest executes it again, after what else there is to see to */
-    }
-    if (io->in) {
+        if (must_wait(vcpu, io->port)) {
+            return;
+        }
         put_rax(vcpu, io, value);
+    } else if (!emulate_port_write(vcpu, io->port, io->size,
+                                   (uint32_t)(vcpu->gpr[INSN_RAX] & masks[io->size])) ||
+               must_wait(vcpu, io->port)) {
+        return;
     }
     vcpu_skip(vcpu, exit->length);
 }
