@@ -19,14 +19,30 @@
 
 static const uint64_t masks[] = {[1] = 0xff, [2] = 0xffff, [4] = 0xffffffff};
 
+/* Is PORT, a legacy function's, one of a lost VF whose standby is to come? */
+static bool must_wait(const struct vcpu *vcpu, uint16_t port)
+{
+    const struct vf_set *vfs = &vcpu->vm->vfs;
+
+    return vfs->inflight && legacy_port_waits(&vfs->legacy, port);
+}
+
+/* False: the guest is to read it again. */
+static bool read_port(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t *value)
+{
+    if (legacy_port_read(&vcpu->vm->vfs.legacy, port, size, value)) {
+        return !must_wait(vcpu, port);
+    }
+    *value = pc_port_read(&vcpu->vm->pc, port, size, vm_now(vcpu->vm));
+    return true;
+}
+
 uint32_t emulate_port_read(struct vcpu *vcpu, uint16_t port, unsigned size)
 {
-    uint32_t value;
+    uint32_t value = 0;
 
-    if (legacy_port_read(&vcpu->vm->vfs.legacy, port, size, &value)) {
-        return value;
-    }
-    return pc_port_read(&vcpu->vm->pc, port, size, vm_now(vcpu->vm));
+    (void)read_port(vcpu, port, size, &value);
+    return value;
 }
 
 bool emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value)
@@ -37,7 +53,7 @@ bool emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_
         return true;
     }
     if (legacy_port_write(&vm->vfs.legacy, port, size, value)) {
-        return true;
+        return !must_wait(vcpu, port);
     }
     bool sends = port <= UART_PORT && port + size > UART_PORT;
 
@@ -74,14 +90,6 @@ static void put_rax(struct vcpu *vcpu, const struct exit_io *io, uint64_t value)
     *rax = io->size == 4 ? value : (*rax & ~masks[io->size]) | (value & masks[io->size]);
 }
 
-/* Is PORT a lost VF's whose standby is to come? Other VMs' accesses do not pay for the question. */
-static bool must_wait(const struct vcpu *vcpu, uint16_t port)
-{
-    const struct vf_set *vfs = &vcpu->vm->vfs;
-
-    return vfs->inflight && legacy_port_waits(&vfs->legacy, port);
-}
-
 void handle_io(struct vcpu *vcpu, const struct exit *exit)
 {
     const struct exit_io *io = &exit->io;
@@ -92,15 +100,14 @@ void handle_io(struct vcpu *vcpu, const struct exit *exit)
     }
     /* Where it is not done the guest executes it again, after what else there is to see to. */
     if (io->in) {
-        uint64_t value = emulate_port_read(vcpu, io->port, io->size);
+        uint32_t value;
 
-        if (must_wait(vcpu, io->port)) {
+        if (!read_port(vcpu, io->port, io->size, &value)) {
             return;
         }
         put_rax(vcpu, io, value);
     } else if (!emulate_port_write(vcpu, io->port, io->size,
-                                   (uint32_t)(vcpu->gpr[INSN_RAX] & masks[io->size])) ||
-               must_wait(vcpu, io->port)) {
+                                   (uint32_t)(vcpu->gpr[INSN_RAX] & masks[io->size]))) {
         return;
     }
     vcpu_skip(vcpu, exit->length);
