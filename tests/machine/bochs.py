@@ -79,6 +79,7 @@ class BochsMachine(machine.Machine):
                                    env=dict(os.environ, TERM="xterm", LC_ALL="C"))
         self.process = pexpect.fdpexpect.fdspawn(master, timeout=None, encoding="utf-8", codec_errors="replace")
         self.process.logfile_read = self
+        self.process.delaybeforesend = None
         self.attendant = threading.Thread(target=self.attend_display, daemon=True)
         self.attendant.start()
 

@@ -7,12 +7,14 @@ import machine
 
 SECTOR = 512
 SECTORS = 4096
+RAMP = bytes(13 * i & 0xff for i in range(256)) # as each sector's bytes follow each other
+STEPS = pow(13, -1, 256) # the byte V has the place V * STEPS in it
 
 
 def sector(number, shift=0):
     """What sector NUMBER holds; guests write it with a SHIFT."""
-    first = number * 7 + (number >> 8) + 1 + shift
-    return bytes((first + 13 * i) & 0xff for i in range(SECTOR))
+    first = (number * 7 + (number >> 8) + 1 + shift) * STEPS & 0xff
+    return (RAMP[first:] + RAMP[:first]) * (SECTOR // len(RAMP))
 
 
 def make(folder, name="disk.img"):
