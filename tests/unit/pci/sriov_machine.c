@@ -6,6 +6,7 @@
 #include "drivers/pci/scan.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pci_space.h"
+#include "tests/unit/fakes/ports.h"
 #include "vmm/host/time.h"
 
 #include <setjmp.h>
