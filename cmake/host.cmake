@@ -66,8 +66,9 @@ function(portolan_fuzz_test)
     OUTPUT ${program}
     COMMAND ${CLANG} -std=gnu17 -O1 -g -Wall -Wextra -Werror -Wno-unused-parameter
             -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+            -fsanitize-coverage-ignorelist=${CMAKE_SOURCE_DIR}/tests/fuzz/ignore.txt
             -I${CMAKE_SOURCE_DIR} -MD -MF ${program}.d -MT ${program} -o ${program} ${sources}
-    DEPENDS ${sources} DEPFILE ${program}.d COMMENT "fuzz-${T_NAME}" VERBATIM)
+    DEPENDS ${sources} ${CMAKE_SOURCE_DIR}/tests/fuzz/ignore.txt DEPFILE ${program}.d COMMENT "fuzz-${T_NAME}" VERBATIM)
   add_custom_target(fuzz-${T_NAME}-program ALL DEPENDS ${program})
   set(corpus)
   if(T_CORPUS)

@@ -305,7 +305,7 @@ static void stop_all(void)
 
 static void use(void)
 {
-    for (unsigned i = 0; i < COMMANDS; i++) {
+    for (unsigned i = 0; i < COMMANDS && left > 0; i++) { /* then it only keeps silent */
         switch (next() % 6) {
         case 0:
             check_list();
