@@ -26,10 +26,10 @@ _Static_assert(VF_STATE_COMMANDS == BITS(VIRTIO_ADMIN_CAP_LIST_QUERY, VIRTIO_ADM
 
 /* clang-format off */
 static const struct vf_state_facts facts[VF_STATE_KINDS] = {
-    /*                   name    migrate freeze indexes config */
-    [VF_STATE_NONE]  = {"none", false,  false, false,  false, 0},
-    [VF_STATE_PARTS] = {"1.4",  true,   false, false,  false, VIRTIO_ADMIN_RESULT_MAX},
-    [VF_STATE_2021]  = {"2021", true,   true,  true,   true,  VF_STATE_SIZE_MAX},
+    /*                   name    migrate config */
+    [VF_STATE_NONE]  = {"none", false,  false, 0},
+    [VF_STATE_PARTS] = {"1.4",  true,   false, VIRTIO_ADMIN_RESULT_MAX},
+    [VF_STATE_2021]  = {"2021", true,   true,  VF_STATE_SIZE_MAX},
 };
 /* clang-format on */
 

@@ -38,9 +38,7 @@ enum vf_track_mode {
 struct vf_state_facts {
     const char *name;  /* for people and for compatibility strings; no blanks */
     bool can_migrate;  /* stop, save and restore; without it a VF only runs */
-    bool has_freeze;   /* FROZEN is a command of its own; else it is STOPPED */
-    bool has_indexes;  /* the state has the rings' indexes; else the target takes used.idx */
-    bool has_config;   /* and the device configuration */
+    bool has_config;   /* the state has all of the device configuration */
     uint32_t size_max; /* bytes of a state */
 };
 

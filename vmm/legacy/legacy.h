@@ -224,6 +224,10 @@ void legacy_hand_over(struct legacy_function *from, struct legacy_function *to);
 enum status legacy_open_vectors(struct legacy_function *function,
                                 const struct legacy_function *like);
 
+/* What FROM's VF has sent since its state was saved counts as TO's, which took its place. Paused.
+ */
+void legacy_take_messages(struct legacy_function *to, struct legacy_function *from);
+
 /* Notify each queue of FUNCTION but those in IDLE, and note an interrupt of each, and with CONFIG
  * one for a change of configuration, for the end of the pause. */
 void legacy_poke(struct legacy_function *function, bool config,

@@ -91,6 +91,21 @@ enum status legacy_open_vectors(struct legacy_function *f, const struct legacy_f
     return status;
 }
 
+void legacy_take_messages(struct legacy_function *to, struct legacy_function *from)
+{
+    uint64_t arrived[LEGACY_VECTOR_WORDS], flags = irq_save();
+
+    spinlock_acquire(&from->irq.lock);
+    memcpy(arrived, from->irq.arrived, sizeof(arrived));
+    spinlock_release(&from->irq.lock);
+    spinlock_acquire(&to->irq.lock);
+    for (unsigned i = 0; i < LEGACY_VECTOR_WORDS; i++) {
+        to->irq.arrived[i] |= arrived[i];
+    }
+    spinlock_release(&to->irq.lock);
+    irq_restore(flags);
+}
+
 /* What a message of QUEUE's would be: of its own entry, or of that of all queues. */
 static unsigned entry_of(const struct legacy_function *f, unsigned queue)
 {

@@ -168,7 +168,8 @@ void legacy_vectors_switch(struct legacy_function *f, bool on)
     legacy_interrupt_recover(f);
 }
 
-/* Not every state of a device has these. A console's emergency output is said once. */
+/* Not every state of a device has these; where it has, nothing is written. A console's emergency
+ * output is said once. */
 static void rewrite_config(struct legacy_function *f, const struct legacy_field *field)
 {
     unsigned end = f->type->type == VIRTIO_TYPE_CONSOLE ? EMERGENCY_WRITE : f->config_length;
@@ -176,9 +177,13 @@ static void rewrite_config(struct legacy_function *f, const struct legacy_field 
     for (unsigned i = 0; i < field->count; i++) {
         unsigned at = field->offset + i * field->width;
 
-        if (at + field->width <= end && f->state.device_written[at]) {
-            legacy_transport_write(f, LEGACY_AREA_CONFIG, at, field->width,
-                                   (uint32_t)bytes_get(&f->state.device_config[at], field->width));
+        if (at + field->width > end || !f->state.device_written[at]) {
+            continue;
+        }
+        uint32_t value = (uint32_t)bytes_get(&f->state.device_config[at], field->width);
+
+        if (legacy_transport_read(f, LEGACY_AREA_CONFIG, at, field->width) != value) {
+            legacy_transport_write(f, LEGACY_AREA_CONFIG, at, field->width, value);
         }
     }
 }

@@ -16,6 +16,7 @@ enum phase {
     PHASE_CLEANING /* the spares' FLRs */
 };
 
+#define WAKES_MAX   5U /* in vain, of a VF */
 #define PARTS_SHOWN 48U
 #define BYTES_SHOWN 24U
 
@@ -109,23 +110,21 @@ enum status migrate_begin(const struct migrate_order *wanted)
 
 void migrate_wake_later(struct vf *vf)
 {
+    vf->wakes = 0;
     __atomic_store_n(&vf->asleep, true, __ATOMIC_RELEASE);
 }
 
-/* Has the answer that VF waits for come? One that was reset meanwhile waits for none. */
+/* Has the answer that VF waits for come? Whether or not VF was reset meanwhile: a command that
+ * meets a reset takes effect after it. */
 static bool is_answered(struct vf *vf)
 {
-    if (!__atomic_load_n(&vf->asleep, __ATOMIC_ACQUIRE)) {
-        return false;
-    }
-    bool waits = vf->device_state == DEVICE_ERROR;
-
-    if (waits &&
+    if (!__atomic_load_n(&vf->asleep, __ATOMIC_ACQUIRE) ||
+        !__atomic_load_n(&vf->set->bound, __ATOMIC_ACQUIRE) ||
         !virtio_admin_takes(&vf->pf->virtio.admin, VIRTIO_GROUP_SRIOV, vf->control.member)) {
         return false;
     }
     __atomic_store_n(&vf->asleep, false, __ATOMIC_RELEASE);
-    return waits;
+    return true;
 }
 
 /* It has, too late: the VF is told to run, as if the operator did. */
@@ -360,7 +359,7 @@ static enum status freeze(struct device *device, struct vf *vf, bool stays)
 /* One that a command without an answer has left nobody knows where runs if its device says so. */
 static enum status run(struct device *device, struct vf *vf)
 {
-    if (vf->device_state != DEVICE_ERROR || vf->control.level != VF_STATE_UNKNOWN) {
+    if (vf->control.level != VF_STATE_UNKNOWN) {
         return migrate_to(device, DEVICE_RUNNING);
     }
     enum status status = vf_state_begin(&vf->control, VF_STATE_RUNNING);
@@ -375,9 +374,12 @@ static enum status run(struct device *device, struct vf *vf)
         last = now;
         now = time_now_ns();
     }
+    vf->device_state = status == STATUS_OK ? DEVICE_RUNNING : DEVICE_ERROR;
     if (status == STATUS_OK) {
-        vf->device_state = DEVICE_RUNNING;
         migrate_poke(vf, false);
+    } else if (status == STATUS_TIMEOUT && vf->wakes < WAKES_MAX) {
+        vf->wakes++; /* once more when that answer comes; not for ever, as its VM waits each time */
+        __atomic_store_n(&vf->asleep, true, __ATOMIC_RELEASE);
     }
     return status;
 }

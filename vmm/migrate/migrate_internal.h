@@ -21,9 +21,11 @@
 struct member {
     struct vf *from, *to;
     struct device source, target;
-    struct legacy_state function;     /* as it was saved */
-    char text[COMPATIBILITY_MAX];     /* of 'from' */
-    bool news;                        /* 'to' has what the guest's driver wants to know of */
+    struct legacy_state function; /* as it was saved */
+    char text[COMPATIBILITY_MAX]; /* of 'from' */
+    bool news;                    /* 'to' has what the guest's driver wants to know of */
+    bool has_address;             /* of a net VF, which the device's state need not have */
+    uint8_t address[6];
     bool exchanged;                   /* 'to' has its place in the VM */
     bool lost;                        /* nothing can be had from the device of 'from' */
     uint32_t size, device_size;       /* bytes of the record, of the device's state in it */

@@ -18,6 +18,7 @@
 #define AVAIL_RING      4U
 #define USED_INDEX      2U
 #define QUEUES_SHOWN    4U
+#define NET_MAC         (1U << 5) /* its configuration begins with the address */
 
 enum step {
     STEP_PREPARE,
@@ -122,6 +123,26 @@ static enum status prepare(struct member *m)
     return status;
 }
 
+/* The guest's network knows the VF by its address. By 1.4 it is in a device's state only where the
+ * driver can set it by the control queue. */
+static void note_address(struct member *m)
+{
+    const struct legacy_description *here = &workspace.here;
+
+    m->has_address = here->type == VIRTIO_TYPE_NET && (here->features & NET_MAC) != 0 &&
+                     !vf_state_facts(m->from->pf->control.kind)->has_config;
+    memcpy(m->address, here->config, sizeof(m->address));
+}
+
+/* As if the driver had written it. */
+static void keep_address(struct member *m)
+{
+    if (m->has_address) {
+        memcpy(m->function.device_config, m->address, sizeof(m->address));
+        memset(m->function.device_written, 1, sizeof(m->address));
+    }
+}
+
 static enum status compare(struct member *m)
 {
     enum status status = migrate_text(m->to, true, &workspace.there, workspace.text);
@@ -129,6 +150,9 @@ static enum status compare(struct member *m)
     if (status == STATUS_OK) {
         status = m->lost ? migrate_lost_text(m, m->text)
                          : migrate_text(m->from, false, &workspace.here, m->text);
+    }
+    if (status == STATUS_OK && !m->lost) {
+        note_address(m);
     }
     m->news = status == STATUS_OK &&
               (m->lost || compatibility_has_news(&workspace.here, &workspace.there));
@@ -164,6 +188,7 @@ static enum status restore(struct member *m, const struct record *record)
     enum status status = state_find_section(&reader, &legacy_section, 0, &m->function);
 
     if (status == STATUS_OK) {
+        keep_address(m);
         status = device_write(&m->target, record->part[RECORD_DEVICE], m->device_size);
     }
     return status == STATUS_OK ? migrate_to(&m->target, DEVICE_STOP) : status;
@@ -210,6 +235,7 @@ static enum status finish(struct member *m)
         legacy_inflight_forget(&m->from->function);
     }
     legacy_rebind(&m->to->function);
+    legacy_take_messages(&m->to->function, &m->from->function);
     bool right = indexes_are_right(m, m->to, true);
 
     migrate_poke(m->to, m->news);

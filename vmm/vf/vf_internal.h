@@ -53,6 +53,7 @@ struct vf {
     struct vf_state control; /* of its device's state; new after each FLR */
     uint8_t device_state;    /* enum device_state of vmm/migrate; 1 after each FLR: it runs */
     bool asleep;             /* its PF owes an answer, then it is told to run; atomic */
+    uint8_t wakes;           /* how often it was, and that was not answered in time either */
     bool all_written;        /* nobody can tell what it writes, and somebody asks; until an FLR */
 };
 

@@ -93,6 +93,7 @@ static void carry_device(unsigned from, unsigned to)
 static void finish(struct legacy_function *from, struct legacy_function *to, bool news)
 {
     legacy_rebind(to);
+    legacy_take_messages(to, from);
     legacy_poke(to, news, idle);
     legacy_retire(from);
     legacy_resume(&guest);
@@ -231,6 +232,55 @@ static void messages_of_the_pause_arrive_once(void **unused)
     fake_complete(NEW, 1);
     assert_int_equal(guest_messages(VECTOR(2)), 2);
     check_old(&fake.vf[0]);
+}
+
+/* It is in no state, and no queue's interrupt tells of it. */
+static void config_change_after_save_goes_along(void **unused)
+{
+    use_msix();
+    legacy_pause(&guest);
+    carried = *legacy_save(OLD);
+    fake_config_change(OLD);
+    legacy_hand_over(OLD, NEW);
+    assert_int_equal(legacy_load(NEW, &carried), STATUS_OK);
+    assert_int_equal(legacy_open_vectors(NEW, OLD), STATUS_OK);
+    carry_device(0, 1);
+    finish(OLD, NEW, false);
+    assert_int_equal(guest_messages(VECTOR(0)), 1);
+    assert_int_equal(fake.messages, 3);
+}
+
+static void config_change_after_save_by_intx(void **unused)
+{
+    use_intx();
+    legacy_pause(&guest);
+    assert_int_equal(exchange(OLD, NEW), STATUS_OK);
+    fake_config_change(OLD); /* its vectors are still there */
+    carry_device(0, 1);
+    finish(OLD, NEW, false);
+    assert_int_equal(in(ISR, 1), LEGACY_ISR_QUEUE | LEGACY_ISR_CONFIG);
+}
+
+/* What the guest counts on, and the device's state need not have: written where it is not there. */
+static void config_is_written_where_it_differs(void **unused)
+{
+    use_intx();
+    memcpy(fake.vf[1].config, "\x52\x54\0\0\0\1", 6);
+    legacy_pause(&guest);
+    carried = *legacy_save(OLD);
+    memcpy(carried.device_config, "\x52\x54\0\0\0\2", 6);
+    memset(carried.device_written, 1, 6);
+    legacy_hand_over(OLD, NEW);
+    assert_int_equal(legacy_load(NEW, &carried), STATUS_OK);
+    assert_int_equal(legacy_open_vectors(NEW, OLD), STATUS_OK);
+    carry_device(0, 1);
+    fake_forget(1);
+    finish(OLD, NEW, false);
+    assert_memory_equal(fake.vf[1].config, "\x52\x54\0\0\0\2", 6);
+    for (unsigned i = 0; i < 6; i++) {
+        assert_int_equal(fake_writes(1, 0x18 + i, 0), 0);
+        assert_int_equal(fake_writes(1, 0x18 + i, 2), i == 5);
+    }
 }
 
 static void masked_entry_stays_pending(void **unused)
@@ -475,6 +525,10 @@ int main(void)
         TEST(news_are_told_by_message),
         TEST(messages_of_the_pause_arrive_once),
         BY_COMMANDS(messages_of_the_pause_arrive_once),
+        TEST(config_change_after_save_goes_along),
+        TEST(config_change_after_save_by_intx),
+        TEST(config_is_written_where_it_differs),
+        BY_COMMANDS(config_is_written_where_it_differs),
         TEST(masked_entry_stays_pending),
         TEST(masked_function_stays_so),
         TEST(without_vectors_the_old_one_goes_on),

@@ -177,9 +177,11 @@ enum status vf_state_check(enum vf_state_kind kind, const void *state, uint32_t 
 
 const struct vf_state_facts *vf_state_facts(enum vf_state_kind kind)
 {
-    static const struct vf_state_facts facts = {.name = "fake", .can_migrate = true};
+    static const struct vf_state_facts parts = {.name = "parts", .can_migrate = true};
+    static const struct vf_state_facts old = {
+        .name = "2021", .can_migrate = true, .has_config = true};
 
-    return &facts;
+    return kind == VF_STATE_PARTS ? &parts : &old;
 }
 
 /* ---- VFs ---- */
@@ -219,13 +221,16 @@ static struct vf *vf_with(const struct legacy_function *function)
 enum status legacy_describe(struct legacy_function *f, bool free, struct legacy_description *d)
 {
     assert_int_equal(free, is_target(vf_with(f)));
-    d->type = hit(DIFFER, vf_with(f));
+    d->vectors = hit(DIFFER, vf_with(f));
+    d->type = sim.type;
+    d->features = 1U << 5;
+    d->config[5] = (uint8_t)(number(vf_with(f)) + 1);
     return hit(DESCRIBE, vf_with(f)) ? STATUS_DEVICE : STATUS_OK;
 }
 
 enum status compatibility_text(const struct legacy_description *d, const char *abi, char *text)
 {
-    text[0] = d->type ? 'b' : 'a';
+    text[0] = d->vectors ? 'b' : 'a';
     text[1] = '\0';
     return STATUS_OK;
 }
@@ -253,6 +258,7 @@ enum status legacy_load(struct legacy_function *f, const struct legacy_state *fr
     if (hit(LOAD, vf_with(f))) {
         return STATUS_INVALID;
     }
+    sim.kept[from->status - 1] = from->device_written[5] ? from->device_config[5] : 0;
     f->state = sim.shown[number(vf_with(f)) - MEMBERS];
     return STATUS_OK;
 }
@@ -260,6 +266,13 @@ enum status legacy_load(struct legacy_function *f, const struct legacy_state *fr
 enum status legacy_open_vectors(struct legacy_function *f, const struct legacy_function *like)
 {
     return hit(VECTORS, vf_with(f)) ? STATUS_NO_MEMORY : STATUS_OK;
+}
+
+void legacy_take_messages(struct legacy_function *to, struct legacy_function *from)
+{
+    assert_ptr_equal(vf_with(to), vf_with(from) + MEMBERS);
+    assert_false(sim.retired[number(vf_with(from))]);
+    sim.told[number(vf_with(to))] = true;
 }
 
 void legacy_rebind(struct legacy_function *f)
@@ -375,6 +388,6 @@ void sim_begin(unsigned members)
         sim.set.vf[i] = sim.sources[i] = &sim.vfs[i];
         sim.spares[i] = &sim.vfs[i + MEMBERS];
     }
-    pf.control.kind = VF_STATE_2021;
+    pf.control.kind = sim_control.kind = VF_STATE_2021;
     fake_log_clear();
 }

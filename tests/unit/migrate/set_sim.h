@@ -18,12 +18,16 @@ struct sim {
     struct vf_set set;
     struct vf *spares[MEMBERS], *sources[MEMBERS];
     bool retired[2 * MEMBERS], given_up[2 * MEMBERS], rebound[2 * MEMBERS], asleep[2 * MEMBERS];
+    bool told[2 * MEMBERS]; /* of what its source has sent since it was saved */
     bool left[2 * MEMBERS]; /* its writes were reported for the last time */
     unsigned pokes[2 * MEMBERS], looks[2 * MEMBERS], changes[2 * MEMBERS];
     uint8_t state_of[2 * MEMBERS]; /* what its device would go on with; 0: nothing sensible */
     struct legacy_state shown[MEMBERS];
     uint8_t rings[MEMBERS][2 * SIM_RING_PAGE] __attribute__((aligned(4096)));
     uint64_t now_ns;
+
+    uint16_t type;         /* of all VFs */
+    uint8_t kept[MEMBERS]; /* last byte of the address that its target is to have; 0: its own */
 
     enum sim_what fails;
     uint32_t fails_of;              /* bit n: of VF n */

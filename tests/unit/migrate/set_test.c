@@ -31,6 +31,7 @@ static void check_one(unsigned i)
     assert_true(sim.retired[other]);
     assert_int_equal(sim.pokes[other], 0);
     assert_int_equal(sim.rebound[has], moved(i));
+    assert_int_equal(sim.told[has], moved(i));
     assert_int_equal(sim.left[i], moved(i));
 }
 
@@ -63,6 +64,23 @@ static void test_all_move(void **state)
                      n - 1 + MEMBERS);
         assert_true(fake_log_contains(text));
         assert_false(fake_log_contains("not moved"));
+    }
+}
+
+/* A net VF keeps its address, also where its state need not have it. */
+static void test_address_is_kept(void **state)
+{
+    for (unsigned kind = VF_STATE_PARTS; kind <= VF_STATE_2021; kind++) {
+        for (uint16_t type = 1; type <= 2; type++) {
+            sim_begin(3);
+            sim.type = type;
+            sim_control.kind = (enum vf_state_kind)kind;
+            sim.vfs[0].pf->control.kind = (enum vf_state_kind)kind;
+            move_all();
+            for (unsigned i = 0; i < sim.count; i++) {
+                assert_int_equal(sim.kept[i], kind == VF_STATE_PARTS && type == 1 ? i + 1 : 0);
+            }
+        }
     }
 }
 
@@ -203,9 +221,8 @@ static void test_one_ran_in_silence(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_move),
-        cmocka_unit_test(test_all_stay),
-        cmocka_unit_test(test_some_do_not_run),
+        cmocka_unit_test(test_all_move),           cmocka_unit_test(test_address_is_kept),
+        cmocka_unit_test(test_all_stay),           cmocka_unit_test(test_some_do_not_run),
         cmocka_unit_test(test_one_ran_in_silence),
     };
 

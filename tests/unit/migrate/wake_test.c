@@ -30,6 +30,8 @@ static bool owed[VMS + 1]; /* by member */
 static bool taken;         /* the standby, by another VM */
 static const struct pci_vf pci;
 static unsigned looks, services, pokes;
+static unsigned late;       /* orders to run that are not answered in time */
+static enum status refusal; /* of those after them; OK: they are carried out */
 static uint64_t now_ns;
 
 struct vf_set *vf_set_at(unsigned index)
@@ -85,8 +87,10 @@ bool vf_state_done(struct vf_state *vf, uint32_t passed_us, enum status *status)
     if (looks++ < LOOKS) {
         return false;
     }
-    vf->level = VF_STATE_RUNNING;
-    *status = STATUS_OK;
+    *status = late > 0 ? STATUS_TIMEOUT : refusal;
+    vf->level = *status == STATUS_OK ? VF_STATE_RUNNING : VF_STATE_UNKNOWN;
+    owed[vf->member] = late > 0;
+    late -= late > 0;
     return true;
 }
 
@@ -267,7 +271,9 @@ static int setup(void **state)
             .vf = {&vfs[i]                    }
         };
     }
-    tries = busy = followed = pokes = opened = moved = closed = 0;
+    tries = busy = followed = pokes = opened = moved = closed = late = 0;
+    refusal = STATUS_OK;
+    memset(owed, 0, sizeof(owed));
     lost = silent = forsaken = reset_fails = taken = false;
     configs[0].standby = (struct config_vf){0};
     fake_log_clear();
@@ -309,18 +315,106 @@ static void test_both_wake(void **state)
     assert_int_equal(migrate_poll(), -1);
 }
 
-/* One that was reset meanwhile runs already. */
-static void test_reset_meanwhile(void **state)
+/* Nothing is begun, however often CPU 0 looks. */
+static void nothing_happens(void)
 {
-    order(MIGRATE_QUIESCE, 1);
-    vfs[1].device_state = DEVICE_RUNNING;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(migrate_poll(), -1);
+    }
+}
+
+/* The answer is there: VM 1 parks, and its VF is told to run. */
+static void wake_up(void)
+{
+    nothing_happens();
     owed[2] = false;
     assert_int_equal(migrate_poll(), -1);
+    assert_int_equal(migrate_poll(), 1);
+    migrate_act(&sets[1], false);
+}
+
+/* VM 1 is reset, as after any FLR of its VF. */
+static void reset(void)
+{
+    vfs[1].device_state = DEVICE_RUNNING;
+    vfs[1].control.level = VF_STATE_UNKNOWN;
+}
+
+/* A command that meets an FLR takes effect after it: the VF that was to be stopped then is, though
+ * its reset has let it run. */
+static void test_late_answer_after_flr(void **state)
+{
+    order(MIGRATE_QUIESCE, 1);
+    reset();
+    wake_up();
+    assert_int_equal(vfs[1].control.level, VF_STATE_RUNNING);
+    assert_int_equal(vfs[1].device_state, DEVICE_RUNNING);
+    assert_int_equal(pokes, 1);
+    nothing_happens();
+}
+
+/* Also if its VM was off when the answer came: it is told when the VM runs again. */
+static void test_late_answer_while_off(void **state)
+{
+    order(MIGRATE_QUIESCE, 1);
+    sets[1].bound = false;
+    reset();
+    owed[2] = false;
+    nothing_happens();
+    sets[1].bound = true;
     assert_int_equal(migrate_poll(), -1);
-    vfs[1].device_state = DEVICE_ERROR; /* of another order */
-    assert_int_equal(migrate_poll(), -1);
-    assert_int_equal(migrate_poll(), -1);
-    assert_int_equal(pokes, 0);
+    assert_int_equal(migrate_poll(), 1);
+    migrate_act(&sets[1], false);
+    assert_int_equal(vfs[1].control.level, VF_STATE_RUNNING);
+    nothing_happens();
+}
+
+/* That it is told to run is not answered in time either, once and again. */
+static void test_wake_times_out_twice(void **state)
+{
+    order(MIGRATE_QUIESCE, 1);
+    late = 2;
+    for (unsigned i = 0; i < 2; i++) {
+        wake_up();
+        assert_int_equal(vfs[1].device_state, DEVICE_ERROR);
+        assert_int_equal(pokes, 0);
+    }
+    wake_up();
+    assert_int_equal(vfs[1].device_state, DEVICE_RUNNING);
+    assert_int_equal(pokes, 1);
+    nothing_happens();
+}
+
+/* Its VM waits each time: not for ever. Then it is the operator's. */
+static void test_wake_always_times_out(void **state)
+{
+    unsigned wakes = 0;
+
+    order(MIGRATE_QUIESCE, 1);
+    for (late = 1; vfs[1].asleep; late = 1, wakes++) {
+        assert_in_range(wakes, 0, 20);
+        wake_up();
+    }
+    owed[2] = false;
+    nothing_happens();
+    late = 0;
+    order(MIGRATE_RUN, 1);
+    assert_int_equal(vfs[1].device_state, DEVICE_RUNNING);
+    assert_true(wakes > 2);
+}
+
+/* What is refused is not tried again by itself: it would be, each time that CPU 0 looks. */
+static void test_wake_is_refused(void **state)
+{
+    order(MIGRATE_QUIESCE, 1);
+    refusal = STATUS_DEVICE;
+    wake_up();
+    assert_int_equal(vfs[1].device_state, DEVICE_ERROR);
+    nothing_happens();
+    refusal = STATUS_OK;
+    order(MIGRATE_RUN, 1);
+    assert_int_equal(vfs[1].device_state, DEVICE_RUNNING);
+    assert_int_equal(pokes, 1);
 }
 
 /* An order stays for its VM, whoever parks before. */
@@ -446,7 +540,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_both_wake, setup),
-        cmocka_unit_test_setup(test_reset_meanwhile, setup),
+        cmocka_unit_test_setup(test_late_answer_after_flr, setup),
+        cmocka_unit_test_setup(test_late_answer_while_off, setup),
+        cmocka_unit_test_setup(test_wake_times_out_twice, setup),
+        cmocka_unit_test_setup(test_wake_always_times_out, setup),
+        cmocka_unit_test_setup(test_wake_is_refused, setup),
         cmocka_unit_test_setup(test_other_vm_parks, setup),
         cmocka_unit_test_setup(test_lost, setup_standby),
         cmocka_unit_test_setup(test_silent, setup_standby),
