@@ -56,6 +56,7 @@ struct vf_state_pf {
     uint32_t ranges;         /* of one VF */
     uint32_t generation;     /* counts the probes */
     uint64_t ids;            /* 1.4: objects that exist, or may; atomic */
+    uint16_t left[64]; /* the VF whose object of that id is to be destroyed; 0: none; atomic */
 };
 
 /* The commands that virtio_admin_use() must be told will be used, beside others. */

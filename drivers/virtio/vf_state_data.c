@@ -29,7 +29,7 @@ static bool is_parts(const struct vf_state *vf)
 /* ---- Resource objects ---- */
 
 /* Ids of objects to get come first. Take one, and say that it may exist. */
-static int take_id(struct vf_state_pf *control, unsigned kind)
+static int take_free_id(struct vf_state_pf *control, unsigned kind)
 {
     unsigned first = kind == KIND_GET ? 0 : control->objects[KIND_GET];
 
@@ -46,9 +46,38 @@ static void free_id(struct vf_state_pf *control, unsigned id)
     __atomic_fetch_and(&control->ids, ~(1ULL << id), __ATOMIC_RELAXED);
 }
 
+/* The id is used again when it is certain that the object is gone. */
+static void destroy_object(struct vf_state_pf *control, uint16_t member, unsigned id)
+{
+    struct object object = {.id = id};
+    enum status status = vf_state_execute(control, OP_DESTROY, member, &object, NULL);
+
+    if (status == STATUS_OK || status == STATUS_NOT_FOUND) {
+        free_id(control, id);
+    } else {
+        __atomic_store_n(&control->left[id], member, __ATOMIC_RELAXED);
+    }
+}
+
+/* If there is none, those that could not be destroyed before may be by now. */
+static int take_id(struct vf_state_pf *control, unsigned kind)
+{
+    int id = take_free_id(control, kind);
+
+    for (unsigned i = 0; i < ARRAY_SIZE(control->left) && id < 0; i++) {
+        uint16_t member = __atomic_exchange_n(&control->left[i], 0, __ATOMIC_RELAXED);
+
+        if (member != 0) {
+            destroy_object(control, member, i);
+            id = take_free_id(control, kind);
+        }
+    }
+    return id;
+}
+
 /*
- * Make an object of KIND. An id that is taken at the device is left alone; so is one of which
- * nobody knows, as the answer did not come.
+ * Make an object of KIND. An id that is taken at the device is left alone; so is, for now, one of
+ * which nobody knows, as the answer did not come.
  */
 static enum status create_object(struct vf_state *vf, unsigned kind)
 {
@@ -61,32 +90,23 @@ static enum status create_object(struct vf_state *vf, unsigned kind)
             vf->object = (int16_t)id;
             return STATUS_OK;
         }
-        if (virtio_admin_was_refused(&create) && create.status != VIRTIO_ADMIN_EEXIST) {
+        if (create.status == VIRTIO_ADMIN_EEXIST) {
+            continue;
+        }
+        if (virtio_admin_was_refused(&create) || !create.slot) { /* it was not even sent */
             free_id(vf->control, (unsigned)id);
+        } else {
+            __atomic_store_n(&vf->control->left[id], vf->member, __ATOMIC_RELAXED);
         }
-        if (create.status != VIRTIO_ADMIN_EEXIST) {
-            return status;
-        }
+        return status;
     }
     return STATUS_NOTE(STATUS_NO_MEMORY);
-}
-
-/* An object that could not be destroyed keeps its id until the PF is reset. */
-static void destroy_object(struct vf_state *vf)
-{
-    struct object object = {.id = (uint32_t)vf->object};
-    enum status status = vf_state_execute(vf->control, OP_DESTROY, vf->member, &object, NULL);
-
-    if (status == STATUS_OK || status == STATUS_NOT_FOUND) {
-        free_id(vf->control, object.id);
-    }
-    vf->object = -1;
 }
 
 void vf_state_close(struct vf_state *vf)
 {
     if (vf->object >= 0 && vf_state_current(vf) == STATUS_OK) {
-        destroy_object(vf);
+        destroy_object(vf->control, vf->member, (unsigned)vf->object);
     }
     vf->object = -1;
     vf->size = 0;
