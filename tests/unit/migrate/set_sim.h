@@ -7,12 +7,12 @@
 #include "vmm/migrate/migrate_internal.h"
 
 #define MEMBERS       CONFIG_VM_VFS_MAX /* at most */
-#define SIM_RING_PAGE 4096U
+#define SET_RING_PAGE 4096U
 
 /* What may fail. A source is VF n, from 0, its target n + MEMBERS. */
-enum sim_what { NOTHING, ADD, DESCRIBE, DIFFER, LEVEL, OPEN, READ, WRITE, LOAD, VECTORS };
+enum set_what { NOTHING, ADD, DESCRIBE, DIFFER, LEVEL, OPEN, READ, WRITE, LOAD, VECTORS };
 
-struct sim {
+struct set_sim {
     unsigned count; /* members of the set */
     struct vf vfs[2 * MEMBERS];
     struct vf_set set;
@@ -23,23 +23,38 @@ struct sim {
     unsigned pokes[2 * MEMBERS], looks[2 * MEMBERS], changes[2 * MEMBERS];
     uint8_t state_of[2 * MEMBERS]; /* what its device would go on with; 0: nothing sensible */
     struct legacy_state shown[MEMBERS];
-    uint8_t rings[MEMBERS][2 * SIM_RING_PAGE] __attribute__((aligned(4096)));
+    uint8_t rings[MEMBERS][2 * SET_RING_PAGE] __attribute__((aligned(4096)));
     uint64_t now_ns;
 
     uint16_t type;         /* of all VFs */
     uint8_t kept[MEMBERS]; /* last byte of the address that its target is to have; 0: its own */
 
-    enum sim_what fails;
+    enum set_what fails;
     uint32_t fails_of;              /* bit n: of VF n */
     unsigned fails_change;          /* LEVEL: which change of such a VF's */
     bool fails_blindly, fails_late; /* nobody knows; after it was carried out and ran */
 };
 
-extern struct sim sim;
-extern struct vf_state_pf sim_control;
+extern struct set_sim set_sim;
+extern struct vf_state_pf set_control;
+
+static inline unsigned number(const struct vf *vf)
+{
+    return (unsigned)(vf - set_sim.vfs);
+}
+
+static inline bool is_target(const struct vf *vf)
+{
+    return number(vf) >= MEMBERS;
+}
+
+static inline bool hit(enum set_what what, const struct vf *vf)
+{
+    return set_sim.fails == what && (set_sim.fails_of >> number(vf) & 1) != 0;
+}
 
 /* A VM with MEMBERS VFs that work; nothing fails. As long as nothing does, the order of
  * all changes is checked. */
-void sim_begin(unsigned members);
+void set_begin(unsigned members);
 
 #endif

@@ -14,7 +14,7 @@
 
 static bool moved(unsigned i)
 {
-    return sim.set.vf[i] == &sim.vfs[i + MEMBERS];
+    return set_sim.set.vf[i] == &set_sim.vfs[i + MEMBERS];
 }
 
 /* VF I of the VM works with the one device, and the other one is done with. */
@@ -22,27 +22,27 @@ static void check_one(unsigned i)
 {
     unsigned has = moved(i) ? i + MEMBERS : i, other = moved(i) ? i : i + MEMBERS;
 
-    assert_int_equal(sim.vfs[has].control.level, VF_STATE_RUNNING);
-    assert_int_equal(sim.vfs[has].device_state, DEVICE_RUNNING);
-    assert_false(sim.vfs[has].control.busy);
-    assert_int_equal(sim.vfs[has].control.size, 0);
-    assert_int_equal(sim.state_of[has], i + 1);
-    assert_false(sim.retired[has] || sim.given_up[has] || sim.asleep[has]);
-    assert_true(sim.retired[other]);
-    assert_int_equal(sim.pokes[other], 0);
-    assert_int_equal(sim.rebound[has], moved(i));
-    assert_int_equal(sim.told[has], moved(i));
-    assert_int_equal(sim.left[i], moved(i));
+    assert_int_equal(set_sim.vfs[has].control.level, VF_STATE_RUNNING);
+    assert_int_equal(set_sim.vfs[has].device_state, DEVICE_RUNNING);
+    assert_false(set_sim.vfs[has].control.busy);
+    assert_int_equal(set_sim.vfs[has].control.size, 0);
+    assert_int_equal(set_sim.state_of[has], i + 1);
+    assert_false(set_sim.retired[has] || set_sim.given_up[has] || set_sim.asleep[has]);
+    assert_true(set_sim.retired[other]);
+    assert_int_equal(set_sim.pokes[other], 0);
+    assert_int_equal(set_sim.rebound[has], moved(i));
+    assert_int_equal(set_sim.told[has], moved(i));
+    assert_int_equal(set_sim.left[i], moved(i));
 }
 
 static void move_all(void)
 {
-    sim.fails = NOTHING;
-    migrate_move(sim.sources, sim.count);
-    for (unsigned i = 0; i < sim.count; i++) {
+    set_sim.fails = NOTHING;
+    migrate_move(set_sim.sources, set_sim.count);
+    for (unsigned i = 0; i < set_sim.count; i++) {
         assert_true(moved(i));
-        assert_int_equal(sim.pokes[i + MEMBERS], 1);
-        sim.pokes[i] = 0; /* of an attempt before */
+        assert_int_equal(set_sim.pokes[i + MEMBERS], 1);
+        set_sim.pokes[i] = 0; /* of an attempt before */
         check_one(i);
     }
 }
@@ -55,10 +55,10 @@ static void test_all_move(void **state)
     for (unsigned n = 1; n <= MEMBERS; n++) {
         char text[64];
 
-        sim_begin(n);
+        set_begin(n);
         move_all();
-        alone = n == 1 ? sim.now_ns : alone;
-        assert_in_range(sim.now_ns, alone, alone + MIGRATE_LOOK_US * 1000 - 1);
+        alone = n == 1 ? set_sim.now_ns : alone;
+        assert_in_range(set_sim.now_ns, alone, alone + MIGRATE_LOOK_US * 1000 - 1);
         (void)format(text, sizeof(text),
                      "moved from VF 0000:00:00.0:%u to VF 0000:00:00.0:%u: ", n - 1,
                      n - 1 + MEMBERS);
@@ -72,13 +72,13 @@ static void test_address_is_kept(void **state)
 {
     for (unsigned kind = VF_STATE_PARTS; kind <= VF_STATE_2021; kind++) {
         for (uint16_t type = 1; type <= 2; type++) {
-            sim_begin(3);
-            sim.type = type;
-            sim_control.kind = (enum vf_state_kind)kind;
-            sim.vfs[0].pf->control.kind = (enum vf_state_kind)kind;
+            set_begin(3);
+            set_sim.type = type;
+            set_control.kind = (enum vf_state_kind)kind;
+            set_sim.vfs[0].pf->control.kind = (enum vf_state_kind)kind;
             move_all();
-            for (unsigned i = 0; i < sim.count; i++) {
-                assert_int_equal(sim.kept[i], kind == VF_STATE_PARTS && type == 1 ? i + 1 : 0);
+            for (unsigned i = 0; i < set_sim.count; i++) {
+                assert_int_equal(set_sim.kept[i], kind == VF_STATE_PARTS && type == 1 ? i + 1 : 0);
             }
         }
     }
@@ -87,7 +87,7 @@ static void test_address_is_kept(void **state)
 /* Where something may fail before the point of no return. */
 static const struct {
     const char *step;
-    enum sim_what what;
+    enum set_what what;
     bool target;
     bool alone; /* others run by then: see below */
     unsigned change;
@@ -113,14 +113,14 @@ static const struct {
 /* The targets are as new. */
 static void reset_targets(void)
 {
-    for (unsigned i = 0; i < sim.count; i++) {
-        struct vf *vf = &sim.vfs[i + MEMBERS];
+    for (unsigned i = 0; i < set_sim.count; i++) {
+        struct vf *vf = &set_sim.vfs[i + MEMBERS];
 
-        vf->control = (struct vf_state){.control = &sim_control, .member = vf->control.member};
+        vf->control = (struct vf_state){.control = &set_control, .member = vf->control.member};
         vf->device_state = DEVICE_RUNNING;
-        sim.state_of[i + MEMBERS] = 0;
+        set_sim.state_of[i + MEMBERS] = 0;
     }
-    memset(sim.retired, 0, sizeof(sim.retired));
+    memset(set_sim.retired, 0, sizeof(set_sim.retired));
 }
 
 /* All sources of N go on, whichever of OF fail, and the next move succeeds. */
@@ -128,23 +128,23 @@ static void fail_before(unsigned n, unsigned row, uint32_t of, bool blindly)
 {
     char text[64];
 
-    sim_begin(n);
-    sim.fails = before[row].what;
-    sim.fails_of = of << (before[row].target ? MEMBERS : 0);
-    sim.fails_change = before[row].change;
-    sim.fails_blindly = blindly;
-    migrate_move(sim.sources, sim.count);
+    set_begin(n);
+    set_sim.fails = before[row].what;
+    set_sim.fails_of = of << (before[row].target ? MEMBERS : 0);
+    set_sim.fails_change = before[row].change;
+    set_sim.fails_blindly = blindly;
+    migrate_move(set_sim.sources, set_sim.count);
     (void)format(text, sizeof(text), "'%s' failed", before[row].step);
     assert_true(fake_log_contains(text));
-    for (unsigned i = 0; i < sim.count; i++) {
+    for (unsigned i = 0; i < set_sim.count; i++) {
         assert_false(moved(i));
-        if (blindly && (sim.fails_of >> i & 1) != 0) { /* its PF owes an answer, then it runs */
-            assert_true(sim.asleep[i] && sim.retired[i + MEMBERS]);
-            assert_false(sim.given_up[i]);
+        if (blindly && (set_sim.fails_of >> i & 1) != 0) { /* its PF owes an answer, then it runs */
+            assert_true(set_sim.asleep[i] && set_sim.retired[i + MEMBERS]);
+            assert_false(set_sim.given_up[i]);
             continue;
         }
         check_one(i);
-        assert_int_equal(sim.pokes[i], before[row].pokes);
+        assert_int_equal(set_sim.pokes[i], before[row].pokes);
     }
     if (!blindly) {
         reset_targets();
@@ -179,17 +179,17 @@ static void test_some_do_not_run(void **state)
 
     for (uint32_t of = 1; of < (1U << n) - 1; of++) {
         for (unsigned blindly = 0; blindly < 2; blindly++) {
-            sim_begin(n);
-            sim.fails = LEVEL;
-            sim.fails_of = of << MEMBERS;
-            sim.fails_change = 3;
-            sim.fails_blindly = blindly;
-            migrate_move(sim.sources, sim.count);
+            set_begin(n);
+            set_sim.fails = LEVEL;
+            set_sim.fails_of = of << MEMBERS;
+            set_sim.fails_change = 3;
+            set_sim.fails_blindly = blindly;
+            migrate_move(set_sim.sources, set_sim.count);
             assert_true(fake_log_contains("'run target' failed"));
-            for (unsigned i = 0; i < sim.count; i++) {
+            for (unsigned i = 0; i < set_sim.count; i++) {
                 assert_int_equal(moved(i), (of >> i & 1) == 0);
                 check_one(i);
-                assert_int_equal(sim.pokes[moved(i) ? i + MEMBERS : i], 1);
+                assert_int_equal(set_sim.pokes[moved(i) ? i + MEMBERS : i], 1);
             }
         }
     }
@@ -201,16 +201,16 @@ static void test_one_ran_in_silence(void **state)
     const unsigned n = 4;
 
     for (unsigned lost = 0; lost < n; lost++) {
-        sim_begin(n);
-        sim.fails = LEVEL;
-        sim.fails_of = 1U << (lost + MEMBERS);
-        sim.fails_change = 3;
-        sim.fails_late = true;
-        migrate_move(sim.sources, sim.count);
-        for (unsigned i = 0; i < sim.count; i++) {
+        set_begin(n);
+        set_sim.fails = LEVEL;
+        set_sim.fails_of = 1U << (lost + MEMBERS);
+        set_sim.fails_change = 3;
+        set_sim.fails_late = true;
+        migrate_move(set_sim.sources, set_sim.count);
+        for (unsigned i = 0; i < set_sim.count; i++) {
             assert_int_equal(moved(i), i != lost);
             if (i == lost) {
-                assert_true(sim.given_up[i] && sim.retired[i + MEMBERS]);
+                assert_true(set_sim.given_up[i] && set_sim.retired[i + MEMBERS]);
             } else {
                 check_one(i);
             }

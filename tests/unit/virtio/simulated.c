@@ -362,6 +362,20 @@ static void execute(void)
                                            : 8 + c.length);
 }
 
+/* The command at sim.head has come. */
+static void begin(void)
+{
+    static struct chain chain;
+    static struct sim_command c;
+
+    if (sim.begin) {
+        follow(&chain, sim.head);
+        sim.writable = chain.writable;
+        read_request(&chain, &c);
+        sim.begin(&c);
+    }
+}
+
 /* How long the command at HEAD takes. */
 static uint32_t duration(uint16_t head)
 {
@@ -443,6 +457,7 @@ static void doorbell(uint32_t queue)
     require(!(sim.flying >> sim.head & 1));
     sim.taken++;
     sim.commands++;
+    begin();
     sim.flying |= 1ULL << sim.head;
     unsigned flying = bit_count(sim.flying);
 

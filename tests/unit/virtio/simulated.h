@@ -68,9 +68,10 @@ struct sim {
     uint16_t admin_num;
     uint16_t queue_max;
     uint16_t notify_off;
-    uint64_t opcodes;                    /* that it has for the SR-IOV group */
-    uint64_t self_opcodes;               /* and for the self group; 0: that has no list */
-    bool (*more)(struct sim_command *c); /* has other commands; false: not this one */
+    uint64_t opcodes;                           /* that it has for the SR-IOV group */
+    uint64_t self_opcodes;                      /* and for the self group; 0: that has no list */
+    bool (*more)(struct sim_command *c);        /* has other commands; false: not this one */
+    void (*begin)(const struct sim_command *c); /* told of each, before it is worked at */
     bool vf_enable;
     uint8_t device[SIM_DEVICE_SIZE];
     uint8_t vf_common[SIM_VFS][24];
