@@ -178,7 +178,7 @@ class Nets(MoveCase):
         driver.registers.write(CONFIG_VECTOR, 0, 2)
         return driver
 
-    def test_announces_itself(self):
+    def test_guest_announce(self):
         """Once after each move, by an interrupt, until the driver says that it has done it."""
         driver = self.start_announcer(self.ANNOUNCE)
         for turn in range(4):

@@ -138,7 +138,7 @@ static void line_and_isr_go_along(void **unused)
     assert_int_equal(fake.messages, 0);
 }
 
-static void each_queue_is_notified_and_interrupts(void **unused)
+static void notify_stuck_after_resume_kick_every_queue(void **unused)
 {
     use_intx();
     NEW->doorbell = NULL; /* so that each notification is seen */
@@ -232,6 +232,33 @@ static void messages_of_the_pause_arrive_once(void **unused)
     fake_complete(NEW, 1);
     assert_int_equal(guest_messages(VECTOR(2)), 2);
     check_old(&fake.vf[0]);
+}
+
+/* The device's state has numbers of entries as they were once, or none: what the guest has set
+ * counts, in the old VF's place. */
+static void msix_vectors_in_saved_state_are_stale(void **unused)
+{
+    for (uint16_t stale = 0; stale < 3; stale++) {
+        (void)setup(NULL);
+        use_msix();
+        legacy_pause(&guest);
+        assert_int_equal(exchange(OLD, NEW), STATUS_OK);
+        carry_device(0, 1);
+        fake.vf[1].config_vector = stale == 0 ? LEGACY_NO_VECTOR : (uint16_t)(7 - stale);
+        for (unsigned queue = 0; queue < QUEUES; queue++) {
+            fake.vf[1].queue[queue].vector = stale == 0 ? LEGACY_NO_VECTOR : (uint16_t)stale % 2;
+        }
+        finish(OLD, NEW, false);
+        assert_int_equal(fake.vf[1].config_vector, 0);
+        fake.messages = 0;
+        fake_complete(NEW, 0);
+        fake_complete(NEW, 1);
+        fake_config_change(NEW);
+        for (unsigned entry = 0; entry <= QUEUES; entry++) {
+            assert_int_equal(guest_messages(VECTOR(entry)), 1);
+        }
+        assert_int_equal(fake.messages, 3);
+    }
 }
 
 /* It is in no state, and no queue's interrupt tells of it. */
@@ -515,8 +542,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(line_and_isr_go_along),
         BY_COMMANDS(line_and_isr_go_along),
-        TEST(each_queue_is_notified_and_interrupts),
-        BY_COMMANDS(each_queue_is_notified_and_interrupts),
+        TEST(notify_stuck_after_resume_kick_every_queue),
+        BY_COMMANDS(notify_stuck_after_resume_kick_every_queue),
         TEST(idle_queues_only_interrupt),
         TEST(nobody_is_told_without_queues),
         TEST(disabled_intx_stays_so),
@@ -525,6 +552,7 @@ int main(void)
         TEST(news_are_told_by_message),
         TEST(messages_of_the_pause_arrive_once),
         BY_COMMANDS(messages_of_the_pause_arrive_once),
+        TEST(msix_vectors_in_saved_state_are_stale),
         TEST(config_change_after_save_goes_along),
         TEST(config_change_after_save_by_intx),
         TEST(config_is_written_where_it_differs),

@@ -342,6 +342,20 @@ static void test_vm_stops(void **state)
     move(3);
 }
 
+/* Of a VF that nobody has, or whose VM is off, nobody knows what it is to write to. */
+static void test_no_tracking_of_a_device_not_configured(void **state)
+{
+    struct migrate_order wanted = {.action = MIGRATE_TRACK, .count = 1, .vf = {{.index = FREE}}};
+
+    assert_int_equal(migrate_begin(&wanted), STATUS_NOT_FOUND);
+    wanted.vf[0].index = 0;
+    sets[0].bound = false;
+    assert_int_equal(migrate_begin(&wanted), STATUS_STATE);
+    assert_int_equal(migrate_poll(), -1);
+    sets[0].bound = true;
+    assert_int_equal(migrate_begin(&wanted), STATUS_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +364,7 @@ int main(void)
         cmocka_unit_test_setup(test_one_cannot_be_had, setup),
         cmocka_unit_test_setup(test_one_is_not_reset, setup),
         cmocka_unit_test_setup(test_vm_stops, setup),
+        cmocka_unit_test_setup(test_no_tracking_of_a_device_not_configured, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

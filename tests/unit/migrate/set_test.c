@@ -47,8 +47,8 @@ static void move_all(void)
     }
 }
 
-/* Many take no longer than one: all devices work at the same time. */
-static void test_all_move(void **state)
+/* No VF waits for another: many take no longer than one, as all devices work at the same time. */
+static void test_no_downtime_of_late_vfs(void **state)
 {
     uint64_t alone = 0;
 
@@ -82,6 +82,48 @@ static void test_address_is_kept(void **state)
             }
         }
     }
+}
+
+/* What is in a queue that the guest's driver does not use is nobody's index: it is not looked at
+ * (legacy_indexes()), and not said. */
+static void test_hardware_indexes_of_disabled_queues(void **state)
+{
+    set_begin(2);
+    for (unsigned i = 0; i < set_sim.count; i++) {
+        for (unsigned queue = 1; queue < LEGACY_QUEUES_MAX; queue += 50) {
+            set_sim.vfs[i].function.state.queue[queue] = (struct legacy_queue){.size = 256};
+            set_sim.shown[i].queue[queue] = (struct legacy_queue){.size = 256};
+        }
+    }
+    move_all();
+    assert_true(fake_log_contains("queue 0: used index"));
+    assert_false(fake_log_contains("queue 1: "));
+    assert_false(fake_log_contains("queue 51: "));
+}
+
+/* The device's state does not tell the VMM what is done: guest memory does, at the stop and after.
+ */
+static void test_used_index_from_guest_memory(void **state)
+{
+    static const uint16_t used = 0xfffe;
+
+    set_begin(1);
+    memcpy(&set_sim.rings[0][SET_RING_PAGE + 2], &used, sizeof(used));
+    memcpy(&set_sim.rings[0][16 * 8 + 2], &(uint16_t){2}, sizeof(used));
+    move_all();
+    assert_true(fake_log_contains("queue 0: used index 65534 at the stop, now 65534 of 2 offered"));
+}
+
+/* No driver has looked at it: no ring, no queue size, and nothing is notified. */
+static void test_save_of_a_device_never_started(void **state)
+{
+    set_begin(2);
+    for (unsigned i = 0; i < set_sim.count; i++) {
+        set_sim.vfs[i].function.state.queue[0] = (struct legacy_queue){0};
+        set_sim.shown[i].queue[0] = (struct legacy_queue){0};
+    }
+    move_all();
+    assert_false(fake_log_contains("used index"));
 }
 
 /* Where something may fail before the point of no return. */
@@ -221,8 +263,13 @@ static void test_one_ran_in_silence(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_move),           cmocka_unit_test(test_address_is_kept),
-        cmocka_unit_test(test_all_stay),           cmocka_unit_test(test_some_do_not_run),
+        cmocka_unit_test(test_no_downtime_of_late_vfs),
+        cmocka_unit_test(test_hardware_indexes_of_disabled_queues),
+        cmocka_unit_test(test_used_index_from_guest_memory),
+        cmocka_unit_test(test_save_of_a_device_never_started),
+        cmocka_unit_test(test_address_is_kept),
+        cmocka_unit_test(test_all_stay),
+        cmocka_unit_test(test_some_do_not_run),
         cmocka_unit_test(test_one_ran_in_silence),
     };
 

@@ -111,7 +111,7 @@ static void test_flr(void **state)
 }
 
 /* Requests that never end are waited for 100 ms; a function that stays away, a second. */
-static void test_flr_bounds(void **state)
+static void test_flr_has_a_realistic_timeout(void **state)
 {
     uint64_t start = fake_time_us();
     struct pci_flr flr;
@@ -311,7 +311,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_master, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_master_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_flr, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_flr_bounds, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_flr_has_a_realistic_timeout, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_flr_states, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_flr_together, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_flr_without_wait, set_up, tear_down),

@@ -19,8 +19,14 @@ static struct pf pfs[2];
 static struct pci_vf pci_vfs[2];
 static struct config_vm config = {.name = "vm"};
 static struct vf_set set;
-static struct vf first, second; /* each is the VM's VF in one test */
+static struct vf first, second, third; /* each is the VM's VF in one test */
 static unsigned found, forgotten, handed_over;
+static char order[8]; /* what was done to a VF: R retired, D detached, F FLR */
+
+static void note(char what)
+{
+    order[strlen(order)] = what;
+}
 
 struct vf_set *vf_set_at(unsigned index)
 {
@@ -65,6 +71,7 @@ void vf_note_release(struct vf_set *of, enum status status)
 
 enum status pci_flr_start(struct pci_flr *flr, bdf_t bdf)
 {
+    note('F');
     flr->state = PCI_FLR_DONE;
     return STATUS_OK;
 }
@@ -81,6 +88,7 @@ enum status iommu_attach(struct iommu_domain *domain, bdf_t bdf, bdf_t pf)
 
 enum status iommu_detach(bdf_t bdf)
 {
+    note('D');
     return STATUS_OK;
 }
 
@@ -100,7 +108,11 @@ void legacy_hand_over(struct legacy_function *from, struct legacy_function *to)
     handed_over++;
 }
 
-void legacy_retire(struct legacy_function *function) {}
+/* No DMA and no interrupts from here on. */
+void legacy_retire(struct legacy_function *function)
+{
+    note('R');
+}
 
 void *pool_allocate(uint64_t size, uint64_t align)
 {
@@ -119,8 +131,9 @@ static int setup(void **state)
         pfs[i].config = &config_pfs[i];
     }
     first = (struct vf){.set = &set, .pf = &pfs[0], .pci = &pci_vfs[0], .place.pf = PF(0)};
-    second = first;
+    second = third = first;
     set = (struct vf_set){.owner = {.config = &config}, .bound = true, .count = 1, .vf = {&first}};
+    memset(order, 0, sizeof(order));
     found = forgotten = handed_over = 0;
     fake_log_clear();
     return 0;
@@ -164,11 +177,36 @@ static void test_no_vf_of_a_pf_that_is_reset(void **state)
     vf_spare_close(0);
 }
 
+/* DMA of a VF that goes from its VM ends before the mappings do, or the IOMMU has to block it: also
+ * of one that was refused half-way. */
+static void test_no_io_page_fault_during_recovery(void **state)
+{
+    for (unsigned moved = 0; moved < 2; moved++) {
+        enum status status;
+
+        (void)setup(NULL);
+        set.vf[0] = &third;
+        third.attached = true;
+        assert_non_null(vf_spare_open(0, &third, PF(1), 3));
+        assert_true(vf_spare_is_reset(0, &status));
+        assert_int_equal(vf_spare_add(0, &third), STATUS_OK);
+        if (moved) {
+            (void)vf_spare_exchange(0, &third);
+        }
+        memset(order, 0, sizeof(order));
+        vf_spare_retire(0);
+        assert_string_equal(order, "RDF");
+        assert_true(vf_spare_is_reset(0, &status));
+        vf_spare_close(0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_both_pfs_stay, setup),
         cmocka_unit_test_setup(test_no_vf_of_a_pf_that_is_reset, setup),
+        cmocka_unit_test_setup(test_no_io_page_fault_during_recovery, setup),
     };
 
     return vf_spare_create() != STATUS_OK || cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,7 +69,7 @@ static void read_second(void)
 }
 
 /* Two commands at once; the later one is answered first, and each gets its own answer. */
-static void test_out_of_order(void **state)
+static void test_two_admin_commands_interleaved(void **state)
 {
     uint32_t value;
 
@@ -244,7 +244,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_sizes, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_out_of_order, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_two_admin_commands_interleaved, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_overtaken, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_pauses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_abandoned, set_up, tear_down),

@@ -325,7 +325,8 @@ static bool start(struct sim_command *c, struct sim_vf *vf)
         if (!vf->range[i].used) {
             vf->range[i] = (struct sim_range){.used = true, .address = address, .length = length};
             vf->range[i].push = mode <= 2 ? get(c, 24, 8) : 0;
-            require(mode > 2 || get(c, 32, 8) == (mode == 1 ? length >> 15 : length >> 12));
+            require(mode > 2 ||
+                    get(c, 32, 8) == (mode == 1 ? (length + 0x7fff) >> 15 : length >> 12));
             return true;
         }
     }

@@ -98,6 +98,33 @@ static void test_read(void **state)
     }
 }
 
+/* Around the sizes of pages, and of what a command carries: not a byte too few or too many. */
+static void test_state_size_need_not_be_aligned(void **state)
+{
+    static const uint32_t sizes[] = {4095,
+                                     4096,
+                                     4097,
+                                     8192,
+                                     VIRTIO_ADMIN_DATA_MAX - 24 - 1,
+                                     VIRTIO_ADMIN_DATA_MAX - 24,
+                                     VIRTIO_ADMIN_DATA_MAX - 24 + 1,
+                                     VIRTIO_ADMIN_RESULT_MAX,
+                                     VIRTIO_ADMIN_RESULT_MAX + 1};
+    uint32_t size;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+        set_up(VF_STATE_2021, sizes[i]);
+        assert_int_equal(sim_state.size, sizes[i]);
+        assert_int_equal(read_all(SIM_STATE_MAX, &size), STATUS_OK);
+        assert_int_equal(size, sizes[i]);
+        assert_memory_equal(buffer, sim_state.blob, size);
+        assert_int_equal(vf_state_write(vf, sim_state.blob, size), STATUS_OK);
+        assert_int_equal(sim_state.restored_size, size);
+        assert_memory_equal(sim_state.restored, sim_state.blob, size);
+        tear_down();
+    }
+}
+
 /* What one command can carry, and more. */
 static void test_long(void **state)
 {
@@ -488,6 +515,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_read),
         cmocka_unit_test(test_long),
+        cmocka_unit_test(test_state_size_need_not_be_aligned),
         cmocka_unit_test(test_scattered),
         cmocka_unit_test(test_write),
         cmocka_unit_test(test_write_fails),

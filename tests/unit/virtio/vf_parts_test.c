@@ -109,7 +109,7 @@ static void test_names(void **state)
 }
 
 /* Queue 1 of 2 has a run state; its indexes are set, and no byte beside them. */
-static void test_rewind(void **state)
+static void test_indexes_from_guest_memory(void **state)
 {
     static const uint16_t used[2] = {0x1111, 0x2222};
     uint8_t blob[] = {2, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 9, 9,
@@ -132,7 +132,7 @@ int main(void)
         cmocka_unit_test(test_check_parts),
         cmocka_unit_test(test_check_fields),
         cmocka_unit_test(test_names),
-        cmocka_unit_test(test_rewind),
+        cmocka_unit_test(test_indexes_from_guest_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
