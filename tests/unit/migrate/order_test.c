@@ -328,6 +328,26 @@ static void test_one_is_not_reset(void **state)
     }
 }
 
+/* The VF that is left over is: that one is not used again, and the VM has its new one. */
+static void test_old_one_is_not_reset(void **state)
+{
+    const struct migrate_order wanted = order(3);
+
+    assert_int_equal(migrate_begin(&wanted), STATUS_OK);
+    while (migrate_poll() < 0) {
+    }
+    migrate_act(&sets[0], false);
+    assert_int_equal(moved, 3);
+    fails = 2;
+    for (unsigned polls = 0; polls < 3 * LOOKS; polls++) {
+        assert_int_equal(migrate_poll(), -1);
+    }
+    check_closed();
+    assert_true(fake_log_contains("cannot be reset; it is not used any more"));
+    fails = moved = 0;
+    move(3);
+}
+
 static void test_vm_stops(void **state)
 {
     const struct migrate_order wanted = order(3);
@@ -363,6 +383,7 @@ int main(void)
         cmocka_unit_test_setup(test_refused, setup),
         cmocka_unit_test_setup(test_one_cannot_be_had, setup),
         cmocka_unit_test_setup(test_one_is_not_reset, setup),
+        cmocka_unit_test_setup(test_old_one_is_not_reset, setup),
         cmocka_unit_test_setup(test_vm_stops, setup),
         cmocka_unit_test_setup(test_no_tracking_of_a_device_not_configured, setup),
     };
