@@ -27,6 +27,7 @@ static const struct radix_format page_format = {
     .leaf = AMDVI_P_PRESENT | AMDVI_P_COHERENT,
     .read = AMDVI_P_READ,
     .write = AMDVI_P_WRITE,
+    .written = AMDVI_P_WRITTEN,
     .next_shift = 9,
 };
 
@@ -44,6 +45,7 @@ static void limits_find(bool x2apic)
     iommu_state.page_sizes = PAGE_SIZE | PAGE_SIZE_2M | PAGE_SIZE_1G;
     iommu_state.coherent = true;
     iommu_state.interrupts = true;
+    iommu_state.marks = (features & AMDVI_F_MARKS) == AMDVI_F_MARKS;
     iommu_state.x2apic =
         x2apic && (features & AMDVI_F_X2APIC) != 0 && (features & AMDVI_F_WIDE_IRQS) != 0;
     if (x2apic && !iommu_state.x2apic) {

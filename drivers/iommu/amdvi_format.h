@@ -44,6 +44,7 @@ enum amdvi_register {
 #define AMDVI_F_X2APIC         (1ULL << 2)
 #define AMDVI_F_INVALIDATE_ALL (1ULL << 6)
 #define AMDVI_F_WIDE_IRQS      (1ULL << 7)
+#define AMDVI_F_MARKS          (1ULL << 49 | 1ULL << 52) /* HASup, HDSup */
 
 /* Status, section 3.4.15. */
 #define AMDVI_S_EVENT_OVERFLOW (1ULL << 0)
@@ -74,6 +75,7 @@ _Static_assert(sizeof(struct amdvi_device) == 32, "AMD IOMMU 3.08, 2.2.2.1: 256 
 
 #define AMDVI_D_VALID        (1ULL << 0)
 #define AMDVI_D_TRANSLATION  (1ULL << 1) /* TV */
+#define AMDVI_D_MARKS        (3ULL << 7) /* HAD: accessed and dirty bits are set */
 #define AMDVI_D_LEVELS(n)    ((uint64_t)(n) << 9)
 #define AMDVI_D_READ         (1ULL << 61)
 #define AMDVI_D_WRITE        (1ULL << 62)
@@ -84,6 +86,7 @@ _Static_assert(sizeof(struct amdvi_device) == 32, "AMD IOMMU 3.08, 2.2.2.1: 256 
 
 /* An entry of a host page table, section 2.2.3. */
 #define AMDVI_P_PRESENT  (1ULL << 0)
+#define AMDVI_P_WRITTEN  (1ULL << 6)  /* D */
 #define AMDVI_P_COHERENT (1ULL << 60) /* FC: DMA snoops, whatever the device says */
 #define AMDVI_P_READ     (1ULL << 61)
 #define AMDVI_P_WRITE    (1ULL << 62)

@@ -74,7 +74,8 @@ void amdvi_tables_open(struct amdvi_device *device, hpa_t table, unsigned levels
 {
     shared_store(&device->word[2], amdvi_device_irqs(hpa(0)));
     shared_store(&device->word[1], domain);
-    shared_store(&device->word[0], amdvi_device_root(table, levels));
+    shared_store(&device->word[0],
+                 amdvi_device_root(table, levels) | (iommu_state.marks ? AMDVI_D_MARKS : 0));
 }
 
 struct amdvi_device *amdvi_tables_device(uint16_t segment, uint16_t id)

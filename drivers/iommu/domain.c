@@ -225,6 +225,43 @@ enum status iommu_map(struct iommu_domain *domain, gpa_t iova, hpa_t base, uint6
     return status;
 }
 
+/* ---- What devices write ---- */
+
+#define WORD_SIZE (RAM_MARKS_WORD * PAGE_SIZE)
+
+enum status iommu_take_written(struct iommu_domain *domain, const struct ram *ram, uint64_t *pages)
+{
+    *pages = 0;
+    spinlock_acquire(&domain->lock);
+    for (unsigned i = 0; i < ram->run_count; i++) {
+        uint64_t at = ram->run[i].at.raw, end = at + ram->run[i].size;
+
+        for (; at < end; at += WORD_SIZE) {
+            uint64_t written = radix_take_written(&domain->table, at);
+
+            *pages += written != 0 ? ram_mark_word(ram, at / PAGE_SIZE, written) : 0;
+        }
+    }
+    /* A unit sets a mark when it first translates: with what it has cached it sets none. */
+    enum status status = domain_sync(domain, true);
+
+    spinlock_release(&domain->lock);
+    return status;
+}
+
+enum status iommu_watch(struct iommu_domain *domain, const struct ram *ram)
+{
+    enum status status = iommu_state.marks ? STATUS_OK : STATUS_UNSUPPORTED;
+    uint64_t pages;
+
+    spinlock_acquire(&domain->lock);
+    for (unsigned i = 0; i < ram->run_count && status == STATUS_OK; i++) {
+        status = radix_split(&domain->table, ram->run[i].at.raw, ram->run[i].size);
+    }
+    spinlock_release(&domain->lock);
+    return status == STATUS_OK ? iommu_take_written(domain, ram, &pages) : status;
+}
+
 /* ---- Attachments: under the IOMMU lock ---- */
 
 /* Fill in FUNCTION for BDF, or say why it cannot be attached. */

@@ -21,6 +21,7 @@
 #include "drivers/acpi/acpi.h"
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
+#include "vmm/host/guest_ram.h"
 #include "vmm/host/radix.h"
 
 #define IOMMU_DOMAINS_MAX   32U  /* 16 VMs, the VMM itself, and what waits for a dead unit */
@@ -52,6 +53,7 @@ struct iommu_facts {
     bool interrupts;         /* interrupts are remapped: none but those allocated get through */
     bool x2apic;             /* and reach APIC ids above 254 */
     bool coherent;           /* the units snoop the CPU's caches for tables */
+    bool marks;              /* the units mark the pages that are written: iommu_watch() */
     const char *unavailable; /* why not ready, for people; NULL when ready */
 };
 
@@ -113,6 +115,18 @@ enum status iommu_domain_destroy(struct iommu_domain *domain);
  */
 enum status iommu_map(struct iommu_domain *domain, gpa_t iova, hpa_t base, uint64_t size,
                       unsigned rights);
+
+/*
+ * From here on iommu_take_written() tells pages of 4 KiB of RAM, which is what DOMAIN maps; what
+ * was written before is in the RAM's marks. UNSUPPORTED: the units do not mark them. NO_MEMORY.
+ */
+enum status iommu_watch(struct iommu_domain *domain, const struct ram *ram);
+
+/*
+ * Add to RAM's marks what DOMAIN's functions have written since the last call: *PAGES. On failure
+ * all may have been written.
+ */
+enum status iommu_take_written(struct iommu_domain *domain, const struct ram *ram, uint64_t *pages);
 
 /*
  * Let the function BDF reach what DOMAIN maps, and nothing else. PF: the physical function of a VF;

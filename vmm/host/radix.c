@@ -283,6 +283,45 @@ enum status radix_protect(struct radix *radix, uint64_t at, uint64_t size, unsig
     return change(radix, at, size, &(struct change){.whole = whole, .rights = rights}, &bytes);
 }
 
+enum status radix_split(struct radix *radix, uint64_t at, uint64_t size)
+{
+    if (!range_is_valid(radix, at, size)) {
+        return STATUS_NOTE(STATUS_RANGE);
+    }
+    for (uint64_t step; size > 0; at += step, size -= step) {
+        struct place place = walk(radix, at, 1);
+
+        step = part_of(at, size, place.level);
+        if (is_present(radix, place.value) && place.level > 1) {
+            if (!grow(radix, &place)) {
+                return STATUS_NOTE(STATUS_NO_MEMORY);
+            }
+            step = 0; /* again, one level deeper */
+        }
+    }
+    return STATUS_OK;
+}
+
+uint64_t radix_take_written(const struct radix *radix, uint64_t at)
+{
+    uint64_t mark = radix->format->written, found = 0;
+    struct place place = walk(radix, at, 1);
+
+    if (place.level > 1) {
+        return place.value & mark && is_present(radix, place.value) ? UINT64_MAX : 0;
+    }
+    for (unsigned i = 0; i < 64; i++) {
+        if (shared_load(&place.entry[i]) & mark) {
+            shared_clear(&place.entry[i], mark);
+            found |= 1ULL << i;
+        }
+    }
+    if (radix->incoherent && found != 0) {
+        shared_write_back(place.entry, 64 * sizeof(*place.entry));
+    }
+    return found;
+}
+
 static unsigned rights_of(const struct radix_format *format, uint64_t entry)
 {
     bool executable = format->no_execute ? !(entry & format->no_execute)

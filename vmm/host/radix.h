@@ -38,7 +38,8 @@ struct radix_format {
     uint64_t combining;
     uint64_t large;      /* an entry above level 1 that maps memory */
     uint64_t accessed;   /* both are set beforehand, so that hardware */
-    uint64_t dirty;      /* never writes to a table */
+    uint64_t dirty;      /* never writes to a table; */
+    uint64_t written;    /* or what it sets when it writes to a page, where it does so */
     unsigned next_shift; /* where an entry has the level of the next table; 0: nowhere */
 };
 
@@ -85,6 +86,16 @@ enum status radix_unmap(struct radix *radix, uint64_t at, uint64_t size, uint64_
  */
 enum status radix_protect(struct radix *radix, uint64_t at, uint64_t size, unsigned rights,
                           bool whole);
+
+/* Map what is mapped there in pages of 4 KiB. RANGE; NO_MEMORY, and some of it is. */
+enum status radix_split(struct radix *radix, uint64_t at, uint64_t size);
+
+/*
+ * Which of the 64 pages of 4 KiB from AT on, a multiple of their size, has hardware written to
+ * since the last call? Bit n: page n; of a larger page, which keeps its mark, all. The caller
+ * flushes, or what is written next is not marked.
+ */
+uint64_t radix_take_written(const struct radix *radix, uint64_t at);
 
 /* NOT_FOUND: nothing is mapped at AT. */
 enum status radix_lookup(const struct radix *radix, uint64_t at, struct radix_page *page);

@@ -13,6 +13,11 @@ void shared_store(uint64_t *word, uint64_t value)
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
+void shared_clear(uint64_t *word, uint64_t bits)
+{
+    __atomic_fetch_and(word, ~bits, __ATOMIC_SEQ_CST);
+}
+
 void shared_write_back(const void *memory, uint64_t size)
 {
     uintptr_t first = (uintptr_t)memory & ~(uintptr_t)(CACHE_LINE - 1);

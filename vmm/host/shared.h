@@ -12,6 +12,9 @@
 uint64_t shared_load(const uint64_t *word);
 void shared_store(uint64_t *word, uint64_t value);
 
+/* Clear BITS in one piece, as hardware may set them meanwhile. */
+void shared_clear(uint64_t *word, uint64_t bits);
+
 /* Bring [MEMORY, MEMORY + SIZE) from the caches to memory, for hardware that does not snoop. */
 void shared_write_back(const void *memory, uint64_t size);
 

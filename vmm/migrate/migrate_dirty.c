@@ -18,7 +18,7 @@ static uint64_t mark_all(const struct ram *ram)
 
 bool migrate_is_tracked(const struct vf *vf)
 {
-    return vf->control.tracked != 0 || vf->all_written;
+    return vf->control.tracked != 0 || vf->watched || vf->all_written;
 }
 
 enum status migrate_dirty_begin(struct vf *vf)
@@ -39,11 +39,11 @@ enum status migrate_dirty_begin(struct vf *vf)
         status = vf_state_track(&vf->control, ram, map);
     }
     if (status == STATUS_UNSUPPORTED || status == STATUS_RANGE || status == STATUS_NO_MEMORY) {
-        say("VF " VF_NAME
-            ": its PF cannot tell what it writes (%s): each report has all the RAM of "
-            "its VM",
-            VF_NAME_OF(vf), status_name(status));
-        vf->all_written = true;
+        vf->watched = iommu_watch(vf->set->domain, ram) == STATUS_OK;
+        vf->all_written = !vf->watched;
+        say("VF " VF_NAME ": its PF cannot tell what it writes (%s): each report has %s",
+            VF_NAME_OF(vf), status_name(status),
+            vf->watched ? "what the IOMMU says that VFs of its VM wrote" : "all the RAM of its VM");
         status = STATUS_OK;
     }
     return status;
@@ -60,9 +60,12 @@ enum status migrate_dirty_report(struct vf *vf)
              VF_NAME_OF(vf));
         return STATUS_STATE;
     }
-    if (vf->all_written) {
+    if (vf->watched) {
+        status = iommu_take_written(vf->set->domain, vf->set->owner.ram, &pages);
+    }
+    if (vf->all_written || (vf->watched && status != STATUS_OK)) {
         pages = mark_all(vf->set->owner.ram);
-    } else {
+    } else if (!vf->watched) {
         status = vf_state_report(&vf->control);
         pages = vf->control.reported;
     }
@@ -75,7 +78,7 @@ enum status migrate_dirty_end(struct vf *vf)
 {
     enum status status = vf_state_untrack(&vf->control);
 
-    vf->all_written = false;
+    vf->watched = vf->all_written = false;
     if (status != STATUS_OK) {
         (void)mark_all(vf->set->owner.ram);
     }

@@ -34,7 +34,7 @@ static enum status fence(struct vf *vf)
     enum status status = vf_cut(vf), reset;
 
     if (migrate_is_tracked(vf)) {
-        vf->all_written = true; /* it cannot tell any more */
+        vf->all_written = !vf->watched; /* it cannot tell any more */
         (void)migrate_dirty_report(vf);
     }
     vf_reset_each(&vf, 1, &reset);

@@ -54,6 +54,7 @@ struct vf {
     uint8_t device_state;    /* enum device_state of vmm/migrate; 1 after each FLR: it runs */
     bool asleep;             /* its PF owes an answer, then it is told to run; atomic */
     uint8_t wakes;           /* how often it was, and that was not answered in time either */
+    bool watched;            /* the IOMMU tells what it writes; until an FLR */
     bool all_written;        /* nobody can tell what it writes, and somebody asks; until an FLR */
 };
 

@@ -22,7 +22,7 @@ void vf_is_new(struct vf *vf)
 {
     vf_state_open(&vf->control, &vf->pf->control, (uint16_t)(vf->pci->index + 1U));
     vf->device_state = 1;
-    vf->all_written = false;
+    vf->watched = vf->all_written = false;
 }
 
 void vf_reset_each(struct vf *const *vf, uint32_t count, enum status *status)

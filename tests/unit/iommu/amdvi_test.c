@@ -305,6 +305,156 @@ static void test_late_event(void **state)
     assert_string_equal(sim_edge[1].reason, "unknown event");
 }
 
+/* ---- Which pages devices write ---- */
+
+#define MARKS     (1ULL << 49 | 1ULL << 52)
+#define RAM_AT    0x100000000ULL /* in the machine's memory */
+#define RAM_PAGES 1024U
+
+static uint64_t ram_marks[RAM_PAGES / 64];
+static struct ram vm_ram = {.below_4g = RAM_PAGES * PAGE_SIZE, .marks = ram_marks, .run_count = 2};
+
+/* A VM's RAM of two runs, in large pages, and its VF 0. */
+static struct iommu_domain *start_vm(void)
+{
+    struct iommu_domain *domain = machine_domain(3);
+    const uint64_t half = RAM_PAGES / 2 * PAGE_SIZE;
+
+    for (unsigned i = 0; i < 2; i++) {
+        vm_ram.run[i] =
+            (struct ram_run){.at = {i * half}, .frames = {RAM_AT + 2 * i * half}, .size = half};
+        assert_int_equal(iommu_map(domain, vm_ram.run[i].at, vm_ram.run[i].frames, half, RW),
+                         STATUS_OK);
+    }
+    assert_int_equal(iommu_attach(domain, MACHINE_VF(0), MACHINE_PF), STATUS_OK);
+    memset(ram_marks, 0, sizeof(ram_marks));
+    return domain;
+}
+
+static void dma(uint64_t page, bool write)
+{
+    uint64_t base, half = RAM_PAGES / 2, wanted = page + (page >= half ? half : 0);
+
+    assert_true(machine_dma(MACHINE_VF(0), page * PAGE_SIZE, write, &base));
+    assert_int_equal(base, RAM_AT + wanted * PAGE_SIZE);
+}
+
+/* The next report has just COUNT PAGEs. */
+static void check_written(struct iommu_domain *domain, const uint64_t *page, unsigned count)
+{
+    uint64_t pages, found = 0;
+
+    memset(ram_marks, 0, sizeof(ram_marks));
+    assert_int_equal(iommu_take_written(domain, &vm_ram, &pages), STATUS_OK);
+    assert_int_equal(pages, count);
+    for (unsigned i = 0; i < count; i++) {
+        found += ram_marks[page[i] / 64] >> page[i] % 64 & 1;
+    }
+    assert_int_equal(found, count);
+    for (unsigned i = 0; i < RAM_PAGES / 64; i++) {
+        found -= (uint64_t)__builtin_popcountll(ram_marks[i]);
+    }
+    assert_int_equal(found, 0);
+}
+
+static void test_marks(void **state)
+{
+    static const uint64_t pages[] = {0, 63, 64, 511, 512, 1023};
+    unsigned long commands;
+
+    machine_unit[0]->features |= MARKS;
+    machine_unit[1]->features |= MARKS;
+    start();
+    assert_true(iommu_facts()->marks);
+    struct iommu_domain *domain = start_vm();
+
+    dma(7, true); /* before anybody asks */
+    assert_int_equal(iommu_watch(domain, &vm_ram), STATUS_OK);
+    check_written(domain, NULL, 0);
+    for (unsigned turn = 0; turn < 3; turn++) { /* also what is cached from the turn before */
+        for (unsigned i = 0; i < ARRAY_SIZE(pages); i++) {
+            dma(pages[i], false);
+            dma(pages[i] ^ 2, false); /* reading is not writing */
+            dma(pages[i], true);
+            dma(pages[i], true);
+        }
+        commands = machine_unit[0]->commands;
+        check_written(domain, pages, ARRAY_SIZE(pages));
+        assert_true(machine_unit[0]->commands > commands);
+        check_written(domain, NULL, 0);
+    }
+    assert_int_equal(iommu_watch(domain, &vm_ram), STATUS_OK); /* for another VF of the VM */
+    dma(9, true);
+    check_written(domain, (const uint64_t[]){9}, 1);
+}
+
+/* Its device writes all the time, between any two steps of ours: each report has that page. */
+static void test_no_mark_is_lost(void **state)
+{
+    machine_unit[0]->features |= MARKS;
+    machine_unit[1]->features |= MARKS;
+    start();
+    struct iommu_domain *domain = start_vm();
+
+    machine_unit[0]->busy_source = machine_id(MACHINE_VF(0));
+    machine_unit[0]->busy_iova = 100 * PAGE_SIZE;
+    machine_unit[0]->busy = true;
+    assert_int_equal(iommu_watch(domain, &vm_ram), STATUS_OK);
+    for (unsigned i = 0; i < 4; i++) {
+        check_written(domain, (const uint64_t[]){100}, 1);
+        dma(101, true);
+        check_written(domain, (const uint64_t[]){100, 101}, 2);
+    }
+    machine_unit[0]->busy = false;
+}
+
+/* One unit that does not mark pages, or only what was accessed, and nobody counts on it. */
+static void test_no_marks(void **state)
+{
+    static const uint64_t features[][2] = {
+        {0,          0         },
+        {MARKS,      0         },
+        {0,          MARKS     },
+        {1ULL << 52, MARKS     },
+        {1ULL << 49, 1ULL << 49}
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {
+        machine_build(SIM_AMDVI, 0);
+        machine_unit[0]->features |= features[i][0];
+        machine_unit[1]->features |= features[i][1];
+        start();
+        assert_false(iommu_facts()->marks);
+        struct iommu_domain *domain = start_vm();
+
+        assert_int_equal(iommu_watch(domain, &vm_ram), STATUS_UNSUPPORTED);
+        dma(3, true);
+        assert_int_equal(device_word(machine_unit[0], machine_id(MACHINE_VF(0)), 0) >> 7 & 3, 0);
+    }
+}
+
+/* Not enough memory for small pages: what was mapped is. A unit that does not answer: an error. */
+static void test_marks_fail(void **state)
+{
+    uint64_t pages;
+
+    machine_unit[0]->features |= MARKS;
+    machine_unit[1]->features |= MARKS;
+    start();
+    struct iommu_domain *domain = start_vm();
+
+    for (int limit = 0; limit < 2; limit++) {
+        sim_pool_limit(limit);
+        assert_int_equal(iommu_watch(domain, &vm_ram), STATUS_NO_MEMORY);
+        dma(5, true);
+        dma(1000, true);
+    }
+    sim_pool_limit(-1);
+    assert_int_equal(iommu_watch(domain, &vm_ram), STATUS_OK);
+    machine_unit[0]->queue_hangs = true;
+    assert_int_equal(iommu_take_written(domain, &vm_ram, &pages), STATUS_TIMEOUT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +468,10 @@ int main(void)
         cmocka_unit_test_setup(test_narrow_addresses, set_up),
         cmocka_unit_test_setup(test_events, set_up),
         cmocka_unit_test_setup(test_late_event, set_up),
+        cmocka_unit_test_setup(test_marks, set_up),
+        cmocka_unit_test_setup(test_no_mark_is_lost, set_up),
+        cmocka_unit_test_setup(test_no_marks, set_up),
+        cmocka_unit_test_setup(test_marks_fail, set_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

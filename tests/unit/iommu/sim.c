@@ -275,6 +275,11 @@ void shared_store(uint64_t *entry, uint64_t value)
     devices_run();
 }
 
+void shared_clear(uint64_t *entry, uint64_t bits)
+{
+    shared_store(entry, *entry & ~bits);
+}
+
 void iommu_hw_store_pair(uint64_t entry[2], const uint64_t value[2])
 {
     sim_require((uintptr_t)entry % 16 == 0, "CMPXCHG16B wants 16-byte alignment");

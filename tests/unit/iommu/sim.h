@@ -32,6 +32,8 @@ struct sim_page {
     uint16_t domain;
     uint64_t iova, size, base;
     uint64_t tables[6]; /* physical addresses of the tables that led there */
+    uint64_t leaf; /* AMD-Vi: the address of the entry that is to be marked when it is written; 0:
+                      none */
     bool read, write, present;
 };
 

@@ -187,6 +187,12 @@ void sim_amdvi_tick(struct sim_unit *unit)
     }
 }
 
+/* Section 3.4.8: HASup, HDSup. */
+static bool has_marks(const struct sim_unit *unit)
+{
+    return (unit->features >> 49 & 1) != 0 && (unit->features >> 52 & 1) != 0;
+}
+
 /* Section 2.2.2: NULL: beyond the table. */
 static const struct sim_device *device_of(struct sim_unit *unit, uint16_t source)
 {
@@ -206,7 +212,8 @@ static const struct sim_device *device_of(struct sim_unit *unit, uint16_t source
     }
     device.domain = (uint16_t)device.words[1];
     sim_require((device.words[0] & 3) == 3, "an entry that lets everything through");
-    sim_require((device.words[0] & 0x81f00000000001fcULL) == 0 &&
+    sim_require((device.words[0] & 0x81f000000000007cULL) == 0 &&
+                    ((device.words[0] >> 7 & 3) == 0 || has_marks(unit)) &&
                     (device.words[1] & 0xfffffcffffff0000ULL) == 0 && device.words[3] == 0 &&
                     (device.words[2] & 1) != 0 && (device.words[2] & 0x0cf0000000000020ULL) == 0,
                 "reserved or unwanted bits in a device table entry");
@@ -244,7 +251,9 @@ static struct sim_page walk(struct sim_unit *unit, const struct sim_device *devi
             page.base = entry & ADDRESS;
             sim_require(page.base % size == 0 && level <= 3, "a page that cannot be");
             sim_require((entry >> 60 & 1) != 0, "snooping is forced");
+            sim_require(has_marks(unit) || (entry & 0x60) == 0, "reserved bits of an entry");
             page.present = true;
+            page.leaf = (device->words[0] >> 7 & 3) == 3 ? table + (iova / size % 512) * 8 : 0;
             return page;
         }
         sim_require(next == level - 1, "a level is left out or repeated");
@@ -269,6 +278,18 @@ static const struct sim_page *page_of(struct sim_unit *unit, const struct sim_de
     struct sim_page page = walk(unit, device, iova);
 
     return sim_remember(unit, &page);
+}
+
+/* Section 2.2.3.2: once for as long as the translation is cached, and not a moment too early. */
+static void mark(struct sim_unit *unit, const struct sim_page *page)
+{
+    for (unsigned i = 0; i < unit->page_count && page->leaf != 0; i++) {
+        if (&unit->pages[i] == page) {
+            sim_store(page->leaf, sim_load(unit, page->leaf) | 1U << 6);
+            unit->pages[i].leaf = 0;
+            break;
+        }
+    }
 }
 
 bool sim_amdvi_dma(struct sim_unit *unit, uint16_t source, uint64_t iova, bool write,
@@ -299,6 +320,9 @@ bool sim_amdvi_dma(struct sim_unit *unit, uint16_t source, uint64_t iova, bool w
                      iova);
     }
     *base = page->base + (iova - page->iova);
+    if (write) {
+        mark(unit, page);
+    }
     return true;
 }
 

@@ -247,6 +247,47 @@ static void test_split(void **state)
     }
 }
 
+/* Hardware sets marks in entries, of whatever size; what is taken from small ones is gone. */
+static void test_written(void **state)
+{
+    static const struct radix_format marking = {.present = 1,
+                                                .table = 7,
+                                                .leaf = 1,
+                                                .read = 1,
+                                                .write = 2,
+                                                .large = 1 << 7,
+                                                .written = 1 << 6};
+    uint64_t *table;
+
+    begin(0, true);
+    tree.format = &marking;
+    map(0, 4 * G1, 2 * G1, RADIX_READ | RADIX_WRITE);
+    table = pool_pointer(hpa(*(uint64_t *)pool_pointer(tree.root) & TABLES));
+    assert_int_equal(radix_take_written(&tree, 0), 0);
+    table[0] |= marking.written;
+    assert_int_equal(radix_take_written(&tree, 5 * M2), UINT64_MAX);
+    assert_int_equal(radix_take_written(&tree, G1), 0);
+    assert_int_equal(radix_split(&tree, M2, M2), STATUS_OK);
+    assert_int_equal(radix_take_written(&tree, M2 - 64 * K4), UINT64_MAX); /* not split */
+    for (uint64_t at = M2; at < 2 * M2; at += 64 * K4) { /* as all of it may have been */
+        assert_int_equal(radix_take_written(&tree, at), UINT64_MAX);
+        assert_int_equal(radix_take_written(&tree, at), 0);
+    }
+    table = pool_pointer(hpa(table[0] & TABLES));
+    table = pool_pointer(hpa(table[1] & TABLES));
+    table[64] |= marking.written;
+    table[127] |= marking.written;
+    assert_int_equal(radix_take_written(&tree, M2), 0);
+    assert_int_equal(radix_take_written(&tree, M2 + 64 * K4), 1ULL << 63 | 1);
+    assert_int_equal(radix_take_written(&tree, M2 + 64 * K4), 0);
+    assert_int_equal(radix_take_written(&tree, 3 * G1), 0); /* nothing is mapped there */
+    assert_int_equal(radix_split(&tree, 2 * G1, G1), STATUS_OK);
+    assert_int_equal(tree.table_pages, 4);
+    assert_int_equal(radix_split(&tree, K4 - 1, K4), STATUS_RANGE);
+    assert_int_equal(radix_split(&tree, 1ULL << 48, K4), STATUS_RANGE);
+    end();
+}
+
 static void test_split_keeps_memory_type(void **state)
 {
     for (unsigned format = 0; format < KINDS; format++) {
@@ -498,11 +539,17 @@ static void test_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bits),      cmocka_unit_test(test_largest_pages),
-        cmocka_unit_test(test_split),     cmocka_unit_test(test_split_keeps_memory_type),
-        cmocka_unit_test(test_ranges),    cmocka_unit_test(test_host_end),
-        cmocka_unit_test(test_no_memory), cmocka_unit_test(test_random),
-        cmocka_unit_test(test_protect),   cmocka_unit_test(test_prune),
+        cmocka_unit_test(test_bits),
+        cmocka_unit_test(test_largest_pages),
+        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_written),
+        cmocka_unit_test(test_split_keeps_memory_type),
+        cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_host_end),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_protect),
+        cmocka_unit_test(test_prune),
         cmocka_unit_test(test_ends),
     };
 

@@ -31,6 +31,9 @@ static const struct virtio_dma *given;
 static enum status on_track, on_report, on_untrack;
 static bool no_memory;
 static unsigned reports, untracks;
+static enum status on_watch, on_take; /* of the IOMMU */
+static unsigned takes;
+static struct iommu_domain *const domain = (struct iommu_domain *)&vf;
 
 uint64_t ram_end(const struct ram *of)
 {
@@ -79,10 +82,30 @@ enum status vf_state_untrack(struct vf_state *state)
     return on_untrack;
 }
 
+enum status iommu_watch(struct iommu_domain *of, const struct ram *to)
+{
+    assert_ptr_equal(of, domain);
+    assert_ptr_equal(to, &ram);
+    return on_watch;
+}
+
+enum status iommu_take_written(struct iommu_domain *of, const struct ram *to, uint64_t *pages)
+{
+    assert_ptr_equal(of, domain);
+    assert_ptr_equal(to, &ram);
+    takes++;
+    *pages = 9;
+    return on_take;
+}
+
 static int setup(void **state)
 {
     vf = (struct vf){.set = &set, .pf = &pf};
     set.vf[0] = &vf;
+    set.domain = domain;
+    on_watch = STATUS_UNSUPPORTED;
+    on_take = STATUS_OK;
+    takes = 0;
     map_size = asked = marked = reports = untracks = 0;
     on_track = on_report = on_untrack = STATUS_OK;
     no_memory = false;
@@ -141,6 +164,39 @@ static void test_cannot_tell(void **state)
     }
 }
 
+/* The PF cannot, and the IOMMU can. */
+static void test_the_iommu_tells(void **state)
+{
+    static const enum status why[] = {STATUS_UNSUPPORTED, STATUS_RANGE, STATUS_NO_MEMORY};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(why); i++) {
+        (void)setup(NULL);
+        on_track = why[i];
+        on_watch = STATUS_OK;
+        assert_int_equal(migrate_dirty_begin(&vf), STATUS_OK);
+        assert_true(fake_log_contains("each report has what the IOMMU says"));
+        assert_true(migrate_is_tracked(&vf));
+        assert_int_equal(migrate_dirty_begin(&vf), STATUS_CONFLICT);
+        assert_int_equal(migrate_dirty_report(&vf), STATUS_OK);
+        assert_true(fake_log_contains("9 pages written since the last report"));
+        assert_int_equal(takes, 1);
+        assert_int_equal(marked, 0); /* beyond what the IOMMU marks */
+        on_take = STATUS_TIMEOUT;
+        assert_int_equal(migrate_dirty_report(&vf), STATUS_TIMEOUT);
+        assert_int_equal(marked, PAGES);
+        migrate_dirty_leave(&vf);
+        assert_int_equal(takes, 3);
+        assert_false(migrate_is_tracked(&vf));
+        assert_int_equal(reports, 0);
+    }
+    (void)setup(NULL); /* what the PF tells is more exact */
+    on_watch = STATUS_OK;
+    assert_int_equal(migrate_dirty_begin(&vf), STATUS_OK);
+    assert_int_equal(migrate_dirty_report(&vf), STATUS_OK);
+    assert_int_equal(takes, 0);
+    assert_int_equal(reports, 1);
+}
+
 /* A command that fails is no reason to believe that nothing was written. */
 static void test_failures(void **state)
 {
@@ -176,6 +232,7 @@ int main(void)
         cmocka_unit_test_setup(test_pulled, setup),
         cmocka_unit_test_setup(test_pushed, setup),
         cmocka_unit_test_setup(test_cannot_tell, setup),
+        cmocka_unit_test_setup(test_the_iommu_tells, setup),
         cmocka_unit_test_setup(test_failures, setup),
         cmocka_unit_test_setup(test_leave, setup),
     };
