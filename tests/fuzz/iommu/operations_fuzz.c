@@ -12,6 +12,9 @@
 #define DEVICES 4U
 #define FIRST   0x3fff0000ULL /* the slots cross a 1 GiB border */
 #define POOL    512U
+#define MARKS   (1ULL << 49 | 1ULL << 52)
+#define RUN     0x3ffc0000ULL /* whole words of marks around the slots */
+#define WORDS   (0x80000U / (RAM_MARKS_WORD * PAGE_SIZE))
 
 static const bdf_t devices[DEVICES] = {
     {.bus = 1},
@@ -26,8 +29,13 @@ static struct {
     uint8_t attached[DEVICES]; /* index of the domain + 1 */
     uint32_t irq[DEVICES];
     bool has_irq[DEVICES];
+    uint64_t written[2]; /* slots, since the last report */
     bool dead;
 } model;
+
+static uint64_t marks[RUN / (RAM_MARKS_WORD * PAGE_SIZE) + WORDS];
+static const struct ram ram = {
+    .marks = marks, .run_count = 1, .run = {{.at = {RUN}, .size = 0x80000}}};
 
 static void start(const uint8_t *data)
 {
@@ -44,6 +52,7 @@ static void start(const uint8_t *data)
         }
         unit->ecap &= ~((data[1] & 16) != 0 ? 0x80ULL : 0) & ~((data[1] & 32) != 0 ? 0x10ULL : 0);
         unit->features &= (data[1] & 64) != 0 ? 0x40U : 0xc4U;
+        unit->features |= (data[1] & 128) != 0 ? MARKS : 0;
         unit->delay = data[0] >> 6;
         unit->busy = (data[0] & 8) != 0;
         unit->busy_source = i == 0 ? 0x101 : 0x200;
@@ -68,6 +77,7 @@ static void change_domain(unsigned d)
     if (status == STATUS_OK) {
         model.domain[d] = machine_domain(d);
         memset(model.page[d], 0, sizeof(model.page[d]));
+        model.written[d] = 0;
     }
 }
 
@@ -87,6 +97,33 @@ static void change_memory(const uint8_t *op, unsigned d)
     for (unsigned i = 0; i < count && status == STATUS_OK; i++) {
         model.page[d][slot + i] = base + i * 0x1000UL + 1;
     }
+}
+
+/* What devices have written is told; it may be more, but never less. */
+static void take_written(const uint8_t *op, unsigned d)
+{
+    uint64_t pages = 0, before = sim_pool_pages();
+    enum status status = STATUS_OK;
+
+    memset(&marks[ARRAY_SIZE(marks) - WORDS], 0, WORDS * sizeof(*marks));
+    if ((op[1] & 1) != 0) {
+        status = iommu_watch(model.domain[d], &ram);
+        sim_require(iommu_facts()->marks || status == STATUS_UNSUPPORTED, "watch");
+    } else if (iommu_facts()->marks) {
+        status = iommu_take_written(model.domain[d], &ram, &pages);
+        sim_require(sim_pool_pages() == before, "a report needs no memory");
+    }
+    if (!iommu_facts()->marks || status == STATUS_NO_MEMORY) {
+        return;
+    }
+    sim_require(model.dead || status == STATUS_OK, "take");
+    for (unsigned slot = 0; slot < SLOTS && status == STATUS_OK; slot++) {
+        uint64_t page = FIRST / PAGE_SIZE + slot;
+
+        sim_require((model.written[d] >> slot & 1) == 0 || (marks[page / 64] >> page % 64 & 1) != 0,
+                    "a page that was written");
+    }
+    model.written[d] = 0;
 }
 
 static void change_device(const uint8_t *op, unsigned d)
@@ -133,6 +170,9 @@ static void check(unsigned seed)
         uint64_t wanted = d != 0 ? model.page[d - 1][slot] : 0;
 
         sim_require(model.dead || (reached ? base + 1 : 0) == wanted, "what a device reaches");
+        if (reached && d != 0) {
+            model.written[d - 1] |= 1ULL << slot;
+        }
     }
     (void)iommu_poll_faults();
 }
@@ -173,6 +213,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (op[0] == 0xff) { /* a unit stops working */
             machine_unit[op[1] & 1]->queue_hangs = true;
             model.dead = true;
+        } else if ((op[0] & 11) == 9) {
+            take_written(op, op[0] >> 2 & 1);
         } else if ((op[0] & 3) == 2) {
             change_domain(op[0] >> 2 & 1);
         } else if ((op[0] & 2) != 0) {
