@@ -319,6 +319,16 @@ void lapic_mmio_write(struct lapic *l, uint32_t offset, uint32_t value, uint64_t
     }
 }
 
+void lapic_fill_page(struct lapic *l, uint32_t *page)
+{
+    for (uint32_t offset = 0; offset < ARRAY_SIZE(registers) << 4; offset += 16) {
+        /* Reading the current count makes an exit, whatever stands here. */
+        if (can(offset, R | X1) && offset != LAPIC_CURRENT) {
+            page[offset / sizeof(*page)] = read_register(l, offset, 0);
+        }
+    }
+}
+
 static uint64_t base_value(const struct lapic *l)
 {
     return LAPIC_BASE | (l->id == 0 ? BASE_BOOT_CPU : 0) |

@@ -153,6 +153,25 @@ void lapic_take(struct lapic *l, uint8_t vector);
 /* End the highest interrupt in service; EFFECT says whether the I/O APIC waits for it. Owner. */
 void lapic_end_of_interrupt(struct lapic *l, struct lapic_effect *effect);
 
+/* The CPU has ended VECTOR by itself, which it has put into service as a level. Owner. */
+void lapic_has_ended(const struct lapic *l, uint8_t vector, struct lapic_effect *effect);
+
+/*
+ * lapic_page.c: while the guest runs, a CPU that delivers interrupts itself has the requests, what
+ * is in service, the priority and the command in PAGE (1024 words), where it also reads the other
+ * registers: lapic_fill_page() puts these there after they have changed. Interrupts that come
+ * meanwhile are requested in the state, as ever, and lent at the next entry. Owner, in xAPIC mode.
+ */
+struct lapic_lent {
+    uint8_t request;   /* the highest vector that waits; 0: none */
+    uint8_t service;   /* the highest one in service; 0: none */
+    uint32_t level[8]; /* whose ends the I/O APIC wants to know */
+};
+
+void lapic_fill_page(struct lapic *l, uint32_t *page);
+void lapic_lend(struct lapic *l, uint32_t *page, struct lapic_lent *lent);
+void lapic_take_back(struct lapic *l, const uint32_t *page);
+
 uint8_t lapic_ppr(const struct lapic *l);
 
 /* Will LINT0 in its present state let the 8259's INTR through? Any CPU. */

@@ -110,9 +110,12 @@ void lapic_end_of_interrupt(struct lapic *l, struct lapic_effect *effect)
     if (serving < 0) {
         return;
     }
-    uint8_t vector = (uint8_t)serving;
+    l->state.isr[serving >> 5] &= ~bit((uint8_t)serving);
+    lapic_has_ended(l, (uint8_t)serving, effect);
+}
 
-    l->state.isr[vector >> 5] &= ~bit(vector);
+void lapic_has_ended(const struct lapic *l, uint8_t vector, struct lapic_effect *effect)
+{
     if ((lapic_load(&l->state.tmr[vector >> 5]) & bit(vector)) != 0 &&
         (l->state.svr & LAPIC_SVR_NO_BROADCAST) == 0) {
         effect->kind = LAPIC_EFFECT_EOI;

@@ -185,6 +185,22 @@ enum status pc_msr_write(struct pc *pc, unsigned vcpu, uint32_t msr, uint64_t va
 uint8_t pc_cr8_read(const struct pc *pc, unsigned vcpu);
 void pc_cr8_write(struct pc *pc, unsigned vcpu, uint8_t value);
 
+/*
+ * The CPU has carried out the guest's write of VALUE at OFFSET of the local APIC's page, or ended
+ * VECTOR, a level, by itself, after the state was taken back from it: what else is to be done.
+ */
+void pc_lapic_written(struct pc *pc, unsigned vcpu, uint32_t offset, uint32_t value, uint64_t now);
+void pc_lapic_ended(struct pc *pc, unsigned vcpu, uint8_t vector);
+
+/* Does the local APIC's page answer? */
+static inline bool pc_lapic_has_page(const struct pc *pc, unsigned vcpu)
+{
+    return pc->lapic[vcpu].state.mode == LAPIC_XAPIC;
+}
+
+/* Does the 8259s' INTR wait, which no local APIC holds? */
+bool pc_extint_pending(const struct pc *pc, unsigned vcpu);
+
 /* Can an interrupt be delivered once the vCPU's RFLAGS.IF and interrupt shadow allow it? */
 bool pc_interrupt_pending(const struct pc *pc, unsigned vcpu);
 

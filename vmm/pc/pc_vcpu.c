@@ -56,6 +56,19 @@ static void write_lapic(struct pc *p, unsigned vcpu, uint32_t offset, uint32_t v
     carry_out(p, &effect);
 }
 
+void pc_lapic_written(struct pc *pc, unsigned vcpu, uint32_t offset, uint32_t value, uint64_t now)
+{
+    write_lapic(pc, vcpu, offset - offset % REGISTER_STRIDE, value, now);
+}
+
+void pc_lapic_ended(struct pc *pc, unsigned vcpu, uint8_t vector)
+{
+    struct lapic_effect effect = {.kind = LAPIC_EFFECT_NONE};
+
+    lapic_has_ended(&pc->lapic[vcpu], vector, &effect);
+    carry_out(pc, &effect);
+}
+
 static uint32_t read_ioapic(struct pc *p, uint32_t offset)
 {
     pc_edge_lock(p);
@@ -83,9 +96,8 @@ static enum device find(const struct pc *p, unsigned vcpu, gpa_t address, uint32
     if (address.raw - IOAPIC_BASE < IOAPIC_SIZE) {
         return DEVICE_IOAPIC;
     }
-    return address.raw - LAPIC_BASE < LAPIC_SIZE && p->lapic[vcpu].state.mode == LAPIC_XAPIC
-               ? DEVICE_LAPIC
-               : DEVICE_NONE;
+    return address.raw - LAPIC_BASE < LAPIC_SIZE && pc_lapic_has_page(p, vcpu) ? DEVICE_LAPIC
+                                                                               : DEVICE_NONE;
 }
 
 static uint64_t width_mask(unsigned width)
@@ -172,15 +184,15 @@ void pc_cr8_write(struct pc *pc, unsigned vcpu, uint8_t value)
     pc->lapic[vcpu].state.tpr = (uint32_t)(value & 0xfU) << 4;
 }
 
-static bool extint_pending(const struct pc *p, unsigned vcpu)
+bool pc_extint_pending(const struct pc *pc, unsigned vcpu)
 {
-    return __atomic_load_n(&p->pic_output, __ATOMIC_ACQUIRE) != 0 &&
-           (__atomic_load_n(&p->pic_targets, __ATOMIC_RELAXED) >> vcpu & 1U) != 0;
+    return __atomic_load_n(&pc->pic_output, __ATOMIC_ACQUIRE) != 0 &&
+           (__atomic_load_n(&pc->pic_targets, __ATOMIC_RELAXED) >> vcpu & 1U) != 0;
 }
 
 bool pc_interrupt_pending(const struct pc *pc, unsigned vcpu)
 {
-    return extint_pending(pc, vcpu) || lapic_pending(&pc->lapic[vcpu]) >= 0;
+    return pc_extint_pending(pc, vcpu) || lapic_pending(&pc->lapic[vcpu]) >= 0;
 }
 
 /* ExtINT goes before everything the local APIC holds (SDM 11.1). */
@@ -189,7 +201,7 @@ static int take_extint(struct pc *p, unsigned vcpu)
     int vector = -1;
 
     pc_edge_lock(p);
-    if (extint_pending(p, vcpu)) { /* another vCPU may have been quicker */
+    if (pc_extint_pending(p, vcpu)) { /* another vCPU may have been quicker */
         vector = pic_acknowledge(&p->pic);
         irq_update_intr(p);
     }
@@ -201,7 +213,7 @@ int pc_interrupt_take(struct pc *pc, unsigned vcpu)
 {
     struct lapic *l = &pc->lapic[vcpu];
 
-    if (extint_pending(pc, vcpu)) {
+    if (pc_extint_pending(pc, vcpu)) {
         int vector = take_extint(pc, vcpu);
 
         if (vector >= 0) {

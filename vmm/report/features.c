@@ -91,6 +91,8 @@ const struct feature features[FEATURE_COUNT] = {
         "every entry and exit flushes the TLB"),
     ROW(VMX_PREEMPTION_TIMER, "preemption timer", MSR, MSR_PIN, CONTROL(6), INTEL, VMX, WANTED,
         "guests' timers go through the APIC timer"),
+    ROW(VMX_APIC_ACCESSES, "APICv accesses", MSR, MSR_SECONDARY, CONTROL(0), INTEL, VMX, WANTED,
+        "guests' APIC accesses cost exits"),
     ROW(VMX_APIC_REGISTERS, "APICv registers", MSR, MSR_SECONDARY, CONTROL(8), INTEL, VMX, WANTED,
         "guests' APIC accesses cost exits"),
     ROW(VMX_APIC_INTERRUPTS, "APICv interrupts", MSR, MSR_SECONDARY, CONTROL(9), INTEL, VMX, WANTED,

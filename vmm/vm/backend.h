@@ -36,6 +36,10 @@ struct backend {
     const struct radix_format *nested;
     bool (*giant_pages)(void);
 
+    /* What stands for the local APIC's page in the nested tables where vcpu->apic may be set; 0, or
+     * no function: nowhere. After init(). */
+    hpa_t (*apic_page)(void);
+
     /* UNSUPPORTED: not this CPU's. Boot CPU, once. */
     enum status (*init)(void);
 

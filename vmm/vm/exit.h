@@ -29,6 +29,8 @@ enum exit_reason {
     EXIT_EXCEPTION,   /* one that the VMM watches */
     EXIT_REFUSED,     /* an instruction that a guest does not have: #UD */
     EXIT_FORBIDDEN,   /* one that it has no right to: #GP */
+    EXIT_APIC_WRITE,  /* a register of the local APIC that the CPU does not know to serve */
+    EXIT_APIC_EOI,    /* the CPU has ended an interrupt that the I/O APIC waits for */
     EXIT_TASK_SWITCH, /* by hardware, which this CPU leaves to the VMM */
     EXIT_SHUTDOWN,    /* a triple fault */
     EXIT_INVALID,     /* the CPU refuses the guest's state */
@@ -60,6 +62,12 @@ struct exit_exception {
     uint32_t error;
 };
 
+struct exit_apic {
+    uint16_t offset; /* in its page */
+    uint8_t vector;  /* EXIT_APIC_EOI */
+    uint32_t value;
+};
+
 struct exit {
     enum exit_reason reason;
     uint8_t length; /* of the instruction, where it is one and not above */
@@ -68,6 +76,7 @@ struct exit {
         struct exit_memory memory;
         struct exit_control control;
         struct exit_exception exception;
+        struct exit_apic apic;
     };
     uint64_t code, info1, info2; /* as the hardware says it, for the log */
 };

@@ -53,6 +53,17 @@ static void handle_forbidden(struct vcpu *vcpu, const struct exit *exit)
     vcpu_raise_gp(vcpu);
 }
 
+static void handle_apic_write(struct vcpu *vcpu, const struct exit *exit)
+{
+    pc_lapic_written(&vcpu->vm->pc, vcpu->index, exit->apic.offset, exit->apic.value,
+                     vm_now(vcpu->vm));
+}
+
+static void handle_apic_eoi(struct vcpu *vcpu, const struct exit *exit)
+{
+    pc_lapic_ended(&vcpu->vm->pc, vcpu->index, exit->apic.vector);
+}
+
 /* Where it is and in which mode, for a last word. */
 static void describe_state(const struct vcpu *vcpu, char *text)
 {
@@ -129,6 +140,8 @@ static const struct {
     [EXIT_EXCEPTION] = {handle_exception,   "exception"    },
     [EXIT_REFUSED] = {handle_refused,     "refused"      },
     [EXIT_FORBIDDEN] = {handle_forbidden,   "forbidden"    },
+    [EXIT_APIC_WRITE] = {handle_apic_write,  "apic write"   },
+    [EXIT_APIC_EOI] = {handle_apic_eoi,    "apic eoi"     },
     [EXIT_TASK_SWITCH] = {handle_task_switch, "task switch"  },
     [EXIT_SHUTDOWN] = {handle_shutdown,    "triple fault" },
     [EXIT_INVALID] = {handle_invalid,     "invalid state"},

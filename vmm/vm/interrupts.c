@@ -15,6 +15,13 @@ static bool interrupt_waits(const struct vcpu *vcpu)
     return vcpu->held || pc_interrupt_pending(&vcpu->vm->pc, vcpu->index);
 }
 
+/* One that the CPU does not deliver by itself. */
+static bool interrupt_is_ours(const struct vcpu *vcpu)
+{
+    return vcpu->apic ? vcpu->held || pc_extint_pending(&vcpu->vm->pc, vcpu->index)
+                      : interrupt_waits(vcpu);
+}
+
 static void deliver_interrupt(struct vcpu *vcpu)
 {
     int vector = vcpu->held ? vcpu->held_vector : pc_interrupt_take(&vcpu->vm->pc, vcpu->index);
@@ -46,20 +53,22 @@ void interrupts_prepare(struct vcpu *vcpu)
 {
     const struct pc *pc = &vcpu->vm->pc;
 
+    vcpu->apic = vcpu->vm->apic_page && pc_lapic_has_page(pc, vcpu->index);
     if (vcpu->event.kind == VCPU_EVENT_NONE && !vcpu->shadow) {
         if (vcpu->nmi_pending && !vcpu->nmi_blocked) {
             deliver_nmi(vcpu);
-        } else if ((vcpu->rflags & RFLAGS_IF) && interrupt_waits(vcpu)) {
+        } else if ((vcpu->rflags & RFLAGS_IF) && interrupt_is_ours(vcpu)) {
             deliver_interrupt(vcpu);
         }
     }
     if (vcpu->nmi_pending) {
         nmi_waits(vcpu);
     }
-    vcpu->window = interrupt_waits(vcpu);
+    vcpu->window = interrupt_is_ours(vcpu);
     vcpu->cr8 = pc_cr8_read(pc, vcpu->index);
     /* A write to CR8 may let an interrupt through, or hold back the one that waits. */
-    vcpu->cr8_watched = vcpu->window || pc_interrupt_blocked_by_cr8(pc, vcpu->index);
+    vcpu->cr8_watched =
+        !vcpu->apic && (vcpu->window || pc_interrupt_blocked_by_cr8(pc, vcpu->index));
 }
 
 bool interrupts_wake(const struct vcpu *vcpu)

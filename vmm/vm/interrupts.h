@@ -15,7 +15,7 @@ bool interrupts_wake(const struct vcpu *vcpu);
 /* After an exit: the guest may have written CR8, which was BEFORE at its entry. */
 static inline void interrupts_see_cr8(struct vcpu *vcpu, uint8_t before)
 {
-    if (vcpu->cr8 != before) {
+    if (vcpu->cr8 != before && !vcpu->apic) {
         pc_cr8_write(&vcpu->vm->pc, vcpu->index, vcpu->cr8);
     }
 }

@@ -45,6 +45,7 @@ struct vcpu {
     bool window;      /* in: exit as soon as the guest can take an interrupt */
     uint8_t cr8;      /* the task priority class */
     bool cr8_watched; /* in: writes to CR8 exit */
+    bool apic;        /* in: the CPU itself delivers what the local APIC holds, and serves it */
 
     struct vm *vm;
     struct cpu *cpu; /* where it runs, always */

@@ -55,6 +55,10 @@ static enum status map_ram(struct vm *vm)
     enum status status =
         radix_map(&vm->nested, ROM_HIGH, rom, ROM_SIZE, RADIX_READ | RADIX_EXECUTE, NULL);
 
+    if (status == STATUS_OK && vm->apic_page) {
+        status = radix_map(&vm->nested, LAPIC_BASE, backend->apic_page(), LAPIC_SIZE,
+                           RADIX_READ | RADIX_WRITE, NULL);
+    }
     for (unsigned i = 0; i < vm->ram.run_count && status == STATUS_OK; i++) {
         const struct ram_run *run = &vm->ram.run[i];
 
@@ -72,6 +76,8 @@ static enum status create_parts(struct vm *vm)
         .levels = VM_NESTED_LEVELS,
     };
     enum status status = radix_init(&vm->nested);
+
+    vm->apic_page = backend->apic_page && backend->apic_page().raw;
 
     for (unsigned i = 0; i < vm->vcpu_count && status == STATUS_OK; i++) {
         status = create_vcpu(vm, i);

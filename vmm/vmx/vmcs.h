@@ -10,6 +10,7 @@
 enum vmcs_field {
     VMCS_VPID = 0x0000, /* B.1 */
     VMCS_SELECTORS = 0x0800,
+    VMCS_INTERRUPT_STATUS = 0x0810, /* RVI; SVI in bits 15..8 */
     VMCS_HOST_ES = 0x0c00,
     VMCS_HOST_CS = 0x0c02,
     VMCS_HOST_SS = 0x0c04,
@@ -21,7 +22,9 @@ enum vmcs_field {
     VMCS_MSR_BITMAP = 0x2004, /* B.2 */
     VMCS_TSC_OFFSET = 0x2010,
     VMCS_VIRTUAL_APIC = 0x2012,
+    VMCS_APIC_ACCESS = 0x2014,
     VMCS_EPT_POINTER = 0x201a,
+    VMCS_EOI_EXITS = 0x201c, /* the first of four */
     VMCS_ENCLS_BITMAP = 0x202e,
     VMCS_PHYSICAL_ADDRESS = 0x2400,
     VMCS_LINK_POINTER = 0x2800,
@@ -101,9 +104,12 @@ enum vmcs_field {
 #define VMCS_ENTRY_LONG_MODE    (1U << 9)
 
 /* Secondary controls that bring fields with them: 25.6.2. */
-#define VMCS_SECONDARY_VPID       (1U << 5)
-#define VMCS_SECONDARY_PAUSE_LOOP (1U << 10)
-#define VMCS_SECONDARY_ENCLS      (1U << 15)
+#define VMCS_SECONDARY_APIC_ACCESS (1U << 0)
+#define VMCS_SECONDARY_DELIVERY    (1U << 8 | 1U << 9) /* of interrupts, with registers */
+#define VMCS_SECONDARY_APIC        (VMCS_SECONDARY_APIC_ACCESS | VMCS_SECONDARY_DELIVERY)
+#define VMCS_SECONDARY_VPID        (1U << 5)
+#define VMCS_SECONDARY_PAUSE_LOOP  (1U << 10)
+#define VMCS_SECONDARY_ENCLS       (1U << 15)
 
 /* Interruptibility and pending debug exceptions: 25.4.2. */
 #define VMCS_BLOCKED_BY_STI    (1U << 0)
@@ -142,11 +148,14 @@ enum vmcs_exit {
     VMCS_EXIT_MONITOR = 39,
     VMCS_EXIT_PAUSE = 40,
     VMCS_EXIT_MACHINE_CHECK = 41, /* during an entry */
+    VMCS_EXIT_APIC_ACCESS = 44,
+    VMCS_EXIT_APIC_EOI = 45,
     VMCS_EXIT_EPT_VIOLATION = 48,
     VMCS_EXIT_INVEPT = 50,
     VMCS_EXIT_INVVPID = 53,
     VMCS_EXIT_WBINVD = 54,
     VMCS_EXIT_XSETBV = 55,
+    VMCS_EXIT_APIC_WRITE = 56,
     VMCS_EXIT_VMFUNC = 59,
     VMCS_EXIT_ENCLS = 60,
 };
@@ -165,6 +174,7 @@ enum vmcs_exit {
 #define VMCS_EPT_LINEAR     (1U << 7) /* the linear address is there */
 #define VMCS_EPT_FINAL      (1U << 8) /* ... and it is not one of the tables' that translate it */
 #define VMCS_EPT_NMI        (1U << 12)
+#define VMCS_APIC_OFFSET    0xfffU
 #define VMCS_DEBUG_HITS     0xfU
 #define VMCS_DEBUG_REPORTED (VMCS_DEBUG_HITS | 1U << 13 | 1U << 14) /* BD, BS */
 

@@ -52,15 +52,18 @@ const char *vmx_choose(const uint64_t *capability, struct vmx_features *features
 
 /* The VMCS is the CPU's: docs/vmx.md. */
 struct vmx_vcpu {
-    uint8_t virtual_apic[PAGE_SIZE]; /* first; the CPU uses the TPR of it only */
-    uint32_t primary;                /* as the VMCS has it; the next two likewise */
+    uint32_t virtual_apic[PAGE_SIZE / sizeof(uint32_t)]; /* first; without APICv only its TPR */
+    uint32_t primary; /* as the VMCS has it; the next two likewise */
     uint32_t interruptibility;
-    uint64_t root; /* the EPT pointer */
+    uint64_t level[4]; /* the bitmap of EOIs that exit */
+    uint64_t root;     /* the EPT pointer */
     bool launched;
-    bool stale;       /* translations of the guest are to be forgotten */
-    bool pdptes_due;  /* CR0, CR3, CR4 or EFER have been changed for the guest */
-    bool event_stays; /* a refused entry has left its event in the VMCS */
-    bool refused;     /* the last entry: its state is to be mended */
+    bool stale;         /* translations of the guest are to be forgotten */
+    bool pdptes_due;    /* CR0, CR3, CR4 or EFER have been changed for the guest */
+    bool event_stays;   /* a refused entry has left its event in the VMCS */
+    bool refused;       /* the last entry: its state is to be mended */
+    bool apic;          /* the CPU serves the local APIC: as vcpu->apic was at the last entry */
+    bool registers_due; /* ... of which the page lacks what has changed */
 };
 
 extern const struct backend vmx_backend;
@@ -69,6 +72,9 @@ extern const struct backend vmx_backend;
 enum status vmx_init(void);
 const struct vmx_features *vmx_features(void);
 hpa_t vmx_msr_bitmap(void);
+
+/* Accesses to this page are accesses to the local APIC; 0: it takes APICv, which the CPU lacks. */
+hpa_t vmx_apic_page(void);
 
 /* Make this CPU's VMCS current, cleared: VMLAUNCH comes next, and every field is to be written. */
 void vmx_renew_vmcs(void);
@@ -104,6 +110,16 @@ void vmx_load_pdptes(struct vcpu *vcpu);
 
 /* Mend what an entry has refused. */
 void vmx_repair(struct vcpu *vcpu);
+
+/*
+ * APICv, of which vcpu->apic says whether it is used. Switch it on or off; give the CPU the local
+ * APIC's state before an entry, and take it back after the exit; see whether EXIT changes its
+ * registers.
+ */
+void vmx_apic_switch(const struct vcpu *vcpu, struct vmx_vcpu *vmx);
+void vmx_apic_lend(const struct vcpu *vcpu, struct vmx_vcpu *vmx);
+void vmx_apic_take_back(const struct vcpu *vcpu, struct vmx_vcpu *vmx);
+void vmx_apic_see_exit(struct vmx_vcpu *vmx, const struct exit *exit);
 
 /* What the VMCS says about the last exit. */
 void vmx_decode_exit(struct vcpu *vcpu, struct exit *exit);

@@ -133,6 +133,7 @@ const struct backend vmx_backend = {
     .vcpu_size = sizeof(struct vmx_vcpu),
     .nested = &nested_format,
     .giant_pages = vmx_giant_pages,
+    .apic_page = vmx_apic_page,
     .init = vmx_init,
     .enable_cpu = vmx_enable_cpu,
     .enter = vmx_run,

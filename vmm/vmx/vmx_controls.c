@@ -37,6 +37,9 @@ const struct vmx_row vmx_rows[] = {
     {VMX_PRIMARY,   28, VMX_REQUIRED, "MSR bitmaps"               },
     {VMX_PRIMARY,   29, VMX_REQUIRED, "MONITOR exiting"           },
     {VMX_PRIMARY,   31, VMX_REQUIRED, "secondary controls"        },
+    {VMX_SECONDARY, 0,  VMX_OPTIONAL, "APICv accesses"            }, /* with the next two, or not */
+    {VMX_SECONDARY, 8,  VMX_OPTIONAL, "APICv registers"           },
+    {VMX_SECONDARY, 9,  VMX_OPTIONAL, "APICv interrupts"          },
     {VMX_SECONDARY, 1,  VMX_REQUIRED, "EPT"                       },
     {VMX_SECONDARY, 3,  VMX_REQUIRED, "RDTSCP in VMs"             },
     {VMX_SECONDARY, 5,  VMX_OPTIONAL, "VPID"                      },
@@ -86,6 +89,9 @@ const char *vmx_choose(const uint64_t *capability, struct vmx_features *features
             (row->need == VMX_REQUIRED || row->need == VMX_OPTIONAL)) {
             features->control[row->word] |= 1U << row->bit;
         }
+    }
+    if (~features->control[VMX_SECONDARY] & VMCS_SECONDARY_APIC) {
+        features->control[VMX_SECONDARY] &= ~VMCS_SECONDARY_APIC;
     }
     return NULL;
 }

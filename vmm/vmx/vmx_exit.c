@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* From the VMCS's words to the neutral ones: Intel SDM 3, 25.9, 28.2 and appendix C. */
+#include "vmm/pc/lapic.h"
 #include "vmm/vmx/vmx.h"
 
 #define DR6_HITS     0xfULL
@@ -68,6 +69,25 @@ static void decode_memory(struct vcpu *vcpu, struct exit *exit)
     if ((info & VMCS_EPT_NMI) && vcpu->event.kind == VCPU_EVENT_NONE) {
         vcpu->nmi_blocked = true;
     }
+}
+
+/* An access that the CPU cannot serve (30.4) is as one to memory that is not there. */
+static void decode_apic_access(struct exit *exit)
+{
+    exit->reason = EXIT_MEMORY;
+    exit->memory =
+        (struct exit_memory){.address = gpa(LAPIC_BASE + (exit->info1 & VMCS_APIC_OFFSET))};
+}
+
+/* It has been done to the page. */
+static void decode_apic_write(const struct vcpu *vcpu, struct exit *exit)
+{
+    const struct vmx_vcpu *vmx = vcpu->backend;
+    uint16_t offset = exit->info1 & VMCS_APIC_OFFSET;
+
+    exit->reason = EXIT_APIC_WRITE;
+    exit->apic.offset = offset;
+    exit->apic.value = vmx->virtual_apic[offset / sizeof(vmx->virtual_apic[0])];
 }
 
 /* All that exits is MOV to CR0, CR4 and CR8: the bits that LMSW and CLTS change are the guest's
@@ -141,6 +161,16 @@ void vmx_decode_exit(struct vcpu *vcpu, struct exit *exit)
         break;
     case VMCS_EXIT_EPT_VIOLATION:
         decode_memory(vcpu, exit);
+        break;
+    case VMCS_EXIT_APIC_ACCESS:
+        decode_apic_access(exit);
+        break;
+    case VMCS_EXIT_APIC_WRITE:
+        decode_apic_write(vcpu, exit);
+        break;
+    case VMCS_EXIT_APIC_EOI:
+        exit->reason = EXIT_APIC_EOI;
+        exit->apic.vector = (uint8_t)exit->info1;
         break;
     case VMCS_EXIT_CR:
         decode_control(vcpu, exit);

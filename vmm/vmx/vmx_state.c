@@ -53,39 +53,36 @@ static const struct {
 #undef WORD
 };
 
-/* What every VMCS begins with besides: 25.6 to 25.8. Guests change nothing of it. */
+/* What every VMCS begins with besides, where the CPU has the secondary CONTROL that the field comes
+ * with: 25.6 to 25.8. */
 static const struct {
     uint16_t field;
+    uint32_t control;
     uint64_t value;
 } constants[] = {
-    {VMCS_VPID,             1                  }, /* a CPU has one vCPU at a time */
-    {VMCS_LINK_POINTER,     UINT64_MAX         },
-    {VMCS_DEBUGCTL,         0                  },
-    {VMCS_EXCEPTIONS,       BACKEND_EXCEPTIONS },
-    {VMCS_PF_MASK,          0                  },
-    {VMCS_PF_MATCH,         0                  },
-    {VMCS_CR3_TARGETS,      0                  },
-    {VMCS_EXIT_STORES,      0                  },
-    {VMCS_EXIT_LOADS,       0                  },
-    {VMCS_ENTRY_LOADS,      0                  },
-    {VMCS_ENTRY_EVENT,      0                  },
-    {VMCS_TPR_THRESHOLD,    0                  },
-    {VMCS_ACTIVITY,         0                  },
-    {VMCS_INTERRUPTIBILITY, 0                  },
-    {VMCS_PENDING_DEBUG,    0                  },
-    {VMCS_PLE_GAP,          PAUSE_GAP_CYCLES   },
-    {VMCS_PLE_WINDOW,       PAUSE_WINDOW_CYCLES},
-    {VMCS_ENCLS_BITMAP,     UINT64_MAX         },
+    {VMCS_VPID,             VMCS_SECONDARY_VPID,       1                  }, /* a CPU has one vCPU at a time */
+    {VMCS_LINK_POINTER,     0,                         UINT64_MAX         },
+    {VMCS_DEBUGCTL,         0,                         0                  },
+    {VMCS_EXCEPTIONS,       0,                         BACKEND_EXCEPTIONS },
+    {VMCS_PF_MASK,          0,                         0                  },
+    {VMCS_PF_MATCH,         0,                         0                  },
+    {VMCS_CR3_TARGETS,      0,                         0                  },
+    {VMCS_EXIT_STORES,      0,                         0                  },
+    {VMCS_EXIT_LOADS,       0,                         0                  },
+    {VMCS_ENTRY_LOADS,      0,                         0                  },
+    {VMCS_ENTRY_EVENT,      0,                         0                  },
+    {VMCS_TPR_THRESHOLD,    0,                         0                  },
+    {VMCS_ACTIVITY,         0,                         0                  },
+    {VMCS_INTERRUPTIBILITY, 0,                         0                  },
+    {VMCS_PENDING_DEBUG,    0,                         0                  },
+    {VMCS_PLE_GAP,          VMCS_SECONDARY_PAUSE_LOOP, PAUSE_GAP_CYCLES   },
+    {VMCS_PLE_WINDOW,       VMCS_SECONDARY_PAUSE_LOOP, PAUSE_WINDOW_CYCLES},
+    {VMCS_ENCLS_BITMAP,     VMCS_SECONDARY_ENCLS,      UINT64_MAX         },
+    {VMCS_EOI_EXITS,        VMCS_SECONDARY_DELIVERY,   0                  },
+    {VMCS_EOI_EXITS + 2,    VMCS_SECONDARY_DELIVERY,   0                  },
+    {VMCS_EOI_EXITS + 4,    VMCS_SECONDARY_DELIVERY,   0                  },
+    {VMCS_EOI_EXITS + 6,    VMCS_SECONDARY_DELIVERY,   0                  },
 };
-
-/* Fields that a CPU has with a secondary control only. */
-static uint32_t control_of(unsigned field)
-{
-    return field == VMCS_VPID                                  ? VMCS_SECONDARY_VPID
-           : field == VMCS_PLE_GAP || field == VMCS_PLE_WINDOW ? VMCS_SECONDARY_PAUSE_LOOP
-           : field == VMCS_ENCLS_BITMAP                        ? VMCS_SECONDARY_ENCLS
-                                                               : 0;
-}
 
 /* What of the registers that are passed is not in the VMCS stays in the CPU: the VMM uses none. */
 static bool is_resident(const struct msr_row *row)
@@ -177,17 +174,18 @@ static void set_controls(struct vmx_vcpu *vmx)
     vmx->primary = control[VMX_PRIMARY];
     vmcs_write(VMCS_PIN_CONTROLS, control[VMX_PIN]);
     vmcs_write(VMCS_PRIMARY_CONTROLS, vmx->primary);
-    vmcs_write(VMCS_SECONDARY_CONTROLS, control[VMX_SECONDARY]);
+    vmcs_write(VMCS_SECONDARY_CONTROLS, control[VMX_SECONDARY] & ~VMCS_SECONDARY_DELIVERY);
     vmcs_write(VMCS_EXIT_CONTROLS, control[VMX_EXIT]);
     vmcs_write(VMCS_ENTRY_CONTROLS, control[VMX_ENTRY]);
     vmcs_write(VMCS_MSR_BITMAP, vmx_msr_bitmap().raw);
     vmcs_write(VMCS_VIRTUAL_APIC, pool_hpa(vmx).raw);
+    if (control[VMX_SECONDARY] & VMCS_SECONDARY_APIC_ACCESS) {
+        vmcs_write(VMCS_APIC_ACCESS, vmx_apic_page().raw);
+    }
     vmcs_write(VMCS_CR0_MASK, ~(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_WP | CR0_AM | CR0_PG));
     vmcs_write(VMCS_CR4_MASK, ~model_facts.cr4 | CR4_MCE);
     for (unsigned i = 0; i < ARRAY_SIZE(constants); i++) {
-        uint32_t needs = control_of(constants[i].field);
-
-        if ((control[VMX_SECONDARY] & needs) == needs) {
+        if (!(constants[i].control & ~control[VMX_SECONDARY])) {
             vmcs_write((enum vmcs_field)constants[i].field, constants[i].value);
         }
     }

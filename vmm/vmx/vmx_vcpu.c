@@ -3,9 +3,10 @@
 #include "vmm/host/instructions.h"
 #include "vmm/host/panic.h"
 #include "vmm/vm/notify.h"
+#include "vmm/vm/vm.h"
 #include "vmm/vmx/vmx.h"
 
-#define VIRTUAL_TPR 0x80U /* of the virtual-APIC page; 30.1.1 */
+#define VIRTUAL_TPR (LAPIC_TPR / sizeof(uint32_t)) /* in the virtual-APIC page; 30.1.1 */
 #define SHADOW      (VMCS_BLOCKED_BY_STI | VMCS_BLOCKED_BY_MOV_SS)
 #define WATCHES     (VMCS_PRIMARY_WINDOW | VMCS_PRIMARY_NMI_WINDOW | VMCS_PRIMARY_CR8_LOAD)
 #define INVEPT_ONE  1U
@@ -61,7 +62,7 @@ static void set_watches(const struct vcpu *vcpu, struct vmx_vcpu *vmx)
         vmx->primary = primary;
         vmcs_write(VMCS_PRIMARY_CONTROLS, primary);
     }
-    vmx->virtual_apic[VIRTUAL_TPR] = (uint8_t)(vcpu->cr8 << 4);
+    vmx->virtual_apic[VIRTUAL_TPR] = (uint32_t)vcpu->cr8 << 4;
 }
 
 /*
@@ -119,6 +120,12 @@ static void prepare(struct vcpu *vcpu, struct vmx_vcpu *vmx)
     set_interruptibility(vcpu, vmx);
     set_event(vcpu, vmx);
     set_watches(vcpu, vmx);
+    if (vcpu->apic != vmx->apic) {
+        vmx_apic_switch(vcpu, vmx);
+    }
+    if (vmx->apic) {
+        vmx_apic_lend(vcpu, vmx);
+    }
 }
 
 static void take_over(struct vcpu *vcpu, struct vmx_vcpu *vmx)
@@ -136,7 +143,10 @@ static void take_over(struct vcpu *vcpu, struct vmx_vcpu *vmx)
     vcpu->shadow = vmx->interruptibility & SHADOW;
     vcpu->nmi_blocked =
         (vmx->interruptibility & VMCS_BLOCKED_BY_NMI) || vcpu->event.kind == VCPU_EVENT_NMI;
-    vcpu->cr8 = vmx->virtual_apic[VIRTUAL_TPR] >> 4;
+    vcpu->cr8 = (uint8_t)(vmx->virtual_apic[VIRTUAL_TPR] >> 4);
+    if (vmx->apic) {
+        vmx_apic_take_back(vcpu, vmx);
+    }
 }
 
 void vmx_run(struct vcpu *vcpu, struct exit *exit)
@@ -153,6 +163,7 @@ void vmx_run(struct vcpu *vcpu, struct exit *exit)
     }
     take_over(vcpu, vmx);
     vmx_decode_exit(vcpu, exit);
+    vmx_apic_see_exit(vmx, exit);
     if (exit->reason == EXIT_INTERRUPT && exit->code == VMCS_EXIT_EXCEPTION) {
         vmx_serve_nmi();
     }

@@ -236,6 +236,22 @@ void pc_cr8_write(struct pc *pc, unsigned vcpu, uint8_t value)
     fake_platform.cr8_writes++;
 }
 
+bool pc_extint_pending(const struct pc *pc, unsigned vcpu)
+{
+    return fake_platform.vector >= 0 && fake_platform.extint;
+}
+
+void pc_lapic_written(struct pc *pc, unsigned vcpu, uint32_t offset, uint32_t value, uint64_t now)
+{
+    fake_platform.apic_offset = offset;
+    fake_platform.apic_value = value;
+}
+
+void pc_lapic_ended(struct pc *pc, unsigned vcpu, uint8_t vector)
+{
+    fake_platform.apic_ended = vector;
+}
+
 bool pc_interrupt_pending(const struct pc *pc, unsigned vcpu)
 {
     return fake_platform.vector >= 0;

@@ -24,8 +24,11 @@ struct fake_backend {
 };
 
 struct fake_platform {
-    int vector; /* of the interrupt that waits, or -1 */
-    bool gone;  /* it goes when it is taken */
+    int vector;                       /* of the interrupt that waits, or -1 */
+    bool gone;                        /* it goes when it is taken */
+    bool extint;                      /* it is the 8259s' */
+    uint32_t apic_offset, apic_value; /* of what was written there last */
+    uint8_t apic_ended;
     uint8_t cr8;
     unsigned cr8_writes;
     bool blocked_by_cr8;

@@ -65,6 +65,11 @@ hpa_t vmx_msr_bitmap(void)
     return hpa(0x5000);
 }
 
+hpa_t vmx_apic_page(void)
+{
+    return hpa(0x6000);
+}
+
 void vmx_renew_vmcs(void)
 {
     launched = false;
@@ -141,7 +146,8 @@ static int setup(void **state)
     fake_vm_reset();
     model_init();
     fake_vmcs_fill(0);
-    chosen = (struct vmx_features){.invept_one = true};
+    chosen =
+        (struct vmx_features){.control[VMX_SECONDARY] = VMCS_SECONDARY_APIC, .invept_one = true};
     backend = &vmx_backend;
     vcpu->backend = pool_allocate(backend->vcpu_size, PAGE_SIZE);
     vmx = vcpu->backend;
@@ -195,11 +201,14 @@ static void test_reasons(void **state)
         {39, EXIT_REFUSED,     false},
         {40, EXIT_PAUSE,       true },
         {41, EXIT_EXCEPTION,   false},
+        {44, EXIT_MEMORY,      false},
+        {45, EXIT_APIC_EOI,    false},
         {48, EXIT_MEMORY,      false},
         {50, EXIT_REFUSED,     false},
         {53, EXIT_REFUSED,     false},
         {54, EXIT_CACHE,       true },
         {55, EXIT_XSETBV,      true },
+        {56, EXIT_APIC_WRITE,  false},
         {59, EXIT_REFUSED,     false},
         {60, EXIT_REFUSED,     false},
     };
@@ -369,6 +378,59 @@ static void test_watches(void **state)
     }
 }
 
+/* ---- APICv ---- */
+
+static void deliver_and_write(void)
+{
+    assert_int_equal(vmcs_read(VMCS_SECONDARY_CONTROLS) & VMCS_SECONDARY_APIC, VMCS_SECONDARY_APIC);
+    assert_int_equal(vmcs_read(VMCS_INTERRUPT_STATUS), 0x61);
+    assert_int_equal(vmcs_read(VMCS_EOI_EXITS + 2), 1ULL << 0x21);
+    assert_int_equal(vmx->virtual_apic[LAPIC_ID / 4], 0);
+    assert_int_equal(vmx->virtual_apic[LAPIC_SVR / 4], 0x1ff);
+    vmx->virtual_apic[(LAPIC_IRR + 0x30) / 4] = 0;
+    vmx->virtual_apic[(LAPIC_ISR + 0x30) / 4] = 2;
+    vmx->virtual_apic[LAPIC_SVR / 4] = 0x10ff;
+    exit_with(VMCS_EXIT_APIC_WRITE, LAPIC_SVR, 0);
+}
+
+static void find_in_service(void)
+{
+    assert_int_equal(vmcs_read(VMCS_INTERRUPT_STATUS), 0x6100);
+    assert_int_equal(vmx->virtual_apic[LAPIC_SVR / 4], 0x1ff); /* what nobody has carried out */
+    exit_with(VMCS_EXIT_APIC_EOI, 0x61, 0);
+}
+
+static void access_apic(void)
+{
+    assert_int_equal(vmcs_read(VMCS_SECONDARY_CONTROLS) & VMCS_SECONDARY_APIC,
+                     VMCS_SECONDARY_APIC_ACCESS);
+    exit_with(VMCS_EXIT_APIC_ACCESS, LAPIC_CURRENT, 0);
+}
+
+static void test_apic(void **state)
+{
+    struct lapic *l = &fake_vm.pc.lapic[0];
+
+    lapic_power_on(l, 0, 1000000000);
+    l->state.svr |= LAPIC_SVR_ENABLED;
+    assert_true(lapic_accept(l, 0x61, true));
+    vcpu->apic = true;
+    run(deliver_and_write);
+    assert_int_equal(last.reason, EXIT_APIC_WRITE);
+    assert_int_equal(last.apic.offset, LAPIC_SVR);
+    assert_int_equal(last.apic.value, 0x10ff);
+    assert_int_equal(l->state.isr[3], 2);
+    run(find_in_service);
+    assert_int_equal(last.reason, EXIT_APIC_EOI);
+    assert_int_equal(last.apic.vector, 0x61);
+    vcpu->apic = false;
+    run(access_apic);
+    assert_int_equal(last.reason, EXIT_MEMORY);
+    assert_int_equal(last.memory.address.raw, LAPIC_BASE + LAPIC_CURRENT);
+    assert_false(last.memory.present || last.memory.walk);
+    assert_int_equal(l->state.isr[3], 2); /* nobody has touched it */
+}
+
 /* SDM 3, 27.3.1.5: what an entry accepts, for each combination of what it depends on. */
 static void test_interruptibility(void **state)
 {
@@ -503,6 +565,7 @@ int main(void)
         cmocka_unit_test_setup(test_debug, setup),
         cmocka_unit_test_setup(test_vectoring, setup),
         cmocka_unit_test_setup(test_watches, setup),
+        cmocka_unit_test_setup(test_apic, setup),
         cmocka_unit_test_setup(test_interruptibility, setup),
         cmocka_unit_test_setup(test_refusals, setup),
         cmocka_unit_test_setup(test_flush, setup),
