@@ -163,14 +163,26 @@ void lapic_has_ended(const struct lapic *l, uint8_t vector, struct lapic_effect 
  * meanwhile are requested in the state, as ever, and lent at the next entry. Owner, in xAPIC mode.
  */
 struct lapic_lent {
-    uint8_t request;   /* the highest vector that waits; 0: none */
+    uint8_t request;   /* the highest vector that waits; 0: none. lapic_take_back() tells which then
+                          does */
     uint8_t service;   /* the highest one in service; 0: none */
     uint32_t level[8]; /* whose ends the I/O APIC wants to know */
 };
 
+/* Has anything been requested that is not lent? */
+static inline bool lapic_has_requests(const struct lapic *l)
+{
+    uint32_t any = 0;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(l->state.irr); i++) {
+        any |= __atomic_load_n(&l->state.irr[i], __ATOMIC_ACQUIRE);
+    }
+    return any != 0;
+}
+
 void lapic_fill_page(struct lapic *l, uint32_t *page);
 void lapic_lend(struct lapic *l, uint32_t *page, struct lapic_lent *lent);
-void lapic_take_back(struct lapic *l, const uint32_t *page);
+uint8_t lapic_take_back(struct lapic *l, const uint32_t *page);
 
 uint8_t lapic_ppr(const struct lapic *l);
 

@@ -15,7 +15,7 @@ static unsigned at(uint32_t offset, unsigned index)
 
 void lapic_lend(struct lapic *l, uint32_t *page, struct lapic_lent *lent)
 {
-    lent->request = lent->service = 0;
+    *lent = (struct lapic_lent){0};
     for (unsigned i = 0; i < WORDS; i++) {
         uint32_t service = l->state.isr[i], request = 0;
 
@@ -34,12 +34,15 @@ void lapic_lend(struct lapic *l, uint32_t *page, struct lapic_lent *lent)
     page[at(LAPIC_TPR, 0)] = l->state.tpr;
 }
 
-void lapic_take_back(struct lapic *l, const uint32_t *page)
+uint8_t lapic_take_back(struct lapic *l, const uint32_t *page)
 {
+    uint8_t highest = 0;
+
     for (unsigned i = 0; i < WORDS; i++) {
         uint32_t request = page[at(LAPIC_IRR, i)];
 
         if (request != 0) {
+            highest = (uint8_t)(32 * i + 31 - (unsigned)__builtin_clz(request));
             __atomic_fetch_or(&l->state.irr[i], request, __ATOMIC_RELEASE);
         }
         l->state.isr[i] = page[at(LAPIC_ISR, i)];
@@ -47,4 +50,5 @@ void lapic_take_back(struct lapic *l, const uint32_t *page)
     l->state.tpr = page[at(LAPIC_TPR, 0)] & 0xffU;
     l->state.icr = (uint64_t)(page[at(LAPIC_ICR_HIGH, 0)] & ICR_HIGH) << 32 |
                    (page[at(LAPIC_ICR, 0)] & ICR_LOW);
+    return highest;
 }

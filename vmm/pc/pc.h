@@ -198,8 +198,9 @@ static inline bool pc_lapic_has_page(const struct pc *pc, unsigned vcpu)
     return pc->lapic[vcpu].state.mode == LAPIC_XAPIC;
 }
 
-/* Does the 8259s' INTR wait, which no local APIC holds? */
+/* Does the 8259s' INTR wait, which no local APIC holds? Acknowledge it: its vector, or -1. */
 bool pc_extint_pending(const struct pc *pc, unsigned vcpu);
+int pc_extint_take(struct pc *pc, unsigned vcpu);
 
 /* Can an interrupt be delivered once the vCPU's RFLAGS.IF and interrupt shadow allow it? */
 bool pc_interrupt_pending(const struct pc *pc, unsigned vcpu);

@@ -196,16 +196,16 @@ bool pc_interrupt_pending(const struct pc *pc, unsigned vcpu)
 }
 
 /* ExtINT goes before everything the local APIC holds (SDM 11.1). */
-static int take_extint(struct pc *p, unsigned vcpu)
+int pc_extint_take(struct pc *pc, unsigned vcpu)
 {
     int vector = -1;
 
-    pc_edge_lock(p);
-    if (pc_extint_pending(p, vcpu)) { /* another vCPU may have been quicker */
-        vector = pic_acknowledge(&p->pic);
-        irq_update_intr(p);
+    pc_edge_lock(pc);
+    if (pc_extint_pending(pc, vcpu)) { /* another vCPU may have been quicker */
+        vector = pic_acknowledge(&pc->pic);
+        irq_update_intr(pc);
     }
-    pc_edge_unlock(p);
+    pc_edge_unlock(pc);
     return vector;
 }
 
@@ -214,7 +214,7 @@ int pc_interrupt_take(struct pc *pc, unsigned vcpu)
     struct lapic *l = &pc->lapic[vcpu];
 
     if (pc_extint_pending(pc, vcpu)) {
-        int vector = take_extint(pc, vcpu);
+        int vector = pc_extint_take(pc, vcpu);
 
         if (vector >= 0) {
             return vector;

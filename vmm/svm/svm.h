@@ -98,7 +98,7 @@ const struct svm_features *svm_features(void);
 /* The backend's functions: vmm/vm/backend.h. */
 enum status svm_enable_cpu(void);
 void svm_run(struct vcpu *vcpu, struct exit *exit);
-void svm_get_state(const struct vcpu *vcpu, struct cpu_state *state);
+void svm_get_state(struct vcpu *vcpu, struct cpu_state *state);
 void svm_set_state(struct vcpu *vcpu, const struct cpu_state *state);
 
 /* Mend what VMRUN has refused. */

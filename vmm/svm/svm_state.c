@@ -62,7 +62,7 @@ static void set_intercepts(struct vmcb *vmcb)
     }
 }
 
-void svm_get_state(const struct vcpu *vcpu, struct cpu_state *state)
+void svm_get_state(struct vcpu *vcpu, struct cpu_state *state)
 {
     struct svm_vcpu *svm = vcpu->backend;
     const struct vmcb *vmcb = &svm->vmcb;

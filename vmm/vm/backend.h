@@ -57,7 +57,7 @@ struct backend {
     /* The part of the guest's state that is neither in struct vcpu nor in the CPU's registers:
      * segments, control, debug and the passed model registers. set_state() clears all else.
      * get_state() also takes out of all of it what no CPU is in but this one let the guest set. */
-    void (*get_state)(const struct vcpu *vcpu, struct cpu_state *state);
+    void (*get_state)(struct vcpu *vcpu, struct cpu_state *state);
     void (*set_state)(struct vcpu *vcpu, const struct cpu_state *state);
 
     uint64_t (*read)(const struct vcpu *vcpu, enum backend_register reg);

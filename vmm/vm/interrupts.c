@@ -24,7 +24,10 @@ static bool interrupt_is_ours(const struct vcpu *vcpu)
 
 static void deliver_interrupt(struct vcpu *vcpu)
 {
-    int vector = vcpu->held ? vcpu->held_vector : pc_interrupt_take(&vcpu->vm->pc, vcpu->index);
+    struct pc *pc = &vcpu->vm->pc;
+    int vector = vcpu->held   ? vcpu->held_vector
+                 : vcpu->apic ? pc_extint_take(pc, vcpu->index)
+                              : pc_interrupt_take(pc, vcpu->index);
 
     vcpu->held = false;
     if (vector >= 0) {

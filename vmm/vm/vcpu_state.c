@@ -19,7 +19,6 @@ void vcpu_save(struct vcpu *vcpu, struct cpu_state *state)
     state->rflags = vcpu->rflags;
     state->tsc_offset = vcpu->tsc_offset;
     state->model = vcpu->model;
-    state->cr8 = pc_cr8_read(&vcpu->vm->pc, vcpu->index);
     state->activity = (uint8_t)vcpu->activity;
     state->shadow = vcpu->shadow;
     state->nmi_pending = vcpu->nmi_pending;
@@ -31,6 +30,7 @@ void vcpu_save(struct vcpu *vcpu, struct cpu_state *state)
     state->held = vcpu->held;
     state->held_vector = vcpu->held_vector;
     backend->get_state(vcpu, state);
+    state->cr8 = pc_cr8_read(&vcpu->vm->pc, vcpu->index); /* a CPU that serves the APIC had it */
     fpu_save(&state->fpu, is_wide(state));
 }
 

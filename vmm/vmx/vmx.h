@@ -63,6 +63,8 @@ struct vmx_vcpu {
     bool event_stays;   /* a refused entry has left its event in the VMCS */
     bool refused;       /* the last entry: its state is to be mended */
     bool apic;          /* the CPU serves the local APIC: as vcpu->apic was at the last entry */
+    bool lent;          /* ... and has its state */
+    uint8_t request;    /* ... with this vector as the highest that waited */
     bool registers_due; /* ... of which the page lacks what has changed */
 };
 
@@ -92,7 +94,7 @@ const struct vmx_fixed *vmx_fixed(unsigned index);
 /* The backend's functions: vmm/vm/backend.h. */
 enum status vmx_enable_cpu(void);
 void vmx_run(struct vcpu *vcpu, struct exit *exit);
-void vmx_get_state(const struct vcpu *vcpu, struct cpu_state *state);
+void vmx_get_state(struct vcpu *vcpu, struct cpu_state *state);
 void vmx_set_state(struct vcpu *vcpu, const struct cpu_state *state);
 uint64_t vmx_read(const struct vcpu *vcpu, enum backend_register reg);
 void vmx_write(struct vcpu *vcpu, enum backend_register reg, uint64_t value);
@@ -112,14 +114,13 @@ void vmx_load_pdptes(struct vcpu *vcpu);
 void vmx_repair(struct vcpu *vcpu);
 
 /*
- * APICv, of which vcpu->apic says whether it is used. Switch it on or off; give the CPU the local
- * APIC's state before an entry, and take it back after the exit; see whether EXIT changes its
- * registers.
+ * APICv, of which vcpu->apic says whether it is used. Switch it on or off; before an entry see to
+ * it that the CPU has the local APIC's state; take it back, if it has; see whether EXIT wants that.
  */
 void vmx_apic_switch(const struct vcpu *vcpu, struct vmx_vcpu *vmx);
-void vmx_apic_lend(const struct vcpu *vcpu, struct vmx_vcpu *vmx);
-void vmx_apic_take_back(const struct vcpu *vcpu, struct vmx_vcpu *vmx);
-void vmx_apic_see_exit(struct vmx_vcpu *vmx, const struct exit *exit);
+void vmx_apic_lend(struct vcpu *vcpu, struct vmx_vcpu *vmx);
+void vmx_apic_take_back(struct vcpu *vcpu);
+void vmx_apic_see_exit(struct vcpu *vcpu, struct vmx_vcpu *vmx, const struct exit *exit);
 
 /* What the VMCS says about the last exit. */
 void vmx_decode_exit(struct vcpu *vcpu, struct exit *exit);

@@ -6,9 +6,13 @@
 
 #define SERVICE_SHIFT 8
 
-/* After these the guest's registers are as they were: nothing of the VMM's has changed them. */
-#define KEEPS_REGISTERS \
-    (1U << EXIT_INTERRUPT | 1U << EXIT_WINDOW | 1U << EXIT_IO | 1U << EXIT_HLT | 1U << EXIT_CPUID)
+/* After these nothing of the VMM's looks at the local APIC: the CPU keeps it. */
+#define KEEPS_APIC                                                                      \
+    (1U << EXIT_INTERRUPT | 1U << EXIT_WINDOW | 1U << EXIT_NMI_WINDOW | 1U << EXIT_IO | \
+     1U << EXIT_CPUID | 1U << EXIT_MSR_READ | 1U << EXIT_CACHE | 1U << EXIT_PAUSE)
+
+/* What may change its registers, or has changed the page's copies of them. */
+#define CHANGES_REGISTERS (1U << EXIT_MEMORY | 1U << EXIT_STRING_IO | 1U << EXIT_APIC_WRITE)
 
 static struct lapic *lapic_of(const struct vcpu *vcpu)
 {
@@ -28,27 +32,46 @@ static void set_levels(struct vmx_vcpu *vmx, const uint32_t *level)
     }
 }
 
-void vmx_apic_lend(const struct vcpu *vcpu, struct vmx_vcpu *vmx)
+void vmx_apic_take_back(struct vcpu *vcpu)
 {
+    struct vmx_vcpu *vmx = vcpu->backend;
+
+    if (vmx->lent) {
+        uint8_t left = lapic_take_back(lapic_of(vcpu), vmx->virtual_apic);
+
+        vcpu->interrupts += vmx->request && vmx->request != left; /* one, at least */
+        vmx->lent = false;
+    }
+}
+
+void vmx_apic_lend(struct vcpu *vcpu, struct vmx_vcpu *vmx)
+{
+    struct lapic *l = lapic_of(vcpu);
     struct lapic_lent lent;
 
+    if (vmx->lent && lapic_has_requests(l)) {
+        vmx_apic_take_back(vcpu);
+    }
+    if (vmx->lent) {
+        return;
+    }
     if (vmx->registers_due) {
-        lapic_fill_page(lapic_of(vcpu), vmx->virtual_apic);
+        lapic_fill_page(l, vmx->virtual_apic);
         vmx->registers_due = false;
     }
-    lapic_lend(lapic_of(vcpu), vmx->virtual_apic, &lent);
+    lapic_lend(l, vmx->virtual_apic, &lent);
+    vmx->lent = true;
+    vmx->request = lent.request;
     set_levels(vmx, lent.level);
     vmcs_write(VMCS_INTERRUPT_STATUS, lent.request | (uint32_t)lent.service << SERVICE_SHIFT);
 }
 
-void vmx_apic_take_back(const struct vcpu *vcpu, struct vmx_vcpu *vmx)
+void vmx_apic_see_exit(struct vcpu *vcpu, struct vmx_vcpu *vmx, const struct exit *exit)
 {
-    lapic_take_back(lapic_of(vcpu), vmx->virtual_apic);
-}
-
-void vmx_apic_see_exit(struct vmx_vcpu *vmx, const struct exit *exit)
-{
-    vmx->registers_due |= !(KEEPS_REGISTERS >> exit->reason & 1U);
+    if (!(KEEPS_APIC >> exit->reason & 1U)) {
+        vmx_apic_take_back(vcpu);
+    }
+    vmx->registers_due |= CHANGES_REGISTERS >> exit->reason & 1U;
 }
 
 /* In x2APIC mode and switched off it is the software's: docs/vmx.md. */

@@ -147,8 +147,9 @@ static void set_segment(const struct state_segment *segment, unsigned i, unsigne
     vmcs_write(field_of(VMCS_RIGHTS, i), granularity(rights, segment->limit));
 }
 
-void vmx_get_state(const struct vcpu *vcpu, struct cpu_state *state)
+void vmx_get_state(struct vcpu *vcpu, struct cpu_state *state)
 {
+    vmx_apic_take_back(vcpu);
     for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
         ((uint64_t *)state)[words[i].state] = vmcs_read((enum vmcs_field)words[i].field);
     }

@@ -62,7 +62,9 @@ static void set_watches(const struct vcpu *vcpu, struct vmx_vcpu *vmx)
         vmx->primary = primary;
         vmcs_write(VMCS_PRIMARY_CONTROLS, primary);
     }
-    vmx->virtual_apic[VIRTUAL_TPR] = (uint32_t)vcpu->cr8 << 4;
+    if (!vcpu->apic) {
+        vmx->virtual_apic[VIRTUAL_TPR] = (uint32_t)vcpu->cr8 << 4;
+    }
 }
 
 /*
@@ -144,9 +146,6 @@ static void take_over(struct vcpu *vcpu, struct vmx_vcpu *vmx)
     vcpu->nmi_blocked =
         (vmx->interruptibility & VMCS_BLOCKED_BY_NMI) || vcpu->event.kind == VCPU_EVENT_NMI;
     vcpu->cr8 = (uint8_t)(vmx->virtual_apic[VIRTUAL_TPR] >> 4);
-    if (vmx->apic) {
-        vmx_apic_take_back(vcpu, vmx);
-    }
 }
 
 void vmx_run(struct vcpu *vcpu, struct exit *exit)
@@ -163,7 +162,7 @@ void vmx_run(struct vcpu *vcpu, struct exit *exit)
     }
     take_over(vcpu, vmx);
     vmx_decode_exit(vcpu, exit);
-    vmx_apic_see_exit(vmx, exit);
+    vmx_apic_see_exit(vcpu, vmx, exit);
     if (exit->reason == EXIT_INTERRUPT && exit->code == VMCS_EXIT_EXCEPTION) {
         vmx_serve_nmi();
     }

@@ -83,7 +83,7 @@ static void test_delivery(void **state)
     page[WORD(LAPIC_TPR)] = 0x45;
     page[WORD(LAPIC_ICR)] = 0x40031;
     page[WORD(LAPIC_ICR_HIGH)] = 0x07ffffff;
-    lapic_take_back(&own, page);
+    assert_int_equal(lapic_take_back(&own, page), 0x52);
     assert_int_equal(lapic_pending(&own), 0xf0);
     assert_int_equal(own.state.isr[7], 1U << 3);
     assert_int_equal(own.state.tpr, 0x45);
@@ -102,7 +102,7 @@ static void test_ended(void **state)
     assert_true(lapic_accept(&own, 0x52, true));
     lapic_lend(&own, page, &lent);
     move(LAPIC_IRR, 0, 0x52);
-    lapic_take_back(&own, page);
+    (void)lapic_take_back(&own, page);
     lapic_has_ended(&own, 0x53, &effect);
     assert_int_equal(effect.kind, LAPIC_EFFECT_NONE);
     own.state.svr |= LAPIC_SVR_NO_BROADCAST;
@@ -139,7 +139,7 @@ static void test_twins(void **state)
             move(LAPIC_ISR, 0, lent.service);
             lapic_end_of_interrupt(&twin, &effect);
         }
-        lapic_take_back(&own, page);
+        (void)lapic_take_back(&own, page);
         assert_memory_equal(&own.state, &twin.state, sizeof(twin.state));
     }
 }

@@ -241,6 +241,11 @@ bool pc_extint_pending(const struct pc *pc, unsigned vcpu)
     return fake_platform.vector >= 0 && fake_platform.extint;
 }
 
+int pc_extint_take(struct pc *pc, unsigned vcpu)
+{
+    return pc_interrupt_take(pc, vcpu);
+}
+
 void pc_lapic_written(struct pc *pc, unsigned vcpu, uint32_t offset, uint32_t value, uint64_t now)
 {
     fake_platform.apic_offset = offset;
