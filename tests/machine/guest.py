@@ -2,7 +2,7 @@
 """guest.py ENGINE GUEST...: run small test guests in one boot, each in a VM with its name and on CPUs of its own.
 
 ENGINE is 'qemu' (UEFI, SVM as QEMU's TCG has it), 'icount' (the same from BIOS, with time counted in instructions), 'bochs'
-(BIOS; SVM with ASIDs and a TLB that keeps what is not flushed) or 'vmx' (Bochs as an Intel CPU).
+(BIOS; SVM with ASIDs and a TLB that keeps what is not flushed) or 'vmx' (Bochs as an Intel CPU; 'vmx-plain': as one without APICv).
 GUEST is NAME[,CPUS[,WORD]...]: 'smp,4', 'reset,1,no-triple-fault'; the WORDs are the guest's command line.
 
 All that a guest can see is saved, destroyed and built anew while it runs, at random moments: it must not notice.

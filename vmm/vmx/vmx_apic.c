@@ -22,7 +22,7 @@ static struct lapic *lapic_of(const struct vcpu *vcpu)
 /* Which interrupts the CPU may not end alone: 30.1.4. The bitmap has four fields of 64 bits. */
 static void set_levels(struct vmx_vcpu *vmx, const uint32_t *level)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(vmx->level); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(vmx->level); i++) {
         uint64_t word = level[2 * i] | (uint64_t)level[2 * i + 1] << 32;
 
         if (word != vmx->level[i]) {

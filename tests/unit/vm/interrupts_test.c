@@ -313,10 +313,35 @@ static void test_memory(void **state)
     fake_expect_nothing();
 }
 
+/* Where the CPU delivers what the local APIC holds, only the 8259s' interrupts are delivered here,
+ * and nobody watches CR8. */
+static void test_delivered_by_cpu(void **state)
+{
+    for (unsigned bits = 0; bits < 8; bits++) {
+        bool page = bits & 1, extint = bits & 2, enabled = bits & 4;
+
+        fake_vm_reset();
+        fake_vm.apic_page = true;
+        fake_vm.pc.lapic[0].state.mode = page ? LAPIC_XAPIC : LAPIC_X2APIC;
+        fake_platform.vector = 0x41;
+        fake_platform.extint = extint;
+        fake_platform.blocked_by_cr8 = true;
+        vcpu->rflags |= enabled ? RFLAGS_IF : 0;
+        prepare();
+        assert_true(vcpu->apic == page);
+        expect((extint || !page) && enabled ? VCPU_EVENT_INTERRUPT : VCPU_EVENT_NONE, 0x41);
+        assert_true(vcpu->window == ((extint || !page) && !enabled));
+        assert_true(vcpu->cr8_watched == !page);
+        fake_platform.vector = 0x51;
+        assert_true(interrupts_wake(vcpu) == (enabled || vcpu->event.kind != VCPU_EVENT_NONE));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_every_state, setup),
+        cmocka_unit_test_setup(test_delivered_by_cpu, setup),
         cmocka_unit_test_setup(test_interrupt_that_goes, setup),
         cmocka_unit_test_setup(test_cr8, setup),
         cmocka_unit_test_setup(test_wake, setup),
