@@ -153,12 +153,15 @@ static void check_vm(const struct config_vm *vm, struct config_report *report)
 {
     struct load_file modules[CONFIG_MODULES_MAX];
     struct load_input input;
-    uint32_t line = vm->lines.key[vm->kernel.text[0] ? VM_KERNEL : VM_MULTIBOOT];
+    uint32_t line = vm->lines.key[vm->kernel.text[0]      ? VM_KERNEL
+                                  : vm->multiboot.text[0] ? VM_MULTIBOOT
+                                                          : VM_FIRMWARE];
 
     check_log_clear();
     /* A file that is missing has been complained of. */
     if (input_gather(vm, &input, modules) == STATUS_OK &&
-        load_plan_build(&input, &plan) != STATUS_OK) {
+        (vm->firmware.text[0] ? load_firmware_check(&input.image)
+                              : load_plan_build(&input, &plan)) != STATUS_OK) {
         static const char prefix[] = "load: ";
         const char *text = check_log_first();
 
@@ -170,8 +173,6 @@ static void check_vm(const struct config_vm *vm, struct config_report *report)
 void files_check_vms(const struct config *config, struct config_report *report)
 {
     for (uint32_t i = 0; i < config->vm_count; i++) {
-        if (!config->vms[i].firmware.text[0]) {
-            check_vm(&config->vms[i], report);
-        }
+        check_vm(&config->vms[i], report);
     }
 }

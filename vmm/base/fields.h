@@ -49,10 +49,11 @@ struct section_place {
 #define FIELD_MEMBER(structure, member) (((structure *)0)->member)
 
 /* A member; all elements of an array, or of an array of arrays; one member of each element. */
-#define FIELD(structure, member, limit)                                                            \
-    {                                                                                              \
-        .name = #member, .width = sizeof(FIELD_MEMBER(structure, member)), .since = 1, .count = 1, \
-        .offset = offsetof(structure, member), .max = (limit)                                      \
+#define FIELD(structure, member, limit) FIELD_SINCE(structure, member, limit, 1)
+#define FIELD_SINCE(structure, member, limit, number)                                         \
+    {                                                                                         \
+        .name = #member, .width = sizeof(FIELD_MEMBER(structure, member)), .since = (number), \
+        .count = 1, .offset = offsetof(structure, member), .max = (limit)                     \
     }
 #define FIELD_ARRAY(structure, member, limit)                                                     \
     {                                                                                             \

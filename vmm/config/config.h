@@ -24,7 +24,7 @@
 #define CONFIG_NAME_MAX    16U   /* of a VM, with the NUL */
 #define CONFIG_PATH_MAX    128U  /* of a file, with the NUL */
 #define CONFIG_TEXT_MAX    1024U /* of a command line, with the NUL */
-#define CONFIG_KEYS_MAX    14U   /* in one kind of section */
+#define CONFIG_KEYS_MAX    15U   /* in one kind of section */
 #define CONFIG_SLOT_AUTO   0U
 
 enum config_idle { CONFIG_IDLE_HALT, CONFIG_IDLE_RESET, CONFIG_IDLE_POWEROFF };
@@ -106,6 +106,7 @@ struct config_vm {
     uint32_t autostart;
     uint32_t debug_exit; /* port, 0: none */
     uint32_t checkpoints;
+    uint32_t debugcon; /* port 402h writes to the console */
 };
 
 #define CONFIG_VFS_FIT 0U /* as many as there is room for */

@@ -216,11 +216,6 @@ static void check_slots(const struct config_vm *vm, struct config_report *report
 /* Keys that may be given, but are not carried out yet. */
 static void check_not_yet(const struct config_vm *vm, struct config_report *report)
 {
-    if (given(&vm->lines, VM_FIRMWARE)) {
-        config_warning(report, vm->lines.key[VM_FIRMWARE],
-                       "'firmware' is not carried out yet: VM '%s' will not be started", vm->name);
-        config_fix(report, "give it 'kernel' or 'multiboot' instead");
-    }
     if (vm->modern) {
         config_warning(report, vm->lines.key[VM_MODERN],
                        "'modern' is not carried out yet: VM '%s' sees the legacy interface of its "

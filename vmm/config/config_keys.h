@@ -47,6 +47,7 @@ enum config_vm_key {
     VM_AUTOSTART,
     VM_DEBUG_EXIT,
     VM_CHECKPOINTS,
+    VM_DEBUGCON,
 };
 enum config_pf_key {
     PF_NUM_VFS,

@@ -6,6 +6,10 @@
 
 #include <string.h>
 
+#define LOAD_FIRMWARE_MIN  (64ULL << 10)
+#define LOAD_FIRMWARE_MAX  (8ULL << 20)
+#define RESET_VECTOR_BYTES 16U
+
 static enum status memory_check(const struct load_input *input)
 {
     uint64_t below = input->memory_below_4g;
@@ -96,4 +100,28 @@ enum status load_plan_build(const struct load_input *input, struct load_plan *pl
         multiboot_plan(&builder);
     }
     return builder.status == STATUS_OK ? load_plan_check(input, plan) : builder.status;
+}
+
+enum status load_firmware_check(const struct load_file *file)
+{
+    if (file_check(file) != STATUS_OK) {
+        return STATUS_INVALID;
+    }
+    if (file->size < LOAD_FIRMWARE_MIN || file->size > LOAD_FIRMWARE_MAX ||
+        file->size % PAGE_SIZE != 0) {
+        log_warn(
+            "load: %s: %#lx bytes are no BIOS image: 64 KiB to 8 MiB, and whole pages; SeaBIOS "
+            "is bios-256k.bin of Debian's package seabios",
+            file->name, file->size);
+        return STATUS_NOTE(STATUS_RANGE);
+    }
+    uint8_t first = file->data[file->size - RESET_VECTOR_BYTES];
+
+    if (first == 0 || first == 0xff) {
+        log_warn("load: %s: there is no code at the reset vector, 16 bytes before its end: it is "
+                 "no BIOS image, or not all of it",
+                 file->name);
+        return STATUS_NOTE(STATUS_INVALID);
+    }
+    return STATUS_OK;
 }

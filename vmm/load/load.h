@@ -105,4 +105,10 @@ struct load_plan {
  */
 enum status load_plan_build(const struct load_input *input, struct load_plan *plan);
 
+/*
+ * Can FILE be the ROM at a VM's reset vector? INVALID: not by its end; RANGE: not by its size: 64
+ * KiB to 8 MiB, and whole pages. Logged likewise.
+ */
+enum status load_firmware_check(const struct load_file *file);
+
 #endif

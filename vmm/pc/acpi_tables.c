@@ -2,6 +2,8 @@
 #include "vmm/pc/guest_tables.h"
 #include "vmm/pc/table_writer.h"
 
+#include <string.h>
+
 #define ALIGNMENT    64U /* what FACS and RSDP need, and more than the others do */
 #define OEM_ID       "PRTLN "
 #define OEM_TABLE_ID "VIRTPC  "
@@ -68,11 +70,6 @@ static const struct {
     {11, 11, 0xd},
 };
 
-static uint32_t address(const struct table_writer *w, uint32_t offset)
-{
-    return w->base + offset;
-}
-
 /* Start a system description table; its length is fixed here. */
 static uint32_t begin(struct table_writer *w, const char *signature, unsigned revision,
                       uint32_t length)
@@ -114,10 +111,10 @@ static uint32_t write_fadt(struct table_writer *w, const struct pc_config *confi
     uint32_t offset = begin(w, "FACP", FADT_REVISION, FADT_SIZE);
 
     table_put_fields(w, offset, fadt, ARRAY_SIZE(fadt));
-    table_put(w, offset + 36, 4, address(w, facs));
-    table_put(w, offset + 40, 4, address(w, dsdt));
     table_put(w, offset + 112, 4, FADT_FLAGS);
-    table_put(w, offset + 140, 8, address(w, dsdt));
+    table_put_pointer(w, offset + 36, 4, facs);
+    table_put_pointer(w, offset + 40, 4, dsdt);
+    table_put_pointer(w, offset + 140, 8, dsdt);
     table_checksum(w, offset, FADT_SIZE, offset + HEADER_CHECKSUM);
     return offset;
 }
@@ -160,8 +157,8 @@ static uint32_t write_root(struct table_writer *w, const char *signature, unsign
     uint32_t length = HEADER_SIZE + 2 * entry_size;
     uint32_t offset = begin(w, signature, 1, length);
 
-    table_put(w, offset + HEADER_SIZE, entry_size, address(w, fadt_offset));
-    table_put(w, offset + HEADER_SIZE + entry_size, entry_size, address(w, madt_offset));
+    table_put_pointer(w, offset + HEADER_SIZE, entry_size, fadt_offset);
+    table_put_pointer(w, offset + HEADER_SIZE + entry_size, entry_size, madt_offset);
     table_checksum(w, offset, length, offset + HEADER_CHECKSUM);
     return offset;
 }
@@ -171,11 +168,22 @@ static void write_rsdp(struct table_writer *w, uint32_t rsdp, uint32_t rsdt, uin
     table_put_bytes(w, rsdp, "RSD PTR ", 8);
     table_put_bytes(w, rsdp + 9, OEM_ID, 6);
     table_put(w, rsdp + 15, 1, 2);
-    table_put(w, rsdp + 16, 4, address(w, rsdt));
     table_put(w, rsdp + 20, 4, RSDP_SIZE);
-    table_put(w, rsdp + 24, 8, address(w, xsdt));
+    table_put_pointer(w, rsdp + 16, 4, rsdt);
+    table_put_pointer(w, rsdp + 24, 8, xsdt);
     table_checksum(w, rsdp, RSDP_SIZE_1_0, rsdp + 8);
     table_checksum(w, rsdp, RSDP_SIZE, rsdp + 32);
+}
+
+static void write_acpi(struct table_writer *w, const struct pc_config *config, uint32_t rsdp)
+{
+    uint32_t facs = write_facs(w);
+    uint32_t fadt_offset = write_fadt(w, config, facs, write_dsdt(w));
+    uint32_t madt = write_madt(w, config);
+    uint32_t rsdt = write_root(w, "RSDT", 4, fadt_offset, madt);
+    uint32_t xsdt = write_root(w, "XSDT", 8, fadt_offset, madt);
+
+    write_rsdp(w, rsdp, rsdt, xsdt);
 }
 
 enum status tables_build(const struct pc_config *config, uint8_t *image, uint32_t size,
@@ -183,13 +191,8 @@ enum status tables_build(const struct pc_config *config, uint8_t *image, uint32_
 {
     struct table_writer w = {.image = image, .size = size, .base = TABLES_AREA_BASE};
     uint32_t rsdp = table_reserve(&w, RSDP_SIZE, ALIGNMENT);
-    uint32_t facs = write_facs(&w);
-    uint32_t fadt_offset = write_fadt(&w, config, facs, write_dsdt(&w));
-    uint32_t madt = write_madt(&w, config);
-    uint32_t rsdt = write_root(&w, "RSDT", 4, fadt_offset, madt);
-    uint32_t xsdt = write_root(&w, "XSDT", 8, fadt_offset, madt);
 
-    write_rsdp(&w, rsdp, rsdt, xsdt);
+    write_acpi(&w, config, rsdp);
     uint32_t mp = mp_table_write(&w, config);
     if (w.overflow) {
         return STATUS_NOTE(STATUS_RANGE);
@@ -199,5 +202,41 @@ enum status tables_build(const struct pc_config *config, uint8_t *image, uint32_
         .rsdp = gpa(TABLES_AREA_BASE + rsdp),
         .mp = gpa(TABLES_AREA_BASE + mp),
     };
+    return STATUS_OK;
+}
+
+/* A range of the memory map as QEMU's fw_cfg gives it: address, length, type (RAM). */
+static void put_range(struct table_writer *w, uint64_t at, uint64_t size)
+{
+    uint32_t offset = size != 0 ? table_reserve(w, 20, 1) : 0;
+
+    if (size != 0) {
+        table_put(w, offset, 8, at);
+        table_put(w, offset + 8, 8, size);
+        table_put(w, offset + 16, 4, 1);
+    }
+}
+
+enum status firmware_files_add(struct pc *pc, struct firmware_files *files)
+{
+    const struct pc_config *config = &pc->config;
+    struct table_writer w = {.image = files->tables, .size = sizeof(files->tables)};
+    struct table_writer loader = {.image = files->loader, .size = sizeof(files->loader)};
+    struct table_writer memory = {.image = files->memory, .size = sizeof(files->memory)};
+
+    memset(files, 0, sizeof(*files));
+    uint32_t rsdp = table_reserve(&w, RSDP_SIZE, ALIGNMENT);
+
+    table_split(&w, &loader);
+    write_acpi(&w, config, rsdp);
+    put_range(&memory, 0, config->memory_below_4g);
+    put_range(&memory, 1ULL << 32, config->memory_above_4g);
+    if (w.overflow || loader.overflow || memory.overflow) {
+        return STATUS_NOTE(STATUS_RANGE);
+    }
+    fw_cfg_add_file(&pc->fw_cfg, TABLE_FILE_ROOT, w.image, w.split);
+    fw_cfg_add_file(&pc->fw_cfg, TABLE_FILE_REST, w.image + w.split, w.used - w.split);
+    fw_cfg_add_file(&pc->fw_cfg, "etc/table-loader", loader.image, loader.used);
+    fw_cfg_add_file(&pc->fw_cfg, "etc/e820", memory.image, memory.used);
     return STATUS_OK;
 }

@@ -32,4 +32,18 @@ struct tables {
 enum status tables_build(const struct pc_config *config, uint8_t *image, uint32_t size,
                          struct tables *tables);
 
+/* What a VM's firmware gets by fw_cfg; the files point into it. */
+struct firmware_files {
+    uint8_t tables[TABLES_SIZE_MAX];
+    uint8_t loader[0x1000];
+    uint8_t memory[40]; /* etc/e820 */
+};
+
+/*
+ * Offer the files that SeaBIOS and OVMF read: ACPI tables with the commands that place them, and
+ * the memory map. MP, SMBIOS and PIR tables are the firmware's. FILES is overwritten, and stays as
+ * long as PC runs; after pc_init(), before any vCPU runs. RANGE: too small.
+ */
+enum status firmware_files_add(struct pc *pc, struct firmware_files *files);
+
 #endif

@@ -143,7 +143,10 @@ static void reset_devices(struct pc *p)
     i8042_reset(&p->kbc, p->config.keyboard);
     p->chipset = (struct chipset_state){0};
     pci_host_reset(&p->pci);
-    fw_cfg_select(&p->fw_cfg, 0);
+    if (p->config.firmware) {
+        pci_host_hide_ram(&p->pci);
+    }
+    fw_cfg_reset(&p->fw_cfg);
     ports_place_windows(p);
     for (unsigned vcpu = 0; vcpu < p->config.vcpu_count; vcpu++) {
         lapic_power_on(&p->lapic[vcpu], vcpu, p->config.tsc_hz);
@@ -293,6 +296,14 @@ void pc_port_write(struct pc *pc, uint16_t port, unsigned width, uint32_t value,
     ports_write(pc, port, width, value);
     pc_settle(pc);
     pc_edge_unlock(pc);
+}
+
+bool pc_dma_run(struct pc *pc)
+{
+    pc_edge_lock(pc);
+    bool done = fw_cfg_dma_run(pc, &pc->fw_cfg);
+    pc_edge_unlock(pc);
+    return done;
 }
 
 void pc_set_intx(struct pc *pc, uint8_t devfn, unsigned pin, bool level)

@@ -43,6 +43,8 @@ struct pc_config {
     int64_t rtc_seconds;      /* since 1970, UTC, at virtual time 0 */
     uint16_t debug_exit;      /* port whose writes end the VM; 0: none */
     bool keyboard;            /* a PS/2 keyboard that answers but has no keys */
+    bool firmware;            /* there is a ROM; the guest begins at its reset vector */
+    bool debug_output;        /* port 402h writes to the console */
 };
 
 /* Who drives an interrupt line; a line is up while any of its sources is. */
@@ -158,7 +160,34 @@ void pc_console_ready(struct pc *pc, uint64_t now);
 void pc_power_button(struct pc *pc, uint64_t now);
 void pc_nmi(struct pc *pc);
 
+/*
+ * Go on with what a write to FW_CFG_PORT_DMA asks for, a page at most. False: it is not done yet;
+ * until it is the guest writes the same again, which changes nothing.
+ */
+bool pc_dma_run(struct pc *pc);
+
 /* ---- No lock, any CPU ---- */
+
+/*
+ * Where the guest's CPUs find what from PC_LOW_BASE to PC_LOW_END: areas, of which area N has bit
+ * 2N of the result if reads reach RAM (else the ROM or devices), and bit 2N + 1 if writes do (else
+ * devices, or nothing). Without firmware all is RAM, whatever the PAM registers say. DMA of devices
+ * always reaches RAM.
+ */
+#define PC_LOW_BASE  0xa0000U
+#define PC_LOW_END   0x100000U
+#define PC_LOW_AREAS 14U
+#define PC_LOW_RAM   ((1U << 2 * PC_LOW_AREAS) - 1) /* everywhere */
+
+#define PC_LOW_READS(kinds, area)  (((kinds) >> 2 * (area)&1U) != 0)
+#define PC_LOW_WRITES(kinds, area) (((kinds) >> (2 * (area) + 1) & 1U) != 0)
+
+uint32_t pc_low_kinds(const struct pc *pc);
+
+/* The area that holds AT, which is in that range; and where it begins: at the end of the one before
+ * it. */
+unsigned pc_low_area(uint32_t at);
+uint32_t pc_low_start(unsigned area);
 
 /* Deliver an MSI that a passed-through function would have written. False: nobody accepts it. */
 bool pc_msi(struct pc *pc, uint64_t address, uint32_t data);

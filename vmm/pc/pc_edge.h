@@ -53,6 +53,11 @@ bool pc_edge_console_write(struct pc *pc, uint8_t byte);
  */
 void pc_edge_deadline_changed(struct pc *pc, uint64_t deadline_ns);
 
+/* Copy SIZE bytes from and to the guest's RAM. False: it is none, or not all. Reads may end at a
+ * 2 MiB page's end. */
+bool pc_edge_ram_read(struct pc *pc, gpa_t from, void *to, uint32_t size);
+bool pc_edge_ram_write(struct pc *pc, gpa_t to, const void *from, uint32_t size);
+
 /*
  * Configuration space of the functions in slots 2..31 of bus 0 (passed-through devices). WIDTH is
  * 1, 2 or 4 and OFFSET a multiple of it. A function that does not exist reads as all ones.

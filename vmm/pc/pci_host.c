@@ -10,6 +10,7 @@
 #define ADDRESS_WRITABLE 0x80fffffcU
 #define FIRST_VM_SLOT    2U
 
+#define PAM_REGISTERS   7U
 #define ISA_PIRQ_ROUTE  0x60U
 #define PIRQ_OFF        0x80U
 #define PM_BASE         0x40U
@@ -155,6 +156,11 @@ unsigned pci_host_pirq(uint8_t devfn, unsigned pin)
     unsigned slot = devfn >> 3;
 
     return (slot + pin - 1 + PCI_PIRQS - 1) % PCI_PIRQS; /* slot 1's INTA is PIRQA */
+}
+
+void pci_host_hide_ram(struct pci_host_state *host)
+{
+    memset(&host->config[PCI_HOST_BRIDGE][PCI_HOST_PAM], 0, PAM_REGISTERS);
 }
 
 static uint16_t block_base(const uint8_t *config, unsigned base, unsigned enable, uint8_t bit)

@@ -20,6 +20,8 @@
 #define PCI_CONFIG_SIZE 256U
 #define PCI_PIRQS       4U
 
+#define PCI_HOST_PAM 0x59U /* the first of seven, in the host bridge */
+
 enum pci_host_function {
     PCI_HOST_BRIDGE,
     PCI_ISA_BRIDGE,
@@ -68,6 +70,9 @@ int pci_host_pirq_irq(const struct pci_host_state *host, unsigned pirq);
 
 /* The PIRQ 0..3 that pin 1..4 (INTA..INTD) of DEVFN is wired to. */
 unsigned pci_host_pirq(uint8_t devfn, unsigned pin);
+
+/* As the chip's reset leaves the PAM registers: reads below 1 MiB reach the ROM. */
+void pci_host_hide_ram(struct pci_host_state *host);
 
 /* Where the PM and SMBus I/O blocks lie; 0: switched off. */
 uint16_t pci_host_pm_base(const struct pci_host_state *host);

@@ -10,7 +10,8 @@
 #define W2 0x2U
 #define W4 0x4U
 
-#define DEBUG_EXIT_SIZE 4U
+#define DEBUG_EXIT_SIZE      4U
+#define DEBUG_OUTPUT_PRESENT 0xe9U /* as QEMU's debug console reads */
 
 enum port_device {
     PORT_PIC,
@@ -25,6 +26,8 @@ enum port_device {
     PORT_UART,
     PORT_FW_CFG_SELECT,
     PORT_FW_CFG_DATA,
+    PORT_FW_CFG_DMA,
+    PORT_DEBUG_OUTPUT,
     PORT_PCI_ADDRESS,
     PORT_RESET,
     PORT_PCI_DATA,
@@ -45,24 +48,26 @@ struct port_range {
  * different widths.
  */
 static const struct port_range ranges[] = {
-    {0x020, 0x021, W1,           PORT_PIC          },
-    {0x040, 0x043, W1,           PORT_PIT          },
-    {0x060, 0x060, W1,           PORT_I8042        },
-    {0x061, 0x061, W1,           PORT_PIT_GATE     },
-    {0x064, 0x064, W1,           PORT_I8042        },
-    {0x070, 0x073, W1,           PORT_RTC          },
-    {0x080, 0x080, W1,           PORT_POST         },
-    {0x092, 0x092, W1,           PORT_SYSTEM_A     },
-    {0x0a0, 0x0a1, W1,           PORT_PIC          },
-    {0x0b2, 0x0b3, W1,           PORT_APM          },
-    {0x0ed, 0x0ed, W1,           PORT_DELAY        },
-    {0x3f8, 0x3ff, W1,           PORT_UART         },
-    {0x4d0, 0x4d1, W1,           PORT_PIC          },
-    {0x510, 0x511, W2,           PORT_FW_CFG_SELECT},
-    {0x511, 0x511, W1,           PORT_FW_CFG_DATA  },
-    {0xcf8, 0xcfb, W4,           PORT_PCI_ADDRESS  },
-    {0xcf9, 0xcf9, W1,           PORT_RESET        },
-    {0xcfc, 0xcff, W1 | W2 | W4, PORT_PCI_DATA     },
+    {0x020,              0x021,                W1,           PORT_PIC          },
+    {0x040,              0x043,                W1,           PORT_PIT          },
+    {0x060,              0x060,                W1,           PORT_I8042        },
+    {0x061,              0x061,                W1,           PORT_PIT_GATE     },
+    {0x064,              0x064,                W1,           PORT_I8042        },
+    {0x070,              0x073,                W1,           PORT_RTC          },
+    {0x080,              0x080,                W1,           PORT_POST         },
+    {0x092,              0x092,                W1,           PORT_SYSTEM_A     },
+    {0x0a0,              0x0a1,                W1,           PORT_PIC          },
+    {0x0b2,              0x0b3,                W1,           PORT_APM          },
+    {0x0ed,              0x0ed,                W1,           PORT_DELAY        },
+    {0x3f8,              0x3ff,                W1,           PORT_UART         },
+    {PORTS_DEBUG_OUTPUT, PORTS_DEBUG_OUTPUT,   W1,           PORT_DEBUG_OUTPUT },
+    {0x4d0,              0x4d1,                W1,           PORT_PIC          },
+    {0x510,              0x511,                W2,           PORT_FW_CFG_SELECT},
+    {0x511,              0x511,                W1,           PORT_FW_CFG_DATA  },
+    {FW_CFG_PORT_DMA,    FW_CFG_PORT_DMA_LAST, W4,           PORT_FW_CFG_DMA   },
+    {0xcf8,              0xcfb,                W4,           PORT_PCI_ADDRESS  },
+    {0xcf9,              0xcf9,                W1,           PORT_RESET        },
+    {0xcfc,              0xcff,                W1 | W2 | W4, PORT_PCI_DATA     },
 };
 
 /* The blocks that have no fixed place: .first and .last are relative to pc->window[]. */
@@ -100,6 +105,10 @@ static uint32_t read_device(struct pc *p, enum port_device device, uint16_t port
         return uart_read(&p->uart, port - UART_PORT, p->board.now);
     case PORT_FW_CFG_DATA:
         return fw_cfg_read(&p->fw_cfg);
+    case PORT_FW_CFG_DMA:
+        return fw_cfg_dma_read(port);
+    case PORT_DEBUG_OUTPUT:
+        return p->config.debug_output ? DEBUG_OUTPUT_PRESENT : 0xff;
     case PORT_PCI_ADDRESS:
         return p->pci.address;
     case PORT_RESET:
@@ -183,6 +192,11 @@ static void write_byte(struct pc *p, enum port_device device, uint16_t port, uin
             pc_edge_reset(p);
         }
         break;
+    case PORT_DEBUG_OUTPUT:
+        if (p->config.debug_output) {
+            (void)pc_edge_console_write(p, value);
+        }
+        break;
     case PORT_SMB:
         chipset_smb_write(&p->chipset, in_window(p, PORT_WINDOW_SMB, port), value);
         break;
@@ -197,6 +211,9 @@ static void write_device(struct pc *p, enum port_device device, uint16_t port, u
     switch ((unsigned)device) {
     case PORT_FW_CFG_SELECT:
         fw_cfg_select(&p->fw_cfg, (uint16_t)value);
+        break;
+    case PORT_FW_CFG_DMA:
+        fw_cfg_dma_write(&p->fw_cfg, port, value);
         break;
     case PORT_PCI_ADDRESS:
         pci_host_write_address(&p->pci, value);

@@ -5,6 +5,9 @@
 
 #include "vmm/base/types.h"
 
+/* QEMU's debug console: one byte a write. */
+#define PORTS_DEBUG_OUTPUT 0x402U
+
 struct pc;
 
 /* Does any byte of the access belong to a device? No lock; WIDTH 1, 2 or 4. */

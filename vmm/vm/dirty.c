@@ -6,6 +6,7 @@
 #include "vmm/host/instructions.h"
 #include "vmm/host/paging.h"
 #include "vmm/vm/backend.h"
+#include "vmm/vm/low_memory.h"
 #include "vmm/vm/vm.h"
 
 #include <string.h>
@@ -77,14 +78,18 @@ static void flush(struct vm *vm, bool exits)
 static void protect_all(struct vm *vm, unsigned rights)
 {
     for (unsigned i = 0; i < vm->ram.run_count; i++) {
-        const struct ram_run *run = &vm->ram.run[i];
+        uint64_t at = vm->ram.run[i].at.raw, end = at + vm->ram.run[i].size, step;
 
-        for (uint64_t done = 0, step; done < run->size; done += step) {
-            step = run->size - done < STEP ? run->size - done : STEP;
+        for (; at < end; at += step) {
+            step = end - at < STEP ? end - at : STEP;
+            if (vm->rom_size != 0 && at == 0) { /* behind that may be a ROM, not RAM */
+                step = PC_LOW_BASE;
+            }
             spinlock_acquire(&vm->nested_lock);
             /* Whole pages: no table is needed, so it cannot fail. */
-            (void)radix_protect(&vm->nested, run->at.raw + done, step, rights, true);
+            (void)radix_protect(&vm->nested, at, step, rights, true);
             spinlock_release(&vm->nested_lock);
+            step += at + step == PC_LOW_BASE ? PC_LOW_END - PC_LOW_BASE : 0;
         }
     }
 }
@@ -98,6 +103,7 @@ enum status dirty_start(struct vm *vm)
     vm->no_split = false;
     __atomic_store_n(&vm->ram.tracked, true, __ATOMIC_SEQ_CST);
     protect_all(vm, RIGHTS_READ);
+    low_memory_settle(vm, true);
     flush(vm, true);
     return STATUS_OK;
 }
@@ -126,6 +132,7 @@ void dirty_stop(struct vm *vm)
     }
     protect_all(vm, RIGHTS_WRITE);
     __atomic_store_n(&vm->ram.tracked, false, __ATOMIC_SEQ_CST);
+    low_memory_settle(vm, true);
     flush(vm, false);
     for (unsigned i = 0; i < vm->ram.run_count; i++) {
         const struct ram_run *run = &vm->ram.run[i];
@@ -197,16 +204,21 @@ bool dirty_fault(struct vcpu *vcpu, gpa_t at)
     struct vm *vm = vcpu->vm;
     uint64_t page = align_down(at.raw, PAGE_SIZE);
     struct radix_page large;
+    bool allowed;
 
     if (!ram_holds(&vm->ram, page, PAGE_SIZE)) {
         return false;
     }
     spinlock_acquire(&vm->nested_lock);
-    if (radix_lookup(&vm->nested, page, &large) != STATUS_OK || (large.rights & RADIX_WRITE)) {
+    allowed = low_memory_may_write(vm, page);
+    if (!allowed) {
+        /* it is read-only, whether tracked or not */
+    } else if (radix_lookup(&vm->nested, page, &large) != STATUS_OK ||
+               (large.rights & RADIX_WRITE)) {
         backend->flush(vcpu); /* its CPU knows the page as it was: it would fault again */
     } else {
         allow(vm, page, &large);
     }
     spinlock_release(&vm->nested_lock);
-    return true;
+    return allowed;
 }

@@ -4,15 +4,16 @@
 #include "vmm/host/instructions.h"
 #include "vmm/host/time.h"
 #include "vmm/host/timer.h"
+#include "vmm/pc/ports.h"
 #include "vmm/vm/dirty.h"
 #include "vmm/vm/exit_table.h"
+#include "vmm/vm/low_memory.h"
 #include "vmm/vm/vm.h"
 #include "vmm/vm/vm_edge.h"
 
 #include <string.h>
 
-#define PCI_DATA     0xcfcU
-#define PCI_DATA_END 0xd00U
+#define PCI_DATA 0xcfcU
 
 /* So long one REP may go on, unless its elements themselves take longer. */
 #define EXIT_MS_MAX 1U
@@ -45,6 +46,22 @@ uint32_t emulate_port_read(struct vcpu *vcpu, uint16_t port, unsigned size)
     return value;
 }
 
+/* False: the guest is to write it again, after what else there is to see to. */
+static bool carry_out_dma(struct vcpu *vcpu)
+{
+    while (!pc_dma_run(&vcpu->vm->pc)) {
+        if (emulate_must_pause(vcpu)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool touches(uint16_t port, unsigned size, unsigned first, unsigned count)
+{
+    return port < first + count && port + size > first;
+}
+
 bool emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value)
 {
     struct vm *vm = vcpu->vm;
@@ -55,7 +72,7 @@ bool emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_
     if (legacy_port_write(&vm->vfs.legacy, port, size, value)) {
         return !must_wait(vcpu, port);
     }
-    bool sends = port <= UART_PORT && port + size > UART_PORT;
+    bool sends = touches(port, size, UART_PORT, 1) || touches(port, size, PORTS_DEBUG_OUTPUT, 1);
 
     if (sends && !vm_edge_has_room(vm->index)) {
         vm_edge_bring(vm->index);
@@ -67,10 +84,11 @@ bool emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_
     if (sends) {
         vm_edge_bring(vm->index);
     }
-    if (port + size > PCI_DATA && port < PCI_DATA_END) {
+    if (touches(port, size, PCI_DATA, 4)) {
         legacy_settle(&vm->vfs.legacy);
+        low_memory_settle(vm, false);
     }
-    return true;
+    return !touches(port, size, FW_CFG_PORT_DMA, 8) || carry_out_dma(vcpu);
 }
 
 bool emulate_must_pause(const struct vcpu *vcpu)
@@ -124,10 +142,19 @@ void handle_string_io(struct vcpu *vcpu, const struct exit *exit)
     vcpu_store(vcpu, &cpu, &result);
 }
 
+/* A page of RAM, or one that only looks like it. */
+static void *memory_at(const struct vcpu *vcpu, gpa_t at, unsigned size, bool write)
+{
+    const struct vm *vm = vcpu->vm;
+
+    return vm->rom_size == 0 ? ram_pointer(&vm->ram, at, size)
+                             : low_memory_pointer(vm, at, size, write);
+}
+
 /* TO has any alignment. Copies of a size that is known here need no call (each walk makes four). */
 bool emulate_ram_read(struct vcpu *vcpu, gpa_t from, void *to, unsigned size)
 {
-    const void *memory = ram_pointer(&vcpu->vm->ram, from, size);
+    const void *memory = memory_at(vcpu, from, size, false);
     uint64_t value;
 
     if (!memory) {
@@ -156,7 +183,7 @@ bool emulate_ram_read(struct vcpu *vcpu, gpa_t from, void *to, unsigned size)
 
 bool emulate_ram_write(struct vcpu *vcpu, gpa_t to, const void *from, unsigned size)
 {
-    void *memory = ram_pointer(&vcpu->vm->ram, to, size);
+    void *memory = memory_at(vcpu, to, size, true);
     uint64_t value = 0;
 
     if (!memory) {
@@ -197,10 +224,10 @@ bool emulate_ram_write(struct vcpu *vcpu, gpa_t to, const void *from, unsigned s
 enum emulate_swap emulate_ram_swap(struct vcpu *vcpu, gpa_t at, unsigned size, uint64_t expected,
                                    uint64_t wanted)
 {
-    void *memory = ram_pointer(&vcpu->vm->ram, at, size);
+    void *memory = memory_at(vcpu, at, size, true);
     bool swapped;
 
-    if (!memory) {
+    if (!memory || memory != memory_at(vcpu, at, size, false)) {
         return EMULATE_SWAP_NOT_RAM;
     }
     switch (size) {

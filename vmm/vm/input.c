@@ -22,8 +22,10 @@ enum status input_gather(const struct config_vm *config, struct load_input *inpu
         .memory_below_4g = guest_map_below_4g(config->memory),
         .memory_above_4g = config->memory - guest_map_below_4g(config->memory),
     };
-    enum status status =
-        find_file(linux_kernel ? config->kernel.text : config->multiboot.text, NULL, &input->image);
+    enum status status = find_file(linux_kernel               ? config->kernel.text
+                                   : config->firmware.text[0] ? config->firmware.text
+                                                              : config->multiboot.text,
+                                   NULL, &input->image);
 
     if (status == STATUS_OK && config->initrd.text[0]) {
         status = find_file(config->initrd.text, NULL, &input->initrd);

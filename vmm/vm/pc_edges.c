@@ -7,6 +7,8 @@
 #include "vmm/vm/vm.h"
 #include "vmm/vm/vm_edge.h"
 
+#include <string.h>
+
 #define DEBUG_EXIT_STATUS(value) ((value) << 1 | 1) /* as QEMU's isa-debug-exit gives it */
 
 static struct vm *vm_of(struct pc *pc)
@@ -89,6 +91,22 @@ bool pc_edge_console_write(struct pc *pc, uint8_t byte)
 void pc_edge_deadline_changed(struct pc *pc, uint64_t deadline_ns)
 {
     vcpu_kick(vm_of(pc)->vcpu[0]);
+}
+
+bool pc_edge_ram_read(struct pc *pc, gpa_t from, void *to, uint32_t size)
+{
+    const void *memory = ram_pointer(&vm_of(pc)->ram, from, size);
+
+    if (memory) {
+        memcpy(to, memory, size);
+    }
+    return memory;
+}
+
+bool pc_edge_ram_write(struct pc *pc, gpa_t to, const void *from, uint32_t size)
+{
+    return ram_holds(&vm_of(pc)->ram, to.raw, size) &&
+           ram_write(&vm_of(pc)->ram, to, from, size) == STATUS_OK;
 }
 
 uint32_t pc_edge_pci_read(struct pc *pc, uint8_t devfn, uint8_t offset, unsigned width)

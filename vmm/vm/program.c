@@ -7,6 +7,7 @@
 #include "vmm/pc/rom.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/input.h"
+#include "vmm/vm/low_memory.h"
 #include "vmm/vm/vm.h"
 
 #define ATTRIBUTES_CODE32 0xc9bU
@@ -52,10 +53,21 @@ static enum status write_tables(struct vm *vm)
     return status;
 }
 
+/* RAM stays as it is: firmware that finds it after a reset knows what is its own. */
+static enum status load_firmware(struct vm *vm)
+{
+    low_memory_settle(vm, true);
+    return vm->pc.fw_cfg.file_count == 0 ? firmware_files_add(&vm->pc, &vm->files) : STATUS_OK;
+}
+
 enum status program_load(struct vm *vm)
 {
     struct load_file modules[CONFIG_MODULES_MAX];
     struct load_input input;
+
+    if (vm->rom_size != 0) {
+        return load_firmware(vm);
+    }
     enum status status = write_tables(vm);
 
     if (status == STATUS_OK) {
@@ -85,6 +97,10 @@ static struct state_segment flat(uint16_t selector, uint16_t attributes)
 void program_enter(const struct vm *vm, struct cpu_state *state)
 {
     const struct load_entry *entry = &vm->entry;
+
+    if (vm->rom_size != 0) {
+        return; /* at the reset vector it is already */
+    }
     bool long_mode = entry->mode == LOAD_ENTRY_LONG64;
 
     for (unsigned i = STATE_ES; i <= STATE_GS; i++) {

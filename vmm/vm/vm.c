@@ -8,6 +8,7 @@
 #include "vmm/vm/backend.h"
 #include "vmm/vm/checkpoint.h"
 #include "vmm/vm/dirty.h"
+#include "vmm/vm/low_memory.h"
 #include "vmm/vm/vm_edge.h"
 
 static struct vm *vms[CONFIG_VMS_MAX];
@@ -48,12 +49,15 @@ static enum status create_vcpu(struct vm *vm, unsigned index)
     return vcpu->backend ? STATUS_OK : STATUS_NOTE(STATUS_NO_MEMORY);
 }
 
-/* All of it, and the BIOS's segment a second time below 4 GiB. */
+/* All of it; and below 4 GiB its firmware, or the BIOS's segment of RAM a second time. */
 static enum status map_ram(struct vm *vm)
 {
     hpa_t rom = hpa(vm->ram.run[0].frames.raw + ROM_BASE);
-    enum status status =
-        radix_map(&vm->nested, ROM_HIGH, rom, ROM_SIZE, RADIX_READ | RADIX_EXECUTE, NULL);
+    enum status status = rom_create(vm);
+
+    if (status == STATUS_OK && vm->rom_size == 0) {
+        status = radix_map(&vm->nested, ROM_HIGH, rom, ROM_SIZE, RADIX_READ | RADIX_EXECUTE, NULL);
+    }
 
     if (status == STATUS_OK && vm->apic_page) {
         status = radix_map(&vm->nested, LAPIC_BASE, backend->apic_page(), LAPIC_SIZE,
@@ -111,6 +115,7 @@ static void destroy(struct vm *vm)
 {
     dirty_destroy(vm);
     checkpoint_destroy(vm);
+    rom_destroy(vm);
     ram_free(&vm->ram);
     for (unsigned i = 0; i < vm->vcpu_count && vm->vcpu[i]; i++) {
         if (vm->vcpu[i]->backend) {

@@ -10,6 +10,7 @@
 #include "vmm/host/radix.h"
 #include "vmm/host/spinlock.h"
 #include "vmm/load/load.h"
+#include "vmm/pc/guest_tables.h"
 #include "vmm/pc/pc.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/reset_loop.h"
@@ -70,6 +71,11 @@ struct vm {
     struct vf_set vfs;
     uint32_t nested_generation; /* grows when the TLBs must forget; atomic */
     bool no_split;              /* no memory was left to split large pages; under nested_lock */
+
+    hpa_t rom; /* of its firmware */
+    uint64_t rom_size;
+    uint32_t low_kinds; /* what of PC_LOW_... is mapped; atomic, changes under nested_lock */
+    struct firmware_files files;
 
     struct spinlock lock; /* the platform's */
     uint64_t lock_flags;  /* of who holds it */

@@ -48,6 +48,8 @@ static enum status power_on(struct vm *vm)
         .rtc_seconds = cmos_read_seconds(),
         .debug_exit = (uint16_t)vm->config->debug_exit,
         .keyboard = true,
+        .firmware = vm->rom_size != 0,
+        .debug_output = vm->config->debugcon,
     };
 
     vm_reset_time(vm);
@@ -133,11 +135,6 @@ enum status vm_start(struct vm *vm)
     await_last_words(vm);
     if (vm_state(vm) != VM_STOPPED) {
         return STATUS_STATE;
-    }
-    if (vm->config->firmware.text[0]) {
-        log_warn("VM '%s': this version starts no firmware: give it 'kernel' or 'multiboot'",
-                 vm->config->name);
-        return STATUS_UNSUPPORTED;
     }
     __atomic_store_n(&vm->request, 0, __ATOMIC_SEQ_CST);
     __atomic_store_n(&vm->checkpoints.wanted, 0, __ATOMIC_SEQ_CST);

@@ -4,6 +4,8 @@
 #include "vmm/pc/irq_lines.h"
 #include "vmm/pc/pc_edge.h"
 
+#include <string.h>
+
 struct fake_edge fake_edge;
 
 void fake_edge_clear(void)
@@ -103,4 +105,31 @@ void pc_edge_pci_write(struct pc *pc, uint8_t devfn, uint8_t offset, unsigned wi
     fake_edge.pci_devfn = devfn;
     fake_edge.pci_offset = offset;
     fake_edge.pci_written = value;
+}
+
+/* NULL: not all of it is RAM. */
+static uint8_t *ram_at(gpa_t at, uint32_t size)
+{
+    fake_edge.ram_accesses++;
+    return range_fits(at.raw, size, FAKE_RAM_SIZE) ? fake_edge.ram + at.raw : NULL;
+}
+
+bool pc_edge_ram_read(struct pc *pc, gpa_t from, void *to, uint32_t size)
+{
+    const uint8_t *ram = ram_at(from, size);
+
+    if (ram) {
+        memcpy(to, ram, size);
+    }
+    return ram;
+}
+
+bool pc_edge_ram_write(struct pc *pc, gpa_t to, const void *from, uint32_t size)
+{
+    uint8_t *ram = ram_at(to, size);
+
+    if (ram) {
+        memcpy(ram, from, size);
+    }
+    return ram;
 }

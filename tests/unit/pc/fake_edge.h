@@ -5,6 +5,8 @@
 
 #include "vmm/pc/pc.h"
 
+#define FAKE_RAM_SIZE 0x8000U
+
 struct fake_edge {
     int locked;
     unsigned bad_locking; /* taken twice, given back without being held */
@@ -25,6 +27,8 @@ struct fake_edge {
     uint8_t pci_devfn;
     uint8_t pci_offset;
     uint32_t pci_written;
+    uint8_t ram[FAKE_RAM_SIZE]; /* the guest's, from 0 on */
+    unsigned ram_accesses;
 };
 
 extern struct fake_edge fake_edge;

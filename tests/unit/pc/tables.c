@@ -63,28 +63,152 @@ static uint64_t table(unsigned index)
     return get(rsdt + 36 + 4ULL * index, 4);
 }
 
+static void check_acpi(void)
+{
+    check_signature(tables.rsdp.raw, "RSD PTR ");
+    check_sum(tables.rsdp.raw, 20);
+    check_sum(tables.rsdp.raw, 36);
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t root = get(tables.rsdp.raw + 16 + 8 * i, 4);
+
+        check_signature(root, i == 0 ? "RSDT" : "XSDT");
+        check_sum(root, get(root + 4, 4));
+    }
+    check_signature(table(0), "FACP");
+    check_signature(table(1), "APIC");
+    for (unsigned i = 0; i < 2; i++) {
+        check_sum(table(i), get(table(i) + 4, 4));
+    }
+    uint64_t facs = get(table(0) + 36, 4);
+    assert_int_equal(facs % 64, 0);
+    check_signature(facs, "FACS");
+    uint64_t dsdt = get(table(0) + 40, 4);
+    assert_int_equal(get(table(0) + 140, 4), dsdt);
+    check_signature(dsdt, "DSDT");
+    check_sum(dsdt, get(dsdt + 4, 4));
+}
+
 static void test_acpi(void **state)
 {
     for (unsigned vcpus = 1; vcpus <= PC_VCPUS_MAX; vcpus++) {
         build(vcpus);
-        check_signature(tables.rsdp.raw, "RSD PTR ");
-        check_sum(tables.rsdp.raw, 20);
-        check_sum(tables.rsdp.raw, 36);
-        uint64_t rsdt = get(tables.rsdp.raw + 16, 4);
-        check_signature(rsdt, "RSDT");
-        check_sum(rsdt, get(rsdt + 4, 4));
-        check_signature(table(0), "FACP");
-        check_signature(table(1), "APIC");
-        for (unsigned i = 0; i < 2; i++) {
-            check_sum(table(i), get(table(i) + 4, 4));
+        check_acpi();
+    }
+}
+
+/* ---- As firmware places them: a table loader like SeaBIOS's ---- */
+
+static struct pc machine;
+static struct firmware_files files;
+static struct placed {
+    char name[56];
+    uint32_t at; /* in the image */
+    uint32_t size;
+} placed[2];
+static unsigned placed_count;
+
+static const struct fw_cfg_file *find_file(const char *name)
+{
+    for (unsigned i = 0; i < machine.fw_cfg.file_count; i++) {
+        if (strcmp(machine.fw_cfg.file[i].name, name) == 0) {
+            return &machine.fw_cfg.file[i];
         }
-        uint64_t facs = get(table(0) + 36, 4);
-        assert_int_equal(facs % 64, 0);
-        check_signature(facs, "FACS");
-        uint64_t dsdt = get(table(0) + 40, 4);
-        assert_int_equal(get(table(0) + 140, 4), dsdt);
-        check_signature(dsdt, "DSDT");
-        check_sum(dsdt, get(dsdt + 4, 4));
+    }
+    fail_msg("no file %s", name);
+    return NULL;
+}
+
+static const struct placed *find_placed(const uint8_t *name)
+{
+    for (unsigned i = 0; i < placed_count; i++) {
+        if (strcmp(placed[i].name, (const char *)name) == 0) {
+            return &placed[i];
+        }
+    }
+    fail_msg("%s is not placed", (const char *)name);
+    return NULL;
+}
+
+static uint32_t little(const uint8_t *bytes)
+{
+    return bytes[0] | bytes[1] << 8 | bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+/* The root lies low, at the image's end; all else where it is aligned. */
+static void place(const uint8_t *command)
+{
+    const struct fw_cfg_file *file = find_file((const char *)command + 4);
+    bool low = command[64] == 2;
+    struct placed *p = &placed[placed_count++];
+
+    assert_int_equal(little(command + 60), low ? 16 : 64);
+    (void)snprintf(p->name, sizeof(p->name), "%s", file->name);
+    p->size = file->size;
+    p->at = low ? TABLES_SIZE_MAX - 128 : 64 * 3;
+    assert_true(range_fits(p->at, p->size, low ? TABLES_SIZE_MAX : TABLES_SIZE_MAX - 128));
+    memcpy(image + p->at, file->data, file->size);
+    tables.rsdp = low ? gpa(BASE + p->at) : tables.rsdp;
+}
+
+static void patch(const uint8_t *command)
+{
+    const struct placed *to = find_placed(command + 4), *from = find_placed(command + 60);
+    uint32_t offset = little(command + 116), size = command[120];
+    uint64_t value = 0;
+
+    assert_true(size == 4 || size == 8);
+    assert_true(range_fits(offset, size, to->size));
+    memcpy(&value, image + to->at + offset, size);
+    value += BASE + from->at;
+    memcpy(image + to->at + offset, &value, size);
+}
+
+static void add_up(const uint8_t *command)
+{
+    const struct placed *p = find_placed(command + 4);
+    uint32_t byte = little(command + 60), start = little(command + 64);
+    uint32_t length = little(command + 68);
+    uint8_t sum = 0;
+
+    assert_true(byte < p->size && range_fits(start, length, p->size));
+    for (uint32_t i = 0; i < length; i++) {
+        sum = (uint8_t)(sum + image[p->at + start + i]);
+    }
+    image[p->at + byte] = (uint8_t)(image[p->at + byte] - sum);
+}
+
+static void run_loader(void)
+{
+    static void (*const commands[])(const uint8_t *) = {NULL, place, patch, add_up};
+    const struct fw_cfg_file *loader = find_file("etc/table-loader");
+
+    placed_count = 0;
+    memset(image, 0xcc, sizeof(image));
+    tables.size = sizeof(image);
+    assert_int_equal(loader->size % 128, 0);
+    for (uint32_t at = 0; at < loader->size; at += 128) {
+        assert_in_range(little(loader->data + at), 1, 3);
+        commands[little(loader->data + at)](loader->data + at);
+    }
+}
+
+static void test_files(void **state)
+{
+    for (unsigned vcpus = 1; vcpus <= PC_VCPUS_MAX; vcpus += 21) {
+        struct pc_config config = fake_edge_config(vcpus);
+
+        config.memory_above_4g = vcpus == 1 ? 0 : 3ULL << 30;
+        assert_int_equal(pc_init(&machine, &config), STATUS_OK);
+        assert_int_equal(firmware_files_add(&machine, &files), STATUS_OK);
+        run_loader();
+        check_acpi();
+        const struct fw_cfg_file *memory = find_file("etc/e820");
+
+        assert_int_equal(memory->size, vcpus == 1 ? 20 : 40);
+        assert_memory_equal(memory->data, "\0\0\0\0\0\0\0\0\0\0\0\x20\0\0\0\0\1\0\0\0", 20);
+        assert_memory_equal(
+            memory->data + 20,
+            vcpus == 1 ? (const char[20]){0} : "\0\0\0\0\1\0\0\0\0\0\0\xc0\0\0\0\0\1\0\0\0", 20);
     }
 }
 
@@ -201,7 +325,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_acpi), cmocka_unit_test(test_madt),   cmocka_unit_test(test_fadt),
-        cmocka_unit_test(test_mp),   cmocka_unit_test(test_places),
+        cmocka_unit_test(test_mp),   cmocka_unit_test(test_places), cmocka_unit_test(test_files),
     };
 
     if (argc == 3 && strcmp(argv[1], "write") == 0) {

@@ -9,6 +9,7 @@
 #include "tests/unit/fakes/pages.h"
 #include "vmm/host/fpu.h"
 #include "vmm/vm/backend.h"
+#include "vmm/vm/low_memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -72,6 +73,8 @@ void pc_derive(struct pc *pc)
     seen_filled = function.state.isr == 0xa5 && vcpus[1].saved.cr3 == 0;
     pc->board.lowest_turn += turn_is_lost;
 }
+
+void low_memory_settle(struct vm *settled, bool anew) {}
 
 const struct legacy_state *legacy_save(struct legacy_function *f)
 {

@@ -9,7 +9,9 @@
 #include "vmm/host/frame.h"
 #include "vmm/host/paging.h"
 #include "vmm/vm/backend.h"
+#include "vmm/vm/low_memory.h"
 #include "vmm/vm/vm.h"
+#include "vmm/vm/vm_edge.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -44,6 +46,9 @@ static struct vcpu vcpus[VCPUS];
 static uint8_t ram[LOW_SIZE + M2] __attribute__((aligned(2 << 20)));
 static uint64_t map[PAGE_SIZE] __attribute__((aligned(4096)));
 static bool map_taken;
+static uint8_t rom[0x40000] __attribute__((aligned(4096)));
+static uint8_t rom_file[sizeof(rom)];
+static unsigned stops;
 static unsigned flushes;
 
 /* ---- what dirty.c and ram.c need ---- */
@@ -55,6 +60,10 @@ static hpa_t frame_of(const void *memory)
 
 enum status frame_allocate(uint64_t size, uint64_t align, uint64_t limit, hpa_t *base)
 {
+    if (size == sizeof(rom)) {
+        *base = frame_of(rom);
+        return STATUS_OK;
+    }
     assert_int_equal(size, K4); /* a bit for each page of 10 MiB */
     assert_false(map_taken);
     map_taken = true;
@@ -65,8 +74,10 @@ enum status frame_allocate(uint64_t size, uint64_t align, uint64_t limit, hpa_t 
 
 enum status frame_free(hpa_t base, uint64_t size)
 {
-    assert_true(map_taken);
-    map_taken = false;
+    if (size == K4) {
+        assert_true(map_taken);
+        map_taken = false;
+    }
     return STATUS_OK;
 }
 
@@ -76,6 +87,24 @@ enum status paging_map(uint64_t va, hpa_t base, uint64_t size, unsigned rights)
 }
 
 void paging_unmap(uint64_t va, uint64_t size) {}
+
+enum status vm_edge_find_file(const char *name, const uint8_t **data, uint64_t *size)
+{
+    *data = rom_file;
+    *size = sizeof(rom_file);
+    return STATUS_OK;
+}
+
+enum status load_firmware_check(const struct load_file *file)
+{
+    return STATUS_OK;
+}
+
+enum status vm_stop(struct vm *stopped, const char *why)
+{
+    stops++;
+    return STATUS_OK;
+}
 
 void vm_flush(struct vm *flushed)
 {
@@ -287,6 +316,136 @@ static void test_no_memory(void **state)
     expect_page(M2, K4, true);
 }
 
+/* ---- With firmware: what the PAM registers say goes before what tracking wants ---- */
+
+#define ROM_AT   (HIGH - sizeof(rom))
+#define PAM(n)   vm.pc.pci.config[PCI_HOST_BRIDGE][PCI_HOST_PAM + (n)]
+#define SEGMENT  0xf0000U
+#define RAM_PAGE 0xc8000U /* of the area that the lower half of PAM2 is for */
+
+static void expect_target(uint64_t at, const uint8_t *target, unsigned rights)
+{
+    struct radix_page page;
+
+    assert_int_equal(radix_lookup(&vm.nested, at, &page), STATUS_OK);
+    assert_ptr_equal((uint8_t *)(DIRECT_BASE + page.address.raw) + at % page.size, target);
+    assert_int_equal(page.rights, rights);
+}
+
+static void expect_nothing(uint64_t at)
+{
+    struct radix_page page;
+
+    assert_int_equal(radix_lookup(&vm.nested, at, &page), STATUS_NOT_FOUND);
+    assert_null(low_memory_pointer(&vm, gpa(at), 8, false));
+    assert_null(low_memory_pointer(&vm, gpa(at), 8, true));
+}
+
+static void start_firmware(void)
+{
+    static const struct config_vm config = {.firmware = {"bios"}};
+
+    for (unsigned i = 0; i < sizeof(rom_file); i++) {
+        rom_file[i] = (uint8_t)(i * 7 + i / 4096);
+    }
+    stops = 0;
+    vm.config = &config;
+    vm.pc.config.firmware = true;
+    assert_int_equal(rom_create(&vm), STATUS_OK);
+    assert_memory_equal(rom, rom_file, sizeof(rom));
+    low_memory_settle(&vm, true);
+}
+
+/* What a vCPU and the emulator find, area by area, for each of the four values of its two bits. */
+static void test_shadow(void **state)
+{
+    const unsigned rx = RADIX_READ | RADIX_EXECUTE;
+
+    start_firmware();
+    expect_target(ROM_AT, rom, rx);
+    expect_nothing(0xa0000);
+    expect_nothing(0xbf000);
+    expect_nothing(0xdf000);
+    expect_target(0xe0000, rom + 0x20000, rx);
+    expect_target(0xff000, rom + 0x3f000, rx);
+    assert_ptr_equal(low_memory_pointer(&vm, gpa(0xffff0), 16, false), rom + 0x3fff0);
+    assert_ptr_equal(low_memory_pointer(&vm, gpa(HIGH - 16), 16, false), rom + 0x3fff0);
+    assert_null(low_memory_pointer(&vm, gpa(HIGH - 16), 16, true));
+    assert_null(low_memory_pointer(&vm, gpa(0xffff0), 16, true));
+    expect_target(0x9f000, ram + 0x9f000, RWX);
+    expect_target(0x100000, ram + 0x100000, RWX);
+    for (unsigned area = 1; area < PC_LOW_AREAS; area++) {
+        uint64_t at = pc_low_start(area), last = pc_low_start(area + 1) - K4;
+        unsigned shift = area % 2 == 1 && area != 13 ? 0 : 4;
+
+        memset(&PAM(0), 0, 7);
+        PAM(area == 13 ? 0 : (area + 1) / 2) = (uint8_t)(3U << shift);
+        low_memory_settle(&vm, false);
+        expect_target(at, ram + at, RWX);
+        expect_target(last, ram + last, RWX);
+        assert_int_equal(pc_low_area((uint32_t)at), area);
+        assert_int_equal(pc_low_area((uint32_t)last), area);
+        PAM(area == 13 ? 0 : (area + 1) / 2) = (uint8_t)(1U << shift);
+        low_memory_settle(&vm, false);
+        expect_target(last, ram + last, rx);
+        assert_ptr_equal(low_memory_pointer(&vm, gpa(at), 8, false), ram + at);
+        assert_null(low_memory_pointer(&vm, gpa(at), 8, true));
+        assert_false(dirty_fault(&vcpus[0], gpa(at)));
+        PAM(area == 13 ? 0 : (area + 1) / 2) = (uint8_t)(2U << shift);
+        low_memory_settle(&vm, false);
+        assert_ptr_equal(low_memory_pointer(&vm, gpa(at), 8, true), ram + at);
+        assert_false(dirty_fault(&vcpus[0], gpa(at)));
+        if (at < 0xe0000) {
+            assert_null(low_memory_pointer(&vm, gpa(at), 8, false));
+        } else {
+            expect_target(at, rom + 0x20000 + (at - 0xe0000), rx);
+        }
+    }
+    unsigned before = flushes;
+
+    low_memory_settle(&vm, false);
+    assert_int_equal(flushes, before); /* nothing has changed */
+    assert_int_equal(stops, 0);
+    rom_destroy(&vm);
+}
+
+/* The ROM, read-only RAM and what is nothing stay so while pages are noted, and behind that. */
+static void test_tracked_shadow(void **state)
+{
+    const unsigned rx = RADIX_READ | RADIX_EXECUTE;
+
+    start_firmware();
+    PAM(0) = 0x10;
+    PAM(2) = 0x03;
+    low_memory_settle(&vm, false);
+    assert_int_equal(dirty_start(&vm), STATUS_OK);
+    expect_target(RAM_PAGE, ram + RAM_PAGE, rx);
+    expect_target(0x9f000, ram + 0x9f000, rx);
+    assert_true(dirty_fault(&vcpus[0], gpa(RAM_PAGE)));
+    assert_false(dirty_fault(&vcpus[0], gpa(SEGMENT)));
+    assert_false(dirty_fault(&vcpus[0], gpa(0xe0000)));
+    expect_target(RAM_PAGE, ram + RAM_PAGE, RWX);
+    expect_dirty((uint64_t[]){RAM_PAGE}, 1);
+    expect_target(RAM_PAGE, ram + RAM_PAGE, rx);
+    PAM(0) = 0x30;
+    low_memory_settle(&vm, false);
+    expect_target(SEGMENT, ram + SEGMENT, rx);
+    assert_true(dirty_fault(&vcpus[0], gpa(SEGMENT)));
+    expect_dirty((uint64_t[]){SEGMENT}, 1);
+    PAM(0) = 0;
+    low_memory_settle(&vm, false);
+    dirty_stop(&vm);
+    expect_target(SEGMENT, rom + 0x30000, rx);
+    expect_target(0xe0000, rom + 0x20000, rx);
+    expect_target(RAM_PAGE, ram + RAM_PAGE, RWX);
+    expect_target(0x9f000, ram + 0x9f000, RWX);
+    expect_target(0x100000, ram + 0x100000, RWX);
+    expect_nothing(0xa0000);
+    expect_target(ROM_AT, rom, rx);
+    assert_int_equal(stops, 0);
+    rom_destroy(&vm);
+}
+
 /*
  * vCPUs that write to all pages, each with a TLB that keeps what it saw until it is flushed, and a
  * collector that copies what is reported. At the end the copy is right: no write was missed.
@@ -415,6 +574,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_faults, setup, teardown),
         cmocka_unit_test_setup_teardown(test_own_writes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_shadow, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_tracked_shadow, setup, teardown),
         cmocka_unit_test_setup_teardown(test_concurrent, setup, teardown),
     };
 

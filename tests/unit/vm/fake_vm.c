@@ -6,6 +6,7 @@
 #include "vmm/host/timer.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/dirty.h"
+#include "vmm/vm/low_memory.h"
 #include "vmm/vm/vm_edge.h"
 
 #include <setjmp.h>
@@ -191,6 +192,22 @@ void pc_port_write(struct pc *pc, uint16_t port, unsigned width, uint32_t value,
     fake_platform.port_size = width;
     fake_platform.port_value = value;
     fake_platform.accesses++;
+}
+
+bool pc_dma_run(struct pc *pc)
+{
+    fake_platform.dma_runs++;
+    return fake_platform.dma_pieces == 0 || --fake_platform.dma_pieces == 0;
+}
+
+void low_memory_settle(struct vm *vm, bool anew)
+{
+    fake_platform.settles++;
+}
+
+void *low_memory_pointer(const struct vm *vm, gpa_t at, unsigned size, bool write)
+{
+    return ram_pointer(&vm->ram, at, size);
 }
 
 bool pc_mmio_read(struct pc *pc, unsigned vcpu, gpa_t address, unsigned width, uint64_t now,

@@ -42,6 +42,9 @@ struct fake_platform {
     uint64_t mmio;
     uint64_t mmio_value;
     unsigned accesses;
+    unsigned dma_pieces; /* that are still to be done */
+    unsigned dma_runs;
+    unsigned settles; /* of the memory below 1 MiB */
 };
 
 struct fake_console {

@@ -12,6 +12,7 @@
 #include "vmm/vm/backend.h"
 #include "vmm/vm/checkpoint.h"
 #include "vmm/vm/dirty.h"
+#include "vmm/vm/low_memory.h"
 #include "vmm/vm/vm_edge.h"
 
 #include "drivers/rtc/cmos.h"
@@ -238,6 +239,13 @@ void legacy_resume(struct legacy_set *set)
     check(load(&life.in_guest) == 0 && *held_of(set));
     *held_of(set) = false;
 }
+
+enum status rom_create(struct vm *vm)
+{
+    return STATUS_OK;
+}
+
+void rom_destroy(struct vm *vm) {}
 
 enum status program_load(struct vm *vm)
 {

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/vm/low_memory.h"
+
+#include "vmm/host/address_space.h"
+#include "vmm/host/frame.h"
+#include "vmm/host/paging.h"
+#include "vmm/load/load.h"
+#include "vmm/vm/vm.h"
+#include "vmm/vm/vm_edge.h"
+
+#include <string.h>
+
+#define ROM_END 0x100000000ULL
+
+/* Of a ROM's end, so much appears below 1 MiB. */
+#define ROM_LOW_MAX 0x20000U
+
+static void *rom_view(const struct vm *vm)
+{
+    return (void *)(DIRECT_BASE + vm->rom.raw);
+}
+
+enum status rom_create(struct vm *vm)
+{
+    struct load_file file = {.name = vm->config->firmware.text};
+
+    if (!file.name[0]) {
+        return STATUS_OK;
+    }
+    enum status status = vm_edge_find_file(file.name, &file.data, &file.size);
+
+    if (status == STATUS_OK) {
+        status = load_firmware_check(&file);
+    }
+    if (status == STATUS_OK) {
+        status = frame_allocate(file.size, PAGE_SIZE, FRAME_ANYWHERE, &vm->rom);
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    vm->rom_size = file.size;
+    status = paging_map((uint64_t)rom_view(vm), vm->rom, file.size, PAGING_WRITE);
+    if (status == STATUS_OK) {
+        memcpy(rom_view(vm), file.data, file.size);
+        status = radix_map(&vm->nested, ROM_END - file.size, vm->rom, file.size,
+                           RADIX_READ | RADIX_EXECUTE, NULL);
+    }
+    return status;
+}
+
+void rom_destroy(struct vm *vm)
+{
+    if (vm->rom_size != 0) {
+        paging_unmap((uint64_t)rom_view(vm), vm->rom_size);
+        (void)frame_free(vm->rom, vm->rom_size);
+    }
+}
+
+/* Where in the ROM is what lies at AT, below 1 MiB or at its place? False: it is not of the ROM. */
+static bool find_in_rom(const struct vm *vm, uint64_t at, uint64_t *offset)
+{
+    uint64_t low = vm->rom_size < ROM_LOW_MAX ? vm->rom_size : ROM_LOW_MAX;
+
+    at += at < PC_LOW_END ? ROM_END - PC_LOW_END : 0;
+    *offset = at - (ROM_END - vm->rom_size);
+    return at < ROM_END && *offset < vm->rom_size &&
+           (at >= ROM_END - low || at < ROM_END - PC_LOW_END);
+}
+
+static enum status map_area(struct vm *vm, unsigned area, uint32_t kinds)
+{
+    uint64_t at = pc_low_start(area), size = pc_low_start(area + 1) - at, offset;
+    hpa_t to = hpa(vm->ram.run[0].frames.raw + at);
+    unsigned rights = RADIX_READ | RADIX_EXECUTE;
+
+    if (!PC_LOW_READS(kinds, area)) {
+        if (!find_in_rom(vm, at, &offset)) {
+            return radix_unmap(&vm->nested, at, size, NULL);
+        }
+        to = hpa(vm->rom.raw + offset);
+    } else if (PC_LOW_WRITES(kinds, area) && !vm->ram.tracked) {
+        rights |= RADIX_WRITE;
+    }
+    return radix_map(&vm->nested, at, to, size, rights, NULL);
+}
+
+void low_memory_settle(struct vm *vm, bool anew)
+{
+    enum status status = STATUS_OK;
+
+    if (vm->rom_size == 0) {
+        return;
+    }
+    spinlock_acquire(&vm->nested_lock);
+    uint32_t kinds = pc_low_kinds(&vm->pc);
+    bool changes = anew || kinds != vm->low_kinds;
+
+    for (unsigned area = 0; area < PC_LOW_AREAS && changes && status == STATUS_OK; area++) {
+        status = map_area(vm, area, kinds);
+    }
+    __atomic_store_n(&vm->low_kinds, kinds, __ATOMIC_RELEASE);
+    spinlock_release(&vm->nested_lock);
+    if (changes) {
+        vm_flush(vm);
+    }
+    if (status != STATUS_OK) {
+        (void)vm_stop(vm, "no memory is left to map its BIOS");
+    }
+}
+
+static bool is_low(const struct vm *vm, uint64_t at)
+{
+    return vm->rom_size != 0 && at >= PC_LOW_BASE && at < PC_LOW_END;
+}
+
+bool low_memory_may_write(const struct vm *vm, uint64_t at)
+{
+    unsigned area = is_low(vm, at) ? pc_low_area((uint32_t)at) : 0;
+
+    return !is_low(vm, at) ||
+           (PC_LOW_READS(vm->low_kinds, area) && PC_LOW_WRITES(vm->low_kinds, area));
+}
+
+void *low_memory_pointer(const struct vm *vm, gpa_t at, unsigned size, bool write)
+{
+    uint32_t kinds = __atomic_load_n(&vm->low_kinds, __ATOMIC_ACQUIRE);
+    uint64_t offset;
+
+    if (is_low(vm, at.raw)) {
+        unsigned area = pc_low_area((uint32_t)at.raw);
+
+        if (write ? PC_LOW_WRITES(kinds, area) : PC_LOW_READS(kinds, area)) {
+            return ram_pointer(&vm->ram, at, size);
+        }
+    } else if (at.raw < ROM_END - vm->rom_size || at.raw >= ROM_END) {
+        return ram_pointer(&vm->ram, at, size);
+    }
+    return !write && find_in_rom(vm, at.raw, &offset) ? (uint8_t *)rom_view(vm) + offset : NULL;
+}
