@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""legacy_bios.py CASE: SeaBIOS, unmodified, boots guest/bios from the disk behind a VF, and what it finds is as under plain QEMU."""
+
+import os
+import re
+import subprocess
+import sys
+
+import machine
+import vfdisk
+from disks import VfMachine
+
+SEABIOS = "/usr/share/seabios/bios-256k.bin"
+PROGRAM = os.path.join(machine.BUILD, "guest", "bios.bin")
+EXIT_PASSED = 1
+
+# The sectors of guest/bios: its own, of which the last counts the resets, and those that it writes.
+OWN = 64
+COUNT_SECTOR, COUNT_MAGIC, RESETS = 63, 0x5a, 4
+WRITE_FIRST, WRITE_COUNT, WRITE_SHIFT = 2040, 17, 3
+
+CONFIG = """[vmm]
+when_idle = {idle}
+[pf 01:00.0]
+num_vfs = 1
+transport = admin
+[pf 02:00.0]
+num_vfs = 1
+{vms}"""
+
+VM = """[vm {name}]
+cpus = {cpus}
+memory = 64M
+firmware = bios-256k.bin
+vf = {pf}/0
+debug_exit = 0xf4
+checkpoints = {checkpoints}
+"""
+
+
+def make_disk(folder, name):
+    """A disk that boots guest/bios, with known contents behind it."""
+    path = vfdisk.make(folder, name)
+    with open(PROGRAM, "rb") as file:
+        program = file.read()
+    if len(program) > COUNT_SECTOR * vfdisk.SECTOR:
+        raise machine.Failure("guest/bios has grown into the sector that counts its resets")
+    with open(path, "r+b") as file:
+        file.write(program)
+        file.seek(COUNT_SECTOR * vfdisk.SECTOR)
+        file.write(bytes((0, COUNT_MAGIC)))
+    return path
+
+
+def check_disk(path):
+    """Only what the guest says that it writes has been written."""
+    with open(path, "rb") as file:
+        disk = file.read()
+    with open(PROGRAM, "rb") as file:
+        program = file.read()
+    if disk[:len(program)] != program:
+        raise machine.Failure("the program on the disk is no longer what it was")
+    if tuple(disk[COUNT_SECTOR * vfdisk.SECTOR:][:2]) != (RESETS, COUNT_MAGIC):
+        raise machine.Failure("the resets are not counted on the disk")
+    for number in range(OWN, vfdisk.SECTORS):
+        shift = WRITE_SHIFT if WRITE_FIRST <= number < WRITE_FIRST + WRITE_COUNT else 0
+        if disk[number * vfdisk.SECTOR:][:vfdisk.SECTOR] != vfdisk.sector(number, shift):
+            raise machine.Failure(f"sector {number} of the disk is not what it should be")
+
+
+def findings(text):
+    """What the guest has said, without what the BIOS says on the same line."""
+    return re.findall(r"(life \d: .*|memory: .*|tables: .*|disk: .*|clock: .*|PASS: .*|FAIL: .*)", text.replace("\r", ""))
+
+
+def reference(path, cpus):
+    """What it says under plain QEMU; it is given the same disk."""
+    command = [machine.QEMU, "-M", "pc", "-accel", "tcg", "-cpu", "EPYC", "-smp", str(cpus), "-m", "64", "-nodefaults", "-vga", "none",
+               "-display", "none", "-monitor", "none", "-serial", "stdio", "-action", "reboot=reset",
+               "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-blockdev", f"{machine.IMAGE},node-name=disk,filename={path}",
+               "-device", "virtio-blk-pci,drive=disk,disable-modern=on,disable-legacy=off"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=machine.patience(), check=False)
+    except subprocess.TimeoutExpired as late:
+        raise machine.Failure(f"no end in time under plain QEMU: {late.stdout}") from None
+    text = done.stdout.decode(errors="replace")
+    if done.returncode != EXIT_PASSED:
+        raise machine.Failure(f"status {done.returncode} under plain QEMU: {text}\n{done.stderr.decode(errors='replace')}")
+    return findings(text)
+
+
+def boot(folder, disks, vms, **options):
+    config = CONFIG.format(idle=options.pop("idle", "poweroff"), vms="".join(VM.format(**vm) for vm in vms))
+    image = machine.make_image(folder, config, [(SEABIOS, "bios-256k.bin")])
+    return VfMachine(image, [disks[-1]], others=[disks[0]], **options)
+
+
+def transports(folder):
+    """One VM of two CPUs by admin commands and one by registers in memory, with checkpoints at random moments."""
+    disks = [make_disk(folder, f"{name}.img") for name in ("admin", "mmr")]
+    vms = [{"name": name, "cpus": cpus, "pf": pf, "checkpoints": machine.CHECKPOINTS}
+           for name, cpus, pf in (("admin", "0,1", "01:00.0"), ("mmr", "2", "02:00.0"))]
+    with boot(folder, disks, vms, cpus=3) as run:
+        run.expect_end()
+        run.require("by commands to its PF", "registers in its memory")
+        run.forbid("PANIC", "ERROR", "was blocked", "stays off")
+        for vm in vms:
+            run.require(f"VM '{vm['name']}': debug exit, status 1")
+            run.require_checkpoints(vm["name"])
+        said = {vm["name"]: findings("\n".join(re.findall(rf"\[{vm['name']}\] (.*)", run.log()))) for vm in vms}
+        print(run.log()[run.log().find("VM 'admin'"):])
+    for name, path, cpus in (("admin", disks[0], 2), ("mmr", disks[1], 1)):
+        check_disk(path)
+        print(f"{name}: {said[name]}")
+        expected = reference(make_disk(folder, "reference.img"), cpus)
+        if said[name] != expected:
+            raise machine.Failure(f"VM '{name}' said {said[name]}, under plain QEMU it is {expected}")
+
+
+CASES = {case.__name__: case for case in (transports,)}
+
+if __name__ == "__main__":
+    machine.run_test(CASES[sys.argv[1]])
