@@ -36,10 +36,10 @@ static void see(struct guest *g, uint64_t value)
 }
 
 static const uint16_t ports[] = {
-    0x20,  0x21,  0x40,  0x41,  0x42,  0x43,  0x60,  0x61,  0x64,  0x70,  0x71,
-    0x72,  0x73,  0x80,  0x92,  0xa0,  0xa1,  0xb2,  0xf4,  0x3f8, 0x3f9, 0x3fa,
-    0x3fb, 0x3fc, 0x3fd, 0x3fe, 0x4d0, 0x4d1, 0x510, 0x511, 0x600, 0x604, 0x608,
-    0x700, 0xcf8, 0xcf9, 0xcfc, 0xcfd, 0xcfe, 0xcff, 0xed,  0x602, 0x628, 0x702,
+    0x20,  0x21,  0x40,  0x41,  0x42,  0x43,  0x60,  0x61,  0x64,  0x70,  0x71,  0x72,
+    0x73,  0x80,  0x92,  0xa0,  0xa1,  0xb2,  0xf4,  0x3f8, 0x3f9, 0x3fa, 0x3fb, 0x3fc,
+    0x3fd, 0x3fe, 0x4d0, 0x4d1, 0x510, 0x511, 0x600, 0x604, 0x608, 0x700, 0x402, 0x514,
+    0x518, 0xcf8, 0xcf9, 0xcfc, 0xcfd, 0xcfe, 0xcff, 0xed,  0x602, 0x628, 0x702,
 };
 
 static uint16_t pick_port(struct guest *g)
@@ -127,6 +127,35 @@ static void serve(struct guest *g, unsigned vcpu)
     see(g, (uint64_t)vector);
 }
 
+#define FILE_SIZE 9000U
+
+static void put_big(uint32_t at, unsigned size, uint64_t value)
+{
+    for (unsigned i = 0; i < size; i++) {
+        fake_edge.ram[at + i] = (uint8_t)(value >> 8 * (size - 1 - i));
+    }
+}
+
+/* A transfer with a descriptor that may be anything, some pieces of it, and others in its midst. */
+static void use_dma(struct guest *g, uint8_t op)
+{
+    uint32_t at = (uint32_t)take(g, 2) % (FAKE_RAM_SIZE - 16);
+    uint32_t control = (uint32_t)(take(g, 1) | take(g, 1) << 16);
+    uint64_t address = take(g, (op & 0x10U) != 0 ? 8 : 2);
+    unsigned pieces = (unsigned)take(g, 1) % 8;
+
+    put_big(at, 4, (op & 0x40U) != 0 ? control | 0x200000U : control);
+    put_big(at + 4, 4, take(g, (op & 0x20U) != 0 ? 4 : 2));
+    put_big(at + 8, 8, address);
+    pc_port_write(g->pc, 0x518, 4, __builtin_bswap32(at), g->now);
+    while (pieces-- > 0) {
+        unsigned before = fake_edge.ram_accesses;
+
+        see(g, pc_dma_run(g->pc));
+        require(fake_edge.ram_accesses - before <= 3); /* descriptor, piece, result */
+    }
+}
+
 static void access(struct guest *g, uint8_t op)
 {
     unsigned vcpu = op % GUEST_VCPUS;
@@ -170,6 +199,9 @@ static void access(struct guest *g, uint8_t op)
         break;
     case 10:
         touch_lapic(g, vcpu);
+        break;
+    case 11:
+        use_dma(g, op);
         break;
     default:
         serve(g, vcpu);
@@ -224,13 +256,20 @@ static void event(struct guest *g, uint8_t op)
 
 void guest_begin(struct guest *g, struct pc *pc, const uint8_t *data, size_t size)
 {
+    static uint8_t file[FILE_SIZE];
     struct pc_config config = fake_edge_config(GUEST_VCPUS);
 
+    for (unsigned i = 0; i < FILE_SIZE; i++) {
+        file[i] = (uint8_t)(i * 7);
+    }
     config.debug_exit = 0xf4;
+    config.firmware = (size & 4U) != 0;
+    config.debug_output = (size & 8U) != 0;
     config.keyboard = (size & 2U) != 0;
     *g = (struct guest){.pc = pc, .data = data, .left = size};
     fake_edge_clear();
     require(pc_init(pc, &config) == STATUS_OK);
+    fw_cfg_add_file(&pc->fw_cfg, "etc/file", file, FILE_SIZE);
 }
 
 void guest_step(struct guest *g, uint8_t op)

@@ -90,6 +90,8 @@ static void check(void)
     }
     require(machine.pit.state.channel[0].count >= 1 &&
             machine.pit.state.channel[0].count <= 0x10000);
+    require(machine.config.firmware ? (pc_low_kinds(&machine) & ~(PC_LOW_RAM - 3U)) == 0
+                                    : pc_low_kinds(&machine) == PC_LOW_RAM);
     require(machine.uart.count <= UART_FIFO_SIZE && machine.kbc.state.count <= I8042_QUEUE);
     require(fake_edge.locked == 0 && fake_edge.bad_locking == 0);
 }

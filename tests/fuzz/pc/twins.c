@@ -17,6 +17,7 @@
 
 static struct pc machines[2];
 static struct fake_edge edges[2];
+static uint8_t rams[2][FAKE_RAM_SIZE];
 static uint8_t streams[2][STREAM_MAX];
 
 static size_t save(const struct pc *pc, uint8_t *stream)
@@ -121,6 +122,7 @@ static void compare_edges(void)
     require(memcmp(a->console, b->console, sizeof(a->console)) == 0);
     require(a->pci_devfn == b->pci_devfn && a->pci_offset == b->pci_offset);
     require(a->pci_written == b->pci_written);
+    require(a->ram_accesses == b->ram_accesses && memcmp(a->ram, b->ram, FAKE_RAM_SIZE) == 0);
     require(a->locked == 0 && a->bad_locking == 0);
 }
 
@@ -147,6 +149,8 @@ static void run_twins(const uint8_t *data, size_t size)
 
     for (unsigned i = 0; i < 2; i++) {
         guest_begin(&guests[i], &machines[i], data, size);
+        memset(rams[i], 0, sizeof(rams[i]));
+        fake_edge.ram = rams[i];
         edges[i] = fake_edge;
     }
     while (guests[0].left != 0) {

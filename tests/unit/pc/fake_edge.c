@@ -10,7 +10,10 @@ struct fake_edge fake_edge;
 
 void fake_edge_clear(void)
 {
-    fake_edge = (struct fake_edge){.pci_value = 0xffffffff};
+    static uint8_t ram[FAKE_RAM_SIZE];
+
+    memset(ram, 0, sizeof(ram));
+    fake_edge = (struct fake_edge){.pci_value = 0xffffffff, .ram = ram};
 }
 
 struct pc_config fake_edge_config(unsigned vcpus)

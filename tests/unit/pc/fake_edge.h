@@ -27,7 +27,7 @@ struct fake_edge {
     uint8_t pci_devfn;
     uint8_t pci_offset;
     uint32_t pci_written;
-    uint8_t ram[FAKE_RAM_SIZE]; /* the guest's, from 0 on */
+    uint8_t *ram; /* the guest's, FAKE_RAM_SIZE bytes from 0 on */
     unsigned ram_accesses;
 };
 

@@ -29,7 +29,7 @@ static int setup_files(void **state)
     fw_cfg_add_file(&machine.fw_cfg, "etc/long", long_file, LONG_SIZE);
     fw_cfg_add_file(&machine.fw_cfg, "etc/none", long_file, 0);
     fw_cfg_add_file(&machine.fw_cfg, "opt/short", "short", 5);
-    memset(fake_edge.ram, UNTOUCHED, sizeof(fake_edge.ram));
+    memset(fake_edge.ram, UNTOUCHED, FAKE_RAM_SIZE);
     return 0;
 }
 
