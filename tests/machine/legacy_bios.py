@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 
+import bios
+import bochs
 import machine
 import vfdisk
 from disks import VfMachine
@@ -25,17 +27,17 @@ when_idle = {idle}
 num_vfs = 1
 transport = admin
 [pf 02:00.0]
-num_vfs = 1
+num_vfs = 2
 {vms}"""
 
 VM = """[vm {name}]
 cpus = {cpus}
 memory = 64M
 firmware = bios-256k.bin
-vf = {pf}/0
+vf = {vf}
 debug_exit = 0xf4
 checkpoints = {checkpoints}
-"""
+{more}"""
 
 
 def make_disk(folder, name):
@@ -89,17 +91,18 @@ def reference(path, cpus):
     return findings(text)
 
 
-def boot(folder, disks, vms, **options):
-    config = CONFIG.format(idle=options.pop("idle", "poweroff"), vms="".join(VM.format(**vm) for vm in vms))
+def boot(folder, disks, vms, idle="poweroff", **options):
+    config = CONFIG.format(idle=idle, vms="".join(VM.format(checkpoints=machine.CHECKPOINTS, **vm) for vm in vms))
     image = machine.make_image(folder, config, [(SEABIOS, "bios-256k.bin")])
-    return VfMachine(image, [disks[-1]], others=[disks[0]], **options)
+    return VfMachine(image, disks[1:], others=disks[:1], **options)
 
 
 def transports(folder):
-    """One VM of two CPUs by admin commands and one by registers in memory, with checkpoints at random moments."""
-    disks = [make_disk(folder, f"{name}.img") for name in ("admin", "mmr")]
-    vms = [{"name": name, "cpus": cpus, "pf": pf, "checkpoints": machine.CHECKPOINTS}
-           for name, cpus, pf in (("admin", "0,1", "01:00.0"), ("mmr", "2", "02:00.0"))]
+    """One VM of two CPUs by admin commands and one by registers in memory, with checkpoints at random moments. The latter has
+    another disk in a lower slot that is not the first in the boot order."""
+    disks = [make_disk(folder, f"{name}.img") for name in ("admin", "mmr")] + [vfdisk.make(folder, "other.img")]
+    vms = [{"name": "admin", "cpus": "0,1", "vf": "01:00.0/0", "more": ""},
+           {"name": "mmr", "cpus": "2", "vf": "02:00.0/0 slot=5", "more": "vf = 02:00.0/1 slot=3\n"}]
     with boot(folder, disks, vms, cpus=3) as run:
         run.expect_end()
         run.require("by commands to its PF", "registers in its memory")
@@ -109,6 +112,7 @@ def transports(folder):
             run.require_checkpoints(vm["name"])
         said = {vm["name"]: findings("\n".join(re.findall(rf"\[{vm['name']}\] (.*)", run.log()))) for vm in vms}
         print(run.log()[run.log().find("VM 'admin'"):])
+    vfdisk.check(disks[2], lambda number: 0)
     for name, path, cpus in (("admin", disks[0], 2), ("mmr", disks[1], 1)):
         check_disk(path)
         print(f"{name}: {said[name]}")
@@ -117,7 +121,22 @@ def transports(folder):
             raise machine.Failure(f"VM '{name}' said {said[name]}, under plain QEMU it is {expected}")
 
 
-CASES = {case.__name__: case for case in (transports,)}
+def without_disk(engine):
+    """In Bochs there are no VFs: SeaBIOS starts, with checkpoints all the time, and finds nothing to boot."""
+    def case(folder):
+        config = "[vm bios]\ncpus = 0-1\nmemory = 64M\nfirmware = bios-256k.bin\ncheckpoints = 500\n"
+        iso = bios.make_iso(folder, config, [(SEABIOS, "bios-256k.bin")])
+        with bochs.BochsMachine(iso, model=bochs.MODELS[engine], cpus=2, memory=256) as run:
+            run.expect(r"SeaBIOS \(version")
+            run.expect("No bootable device")
+            run.send("vm stop bios\r")
+            run.expect("VM 'bios': stopped")
+            run.require_checkpoints("bios")
+            run.forbid("PANIC", "ERROR", "stays off")
+    return case
+
+
+CASES = {"transports": transports, "bochs": without_disk("bochs"), "vmx": without_disk("vmx")}
 
 if __name__ == "__main__":
     machine.run_test(CASES[sys.argv[1]])

@@ -24,11 +24,13 @@
 #define CONFIG_NAME_MAX    16U   /* of a VM, with the NUL */
 #define CONFIG_PATH_MAX    128U  /* of a file, with the NUL */
 #define CONFIG_TEXT_MAX    1024U /* of a command line, with the NUL */
-#define CONFIG_KEYS_MAX    15U   /* in one kind of section */
+#define CONFIG_KEYS_MAX    17U   /* in one kind of section */
 #define CONFIG_SLOT_AUTO   0U
 
 enum config_idle { CONFIG_IDLE_HALT, CONFIG_IDLE_RESET, CONFIG_IDLE_POWEROFF };
 enum config_panic { CONFIG_PANIC_HALT, CONFIG_PANIC_RESET };
+/* Which VFs firmware tries first. */
+enum config_boot { CONFIG_BOOT_DISK, CONFIG_BOOT_NET };
 enum config_transport { CONFIG_TRANSPORT_AUTO, CONFIG_TRANSPORT_MMR, CONFIG_TRANSPORT_ADMIN };
 
 /* Where a section and each of its keys stand, for messages; 0: not given. Indexed as in keys.c. */
@@ -106,7 +108,9 @@ struct config_vm {
     uint32_t autostart;
     uint32_t debug_exit; /* port, 0: none */
     uint32_t checkpoints;
-    uint32_t debugcon; /* port 402h writes to the console */
+    uint32_t debugcon;  /* port 402h writes to the console */
+    uint32_t boot;      /* enum config_boot */
+    uint32_t boot_menu; /* seconds; 0: none */
 };
 
 #define CONFIG_VFS_FIT 0U /* as many as there is room for */

@@ -61,9 +61,11 @@ static void check_companions(const struct config_vm *vm, struct config_report *r
     static const struct {
         enum config_vm_key key, needs, or_needs;
     } companions[] = {
-        {VM_INITRD,  VM_KERNEL,    VM_KERNEL   },
-        {VM_MODULE,  VM_MULTIBOOT, VM_MULTIBOOT},
-        {VM_CMDLINE, VM_KERNEL,    VM_MULTIBOOT},
+        {VM_INITRD,    VM_KERNEL,    VM_KERNEL   },
+        {VM_MODULE,    VM_MULTIBOOT, VM_MULTIBOOT},
+        {VM_CMDLINE,   VM_KERNEL,    VM_MULTIBOOT},
+        {VM_BOOT,      VM_FIRMWARE,  VM_FIRMWARE },
+        {VM_BOOT_MENU, VM_FIRMWARE,  VM_FIRMWARE },
     };
     const struct config_key *keys = config_sections[SECTION_VM].keys;
 

@@ -40,6 +40,8 @@ static const struct config_key vm_keys[] = {
     [VM_DEBUG_EXIT]  = {"debug_exit",  TYPE_NUMBER,  VM(debug_exit),  1,    0xffff, 0,    NULL},
     [VM_CHECKPOINTS] = {"checkpoints", TYPE_NUMBER,  VM(checkpoints), 1,    9999,   0,    NULL},
     [VM_DEBUGCON]    = {"debugcon",    TYPE_YES_NO,  VM(debugcon),    0,    0,      0,    NULL},
+    [VM_BOOT]        = {"boot",        TYPE_WORD,    VM(boot),        0,    0,      0,    "disk,net net,disk"},
+    [VM_BOOT_MENU]   = {"boot_menu",   TYPE_NUMBER,  VM(boot_menu),   1,    60,     0,    NULL},
 };
 
 static const struct config_key pf_keys[] = {

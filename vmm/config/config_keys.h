@@ -48,6 +48,8 @@ enum config_vm_key {
     VM_DEBUG_EXIT,
     VM_CHECKPOINTS,
     VM_DEBUGCON,
+    VM_BOOT,
+    VM_BOOT_MENU,
 };
 enum config_pf_key {
     PF_NUM_VFS,

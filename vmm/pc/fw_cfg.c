@@ -13,6 +13,7 @@ enum {
     ITEM_RAM_SIZE = 0x03,
     ITEM_NO_GRAPHICS = 0x04,
     ITEM_CPUS = 0x05,
+    ITEM_BOOT_MENU = 0x0e,
     ITEM_CPUS_MAX = 0x0f,
     ITEM_DIRECTORY = 0x19,
     ITEM_FILE_FIRST = 0x20,
@@ -84,6 +85,9 @@ static bool find_number(const struct fw_cfg *fw, unsigned selector, uint64_t *va
     case ITEM_NO_GRAPHICS:
     case ITEM_IRQ0_OVERRIDE:
         *value = 1;
+        return true;
+    case ITEM_BOOT_MENU:
+        *value = fw->boot_menu;
         return true;
     case ITEM_CPUS:
     case ITEM_CPUS_MAX:

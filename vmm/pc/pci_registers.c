@@ -21,7 +21,8 @@ static const struct pci_host_register host_bridge[] = {
     {"deturbo counter",   0x52, 1, 0x00,   0xff      },
     {"DRAM control",      0x57, 1, 0x01,   0x3f      },
     {"DRAM timing",       0x58, 1, 0x00,   0xff      },
- /* See pc_low_kinds(). Reset: all segments RAM, as after BIOS; with a BIOS none, as before it. */
+ /* See pc_low_kinds(). Reset: all segments RAM, as after BIOS; with a BIOS none, as before it.
+  */
     {"PAM0",              0x59, 1, 0x30,   0x30      },
     {"PAM1",              0x5a, 1, 0x33,   0x33      },
     {"PAM2",              0x5b, 1, 0x33,   0x33      },

@@ -58,6 +58,13 @@ struct vm_checkpoints {
     bool due;
 };
 
+/* What firmware is told of booting: paths of VFs, one a line, and its menu's time. */
+struct firmware_order {
+    char text[LEGACY_FUNCTIONS_MAX * 48];
+    uint32_t used;
+    uint8_t menu_ms[4];
+};
+
 /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 struct vm {
     const struct config_vm *config;
@@ -76,6 +83,7 @@ struct vm {
     uint64_t rom_size;
     uint32_t low_kinds; /* what of PC_LOW_... is mapped; atomic, changes under nested_lock */
     struct firmware_files files;
+    struct firmware_order order;
 
     struct spinlock lock; /* the platform's */
     uint64_t lock_flags;  /* of who holds it */
