@@ -120,8 +120,11 @@ void disk_check(void)
     unsigned heads = (r.edx >> 8 & 0xff) + 1, sectors = r.ecx & 0x3f;
     unsigned cylinders = ((r.ecx >> 8 & 0xff) | (r.ecx << 2 & 0x300)) + 1;
 
-    check((r.flags & FLAG_CARRY) == 0 && (r.edx & 0xff) >= 1 && sectors != 0,
-          "the disk's geometry");
+    check((r.flags & FLAG_CARRY) == 0 && (r.edx & 0xff) >= 1, "the disk's geometry");
+    if (sectors == 0) {
+        check(false, "sectors on a track");
+        return;
+    }
     check_reads(cylinders, heads, sectors);
     fill_buffer(WRITE_FIRST, WRITE_COUNT, WRITE_SHIFT);
     disk_move(true, WRITE_FIRST, WRITE_COUNT);

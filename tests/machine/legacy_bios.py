@@ -15,6 +15,8 @@ from disks import VfMachine
 SEABIOS = "/usr/share/seabios/bios-256k.bin"
 PROGRAM = os.path.join(machine.BUILD, "guest", "bios.bin")
 EXIT_PASSED = 1
+MOVES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+FOREGROUND, DOWN = "\x1d1", "\x1b[B"
 
 # The sectors of guest/bios: its own, of which the last counts the resets, and those that it writes.
 OWN = 64
@@ -121,6 +123,64 @@ def transports(folder):
             raise machine.Failure(f"VM '{name}' said {said[name]}, under plain QEMU it is {expected}")
 
 
+def make_linux(folder, arch):
+    """GRUB and a kernel of ARCH with its root on the disk; GRUB waits for somebody who chooses."""
+    path = os.path.join(folder, "linux.img")
+    done = subprocess.run([os.path.join(machine.TOP, "tools", "bios-disk.sh"), os.path.join(machine.BUILD, "linux", arch), path,
+                           "portolan.test=data"], env=dict(os.environ, GRUB_TIMEOUT="3600"), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise machine.Failure(f"no disk: {done.stdout}{done.stderr}")
+    return path
+
+
+def wait_screen(run, mark, pattern):
+    """Wait for PATTERN in what is written to the screen behind MARK: SeaBIOS's moves of the cursor stand anywhere in it."""
+    run.wait_in(lambda: MOVES.sub("", run.raw()[mark:]), pattern)
+
+
+def choose(run):
+    """The menu's second entry, which leads to the menu again, and then its first: by the arrow key and Enter, over the serial line."""
+    wait_screen(run, 0, "Press enter to boot")
+    run.send(FOREGROUND + DOWN)
+    wait_screen(run, 0, r"\*Boot the disk's first sector again") # GRUB's star stands before the entry that is chosen
+    mark = run.mark()
+    run.send("\r")
+    wait_screen(run, mark, "Press enter to boot")
+    run.send("\r")
+    run.expect("data: right")
+    run.expect("test data ended with status 0")
+
+
+class PlainPc(machine.Machine):
+    """QEMU's 'pc' machine, with the disk behind its own legacy virtio device."""
+
+    def arguments(self, image, **options):
+        return [machine.QEMU, "-M", "pc", "-accel", "tcg", "-cpu", "EPYC", "-m", "256", "-nodefaults", "-nographic", "-no-reboot",
+                "-blockdev", f"{machine.IMAGE},node-name=disk,filename={image}",
+                "-device", "virtio-blk-pci,drive=disk,disable-modern=on,disable-legacy=off"]
+
+
+def linux(arch):
+    def case(folder):
+        """SeaBIOS, GRUB, its menu by the serial line, chainloader, Debian's kernel with its root on the VF; then the same disk
+        under plain QEMU."""
+        disk = make_linux(folder, arch)
+        config = ("[vmm]\nwhen_idle = poweroff\n[pf 02:00.0]\nnum_vfs = 1\n"
+                  "[vm linux]\ncpus = 1\nmemory = 256M\nfirmware = bios-256k.bin\nvf = 02:00.0/0\n")
+        image = machine.make_image(folder, config, [(SEABIOS, "bios-256k.bin")])
+        with VfMachine(image, [disk], memory="1G") as run:
+            choose(run)
+            run.expect("VM 'linux': stop: its guest has switched it off")
+            run.expect_end()
+            run.forbid("PANIC", "ERROR", "was blocked", "stays off")
+        with PlainPc(disk) as run:
+            wait_screen(run, 0, "Press enter to boot")
+            run.send("\r")
+            run.expect("data: right")
+            run.expect_end()
+    return case
+
+
 def without_disk(engine):
     """In Bochs there are no VFs: SeaBIOS starts, with checkpoints all the time, and finds nothing to boot."""
     def case(folder):
@@ -136,7 +196,8 @@ def without_disk(engine):
     return case
 
 
-CASES = {"transports": transports, "bochs": without_disk("bochs"), "vmx": without_disk("vmx")}
+CASES = {"transports": transports, "linux-i386": linux("i386"), "linux-amd64": linux("amd64"),
+         "bochs": without_disk("bochs"), "vmx": without_disk("vmx")}
 
 if __name__ == "__main__":
     machine.run_test(CASES[sys.argv[1]])
