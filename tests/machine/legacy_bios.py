@@ -133,6 +133,29 @@ def make_linux(folder, arch):
     return path
 
 
+# What SeaBIOS says of its work, from its first words on.
+STEPS = ("SeaBIOS \\(version", "Found QEMU fw_cfg", "Relocating init", "PCI bus & bridge init", "allocation pass #1", "PCI: init bdf=00:01.3",
+         "Found 2 cpu", "Copying MPTABLE", "parse DSDT", "found virtio-blk", "PS2 keyboard initialized", "Space available for UMB",
+         "enter handle_19")
+
+
+def resets(folder):
+    """The operator resets a VM where SeaBIOS has come to each of STEPS; then it boots all the same."""
+    disk = make_disk(folder, "disk.img")
+    vm = {"name": "bios", "cpus": "0,1", "vf": "02:00.0/0", "more": "debugcon = yes\n"}
+    with boot(folder, [None, disk], [vm]) as run:
+        for step in STEPS:
+            run.expect(step)
+            run.send("vm reset bios\r")
+            run.expect("VM 'bios': reset: the operator wants it")
+        run.expect("PASS: BIOS")
+        run.expect_end()
+        run.require("VM 'bios': debug exit, status 1")
+        run.require_checkpoints("bios")
+        run.forbid("PANIC", "ERROR", "was blocked", "stays off")
+    check_disk(disk)
+
+
 def wait_screen(run, mark, pattern):
     """Wait for PATTERN in what is written to the screen behind MARK: SeaBIOS's moves of the cursor stand anywhere in it."""
     run.wait_in(lambda: MOVES.sub("", run.raw()[mark:]), pattern)
@@ -196,7 +219,7 @@ def without_disk(engine):
     return case
 
 
-CASES = {"transports": transports, "linux-i386": linux("i386"), "linux-amd64": linux("amd64"),
+CASES = {"transports": transports, "resets": resets, "linux-i386": linux("i386"), "linux-amd64": linux("amd64"),
          "bochs": without_disk("bochs"), "vmx": without_disk("vmx")}
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ def main():
     parser.add_argument("--iommu", choices=machine.IOMMUS, default="intel")
     parser.add_argument("--vfs", type=int, default=4, help="VFs of each PF")
     parser.add_argument("--display", action="store_true", help="a window with the screen as well")
+    parser.add_argument("--disk", help="the file behind VF 0 of the block PF, 02:00.0")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="portolan-") as folder:
         try:
@@ -30,7 +31,7 @@ def main():
             sys.exit(str(failure))
         command = machine.qemu_command(image, cpus=options.cpus, memory=options.memory,
                                        iommu=options.iommu, vfs=options.vfs,
-                                       display=options.display, extra=extra)
+                                       display=options.display, disk=options.disk, extra=extra)
         if not options.display:
             command += ["-display", "none"]
         command += ["-serial", "mon:stdio"]
