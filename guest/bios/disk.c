@@ -97,8 +97,6 @@ static void check_reads(unsigned cylinders, unsigned heads, unsigned sectors)
         disk_move(false, firsts[i], READ_MAX);
         check_buffer(firsts[i], READ_MAX, 0);
     }
-    disk_move(false, DISK_SECTORS - READ_MAX, READ_MAX);
-    check_buffer(DISK_SECTORS - READ_MAX, READ_MAX, 0);
 }
 
 void disk_check(void)
@@ -121,11 +119,11 @@ void disk_check(void)
     unsigned cylinders = ((r.ecx >> 8 & 0xff) | (r.ecx << 2 & 0x300)) + 1;
 
     check((r.flags & FLAG_CARRY) == 0 && (r.edx & 0xff) >= 1, "the disk's geometry");
-    if (sectors == 0) {
-        check(false, "sectors on a track");
-        return;
+    if (sectors != 0) { /* 64 do not fit: SeaBIOS says so of QEMU's small SCSI disks */
+        check_reads(cylinders, heads, sectors);
     }
-    check_reads(cylinders, heads, sectors);
+    disk_move(false, DISK_SECTORS - READ_MAX, READ_MAX);
+    check_buffer(DISK_SECTORS - READ_MAX, READ_MAX, 0);
     fill_buffer(WRITE_FIRST, WRITE_COUNT, WRITE_SHIFT);
     disk_move(true, WRITE_FIRST, WRITE_COUNT);
     clear_buffer(WRITE_COUNT);

@@ -24,10 +24,10 @@ COUNT_SECTOR, COUNT_MAGIC, RESETS = 63, 0x5a, 4
 WRITE_FIRST, WRITE_COUNT, WRITE_SHIFT = 2040, 17, 3
 
 CONFIG = """[vmm]
-when_idle = {idle}
+when_idle = poweroff
 [pf 01:00.0]
 num_vfs = 1
-transport = admin
+transport = {first}
 [pf 02:00.0]
 num_vfs = 2
 {vms}"""
@@ -93,10 +93,10 @@ def reference(path, cpus):
     return findings(text)
 
 
-def boot(folder, disks, vms, idle="poweroff", **options):
-    config = CONFIG.format(idle=idle, vms="".join(VM.format(checkpoints=machine.CHECKPOINTS, **vm) for vm in vms))
+def boot(folder, disks, vms, model=VfMachine, **options):
+    config = CONFIG.format(first="auto" if model is ScsiMachine else "admin", vms="".join(VM.format(checkpoints=machine.CHECKPOINTS, **vm) for vm in vms))
     image = machine.make_image(folder, config, [(SEABIOS, "bios-256k.bin")])
-    return VfMachine(image, disks[1:], others=disks[:1], **options)
+    return model(image, disks[1:], others=disks[:1], **options)
 
 
 def transports(folder):
@@ -135,15 +135,25 @@ def make_linux(folder, arch):
 
 # What SeaBIOS says of its work, from its first words on.
 STEPS = ("SeaBIOS \\(version", "Found QEMU fw_cfg", "Relocating init", "PCI bus & bridge init", "allocation pass #1", "PCI: init bdf=00:01.3",
-         "Found 2 cpu", "Copying MPTABLE", "parse DSDT", "found virtio-blk", "PS2 keyboard initialized", "Space available for UMB",
+         "Found 2 cpu", "Copying MPTABLE", "parse DSDT", "found virtio-scsi", "PS2 keyboard initialized", "Space available for UMB",
          "enter handle_19")
 
 
+class ScsiMachine(VfMachine):
+    """With a disk behind a SCSI VF, of the PF where the other block PF would be."""
+
+    def block_pf(self, name, port, disks, properties):
+        if port != "rp1":
+            return VfMachine.block_pf(name, port, disks, properties)
+        return ["-blockdev", f"{machine.IMAGE},node-name=scsi,filename={disks[0]}",
+                "-device", f"portolan-scsi-pf,id=scsipf,bus={port},vfs=2,vf-backends=scsi"]
+
+
 def resets(folder):
-    """The operator resets a VM where SeaBIOS has come to each of STEPS; then it boots all the same."""
+    """The operator resets a VM where SeaBIOS has come to each of STEPS; then it boots all the same, from a SCSI VF."""
     disk = make_disk(folder, "disk.img")
-    vm = {"name": "bios", "cpus": "0,1", "vf": "02:00.0/0", "more": "debugcon = yes\n"}
-    with boot(folder, [None, disk], [vm]) as run:
+    vm = {"name": "bios", "cpus": "0,1", "vf": "01:00.0/0", "more": "debugcon = yes\n"}
+    with boot(folder, [disk], [vm], model=ScsiMachine) as run:
         for step in STEPS:
             run.expect(step)
             run.send("vm reset bios\r")

@@ -108,9 +108,9 @@ enum status load_firmware_check(const struct load_file *file)
         return STATUS_INVALID;
     }
     if (file->size < LOAD_FIRMWARE_MIN || file->size > LOAD_FIRMWARE_MAX ||
-        file->size % PAGE_SIZE != 0) {
+        file->size % LOAD_FIRMWARE_MIN != 0) {
         log_warn(
-            "load: %s: %#lx bytes are no BIOS image: 64 KiB to 8 MiB, and whole pages; SeaBIOS "
+            "load: %s: %#lx bytes are no BIOS image: a multiple of 64 KiB, at most 8 MiB; SeaBIOS "
             "is bios-256k.bin of Debian's package seabios",
             file->name, file->size);
         return STATUS_NOTE(STATUS_RANGE);

@@ -106,8 +106,8 @@ struct load_plan {
 enum status load_plan_build(const struct load_input *input, struct load_plan *plan);
 
 /*
- * Can FILE be the ROM at a VM's reset vector? INVALID: not by its end; RANGE: not by its size: 64
- * KiB to 8 MiB, and whole pages. Logged likewise.
+ * Can FILE be the ROM at a VM's reset vector? INVALID: not by its end; RANGE: not by its size: a
+ * multiple of 64 KiB, at most 8 MiB. Logged likewise.
  */
 enum status load_firmware_check(const struct load_file *file);
 

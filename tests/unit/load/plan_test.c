@@ -214,6 +214,36 @@ static void test_low_full(void **state)
     assert_int_equal(builder.status, STATUS_NO_MEMORY);
 }
 
+static void test_firmware(void **state)
+{
+    static uint8_t rom[(8U << 20) + 65536];
+    const struct {
+        uint64_t size;
+        uint8_t vector;
+        enum status status;
+        const char *words;
+    } cases[] = {
+        {64U << 10,         0xea, STATUS_OK,      NULL                         },
+        {256U << 10,        0xea, STATUS_OK,      NULL                         },
+        {8U << 20,          0x90, STATUS_OK,      NULL                         },
+        {sizeof(rom),       0xea, STATUS_RANGE,   "no BIOS image"              },
+        {32U << 10,         0xea, STATUS_RANGE,   "no BIOS image"              },
+        {(64U << 10) + 512, 0xea, STATUS_RANGE,   "no BIOS image"              },
+        {128U << 10,        0xff, STATUS_INVALID, "no code at the reset vector"},
+        {128U << 10,        0x00, STATUS_INVALID, "no code at the reset vector"},
+        {0,                 0xea, STATUS_INVALID, "empty"                      },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        const struct load_file file = {.data = rom, .size = cases[i].size, .name = "bios"};
+
+        memset(rom, cases[i].vector, sizeof(rom));
+        fake_log_clear();
+        assert_int_equal(load_firmware_check(&file), cases[i].status);
+        assert_true(cases[i].words ? fake_log_contains(cases[i].words) : fake_log_text()[0] == 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +255,7 @@ int main(void)
         cmocka_unit_test_setup(test_space, plan_create),
         cmocka_unit_test_setup(test_map, plan_create),
         cmocka_unit_test_setup(test_low_full, plan_create),
+        cmocka_unit_test(test_firmware),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
