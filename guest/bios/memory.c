@@ -31,7 +31,7 @@ static unsigned walk_e820(void)
         bios_call(0x15, &r);
         check((r.flags & FLAG_CARRY) == 0 && r.eax == SMAP && r.ecx == 20, "E820h answers");
         check(range.base >= last && range.size != 0, "ranges ascend and do not overlap");
-        check(range.type != TYPE_RAM || range.base != 0 || range.size == 639 * 1024U,
+        check(range.type != TYPE_RAM || range.base != 0 || range.size == 639 * 1024ULL,
               "639 KiB are RAM");
         check(range.type != TYPE_RAM || range.base + range.size <= HIGH_BASE,
               "RAM is where it can be");
