@@ -42,8 +42,10 @@ void pc_settle(struct pc *p)
     }
     if (i8042_take_refill(&p->kbc)) {
         irq_set(p, IRQ_SOURCE_KEYBOARD, I8042_IRQ, false);
+        irq_set(p, IRQ_SOURCE_MOUSE, I8042_AUX_IRQ, false);
     }
-    irq_set(p, IRQ_SOURCE_KEYBOARD, I8042_IRQ, i8042_irq(&p->kbc));
+    irq_set(p, IRQ_SOURCE_KEYBOARD, I8042_IRQ, i8042_irq(&p->kbc, false));
+    irq_set(p, IRQ_SOURCE_MOUSE, I8042_AUX_IRQ, i8042_irq(&p->kbc, true));
     if (uart_take_fall(&p->uart)) {
         irq_set(p, IRQ_SOURCE_UART, UART_IRQ, false);
     }
@@ -140,7 +142,7 @@ static void reset_devices(struct pc *p)
     rtc_reset(&p->rtc, p->board.now);
     acpi_pm_reset(&p->pm, p->board.now);
     uart_reset(&p->uart);
-    i8042_reset(&p->kbc, p->config.keyboard);
+    i8042_reset(&p->kbc, p->config.keyboard, p->config.mouse);
     p->chipset = (struct chipset_state){0};
     pci_host_reset(&p->pci);
     fw_cfg_select(&p->fw_cfg, 0);
@@ -254,6 +256,7 @@ void pc_derive(struct pc *pc)
     pit_derive(&pc->pit);
     rtc_derive(&pc->rtc);
     acpi_pm_derive(&pc->pm);
+    i8042_derive(&pc->kbc);
     ports_place_windows(pc);
     irq_derive(pc);
     pc->deadline = CLOCK_NEVER;
@@ -320,6 +323,25 @@ void pc_console_ready(struct pc *pc, uint64_t now)
     pc_edge_lock(pc);
     pc_advance(pc, now);
     uart_set_full(&pc->uart, false);
+    pc_settle(pc);
+    pc_edge_unlock(pc);
+}
+
+bool pc_key(struct pc *pc, uint16_t stroke, uint64_t now)
+{
+    pc_edge_lock(pc);
+    pc_advance(pc, now);
+    bool taken = i8042_stroke(&pc->kbc, stroke);
+    pc_settle(pc);
+    pc_edge_unlock(pc);
+    return taken;
+}
+
+void pc_mouse(struct pc *pc, const int16_t delta[3], uint8_t buttons, uint64_t now)
+{
+    pc_edge_lock(pc);
+    pc_advance(pc, now);
+    i8042_move(&pc->kbc, delta, buttons);
     pc_settle(pc);
     pc_edge_unlock(pc);
 }

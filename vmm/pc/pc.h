@@ -42,7 +42,8 @@ struct pc_config {
     uint64_t tsc_hz;          /* rate of the guest's TSC, not 0 */
     int64_t rtc_seconds;      /* since 1970, UTC, at virtual time 0 */
     uint16_t debug_exit;      /* port whose writes end the VM; 0: none */
-    bool keyboard;            /* a PS/2 keyboard that answers but has no keys */
+    bool keyboard;            /* a PS/2 keyboard */
+    bool mouse;               /* and a mouse beside it */
 };
 
 /* Who drives an interrupt line; a line is up while any of its sources is. */
@@ -52,7 +53,9 @@ enum irq_source {
     IRQ_SOURCE_UART,
     IRQ_SOURCE_RTC,
     IRQ_SOURCE_SCI,
-    IRQ_SOURCE_PIRQ, /* four of them; there is room for 32 sources in all */
+    IRQ_SOURCE_PIRQ,                                /* four of them */
+    IRQ_SOURCE_MOUSE = IRQ_SOURCE_PIRQ + PCI_PIRQS, /* there is room for 32 sources in all */
+    IRQ_SOURCES
 };
 
 /* I/O blocks that the guest or the configuration places. */
@@ -150,6 +153,13 @@ void pc_set_intx(struct pc *pc, uint8_t devfn, unsigned pin, bool level);
 
 /* A byte typed on the console. False: the guest's UART has no room now; offer it again later. */
 bool pc_console_read(struct pc *pc, uint8_t byte, uint64_t now);
+
+/* A key is struck (ps2.h). False: the guest has not taken the one before; offer it again later. */
+bool pc_key(struct pc *pc, uint16_t stroke, uint64_t now);
+
+/* The mouse moves by DELTA (right, up, wheel down) with BUTTONS held (bits: left, right, middle).
+ */
+void pc_mouse(struct pc *pc, const int16_t delta[3], uint8_t buttons, uint64_t now);
 
 /* The console takes bytes of the guest's UART again. */
 void pc_console_ready(struct pc *pc, uint64_t now);

@@ -177,6 +177,22 @@ static void access(struct guest *g, uint8_t op)
     }
 }
 
+/* A key, or the mouse; then the guest takes some of what comes. */
+static void input(struct guest *g, uint8_t value)
+{
+    const int16_t delta[3] = {(int16_t)take(g, 2), (int16_t)take(g, 2), (int8_t)value};
+
+    if ((value & 1U) != 0) {
+        see(g, pc_key(g->pc, (uint16_t)(delta[0] & 0x7ff), g->now));
+    } else {
+        pc_mouse(g->pc, delta, value >> 1, g->now);
+    }
+    for (unsigned i = 0; i < value >> 5; i++) {
+        see(g, pc_port_read(g->pc, 0x64, 1, g->now));
+        see(g, pc_port_read(g->pc, 0x60, 1, g->now));
+    }
+}
+
 static void event(struct guest *g, uint8_t op)
 {
     unsigned vcpu = op % GUEST_VCPUS;
@@ -200,6 +216,10 @@ static void event(struct guest *g, uint8_t op)
         see(g, pc_console_read(g->pc, value, g->now));
         break;
     case 4:
+        if ((op & 0x40U) != 0) {
+            input(g, value);
+            break;
+        }
         pc_power_button(g->pc, g->now);
         pc_nmi(g->pc);
         break;
@@ -228,6 +248,7 @@ void guest_begin(struct guest *g, struct pc *pc, const uint8_t *data, size_t siz
 
     config.debug_exit = 0xf4;
     config.keyboard = (size & 2U) != 0;
+    config.mouse = (size & 4U) != 0;
     *g = (struct guest){.pc = pc, .data = data, .left = size};
     fake_edge_clear();
     require(pc_init(pc, &config) == STATUS_OK);
