@@ -62,7 +62,7 @@ static void tell_losses(void)
 
 bool console_poll(uint64_t now_ns)
 {
-    keys_poll();
+    keys_poll(now_ns);
     log_show();
     terminal_poll();
     terminal_flush_quiet(now_ns);

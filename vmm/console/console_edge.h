@@ -59,6 +59,12 @@ enum status console_edge_vm_print(unsigned vm, const char *section);
  * again. */
 bool console_edge_vm_input(unsigned vm, uint8_t byte);
 
+/* A stroke for the VM's keyboard (vmm/pc/ps2.h), likewise. */
+bool console_edge_vm_key(unsigned vm, uint16_t stroke);
+
+/* Its mouse moves, as pc_mouse() has it. STATE: not now; NOT_FOUND: there is none. */
+enum status console_edge_vm_mouse(unsigned vm, const int16_t delta[3], uint8_t buttons);
+
 /* VM's UART was told to wait by vm_edge_output(): it may send again. Any CPU. */
 void console_edge_vm_ready(unsigned vm);
 

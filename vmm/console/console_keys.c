@@ -9,17 +9,20 @@
 #include <string.h>
 
 #define QUEUE_MAX  256U
+#define STROKE     0x8000U   /* in the queue: a stroke, and not a byte for the UART */
+#define STROKE_NS  10000000U /* a person is slower, and a BIOS keeps 15 of them */
 #define TAKE_MAX   64U
 #define CTRL_A     0x01U
 #define CTRL_C     0x03U
 #define CTRL_CLOSE 0x1dU /* Ctrl-] */
 
-/* What was typed for a VM and its UART had no room for. */
+/* What was typed for a VM and it had no room for. */
 struct queue {
     uint32_t first, count;
+    uint64_t stroke_ns; /* the next stroke comes no earlier */
     uint64_t lost;
     bool told; /* that it overflowed, or that the VM does not run */
-    uint8_t byte[QUEUE_MAX];
+    uint16_t item[QUEUE_MAX];
 };
 
 static struct queue queues[CONSOLE_VMS_MAX];
@@ -47,7 +50,20 @@ uint64_t keys_lost(unsigned vm)
     return queues[vm].lost;
 }
 
-static void offer(unsigned vm)
+/* True: ITEM of the queue is the VM's. */
+static bool give(unsigned vm, uint16_t item, uint64_t now_ns)
+{
+    if ((item & STROKE) == 0) {
+        return console_edge_vm_input(vm, (uint8_t)item);
+    }
+    if (now_ns < queues[vm].stroke_ns || !console_edge_vm_key(vm, item & ~STROKE)) {
+        return false;
+    }
+    queues[vm].stroke_ns = now_ns + STROKE_NS;
+    return true;
+}
+
+static void offer(unsigned vm, uint64_t now_ns)
 {
     struct queue *queue = &queues[vm];
 
@@ -55,23 +71,23 @@ static void offer(unsigned vm)
         queue->lost += queue->count;
         queue->count = 0;
     }
-    while (queue->count > 0 && console_edge_vm_input(vm, queue->byte[queue->first])) {
+    while (queue->count > 0 && give(vm, queue->item[queue->first], now_ns)) {
         queue->first = (queue->first + 1) % QUEUE_MAX;
         queue->count--;
         queue->told = false;
     }
 }
 
-static void type_to_vm(unsigned vm, uint8_t byte)
+static void type_to_vm(unsigned vm, uint16_t item)
 {
     struct queue *queue = &queues[vm];
     bool runs = console_edge_vm_runs(vm);
 
     if (runs && queue->count == QUEUE_MAX) {
-        offer(vm);
+        offer(vm, 0);
     }
     if (runs && queue->count < QUEUE_MAX) {
-        queue->byte[(queue->first + queue->count++) % QUEUE_MAX] = byte;
+        queue->item[(queue->first + queue->count++) % QUEUE_MAX] = item;
         return;
     }
     queue->lost++;
@@ -88,6 +104,17 @@ static void type_to_vm(unsigned vm, uint8_t byte)
                       console_edge_vm_name(vm), console_edge_vm_state(vm),
                       console_edge_vm_name(vm));
     }
+}
+
+bool keys_strike(unsigned vm, const uint16_t *strokes, unsigned count)
+{
+    if (!console_edge_vm_runs(vm) || QUEUE_MAX - queues[vm].count < count) {
+        return false;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        type_to_vm(vm, strokes[i] | STROKE);
+    }
+    return true;
 }
 
 static void echo(const char *text)
@@ -245,7 +272,7 @@ static void key(uint8_t byte)
     }
 }
 
-void keys_poll(void)
+void keys_poll(uint64_t now_ns)
 {
     char typed[TAKE_MAX];
     size_t taken = line_read(typed, sizeof(typed));
@@ -254,6 +281,6 @@ void keys_poll(void)
         key((uint8_t)typed[i]);
     }
     for (unsigned vm = 0; vm < terminal_count(); vm++) {
-        offer(vm);
+        offer(vm, now_ns);
     }
 }

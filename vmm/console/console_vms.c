@@ -101,6 +101,34 @@ bool console_edge_vm_input(unsigned vm, uint8_t byte)
     return taken;
 }
 
+bool console_edge_vm_key(unsigned vm, uint16_t stroke)
+{
+    struct vm *to = vm_by_index(vm);
+
+    if (!vm_touch(to)) {
+        return false;
+    }
+    bool taken = pc_key(&to->pc, stroke, vm_now(to));
+
+    vm_touched(to);
+    return taken;
+}
+
+enum status console_edge_vm_mouse(unsigned vm, const int16_t delta[3], uint8_t buttons)
+{
+    struct vm *to = vm_by_index(vm);
+
+    if (!to->pc.config.mouse) {
+        return STATUS_NOT_FOUND;
+    }
+    if (!vm_touch(to)) {
+        return STATUS_STATE;
+    }
+    pc_mouse(&to->pc, delta, buttons, vm_now(to));
+    vm_touched(to);
+    return STATUS_OK;
+}
+
 enum status console_edge_vm_checkpoint(unsigned vm, unsigned count)
 {
     return checkpoint_request(vm_by_index(vm), count);

@@ -172,6 +172,23 @@ bool console_edge_vm_input(unsigned vm, uint8_t byte)
     return true;
 }
 
+bool console_edge_vm_key(unsigned vm, uint16_t stroke)
+{
+    struct fake_vm *fake = &fake_vms[vm];
+
+    if (fake->deaf || fake->strokes == FAKE_VM_STROKES) {
+        return false;
+    }
+    fake->stroke[fake->strokes++] = stroke;
+    return true;
+}
+
+enum status console_edge_vm_mouse(unsigned vm, const int16_t delta[3], uint8_t buttons)
+{
+    console_print("mouse %d %d %d, %u", delta[0], delta[1], delta[2], buttons);
+    return fake_vms[vm].answer;
+}
+
 void console_edge_vm_dirty(unsigned vm)
 {
     console_print("dirty pages of %s", console_edge_vm_name(vm));

@@ -12,6 +12,8 @@
 #define FAKE_VM_INPUT 4096U
 #define FAKE_PATIENCE 100U /* refusals after which the UART is stalled */
 
+#define FAKE_VM_STROKES 512U
+
 struct fake_vm {
     bool off;
     bool deaf;            /* refuses input */
@@ -22,6 +24,8 @@ struct fake_vm {
     enum status answer;
     size_t got;
     uint8_t input[FAKE_VM_INPUT];
+    unsigned strokes;
+    uint16_t stroke[FAKE_VM_STROKES];
 };
 
 extern struct fake_vm fake_vms[FAKE_VMS];
