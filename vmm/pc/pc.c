@@ -143,6 +143,7 @@ static void reset_devices(struct pc *p)
     acpi_pm_reset(&p->pm, p->board.now);
     uart_reset(&p->uart);
     i8042_reset(&p->kbc, p->config.keyboard, p->config.mouse);
+    vga_reset(&p->vga);
     p->chipset = (struct chipset_state){0};
     pci_host_reset(&p->pci);
     fw_cfg_select(&p->fw_cfg, 0);
@@ -163,6 +164,9 @@ enum status pc_init(struct pc *pc, const struct pc_config *config)
 {
     memset(pc, 0, sizeof(*pc));
     pci_host_reset(&pc->pci);
+    pc->vga.memory = config->screen;
+    pc->vga.rom = config->screen_rom;
+    pc->vga.rom_size = config->screen_rom_size;
     ports_place_windows(pc);
     if (config->debug_exit != 0 && ports_claim(pc, config->debug_exit, 4)) {
         log_warn("virtual machine: debug_exit = %#x belongs to another device; choose a port whose "
@@ -216,6 +220,7 @@ const struct section_place pc_sections[] = {
     {&chipset_section,  offsetof(struct pc, chipset),      0,                       1},
     {&pci_host_section, offsetof(struct pc, pci),          0,                       1},
     {&fw_cfg_section,   offsetof(struct pc, fw_cfg.state), 0,                       1},
+    {&vga_section,      offsetof(struct pc, vga.state),    0,                       1},
     {&lapic_section,    offsetof(struct pc, lapic),        sizeof(struct lapic),    0},
 };
 
@@ -296,6 +301,7 @@ void pc_port_write(struct pc *pc, uint16_t port, unsigned width, uint32_t value,
     ports_write(pc, port, width, value);
     pc_settle(pc);
     pc_edge_unlock(pc);
+    vga_clear(&pc->vga);
 }
 
 void pc_set_intx(struct pc *pc, uint8_t devfn, unsigned pin, bool level)
@@ -325,6 +331,14 @@ void pc_console_ready(struct pc *pc, uint64_t now)
     uart_set_full(&pc->uart, false);
     pc_settle(pc);
     pc_edge_unlock(pc);
+}
+
+bool pc_screen(struct pc *pc, struct vga_state *state)
+{
+    pc_edge_lock(pc);
+    *state = pc->vga.state;
+    pc_edge_unlock(pc);
+    return pc->vga.memory;
 }
 
 bool pc_key(struct pc *pc, uint16_t stroke, uint64_t now)
