@@ -39,6 +39,8 @@ static const struct config_key vm_keys[] = {
     [VM_AUTOSTART]   = {"autostart",   TYPE_YES_NO,  VM(autostart),   0,    0,      0,    NULL},
     [VM_DEBUG_EXIT]  = {"debug_exit",  TYPE_NUMBER,  VM(debug_exit),  1,    0xffff, 0,    NULL},
     [VM_CHECKPOINTS] = {"checkpoints", TYPE_NUMBER,  VM(checkpoints), 1,    9999,   0,    NULL},
+    [VM_VGA]         = {"vga",         TYPE_YES_NO,  VM(vga),         0,    0,      0,    NULL},
+    [VM_VGA_ROM]     = {"vga_rom",     TYPE_PATH,    VM(vga_rom),     0,    0,      0,    NULL},
 };
 
 static const struct config_key pf_keys[] = {

@@ -47,6 +47,8 @@ enum config_vm_key {
     VM_AUTOSTART,
     VM_DEBUG_EXIT,
     VM_CHECKPOINTS,
+    VM_VGA,
+    VM_VGA_ROM,
 };
 enum config_pf_key {
     PF_NUM_VFS,

@@ -7,6 +7,7 @@
 #include "vmm/host/pool.h"
 #include "vmm/pc/clock.h"
 #include "vmm/vm/backend.h"
+#include "vmm/vm/video.h"
 
 #include <string.h>
 
@@ -107,6 +108,7 @@ enum status vm_load(struct vm *vm, struct state_reader *reader)
         return status;
     }
     pc_derive(&vm->pc);
+    video_settle(vm);
     status = load_functions(vm, reader);
     return status == STATUS_OK ? state_end(reader) : status;
 }

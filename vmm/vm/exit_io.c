@@ -6,6 +6,7 @@
 #include "vmm/host/timer.h"
 #include "vmm/vm/dirty.h"
 #include "vmm/vm/exit_table.h"
+#include "vmm/vm/video.h"
 #include "vmm/vm/vm.h"
 #include "vmm/vm/vm_edge.h"
 
@@ -69,6 +70,7 @@ bool emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_
     }
     if (port + size > PCI_DATA && port < PCI_DATA_END) {
         legacy_settle(&vm->vfs.legacy);
+        video_settle(vm);
     }
     return true;
 }

@@ -71,6 +71,9 @@ struct vm {
     uint32_t nested_generation; /* grows when the TLBs must forget; atomic */
     bool no_split;              /* no memory was left to split large pages; under nested_lock */
 
+    hpa_t video;       /* of its screen; 0: it has none */
+    uint64_t video_at; /* where it is mapped; 0: nowhere. Under nested_lock */
+
     struct spinlock lock; /* the platform's */
     uint64_t lock_flags;  /* of who holds it */
     struct pc pc;

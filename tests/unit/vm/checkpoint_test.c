@@ -9,6 +9,7 @@
 #include "tests/unit/fakes/pages.h"
 #include "vmm/host/fpu.h"
 #include "vmm/vm/backend.h"
+#include "vmm/vm/video.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -67,6 +68,8 @@ void pc_fill(struct pc *pc, uint8_t byte)
 }
 
 /* Every part has been filled before it was loaded. */
+void video_settle(struct vm *of) {}
+
 void pc_derive(struct pc *pc)
 {
     seen_filled = function.state.isr == 0xa5 && vcpus[1].saved.cr3 == 0;
