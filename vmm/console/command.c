@@ -4,6 +4,7 @@
 #include "vmm/console/console_edge.h"
 #include "vmm/console/keymap.h"
 #include "vmm/console/parts.h"
+#include "vmm/console/view.h"
 
 #include <string.h>
 
@@ -26,6 +27,7 @@ enum command_kind {
     COMMAND_VM_DO,
     COMMAND_VM_CHECKPOINT,
     COMMAND_VM_STATE,
+    COMMAND_VM_SCREEN,
     COMMAND_VM_KEY,
     COMMAND_VM_MOUSE,
     COMMAND_VF_LIST,
@@ -64,6 +66,7 @@ static const struct command commands[] = {
     {"vm",    "button",     "NAME",                    COMMAND_VM_DO,         CONSOLE_BUTTON,
      "press a VM's power button: the guest decides"                                                                                                 },
     {"vm",    "nmi",        "NAME",                    COMMAND_VM_DO,         CONSOLE_NMI,      "send an NMI to a VM's CPUs"                        },
+    {"vm",    "screen",     "NAME",                    COMMAND_VM_SCREEN,     0,                "the text on a VM's screen"                         },
     {"vm",    "key",        "NAME KEY...",             COMMAND_VM_KEY,        0,
      "strike keys of a VM's keyboard: 'dir enter f10 ctrl-alt-del up"                                                                               },
     {"vm",    "mouse",      "NAME RIGHT UP [BUTTONS]", COMMAND_VM_MOUSE,      0,
@@ -391,6 +394,10 @@ static void do_vm(const struct command *command, const char *name, const char *m
         console_select(vm);
     } else if (command->kind == COMMAND_VM_LOG) {
         dump_start(vm, LOG_MAX);
+    } else if (command->kind == COMMAND_VM_SCREEN) {
+        if (!view_print(vm)) {
+            say_refusal(command, vm, STATUS_NOT_FOUND);
+        }
     } else if (command->kind == COMMAND_VM_DIRTY) {
         console_edge_vm_dirty(vm);
     } else if (command->kind == COMMAND_VM_CHECKPOINT) {
@@ -477,6 +484,7 @@ void command_run(const char *text)
         break;
     case COMMAND_VM_CONSOLE:
     case COMMAND_VM_LOG:
+    case COMMAND_VM_SCREEN:
     case COMMAND_VM_DIRTY:
     case COMMAND_VM_DO:
     case COMMAND_VM_CHECKPOINT:

@@ -7,6 +7,7 @@
 #include "vmm/console/line.h"
 #include "vmm/console/parts.h"
 #include "vmm/console/sinks.h"
+#include "vmm/console/view.h"
 
 #include <string.h>
 
@@ -67,6 +68,7 @@ bool console_poll(uint64_t now_ns)
     terminal_poll();
     terminal_flush_quiet(now_ns);
     tell_losses();
+    view_poll(now_ns);
     dump_poll();
     keys_show_prompt();
     return line_poll() || dump_running();

@@ -3,14 +3,17 @@
 #include "vmm/base/log.h"
 #include "vmm/console/console_edge.h"
 #include "vmm/console/edit.h"
+#include "vmm/console/keymap.h"
 #include "vmm/console/line.h"
 #include "vmm/console/parts.h"
+#include "vmm/pc/ps2.h"
 
 #include <string.h>
 
 #define QUEUE_MAX  256U
-#define STROKE     0x8000U   /* in the queue: a stroke, and not a byte for the UART */
-#define STROKE_NS  10000000U /* a person is slower, and a BIOS keeps 15 of them */
+#define STROKE     0x8000U    /* in the queue: a stroke, and not a byte for the UART */
+#define ESCAPE_NS  100000000U /* so long a sequence may take from byte to byte */
+#define STROKE_NS  10000000U  /* a person is slower, and a BIOS keeps 15 of them */
 #define TAKE_MAX   64U
 #define CTRL_A     0x01U
 #define CTRL_C     0x03U
@@ -27,13 +30,17 @@ struct queue {
 
 static struct queue queues[CONSOLE_VMS_MAX];
 static struct edit edit;
-static uint8_t escape; /* the escape key that was pressed, 0: none */
+static struct keymap keymap; /* what is typed to the screen of the VM in the foreground */
+static uint64_t keymap_ns;   /* when its last byte came */
+static uint8_t escape;       /* the escape key that was pressed, 0: none */
 static const char *const key_help[] = {
     "Ctrl-A or Ctrl-], and then:",
     "  0 v     the VMM's prompt",
     "  1 .. 9  VM 1 .. 9 ('vm console NAME' for the others)",
     "  n p     the next, the previous",
     "  l       list the VMs",
+    "  s       a VM's screen, or its serial port",
+    "  d       Ctrl-Alt-Del, for a VM with a screen",
     "  h ?     this help",
     "  the same key again: that key itself, for the guest",
 };
@@ -42,6 +49,7 @@ void keys_init(void)
 {
     memset(queues, 0, sizeof(queues));
     memset(&edit, 0, sizeof(edit));
+    memset(&keymap, 0, sizeof(keymap));
     escape = 0;
 }
 
@@ -187,12 +195,23 @@ static void type_to_vmm(uint8_t byte)
     }
 }
 
-static void type(uint8_t byte)
+static void type_strokes(unsigned vm, const uint16_t *strokes, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        type_to_vm(vm, strokes[i] | STROKE);
+    }
+}
+
+static void type(uint8_t byte, uint64_t now_ns)
 {
     unsigned vm = terminal_foreground();
+    uint16_t strokes[KEYMAP_MAX];
 
     if (vm == CONSOLE_VMM) {
         type_to_vmm(byte);
+    } else if (terminal_views()) {
+        keymap_ns = now_ns;
+        type_strokes(vm, strokes, keymap_feed(&keymap, byte, strokes));
     } else {
         type_to_vm(vm, byte);
     }
@@ -241,6 +260,14 @@ static void escaped_key(uint8_t byte)
     case 'l':
         command_run("vm list");
         break;
+    case 's':
+        terminal_switch();
+        break;
+    case 'd':
+        if (terminal_views()) {
+            type_to_vm(terminal_foreground(), KEYMAP_CTRL_ALT_DEL | STROKE);
+        }
+        break;
     case 'h':
     case '?':
         print_keys();
@@ -255,7 +282,7 @@ static void escaped_key(uint8_t byte)
     }
 }
 
-static void key(uint8_t byte)
+static void key(uint8_t byte, uint64_t now_ns)
 {
     bool is_escape = byte == CTRL_A || byte == CTRL_CLOSE;
 
@@ -263,7 +290,7 @@ static void key(uint8_t byte)
         escape = byte;
     } else if (escape == 0 || byte == escape) {
         escape = 0;
-        type(byte);
+        type(byte, now_ns);
     } else if (is_escape) {
         escape = byte;
     } else {
@@ -278,7 +305,15 @@ void keys_poll(uint64_t now_ns)
     size_t taken = line_read(typed, sizeof(typed));
 
     for (size_t i = 0; i < taken; i++) {
-        key((uint8_t)typed[i]);
+        key((uint8_t)typed[i], now_ns);
+    }
+    if (keymap.count > 0 && (now_ns >= keymap_ns + ESCAPE_NS || !terminal_views())) {
+        uint16_t strokes[KEYMAP_MAX];
+        unsigned count = keymap_flush(&keymap, strokes);
+
+        if (terminal_views()) {
+            type_strokes(terminal_foreground(), strokes, count);
+        }
     }
     for (unsigned vm = 0; vm < terminal_count(); vm++) {
         offer(vm, now_ns);

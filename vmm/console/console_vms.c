@@ -101,6 +101,19 @@ bool console_edge_vm_input(unsigned vm, uint8_t byte)
     return taken;
 }
 
+bool console_edge_vm_has_screen(unsigned vm)
+{
+    return vm_by_index(vm)->config->vga != 0;
+}
+
+const uint32_t *console_edge_vm_screen(unsigned index, struct vga_state *state, uint64_t *now)
+{
+    struct vm *vm = vm_by_index(index);
+
+    *now = vm_now(vm);
+    return vm_state(vm) != VM_STARTING && pc_screen(&vm->pc, state) ? vm->pc.vga.memory : NULL;
+}
+
 bool console_edge_vm_key(unsigned vm, uint16_t stroke)
 {
     struct vm *to = vm_by_index(vm);

@@ -13,6 +13,11 @@ unsigned terminal_count(void);
 unsigned terminal_foreground(void);
 void terminal_select(unsigned vm);
 
+/* Does the terminal show the screen of the VM in the foreground? Or its serial port: the other one
+ * of the two from here on. */
+bool terminal_views(void);
+void terminal_switch(void);
+
 /* Bring to the line what VMs have sent, as far as it has room, each in its turn. */
 void terminal_poll(void);
 

@@ -139,7 +139,7 @@ static void test_sequences(void **state)
         {"\x1b[?1;2c",         0               }, /* a terminal says what it is */
         {"\x1b[99~",           0               },
         {"\x1b[~",             0               },
-        {"\x1b[[[",           0               },
+        {"\x1b[[[",            0               },
         {"\x1b[1111111111111", 0x02            },
     };
     uint16_t strokes[KEYMAP_MAX];

@@ -24,6 +24,8 @@ struct fake_vm {
     enum status answer;
     size_t got;
     uint8_t input[FAKE_VM_INPUT];
+    const struct vga_state *screen; /* NULL: it has none */
+    const uint32_t *memory;
     unsigned strokes;
     uint16_t stroke[FAKE_VM_STROKES];
 };
@@ -35,6 +37,14 @@ extern bool fake_line_stuck;       /* takes no characters */
 extern bool fake_line_was_stalled; /* and was found so */
 extern bool fake_line_absent;
 extern unsigned fake_line_takes; /* characters at once, 1..16 */
+
+/* What is drawn on the machine's screen; there is one if the width is not 0. */
+#define FAKE_FRAME_ROWS    400U
+#define FAKE_FRAME_COLUMNS 720U
+
+extern uint32_t fake_frame_width, fake_frame_height;
+extern unsigned fake_frame_rows, fake_frame_clears;
+extern uint32_t fake_frame[FAKE_FRAME_ROWS][FAKE_FRAME_COLUMNS];
 
 /* A line that works, no output yet, VMs that run and read, time 0, the console begun. */
 void fake_console_reset(void);

@@ -6,8 +6,8 @@
 #include "vmm/host/timer.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/dirty.h"
-#include "vmm/vm/vm_edge.h"
 #include "vmm/vm/video.h"
+#include "vmm/vm/vm_edge.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
