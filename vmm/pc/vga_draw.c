@@ -36,9 +36,13 @@ _Static_assert(sizeof(low) == 0x20 + 1 && sizeof(high) == 0x100 - 0x7f + 1, "all
 
 char vga_ascii(uint8_t character)
 {
-    return character < ' '    ? low[character]
-           : character < 0x7f ? (char)character
-                              : high[character - 0x7f];
+    if (character < ' ') {
+        return low[character];
+    }
+    if (character >= 0x7f) {
+        return high[character - 0x7f];
+    }
+    return (char)character;
 }
 
 /* ---- Looking ---- */
@@ -55,7 +59,7 @@ static void look_at_colours(struct vga_picture *p)
     unsigned select = s->attribute[ATTR_SELECT];
 
     for (unsigned i = 0; i < 256; i++) {
-        const uint8_t *dac = &s->dac[3 * (i & s->dac_mask)];
+        const uint8_t *dac = &s->dac[(size_t)3 * (i & s->dac_mask)];
 
         p->palette[i] = wide ? (uint32_t)dac[0] << 16 | (uint32_t)dac[1] << 8 | dac[2]
                              : scale_6(dac[0]) << 16 | scale_6(dac[1]) << 8 | scale_6(dac[2]);
