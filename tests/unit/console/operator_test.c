@@ -226,7 +226,7 @@ static void test_strokes(void **state)
     static const uint16_t wanted[] = {0x20, 0x117, 0x1c, 0x6d3};
 
     fake_vms[1].deaf = true;
-    type_keys("vm key db 'dI enter ctrl-alt-del\r");
+    operator_type("vm key db 'dI enter ctrl-alt-del\r");
     assert_int_equal(fake_vms[1].strokes, 0);
     fake_vms[1].deaf = false;
     for (unsigned i = 0; i < 4; i++) { /* a poll for each: in between time must pass */
@@ -238,16 +238,16 @@ static void test_strokes(void **state)
     assert_memory_equal(fake_vms[1].stroke, wanted, sizeof(wanted));
     fake_vms[1].off = true;
     fake_line_clear();
-    type_keys("vm key db a\r");
+    operator_type("vm key db a\r");
     expect_within("vm key db: not now, the VM is 'off'");
     fake_vms[1].off = false;
     fake_vms[1].deaf = true;
     for (unsigned i = 0; i < 10; i++) {
-        type_keys("vm key db '123456789012345678901234567\r");
+        operator_type("vm key db '123456789012345678901234567\r");
     }
     expect_within("vm key db: not now, the VM is 'running', or has not taken the keys before");
     fake_vms[1].off = true;
-    poll_all();
+    operator_poll();
     fake_vms[1].off = fake_vms[1].deaf = false;
 }
 
