@@ -32,6 +32,12 @@ function(portolan_link_core)
   set(script ${CMAKE_SOURCE_DIR}/vmm/core.lds)
   set(tools ${CMAKE_SOURCE_DIR}/tools)
   add_library(core-objects OBJECT ${sources})
+  # What runs while no guest does, or by an order, is to be small.
+  foreach(source ${sources})
+    if(source MATCHES "/(vmm/(config|load|report)|drivers/(acpi|pci))/")
+      set_property(SOURCE ${source} PROPERTY COMPILE_OPTIONS -Os)
+    endif()
+  endforeach()
   target_compile_options(core-objects PRIVATE
     ${PORTOLAN_CORE_FLAGS} $<$<COMPILE_LANGUAGE:C>:${PORTOLAN_WARNINGS}>)
   target_compile_definitions(core-objects PRIVATE PORTOLAN_VERSION="${PROJECT_VERSION}"

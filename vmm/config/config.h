@@ -20,12 +20,14 @@
 #define CONFIG_VM_CPUS_MAX 64U
 #define CONFIG_VM_VFS_MAX  16U
 #define CONFIG_MODULES_MAX 8U
-#define CONFIG_FILES_MAX   (CONFIG_VMS_MAX * (2 + CONFIG_MODULES_MAX))
+#define CONFIG_FILES_MAX   (CONFIG_VMS_MAX * (3 + CONFIG_MODULES_MAX))
 #define CONFIG_NAME_MAX    16U   /* of a VM, with the NUL */
 #define CONFIG_PATH_MAX    128U  /* of a file, with the NUL */
 #define CONFIG_TEXT_MAX    1024U /* of a command line, with the NUL */
-#define CONFIG_KEYS_MAX    17U   /* in one kind of section */
+#define CONFIG_KEYS_MAX    19U   /* in one kind of section */
 #define CONFIG_SLOT_AUTO   0U
+#define CONFIG_SLOT_VGA    2U /* in a VM with a screen */
+#define CONFIG_VGA_MEMORY  (16ULL << 20)
 
 enum config_idle { CONFIG_IDLE_HALT, CONFIG_IDLE_RESET, CONFIG_IDLE_POWEROFF };
 enum config_panic { CONFIG_PANIC_HALT, CONFIG_PANIC_RESET };
@@ -100,6 +102,8 @@ struct config_vm {
     struct config_path initrd;
     struct config_path multiboot;
     struct config_path firmware;
+    struct config_path vga_rom;
+    uint32_t vga;
     char cmdline[CONFIG_TEXT_MAX];
     struct config_modules modules;
     struct config_vfs vfs;

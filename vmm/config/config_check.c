@@ -66,6 +66,8 @@ static void check_companions(const struct config_vm *vm, struct config_report *r
         {VM_CMDLINE,   VM_KERNEL,    VM_MULTIBOOT},
         {VM_BOOT,      VM_FIRMWARE,  VM_FIRMWARE },
         {VM_BOOT_MENU, VM_FIRMWARE,  VM_FIRMWARE },
+        {VM_VGA,       VM_FIRMWARE,  VM_FIRMWARE },
+        {VM_VGA_ROM,   VM_FIRMWARE,  VM_FIRMWARE },
     };
     const struct config_key *keys = config_sections[SECTION_VM].keys;
 
@@ -203,6 +205,12 @@ static void check_vf_exists(const struct config *config, const struct config_vf 
 static void check_slots(const struct config_vm *vm, struct config_report *report)
 {
     for (uint32_t i = 0; i < vm->vfs.count; i++) {
+        if (vm->vga && vm->vfs.vf[i].slot == CONFIG_SLOT_VGA) {
+            config_error(report, vm->vfs.vf[i].line, "slot %u of VM '%s' is its screen's (line %u)",
+                         CONFIG_SLOT_VGA, vm->name,
+                         vm->lines.key[vm->lines.key[VM_VGA] != 0 ? VM_VGA : VM_VGA_ROM]);
+            config_fix(report, "choose another slot, or leave it out, or write 'vga = no'");
+        }
         for (uint32_t j = 0; j < i; j++) {
             if (vm->vfs.vf[i].slot != CONFIG_SLOT_AUTO &&
                 vm->vfs.vf[i].slot == vm->vfs.vf[j].slot) {

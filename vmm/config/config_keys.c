@@ -42,6 +42,8 @@ static const struct config_key vm_keys[] = {
     [VM_DEBUGCON]    = {"debugcon",    TYPE_YES_NO,  VM(debugcon),    0,    0,      0,    NULL},
     [VM_BOOT]        = {"boot",        TYPE_WORD,    VM(boot),        0,    0,      0,    "disk,net net,disk"},
     [VM_BOOT_MENU]   = {"boot_menu",   TYPE_NUMBER,  VM(boot_menu),   1,    60,     0,    NULL},
+    [VM_VGA]         = {"vga",         TYPE_YES_NO,  VM(vga),         0,    0,      0,    NULL},
+    [VM_VGA_ROM]     = {"vga_rom",     TYPE_PATH,    VM(vga_rom),     0,    0,      0,    NULL},
 };
 
 static const struct config_key pf_keys[] = {

@@ -50,6 +50,8 @@ enum config_vm_key {
     VM_DEBUGCON,
     VM_BOOT,
     VM_BOOT_MENU,
+    VM_VGA,
+    VM_VGA_ROM,
 };
 enum config_pf_key {
     PF_NUM_VFS,

@@ -28,16 +28,18 @@ static uint64_t machine_check_memory(const struct config_vm *vm, uint64_t before
 {
     uint64_t left = machine->memory > before ? machine->memory - before : 0;
 
-    if (vm->memory > left) {
+    uint64_t wanted = vm->memory + (vm->vga ? CONFIG_VGA_MEMORY : 0);
+
+    if (wanted > left) {
         config_error(
             report, vm->lines.key[VM_MEMORY],
             "VM '%s' wants %lu MiB, but of this machine's memory only %lu MiB are left for it",
-            vm->name, (unsigned long)(vm->memory >> 20), (unsigned long)(left >> 20));
+            vm->name, (unsigned long)(wanted >> 20), (unsigned long)(left >> 20));
         config_fix(report,
                    "lower the 'memory' of this VM or of those before it; all VMs can have %lu MiB",
                    (unsigned long)(machine->memory >> 20));
     }
-    return before + vm->memory;
+    return before + wanted;
 }
 
 static const struct config_machine_pf *machine_find_pf(const struct config_machine *machine,

@@ -292,6 +292,13 @@ enum status config_parse(struct config *config, const char *name, const char *te
         parser.line++;
         parse_line(&parser, slice_cut(&rest, '\n'));
     }
+    for (uint32_t i = 0; i < config->vm_count; i++) {
+        struct config_vm *vm = &config->vms[i];
+
+        if (vm->lines.key[VM_VGA] == 0) {
+            vm->vga = vm->firmware.text[0] && vm->vga_rom.text[0];
+        }
+    }
     config_check(config, report);
     return report->errors ? STATUS_NOTE(STATUS_INVALID) : STATUS_OK;
 }

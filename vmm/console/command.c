@@ -2,7 +2,9 @@
 /* The commands of the VMM's prompt: a table, and what each entry does. */
 #include "vmm/base/format.h"
 #include "vmm/console/console_edge.h"
+#include "vmm/console/keymap.h"
 #include "vmm/console/parts.h"
+#include "vmm/console/view.h"
 
 #include <string.h>
 
@@ -11,6 +13,8 @@
 #define LOG_DEFAULT     40U
 #define LOG_MAX         1000U
 #define CHECKPOINTS_MAX 9999U
+#define STROKES_MAX     224U /* in one command */
+#define MOVE_MAX        999U
 
 enum command_kind {
     COMMAND_HELP,
@@ -23,6 +27,9 @@ enum command_kind {
     COMMAND_VM_DO,
     COMMAND_VM_CHECKPOINT,
     COMMAND_VM_STATE,
+    COMMAND_VM_SCREEN,
+    COMMAND_VM_KEY,
+    COMMAND_VM_MOUSE,
     COMMAND_VF_LIST,
     COMMAND_VF_DO,
 };
@@ -36,38 +43,43 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"help",  NULL,         "[COMMAND]",    COMMAND_HELP,          0,                "list the commands, or explain one"                 },
-    {"log",   NULL,         "[LINES]",      COMMAND_LOG,           0,                "the last lines of the VMM's log (40); Ctrl-C stops"},
-    {"stats", NULL,         "[NAME]",       COMMAND_STATS,         0,                "what is counted about one VM, or about all"        },
-    {"vm",    "list",       "",             COMMAND_VM_LIST,       0,                "the VMs: number, name, state"                      },
-    {"vm",    "console",    "NAME",         COMMAND_VM_CONSOLE,    0,                "bring a VM to the foreground"                      },
-    {"vm",    "log",        "NAME",         COMMAND_VM_LOG,        0,                "the last 4 KiB that a VM said"                     },
-    {"vm",    "start",      "NAME",         COMMAND_VM_DO,         CONSOLE_START,    "start a VM that is off"                            },
-    {"vm",    "stop",       "NAME",         COMMAND_VM_DO,         CONSOLE_STOP,
-     "switch a VM off at once, as pulling its plug"                                                                                      },
-    {"vm",    "reset",      "NAME",         COMMAND_VM_DO,         CONSOLE_RESET,    "press a VM's reset button"                         },
-    {"vm",    "pause",      "NAME",         COMMAND_VM_DO,         CONSOLE_PAUSE,    "let a VM and its time stand still"                 },
-    {"vm",    "resume",     "NAME",         COMMAND_VM_DO,         CONSOLE_RESUME,   "let a paused VM go on"                             },
-    {"vm",    "state",      "NAME [PART]",  COMMAND_VM_STATE,      0,
-     "what a paused VM's guest can see of its machine"                                                                                   },
-    {"vm",    "checkpoint", "NAME [COUNT]", COMMAND_VM_CHECKPOINT, 0,
-     "save a VM, destroy its state, and build it anew"                                                                                   },
-    {"vm",    "track",      "NAME",         COMMAND_VM_DO,         CONSOLE_TRACK,
-     "begin to note which pages of a VM's RAM are written"                                                                               },
-    {"vm",    "dirty",      "NAME",         COMMAND_VM_DIRTY,      0,                "the pages written since, and begin anew"           },
-    {"vm",    "untrack",    "NAME",         COMMAND_VM_DO,         CONSOLE_UNTRACK,  "no longer note them"                               },
-    {"vm",    "button",     "NAME",         COMMAND_VM_DO,         CONSOLE_BUTTON,
-     "press a VM's power button: the guest decides"                                                                                      },
-    {"vm",    "nmi",        "NAME",         COMMAND_VM_DO,         CONSOLE_NMI,      "send an NMI to a VM's CPUs"                        },
-    {"vf",    "list",       "",             COMMAND_VF_LIST,       0,                "the VFs: whose they are, and their states"         },
-    {"vf",    "show",       "PF:N",         COMMAND_VF_DO,         CONSOLE_VF_SHOW,
-     "what another VF must be like to take its place"                                                                                    },
-    {"vf",    "state",      "PF:N STATE",   COMMAND_VF_DO,         CONSOLE_VF_SET,   "STATE: quiesce, freeze, run"                       },
-    {"vf",    "dirty",      "PF:N ORDER",   COMMAND_VF_DO,         CONSOLE_VF_DIRTY,
-     "note which pages a VF writes: ORDER is on, off, report"                                                                            },
-    {"vf",    "save",       "PF:N",         COMMAND_VF_DO,         CONSOLE_VF_SAVE,  "read a VF's state, and show it"                    },
-    {"vf",    "move",       "PF:N PF:N...", COMMAND_VF_DO,         CONSOLE_VF_MOVE,
-     "move a VM from its VFs to others, all at once; PF:N-M is a row of them"                                                            },
+    {"help",  NULL,         "[COMMAND]",               COMMAND_HELP,          0,                "list the commands, or explain one"                 },
+    {"log",   NULL,         "[LINES]",                 COMMAND_LOG,           0,                "the last lines of the VMM's log (40); Ctrl-C stops"},
+    {"stats", NULL,         "[NAME]",                  COMMAND_STATS,         0,                "what is counted about one VM, or about all"        },
+    {"vm",    "list",       "",                        COMMAND_VM_LIST,       0,                "the VMs: number, name, state"                      },
+    {"vm",    "console",    "NAME",                    COMMAND_VM_CONSOLE,    0,                "bring a VM to the foreground"                      },
+    {"vm",    "log",        "NAME",                    COMMAND_VM_LOG,        0,                "the last 4 KiB that a VM said"                     },
+    {"vm",    "start",      "NAME",                    COMMAND_VM_DO,         CONSOLE_START,    "start a VM that is off"                            },
+    {"vm",    "stop",       "NAME",                    COMMAND_VM_DO,         CONSOLE_STOP,
+     "switch a VM off at once, as pulling its plug"                                                                                                 },
+    {"vm",    "reset",      "NAME",                    COMMAND_VM_DO,         CONSOLE_RESET,    "press a VM's reset button"                         },
+    {"vm",    "pause",      "NAME",                    COMMAND_VM_DO,         CONSOLE_PAUSE,    "let a VM and its time stand still"                 },
+    {"vm",    "resume",     "NAME",                    COMMAND_VM_DO,         CONSOLE_RESUME,   "let a paused VM go on"                             },
+    {"vm",    "state",      "NAME [PART]",             COMMAND_VM_STATE,      0,
+     "what a paused VM's guest can see of its machine"                                                                                              },
+    {"vm",    "checkpoint", "NAME [COUNT]",            COMMAND_VM_CHECKPOINT, 0,
+     "save a VM, destroy its state, and build it anew"                                                                                              },
+    {"vm",    "track",      "NAME",                    COMMAND_VM_DO,         CONSOLE_TRACK,
+     "begin to note which pages of a VM's RAM are written"                                                                                          },
+    {"vm",    "dirty",      "NAME",                    COMMAND_VM_DIRTY,      0,                "the pages written since, and begin anew"           },
+    {"vm",    "untrack",    "NAME",                    COMMAND_VM_DO,         CONSOLE_UNTRACK,  "no longer note them"                               },
+    {"vm",    "button",     "NAME",                    COMMAND_VM_DO,         CONSOLE_BUTTON,
+     "press a VM's power button: the guest decides"                                                                                                 },
+    {"vm",    "nmi",        "NAME",                    COMMAND_VM_DO,         CONSOLE_NMI,      "send an NMI to a VM's CPUs"                        },
+    {"vm",    "screen",     "NAME",                    COMMAND_VM_SCREEN,     0,                "the text on a VM's screen"                         },
+    {"vm",    "key",        "NAME KEY...",             COMMAND_VM_KEY,        0,
+     "strike keys of a VM's keyboard: 'dir enter f10 ctrl-alt-del up"                                                                               },
+    {"vm",    "mouse",      "NAME RIGHT UP [BUTTONS]", COMMAND_VM_MOUSE,      0,
+     "move a VM's mouse, and hold buttons: 1, 2, 4 or a sum"                                                                                        },
+    {"vf",    "list",       "",                        COMMAND_VF_LIST,       0,                "the VFs: whose they are, and their states"         },
+    {"vf",    "show",       "PF:N",                    COMMAND_VF_DO,         CONSOLE_VF_SHOW,
+     "what another VF must be like to take its place"                                                                                               },
+    {"vf",    "state",      "PF:N STATE",              COMMAND_VF_DO,         CONSOLE_VF_SET,   "STATE: quiesce, freeze, run"                       },
+    {"vf",    "dirty",      "PF:N ORDER",              COMMAND_VF_DO,         CONSOLE_VF_DIRTY,
+     "note which pages a VF writes: ORDER is on, off, report"                                                                                       },
+    {"vf",    "save",       "PF:N",                    COMMAND_VF_DO,         CONSOLE_VF_SAVE,  "read a VF's state, and show it"                    },
+    {"vf",    "move",       "PF:N PF:N...",            COMMAND_VF_DO,         CONSOLE_VF_MOVE,
+     "move a VM from its VFs to others, all at once; PF:N-M is a row of them"                                                                       },
 };
 
 struct words {
@@ -304,6 +316,73 @@ static void do_checkpoint(const struct command *command, unsigned vm, const char
     }
 }
 
+static void strike(const struct words *words, unsigned vm)
+{
+    uint16_t strokes[STROKES_MAX];
+    unsigned count = 0;
+
+    for (uint32_t i = 3; i < words->count; i++) {
+        const char *word = words->word[i];
+        unsigned more = strlen(word) < WORD_MAX - 1
+                            ? keymap_word(word, strokes + count, STROKES_MAX - count)
+                            : 0; /* perhaps it was cut */
+
+        if (more == 0) {
+            console_print("'%s' is no key, or too long: a character; ' and characters; or, with "
+                          "ctrl-, alt- and shift- before it, enter, esc, tab, space, backspace, "
+                          "up, down, left, right, home, end, pgup, pgdn, ins, del, f1 .. f12",
+                          word);
+            return;
+        }
+        count += more;
+    }
+    if (!keys_strike(vm, strokes, count)) {
+        console_print("vm key %s: not now, the VM is '%s', or has not taken the keys before",
+                      console_edge_vm_name(vm), console_edge_vm_state(vm));
+    }
+}
+
+static bool parse_move(const char *text, int16_t *move)
+{
+    bool back = *text == '-';
+    unsigned value = 0;
+
+    if (strcmp(text, "0") != 0 && !parse_number(text + back, MOVE_MAX, &value)) {
+        console_print("'%s' is no number from -%u to %u", text, MOVE_MAX, MOVE_MAX);
+        return false;
+    }
+    *move = (int16_t)(back ? -(int)value : (int)value);
+    return true;
+}
+
+static void move_mouse(const struct command *command, const struct words *words, unsigned vm)
+{
+    int16_t delta[3] = {0}, buttons = 0;
+
+    if (parse_move(words->word[3], &delta[0]) && parse_move(words->word[4], &delta[1]) &&
+        (words->count < 6 || parse_move(words->word[5], &buttons))) {
+        enum status status = console_edge_vm_mouse(vm, delta, (uint8_t)buttons & 7U);
+
+        if (status != STATUS_OK) {
+            say_refusal(command, vm, status);
+        }
+    }
+}
+
+static void do_input(const struct command *command, const struct words *words)
+{
+    unsigned vm;
+
+    if (!find_vm(words->word[2], &vm)) {
+        return;
+    }
+    if (command->kind == COMMAND_VM_KEY) {
+        strike(words, vm);
+    } else {
+        move_mouse(command, words, vm);
+    }
+}
+
 static void do_vm(const struct command *command, const char *name, const char *more)
 {
     unsigned vm;
@@ -315,6 +394,10 @@ static void do_vm(const struct command *command, const char *name, const char *m
         console_select(vm);
     } else if (command->kind == COMMAND_VM_LOG) {
         dump_start(vm, LOG_MAX);
+    } else if (command->kind == COMMAND_VM_SCREEN) {
+        if (!view_print(vm)) {
+            say_refusal(command, vm, STATUS_NOT_FOUND);
+        }
     } else if (command->kind == COMMAND_VM_DIRTY) {
         console_edge_vm_dirty(vm);
     } else if (command->kind == COMMAND_VM_CHECKPOINT) {
@@ -340,6 +423,12 @@ static bool arguments_fit(const struct command *command, uint32_t given)
     }
     if (command->action == CONSOLE_VF_MOVE) {
         return given >= 2 && given % 2 == 0 && given <= WORDS_MAX - words_of(command);
+    }
+    if (command->kind == COMMAND_VM_KEY || command->kind == COMMAND_VM_MOUSE) {
+        unsigned least = command->kind == COMMAND_VM_KEY ? 2 : 3;
+        unsigned most = command->kind == COMMAND_VM_KEY ? WORDS_MAX - 2 : 4;
+
+        return given >= least && given <= most;
     }
     bool first_may_lack = command->argument[0] == '[', second = strchr(command->argument, ' ');
     bool second_may_lack = !second || strchr(command->argument, '[');
@@ -389,8 +478,13 @@ void command_run(const char *text)
     case COMMAND_VF_DO:
         console_edge_vf_do(command->action, words.word + words_of(command), given);
         break;
+    case COMMAND_VM_KEY:
+    case COMMAND_VM_MOUSE:
+        do_input(command, &words);
+        break;
     case COMMAND_VM_CONSOLE:
     case COMMAND_VM_LOG:
+    case COMMAND_VM_SCREEN:
     case COMMAND_VM_DIRTY:
     case COMMAND_VM_DO:
     case COMMAND_VM_CHECKPOINT:

@@ -7,6 +7,7 @@
 #include "vmm/console/line.h"
 #include "vmm/console/parts.h"
 #include "vmm/console/sinks.h"
+#include "vmm/console/view.h"
 
 #include <string.h>
 
@@ -62,11 +63,12 @@ static void tell_losses(void)
 
 bool console_poll(uint64_t now_ns)
 {
-    keys_poll();
+    keys_poll(now_ns);
     log_show();
     terminal_poll();
     terminal_flush_quiet(now_ns);
     tell_losses();
+    view_poll(now_ns);
     dump_poll();
     keys_show_prompt();
     return line_poll() || dump_running();

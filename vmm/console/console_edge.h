@@ -12,6 +12,8 @@
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
 
+struct vga_state;
+
 #define CONSOLE_WORD_MAX 32U /* of a command, with the NUL */
 
 enum console_action {
@@ -58,6 +60,19 @@ enum status console_edge_vm_print(unsigned vm, const char *section);
 /* A byte for the VM's first UART. False: it has no room; the console keeps the byte and offers it
  * again. */
 bool console_edge_vm_input(unsigned vm, uint8_t byte);
+
+/* Has VM a screen? Does not change. */
+bool console_edge_vm_has_screen(unsigned vm);
+
+/* The registers of VM's screen, and its time; returns its memory (vmm/pc/vga_draw.h). NULL: it has
+ * none, or is about to start. */
+const uint32_t *console_edge_vm_screen(unsigned vm, struct vga_state *state, uint64_t *now);
+
+/* A stroke for the VM's keyboard (vmm/pc/ps2.h), likewise. */
+bool console_edge_vm_key(unsigned vm, uint16_t stroke);
+
+/* Its mouse moves, as pc_mouse() has it. STATE: not now; NOT_FOUND: there is none. */
+enum status console_edge_vm_mouse(unsigned vm, const int16_t delta[3], uint8_t buttons);
 
 /* VM's UART was told to wait by vm_edge_output(): it may send again. Any CPU. */
 void console_edge_vm_ready(unsigned vm);

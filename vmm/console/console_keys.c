@@ -3,34 +3,44 @@
 #include "vmm/base/log.h"
 #include "vmm/console/console_edge.h"
 #include "vmm/console/edit.h"
+#include "vmm/console/keymap.h"
 #include "vmm/console/line.h"
 #include "vmm/console/parts.h"
+#include "vmm/pc/ps2.h"
 
 #include <string.h>
 
 #define QUEUE_MAX  256U
+#define STROKE     0x8000U    /* in the queue: a stroke, and not a byte for the UART */
+#define ESCAPE_NS  100000000U /* so long a sequence may take from byte to byte */
+#define STROKE_NS  10000000U  /* a person is slower, and a BIOS keeps 15 of them */
 #define TAKE_MAX   64U
 #define CTRL_A     0x01U
 #define CTRL_C     0x03U
 #define CTRL_CLOSE 0x1dU /* Ctrl-] */
 
-/* What was typed for a VM and its UART had no room for. */
+/* What was typed for a VM and it had no room for. */
 struct queue {
     uint32_t first, count;
+    uint64_t stroke_ns; /* the next stroke comes no earlier */
     uint64_t lost;
     bool told; /* that it overflowed, or that the VM does not run */
-    uint8_t byte[QUEUE_MAX];
+    uint16_t item[QUEUE_MAX];
 };
 
 static struct queue queues[CONSOLE_VMS_MAX];
 static struct edit edit;
-static uint8_t escape; /* the escape key that was pressed, 0: none */
+static struct keymap keymap; /* what is typed to the screen of the VM in the foreground */
+static uint64_t keymap_ns;   /* when its last byte came */
+static uint8_t escape;       /* the escape key that was pressed, 0: none */
 static const char *const key_help[] = {
     "Ctrl-A or Ctrl-], and then:",
     "  0 v     the VMM's prompt",
     "  1 .. 9  VM 1 .. 9 ('vm console NAME' for the others)",
     "  n p     the next, the previous",
     "  l       list the VMs",
+    "  s       a VM's screen, or its serial port",
+    "  d       Ctrl-Alt-Del, for a VM with a screen",
     "  h ?     this help",
     "  the same key again: that key itself, for the guest",
 };
@@ -39,6 +49,7 @@ void keys_init(void)
 {
     memset(queues, 0, sizeof(queues));
     memset(&edit, 0, sizeof(edit));
+    memset(&keymap, 0, sizeof(keymap));
     escape = 0;
 }
 
@@ -47,7 +58,20 @@ uint64_t keys_lost(unsigned vm)
     return queues[vm].lost;
 }
 
-static void offer(unsigned vm)
+/* True: ITEM of the queue is the VM's. */
+static bool give(unsigned vm, uint16_t item, uint64_t now_ns)
+{
+    if ((item & STROKE) == 0) {
+        return console_edge_vm_input(vm, (uint8_t)item);
+    }
+    if (now_ns < queues[vm].stroke_ns || !console_edge_vm_key(vm, item & ~STROKE)) {
+        return false;
+    }
+    queues[vm].stroke_ns = now_ns + STROKE_NS;
+    return true;
+}
+
+static void offer(unsigned vm, uint64_t now_ns)
 {
     struct queue *queue = &queues[vm];
 
@@ -55,23 +79,23 @@ static void offer(unsigned vm)
         queue->lost += queue->count;
         queue->count = 0;
     }
-    while (queue->count > 0 && console_edge_vm_input(vm, queue->byte[queue->first])) {
+    while (queue->count > 0 && give(vm, queue->item[queue->first], now_ns)) {
         queue->first = (queue->first + 1) % QUEUE_MAX;
         queue->count--;
         queue->told = false;
     }
 }
 
-static void type_to_vm(unsigned vm, uint8_t byte)
+static void type_to_vm(unsigned vm, uint16_t item)
 {
     struct queue *queue = &queues[vm];
     bool runs = console_edge_vm_runs(vm);
 
     if (runs && queue->count == QUEUE_MAX) {
-        offer(vm);
+        offer(vm, 0);
     }
     if (runs && queue->count < QUEUE_MAX) {
-        queue->byte[(queue->first + queue->count++) % QUEUE_MAX] = byte;
+        queue->item[(queue->first + queue->count++) % QUEUE_MAX] = item;
         return;
     }
     queue->lost++;
@@ -88,6 +112,17 @@ static void type_to_vm(unsigned vm, uint8_t byte)
                       console_edge_vm_name(vm), console_edge_vm_state(vm),
                       console_edge_vm_name(vm));
     }
+}
+
+bool keys_strike(unsigned vm, const uint16_t *strokes, unsigned count)
+{
+    if (!console_edge_vm_runs(vm) || QUEUE_MAX - queues[vm].count < count) {
+        return false;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        type_to_vm(vm, strokes[i] | STROKE);
+    }
+    return true;
 }
 
 static void echo(const char *text)
@@ -160,12 +195,23 @@ static void type_to_vmm(uint8_t byte)
     }
 }
 
-static void type(uint8_t byte)
+static void type_strokes(unsigned vm, const uint16_t *strokes, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        type_to_vm(vm, strokes[i] | STROKE);
+    }
+}
+
+static void type(uint8_t byte, uint64_t now_ns)
 {
     unsigned vm = terminal_foreground();
+    uint16_t strokes[KEYMAP_MAX];
 
     if (vm == CONSOLE_VMM) {
         type_to_vmm(byte);
+    } else if (terminal_views()) {
+        keymap_ns = now_ns;
+        type_strokes(vm, strokes, keymap_feed(&keymap, byte, strokes));
     } else {
         type_to_vm(vm, byte);
     }
@@ -214,6 +260,14 @@ static void escaped_key(uint8_t byte)
     case 'l':
         command_run("vm list");
         break;
+    case 's':
+        terminal_switch();
+        break;
+    case 'd':
+        if (terminal_views()) {
+            type_to_vm(terminal_foreground(), KEYMAP_CTRL_ALT_DEL | STROKE);
+        }
+        break;
     case 'h':
     case '?':
         print_keys();
@@ -228,7 +282,7 @@ static void escaped_key(uint8_t byte)
     }
 }
 
-static void key(uint8_t byte)
+static void key(uint8_t byte, uint64_t now_ns)
 {
     bool is_escape = byte == CTRL_A || byte == CTRL_CLOSE;
 
@@ -236,7 +290,7 @@ static void key(uint8_t byte)
         escape = byte;
     } else if (escape == 0 || byte == escape) {
         escape = 0;
-        type(byte);
+        type(byte, now_ns);
     } else if (is_escape) {
         escape = byte;
     } else {
@@ -245,15 +299,23 @@ static void key(uint8_t byte)
     }
 }
 
-void keys_poll(void)
+void keys_poll(uint64_t now_ns)
 {
     char typed[TAKE_MAX];
     size_t taken = line_read(typed, sizeof(typed));
 
     for (size_t i = 0; i < taken; i++) {
-        key((uint8_t)typed[i]);
+        key((uint8_t)typed[i], now_ns);
+    }
+    if (keymap.count > 0 && (now_ns >= keymap_ns + ESCAPE_NS || !terminal_views())) {
+        uint16_t strokes[KEYMAP_MAX];
+        unsigned count = keymap_flush(&keymap, strokes);
+
+        if (terminal_views()) {
+            type_strokes(terminal_foreground(), strokes, count);
+        }
     }
     for (unsigned vm = 0; vm < terminal_count(); vm++) {
-        offer(vm);
+        offer(vm, now_ns);
     }
 }

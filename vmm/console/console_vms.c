@@ -101,6 +101,47 @@ bool console_edge_vm_input(unsigned vm, uint8_t byte)
     return taken;
 }
 
+bool console_edge_vm_has_screen(unsigned vm)
+{
+    return vm_by_index(vm)->config->vga != 0;
+}
+
+const uint32_t *console_edge_vm_screen(unsigned index, struct vga_state *state, uint64_t *now)
+{
+    struct vm *vm = vm_by_index(index);
+
+    *now = vm_now(vm);
+    return vm_state(vm) != VM_STARTING && pc_screen(&vm->pc, state) ? vm->pc.vga.memory : NULL;
+}
+
+bool console_edge_vm_key(unsigned vm, uint16_t stroke)
+{
+    struct vm *to = vm_by_index(vm);
+
+    if (!vm_touch(to)) {
+        return false;
+    }
+    bool taken = pc_key(&to->pc, stroke, vm_now(to));
+
+    vm_touched(to);
+    return taken;
+}
+
+enum status console_edge_vm_mouse(unsigned vm, const int16_t delta[3], uint8_t buttons)
+{
+    struct vm *to = vm_by_index(vm);
+
+    if (!to->pc.config.mouse) {
+        return STATUS_NOT_FOUND;
+    }
+    if (!vm_touch(to)) {
+        return STATUS_STATE;
+    }
+    pc_mouse(&to->pc, delta, buttons, vm_now(to));
+    vm_touched(to);
+    return STATUS_OK;
+}
+
 enum status console_edge_vm_checkpoint(unsigned vm, unsigned count)
 {
     return checkpoint_request(vm_by_index(vm), count);

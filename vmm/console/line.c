@@ -30,6 +30,7 @@ static struct {
     enum cursor cursor;
     uint32_t put, sent; /* bytes ever, modulo 2^32; the ring holds those between */
     uint64_t lost;
+    uint64_t wholes;
 } line = {.lock = SPINLOCK(LOCK_LINE), .uart = {.dead = true}};
 
 static char ring[LINE_RING];
@@ -197,10 +198,16 @@ void line_whole(const char *prefix, const char *text, size_t length)
         line.lost += before + length + 2;
         return;
     }
+    line.wholes++;
     begin_line();
     (void)put(prefix, before);
     (void)put(text, length);
     (void)put("\r\n", 2);
+}
+
+uint64_t line_wholes(void)
+{
+    return line.wholes;
 }
 
 void line_raw(const char *text, size_t length, bool in_sequence)

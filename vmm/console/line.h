@@ -68,6 +68,9 @@ void line_lose(uint64_t length);
  * or nothing. */
 void line_whole(const char *prefix, const char *text, size_t length);
 
+/* Lock held. How many whole lines there have been. */
+uint64_t line_wholes(void);
+
 /* Lock held. Raw text; in_sequence: its last byte is in the middle of an escape sequence. */
 void line_raw(const char *text, size_t length, bool in_sequence);
 

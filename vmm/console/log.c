@@ -55,11 +55,6 @@ void log_set_level(enum log_level level)
     highest = level;
 }
 
-void log_set_emergency(void)
-{
-    line_set_emergency();
-}
-
 static uint64_t log_lock(void)
 {
     uint64_t flags = irq_save();
@@ -76,6 +71,40 @@ static void log_unlock(uint64_t flags)
         spinlock_release(&lock);
     }
     irq_restore(flags);
+}
+
+/* No lock is needed in an emergency. */
+static void redraw_screen(bool locked)
+{
+    bool more = screen_is_there();
+
+    for (uint32_t line = 0; more; line++) {
+        uint64_t flags = locked ? log_lock() : 0;
+
+        more = screen_redraw(line);
+        if (locked) {
+            log_unlock(flags);
+        }
+    }
+}
+
+void log_set_emergency(void)
+{
+    line_set_emergency();
+    if (screen_lend(false)) {
+        redraw_screen(false);
+    }
+}
+
+void log_lend_screen(bool lent)
+{
+    (void)screen_lend(lent);
+    if (screen_is_there()) {
+        screen_clear();
+    }
+    if (!lent) {
+        redraw_screen(true);
+    }
 }
 
 static void keep(const char *text, size_t length)

@@ -13,6 +13,11 @@ unsigned terminal_count(void);
 unsigned terminal_foreground(void);
 void terminal_select(unsigned vm);
 
+/* Does the terminal show the screen of the VM in the foreground? Or its serial port: the other one
+ * of the two from here on. */
+bool terminal_views(void);
+void terminal_switch(void);
+
 /* Bring to the line what VMs have sent, as far as it has room, each in its turn. */
 void terminal_poll(void);
 
@@ -29,7 +34,11 @@ uint64_t terminal_written(unsigned vm);
 void keys_init(void);
 
 /* Take what was received, a FIFO or two of it. */
-void keys_poll(void);
+void keys_poll(uint64_t now_ns);
+
+/* Strike COUNT keys of VM's, one after the other, each in its time. False: it does not run, or so
+ * many have no room now; nothing was done. */
+bool keys_strike(unsigned vm, const uint16_t *strokes, unsigned count);
 
 /* Show the prompt, if it belongs on the line and is not there. */
 void keys_show_prompt(void);

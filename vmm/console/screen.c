@@ -23,6 +23,9 @@ extern const uint8_t screen_font[];
 static struct {
     volatile uint32_t *pixels;
     uint32_t pitch; /* pixels from one line to the next */
+    uint32_t width, height;
+    bool red_first; /* of a pixel's bytes */
+    bool lent;      /* atomic */
     uint32_t columns, lines;
     uint32_t column, line;
     char text[SCREEN_LINES_MAX][SCREEN_COLUMNS_MAX];
@@ -63,14 +66,15 @@ enum status screen_init(const struct handoff_framebuffer *fb)
         return STATUS_NOTE(STATUS_NO_MEMORY);
     }
     screen.pitch = fb->pitch / 4;
+    screen.width = fb->width;
+    screen.height = fb->height;
+    screen.red_first = fb->pixel == HANDOFF_PIXEL_RGBX;
     screen.columns = fb->width / CELL_WIDTH;
     screen.lines = fb->height / CELL_HEIGHT;
     screen.columns = screen.columns < SCREEN_COLUMNS_MAX ? screen.columns : SCREEN_COLUMNS_MAX;
     screen.lines = screen.lines < SCREEN_LINES_MAX ? screen.lines : SCREEN_LINES_MAX;
     memset(screen.text, ' ', sizeof(screen.text));
-    for (uint64_t i = 0; i < size / 4; i++) {
-        screen.pixels[i] = BLACK;
-    }
+    screen_clear();
     return STATUS_OK;
 }
 
@@ -78,7 +82,9 @@ static void set_cell(uint32_t line, uint32_t column, char c)
 {
     if (screen.text[line][column] != c) {
         screen.text[line][column] = c;
-        draw_cell(line, column);
+        if (!__atomic_load_n(&screen.lent, __ATOMIC_RELAXED)) {
+            draw_cell(line, column);
+        }
     }
 }
 
@@ -122,5 +128,58 @@ void screen_put(const char *text, size_t length)
         bool printable = text[i] >= ' ' && text[i] <= '~';
 
         set_cell(screen.line, screen.column++, (char)(printable ? text[i] : '?'));
+    }
+}
+
+/* ---- A VM's picture ---- */
+
+bool screen_lend(bool lent)
+{
+    return __atomic_exchange_n(&screen.lent, lent, __ATOMIC_RELAXED);
+}
+
+bool screen_redraw(uint32_t line)
+{
+    for (uint32_t column = 0; line < screen.lines && column < screen.columns; column++) {
+        draw_cell(line, column);
+    }
+    return line < screen.lines;
+}
+
+bool screen_is_there(void)
+{
+    return screen.pixels;
+}
+
+void screen_clear(void)
+{
+    for (uint64_t i = 0; i < (uint64_t)screen.pitch * screen.height; i++) {
+        screen.pixels[i] = BLACK;
+    }
+}
+
+/* How many pixels are left of (or above) SIZE * TIMES of the ALL there are; none if it is more. */
+static uint32_t margin(uint32_t all, uint32_t size, uint32_t times)
+{
+    return all > size * times ? (all - size * times) / 2 : 0;
+}
+
+void screen_draw(uint32_t row, const uint32_t *pixels, uint32_t width, uint32_t height)
+{
+    uint32_t times = screen.width / width < screen.height / height ? screen.width / width
+                                                                   : screen.height / height;
+
+    times = times > 0 ? times : 1;
+    uint32_t left = margin(screen.width, width, times), top = margin(screen.height, height, times);
+
+    for (uint32_t y = top + row * times; y < top + (row + 1) * times && y < screen.height; y++) {
+        volatile uint32_t *to = screen.pixels + (uint64_t)y * screen.pitch;
+
+        for (uint32_t x = 0; x < width * times && left + x < screen.width; x++) {
+            uint32_t pixel = pixels[x / times];
+
+            to[left + x] =
+                screen.red_first ? (pixel & 0xff00U) | pixel >> 16 | (pixel & 0xffU) << 16 : pixel;
+        }
     }
 }

@@ -6,6 +6,7 @@
 #include "boot/handoff.h"
 #include "vmm/base/log.h"
 #include "vmm/base/status.h"
+#include "vmm/base/types.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +26,9 @@ enum status log_start_serial(uint16_t port, uint32_t baud);
 /* Send the log to the screen as well, with what fits of what it holds. NOT_FOUND: there is no
  * usable one. */
 enum status log_start_screen(const struct handoff_framebuffer *framebuffer);
+
+/* Let somebody else draw on the screen; or take it back, and show the log there again. CPU 0. */
+void log_lend_screen(bool lent);
 
 /* Give the serial line what it had no room for when it was logged. Any CPU; does not wait. */
 void log_show(void);

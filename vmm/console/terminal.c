@@ -10,6 +10,7 @@
 #include "vmm/base/format.h"
 #include "vmm/console/filter.h"
 #include "vmm/console/sinks.h"
+#include "vmm/console/view.h"
 #include "vmm/vm/vm_edge.h"
 
 #include <string.h>
@@ -23,6 +24,9 @@
 #define OUTPUT_SPARE 64U   /* for vCPUs that see room at the same time */
 #define OUTPUT_FIFO  16U   /* what a UART's driver sends once it may */
 #define PIECE_MAX    64U   /* bytes of a VM's turn */
+
+/* Plain colours, the cursor, and the last line that the terminal has. */
+#define BELOW "\x1b[0m\x1b[?25h\x1b[999;1H\r\n"
 
 /* What VMs leave of the line's ring to the log and the operator; and where they are in no haste. */
 #define LINE_KEPT (LINE_WHOLE_NEED(LINE_WHOLE_MAX) + 1024U)
@@ -53,6 +57,8 @@ static struct terminal terminals[CONSOLE_VMS_MAX];
 static unsigned count;
 static char prefixes[2][CONSOLE_VMS_MAX][PREFIX_MAX]; /* of lines, and of what goes on with one */
 static unsigned foreground = CONSOLE_VMM;
+static bool viewing; /* of the VM in the foreground, its screen; changes under the line's lock */
+static bool serial[CONSOLE_VMS_MAX]; /* of a VM with a screen, the operator wants the serial port */
 static uint64_t quiet_at;
 static unsigned turn; /* the VM that comes first */
 
@@ -61,6 +67,9 @@ void terminal_init(unsigned vm_count)
     memset(terminals, 0, sizeof(terminals));
     count = vm_count < CONSOLE_VMS_MAX ? vm_count : CONSOLE_VMS_MAX;
     foreground = CONSOLE_VMM;
+    viewing = false;
+    view_begin(CONSOLE_VMM);
+    memset(serial, 0, sizeof(serial));
     quiet_at = turn = 0;
     for (unsigned vm = 0; vm < count; vm++) {
         terminals[vm].ring = (struct ring){terminals[vm].history, HISTORY_MAX, 0};
@@ -81,15 +90,21 @@ unsigned terminal_foreground(void)
     return foreground; /* written by the CPU that reads it here */
 }
 
+bool terminal_views(void)
+{
+    return viewing;
+}
+
 /*
- * Print what of the line has not been seen; nothing in the foreground, where it was seen raw.
+ * Print what of the line has not been seen; nothing in the foreground, where it was seen raw, nor
+ * on top of a screen, which has the terminal for itself.
  * "[vm]+" goes on with the line that was begun before: who reads can put them together.
  */
 static void print_rest(struct terminal *terminal, unsigned vm)
 {
     bool goes_on = terminal->begun || terminal->printed > 0;
 
-    if (vm != foreground) {
+    if (vm != foreground && !viewing) {
         line_whole(prefixes[goes_on][vm], terminal->text + terminal->printed,
                    terminal->used - terminal->printed);
     }
@@ -194,9 +209,11 @@ static uint32_t bring_piece(unsigned vm, size_t need)
         if (vm == foreground) {
             bool in_sequence = filter_in_sequence(&terminal->filter);
 
-            terminal->escaped |= in_sequence;
             terminal->printed = terminal->used;
-            line_raw((const char *)&byte, 1, in_sequence);
+            if (!viewing) {
+                terminal->escaped |= in_sequence;
+                line_raw((const char *)&byte, 1, in_sequence);
+            }
         }
     }
     return brought;
@@ -259,8 +276,11 @@ static size_t make_header(unsigned vm, char *text, size_t size)
 {
     int length = vm == CONSOLE_VMM
                      ? format(text, size, "[VMM: 'help' lists the commands, Ctrl-A h the keys]")
-                     : format(text, size, "[VM %u, %s: %.40s; Ctrl-A 0 leads back to the VMM]",
-                              vm + 1, console_edge_vm_name(vm), console_edge_vm_state(vm));
+                     : format(text, size, "[VM %u, %s: %.40s%s; Ctrl-A 0 leads back to the VMM]",
+                              vm + 1, console_edge_vm_name(vm), console_edge_vm_state(vm),
+                              !console_edge_vm_has_screen(vm) ? ""
+                              : serial[vm]                    ? "; Ctrl-A s: its screen"
+                                           : ", its screen; Ctrl-A s: its serial port");
 
     return length > 0 ? strnlen(text, size) : 0;
 }
@@ -278,13 +298,28 @@ void terminal_select(unsigned vm)
         line_reset_attributes();
         terminals[foreground].escaped = false;
     }
+    if (viewing) {
+        line_raw(BELOW, strlen(BELOW), false);
+    }
     foreground = vm;
+    viewing = vm < count && console_edge_vm_has_screen(vm) && !serial[vm];
     line_whole("", header, length);
-    if (vm != CONSOLE_VMM) { /* where the guest's cursor stands, as behind "login: " */
+    if (vm != CONSOLE_VMM && !viewing) { /* where the guest's cursor stands, as behind "login: " */
         line_raw(terminals[vm].text, terminals[vm].used, false);
         terminals[vm].printed = terminals[vm].used;
     }
     line_leave(flags);
+    view_begin(viewing ? vm : CONSOLE_VMM);
+}
+
+void terminal_switch(void)
+{
+    if (foreground < count && console_edge_vm_has_screen(foreground)) {
+        serial[foreground] = !serial[foreground];
+        terminal_select(foreground);
+    } else {
+        console_print("[there is no VM with a screen in the foreground]");
+    }
 }
 
 void terminal_flush_quiet(uint64_t now_ns)

@@ -82,7 +82,9 @@ static bool find_number(const struct fw_cfg *fw, unsigned selector, uint64_t *va
     case ITEM_RAM_SIZE:
         *value = fw->ram_size;
         return true;
-    case ITEM_NO_GRAPHICS:
+    case ITEM_NO_GRAPHICS: /* SeaBIOS speaks over COM1 then */
+        *value = !fw->screen;
+        return true;
     case ITEM_IRQ0_OVERRIDE:
         *value = 1;
         return true;
@@ -214,7 +216,7 @@ static void begin(struct pc *pc, struct fw_cfg *fw)
 /* Bring the next bytes of the item to guest memory, or zeros; false: there is none. */
 static bool bring(struct pc *pc, struct fw_cfg *fw, uint32_t count)
 {
-    static const uint8_t zeros[PAGE_SIZE];
+    static uint8_t zeros[PAGE_SIZE]; /* not const: they need no room in the image then */
     struct fw_cfg_state *state = &fw->state;
     uint8_t scratch[sizeof(uint64_t)];
     struct item item = find_item(fw, scratch);

@@ -43,6 +43,7 @@ struct fw_cfg {
     uint64_t ram_size; /* configuration, as the next: bytes, all of the VM's */
     uint16_t vcpu_count;
     bool boot_menu;
+    bool screen; /* there is a VGA */
     unsigned file_count;
     struct fw_cfg_file file[FW_CFG_FILES_MAX];
     uint8_t directory[4 + FW_CFG_FILES_MAX * FW_CFG_ENTRY_SIZE];

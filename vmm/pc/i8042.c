@@ -5,13 +5,15 @@
 #define STATUS_SYSTEM      0x04U
 #define STATUS_COMMAND     0x08U
 #define STATUS_UNLOCKED    0x10U
+#define STATUS_AUX         0x20U
 #define STATUS_TIMEOUT     0x40U
 
-#define MODE_INTERRUPT    0x01U
-#define MODE_SYSTEM       0x04U
-#define MODE_KEYBOARD_OFF 0x10U
-#define MODE_AUX_OFF      0x20U
-#define MODE_TRANSLATE    0x40U
+#define MODE_INTERRUPT     0x01U
+#define MODE_AUX_INTERRUPT 0x02U
+#define MODE_SYSTEM        0x04U
+#define MODE_KEYBOARD_OFF  0x10U
+#define MODE_AUX_OFF       0x20U
+#define MODE_TRANSLATE     0x40U
 
 #define PORT_NOT_RESET 0x01U
 #define PORT_A20       0x02U
@@ -40,8 +42,28 @@
 #define SELF_TEST_PASSED 0x55U
 #define AUX_CLOCK_LOW    0x01U /* the auxiliary port's clock line is stuck: nothing there */
 #define INPUT_PORT       0x80U /* keyboard not locked */
-#define ACKNOWLEDGE      0xfaU
 #define RESEND           0xfeU
+#define BREAK            0xf0U /* of scan codes set 2 */
+
+/* Rows of fields that came with version 2, and of those that lie elsewhere since. */
+#define KEPT(old, member, limit)                                       \
+    {                                                                  \
+        .name = #old, .width = 1, .since = 1, .count = 1,              \
+        .offset = offsetof(struct i8042_state, member), .max = (limit) \
+    }
+#define NEW(member, limit)                                                                      \
+    {                                                                                           \
+        .name = #member, .width = sizeof(FIELD_MEMBER(struct i8042_state, member)), .since = 2, \
+        .count = 1, .offset = offsetof(struct i8042_state, member), .max = (limit)              \
+    }
+#define NEW_ARRAY(member, limit)                                                                   \
+    {                                                                                              \
+        .name = #member, .width = sizeof(FIELD_MEMBER(struct i8042_state, member)[0]), .since = 2, \
+        .count = sizeof(FIELD_MEMBER(struct i8042_state, member)) /                                \
+                 sizeof(FIELD_MEMBER(struct i8042_state, member)[0]),                              \
+        .offset = offsetof(struct i8042_state, member),                                            \
+        .stride = sizeof(FIELD_MEMBER(struct i8042_state, member)[0]), .max = (limit)              \
+    }
 
 static const struct field i8042_fields[] = {
     FIELD_ARRAY(struct i8042_state, queue, 0xff),
@@ -49,61 +71,167 @@ static const struct field i8042_fields[] = {
     FIELD(struct i8042_state, count, I8042_QUEUE),
     FIELD(struct i8042_state, last_data, 0xff),
     FIELD(struct i8042_state, pending, 0xff),
-    FIELD(struct i8042_state, keyboard_pending, 0xff),
-    FIELD(struct i8042_state, scan_code_set, 3),
+    KEPT(keyboard_pending, keyboard.pending, 0xff),
+    KEPT(scan_code_set, keyboard.set, 3),
     FIELD(struct i8042_state, output_port, 0xff),
     FIELD(struct i8042_state, last_was_command, 1),
     FIELD(struct i8042_state, timeout, 1),
     FIELD(struct i8042_state, refilled, 1),
     FIELD_ARRAY(struct i8042_state, ram, 0xff),
+    NEW(from_aux, 0xff),
+    NEW(source, I8042_FROM_MOUSE),
+    NEW(breaks, 1),
+    NEW(keyboard.quiet, 1),
+    NEW_ARRAY(keyboard.out.byte, 0xff),
+    NEW(keyboard.out.first, PS2_QUEUE - 1),
+    NEW(keyboard.out.count, PS2_QUEUE),
+    NEW_ARRAY(mouse.out.byte, 0xff),
+    NEW(mouse.out.first, PS2_QUEUE - 1),
+    NEW(mouse.out.count, PS2_QUEUE),
+    NEW(mouse.pending, 0xff),
+    NEW(mouse.mode, PS2_WRAP),
+    NEW(mouse.unwrapped, PS2_REMOTE),
+    NEW(mouse.reporting, 1),
+    NEW(mouse.twice, 1),
+    NEW(mouse.resolution, 3),
+    NEW(mouse.rate, 0xff),
+    NEW(mouse.knocks, 2),
+    NEW(mouse.wheel, 1),
+    NEW(mouse.moved, 1),
+    NEW(mouse.buttons, 7),
+    NEW_ARRAY(mouse.delta, 0xffff),
 };
 
-const struct section i8042_section = SECTION(struct i8042_state, "i8042", 1, i8042_fields, NULL);
+/* What is in the output buffer comes from a queue that has something. */
+static bool check_state(const void *state)
+{
+    const struct i8042_state *s = state;
+    const uint8_t count[] = {1, s->count, s->keyboard.out.count, s->mouse.out.count};
 
-/* What the keyboard answers to each command; all but the first two bytes are optional. */
-static const struct {
-    uint8_t command;
-    uint8_t parameters; /* bytes that follow the command; each is acknowledged */
-    uint8_t length;
-    uint8_t answer[3];
-    const char *name;
-} keyboard_commands[] = {
-    {0xed, 1, 1, {ACKNOWLEDGE},             "set lamps"                    },
-    {0xee, 0, 1, {0xee},                    "echo"                         },
-    {0xf0, 1, 1, {ACKNOWLEDGE},             "scan code set"                },
-    {0xf2, 0, 3, {ACKNOWLEDGE, 0xab, 0x83}, "identify"                     },
-    {0xf3, 1, 1, {ACKNOWLEDGE},             "typematic rate"               },
-    {0xf4, 0, 1, {ACKNOWLEDGE},             "enable scanning"              },
-    {0xf5, 0, 1, {ACKNOWLEDGE},             "disable scanning"             },
-    {0xf6, 0, 1, {ACKNOWLEDGE},             "set defaults"                 },
-    {0xf7, 0, 1, {ACKNOWLEDGE},             "all keys typematic"           },
-    {0xf8, 0, 1, {ACKNOWLEDGE},             "all keys make/break"          },
-    {0xf9, 0, 1, {ACKNOWLEDGE},             "all keys make"                },
-    {0xfa, 0, 1, {ACKNOWLEDGE},             "all keys typematic/make/break"},
-    {0xff, 0, 2, {ACKNOWLEDGE, 0xaa},       "reset and self test"          },
-};
+    return count[s->source] != 0;
+}
 
-static void put(struct i8042 *kbc, uint8_t byte)
+const struct section i8042_section =
+    SECTION(struct i8042_state, "i8042", 2, i8042_fields, check_state);
+
+static void put_from(struct i8042 *kbc, uint8_t byte, bool aux)
 {
     if (kbc->state.count < I8042_QUEUE) {
-        kbc->state.queue[(kbc->state.first + kbc->state.count) % I8042_QUEUE] = byte;
+        unsigned at = (kbc->state.first + kbc->state.count) % I8042_QUEUE;
+
+        kbc->state.queue[at] = byte;
+        kbc->state.from_aux = (uint8_t)((kbc->state.from_aux & ~(1U << at)) | (unsigned)aux << at);
         kbc->state.count++;
     }
 }
 
-void i8042_reset(struct i8042 *kbc, bool keyboard_present)
+static void put(struct i8042 *kbc, uint8_t byte)
 {
-    kbc->keyboard = keyboard_present;
+    put_from(kbc, byte, false);
+}
+
+/* If the output buffer is empty, let a byte into it: the controller's own go first. A device whose
+ * clock is held low keeps its own. */
+void i8042_derive(struct i8042 *kbc)
+{
+    struct i8042_state *s = &kbc->state;
+
+    while (s->source == I8042_EMPTY) {
+        if (s->count != 0) {
+            s->source = I8042_FROM_SELF;
+        } else if (s->keyboard.out.count != 0 && (s->ram[0] & MODE_KEYBOARD_OFF) == 0) {
+            s->source = I8042_FROM_KEYBOARD;
+            if ((s->ram[0] & MODE_TRANSLATE) != 0 && ps2_peek(&s->keyboard.out) == BREAK) {
+                (void)ps2_take(&s->keyboard.out); /* becomes bit 7 of the code behind it */
+                s->breaks = true;
+                s->source = I8042_EMPTY;
+            }
+        } else if (s->mouse.out.count != 0 && (s->ram[0] & MODE_AUX_OFF) == 0) {
+            s->source = I8042_FROM_MOUSE;
+        } else {
+            return;
+        }
+    }
+}
+
+static bool is_aux(const struct i8042 *kbc)
+{
+    return kbc->state.source == I8042_FROM_MOUSE ||
+           (kbc->state.source == I8042_FROM_SELF &&
+            (kbc->state.from_aux >> kbc->state.first & 1U) != 0);
+}
+
+/* Take the byte out of the output buffer. */
+static void take(struct i8042 *kbc)
+{
+    struct i8042_state *s = &kbc->state;
+
+    switch (s->source) {
+    case I8042_FROM_SELF:
+        s->last_data = s->queue[s->first];
+        s->first = (uint8_t)((s->first + 1) % I8042_QUEUE);
+        s->count--;
+        break;
+    case I8042_FROM_KEYBOARD:
+        s->last_data = ps2_take(&s->keyboard.out);
+        if ((s->ram[0] & MODE_TRANSLATE) != 0) {
+            s->last_data = (uint8_t)(ps2_translate(s->last_data) | (s->breaks ? 0x80U : 0));
+        }
+        s->breaks = false;
+        break;
+    case I8042_FROM_MOUSE:
+        s->last_data = ps2_take(&s->mouse.out);
+        ps2_mouse_report(&s->mouse);
+        break;
+    default:
+        return;
+    }
+    s->source = I8042_EMPTY;
+    s->timeout = false;
+    i8042_derive(kbc);
+    s->refilled = s->source != I8042_EMPTY;
+}
+
+/* What a reset and the self test set up; the devices know nothing of the latter. */
+static void reset_controller(struct i8042 *kbc)
+{
     kbc->state = (struct i8042_state){
-        .scan_code_set = 2,
         .output_port = PORT_IDLE | PORT_NOT_RESET | PORT_A20,
         .ram = {MODE_INTERRUPT | MODE_SYSTEM | MODE_TRANSLATE | MODE_AUX_OFF},
+        .keyboard = kbc->state.keyboard,
+        .mouse = kbc->state.mouse,
     };
 }
 
-bool i8042_irq(const struct i8042 *kbc)
+void i8042_reset(struct i8042 *kbc, bool keyboard, bool mouse)
 {
-    return kbc->state.count != 0 && (kbc->state.ram[0] & MODE_INTERRUPT) != 0;
+    kbc->has_keyboard = keyboard;
+    kbc->has_mouse = mouse;
+    ps2_keyboard_reset(&kbc->state.keyboard);
+    ps2_mouse_reset(&kbc->state.mouse);
+    reset_controller(kbc);
+}
+
+bool i8042_irq(const struct i8042 *kbc, bool aux)
+{
+    return kbc->state.source != I8042_EMPTY && is_aux(kbc) == aux &&
+           (kbc->state.ram[0] & (aux ? MODE_AUX_INTERRUPT : MODE_INTERRUPT)) != 0;
+}
+
+bool i8042_stroke(struct i8042 *kbc, uint16_t stroke)
+{
+    bool taken = !kbc->has_keyboard || ps2_keyboard_stroke(&kbc->state.keyboard, stroke);
+
+    i8042_derive(kbc);
+    return taken;
+}
+
+void i8042_move(struct i8042 *kbc, const int16_t delta[3], uint8_t buttons)
+{
+    if (kbc->has_mouse) {
+        ps2_mouse_move(&kbc->state.mouse, delta, buttons);
+        i8042_derive(kbc);
+    }
 }
 
 bool i8042_take_refill(struct i8042 *kbc)
@@ -125,42 +253,17 @@ bool i8042_a20(const struct i8042 *kbc)
     return (kbc->state.output_port & PORT_A20) != 0;
 }
 
-static void keyboard_parameter(struct i8042 *kbc, uint8_t value)
+/* To a device that is there: it is told; to another the byte does not get away. */
+static void send(struct i8042 *kbc, bool aux, uint8_t value)
 {
-    bool scan_codes = kbc->state.keyboard_pending == 0xf0;
-
-    kbc->state.keyboard_pending = 0;
-    put(kbc, ACKNOWLEDGE);
-    if (scan_codes && value == 0) {
-        put(kbc, kbc->state.scan_code_set);
-    } else if (scan_codes && value <= 3) {
-        kbc->state.scan_code_set = value;
-    }
-}
-
-static void to_keyboard(struct i8042 *kbc, uint8_t value)
-{
-    kbc->state.ram[0] &= (uint8_t)~MODE_KEYBOARD_OFF; /* sending releases the keyboard's clock */
-    if (!kbc->keyboard) {
+    if (!(aux ? kbc->has_mouse : kbc->has_keyboard)) {
         kbc->state.timeout = true;
-        put(kbc, RESEND);
-        return;
+        put_from(kbc, RESEND, aux && kbc->has_mouse);
+    } else if (aux) {
+        ps2_mouse_write(&kbc->state.mouse, value);
+    } else {
+        ps2_keyboard_write(&kbc->state.keyboard, value);
     }
-    if (kbc->state.keyboard_pending != 0 && value < 0xed) {
-        keyboard_parameter(kbc, value);
-        return;
-    }
-    kbc->state.keyboard_pending = 0;
-    for (unsigned i = 0; i < ARRAY_SIZE(keyboard_commands); i++) {
-        if (keyboard_commands[i].command == value) {
-            for (unsigned n = 0; n < keyboard_commands[i].length; n++) {
-                put(kbc, keyboard_commands[i].answer[n]);
-            }
-            kbc->state.keyboard_pending = keyboard_commands[i].parameters != 0 ? value : 0;
-            return;
-        }
-    }
-    put(kbc, RESEND);
 }
 
 static enum i8042_request write_outputs(struct i8042 *kbc, uint8_t value)
@@ -184,14 +287,14 @@ static enum i8042_request write_data(struct i8042 *kbc, uint8_t value)
         return write_outputs(kbc, value);
     case COMMAND_WRITE_KEYBOARD:
     case COMMAND_WRITE_AUX: /* without an auxiliary port it comes back as the keyboard's */
-        put(kbc, value);
+        put_from(kbc, value, command == COMMAND_WRITE_AUX && kbc->has_mouse);
         break;
     case COMMAND_TO_AUX:
-        kbc->state.timeout = true;
-        put(kbc, RESEND);
+        send(kbc, true, value);
         break;
     default:
-        to_keyboard(kbc, value);
+        kbc->state.ram[0] &= (uint8_t)~MODE_KEYBOARD_OFF; /* sending releases its clock */
+        send(kbc, false, value);
         break;
     }
     return I8042_NOTHING;
@@ -204,10 +307,16 @@ static void set_mode(struct i8042 *kbc, uint8_t bit, bool on)
 
 static void self_test(struct i8042 *kbc)
 {
-    i8042_reset(kbc, kbc->keyboard);
+    reset_controller(kbc);
     kbc->state.last_was_command = true;
     kbc->state.ram[0] |= MODE_KEYBOARD_OFF;
     put(kbc, SELF_TEST_PASSED);
+}
+
+/* The output port's bits that show what waits in the output buffer: the interrupts' lines. */
+static uint8_t full(const struct i8042 *kbc)
+{
+    return kbc->state.source == I8042_EMPTY ? 0 : is_aux(kbc) ? 0x20 : 0x10;
 }
 
 static void simple_command(struct i8042 *kbc, uint8_t value)
@@ -218,7 +327,7 @@ static void simple_command(struct i8042 *kbc, uint8_t value)
         set_mode(kbc, MODE_AUX_OFF, value == COMMAND_AUX_OFF);
         break;
     case COMMAND_AUX_TEST:
-        put(kbc, AUX_CLOCK_LOW);
+        put(kbc, kbc->has_mouse ? 0 : AUX_CLOCK_LOW);
         break;
     case COMMAND_SELF_TEST:
         self_test(kbc);
@@ -234,7 +343,7 @@ static void simple_command(struct i8042 *kbc, uint8_t value)
         put(kbc, INPUT_PORT);
         break;
     case COMMAND_READ_OUTPUTS:
-        put(kbc, (uint8_t)(kbc->state.output_port | (kbc->state.count != 0 ? 0x10 : 0)));
+        put(kbc, (uint8_t)(kbc->state.output_port | full(kbc)));
         break;
     case COMMAND_A20_OFF:
     case COMMAND_A20_ON:
@@ -269,23 +378,22 @@ static enum i8042_request write_command(struct i8042 *kbc, uint8_t value)
 uint8_t i8042_read(struct i8042 *kbc, uint16_t port)
 {
     if (port == I8042_PORT_STATUS) {
-        return (uint8_t)((kbc->state.count != 0 ? STATUS_OUTPUT_FULL : 0) |
+        return (uint8_t)((kbc->state.source != I8042_EMPTY ? STATUS_OUTPUT_FULL : 0) |
                          ((kbc->state.ram[0] & MODE_SYSTEM) != 0 ? STATUS_SYSTEM : 0) |
                          (kbc->state.last_was_command ? STATUS_COMMAND : 0) | STATUS_UNLOCKED |
+                         (is_aux(kbc) ? STATUS_AUX : 0) |
                          (kbc->state.timeout ? STATUS_TIMEOUT : 0));
     }
-    if (kbc->state.count != 0) {
-        kbc->state.last_data = kbc->state.queue[kbc->state.first];
-        kbc->state.first = (uint8_t)((kbc->state.first + 1) % I8042_QUEUE);
-        kbc->state.count--;
-        kbc->state.refilled = kbc->state.count != 0;
-        kbc->state.timeout = false;
-    }
+    take(kbc);
     return kbc->state.last_data;
 }
 
 enum i8042_request i8042_write(struct i8042 *kbc, uint16_t port, uint8_t value)
 {
     kbc->state.last_was_command = port == I8042_PORT_STATUS;
-    return kbc->state.last_was_command ? write_command(kbc, value) : write_data(kbc, value);
+    enum i8042_request request =
+        kbc->state.last_was_command ? write_command(kbc, value) : write_data(kbc, value);
+
+    i8042_derive(kbc);
+    return request;
 }

@@ -42,8 +42,10 @@ void pc_settle(struct pc *p)
     }
     if (i8042_take_refill(&p->kbc)) {
         irq_set(p, IRQ_SOURCE_KEYBOARD, I8042_IRQ, false);
+        irq_set(p, IRQ_SOURCE_MOUSE, I8042_AUX_IRQ, false);
     }
-    irq_set(p, IRQ_SOURCE_KEYBOARD, I8042_IRQ, i8042_irq(&p->kbc));
+    irq_set(p, IRQ_SOURCE_KEYBOARD, I8042_IRQ, i8042_irq(&p->kbc, false));
+    irq_set(p, IRQ_SOURCE_MOUSE, I8042_AUX_IRQ, i8042_irq(&p->kbc, true));
     if (uart_take_fall(&p->uart)) {
         irq_set(p, IRQ_SOURCE_UART, UART_IRQ, false);
     }
@@ -140,7 +142,8 @@ static void reset_devices(struct pc *p)
     rtc_reset(&p->rtc, p->board.now);
     acpi_pm_reset(&p->pm, p->board.now);
     uart_reset(&p->uart);
-    i8042_reset(&p->kbc, p->config.keyboard);
+    i8042_reset(&p->kbc, p->config.keyboard, p->config.mouse);
+    vga_reset(&p->vga);
     p->chipset = (struct chipset_state){0};
     pci_host_reset(&p->pci);
     if (p->config.firmware) {
@@ -164,6 +167,9 @@ enum status pc_init(struct pc *pc, const struct pc_config *config)
 {
     memset(pc, 0, sizeof(*pc));
     pci_host_reset(&pc->pci);
+    pc->vga.memory = config->screen;
+    pc->vga.rom = config->screen_rom;
+    pc->vga.rom_size = config->screen_rom_size;
     ports_place_windows(pc);
     if (config->debug_exit != 0 && ports_claim(pc, config->debug_exit, 4)) {
         log_warn("virtual machine: debug_exit = %#x belongs to another device; choose a port whose "
@@ -178,6 +184,7 @@ enum status pc_init(struct pc *pc, const struct pc_config *config)
     }
     rtc_power_on(&pc->rtc, config);
     pc->fw_cfg.vcpu_count = (uint16_t)config->vcpu_count;
+    pc->fw_cfg.screen = config->screen != NULL;
     pc->fw_cfg.ram_size = config->memory_below_4g + config->memory_above_4g;
     pc_edge_lock(pc);
     reset_devices(pc);
@@ -217,6 +224,7 @@ const struct section_place pc_sections[] = {
     {&chipset_section,  offsetof(struct pc, chipset),      0,                       1},
     {&pci_host_section, offsetof(struct pc, pci),          0,                       1},
     {&fw_cfg_section,   offsetof(struct pc, fw_cfg.state), 0,                       1},
+    {&vga_section,      offsetof(struct pc, vga.state),    0,                       1},
     {&lapic_section,    offsetof(struct pc, lapic),        sizeof(struct lapic),    0},
 };
 
@@ -257,6 +265,7 @@ void pc_derive(struct pc *pc)
     pit_derive(&pc->pit);
     rtc_derive(&pc->rtc);
     acpi_pm_derive(&pc->pm);
+    i8042_derive(&pc->kbc);
     ports_place_windows(pc);
     irq_derive(pc);
     pc->deadline = CLOCK_NEVER;
@@ -296,6 +305,7 @@ void pc_port_write(struct pc *pc, uint16_t port, unsigned width, uint32_t value,
     ports_write(pc, port, width, value);
     pc_settle(pc);
     pc_edge_unlock(pc);
+    vga_clear(&pc->vga);
 }
 
 bool pc_dma_run(struct pc *pc)
@@ -331,6 +341,33 @@ void pc_console_ready(struct pc *pc, uint64_t now)
     pc_edge_lock(pc);
     pc_advance(pc, now);
     uart_set_full(&pc->uart, false);
+    pc_settle(pc);
+    pc_edge_unlock(pc);
+}
+
+bool pc_screen(struct pc *pc, struct vga_state *state)
+{
+    pc_edge_lock(pc);
+    *state = pc->vga.state;
+    pc_edge_unlock(pc);
+    return pc->vga.memory;
+}
+
+bool pc_key(struct pc *pc, uint16_t stroke, uint64_t now)
+{
+    pc_edge_lock(pc);
+    pc_advance(pc, now);
+    bool taken = i8042_stroke(&pc->kbc, stroke);
+    pc_settle(pc);
+    pc_edge_unlock(pc);
+    return taken;
+}
+
+void pc_mouse(struct pc *pc, const int16_t delta[3], uint8_t buttons, uint64_t now)
+{
+    pc_edge_lock(pc);
+    pc_advance(pc, now);
+    i8042_move(&pc->kbc, delta, buttons);
     pc_settle(pc);
     pc_edge_unlock(pc);
 }

@@ -32,6 +32,7 @@
 #include "vmm/pc/pit.h"
 #include "vmm/pc/rtc.h"
 #include "vmm/pc/uart.h"
+#include "vmm/pc/vga.h"
 
 #define PC_VCPUS_MAX 64U
 
@@ -42,7 +43,11 @@ struct pc_config {
     uint64_t tsc_hz;          /* rate of the guest's TSC, not 0 */
     int64_t rtc_seconds;      /* since 1970, UTC, at virtual time 0 */
     uint16_t debug_exit;      /* port whose writes end the VM; 0: none */
-    bool keyboard;            /* a PS/2 keyboard that answers but has no keys */
+    bool keyboard;            /* a PS/2 keyboard */
+    bool mouse;               /* and a mouse beside it */
+    void *screen;             /* VGA_MEMORY_SIZE bytes for a VGA; NULL: there is none */
+    const void *screen_rom;   /* and its option ROM; NULL: none */
+    uint32_t screen_rom_size; /* at most VGA_ROM_MAX */
     bool firmware;            /* there is a ROM; the guest begins at its reset vector */
     bool debug_output;        /* port 402h writes to the console */
 };
@@ -54,11 +59,22 @@ enum irq_source {
     IRQ_SOURCE_UART,
     IRQ_SOURCE_RTC,
     IRQ_SOURCE_SCI,
-    IRQ_SOURCE_PIRQ, /* four of them; there is room for 32 sources in all */
+    IRQ_SOURCE_PIRQ,                                /* four of them */
+    IRQ_SOURCE_MOUSE = IRQ_SOURCE_PIRQ + PCI_PIRQS, /* there is room for 32 sources in all */
+    IRQ_SOURCES
 };
 
 /* I/O blocks that the guest or the configuration places. */
-enum port_window_id { PORT_WINDOW_PM, PORT_WINDOW_SMB, PORT_WINDOW_DEBUG_EXIT, PORT_WINDOW_COUNT };
+enum port_window_id {
+    PORT_WINDOW_PM,
+    PORT_WINDOW_SMB,
+    PORT_WINDOW_VGA,
+    PORT_WINDOW_VBE,      /* its index, */
+    PORT_WINDOW_VBE_DATA, /* and its data, which is at two places */
+    PORT_WINDOW_VBE_OTHER,
+    PORT_WINDOW_DEBUG_EXIT,
+    PORT_WINDOW_COUNT
+};
 
 /* How often a guest did what no device answers to; for the console's statistics. */
 struct pc_counters {
@@ -98,6 +114,7 @@ struct pc {
     struct chipset_state chipset;
     struct pci_host_state pci;
     struct fw_cfg fw_cfg;
+    struct vga vga;
     uint16_t window[PORT_WINDOW_COUNT]; /* the first port; 0: nowhere. Atomic */
 
     int8_t pirq_gsi[PCI_PIRQS]; /* the ISA line each PIRQ drives now; -1: none */
@@ -152,6 +169,16 @@ void pc_set_intx(struct pc *pc, uint8_t devfn, unsigned pin, bool level);
 
 /* A byte typed on the console. False: the guest's UART has no room now; offer it again later. */
 bool pc_console_read(struct pc *pc, uint8_t byte, uint64_t now);
+
+/* A copy of the VGA's registers, for what draws; false: there is no screen. */
+bool pc_screen(struct pc *pc, struct vga_state *state);
+
+/* A key is struck (ps2.h). False: the guest has not taken the one before; offer it again later. */
+bool pc_key(struct pc *pc, uint16_t stroke, uint64_t now);
+
+/* The mouse moves by DELTA (right, up, wheel down) with BUTTONS held (bits: left, right, middle).
+ */
+void pc_mouse(struct pc *pc, const int16_t delta[3], uint8_t buttons, uint64_t now);
 
 /* The console takes bytes of the guest's UART again. */
 void pc_console_ready(struct pc *pc, uint64_t now);

@@ -69,6 +69,23 @@ void pc_lapic_ended(struct pc *pc, unsigned vcpu, uint8_t vector)
     carry_out(pc, &effect);
 }
 
+static uint64_t read_vga(struct pc *p, gpa_t at, unsigned width, uint64_t now)
+{
+    pc_edge_lock(p);
+    pc_advance(p, now);
+    uint64_t value = vga_memory_read(&p->vga, at.raw, width, p->board.now);
+    pc_edge_unlock(p);
+    return value;
+}
+
+static void write_vga(struct pc *p, gpa_t at, unsigned width, uint64_t value)
+{
+    pc_edge_lock(p);
+    vga_memory_write(&p->vga, at.raw, width, value);
+    pc_edge_unlock(p);
+    vga_clear(&p->vga);
+}
+
 static uint32_t read_ioapic(struct pc *p, uint32_t offset)
 {
     pc_edge_lock(p);
@@ -87,7 +104,7 @@ static void write_ioapic(struct pc *p, uint32_t offset, uint32_t value, uint64_t
     pc_edge_unlock(p);
 }
 
-enum device { DEVICE_NONE, DEVICE_LAPIC, DEVICE_IOAPIC };
+enum device { DEVICE_NONE, DEVICE_LAPIC, DEVICE_IOAPIC, DEVICE_VGA };
 
 /* All device memory that there is; the local APIC is that of the vCPU that asks. */
 static enum device find(const struct pc *p, unsigned vcpu, gpa_t address, uint32_t *offset)
@@ -96,8 +113,10 @@ static enum device find(const struct pc *p, unsigned vcpu, gpa_t address, uint32
     if (address.raw - IOAPIC_BASE < IOAPIC_SIZE) {
         return DEVICE_IOAPIC;
     }
-    return address.raw - LAPIC_BASE < LAPIC_SIZE && pc_lapic_has_page(p, vcpu) ? DEVICE_LAPIC
-                                                                               : DEVICE_NONE;
+    if (address.raw - LAPIC_BASE < LAPIC_SIZE && pc_lapic_has_page(p, vcpu)) {
+        return DEVICE_LAPIC;
+    }
+    return vga_claims(&p->vga, address.raw) ? DEVICE_VGA : DEVICE_NONE;
 }
 
 static uint64_t width_mask(unsigned width)
@@ -119,6 +138,10 @@ bool pc_mmio_read(struct pc *pc, unsigned vcpu, gpa_t address, unsigned width, u
         *value = width_mask(width);
         return false;
     }
+    if (device == DEVICE_VGA) {
+        *value = read_vga(pc, address, width, now);
+        return true;
+    }
     if (within < REGISTER_SIZE) {
         uint32_t reg = offset - within;
 
@@ -135,6 +158,10 @@ bool pc_mmio_write(struct pc *pc, unsigned vcpu, gpa_t address, unsigned width, 
     uint32_t offset = 0;
     enum device device = find(pc, vcpu, address, &offset);
 
+    if (device == DEVICE_VGA) {
+        write_vga(pc, address, width, value);
+        return true;
+    }
     if (device == DEVICE_NONE || offset % REGISTER_STRIDE != 0 || width < REGISTER_SIZE) {
         __atomic_fetch_add(&pc->unclaimed.mmio, 1, __ATOMIC_RELAXED);
         return device != DEVICE_NONE;

@@ -2,6 +2,7 @@
 #include "vmm/pc/pci_host.h"
 
 #include "vmm/base/little_endian.h"
+#include "vmm/pc/pc.h"
 #include "vmm/pc/pc_edge.h"
 
 #include <string.h>
@@ -25,18 +26,21 @@
 /* The ISA interrupts a PIRQ can be routed to (82371SB 2.2.9): not 0, 1, 2, 8 and 13. */
 #define ROUTABLE 0xdef8U
 
+void pci_table_reset(const struct pci_register_table *table, uint8_t *config)
+{
+    memset(config, 0, PCI_CONFIG_SIZE);
+    for (unsigned i = 0; i < table->count; i++) {
+        const struct pci_host_register *r = &table->registers[i];
+
+        bytes_put(config + r->offset, r->size, r->reset);
+    }
+}
+
 void pci_host_reset(struct pci_host_state *host)
 {
     host->address = 0;
-    memset(host->config, 0, sizeof(host->config));
     for (unsigned f = 0; f < PCI_FUNCTION_COUNT; f++) {
-        const struct pci_register_table *table = &pci_register_tables[f];
-
-        for (unsigned i = 0; i < table->count; i++) {
-            const struct pci_host_register *r = &table->registers[i];
-
-            bytes_put(&host->config[f][r->offset], r->size, r->reset);
-        }
+        pci_table_reset(&pci_register_tables[f], host->config[f]);
     }
 }
 
@@ -53,19 +57,25 @@ static uint8_t writable_bits(const struct pci_register_table *table, unsigned of
     return 0;
 }
 
+bool pci_table_fits(const struct pci_register_table *table, const uint8_t *config)
+{
+    uint8_t fixed[PCI_CONFIG_SIZE];
+    bool good = true;
+
+    pci_table_reset(table, fixed);
+    for (unsigned i = 0; i < PCI_CONFIG_SIZE; i++) {
+        good = good && ((config[i] ^ fixed[i]) & ~writable_bits(table, i)) == 0;
+    }
+    return good;
+}
+
 static bool check_state(const void *state)
 {
     const struct pci_host_state *host = state;
-    struct pci_host_state fixed;
     bool good = (host->address & ~ADDRESS_WRITABLE) == 0;
 
-    pci_host_reset(&fixed);
     for (unsigned f = 0; f < PCI_FUNCTION_COUNT; f++) {
-        for (unsigned i = 0; i < PCI_CONFIG_SIZE; i++) {
-            uint8_t changed = host->config[f][i] ^ fixed.config[f][i];
-
-            good = good && (changed & ~writable_bits(&pci_register_tables[f], i)) == 0;
-        }
+        good = good && pci_table_fits(&pci_register_tables[f], host->config[f]);
     }
     return good;
 }
@@ -83,15 +93,21 @@ void pci_host_write_address(struct pci_host_state *host, uint32_t value)
     host->address = value & ADDRESS_WRITABLE;
 }
 
-/* The chipset function at DEVFN, or PCI_FUNCTION_COUNT. */
-static unsigned find_function(uint8_t devfn)
+/* The chipset's or the VGA's function at DEVFN: its table, and its registers; NULL: neither. */
+static const struct pci_register_table *find_function(struct pc *pc, struct pci_host_state *host,
+                                                      uint8_t devfn, uint8_t **config)
 {
-    unsigned f = 0;
-
-    while (f < PCI_FUNCTION_COUNT && pci_register_tables[f].devfn != devfn) {
-        f++;
+    if (devfn == VGA_DEVFN && pc->vga.memory) {
+        *config = pc->vga.state.config;
+        return &pci_vga_registers;
     }
-    return f;
+    for (unsigned f = 0; f < PCI_FUNCTION_COUNT; f++) {
+        if (pci_register_tables[f].devfn == devfn) {
+            *config = host->config[f];
+            return &pci_register_tables[f];
+        }
+    }
+    return NULL;
 }
 
 /* Does the address register select something on bus 0? */
@@ -105,39 +121,39 @@ uint32_t pci_host_read_data(struct pc *pc, struct pci_host_state *host, unsigned
                             unsigned width)
 {
     uint8_t where = (uint8_t)((host->address & 0xfcU) + offset);
-    uint8_t devfn;
+    uint8_t devfn, *config;
 
     if (!selects(host, &devfn)) {
         return all_ones(width);
     }
-    if (devfn >> 3 >= FIRST_VM_SLOT) {
-        return pc_edge_pci_read(pc, devfn, where, width);
+    if (find_function(pc, host, devfn, &config)) {
+        return (uint32_t)bytes_get(config + where, width);
     }
-    unsigned f = find_function(devfn);
-
-    return f == PCI_FUNCTION_COUNT ? all_ones(width)
-                                   : (uint32_t)bytes_get(&host->config[f][where], width);
+    return devfn >> 3 >= FIRST_VM_SLOT ? pc_edge_pci_read(pc, devfn, where, width)
+                                       : all_ones(width);
 }
 
 void pci_host_write_data(struct pc *pc, struct pci_host_state *host, unsigned offset,
                          unsigned width, uint32_t value)
 {
     uint8_t where = (uint8_t)((host->address & 0xfcU) + offset);
-    uint8_t devfn;
+    uint8_t devfn, *config;
 
     if (!selects(host, &devfn)) {
         return;
     }
-    if (devfn >> 3 >= FIRST_VM_SLOT) {
+    const struct pci_register_table *table = find_function(pc, host, devfn, &config);
+
+    if (!table && devfn >> 3 >= FIRST_VM_SLOT) {
         pc_edge_pci_write(pc, devfn, where, width, value);
-        return;
     }
-    unsigned f = find_function(devfn);
-    for (unsigned i = 0; f < PCI_FUNCTION_COUNT && i < width; i++) {
-        uint8_t mask = writable_bits(&pci_register_tables[f], where + i);
-        uint8_t *byte = &host->config[f][where + i];
+    for (unsigned i = 0; table && i < width; i++) {
+        uint8_t mask = writable_bits(table, where + i), *byte = config + where + i;
 
         *byte = (uint8_t)((*byte & ~mask) | (value >> 8 * i & mask));
+    }
+    if (table == &pci_vga_registers) {
+        vga_config_written(&pc->vga);
     }
 }
 

@@ -3,6 +3,7 @@
 #include "vmm/pc/acpi_pm.h"
 #include "vmm/pc/chipset.h"
 #include "vmm/pc/pci_host.h"
+#include "vmm/pc/vga.h"
 
 /* Registers that no table names read as zero and ignore writes. */
 
@@ -89,6 +90,23 @@ static const struct pci_host_register power_management[] = {
     {"SMBus shadow 1",    0xd4, 1, 0,                    0xff      },
     {"SMBus shadow 2",    0xd5, 1, 0,                    0xff      },
 };
+
+/* Where its BARs are when firmware has not moved them, and no VF is. */
+static const struct pci_host_register vga[] = {
+    {"vendor",           0x00, 2, 0x1234,     0         },
+    {"device",           0x02, 2, 0x1111,     0         },
+    {"command",          0x04, 2, 0x0003,     0x0107    },
+    {"revision",         0x08, 1, 0x02,       0         },
+    {"class",            0x0a, 2, 0x0300,     0         },
+    {"video memory",     0x10, 4, 0xfd000008, 0xff000000},
+    {"registers",        0x18, 4, 0xfebf0000, 0xfffff000},
+    {"subsystem vendor", 0x2c, 2, 0x1af4,     0         },
+    {"subsystem",        0x2e, 2, 0x1100,     0         },
+    {"expansion ROM",    0x30, 4, 0,          0xffff0001},
+    {"interrupt line",   0x3c, 1, 0,          0xff      },
+};
+
+const struct pci_register_table pci_vga_registers = {vga, ARRAY_SIZE(vga), VGA_DEVFN};
 
 const struct pci_register_table pci_register_tables[PCI_FUNCTION_COUNT] = {
     [PCI_HOST_BRIDGE] = {host_bridge,      ARRAY_SIZE(host_bridge),      0x00},

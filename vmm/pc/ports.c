@@ -33,7 +33,9 @@ enum port_device {
     PORT_PCI_DATA,
     PORT_PM,
     PORT_SMB,
-    PORT_DEBUG_EXIT
+    PORT_DEBUG_EXIT,
+    PORT_VGA,
+    PORT_VBE
 };
 
 struct port_range {
@@ -74,6 +76,10 @@ static const struct port_range ranges[] = {
 static const struct port_range windows[PORT_WINDOW_COUNT] = {
     [PORT_WINDOW_PM] = {0, ACPI_PM_SIZE - 1,     W1 | W2 | W4, PORT_PM        },
     [PORT_WINDOW_SMB] = {0, CHIPSET_SMB_SIZE - 1, W1,           PORT_SMB       },
+    [PORT_WINDOW_VGA] = {0, VGA_PORTS_SIZE - 1,   W1,           PORT_VGA       },
+    [PORT_WINDOW_VBE] = {0, 1,                    W2,           PORT_VBE       },
+    [PORT_WINDOW_VBE_DATA] = {0, 1,                    W2,           PORT_VBE       },
+    [PORT_WINDOW_VBE_OTHER] = {0, 1,                    W2,           PORT_VBE       },
     [PORT_WINDOW_DEBUG_EXIT] = {0, DEBUG_EXIT_SIZE - 1,  W1 | W2 | W4, PORT_DEBUG_EXIT},
 };
 
@@ -119,6 +125,10 @@ static uint32_t read_device(struct pc *p, enum port_device device, uint16_t port
         return acpi_pm_read(&p->pm, in_window(p, PORT_WINDOW_PM, port), width, p->board.now);
     case PORT_SMB:
         return p->chipset.smb[in_window(p, PORT_WINDOW_SMB, port)];
+    case PORT_VGA:
+        return vga_port_read(&p->vga, port, p->board.now);
+    case PORT_VBE:
+        return vga_vbe_read(&p->vga, port);
     case PORT_DEBUG_EXIT:
         return 0; /* as QEMU's device, so that guests can probe for it */
     case PORT_DELAY:
@@ -200,6 +210,9 @@ static void write_byte(struct pc *p, enum port_device device, uint16_t port, uin
     case PORT_SMB:
         chipset_smb_write(&p->chipset, in_window(p, PORT_WINDOW_SMB, port), value);
         break;
+    case PORT_VGA:
+        vga_port_write(&p->vga, port, value);
+        break;
     default: /* the delay port; fw_cfg data, which is read only */
         break;
     }
@@ -226,6 +239,9 @@ static void write_device(struct pc *p, enum port_device device, uint16_t port, u
             ACPI_PM_POWER_OFF) {
             pc_edge_power_off(p);
         }
+        break;
+    case PORT_VBE:
+        vga_vbe_write(&p->vga, port, (uint16_t)value);
         break;
     case PORT_DEBUG_EXIT:
         pc_edge_debug_exit(p, value);
@@ -325,7 +341,7 @@ void ports_write(struct pc *pc, uint16_t port, unsigned width, uint32_t value)
     }
 }
 
-static void place(struct pc *p, enum port_window_id id, uint16_t first)
+static void place(struct pc *p, unsigned id, uint16_t first)
 {
     __atomic_store_n(&p->window[id], first, __ATOMIC_RELAXED);
 }
@@ -334,5 +350,9 @@ void ports_place_windows(struct pc *pc)
 {
     place(pc, PORT_WINDOW_PM, pci_host_pm_base(&pc->pci));
     place(pc, PORT_WINDOW_SMB, pci_host_smb_base(&pc->pci));
+    for (unsigned i = 0; i < 3; i++) {
+        place(pc, PORT_WINDOW_VBE + i, pc->vga.memory ? VGA_VBE_PORTS + i : 0);
+    }
+    place(pc, PORT_WINDOW_VGA, pc->vga.memory ? VGA_PORTS : 0);
     place(pc, PORT_WINDOW_DEBUG_EXIT, pc->config.debug_exit);
 }

@@ -141,7 +141,8 @@ enum status vf_find(struct vf *vf)
 /* Slots that the configuration leaves open: the lowest free ones, in its order. */
 static void choose_slots(struct vf_set *set)
 {
-    uint32_t taken = (1U << FIRST_SLOT) - 1;
+    uint32_t taken =
+        ((1U << FIRST_SLOT) - 1) | (set->owner.config->vga ? 1U << CONFIG_SLOT_VGA : 0);
 
     for (uint32_t i = 0; i < set->count; i++) {
         taken |= 1U << set->vf[i]->setup.slot;
@@ -156,7 +157,7 @@ static void choose_slots(struct vf_set *set)
     }
 }
 
-_Static_assert(CONFIG_VM_VFS_MAX <= LAST_SLOT - FIRST_SLOT + 1, "there is a slot for every VF");
+_Static_assert(CONFIG_VM_VFS_MAX < LAST_SLOT - FIRST_SLOT + 1, "there is a slot for every VF");
 
 /* Of a VM that is left out. */
 static void give_back(struct vf_set *set)

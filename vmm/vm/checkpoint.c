@@ -8,6 +8,7 @@
 #include "vmm/pc/clock.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/low_memory.h"
+#include "vmm/vm/video.h"
 
 #include <string.h>
 
@@ -109,6 +110,7 @@ enum status vm_load(struct vm *vm, struct state_reader *reader)
     }
     pc_derive(&vm->pc);
     low_memory_settle(vm, false);
+    video_settle(vm);
     status = load_functions(vm, reader);
     return status == STATUS_OK ? state_end(reader) : status;
 }

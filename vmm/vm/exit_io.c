@@ -8,6 +8,7 @@
 #include "vmm/vm/dirty.h"
 #include "vmm/vm/exit_table.h"
 #include "vmm/vm/low_memory.h"
+#include "vmm/vm/video.h"
 #include "vmm/vm/vm.h"
 #include "vmm/vm/vm_edge.h"
 
@@ -87,6 +88,7 @@ bool emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_
     if (touches(port, size, PCI_DATA, 4)) {
         legacy_settle(&vm->vfs.legacy);
         low_memory_settle(vm, false);
+        video_settle(vm);
     }
     return !touches(port, size, FW_CFG_PORT_DMA, 8) || carry_out_dma(vcpu);
 }

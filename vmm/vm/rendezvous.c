@@ -13,6 +13,7 @@
 #include "vmm/migrate/migrate.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/checkpoint.h"
+#include "vmm/vm/video.h"
 #include "vmm/vm/vm.h"
 
 static uint32_t load(const uint32_t *word)
@@ -89,6 +90,7 @@ static bool reset(struct vm *vm)
     vm->resets++;
     vf_silence(&vm->vfs);
     pc_reset(&vm->pc, vm_now(vm));
+    video_settle(vm);
     vf_reset(&vm->vfs);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         store(&vm->vcpu[i]->requests, 0); /* of the VM's last life */

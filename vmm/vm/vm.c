@@ -9,6 +9,7 @@
 #include "vmm/vm/checkpoint.h"
 #include "vmm/vm/dirty.h"
 #include "vmm/vm/low_memory.h"
+#include "vmm/vm/video.h"
 #include "vmm/vm/vm_edge.h"
 
 static struct vm *vms[CONFIG_VMS_MAX];
@@ -96,6 +97,9 @@ static enum status create_parts(struct vm *vm)
         status = dirty_create(vm);
     }
     if (status == STATUS_OK) {
+        status = video_create(vm);
+    }
+    if (status == STATUS_OK) {
         const struct vf_owner owner = {.config = vm->config,
                                        .index = vm->index,
                                        .pc = &vm->pc,
@@ -116,6 +120,7 @@ static void destroy(struct vm *vm)
     dirty_destroy(vm);
     checkpoint_destroy(vm);
     rom_destroy(vm);
+    video_destroy(vm);
     ram_free(&vm->ram);
     for (unsigned i = 0; i < vm->vcpu_count && vm->vcpu[i]; i++) {
         if (vm->vcpu[i]->backend) {

@@ -84,6 +84,8 @@ struct vm {
     uint32_t low_kinds; /* what of PC_LOW_... is mapped; atomic, changes under nested_lock */
     struct firmware_files files;
     struct firmware_order order;
+    hpa_t video;       /* of its screen; 0: it has none */
+    uint64_t video_at; /* where it is mapped; 0: nowhere. Under nested_lock */
 
     struct spinlock lock; /* the platform's */
     uint64_t lock_flags;  /* of who holds it */

@@ -11,6 +11,7 @@
 #include "vmm/host/timer.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/checkpoint.h"
+#include "vmm/vm/video.h"
 #include "vmm/vm/vm.h"
 
 #include "drivers/rtc/cmos.h"
@@ -53,7 +54,15 @@ static enum status power_on(struct vm *vm)
     };
 
     vm_reset_time(vm);
-    return pc_init(&vm->pc, &config);
+    enum status status = video_begin(vm, &config);
+
+    if (status == STATUS_OK) {
+        status = pc_init(&vm->pc, &config);
+    }
+    if (status == STATUS_OK) {
+        video_settle(vm);
+    }
+    return status;
 }
 
 /* Errors are said in the log. */

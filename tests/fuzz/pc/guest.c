@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #define take          guest_take
 #define require(what) guest_require(what, __LINE__)
@@ -28,6 +29,20 @@ uint64_t guest_take(struct guest *g, unsigned size)
     return value;
 }
 
+/* Pages that were not touched cost nothing. */
+void *guest_screen(unsigned n)
+{
+    static void *screens[2];
+
+    if (screens[n] == NULL) {
+        screens[n] =
+            mmap(NULL, VGA_MEMORY_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        guest_require(screens[n] != MAP_FAILED, __LINE__);
+    }
+    guest_require(madvise(screens[n], VGA_MEMORY_SIZE, MADV_DONTNEED) == 0, __LINE__);
+    return screens[n];
+}
+
 /* FNV-1a, a word at a time. */
 static void see(struct guest *g, uint64_t value)
 {
@@ -36,10 +51,11 @@ static void see(struct guest *g, uint64_t value)
 }
 
 static const uint16_t ports[] = {
-    0x20,  0x21,  0x40,  0x41,  0x42,  0x43,  0x60,  0x61,  0x64,  0x70,  0x71,  0x72,
-    0x73,  0x80,  0x92,  0xa0,  0xa1,  0xb2,  0xf4,  0x3f8, 0x3f9, 0x3fa, 0x3fb, 0x3fc,
-    0x3fd, 0x3fe, 0x4d0, 0x4d1, 0x510, 0x511, 0x600, 0x604, 0x608, 0x700, 0x402, 0x514,
-    0x518, 0xcf8, 0xcf9, 0xcfc, 0xcfd, 0xcfe, 0xcff, 0xed,  0x602, 0x628, 0x702,
+    0x20,  0x21,  0x40,  0x41,  0x42,  0x43,  0x60,  0x61,  0x64,  0x70,  0x71,  0x72,  0x73,
+    0x80,  0x92,  0xa0,  0xa1,  0xb2,  0xf4,  0x3f8, 0x3f9, 0x3fa, 0x3fb, 0x3fc, 0x3fd, 0x3fe,
+    0x4d0, 0x4d1, 0x510, 0x511, 0x600, 0x604, 0x608, 0x700, 0x402, 0x514, 0x518, 0xcf8, 0xcf9,
+    0xcfc, 0xcfd, 0xcfe, 0xcff, 0xed,  0x602, 0x628, 0x702, 0x3c0, 0x3c2, 0x3c4, 0x3c5, 0x3c7,
+    0x3c8, 0x3c9, 0x3ce, 0x3cf, 0x3d4, 0x3d5, 0x3da, 0x1ce, 0x1cf,
 };
 
 static uint16_t pick_port(struct guest *g)
@@ -52,6 +68,9 @@ static uint16_t pick_port(struct guest *g)
 static gpa_t pick_address(struct guest *g)
 {
     uint16_t choice = (uint16_t)take(g, 2);
+    if ((choice & 0x2000U) != 0) {
+        return gpa(VGA_WINDOW + ((choice & 0x1000U) != 0 ? 0x18000 : 0) + (choice & 0xfffU));
+    }
     uint32_t offset = (choice & 0x8000U) != 0 ? choice & 0xfffU : choice & 0xff0U;
 
     return gpa(((choice & 0x1000U) != 0 ? IOAPIC_BASE : LAPIC_BASE) + offset);
@@ -209,6 +228,22 @@ static void access(struct guest *g, uint8_t op)
     }
 }
 
+/* A key, or the mouse; then the guest takes some of what comes. */
+static void input(struct guest *g, uint8_t value)
+{
+    const int16_t delta[3] = {(int16_t)take(g, 2), (int16_t)take(g, 2), (int8_t)value};
+
+    if ((value & 1U) != 0) {
+        see(g, pc_key(g->pc, (uint16_t)(delta[0] & 0x7ff), g->now));
+    } else {
+        pc_mouse(g->pc, delta, value >> 1, g->now);
+    }
+    for (unsigned i = 0; i < value >> 5; i++) {
+        see(g, pc_port_read(g->pc, 0x64, 1, g->now));
+        see(g, pc_port_read(g->pc, 0x60, 1, g->now));
+    }
+}
+
 static void event(struct guest *g, uint8_t op)
 {
     unsigned vcpu = op % GUEST_VCPUS;
@@ -232,6 +267,10 @@ static void event(struct guest *g, uint8_t op)
         see(g, pc_console_read(g->pc, value, g->now));
         break;
     case 4:
+        if ((op & 0x40U) != 0) {
+            input(g, value);
+            break;
+        }
         pc_power_button(g->pc, g->now);
         pc_nmi(g->pc);
         break;
@@ -266,6 +305,13 @@ void guest_begin(struct guest *g, struct pc *pc, const uint8_t *data, size_t siz
     config.firmware = (size & 4U) != 0;
     config.debug_output = (size & 8U) != 0;
     config.keyboard = (size & 2U) != 0;
+    config.mouse = (size & 16U) != 0;
+    if ((size & 32U) != 0) {
+        static const struct pc *first;
+
+        first = first != NULL ? first : pc;
+        config.screen = guest_screen(pc != first);
+    }
     *g = (struct guest){.pc = pc, .data = data, .left = size};
     fake_edge_clear();
     require(pc_init(pc, &config) == STATUS_OK);

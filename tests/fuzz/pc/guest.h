@@ -21,6 +21,9 @@ void guest_begin(struct guest *g, struct pc *pc, const uint8_t *data, size_t siz
 /* Do the next thing, OP. */
 void guest_step(struct guest *g, uint8_t op);
 
+/* Video memory number N, 0 or 1, of zeros. */
+void *guest_screen(unsigned n);
+
 /* The next SIZE bytes, little-endian; zeros after the end. */
 uint64_t guest_take(struct guest *g, unsigned size);
 

@@ -201,6 +201,64 @@ static void test_screen(void **state)
     expect_cell(2, 2, 'z');
 }
 
+/* Is it COLOUR from LEFT to RIGHT and TOP to BOTTOM, and black around that? */
+static void expect_picture(unsigned left, unsigned right, unsigned top, unsigned bottom,
+                           uint32_t colour)
+{
+    for (unsigned y = 0; y < HEIGHT; y++) {
+        for (unsigned x = 0; x < WIDTH; x++) {
+            bool within = x >= left && x < right && y >= top && y < bottom;
+
+            assert_int_equal(frame[y][x], within ? colour : 0);
+        }
+    }
+}
+
+static void draw_picture(uint32_t width, uint32_t height)
+{
+    uint32_t row[WIDTH + 10];
+
+    screen_clear();
+    for (unsigned x = 0; x < WIDTH + 10; x++) {
+        row[x] = x < width ? 0x123456 : 0xffffff;
+    }
+    for (uint32_t y = 0; y < height; y++) {
+        screen_draw(y, row, width, height);
+    }
+}
+
+static void test_lent_screen(void **state)
+{
+    struct handoff_framebuffer fb = {0xc0000000, WIDTH, HEIGHT, WIDTH * 4, HANDOFF_PIXEL_BGRX};
+
+    assert_int_equal(screen_init(&fb), STATUS_OK);
+    screen_put("\nold", 4);
+    assert_false(screen_lend(true));
+    assert_true(screen_is_there());
+    draw_picture(WIDTH, HEIGHT);
+    expect_picture(0, WIDTH, 0, HEIGHT, 0x123456);
+    draw_picture(WIDTH - 20, HEIGHT - 10); /* too big for twice: in the middle */
+    expect_picture(10, WIDTH - 10, 5, HEIGHT - 5, 0x123456);
+    draw_picture(WIDTH / 3, HEIGHT / 3); /* three times */
+    expect_picture((WIDTH - WIDTH / 3 * 3) / 2, (WIDTH - WIDTH / 3 * 3) / 2 + WIDTH / 3 * 3,
+                   (HEIGHT - HEIGHT / 3 * 3) / 2, (HEIGHT - HEIGHT / 3 * 3) / 2 + HEIGHT / 3 * 3,
+                   0x123456);
+    draw_picture(WIDTH + 10, HEIGHT + 10); /* what fits of it */
+    expect_picture(0, WIDTH, 0, HEIGHT, 0x123456);
+    fb.pixel = HANDOFF_PIXEL_RGBX;
+    screen_put("\nnew", 4);
+    expect_picture(0, WIDTH, 0, HEIGHT, 0x123456); /* kept, not drawn */
+    assert_true(screen_lend(false));
+    screen_clear();
+    for (uint32_t line = 0; screen_redraw(line); line++) {
+    }
+    expect_cell(1, 0, 'o');
+    expect_cell(2, 0, 'n');
+    assert_int_equal(screen_init(&fb), STATUS_OK);
+    draw_picture(WIDTH, HEIGHT);
+    expect_picture(0, WIDTH, 0, HEIGHT, 0x563412);
+}
+
 static void test_screens_refused(void **state)
 {
     static const struct handoff_framebuffer bad[] = {
@@ -223,11 +281,9 @@ static void test_screens_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ring),
-        cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_guest_lines),
-        cmocka_unit_test(test_screen),
-        cmocka_unit_test(test_screens_refused),
+        cmocka_unit_test(test_ring),        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_guest_lines), cmocka_unit_test(test_screen),
+        cmocka_unit_test(test_lent_screen), cmocka_unit_test(test_screens_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -221,33 +221,69 @@ static void test_input_waits(void **state)
     assert_int_equal(fake_vms[0].input[259], 'y');
 }
 
+static void test_strokes(void **state)
+{
+    static const uint16_t wanted[] = {0x20, 0x117, 0x1c, 0x6d3};
+
+    fake_vms[1].deaf = true;
+    operator_type("vm key db 'dI enter ctrl-alt-del\r");
+    assert_int_equal(fake_vms[1].strokes, 0);
+    fake_vms[1].deaf = false;
+    for (unsigned i = 0; i < 4; i++) { /* a poll for each: in between time must pass */
+        (void)console_poll(fake_now_ns);
+        (void)console_poll(fake_now_ns);
+        assert_int_equal(fake_vms[1].strokes, i + 1);
+        fake_now_ns += 20000000;
+    }
+    assert_memory_equal(fake_vms[1].stroke, wanted, sizeof(wanted));
+    fake_vms[1].off = true;
+    fake_line_clear();
+    operator_type("vm key db a\r");
+    expect_within("vm key db: not now, the VM is 'off'");
+    fake_vms[1].off = false;
+    fake_vms[1].deaf = true;
+    for (unsigned i = 0; i < 10; i++) {
+        operator_type("vm key db '123456789012345678901234567\r");
+    }
+    expect_within("vm key db: not now, the VM is 'running', or has not taken the keys before");
+    fake_vms[1].off = true;
+    operator_poll();
+    fake_vms[1].off = fake_vms[1].deaf = false;
+}
+
 static void test_commands(void **state)
 {
     static const struct {
         const char *line, *wanted;
     } cases[] = {
-        {"help",            "  vm    button     NAME         press a VM's power button"    },
-        {"help vm nmi",     "usage: vm nmi NAME - send an NMI"                             },
-        {"help vm",         "  vm    list "                                                },
-        {"help log",        "usage: log [LINES] - "                                        },
-        {"help me",         "unknown command 'me'; these are known:\r\n  help "            },
-        {"  vm   list ",    "  1  web             running\r\n  2  db  "                    },
-        {"vm",              "'vm' needs one of these behind it:\r\n  vm    list "          },
-        {"vm fly web",      "'vm' needs one of these behind it:\r\n  vm    list "          },
-        {"vm start",        "usage: vm start NAME - start a VM"                            },
-        {"vm start web db", "usage: vm start NAME - start a VM"                            },
-        {"vm start mail",   "there is no VM 'mail'; 'vm list' shows the 3 that there are"  },
-        {"vm start 4",      "there is no VM '4'; "                                         },
-        {"vm start 0",      "there is no VM '0'; "                                         },
-        {"vm list all",     "usage: vm list  - "                                           },
-        {"log many",        "'many' is not a number of lines from 1 to 1000\r\nusage: log "},
-        {"log 0",           "'0' is not a number of lines "                                },
-        {"log 99999999999", "'99999999999' is not a number of lines "                      },
-        {"bogus",           "unknown command 'bogus'; these are known:"                    },
-        {"stats db",        "\r\ndb: 42 exits\r\nvmm> "                                    },
-        {"stats",           "web: 42 exits\r\ndb: 42 exits\r\nold-mail-server: 42 exits\r\n"
-                  "the VMM: 7 KiB\r\nvmm> "                               },
-        {"vm console db",   "[VM 2, db: running"                                           },
+        {"help",                  "  vm    button     NAME         press a VM's power button"    },
+        {"help vm nmi",           "usage: vm nmi NAME - send an NMI"                             },
+        {"help vm",               "  vm    list "                                                },
+        {"help log",              "usage: log [LINES] - "                                        },
+        {"help me",               "unknown command 'me'; these are known:\r\n  help "            },
+        {"  vm   list ",          "  1  web             running\r\n  2  db  "                    },
+        {"vm",                    "'vm' needs one of these behind it:\r\n  vm    list "          },
+        {"vm fly web",            "'vm' needs one of these behind it:\r\n  vm    list "          },
+        {"vm start",              "usage: vm start NAME - start a VM"                            },
+        {"vm start web db",       "usage: vm start NAME - start a VM"                            },
+        {"vm start mail",         "there is no VM 'mail'; 'vm list' shows the 3 that there are"  },
+        {"vm start 4",            "there is no VM '4'; "                                         },
+        {"vm start 0",            "there is no VM '0'; "                                         },
+        {"vm list all",           "usage: vm list  - "                                           },
+        {"log many",              "'many' is not a number of lines from 1 to 1000\r\nusage: log "},
+        {"log 0",                 "'0' is not a number of lines "                                },
+        {"log 99999999999",       "'99999999999' is not a number of lines "                      },
+        {"vm key web",            "usage: vm key NAME KEY... - strike"                           },
+        {"vm key web f13",        "'f13' is no key, or too long: "                               },
+        {"vm key mail a",         "there is no VM 'mail'"                                        },
+        {"vm mouse web 1",        "usage: vm mouse NAME RIGHT UP [BUTTONS] - "                   },
+        {"vm mouse web -5 x",     "'x' is no number from -999 to 999"                            },
+        {"vm mouse web -5 999 3", "mouse -5 999 0, 3"                                            },
+        {"bogus",                 "unknown command 'bogus'; these are known:"                    },
+        {"stats db",              "\r\ndb: 42 exits\r\nvmm> "                                    },
+        {"stats",                 "web: 42 exits\r\ndb: 42 exits\r\nold-mail-server: 42 exits\r\n"
+                  "the VMM: 7 KiB\r\nvmm> "                                     },
+        {"vm console db",         "[VM 2, db: running"                                           },
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -361,6 +397,7 @@ int main(void)
         cmocka_unit_test_setup(test_foreground, operator_setup),
         cmocka_unit_test_setup(test_keys, operator_setup),
         cmocka_unit_test_setup(test_input_waits, operator_setup),
+        cmocka_unit_test_setup(test_strokes, operator_setup),
         cmocka_unit_test_setup(test_commands, operator_setup),
         cmocka_unit_test_setup(test_actions, operator_setup),
         cmocka_unit_test_setup(test_dumps, operator_setup),

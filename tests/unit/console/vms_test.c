@@ -55,6 +55,17 @@ bool pc_console_read(struct pc *pc, uint8_t byte, uint64_t now)
     return true;
 }
 
+bool pc_key(struct pc *pc, uint16_t stroke, uint64_t now)
+{
+    act();
+    return true;
+}
+
+void pc_mouse(struct pc *pc, const int16_t delta[3], uint8_t buttons, uint64_t now)
+{
+    act();
+}
+
 void pc_power_button(struct pc *pc, uint64_t now)
 {
     act();
@@ -74,7 +85,13 @@ static void test_only_while_time_goes_on(void **state)
         assert_true(console_edge_vm_input(0, 'x') == !frozen);
         assert_int_equal(console_edge_vm_do(0, CONSOLE_NMI), frozen ? STATUS_STATE : STATUS_OK);
         assert_int_equal(console_edge_vm_do(0, CONSOLE_BUTTON), frozen ? STATUS_STATE : STATUS_OK);
-        assert_int_equal(done, frozen ? 0 : 4);
+        vm.pc.config.mouse = true;
+        assert_true(console_edge_vm_key(0, 1) == !frozen);
+        assert_int_equal(console_edge_vm_mouse(0, (int16_t[3]){1}, 0),
+                         frozen ? STATUS_STATE : STATUS_OK);
+        vm.pc.config.mouse = false;
+        assert_int_equal(console_edge_vm_mouse(0, (int16_t[3]){1}, 0), STATUS_NOT_FOUND);
+        assert_int_equal(done, frozen ? 0 : 6);
         assert_int_equal(touchers, 0);
     }
 }

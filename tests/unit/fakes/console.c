@@ -5,6 +5,7 @@
 #include "vmm/console/line.h"
 #include "vmm/console/screen.h"
 #include "vmm/host/time.h"
+#include "vmm/pc/vga.h"
 
 #include "drivers/uart/ns16550.h"
 
@@ -18,6 +19,9 @@ unsigned fake_vm_count;
 uint64_t fake_now_ns;
 bool fake_line_stuck, fake_line_was_stalled, fake_line_absent;
 unsigned fake_line_takes;
+uint32_t fake_frame_width, fake_frame_height;
+unsigned fake_frame_rows, fake_frame_clears;
+uint32_t fake_frame[FAKE_FRAME_ROWS][FAKE_FRAME_COLUMNS];
 
 static char text[TEXT_MAX + 1];
 static size_t length;
@@ -74,6 +78,35 @@ enum status screen_init(const struct handoff_framebuffer *framebuffer)
 }
 
 void screen_put(const char *shown, size_t count) {}
+
+bool screen_lend(bool lent)
+{
+    return false;
+}
+
+bool screen_redraw(uint32_t line)
+{
+    return false;
+}
+
+bool screen_is_there(void)
+{
+    return fake_frame_width != 0;
+}
+
+void screen_clear(void)
+{
+    memset(fake_frame, 0, sizeof(fake_frame));
+    fake_frame_clears++;
+}
+
+void screen_draw(uint32_t row, const uint32_t *pixels, uint32_t width, uint32_t height)
+{
+    fake_frame_rows++;
+    fake_frame_width = width;
+    fake_frame_height = height;
+    memcpy(fake_frame[row % FAKE_FRAME_ROWS], pixels, sizeof(fake_frame[0]));
+}
 
 enum status ns16550_init(struct ns16550 *uart, uint16_t port, uint32_t baud)
 {
@@ -170,6 +203,37 @@ bool console_edge_vm_input(unsigned vm, uint8_t byte)
     }
     fake->input[fake->got++] = byte;
     return true;
+}
+
+bool console_edge_vm_has_screen(unsigned vm)
+{
+    return fake_vms[vm].screen;
+}
+
+const uint32_t *console_edge_vm_screen(unsigned vm, struct vga_state *state, uint64_t *now)
+{
+    *now = fake_now_ns;
+    if (fake_vms[vm].screen) {
+        *state = *fake_vms[vm].screen;
+    }
+    return fake_vms[vm].screen ? fake_vms[vm].memory : NULL;
+}
+
+bool console_edge_vm_key(unsigned vm, uint16_t stroke)
+{
+    struct fake_vm *fake = &fake_vms[vm];
+
+    if (fake->deaf || fake->strokes == FAKE_VM_STROKES) {
+        return false;
+    }
+    fake->stroke[fake->strokes++] = stroke;
+    return true;
+}
+
+enum status console_edge_vm_mouse(unsigned vm, const int16_t delta[3], uint8_t buttons)
+{
+    console_print("mouse %d %d %d, %u", delta[0], delta[1], delta[2], buttons);
+    return fake_vms[vm].answer;
 }
 
 void console_edge_vm_dirty(unsigned vm)

@@ -12,6 +12,8 @@
 #define FAKE_VM_INPUT 4096U
 #define FAKE_PATIENCE 100U /* refusals after which the UART is stalled */
 
+#define FAKE_VM_STROKES 512U
+
 struct fake_vm {
     bool off;
     bool deaf;            /* refuses input */
@@ -22,6 +24,10 @@ struct fake_vm {
     enum status answer;
     size_t got;
     uint8_t input[FAKE_VM_INPUT];
+    const struct vga_state *screen; /* NULL: it has none */
+    const uint32_t *memory;
+    unsigned strokes;
+    uint16_t stroke[FAKE_VM_STROKES];
 };
 
 extern struct fake_vm fake_vms[FAKE_VMS];
@@ -31,6 +37,14 @@ extern bool fake_line_stuck;       /* takes no characters */
 extern bool fake_line_was_stalled; /* and was found so */
 extern bool fake_line_absent;
 extern unsigned fake_line_takes; /* characters at once, 1..16 */
+
+/* What is drawn on the machine's screen; there is one if the width is not 0. */
+#define FAKE_FRAME_ROWS    400U
+#define FAKE_FRAME_COLUMNS 720U
+
+extern uint32_t fake_frame_width, fake_frame_height;
+extern unsigned fake_frame_rows, fake_frame_clears;
+extern uint32_t fake_frame[FAKE_FRAME_ROWS][FAKE_FRAME_COLUMNS];
 
 /* A line that works, no output yet, VMs that run and read, time 0, the console begun. */
 void fake_console_reset(void);

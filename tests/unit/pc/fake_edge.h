@@ -36,7 +36,7 @@ extern struct fake_edge fake_edge;
 void fake_edge_clear(void);
 
 /* From here on sources of a line that no device of the board is. */
-#define FAKE_SOURCE (IRQ_SOURCE_PIRQ + PCI_PIRQS)
+#define FAKE_SOURCE IRQ_SOURCES
 
 /* Drive GSI as the board's devices do, from SOURCE, FAKE_SOURCE..31. Takes the lock. */
 void fake_edge_set_irq(struct pc *pc, unsigned source, unsigned gsi, bool level);

@@ -10,6 +10,7 @@
 #include "vmm/host/fpu.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/low_memory.h"
+#include "vmm/vm/video.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -68,6 +69,8 @@ void pc_fill(struct pc *pc, uint8_t byte)
 }
 
 /* Every part has been filled before it was loaded. */
+void video_settle(struct vm *of) {}
+
 void pc_derive(struct pc *pc)
 {
     seen_filled = function.state.isr == 0xa5 && vcpus[1].saved.cr3 == 0;

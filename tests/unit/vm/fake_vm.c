@@ -7,6 +7,7 @@
 #include "vmm/vm/backend.h"
 #include "vmm/vm/dirty.h"
 #include "vmm/vm/low_memory.h"
+#include "vmm/vm/video.h"
 #include "vmm/vm/vm_edge.h"
 
 #include <setjmp.h>
@@ -340,6 +341,8 @@ bool legacy_port_write(struct legacy_set *set, uint16_t port, unsigned width, ui
 }
 
 void legacy_settle(struct legacy_set *set) {}
+
+void video_settle(struct vm *of) {}
 
 bool legacy_mmio_read(struct legacy_set *set, gpa_t address, unsigned width, uint64_t *value)
 {

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "vmm/vf/vf.h"
+#include "vmm/vm/video.h"
 #include <cmocka.h>
 
 #define RUNS   3U /* of 2 MiB: a VM's RAM */
@@ -428,6 +429,22 @@ void do_call(struct cpu *cpu)
     cpu->call = NULL;
     function(cpu->call_argument);
 }
+
+/* ---- Screens: there are none ---- */
+
+enum status video_create(struct vm *vm)
+{
+    return STATUS_OK;
+}
+
+void video_destroy(struct vm *vm) {}
+
+enum status video_begin(struct vm *vm, struct pc_config *config)
+{
+    return STATUS_OK;
+}
+
+void video_settle(struct vm *vm) {}
 
 /* ---- VFs: there are none ---- */
 

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""screen.py: SeaBIOS and SeaVGABIOS, unmodified, show themselves on a VM's screen: as text that the operator asks for; drawn on the
+terminal, which this test does as a terminal would; and on the machine's frame buffer, as the same on plain QEMU, pixel by pixel. Keys
+reach the BIOS, typed and by 'vm key'. Checkpoints are taken all the time."""
+
+import os
+import re
+import subprocess
+import time
+
+import bios
+import machine
+from qmp import Qmp
+
+SEABIOS = "/usr/share/seabios/bios-256k.bin"
+VGABIOS = "/usr/share/seabios/vgabios-stdvga.bin"
+COLUMNS, LINES = 80, 25
+
+CONFIG = """[vmm]
+when_idle = poweroff
+[vm dos]
+cpus = 1
+memory = 64M
+firmware = bios-256k.bin
+vga_rom = vgabios-stdvga.bin
+boot_menu = 60
+checkpoints = 200
+"""
+
+
+def asked(run, pattern):
+    """The text of the screen, as 'vm screen' says it, once PATTERN is on it."""
+    while True:
+        mark = run.mark()
+        run.send("vm screen dos\r")
+        run.wait(mark, rf"(\|.*\n){{{LINES}}}|the screen is dark\n|a picture of .* points\n|vm screen dos: .*\n")
+        lines = re.findall(r"(?m)^\|(.*)$", run.log(mark))
+        if re.search(pattern, "\n".join(lines)):
+            return lines
+
+
+def drawn(text):
+    """What a terminal shows that got TEXT."""
+    cells = [[" "] * COLUMNS for _ in range(LINES)]
+    line = column = 0
+    text = text[text.rindex("\x1b[2J"):]
+    for first, second, kind, character in re.findall(r"\x1b\[\??(\d*);?(\d*)[\d;]*([A-Za-z])|([ -~])", text):
+        if kind == "H":
+            line, column = int(first or 1) - 1, int(second or 1) - 1
+        elif kind == "J":
+            cells = [[" "] * COLUMNS for _ in range(LINES)]
+        elif character:
+            if line < LINES and column < COLUMNS: # a line of the log's may be longer
+                cells[line][column] = character
+            column += 1
+    return ["".join(row).rstrip() for row in cells]
+
+
+def see(run, mark, pattern):
+    """Wait until PATTERN is on the terminal, where the VM's screen is shown since MARK; return its lines."""
+    text = lambda: "\n".join(drawn(run.raw()[mark:])) if "\x1b[2J" in run.raw()[mark:] else ""
+    return run.wait_in(text, pattern).string.split("\n")
+
+
+def dump(connection, path):
+    """A QEMU's screen: width, height, rows of RGB."""
+    connection.command("screendump", filename=path)
+    with open(path, "rb") as file:
+        magic, size, _, pixels = file.read().split(b"\n", 3)
+    width, height = map(int, size.split())
+    if magic != b"P6" or len(pixels) != width * height * 3:
+        raise machine.Failure(f"{path} is no picture")
+    return width, height, [pixels[3 * width * y:3 * width * (y + 1)] for y in range(height)]
+
+
+def compare(folder, connection):
+    """The picture in the middle of the machine's screen is that of plain QEMU with the same BIOS, once both cursors are on, or off."""
+    path = os.path.join(folder, "plain.qmp")
+    plain = subprocess.Popen([machine.QEMU, "-M", "pc", "-accel", "tcg", "-m", "64", "-nodefaults", "-vga", "std", "-display", "none",
+                              "-boot", "menu=on,splash-time=65000", "-qmp", f"unix:{path},server=on,wait=off"])
+    try:
+        end = time.monotonic() + machine.patience()
+        with Qmp(path) as other:
+            while True:
+                if time.monotonic() > end:
+                    raise machine.Failure("the machine's screen and plain QEMU's are never the same")
+                width, height, wanted = dump(other, os.path.join(folder, "plain.ppm"))
+                all_width, all_height, rows = dump(connection, os.path.join(folder, "machine.ppm"))
+                left, top = 3 * ((all_width - width) // 2), (all_height - height) // 2
+                if (width, height) == (720, 400) and wanted == [row[left:left + 3 * width] for row in rows[top:top + height]]:
+                    break
+        if not any(b"\xa8\xa8\xa8" in row for row in wanted[32:48]): # the menu's line
+            raise machine.Failure("the picture is empty")
+        border = set(rows[0] + rows[-1] + b"".join(row[:left] + row[left + 3 * width:] for row in rows))
+        if border != {0}:
+            raise machine.Failure(f"around the picture it is not black, but {border}")
+        print(f"the picture of {width} x {height} points, within {all_width} x {all_height}, is QEMU's own")
+    finally:
+        plain.kill()
+        plain.wait()
+
+
+def test(folder):
+    files = [(SEABIOS, "bios-256k.bin"), (VGABIOS, "vgabios-stdvga.bin")]
+    path = os.path.join(folder, "machine.qmp")
+    with bios.PcMachine(bios.make_iso(folder, CONFIG, files), cpus=2, memory="256M", screen=True,
+                        extra=["-qmp", f"unix:{path},server=on,wait=off"]) as run:
+        run.expect("VM 'dos': started")
+        lines = asked(run, "Press ESC for boot menu")
+        print("\n".join(lines))
+        if not lines[0].startswith("SeaBIOS (version "):
+            raise machine.Failure(f"the first line is {lines[0]!r}")
+        run.send("\x011")
+        with Qmp(path) as connection:
+            compare(folder, connection)
+        mark = run.mark()
+        run.send("\x010")
+        run.wait(mark, "VMM: 'help'")
+        run.send("vm key dos esc\r")
+        lines = asked(run, "Select boot device:")
+        mark = run.mark()
+        run.send("\x011")
+        seen = see(run, mark, "Select boot device:")
+        if seen != lines:
+            raise machine.Failure(f"drawn: {seen}\nasked for: {lines}")
+        run.send("\x1b[3;7~") # as XTerm sends Ctrl-Alt-Delete
+        run.wait(mark, "VM 'dos': reset: its guest wants it")
+        see(run, mark, r"^(?!(.|\n)*Select boot)(.|\n)*Press ESC for boot menu")
+        run.send("\x010")
+        run.wait(mark, "VMM: 'help'")
+        mark = run.mark()
+        run.send("vm stop dos\r")
+        run.wait(mark, "VM 'dos': stopped")
+        run.expect_end()
+        run.require_checkpoints("dos")
+        run.forbid("PANIC", "ERROR")
+
+
+if __name__ == "__main__":
+    machine.run_test(test)
