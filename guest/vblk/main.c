@@ -24,7 +24,6 @@
 #include <string.h>
 
 #define DEVICE        0x1001
-#define VECTOR_TICK   0x50
 #define VECTOR_INTX   0x51
 #define VECTOR_CONFIG 0x52
 #define VECTOR_QUEUE  0x53 /* and those behind it, one for each disk */
@@ -39,7 +38,6 @@
 #define ROUND_WRITES  8U
 #define DEEP_ROUND    64U      /* requests of a deep round */
 #define PATIENCE      1000000U /* looks for an interrupt, then one at the status */
-#define TICK          1000U
 #define GONE          0xff /* a status that no device has */
 #define PM_STATUS     0x600
 #define WITNESSES     8192U /* words of memory that nobody but this guest may change */
@@ -87,11 +85,6 @@ static void handle_config(struct guest_frame *frame)
     apic_write(APIC_EOI, 0);
 }
 
-static void handle_tick(struct guest_frame *frame)
-{
-    apic_write(APIC_EOI, 0);
-}
-
 static void submit(struct disk *disk, uint32_t type, uint64_t sector, const void *buffer)
 {
     disk->before = disk->interrupts;
@@ -106,10 +99,6 @@ static void submit(struct disk *disk, uint32_t type, uint64_t sector, const void
     virtio_offer(&disk->device, &disk->queue, 0);
 }
 
-/*
- * With a tick now and then, as all systems have one: when a message comes while the CPU enters or
- * leaves a VM, QEMU may not look at the local APIC that has it before the CPU's next interrupt.
- */
 bool watch(struct disk *disk, enum way way)
 {
     uint16_t status = (uint16_t)(disk->device.base + VIRTIO_STATUS);
@@ -127,8 +116,6 @@ bool watch(struct disk *disk, enum way way)
             gone = true;
             return false;
         }
-        apic_write(APIC_LVT_TIMER, VECTOR_TICK);
-        apic_write(APIC_TIMER_INITIAL, TICK);
     }
 }
 
@@ -423,7 +410,6 @@ int main(void)
 
     pic_mask_all();
     apic_enable();
-    interrupt_set_handler(VECTOR_TICK, handle_tick);
     interrupt_set_handler(VECTOR_INTX, handle_intx);
     interrupt_set_handler(VECTOR_CONFIG, handle_config);
     test_group("the disk");

@@ -5,6 +5,7 @@
  */
 #include "device.h"
 #include "injection.h"
+#include "poll.h"
 #include "qapi/error.h"
 #include "qapi/qapi-commands-control.h"
 #include "qemu/error-report.h"
@@ -70,19 +71,26 @@ static void register_family(const Family *f)
 
 static bool apply_arguments(qemu_plugin_id_t id, int argc, char **argv)
 {
-    bool mend = true;
+    bool mend_injection = true, mend_polls = true, lose_polls = false;
 
     for (int i = 0; i < argc; i++) {
-        if (strcmp(argv[i], "mend-injection=off")) {
-            error_report("portolan-mmr: no argument '%s': the only one is "
-                         "mend-injection=off", argv[i]);
+        if (!strcmp(argv[i], "mend-injection=off")) {
+            mend_injection = false;
+        } else if (!strcmp(argv[i], "mend-polls=off")) {
+            mend_polls = false;
+        } else if (!strcmp(argv[i], "lose-polls=on")) {
+            lose_polls = true;
+        } else {
+            error_report("portolan-mmr: no argument '%s': there are "
+                         "mend-injection=off, mend-polls=off, lose-polls=on",
+                         argv[i]);
             return false;
         }
-        mend = false;
     }
-    if (mend) {
+    if (mend_injection) {
         injection_mend(id);
     }
+    poll_handle(id, mend_polls, lose_polls);
     return true;
 }
 

@@ -33,7 +33,7 @@ class Refused(unittest.TestCase):
         self.refused(pf_arguments([("rng", "vf-queue-size=64")]), "leave vf-queue-size out")
 
     def test_unknown_argument(self):
-        self.refused([], "the only one is mend-injection=off", so=SO + ",mend-injection=no")
+        self.refused([], "there are mend-injection=off", so=SO + ",mend-injection=no")
 
     def test_not_behind_a_root_port(self):
         self.refused(["-device", "portolan-blk-pf"], "add a pcie-root-port")
