@@ -285,24 +285,27 @@ class Move(typing.NamedTuple):
     us: int
 
 
-def move_one(run, name, here, there):
-    """VM NAME is moved from the VF HERE to THERE. The VF of the last move may still be under reset: then the order is given again."""
-    answer = None
+def move_set(run, name, pairs):
+    """VM NAME is moved from VFs to others, all PAIRS together. The VFs of the last move may still be under reset: then the order is given again."""
+    answer, words = None, " ".join(vf for pair in pairs for vf in pair)
     while answer != "begun":
         mark = run.mark()
-        run.send(f"vf move {here} {there}\r")
-        answer = run.wait(mark, rf"vf {here}: (begun|not now|[^\n]*)[^\n]*\n").group(1)
+        run.send(f"vf move {words}\r")
+        answer = run.wait(mark, rf"vf {pairs[0][0]}: (begun|not now|[^\n]*)[^\n]*\n").group(1)
         if answer not in ("begun", "not now"):
             raise machine.Failure(f"the order was refused: {answer}")
         if answer == "not now" and f"VM '{name}': stopped" in run.log():
             raise machine.Failure(f"VM '{name}' has ended while its VFs were moved")
-    done = run.wait(mark, rf"VM '{name}':? ((?:not )?moved from .*|does not run any more.*)\n").group(1)
-    match = re.match(r"moved .*: (\d+) bytes, of them (\d+) of the device", done)
-    if not match:
-        raise machine.Failure(f"VM '{name}': {done}")
-    us = run.wait(mark, r"  us: .*; (\d+) in all").group(1)
-    queues = re.findall(r"  queue \d+: used index (\d+) at the stop, now (\d+) of (\d+) offered", run.log(mark))
-    return Move(name, here, there, int(match[1]), int(match[2]), [tuple(map(int, queue)) for queue in queues], int(us))
+    us = run.wait(mark, rf"  us: .*; (\d+) in all|VM '{name}' does not run any more").group(1)
+    told, moves = run.log(mark), []
+    for here, there in pairs:
+        match = re.search(rf"VM '{name}': moved from VF 0000:{here} to VF 0000:{there}: (\d+) bytes, of them (\d+) of the device", told)
+        if not match:
+            raise machine.Failure(f"VM '{name}' was not moved: {told}")
+        own = re.split(" moved from |  us: ", told[match.end():])[0]
+        queues = re.findall(r"  queue \d+: used index (\d+) at the stop, now (\d+) of (\d+) offered", own)
+        moves.append(Move(name, here, there, int(match[1]), int(match[2]), [tuple(map(int, queue)) for queue in queues], int(us)))
+    return moves
 
 
 def tell_guests(folder, word):
@@ -314,20 +317,22 @@ def tell_guests(folder, word):
 
 
 def move_vfs(run, folder, plan):
-    """All VFs of all VMs are exchanged there and back, in an order that a seed chooses: all the time while the VMs boot and do their
-    first round, then as often as PLAN says. Then each has a checkpoint. All moves."""
+    """All VFs of all VMs are exchanged there and back, a VM's together or alone, in an order that a seed chooses: all the time while the
+    VMs boot and do their first round, then as often as PLAN says. Then each has a checkpoint. All moves."""
     if not plan.moves:
         return []
     for vm in plan.vms:
         run.wait(0, rf"VM '{vm.name}': started")
     choices = random.Random(1)
-    vfs = [(pf, index) for pf in ("01:00.0", "02:00.0") for index in range(len(plan.vms))]
     turn, left, moves = 0, plan.moves, []
     while left:
-        choices.shuffle(vfs)
-        for pf, index in vfs:
-            here, there = (f"{pf}:{index + 2 * (half ^ turn % 2)}" for half in (0, 1))
-            moves.append(move_one(run, plan.vms[index].name, here, there))
+        orders = []
+        for index, vm in enumerate(plan.vms):
+            pairs = [tuple(f"{pf}:{index + 2 * (half ^ turn % 2)}" for half in (0, 1)) for pf in ("01:00.0", "02:00.0")]
+            orders += [(vm.name, pairs)] if choices.randrange(2) else [(vm.name, [pair]) for pair in pairs]
+        choices.shuffle(orders)
+        for name, pairs in orders:
+            moves += move_set(run, name, pairs)
         turn += 1
         left -= all("demo: round 1: " in run.said(vm.name) for vm in plan.vms)
     for vm in plan.vms:
