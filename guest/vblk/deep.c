@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Deep rounds: each slot writes its own sectors and reads them again, by turns. */
+/* Deep rounds: each slot writes its own sectors and reads them again, by turns. Queues have slots
+ * in turn. */
 #include "guest/lib/guest.h"
 #include "guest/vblk/vblk.h"
 
@@ -31,8 +32,9 @@ static uint8_t wanted(enum way way, unsigned number, unsigned i)
     return (uint8_t)(pattern(sector_of(way, number) + i / SECTOR, i % SECTOR) + shift);
 }
 
-static void offer_slot(struct disk *disk, enum way way, unsigned number)
+static void offer_slot(struct disk *first_queue, enum way way, unsigned number)
 {
+    struct disk *disk = first_queue + number % queues;
     struct slot *slot = &slots[number];
     bool writes = slot->turns % 2 == 0;
     uint16_t first = (uint16_t)(number * CHAIN);
@@ -53,11 +55,12 @@ static void offer_slot(struct disk *disk, enum way way, unsigned number)
 }
 
 /* What has come back was under way, is right, and comes once. */
-static void end_slot(enum way way, uint16_t head)
+static void end_slot(const struct disk *disk, enum way way, uint16_t head)
 {
     unsigned number = head / CHAIN, wrong = 0;
 
-    if (!CHECK(head % CHAIN == 0 && number < SLOTS && slots[number].busy) ||
+    if (!CHECK(head % CHAIN == 0 && number < SLOTS && slots[number].busy &&
+               number % queues == disk->number) ||
         !CHECK_EQUAL(slots[number].outcome, 0)) {
         return;
     }
@@ -70,19 +73,21 @@ static void end_slot(enum way way, uint16_t head)
     ended++;
 }
 
-void deep_work(struct disk *disk, enum way way, unsigned count, bool last)
+void deep_work(struct disk *first, enum way way, unsigned count, bool last)
 {
+    struct disk *disk;
     uint16_t head;
     uint32_t length;
 
     for (unsigned i = 0; i < count && !gone && test_failures() == 0; i++) {
         for (unsigned k = 0; k < SLOTS && !last; k++) {
             if (!slots[k].busy) {
-                offer_slot(disk, way, k);
+                offer_slot(first, way, k);
             }
         }
-        if (watch(disk, POLLED) && CHECK(virtio_take_chain(&disk->queue, &head, &length))) {
-            end_slot(way, head);
+        disk = watch(first, queues, POLLED);
+        if (disk && CHECK(virtio_take_chain(&disk->queue, &head, &length))) {
+            end_slot(disk, way, head);
         }
     }
 }

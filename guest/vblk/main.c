@@ -7,6 +7,7 @@
  *
  *   count=N    requests for each way
  *   disks=N    do all that with N disks (1): each request goes to all, then all are waited for
+ *   queues=N   and with N queues of each (1), as if each were a disk, but for their sectors
  *   stray      at the end, let the device read into memory that is not this VM's
  *   rounds     before all that, work in rounds, and say of each that it was right, until the power
  *              button is pressed; if a disk goes away, say so and wait for a reset
@@ -38,32 +39,43 @@
 #define ROUND_WRITES  8U
 #define DEEP_ROUND    64U      /* requests of a deep round */
 #define PATIENCE      1000000U /* looks for an interrupt, then one at the status */
-#define GONE          0xff /* a status that no device has */
+#define GONE          0xff     /* a status that no device has */
+#define FEATURE_MQ    (1U << 12)
+#define CONFIG_QUEUES 34 /* in device configuration: how many */
 #define PM_STATUS     0x600
 #define WITNESSES     8192U /* words of memory that nobody but this guest may change */
 #define WITNESS_STEP  0x9e3779b97f4a7c15UL
 #define PM_BUTTON     (1U << 8)
 
 static struct disk disks[DISKS_MAX];
-static unsigned disk_count;
+static unsigned disk_count; /* their queues */
+unsigned queues;
 static volatile unsigned interrupts, config_changes, idle_interrupts;
 bool gone;
 static bool in_rounds;
 static volatile uint64_t witness[WITNESSES] __attribute__((aligned(4096)));
 
-uint8_t pattern(uint64_t sector, unsigned byte)
+/* One of several queues had its interrupt if it has something, for each request once. */
+static void count_intx(struct disk *first)
 {
-    return (uint8_t)(sector * 7 + byte * 13UL + (sector >> 8) + 1);
+    for (unsigned i = 0; i < queues; i++) {
+        struct disk *disk = first + i;
+
+        if (queues == 1 || (disk->queue.used && disk->queue.used->index != disk->queue.seen &&
+                            disk->interrupts == disk->before)) {
+            disk->interrupts++;
+            interrupts++;
+        }
+    }
 }
 
 static void handle_intx(struct guest_frame *frame)
 {
     unsigned before = interrupts;
 
-    for (unsigned i = 0; i < disk_count; i++) {
+    for (unsigned i = 0; i < disk_count; i += queues) {
         if (inb((uint16_t)(disks[i].device.base + VIRTIO_ISR)) & 1) {
-            disks[i].interrupts++;
-            interrupts++;
+            count_intx(&disks[i]);
         }
     }
     if (interrupts == before) {
@@ -99,22 +111,27 @@ static void submit(struct disk *disk, uint32_t type, uint64_t sector, const void
     virtio_offer(&disk->device, &disk->queue, 0);
 }
 
-bool watch(struct disk *disk, enum way way)
+static bool has_ended(const struct disk *disk, enum way way)
 {
-    uint16_t status = (uint16_t)(disk->device.base + VIRTIO_STATUS);
+    return way == POLLED ? disk->queue.used->index != disk->queue.seen
+                         : disk->interrupts != disk->before;
+}
+
+struct disk *watch(struct disk *first, unsigned count, enum way way)
+{
+    uint16_t status = (uint16_t)(first->device.base + VIRTIO_STATUS);
 
     for (;;) {
         for (unsigned i = 0; i < PATIENCE; i++) {
-            if (way == POLLED ? disk->queue.used->index != disk->queue.seen
-                              : disk->interrupts != disk->before) {
-                return true;
+            if (has_ended(first + i % count, way)) {
+                return first + i % count;
             }
             cpu_relax();
             irq_poll();
         }
         if (inb(status) == GONE) {
             gone = true;
-            return false;
+            return NULL;
         }
     }
 }
@@ -129,7 +146,7 @@ static bool finish(struct disk *disk, enum way way)
     uint32_t length = 0;
 
     /* After a move, or one that failed, comes an interrupt for nothing. */
-    if (in_rounds && (!watch(disk, way) || !watch(disk, POLLED))) {
+    if (in_rounds && (!watch(disk, 1, way) || !watch(disk, 1, POLLED))) {
         return false;
     }
     while (way != POLLED && disk->interrupts == disk->before) {
@@ -148,7 +165,7 @@ static bool transfer(enum way way, uint32_t type, uint64_t sector)
 
     irq_disable();
     for (unsigned i = 0; i < disk_count; i++) {
-        submit(&disks[i], type, sector, disks[i].data);
+        submit(&disks[i], type, sectors_turned(sector, disks[i].number), disks[i].data);
     }
     for (unsigned i = 0; i < disk_count && good; i++) {
         good = finish(&disks[i], way);
@@ -156,19 +173,15 @@ static bool transfer(enum way way, uint32_t type, uint64_t sector)
     return good;
 }
 
-/* Byte K of the data of the sectors from SECTOR on. */
-static uint8_t shifted(uint64_t sector, unsigned k, unsigned shift)
-{
-    return (uint8_t)(pattern(sector + k / SECTOR, k % SECTOR) + shift);
-}
-
 static bool same(uint64_t sector, unsigned shift)
 {
-    for (unsigned i = 0; i < disk_count * sizeof(disks[0].data); i++) {
-        unsigned k = i % sizeof(disks[0].data);
+    for (unsigned i = 0; i < disk_count; i++) {
+        uint64_t own = sectors_turned(sector, disks[i].number);
 
-        if (disks[i / sizeof(disks[0].data)].data[k] != shifted(sector, k, shift)) {
-            return false;
+        for (unsigned k = 0; k < sizeof(disks[i].data); k++) {
+            if (disks[i].data[k] != sectors_byte(own, k, shift)) {
+                return false;
+            }
         }
     }
     return true;
@@ -177,8 +190,10 @@ static bool same(uint64_t sector, unsigned shift)
 static void fill(uint64_t sector, unsigned shift)
 {
     for (unsigned i = 0; i < disk_count; i++) {
+        uint64_t own = sectors_turned(sector, disks[i].number);
+
         for (unsigned k = 0; k < sizeof(disks[i].data); k++) {
-            disks[i].data[k] = shifted(sector, k, shift);
+            disks[i].data[k] = sectors_byte(own, k, shift);
         }
     }
 }
@@ -219,7 +234,25 @@ static void exercise(enum way way, unsigned count)
     printf("%u interrupts, %u without a reason\n", interrupts - before, idle_interrupts);
 }
 
-/* Registers are 'right', then the queue is there. */
+static bool set_up_queues(struct disk *first, enum way way)
+{
+    uint16_t vector = (uint16_t)(first->device.base + VIRTIO_QUEUE_VECTOR);
+    bool right = true;
+
+    for (uint16_t i = 0; i < queues && right; i++) {
+        struct disk *disk = first + i;
+
+        right =
+            virtio_set_up_queue(&first->device, i, disk->ring, sizeof(disk->ring), &disk->queue);
+        if (way == MSIX && right) {
+            outw(vector, (uint16_t)(1 + i));
+            right = inw(vector) == 1 + i;
+        }
+    }
+    return right;
+}
+
+/* Registers are 'right', then the queues are there. */
 static bool set_up(struct disk *disk, enum way way)
 {
     uint16_t base = disk->device.base;
@@ -228,25 +261,23 @@ static bool set_up(struct disk *disk, enum way way)
     virtio_msix_enable(&disk->device, way == MSIX);
     outb((uint16_t)(base + VIRTIO_STATUS), VIRTIO_ACKNOWLEDGE);
     outb((uint16_t)(base + VIRTIO_STATUS), VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER);
-    outl((uint16_t)(base + VIRTIO_GUEST_FEATURES), 0);
+    outl((uint16_t)(base + VIRTIO_GUEST_FEATURES), queues > 1 ? FEATURE_MQ : 0);
     if (way == MSIX) {
         outw((uint16_t)(base + VIRTIO_CONFIG_VECTOR), 0);
         right = right && inw((uint16_t)(base + VIRTIO_CONFIG_VECTOR)) == 0;
     }
-    if (!right ||
-        !virtio_set_up_queue(&disk->device, 0, disk->ring, sizeof(disk->ring), &disk->queue)) {
+    if (queues > 1) {
+        right = right && (inl((uint16_t)(base + VIRTIO_HOST_FEATURES)) & FEATURE_MQ) &&
+                inw((uint16_t)(virtio_config(&disk->device) + CONFIG_QUEUES)) >= queues;
+    }
+    if (!right || !set_up_queues(disk, way)) {
         return false;
     }
-    if (way == MSIX) {
-        outw((uint16_t)(base + VIRTIO_QUEUE_VECTOR), 1);
-        right = inw((uint16_t)(base + VIRTIO_QUEUE_VECTOR)) == 1;
-    }
     outb((uint16_t)(base + VIRTIO_STATUS), VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_DRIVER_OK);
-    return right && inb((uint16_t)(base + VIRTIO_STATUS)) == 7;
+    return inb((uint16_t)(base + VIRTIO_STATUS)) == 7;
 }
 
-/* False: the disk is gone, or does not work. */
-static bool start_one(struct disk *disk, enum way way)
+static void start_one(struct disk *disk, enum way way)
 {
     virtio_reset(&disk->device);
     irq_poll(); /* what is still to come of its life before */
@@ -256,21 +287,22 @@ static bool start_one(struct disk *disk, enum way way)
 
     gone = gone || (in_rounds && inb((uint16_t)(disk->device.base + VIRTIO_STATUS)) == GONE);
     if (gone) {
-        return false;
+        return;
     }
     if (!in_rounds) {
         printf("features %08x, queue of %u, capacity %lu sectors\n",
                inl((uint16_t)(disk->device.base + VIRTIO_HOST_FEATURES)), disk->queue.size,
                sectors);
     }
-    return CHECK(right) && CHECK(sectors >= WRITTEN_FIRST + 3 * WRITTEN_EACH);
+    CHECK(right);
+    CHECK(sectors >= WRITTEN_FIRST + 3 * WRITTEN_EACH);
 }
 
 static void start(enum way way)
 {
     gone = false;
-    for (unsigned i = 0; i < disk_count; i++) {
-        (void)start_one(&disks[i], way);
+    for (unsigned i = 0; i < disk_count; i += queues) {
+        start_one(&disks[i], way);
     }
 }
 
@@ -383,25 +415,35 @@ static void run_rounds(enum way way)
     route(MASKED);
 }
 
+/* Queue NUMBER of DEVICE, the next one in disks[]. */
+static void add_queue(const struct virtio_device *device, uint16_t number)
+{
+    struct disk *disk = &disks[disk_count];
+    uint8_t vector = (uint8_t)(VECTOR_QUEUE + disk_count++);
+
+    disk->device = *device;
+    disk->number = number;
+    interrupt_set_handler(vector, handle_queue);
+    virtio_msix_set(device, 1U + number, vector, 0);
+}
+
 static bool find_disks(unsigned count)
 {
-    unsigned slot = 0;
+    struct virtio_device device = {.slot = 0};
 
-    for (; disk_count < count && disk_count < DISKS_MAX; disk_count++) {
-        struct virtio_device *device = &disks[disk_count].device;
-        uint8_t vector = (uint8_t)(VECTOR_QUEUE + disk_count);
-
-        if (!virtio_find_from(slot, DEVICE, device) || device->base == 0 || device->msix == 0) {
+    for (unsigned slot = 0; count > 0 && disk_count + queues <= DISKS_MAX; count--) {
+        if (!virtio_find_from(slot, DEVICE, &device) || device.base == 0 || device.msix == 0) {
             return false;
         }
-        printf("slot %u, ports at %x, memory at %lx, line %u\n", device->slot, device->base,
-               device->memory, device->line);
-        interrupt_set_handler(vector, handle_queue);
-        virtio_msix_set(device, 0, VECTOR_CONFIG, 0);
-        virtio_msix_set(device, 1, vector, 0);
-        slot = device->slot + 1;
+        printf("slot %u, ports at %x, memory at %lx, line %u\n", device.slot, device.base,
+               device.memory, device.line);
+        virtio_msix_set(&device, 0, VECTOR_CONFIG, 0);
+        for (uint16_t number = 0; number < queues; number++) {
+            add_queue(&device, number);
+        }
+        slot = device.slot + 1;
     }
-    return disk_count == count;
+    return count == 0;
 }
 
 int main(void)
@@ -413,6 +455,7 @@ int main(void)
     interrupt_set_handler(VECTOR_INTX, handle_intx);
     interrupt_set_handler(VECTOR_CONFIG, handle_config);
     test_group("the disk");
+    queues = (unsigned)guest_option("queues", 1);
     if (!CHECK(find_disks((unsigned)guest_option("disks", 1)))) {
         test_end();
     }
@@ -433,7 +476,7 @@ int main(void)
     if (strstr(guest_command_line(), "stray") && test_failures() == 0) {
         test_stray();
     }
-    for (unsigned i = 0; i < disk_count; i++) {
+    for (unsigned i = 0; i < disk_count; i += queues) {
         virtio_reset(&disks[i].device);
     }
     test_end();

@@ -19,6 +19,7 @@
 
 enum way { POLLED, INTX, MSIX };
 
+/* A queue of a disk, with a request; those of one disk stand together. */
 struct disk {
     uint8_t ring[RING_PAGES * 4096] __attribute__((aligned(4096)));
     uint8_t data[SECTORS * SECTOR] __attribute__((aligned(512)));
@@ -28,21 +29,34 @@ struct disk {
     } header __attribute__((aligned(16)));
     struct virtio_device device;
     struct virtio_queue queue;
+    uint16_t number; /* of the queue */
     volatile uint8_t outcome;
     volatile unsigned interrupts;
     unsigned before; /* of them, before the request */
 };
 
-extern bool gone; /* a disk has gone away */
+extern bool gone;       /* a disk has gone away */
+extern unsigned queues; /* of each disk */
 
 /* Byte BYTE of SECTOR, as the image has it at the beginning. */
 uint8_t pattern(uint64_t sector, unsigned byte);
 
-/* Wait for the request's end with an eye on the device: false, and 'gone', if it has gone away. */
-bool watch(struct disk *disk, enum way way);
+/* Byte K of the data of the sectors from SECTOR on, with that SHIFT of what they hold. */
+uint8_t sectors_byte(uint64_t sector, unsigned k, unsigned shift);
 
-/* COUNT requests end; each is followed by another one, or with LAST by none. */
-void deep_work(struct disk *disk, enum way way, unsigned count, bool last);
+/* Where queue NUMBER is when the first one is at SECTOR: each comes round in what is read or
+ * written. */
+uint64_t sectors_turned(uint64_t sector, uint16_t number);
+
+/*
+ * Wait for the end of a request of one of COUNT queues from FIRST on, with an eye on the device:
+ * which one; NULL, and 'gone', if it has gone away.
+ */
+struct disk *watch(struct disk *first, unsigned count, enum way way);
+
+/* COUNT requests of the disk from FIRST on end; each is followed by another one, or with LAST by
+ * none. */
+void deep_work(struct disk *first, enum way way, unsigned count, bool last);
 
 /* How many have ended since the request that has waited longest was offered; how many wait. */
 unsigned deep_longest(void);

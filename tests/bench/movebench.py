@@ -42,21 +42,11 @@ class Mover:
     def __init__(self, run, control):
         self.run, self.control = run, control
 
-    def order(self, here, there):
-        """It is begun. The place in the log from where on it is told how it ends, and the commands that the PF has had before."""
-        while True:  # FLRs of the last move may be under way
-            commands, mark = self.control.get("blkpf", "admin-commands"), self.run.mark()
-            self.run.send(f"vf move {PF}:{here} {PF}:{there}\r")
-            answer = self.run.wait(mark, r"vf \S+: (begun|not now|[^\n]*)[^\n]*\n").group(1)
-            if answer == "begun":
-                return mark, commands
-            if answer != "not now":
-                raise machine.Failure(f"the order was refused: {answer}")
-
     def move(self, size, here, there):
         """{FIGURE: value} of a move of SIZE VFs from the row HERE to the row THERE, of a VM that is at work before and after."""
         self.run.wait_said("guest", self.run.mark(), r"round \d+ ok")
-        mark, commands = self.order(here, there)
+        commands = self.control.get("blkpf", "admin-commands")
+        mark = self.run.order(f"vf move {PF}:{here} {PF}:{there}")
         times = self.run.wait(mark, r"  us: .*; (\d+) in all")
         sizes = [int(number) for number in re.findall(r"VM 'guest': moved from .*: (\d+) bytes, of them", self.run.log(mark))]
         if len(sizes) != size:

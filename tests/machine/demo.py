@@ -286,16 +286,8 @@ class Move(typing.NamedTuple):
 
 
 def move_set(run, name, pairs):
-    """VM NAME is moved from VFs to others, all PAIRS together. The VFs of the last move may still be under reset: then the order is given again."""
-    answer, words = None, " ".join(vf for pair in pairs for vf in pair)
-    while answer != "begun":
-        mark = run.mark()
-        run.send(f"vf move {words}\r")
-        answer = run.wait(mark, rf"vf {pairs[0][0]}: (begun|not now|[^\n]*)[^\n]*\n").group(1)
-        if answer not in ("begun", "not now"):
-            raise machine.Failure(f"the order was refused: {answer}")
-        if answer == "not now" and f"VM '{name}': stopped" in run.log():
-            raise machine.Failure(f"VM '{name}' has ended while its VFs were moved")
+    """VM NAME is moved from VFs to others, all PAIRS together."""
+    mark = run.order("vf move " + " ".join(vf for pair in pairs for vf in pair), ended=f"VM '{name}': stopped")
     us = run.wait(mark, rf"  us: .*; (\d+) in all|VM '{name}' does not run any more").group(1)
     told, moves = run.log(mark), []
     for here, there in pairs:

@@ -1,10 +1,26 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What guest/vblk leaves on its disk, and a test machine with disks behind VFs."""
+"""VMs with guest/vblk: their configuration, what it leaves on its disk, and a test machine with disks behind VFs."""
+
+import os
 
 import machine
 
+GUEST = os.path.join(machine.BUILD, "guest", "vblk.elf")
+
 WRITTEN_FIRST = 1024
 WRITTEN_EACH = 256
+
+
+def vm_section(name, cmdline, *vfs, cpus=1, more=""):
+    """Of a configuration: VM NAME with VFS, whose guest has CMDLINE, and with lines that are MORE."""
+    return (f"[vm {name}]\ncpus = {cpus}\nmemory = 64M\nmultiboot = vblk.elf\ncmdline = {cmdline}\n" +
+            "".join(f"vf = {vf}\n" for vf in vfs) + more + "debug_exit = 0xf4\n")
+
+
+def make_image(folder, pfs, *vms):
+    """A boot image for PFS, {BDF: lines}, and sections of VMS."""
+    config = "[vmm]\nwhen_idle = halt\n" + "".join(f"[pf {bdf}]\n{lines}" for bdf, lines in pfs.items()) + "".join(vms)
+    return machine.make_image(folder, config, [(GUEST, "vblk.elf")])
 
 
 def written(number):

@@ -201,20 +201,13 @@ class Mover:
         return self.run.said("guest")
 
     def move(self, kind):
-        """Did it work, and what does the log say? The VF of the last move may still be under reset: then the order is given again."""
+        """Did it work, and what does the log say?"""
         here, there = (f"{self.numbers[kind]:02x}:00.0:{self.at[kind] ^ flip}" for flip in (0, 1))
-        answer = None
-        while answer != "begun":
-            mark = self.run.mark()
-            self.run.send(f"vf move {here} {there}\r")
-            answer = self.run.wait(mark, rf"vf {here}: (begun|not now|[^\n]*)[^\n]*\n").group(1)
-            if answer not in ("begun", "not now"):
-                raise machine.Failure(f"the order was refused: {answer}")
-        match = self.run.wait(mark, rf"VM 'guest': (not )?moved from VF 0000:{here} to VF 0000:{there}(.*)\n")
-        if not match.group(1):
+        moved, why, _ = self.run.move("guest", here, there)
+        if moved:
             self.at[kind] ^= 1
             self.backends.moved(kind, self.at[kind])
-        return not match.group(1), match.group(2)
+        return moved, why
 
     def resize(self, vf):
         self.monitor.command("block_resize", **{"node-name": f"block{vf}", "size": self.size})

@@ -113,8 +113,8 @@ ICOUNT = ("-icount", "shift=0,sleep=off", "-rtc", "base=2020-01-01,clock=vm")
 
 
 def qemu_command(image, cpus=2, memory="512M", iommu="intel", cpu="EPYC", pfs=True, vfs=4,
-                 display=False, icount=False, disk=None, extra=()):
-    """The command line of the test machine; its first serial line is standard input and output."""
+                 display=False, icount=False, disk=None, plugin="", extra=()):
+    """The command line of the test machine; its first serial line is standard input and output. PLUGIN: more of its arguments."""
     command = [
         QEMU, "-M", "q35,kernel-irqchip=split", "-accel", "tcg,thread=single" if icount else "tcg", "-cpu", cpu, "-smp", str(cpus),
         "-m", memory, "-nodefaults", "-no-reboot",
@@ -127,7 +127,7 @@ def qemu_command(image, cpus=2, memory="512M", iommu="intel", cpu="EPYC", pfs=Tr
     command += IOMMUS[iommu]
     command += ["-device", "VGA"] if display else []
     command += ICOUNT if icount else []
-    command += PLUGIN
+    command += [PLUGIN[0], PLUGIN[1] + plugin]
     command += pf_arguments(vfs, disk) if pfs else []
     return command + list(extra)
 
@@ -249,6 +249,32 @@ class Machine:
 
     def send(self, text):
         self.process.send(text)
+
+    def ask(self, text, *answers):
+        """Type TEXT; each of the regular expressions ANSWERS comes behind it, in whatever order. Where that begins in the log."""
+        mark = self.mark()
+        self.send(text + "\r")
+        for answer in answers:
+            self.wait(mark, answer)
+        return mark
+
+    def order(self, text, ended="VMs that are gone"):
+        """Type TEXT, an order for a VF, until it is begun: FLRs of the last move may be under way, or a PF owe an answer. Where that
+        begins in the log. What ENDED says there would be waited for in vain."""
+        while True:
+            mark = self.ask(text)
+            answer = self.wait(mark, r"vf [0-9a-f:.]+: (begun|not now|[^\n]*)[^\n]*\n").group(1)
+            if answer == "begun":
+                return mark
+            if answer != "not now" or ended in self.log():
+                raise Failure(f"'{text}' was refused: {answer}")
+
+    def move(self, name, here, there):
+        """VM NAME is to be moved from the VF HERE to THERE. Did it, what does the log say of that, and from where on, once it went on?"""
+        mark = self.order(f"vf move {here} {there}")
+        match = self.wait(mark, rf"VM '{name}': (not )?moved from VF 0000:{here}(?:, which is lost,)? to VF 0000:{there}(.*)\n")
+        self.wait(mark, r"  us: .* in all")
+        return not match.group(1), match.group(2), self.mark_behind(mark, match.group())
 
     def require(self, *texts):
         """Each of TEXTS stands in what the machine has printed so far."""

@@ -6,10 +6,11 @@ import os
 import struct
 
 import dirty
+import disks
 import machine
 import qmp
 import vfdisk
-from disks import VfMachine
+from disks import VfMachine, vm_section
 
 MEMORY = 64 << 20
 MACHINE_MEMORY = 512 << 20
@@ -17,32 +18,15 @@ PAGE = 4096
 RAM_ALIGN = 2 << 20
 PF = "02:00.0"
 VF = f"{PF}:0"
-CONFIG = """[vmm]
-when_idle = halt
-[pf 02:00.0]
-num_vfs = 4
-[vm writer]
-cpus = 1
-memory = 64M
-multiboot = vblk.elf
-cmdline = rounds way=2
-vf = 02:00.0/0
-debug_exit = 0xf4
-"""
-
 # The PF's migration protocol and its kinds of maps; whether it can tell what a VF writes.
 KINDS = [("2021", ",dirty-modes=1", True), ("2021", ",dirty-modes=2", True), ("2021", ",dirty-modes=4", True), ("2021", ",dirty-modes=8", True),
          ("2021", ",dirty-modes=0", False), ("1.4", "", False), ("none", "", False)]
 
 
 def ask(run, text, answer):
-    """The match of ANSWER. An order for a VF is given again while another one is not over: the FLR after a move."""
-    begun = not text.startswith("vf ") or text == "vf list"
-    while True:
-        mark = run.mark()
-        run.send(text + "\r")
-        if begun or run.wait(mark, r"vf [0-9a-f:.]+: (begun|not now)")[1] == "begun":
-            return run.wait(mark, answer)
+    """The match of ANSWER, in whole lines behind TEXT."""
+    of_vf = text.startswith("vf ") and text != "vf list"
+    return run.wait(run.order(text) if of_vf else run.ask(text), answer)
 
 
 def stop(run, abi):
@@ -128,7 +112,7 @@ def lives_on(run, exact):
 def one(folder, abi, properties, exact):
     print(f"migration={abi}{properties}", flush=True)
     os.makedirs(folder)
-    image = machine.make_image(folder, CONFIG, [(os.path.join(machine.BUILD, "guest", "vblk.elf"), "vblk.elf")])
+    image = disks.make_image(folder, {PF: "num_vfs = 4\n"}, vm_section("writer", "rounds way=2", f"{PF}/0"))
     disk, path = vfdisk.make(folder, "disk.img"), os.path.join(folder, "qmp")
     run = VfMachine(image, [disk] * 2, properties=f",migration={abi}{properties}", cpus=2, extra=qmp.arguments(path))
     with run, qmp.Qmp(path) as control:

@@ -6,24 +6,11 @@ import os
 import re
 import sys
 
+import disks
 import machine
 import qmp
 import vfdisk
-from disks import VfMachine, written
-
-CONFIG = """[vmm]
-when_idle = halt
-[pf 02:00.0]
-num_vfs = {vfs}
-admin_timeout = 1
-[vm hurt]
-cpus = 1
-memory = 64M
-multiboot = vblk.elf
-cmdline = rounds count=16
-vf = 02:00.0/0
-debug_exit = 0xf4
-"""
+from disks import VfMachine, vm_section, written
 
 PF, VFS = "02:00.0", 24 # all with the same disk, and one more without
 TOO_LATE = 2500 # ms
@@ -78,17 +65,10 @@ class Table:
 
     def move(self, there):
         """Did the VM move, what does the log say, and where does that end, after which the VM goes on?"""
-        answer = None
-        while answer != "begun": # the old VF's FLR may still be under way
-            mark = self.run.mark()
-            self.run.send(f"vf move {PF}:{self.here} {PF}:{there}\r")
-            answer = self.run.wait(mark, r"vf \S+: (begun|not now|[^\n]*)[^\n]*\n").group(1)
-            if answer not in ("begun", "not now"):
-                raise machine.Failure(f"the order was refused: {answer}")
-        match = self.run.wait(mark, rf"VM 'hurt': (not )?moved from VF 0000:{PF}:{self.here} to VF 0000:{PF}:{there}(.*)\n")
-        if not match.group(1):
+        moved, why, mark = self.run.move("hurt", f"{PF}:{self.here}", f"{PF}:{there}")
+        if moved:
             self.here = there
-        return self.run.mark_behind(mark, match.group()), not match.group(1), match.group(2)
+        return mark, moved, why
 
     def reset(self):
         mark = self.run.mark()
@@ -146,7 +126,7 @@ class Table:
 
 
 def test(folder, abi):
-    image = machine.make_image(folder, CONFIG.format(vfs=VFS + 1), [(os.path.join(machine.BUILD, "guest", "vblk.elf"), "vblk.elf")])
+    image = disks.make_image(folder, {PF: f"num_vfs = {VFS + 1}\nadmin_timeout = 1\n"}, vm_section("hurt", "rounds count=16", f"{PF}/0"))
     path, disk = os.path.join(folder, "qmp"), vfdisk.make(folder)
     run = VfMachine(image, [disk] * VFS + [None], properties=f",migration={abi}", extra=qmp.arguments(path))
     with run, qmp.Qmp(path) as control:

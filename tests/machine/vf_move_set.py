@@ -8,30 +8,12 @@ import random
 import re
 import sys
 
+import disks
 import machine
 import qmp
 import vfdisk
-from disks import VfMachine, written
+from disks import VfMachine, vm_section, written
 from vf_move_faults import AGAIN, HARMLESS, NO_FAULT, REFUSAL, STEPS, SOURCE, TOO_LATE
-
-CONFIG = """[vmm]
-when_idle = halt
-[pf 02:00.0]
-num_vfs = 4
-admin_timeout = 1
-[pf 01:00.0]
-num_vfs = 4
-admin_timeout = 1
-[vm set]
-cpus = 1
-memory = 64M
-multiboot = vblk.elf
-cmdline = rounds disks=3 way={way} count=16
-vf = 02:00.0/0
-vf = 02:00.0/1
-vf = 01:00.0/0
-debug_exit = 0xf4
-"""
 
 # The VM's VFs: PF, its name in the machine, and the two VFs that take turns and have the same disk.
 MEMBERS = (("02:00.0", "blkpf", (0, 2)), ("02:00.0", "blkpf", (1, 3)), ("01:00.0", "otherpf", (0, 1)))
@@ -57,13 +39,7 @@ class Set:
     def move(self):
         """All to the other VF. Which did, what the log says of the first that did not, and where that ends."""
         words = " ".join(f"{self.vf(member, 0)} {self.vf(member, 1)}" for member in range(len(MEMBERS)))
-        answer = None
-        while answer != "begun":  # FLRs of the last move may be under way, or an answer be due
-            mark = self.run.mark()
-            self.run.send(f"vf move {words}\r")
-            answer = self.run.wait(mark, r"vf \S+: (begun|not now|[^\n]*)[^\n]*\n").group(1)
-            if answer not in ("begun", "not now"):
-                raise machine.Failure(f"the order was refused: {answer}")
+        mark = self.run.order(f"vf move {words}")
         end = self.run.wait(mark, r"  us: .* in all")
         log, moved = self.run.log(mark), []
         for member in range(len(MEMBERS)):
@@ -123,11 +99,6 @@ class Set:
             self.cell(member, STEPS[abi][0], "try again", AGAIN[abi], [True] * size)
             self.cell(member, STEPS[abi][0], "too late", dict(fault_admin_late=TOO_LATE), [False] * size)
 
-    def command(self, text, answer):
-        mark = self.run.mark()
-        self.run.send(text + "\r")
-        self.run.wait(mark, answer)
-
 
 def moves(run, control, abis, count, seed):
     choices = random.Random(seed)
@@ -141,8 +112,8 @@ def moves(run, control, abis, count, seed):
             raise machine.Failure(f"not moved: {why}")
         vfs.goes_on(mark, 0)
     vfs.faults()
-    vfs.command("vm checkpoint set", r"VM 'set': \d+ checkpoints taken")
-    vfs.command("vm reset set", "vm reset set: done")
+    run.ask("vm checkpoint set", r"VM 'set': \d+ checkpoints taken")
+    run.ask("vm reset set", "vm reset set: done")
     vfs.goes_on(run.mark())
     for pf in ("blkpf", "otherpf"):
         if control.get(pf, "stray-dma") != 0:
@@ -154,17 +125,18 @@ def moves(run, control, abis, count, seed):
 
 
 def test(folder, abi, other, way, count=20, seed=1):
-    image = machine.make_image(folder, CONFIG.format(way=way), [(os.path.join(machine.BUILD, "guest", "vblk.elf"), "vblk.elf")])
-    disks = [vfdisk.make(folder, f"disk{number}.img") for number in range(len(MEMBERS))]
+    image = disks.make_image(folder, dict.fromkeys(("02:00.0", "01:00.0"), "num_vfs = 4\nadmin_timeout = 1\n"),
+                             vm_section("set", f"rounds disks={len(MEMBERS)} way={way} count=16", "02:00.0/0", "02:00.0/1", "01:00.0/0"))
+    images = [vfdisk.make(folder, f"disk{number}.img") for number in range(len(MEMBERS))]
     path = os.path.join(folder, "qmp")
-    run = VfMachine(image, disks[:2] * 2, properties=f",migration={abi}", others=[disks[2]] * 2, other=f",migration={other}",
+    run = VfMachine(image, images[:2] * 2, properties=f",migration={abi}", others=[images[2]] * 2, other=f",migration={other}",
                     extra=qmp.arguments(path))
     with run, qmp.Qmp(path) as control:
         moves(run, control, {"blkpf": abi, "otherpf": other}, count, seed)
         run.forbid("PANIC", "ERROR", "FAIL", "nobody asked for", "was blocked", "the disk is gone")
         run.wait_said("set", 0, "PASS: ")
         run.process.close(force=True)
-    for disk in disks:
+    for disk in images:
         vfdisk.check(disk, written)
 
 

@@ -1,57 +1,34 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""vf_standby.py 1.4|2021 mmr|admin: VFs die under VMs in full I/O. A VM with a standby goes on with that, or with what the
-operator orders; what the dead VF still had, in whatever order it did the rest, is done by the new one, once, and no byte is
+"""vf_standby.py 1.4|2021 mmr|admin QUEUES: VFs with QUEUES die under VMs in full I/O. A VM with a standby goes on with that, or with
+what the operator orders; what the dead VF still had, in whatever order it did the rest, is done by the new one, once, and no byte is
 wrong. A VM without a standby is not moved with requests under way."""
 
 import os
 import sys
 
+import disks
 import machine
 import qmp
 import vfdisk
-from disks import VfMachine, written
-
-CONFIG = """[vmm]
-when_idle = halt
-[pf 02:00.0]
-num_vfs = 5
-transport = {transport}
-[vm kept]
-cpus = 1
-memory = 64M
-multiboot = vblk.elf
-cmdline = rounds deep way=2 count=16
-vf = 02:00.0/0
-standby = 02:00.0/2
-debug_exit = 0xf4
-[vm plain]
-cpus = 2
-memory = 64M
-multiboot = vblk.elf
-cmdline = rounds way=1 count=16
-vf = 02:00.0/1
-debug_exit = 0xf4
-"""
+from disks import VfMachine, vm_section, written
 
 PF, NAMES, ALL = "0000:02:00.0", ("kept", "plain"), 0
 NO_STANDBY = rf"(VM 'kept': VF {PF}:0 is lost, and its standby cannot be had|VF {PF}:2 cannot be reset; its VM is not moved)"
 
 
+# How many others pass a request, so that of its ring all entries have been written over; its queue has an eighth of them.
+PASSED = {1: r"(2[6-9]\d|[3-9]\d\d|\d{4,})", 4: r"([2-9]\d{3}|\d{5,})"}
+
+
 class Test:
-    def __init__(self, run, control, transport):
-        self.run, self.control, self.transport = run, control, transport
+    def __init__(self, run, control, transport, queues):
+        self.run, self.control, self.transport, self.queues = run, control, transport, queues
         self.rounds(*NAMES)
 
     def rounds(self, *names):
         """Each VM goes on: a whole round from here on."""
         for name in names:
             self.run.wait_said(name, self.run.mark(), r"round \d+ ok.*round \d+ ok")
-
-    def command(self, text, *answers):
-        mark = self.run.mark()
-        self.run.send(text + "\r")
-        for answer in answers:
-            self.run.wait(mark, answer)
 
     def dies(self, vf, dead=True):
         """VF, from 0, or ALL of them with None, answers nothing any more, or again."""
@@ -64,14 +41,14 @@ class Test:
 
     def reset(self, *names):
         for name in names:
-            self.command(f"vm reset {name}", f"vm reset {name}: done")
+            self.run.ask(f"vm reset {name}", f"vm reset {name}: done")
         self.rounds(*names)
 
     def passed(self, vf):
-        """VF of 'kept' keeps one request back while others end, more than the 256 that the ring has room for."""
+        """VF of 'kept' keeps one request back while others end, more than the 256 that its ring has room for."""
         mark = self.run.mark()
         self.control.set("blkpf", fault_vf=vf + 1, fault_hold_most=1, fault_hold=True)
-        self.run.wait_said("kept", mark, r"passed by (2[6-9]\d|[3-9]\d\d|\d{4,})(?!\d)")
+        self.run.wait_said("kept", mark, rf"passed by {PASSED[self.queues]}(?!\d)")
 
     def caught_up(self, mark):
         """Nothing is left behind: what was kept back has been done, too."""
@@ -96,7 +73,7 @@ class Test:
         self.run.wait(mark, rf"VM 'kept': moved from VF {PF}:{vf}, which is lost, to VF {PF}:{to}")
         self.caught_up(mark)
         self.rounds(*NAMES)
-        self.command("vf list", rf":{vf} +- +free", rf":{to} +kept +running")
+        self.run.ask("vf list", rf":{vf} +- +free", rf":{to} +kept +running")
         if "the disk is gone" in self.run.said("kept", mark):
             raise machine.Failure("the guest saw that its VF died")
         self.dies(vf, dead=False)
@@ -106,30 +83,30 @@ class Test:
         again by then, and has not forgotten."""
         self.passed(0)
         for name in NAMES:
-            self.command(f"vm pause {name}", f"VM '{name}': paused")
+            self.run.ask(f"vm pause {name}", f"VM '{name}': paused")
         self.control.set("blkpf", fault_hold=False) # what has been passed stays held
         mark = self.run.mark()
         self.dies(None)
         self.run.wait(mark, NO_STANDBY)
         self.dies(None, dead=False)
-        self.command(f"vf move {PF}:0 {PF}:4", rf"VM 'kept': moved from VF {PF}:0, which is lost, to VF {PF}:4")
+        self.run.ask(f"vf move {PF}:0 {PF}:4", rf"VM 'kept': moved from VF {PF}:0, which is lost, to VF {PF}:4")
         mark = self.run.mark()
-        self.command("vm resume kept", "VM 'kept': resumed")
+        self.run.ask("vm resume kept", "VM 'kept': resumed")
         self.caught_up(mark)
-        self.command("vm resume plain", "VM 'plain': resumed")
+        self.run.ask("vm resume plain", "VM 'plain': resumed")
         self.reset("plain")
 
     def refused(self):
         """Nobody followed the requests of the VM without a standby."""
         self.control.set("blkpf", fault_vf=2, fault_hold_most=1, fault_hold=True)
         self.rounds("kept")
-        self.command("vm pause plain", "VM 'plain': paused")
+        self.run.ask("vm pause plain", "VM 'plain': paused")
         self.dies(1)
-        self.command(f"vf move {PF}:1 {PF}:3",
-                     rf"VM 'plain': not moved from VF {PF}:1 to VF {PF}:3: 'exchange' failed \([^)]*\): which requests of queue 0 "
+        self.run.ask(f"vf move {PF}:1 {PF}:3",
+                     rf"VM 'plain': not moved from VF {PF}:1 to VF {PF}:3: 'exchange' failed \([^)]*\): which requests of queue \d+ "
                      "the lost VF still had is not known; only those of a VF with a standby are followed")
         mark = self.run.mark()
-        self.command("vm resume plain", "VM 'plain': resumed")
+        self.run.ask("vm resume plain", "VM 'plain': resumed")
         self.run.wait_said("plain", mark, "the disk is gone")
         self.control.set("blkpf", fault_hold=False)
         self.dies(1, dead=False)
@@ -145,20 +122,21 @@ class Test:
         self.rounds("plain")
 
 
-def test(folder, abi, transport):
-    image = machine.make_image(folder, CONFIG.format(transport=transport),
-                               [(os.path.join(machine.BUILD, "guest", "vblk.elf"), "vblk.elf")])
-    path, disks = os.path.join(folder, "qmp"), [vfdisk.make(folder, name + ".img") for name in NAMES]
-    properties = f",migration={abi}" + (",mmr=off" if transport == "admin" else "")
-    run = VfMachine(image, disks * 2 + disks[:1], properties=properties, cpus=3, extra=qmp.arguments(path))
+def test(folder, abi, transport, queues):
+    image = disks.make_image(folder, {"02:00.0": f"num_vfs = 5\ntransport = {transport}\n"},
+                             vm_section("kept", f"rounds deep way=2 queues={queues} count=16", "02:00.0/0", more="standby = 02:00.0/2\n"),
+                             vm_section("plain", f"rounds way=1 queues={queues} count=16", "02:00.0/1", cpus=2))
+    path, images = os.path.join(folder, "qmp"), [vfdisk.make(folder, name + ".img") for name in NAMES]
+    properties = f",migration={abi},vf-queues={queues}" + (",mmr=off" if transport == "admin" else "")
+    run = VfMachine(image, images * 2 + images[:1], properties=properties, cpus=3, extra=qmp.arguments(path))
     with run, qmp.Qmp(path) as control:
-        case = Test(run, control, transport)
+        case = Test(run, control, transport, int(queues))
         case.nothing_left()
         for out_of_order in True, False, True: # at different moments; each time back to the first VF, whose FLR has to be over
             case.kept(out_of_order=out_of_order)
             mark = run.mark()
-            case.command("vm stop kept", r"VM 'kept': stopped")
-            case.command("vm start kept", r"VM 'kept': started")
+            run.ask("vm stop kept", r"VM 'kept': stopped")
+            run.ask("vm start kept", r"VM 'kept': started")
             case.rounds("kept")
             move_back(case)
         case.ordered()
@@ -166,7 +144,7 @@ def test(folder, abi, transport):
         case.refused()
         case.used_up()
         for name in NAMES:
-            case.command(f"vm button {name}", rf"VM '{name}': debug exit, status 1\b", rf"VM '{name}': stopped")
+            run.ask(f"vm button {name}", rf"VM '{name}': debug exit, status 1\b", rf"VM '{name}': stopped")
         run.forbid("PANIC", "ERROR", "FAIL", "nobody asked for", "was blocked")
         for name in NAMES:
             run.wait_said(name, 0, "PASS: ")
@@ -177,15 +155,10 @@ def test(folder, abi, transport):
 
 
 def move_back(case):
-    """VF 0 lives again; the VF's FLR may still be under way: then the order is given again."""
-    answer = None
-    while answer != "begun":
-        mark = case.run.mark()
-        case.run.send(f"vf move {PF}:2 {PF}:0\r")
-        answer = case.run.wait(mark, r"vf \S+: (begun|not now|[^\n]*)[^\n]*\n").group(1)
-        if answer not in ("begun", "not now"):
-            raise machine.Failure(f"the order was refused: {answer}")
-    case.run.wait(mark, rf"VM 'kept': moved from VF {PF}:2 to VF {PF}:0")
+    """VF 0 lives again."""
+    moved, why, _ = case.run.move("kept", "02:00.0:2", "02:00.0:0")
+    if not moved:
+        raise machine.Failure(f"not moved back{why}")
     case.rounds("kept")
 
 
