@@ -10,7 +10,7 @@
 #include "guest/lib/guest.h"
 #include "guest/lib/virtio.h"
 
-#define QUEUES_MAX 3
+#define QUEUES_MAX 5 /* net: two pairs, and one for control */
 
 enum device_type { NET, BLOCK, CONSOLE, RNG, SCSI, DEVICE_TYPES };
 #define ON(type) (1U << (type))
@@ -75,6 +75,8 @@ extern const unsigned style_count;
 
 #define FEATURE_INDIRECT    (1U << 28)
 #define FEATURE_EVENT_INDEX (1U << 29)
+#define FEATURE_NET_CONTROL (1U << 17) /* CTRL_VQ */
+#define FEATURE_NET_PAIRS   (1U << 22) /* MQ */
 #define CONFIG_MAX          36
 
 /* A device, driven in one style. */
@@ -87,9 +89,9 @@ struct driver {
     uint8_t status;
     uint8_t config[CONFIG_MAX]; /* device configuration, once it was read */
     bool config_known;
-    enum interrupts way; /* that it has come to be */
-    bool shared;         /* with MSI-X: one vector for all queues */
-    unsigned queues;
+    enum interrupts way;    /* that it has come to be */
+    bool shared;            /* with MSI-X: one vector for all queues */
+    unsigned queues, pairs; /* net: of them */
     struct virtio_queue queue[QUEUES_MAX];
     uint16_t kicked[QUEUES_MAX]; /* index of the available ring when it was last looked at */
     unsigned woken;              /* interrupts of the main queue that were taken notice of */

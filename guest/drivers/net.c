@@ -7,19 +7,20 @@
 
 #define RECEIVE        0
 #define TRANSMIT       1
-#define CONTROL        2
 #define RX_SLOTS       32U
 #define TX_SLOTS       8U /* BURST_MAX at once */
 #define HEADER         10U
 #define HEADER_MERGED  12U
 #define FEATURE_MERGE  (1U << 15)
-#define FEATURE_CTRL   (1U << 17 | 1U << 18) /* CTRL_VQ, CTRL_RX */
+#define FEATURE_CTRL   (FEATURE_NET_CONTROL | 1U << 18) /* and CTRL_RX */
 #define BUFFER         2048U
 #define CLASS_RX       0
 #define RX_PROMISCUOUS 0
 #define RX_ALL_MULTI   1
 #define CLASS_MAC      1
 #define MAC_TABLE_SET  0
+#define CLASS_PAIRS    4
+#define PAIRS_SET      0
 
 /* With merged buffers the header is in front of the frame, else in a descriptor of its own. */
 static uint8_t received[RX_SLOTS][BUFFER] __attribute__((aligned(16)));
@@ -83,10 +84,16 @@ static unsigned receive(struct driver *driver)
     return length - header;
 }
 
+/* Pairs send in turn; what comes back comes by the first one. */
+static unsigned transmitter(const struct driver *driver, unsigned slot)
+{
+    return TRANSMIT + slot % driver->pairs * 2;
+}
+
 /* Send what is in sent[SLOT]. */
 static void transmit(struct driver *driver, unsigned slot, unsigned length)
 {
-    struct virtio_queue *queue = &driver->queue[TRANSMIT];
+    struct virtio_queue *queue = &driver->queue[transmitter(driver, slot)];
     uint16_t head = (uint16_t)(2 * slot);
 
     memset(sent_header[slot], 0, HEADER_MERGED);
@@ -94,7 +101,7 @@ static void transmit(struct driver *driver, unsigned slot, unsigned length)
                     merges(driver) ? HEADER_MERGED : HEADER, VIRTIO_NEXT);
     virtio_describe(queue->descriptor, (uint16_t)(head + 1), sent[slot], length, 0);
     virtio_put(queue, head);
-    wait_kick(driver, TRANSMIT);
+    wait_kick(driver, transmitter(driver, slot));
 }
 
 /* The device has let go of COUNT frames that it was given. */
@@ -103,7 +110,7 @@ static void reap(struct driver *driver, unsigned count)
     uint32_t length;
 
     for (unsigned i = 0; i < count; i++) {
-        CHECK(wait_for(driver, TRANSMIT, &length) < 2 * TX_SLOTS);
+        CHECK(wait_for(driver, transmitter(driver, i), &length) < 2 * TX_SLOTS);
     }
 }
 
@@ -115,7 +122,8 @@ static void control(struct driver *driver, uint8_t class, uint8_t command, const
 {
     static uint8_t header[2];
     static volatile uint8_t ack;
-    struct virtio_queue *queue = &driver->queue[CONTROL];
+    unsigned number = driver->queues - 1;
+    struct virtio_queue *queue = &driver->queue[number];
     uint16_t at = 0;
     uint32_t length;
 
@@ -128,14 +136,15 @@ static void control(struct driver *driver, uint8_t class, uint8_t command, const
     }
     virtio_describe(queue->descriptor, at, &ack, 1, VIRTIO_WRITE);
     virtio_put(queue, 0);
-    wait_kick(driver, CONTROL);
-    (void)wait_for(driver, CONTROL, &length);
+    wait_kick(driver, number);
+    (void)wait_for(driver, number, &length);
     CHECK_EQUAL(ack, 0);
 }
 
-/* No frames from now on but our own and broadcasts. */
+/* No frames from now on but our own and broadcasts. All pairs are used. */
 void net_control(struct driver *driver)
 {
+    const uint8_t pairs[2] = {(uint8_t)driver->pairs};
     static const uint8_t off[1];
     static const uint8_t tables[8]; /* two, each of 0 addresses */
 
@@ -145,6 +154,9 @@ void net_control(struct driver *driver)
     control(driver, CLASS_RX, RX_PROMISCUOUS, off, 1, 1);
     control(driver, CLASS_RX, RX_ALL_MULTI, off, 1, 1);
     control(driver, CLASS_MAC, MAC_TABLE_SET, tables, 4, 2);
+    if (driver->pairs > 1) {
+        control(driver, CLASS_PAIRS, PAIRS_SET, pairs, sizeof(pairs), 1);
+    }
 }
 
 void net_write_address(struct driver *driver)

@@ -3,7 +3,7 @@
 #include "guest/drivers/drivers.h"
 
 #define RING_BYTES      (8 * 4096UL)
-#define NET_CONTROL_VQ  (1U << 17)
+#define CONFIG_PAIRS    8 /* net: how many there are */
 #define MSIX_SIZE(word) (((word) >> 16 & 0x7ff) + 1)
 
 static uint8_t rings[QUEUES_MAX][RING_BYTES] __attribute__((aligned(4096)));
@@ -11,15 +11,15 @@ static uint8_t rings[QUEUES_MAX][RING_BYTES] __attribute__((aligned(4096)));
 struct queue_plan {
     uint8_t count;
     uint8_t main;
-    uint8_t silent; /* a bit for each queue that has no vector */
+    uint8_t silent; /* a bit for each queue that has no vector; net: its last one, for control */
 };
 
 static const struct queue_plan plans[DEVICE_TYPES] = {
-    [NET] = {.count = 2,        .main = 0, .silent = 1 << 2}, /* and one more, if CTRL_VQ is taken */
-    [BLOCK] = {.count = 1,                 .main = 0                },
-    [CONSOLE] = {.count = 2,                 .main = 0, .silent = 1 << 1},
-    [RNG] = {.count = 1, .main = 0         },
-    [SCSI] = {.count = 3,        .main = 2       },
+    [NET] = {.count = 2, .main = 0}, /* of each pair; and one more, if CTRL_VQ is taken */
+    [BLOCK] = {.count = 1, .main = 0},
+      [CONSOLE] = {.count = 2, .main = 0, .silent = 1 << 1},
+    [RNG] = {.count = 1,          .main = 0         },
+      [SCSI] = {.count = 3,          .main = 2},
 };
 
 unsigned queues_main(const struct driver *driver)
@@ -39,6 +39,9 @@ static bool has_rule(const struct driver *driver, enum rule rule)
 
 static bool is_silent(const struct driver *driver, unsigned number)
 {
+    if (driver->type == NET) {
+        return number == plans[NET].count * driver->pairs;
+    }
     return (plans[driver->type].silent >> number & 1) != 0;
 }
 
@@ -174,9 +177,16 @@ void queues_set_up(struct driver *driver)
 {
     unsigned refused = driver->style->refused;
 
-    driver->queues = plans[driver->type].count;
-    if (driver->type == NET && (driver->features & NET_CONTROL_VQ)) {
+    driver->pairs = 1;
+    if (driver->type == NET && (driver->features & FEATURE_NET_PAIRS)) {
+        driver->pairs = inw((uint16_t)(virtio_config(&driver->pci) + CONFIG_PAIRS));
+    }
+    driver->queues = plans[driver->type].count * driver->pairs;
+    if (driver->type == NET && (driver->features & FEATURE_NET_CONTROL)) {
         driver->queues++;
+    }
+    if (!CHECK(driver->queues <= QUEUES_MAX)) {
+        test_end();
     }
     driver->way = driver->style->interrupts;
     if (driver->way == BY_MSIX) {

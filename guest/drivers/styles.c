@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ways of the drivers, as their sources have them: Linux 2.6.32 (with the vectors that it would
- * like, with fewer, and without), Linux 2.6.25, SeaBIOS, iPXE, EDK2, FreeBSD 9, and the Windows
- * drivers of before 2014.
+ * The ways of the drivers, as their sources have them: Linux 3.8 (with several pairs of queues),
+ * Linux 2.6.32 (with the vectors that it would like, with fewer, and without), Linux 2.6.25,
+ * SeaBIOS, iPXE, EDK2, FreeBSD 9, and the Windows drivers of before 2014.
  */
 #include "guest/drivers/drivers.h"
 
@@ -15,6 +15,7 @@
 #define NET_MERGE   (1U << 15)
 #define NET_STATUS  (1U << 16)
 #define NET_CONTROL (3U << 17) /* CTRL_VQ, CTRL_RX */
+#define NET_PAIRS   FEATURE_NET_PAIRS
 
 #define BLOCK_SIZES    (3U << 1) /* SIZE_MAX, SEG_MAX */
 #define BLOCK_GEOMETRY (1U << 4)
@@ -98,6 +99,19 @@ static const struct style linux_2_6_32 = {
     .net = NET_MAC | NET_MERGE | NET_STATUS | NET_CONTROL,
     .block = BLOCK_COMMON | BLOCK_SCSI | BLOCK_FLUSH,
     .ring = FEATURE_INDIRECT,
+    .start = linux_start,
+    .stop = linux_stop,
+};
+
+static const struct style linux_3_8 = {
+    .name = "Linux 3.8",
+    .types = ON(NET),
+    .command = IO | MEMORY | MASTER,
+    .interrupts = BY_MSIX,
+    .depth = 8,
+    .rules = RULE_STATUS_READ | RULE_NO_VECTOR,
+    .net = NET_MAC | NET_MERGE | NET_STATUS | NET_CONTROL | NET_PAIRS,
+    .ring = EVERY_RING,
     .start = linux_start,
     .stop = linux_stop,
 };
@@ -224,8 +238,8 @@ static const struct style windows_7 = {
 };
 
 const struct style *const styles[] = {
-    &linux_2_6_32, &linux_short, &linux_without, &linux_2_6_25, &seabios,
-    &ipxe,         &edk2,        &freebsd,       &windows_xp,   &windows_7,
+    &linux_2_6_32, &linux_short, &linux_without, &linux_2_6_25, &seabios,   &ipxe,
+    &edk2,         &freebsd,     &windows_xp,    &windows_7,    &linux_3_8,
 };
 
 const unsigned style_count = sizeof(styles) / sizeof(styles[0]);

@@ -56,6 +56,8 @@ vf = 0000:02:00.0/{index}
 vf = 0000:01:00.0/{index}
 """
 
+PFS = "01:00.0", "02:00.0"
+
 CONFIG = """[vmm]
 when_idle = halt
 [pf 0000:01:00.0]
@@ -275,7 +277,8 @@ def show_checkpoints(log, name, asked):
 
 
 class Move(typing.NamedTuple):
-    """What the VMM said of one move; queues: used index when the VF stood still and later, and the index up to which buffers are there."""
+    """What the VMM said of one move; queues: used index when the VF stood still and later, and the index up to which buffers are there;
+    pages that were written since the move before: by the VM's CPUs, and by the VF, None if nobody can tell."""
     vm: str
     here: str
     there: str
@@ -283,10 +286,22 @@ class Move(typing.NamedTuple):
     device: int
     queues: list
     us: int
+    by_cpu: int
+    by_vf: int | None
 
 
-def move_set(run, name, pairs):
+def track(run, plan, name, vfs):
+    """From here on it is noted which pages VM NAME writes, and which its VFS do, where their PFs can tell."""
+    run.ask(f"vm track {name}", rf"vm track {name}: done")
+    for vf in vfs if plan.abi == "2021" else ():
+        mark = run.order(f"vf dirty {vf} on", ended=f"VM '{name}': stopped")
+        run.wait(mark, rf"vf {vf}: dirty on: done")
+
+
+def move_set(run, plan, name, pairs):
     """VM NAME is moved from VFs to others, all PAIRS together."""
+    mark = run.ask(f"vm dirty {name}")
+    by_cpu = int(run.wait(mark, rf"vm dirty {name}: (\d+) pages").group(1))
     mark = run.order("vf move " + " ".join(vf for pair in pairs for vf in pair), ended=f"VM '{name}': stopped")
     us = run.wait(mark, rf"  us: .*; (\d+) in all|VM '{name}' does not run any more").group(1)
     told, moves = run.log(mark), []
@@ -296,7 +311,10 @@ def move_set(run, name, pairs):
             raise machine.Failure(f"VM '{name}' was not moved: {told}")
         own = re.split(" moved from |  us: ", told[match.end():])[0]
         queues = re.findall(r"  queue \d+: used index (\d+) at the stop, now (\d+) of (\d+) offered", own)
-        moves.append(Move(name, here, there, int(match[1]), int(match[2]), [tuple(map(int, queue)) for queue in queues], int(us)))
+        by_vf = re.search(rf"VF 0000:{here}: (\d+) pages written since", told)
+        moves.append(Move(name, here, there, int(match[1]), int(match[2]), [tuple(map(int, queue)) for queue in queues], int(us),
+                          by_cpu, int(by_vf[1]) if by_vf else None))
+    track(run, plan, name, [there for _, there in pairs])
     return moves
 
 
@@ -315,16 +333,18 @@ def move_vfs(run, folder, plan):
         return []
     for vm in plan.vms:
         run.wait(0, rf"VM '{vm.name}': started")
+    for index, vm in enumerate(plan.vms):
+        track(run, plan, vm.name, [f"{pf}:{index}" for pf in PFS])
     choices = random.Random(1)
     turn, left, moves = 0, plan.moves, []
     while left:
         orders = []
         for index, vm in enumerate(plan.vms):
-            pairs = [tuple(f"{pf}:{index + 2 * (half ^ turn % 2)}" for half in (0, 1)) for pf in ("01:00.0", "02:00.0")]
+            pairs = [tuple(f"{pf}:{index + 2 * (half ^ turn % 2)}" for half in (0, 1)) for pf in PFS]
             orders += [(vm.name, pairs)] if choices.randrange(2) else [(vm.name, [pair]) for pair in pairs]
         choices.shuffle(orders)
         for name, pairs in orders:
-            moves += move_set(run, name, pairs)
+            moves += move_set(run, plan, name, pairs)
         turn += 1
         left -= all("demo: round 1: " in run.said(vm.name) for vm in plan.vms)
     for vm in plan.vms:
@@ -339,10 +359,12 @@ def move_vfs(run, folder, plan):
 
 def show_moves(folder, log, plan, moves, payload):
     """A row for each move of a VF in use, and what came of the guests' rounds meanwhile."""
-    print(f"\n  {'VM':<8}{'from':<12}{'to':<12}{'us':>8}{'bytes':>8}{'device':>8}   each queue: used at the stop, used and offered later")
+    print(f"\n  {'VM':<8}{'from':<12}{'to':<12}{'us':>8}{'bytes':>8}{'device':>8}{'pages by CPU':>14}{'by VF':>8}"
+          "   each queue: used at the stop, used and offered later")
     for move in filter(lambda move: move.queues, moves):
         queues = "; ".join(f"{stop}, {used} of {offered}" for stop, used, offered in move.queues)
-        print(f"  {move.vm:<8}{move.here:<12}{move.there:<12}{move.us:>8}{move.size:>8}{move.device:>8}   {queues}")
+        print(f"  {move.vm:<8}{move.here:<12}{move.there:<12}{move.us:>8}{move.size:>8}{move.device:>8}{move.by_cpu:>14}"
+              f"{'-' if move.by_vf is None else move.by_vf:>8}   {queues}")
         if any((offered - used) % 65536 > QUEUE_SIZE or (offered - stop) % 65536 > QUEUE_SIZE for stop, used, offered in move.queues):
             raise machine.Failure("an index is not within its ring")
     digest = hashlib.sha256(payload).hexdigest()
@@ -357,6 +379,8 @@ def show_moves(folder, log, plan, moves, payload):
             raise machine.Failure(f"VM '{vm.name}' was moved {in_use} times while it used the VF")
         sent, received = (sum(int(each[i]) for each in rounds) for i in (1, 2))
         row(f"{vm.name}: moves", f"{len(own)}, of which {in_use} of VFs in use; pauses of {min(move.us for move in own)} to {max(move.us for move in own)} us")
+        if plan.abi == "2021" and not (any(move.by_cpu for move in own) and any(move.by_vf for move in own)):
+            raise machine.Failure(f"nobody has seen the CPUs or the VFs of VM '{vm.name}' write")
         announced = announcements(frames_of(os.path.join(folder, "tftp"), number))
         nets = sum(move.here.startswith("01:") and bool(move.queues) for move in own)
         row(f"{vm.name}: announcements", f"{announced} on the network, after {nets} moves of a net VF in use")
@@ -436,7 +460,7 @@ def main():
     parser.add_argument("--vms", type=int, choices=(1, 2), default=1, help="VMs at once, on VFs of the same PFs")
     parser.add_argument("--move", action="store_true", help="each VF is exchanged for another and back, ten times, while the VM works")
     options = parser.parse_args()
-    run_plan(Plan([Vm("left"), Vm("right")][:options.vms], moves=20 if options.move else 0, abi="1.4" if options.move else "none"))
+    run_plan(Plan([Vm("left"), Vm("right")][:options.vms], moves=20 if options.move else 0, abi="2021" if options.move else "none"))
 
 
 if __name__ == "__main__":

@@ -18,9 +18,10 @@ GUEST = os.path.join(machine.BUILD, "guest", "drivers.elf")
 SECTORS = 4096
 GROWTH = 4096 # bytes; disk.c knows it as the sectors of a request
 # How many drivers there are for each type, as the guest should have run them.
-GROUPS = {"net": 9, "block": 9, "console": 4, "rng": 7, "scsi": 5}
+GROUPS = {"net": 10, "block": 9, "console": 4, "rng": 7, "scsi": 5}
 # PF n is behind root port n, alone on bus n. What stands behind its second VF.
 PFS = {"net": "net", "blk": "block", "console": "console", "rng": "rng", "scsi": "scsi"}
+PAIRS = ",vf-queues=2"
 
 CONFIG = """[vmm]
 when_idle = poweroff
@@ -146,7 +147,7 @@ class DriversMachine(machine.Machine):
         for number, (kind, name) in enumerate(PFS.items(), 1):
             extra += ["-device", f"pcie-root-port,id=rp{number},slot={number},chassis={number},addr=2.{number - 1},"
                                  "multifunction=on",
-                      "-device", f"portolan-{kind}-pf,id={kind}pf,bus=rp{number},vfs=2,vf-backends=:{backend(name)}"]
+                      "-device", f"portolan-{kind}-pf,id={kind}pf,bus=rp{number},vfs=2,vf-backends=:{backend(name)}{PAIRS if kind == 'net' else ''}"]
         return machine.qemu_command(image, pfs=False, extra=extra, **options)
 
 

@@ -24,7 +24,7 @@ import drivers
 import machine
 import qmp
 import vfdisk
-from drivers import GROUPS, GROWTH, GUEST, PFS, SECTORS
+from drivers import GROUPS, GROWTH, GUEST, PAIRS, PFS, SECTORS
 
 CONFIG = """[vmm]
 when_idle = poweroff
@@ -183,7 +183,7 @@ class MovedMachine(machine.Machine):
             extra += ["-device", f"pcie-root-port,id=rp{number},slot={number},chassis={number},addr=2.{number - 1},"
                                  "multifunction=on",
                       "-device", f"portolan-{kind}-pf,id={kind}pf,bus=rp{number},vfs=2,vf-backends={ends}{self.properties}" +
-                                 (",vf-one-mac=on" if kind == "net" else "")]
+                                 (PAIRS + ",vf-one-mac=on" if kind == "net" else "")]
         return machine.qemu_command(image, pfs=False, extra=extra, **options)
 
 

@@ -3,6 +3,7 @@
  * What stands behind a function: its image, network, character device...
  */
 #include "backend.h"
+#include "compat.h"
 #include "qapi/error.h"
 #include "block/block.h"
 #include "chardev/char-fe.h"
@@ -37,23 +38,54 @@ static void set_vf_mac(PCIDevice *vf)
     object_property_set_str(OBJECT(vf), "mac", mac, &error_abort);
 }
 
-static ssize_t swallow(NetClientState *nc, const uint8_t *frame, size_t size)
+static ssize_t pass_on(NetClientState *nc, const uint8_t *frame, size_t size);
+
+/*
+ * The other end of a queue pair that has none.  What a device sends there goes
+ * to the end of its first pair, if that has one; nothing comes back.
+ */
+typedef struct NullPeer {
+    NetClientState nc;
+    Notifier shutdown;
+} NullPeer;
+
+static NetClientInfo null_peer = {
+    .type = NET_CLIENT_DRIVER_NONE,
+    .size = sizeof(NullPeer),
+    .receive = pass_on,
+};
+
+static ssize_t pass_on(NetClientState *nc, const uint8_t *frame, size_t size)
 {
+    NetClientState *first = qemu_get_subqueue(qemu_get_nic(nc->peer), 0);
+
+    if (first->peer && first->peer->info != &null_peer) {
+        qemu_send_packet(first, frame, size);
+    }
     return size;
 }
 
-/* The other end of a queue pair that has none. */
-static NetClientInfo null_peer = {
-    .type = NET_CLIENT_DRIVER_NONE,
-    .size = sizeof(NetClientState),
-    .receive = swallow,
-};
+/* QEMU never gets to its end if a NIC's pairs have peers with two names. */
+static void let_go(Notifier *shutdown, void *data)
+{
+    NetClientState *nc = &container_of(shutdown, NullPeer, shutdown)->nc;
+
+    if (nc->peer) {
+        nc->peer->peer = NULL;
+        nc->peer = NULL;
+    }
+}
 
 static void add_null_peers(NICConf *conf, int pairs)
 {
     for (int i = conf->peers.queues; i < pairs; i++) {
-        conf->peers.ncs[i] = qemu_new_net_client(&null_peer, NULL,
+        NetClientState *nc = qemu_new_net_client(&null_peer, NULL,
                                                  "portolan-null", NULL);
+        Notifier *shutdown = &DO_UPCAST(NullPeer, nc, nc)->shutdown;
+
+        shutdown->notify = let_go;
+        qemu_register_shutdown_notifier(shutdown);
+        conf->peers.ncs[i] = nc;
         conf->peers.queues = i + 1;
     }
 }
@@ -83,6 +115,7 @@ static void net_release(PCIDevice *d, const char *name)
 
     for (int i = 0; i < peers->queues; i++) {
         if (peers->ncs[i]->info == &null_peer) {
+            notifier_remove(&DO_UPCAST(NullPeer, nc, peers->ncs[i])->shutdown);
             qemu_del_net_client(peers->ncs[i]);
         }
     }
