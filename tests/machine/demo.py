@@ -295,7 +295,7 @@ def track(run, plan, name, vfs):
     run.ask(f"vm track {name}", rf"vm track {name}: done")
     for vf in vfs if plan.abi == "2021" else ():
         mark = run.order(f"vf dirty {vf} on", ended=f"VM '{name}': stopped")
-        run.wait(mark, rf"vf {vf}: dirty on: done")
+        run.wait(mark, rf"VF 0000:{vf}: dirty on: done")
 
 
 def move_set(run, plan, name, pairs):

@@ -263,7 +263,7 @@ class Machine:
         begins in the log. What ENDED says there would be waited for in vain."""
         while True:
             mark = self.ask(text)
-            answer = self.wait(mark, r"vf [0-9a-f:.]+: (begun|not now|[^\n]*)[^\n]*\n").group(1)
+            answer = self.wait(mark, r"vf \S+: (begun|not now|[^\n]*)[^\n]*\n").group(1)
             if answer == "begun":
                 return mark
             if answer != "not now" or ended in self.log():

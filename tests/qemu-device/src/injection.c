@@ -30,32 +30,26 @@ static struct {
 
 static CompatInterrupt *deliver;
 
-static const VMStateField *find_field(const VMStateDescription *description,
-                                      const char *name)
+size_t injection_offset(CPUClass *class, const char *name)
 {
-    const VMStateField *field = description->fields;
+    const VMStateDescription *all = class->sysemu_ops->legacy_vmsd;
+    const VMStateField *field = all->fields;
 
     while (field->name && strcmp(field->name, name)) {
         field++;
     }
-    return field->name ? field : NULL;
+    return field->name ? field->offset : 0;
 }
 
 /* exception_next_eip is not saved; it is the word before DR0 to DR7. */
 static bool find_offsets(CPUClass *class)
 {
-    const VMStateDescription *all = class->sysemu_ops->legacy_vmsd;
-    const VMStateField *hflags = find_field(all, "env.hflags");
-    const VMStateField *vmcb = find_field(all, "env.vm_vmcb");
-    const VMStateField *dr = find_field(all, "env.dr");
+    size_t dr = injection_offset(class, "env.dr");
 
-    if (!hflags || !vmcb || !dr) {
-        return false;
-    }
-    offsets.hflags = hflags->offset;
-    offsets.vm_vmcb = vmcb->offset;
-    offsets.exception_next_eip = dr->offset - sizeof(uint64_t);
-    return true;
+    offsets.hflags = injection_offset(class, "env.hflags");
+    offsets.vm_vmcb = injection_offset(class, "env.vm_vmcb");
+    offsets.exception_next_eip = dr - sizeof(uint64_t);
+    return dr && offsets.hflags && offsets.vm_vmcb;
 }
 
 static bool is_delivered(CPUState *cpu)

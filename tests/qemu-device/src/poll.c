@@ -9,6 +9,7 @@
  */
 #include "poll.h"
 #include "compat.h"
+#include "injection.h"
 #include "hw/i386/apic.h"
 #include "qemu/timer.h"
 #include "sysemu/cpu-timers.h"
@@ -38,13 +39,23 @@ static void mend_all(void)
     }
 }
 
+/* Only a CPU that has a place to save the host's state to can VMRUN. */
+static bool has_svm(CPUState *cpu)
+{
+    size_t at = injection_offset(CPU_GET_CLASS(cpu), "env.vm_hsave");
+
+    return at && *(uint64_t *)((uint8_t *)cpu + at);
+}
+
 /* What a CPU has not looked at since it was requested. */
 static void lose_all(void)
 {
     CPUState *cpu;
 
     for (int i = 0; (cpu = qemu_get_cpu(i)); i++) {
-        qatomic_and(&cpu->interrupt_request, ~POLL);
+        if (has_svm(cpu)) {
+            qatomic_and(&cpu->interrupt_request, ~POLL);
+        }
     }
 }
 
