@@ -272,4 +272,5 @@ CASES = {
     "bochs": in_bochs,
 }
 
-machine.run_test(CASES[sys.argv[1]])
+if __name__ == "__main__":
+    machine.run_test(CASES[sys.argv[1]])
