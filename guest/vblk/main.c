@@ -438,8 +438,8 @@ static bool find_disks(unsigned count)
         printf("slot %u, ports at %x, memory at %lx, line %u\n", device.slot, device.base,
                device.memory, device.line);
         virtio_msix_set(&device, 0, VECTOR_CONFIG, 0);
-        for (uint16_t number = 0; number < queues; number++) {
-            add_queue(&device, number);
+        for (unsigned number = 0; number < queues; number++) {
+            add_queue(&device, (uint16_t)number);
         }
         slot = device.slot + 1;
     }
