@@ -207,10 +207,10 @@ struct legacy_description {
 };
 
 /*
- * Describe FUNCTION without an effect on it; with FREE, which nobody uses, all of its queues.
- * DEVICE: it is lost. Takes the registers lock.
+ * Describe FUNCTION without an effect on it; with FEATURES one that nobody uses, and all queues
+ * that a driver which takes those finds. DEVICE: it is lost. Takes the registers lock.
  */
-enum status legacy_describe(struct legacy_function *function, bool free,
+enum status legacy_describe(struct legacy_function *function, const uint32_t *features,
                             struct legacy_description *description);
 
 /*

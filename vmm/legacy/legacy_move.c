@@ -12,8 +12,14 @@ static uint16_t ask_queue_size(struct legacy_function *f, unsigned queue)
     return (uint16_t)legacy_transport_read(f, LEGACY_AREA_HEADER, LEGACY_QUEUE_SIZE, 2);
 }
 
-static void describe_queues(struct legacy_function *f, bool free, struct legacy_description *d)
+static void describe_queues(struct legacy_function *f, const uint32_t *features,
+                            struct legacy_description *d)
 {
+    bool free = features != NULL;
+
+    if (free) { /* a net device has as many as its driver knows how to use */
+        legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_GUEST_FEATURES, 4, *features);
+    }
     for (unsigned i = 0; i < LEGACY_QUEUES_MAX; i++) {
         d->queue_size[i] = free ? ask_queue_size(f, i) : f->state.queue[i].size;
         if (free && d->queue_size[i] == 0) {
@@ -38,7 +44,8 @@ static void describe_field(struct legacy_function *f, const struct legacy_field 
     }
 }
 
-enum status legacy_describe(struct legacy_function *f, bool free, struct legacy_description *d)
+enum status legacy_describe(struct legacy_function *f, const uint32_t *features,
+                            struct legacy_description *d)
 {
     memset(d, 0, sizeof(*d));
     d->type = f->setup.type;
@@ -51,7 +58,7 @@ enum status legacy_describe(struct legacy_function *f, bool free, struct legacy_
     for (unsigned i = 0; i < f->type->field_count; i++) {
         describe_field(f, &f->type->fields[i], d->config);
     }
-    describe_queues(f, free, d);
+    describe_queues(f, features, d);
     spinlock_release(&f->lock);
     return legacy_lost(f) ? STATUS_NOTE(STATUS_DEVICE) : STATUS_OK;
 }

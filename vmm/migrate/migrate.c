@@ -310,7 +310,7 @@ static enum status save_and_run(struct device *device, struct vf *vf)
     unsigned before = vf->device_state;
     struct record record;
     uint32_t size = 0;
-    enum status status = migrate_text(vf, false, &workspace.here, workspace.text);
+    enum status status = migrate_text(vf, NULL, &workspace.here, workspace.text);
 
     if (status == STATUS_OK) {
         status = migrate_to(device, DEVICE_SAVING);
@@ -334,7 +334,7 @@ static enum status save_and_run(struct device *device, struct vf *vf)
 
 static enum status show(struct vf *vf)
 {
-    enum status status = migrate_text(vf, false, &workspace.here, workspace.text);
+    enum status status = migrate_text(vf, NULL, &workspace.here, workspace.text);
 
     if (status == STATUS_OK) {
         say("VF " VF_NAME ": of VM '%s', %s", VF_NAME_OF(vf), vf->set->owner.config->name,

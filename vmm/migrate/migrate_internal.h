@@ -60,8 +60,9 @@ enum status migrate_to(struct device *device, unsigned wanted);
 /* DEVICE of VF, with the workspace's store. */
 void migrate_open(struct device *device, struct vf *vf);
 
-/* The text of VF; with FREE, which is no VM's. It is not touched. */
-enum status migrate_text(struct vf *vf, bool free, struct legacy_description *d, char *text);
+/* The text of VF; with FEATURES, of one that is no VM's, as a driver that takes those finds it. */
+enum status migrate_text(struct vf *vf, const uint32_t *features, struct legacy_description *d,
+                         char *text);
 
 /* Write the record of VF, whose device is SAVING; *SIZE bytes. NO_MEMORY: it is too large. */
 enum status migrate_save(struct device *device, struct vf *vf, const char *text, uint32_t *size);

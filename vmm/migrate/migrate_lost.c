@@ -19,7 +19,7 @@ enum status migrate_lost_text(const struct member *m, char *text)
 {
     struct legacy_description *here = &workspace.here;
 
-    (void)legacy_describe(&m->from->function, false, here);
+    (void)legacy_describe(&m->from->function, NULL, here);
     here->features = workspace.there.features;
     memcpy(here->config, workspace.there.config, sizeof(here->config));
     return compatibility_text(here, vf_state_facts(m->to->pf->control.kind)->name, text);

@@ -145,11 +145,12 @@ static void keep_address(struct member *m)
 
 static enum status compare(struct member *m)
 {
-    enum status status = migrate_text(m->to, true, &workspace.there, workspace.text);
+    enum status status =
+        migrate_text(m->to, &m->from->function.state.features, &workspace.there, workspace.text);
 
     if (status == STATUS_OK) {
         status = m->lost ? migrate_lost_text(m, m->text)
-                         : migrate_text(m->from, false, &workspace.here, m->text);
+                         : migrate_text(m->from, NULL, &workspace.here, m->text);
     }
     if (status == STATUS_OK && !m->lost) {
         note_address(m);

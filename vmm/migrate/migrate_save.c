@@ -73,9 +73,10 @@ void migrate_open(struct device *device, struct vf *vf)
     device_open(device, &vf->control, &vf->device_state, workspace.store, WORKSPACE_STORE);
 }
 
-enum status migrate_text(struct vf *vf, bool free, struct legacy_description *d, char *text)
+enum status migrate_text(struct vf *vf, const uint32_t *features, struct legacy_description *d,
+                         char *text)
 {
-    enum status status = legacy_describe(&vf->function, free, d);
+    enum status status = legacy_describe(&vf->function, features, d);
 
     return status == STATUS_OK
                ? compatibility_text(d, vf_state_facts(vf->pf->control.kind)->name, text)

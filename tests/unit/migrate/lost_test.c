@@ -95,7 +95,7 @@ enum status legacy_offer_again(struct legacy_function *f, unsigned *queue)
         return (type)0;               \
     }
 
-NEVER(enum status, legacy_describe, struct legacy_function *f, bool free,
+NEVER(enum status, legacy_describe, struct legacy_function *f, const uint32_t *features,
       struct legacy_description *d)
 NEVER(enum status, compatibility_text, const struct legacy_description *d, const char *abi,
       char *text)

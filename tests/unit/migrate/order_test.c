@@ -178,7 +178,8 @@ NEVER(bool, migrate_is_tracked, const struct vf *vf)
 NEVER(enum status, migrate_dirty_begin, struct vf *vf)
 NEVER(enum status, migrate_dirty_report, struct vf *vf)
 NEVER(enum status, migrate_dirty_end, struct vf *vf)
-NEVER(enum status, migrate_text, struct vf *vf, bool free, struct legacy_description *d, char *text)
+NEVER(enum status, migrate_text, struct vf *vf, const uint32_t *features,
+      struct legacy_description *d, char *text)
 NEVER(enum status, migrate_save, struct device *device, struct vf *vf, const char *text,
       uint32_t *size)
 NEVER(enum status, record_parse, const void *bytes, uint32_t size, struct record *record)

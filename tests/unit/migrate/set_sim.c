@@ -62,9 +62,10 @@ static struct vf *vf_with(const struct legacy_function *function)
     return vf_of((struct legacy_function *)(uintptr_t)function);
 }
 
-enum status legacy_describe(struct legacy_function *f, bool free, struct legacy_description *d)
+enum status legacy_describe(struct legacy_function *f, const uint32_t *features,
+                            struct legacy_description *d)
 {
-    assert_int_equal(free, is_target(vf_with(f)));
+    assert_int_equal(features != NULL, is_target(vf_with(f)));
     d->vectors = hit(DIFFER, vf_with(f));
     d->type = set_sim.type;
     d->features = 1U << 5;

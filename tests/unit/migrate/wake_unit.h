@@ -234,7 +234,8 @@ void legacy_inflight_poll(struct legacy_function *function)
         return (type)0;               \
     }
 
-NEVER(enum status, migrate_text, struct vf *vf, bool free, struct legacy_description *d, char *text)
+NEVER(enum status, migrate_text, struct vf *vf, const uint32_t *features,
+      struct legacy_description *d, char *text)
 NEVER(enum status, migrate_save, struct device *device, struct vf *vf, const char *text,
       uint32_t *size)
 NEVER(enum status, record_parse, const void *bytes, uint32_t size, struct record *record)
