@@ -19,7 +19,7 @@ import machine
 import qmp
 from demo import IMAGES
 
-PAYLOAD = 16 << 20
+PAYLOAD, PARTS = 48 << 10, 5 # bytes of a file, and how often it is taken in a round
 
 SECTION = """[pf {pf}]
 num_vfs = 4
@@ -60,7 +60,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 
 def serve(folder):
-    """A web server with a file 'payload' of random bytes. Its port, and their checksum."""
+    """A web server with a file 'payload' of random bytes. Its port, and the checksum of what a round has."""
     root = os.path.join(folder, "web")
     os.mkdir(root)
     payload = os.urandom(PAYLOAD)
@@ -68,7 +68,7 @@ def serve(folder):
         file.write(payload)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=root))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server.server_address[1], hashlib.sha256(payload).hexdigest()
+    return server.server_address[1], hashlib.sha256(payload * PARTS).hexdigest()
 
 
 def rounds(run, name, count=1):
@@ -95,7 +95,7 @@ def dies(run, control, name, choices):
     moved, why, _ = run.move(name, f"{pf}:2", f"{pf}:0")
     if not moved:
         raise machine.Failure(f"not moved back{why}")
-    rounds(run, name, 2)
+    rounds(run, name)
     print(f"VM '{name}': its VF died, and it went on with the standby, {us} us", flush=True)
 
 
@@ -132,7 +132,7 @@ def test(folder, abi, queues, deaths=3):
         if not sums or set(sums) != {digest}:
             raise machine.Failure(f"a file from the network is not right: {sums}")
         run.forbid("PANIC", "ERROR", "was blocked", "Call Trace", "I/O error")
-        print(f"{len(sums)} files of {PAYLOAD:,} bytes from the network; I/O errors: 0")
+        print(f"{len(sums) * PARTS} files of {PAYLOAD:,} bytes from the network; I/O errors: 0")
         print(run.log()[-6000:])
 
 
