@@ -124,6 +124,11 @@ class Qemu:
         self.printed = self.output()
         self.temporary.cleanup()
 
+    def quit(self):
+        """This QEMU ends by itself; its exit status."""
+        self.monitor.send(json.dumps({"execute": "quit"}))
+        return self.process.wait(timeout=60)
+
     # qtest
 
     def ask(self, text):

@@ -93,6 +93,21 @@ class Queues(DeviceCase):
         self.assertEqual(self.sizes(registers.vf, 8), [256] * 6 + [64, 0])
         self.assertEqual(registers.vf.vectors(), 8)
 
+    def test_second_pair(self):
+        """What goes out by any pair reaches the network; and QEMU comes to its end with a VF whose pairs have different peers."""
+        pf = self.machine(("net", "vfs=2,vf-queues=2,vf-backends=n1:n2"),
+                          extra=["-netdev", "hubport,id=n1,hubid=0", "-netdev", "hubport,id=n2,hubid=0"])
+        sender, other = (BlockRegisters(vf) for vf in pf.enable(2))
+        sender, other = Legacy(sender, self.memory, 5, features=1 << 22 | 1 << 17), Nic(other, self.memory)
+        at, frame = self.memory.take(0x1000), b"\xff" * 12 + b"\x88\xb5" + bytes(range(50))
+        self.qemu.put(at, bytes([4, 0, 2, 0]))  # VQ_PAIRS_SET
+        sender.queues[4].wait(sender.send(4, [(at, 2), (at + 2, 2)], [(at + 0x800, 1)]))
+        self.qemu.put(at, bytes(Nic.HEADER) + frame)
+        other.post()
+        sender.queues[3].wait(sender.send(3, [(at, Nic.HEADER + len(frame))], []))
+        self.assertEqual(other.received(), frame)
+        self.assertEqual(self.qemu.quit(), 0)
+
     def test_small_queue_works(self):
         pf = self.machine(("blk", "vfs=1,vf-queue-size=4"))
         disk = Disk(BlockRegisters(pf.enable(1)[0]), self.memory)
