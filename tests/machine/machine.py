@@ -246,6 +246,8 @@ class Machine:
         except pexpect.TIMEOUT:
             raise Failure("the machine did not switch itself off") from None
         self.process.close()
+        if self.process.signalstatus:
+            raise Failure(f"the emulator died of signal {self.process.signalstatus}")
 
     def send(self, text):
         self.process.send(text)

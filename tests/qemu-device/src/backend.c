@@ -69,10 +69,15 @@ static ssize_t pass_on(NetClientState *nc, const uint8_t *frame, size_t size)
 static void let_go(Notifier *shutdown, void *data)
 {
     NetClientState *nc = &container_of(shutdown, NullPeer, shutdown)->nc;
+    NICState *nic = nc->peer ? qemu_get_nic(nc->peer) : NULL;
 
-    if (nc->peer) {
-        nc->peer->peer = NULL;
-        nc->peer = NULL;
+    for (int i = 0; nic && i < nic->conf->peers.queues; i++) {
+        NetClientState *own = qemu_get_subqueue(nic, i);
+
+        if (own->peer) {
+            own->peer->peer = NULL;
+            own->peer = NULL;
+        }
     }
 }
 
