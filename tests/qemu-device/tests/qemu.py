@@ -127,7 +127,8 @@ class Qemu:
     def quit(self):
         """This QEMU ends by itself; its exit status."""
         self.monitor.send(json.dumps({"execute": "quit"}))
-        return self.process.wait(timeout=60)
+        wait_for("the end of QEMU", lambda: self.process.poll() is not None)
+        return self.process.returncode
 
     # qtest
 
