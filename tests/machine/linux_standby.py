@@ -99,11 +99,14 @@ def dies(run, control, name, choices):
     print(f"VM '{name}': its VF died, and it went on with the standby, {us} us", flush=True)
 
 
-def end(run, control, name, number):
+def end(run, name, number):
+    """Somebody types a line for VM NAME, the NUMBERth, which is in the foreground until it ends."""
+    mark = run.mark()
     run.send(f"\x01{number}")
     run.expect(rf"VM {number}, \S+: running")
     run.send("\r")
-    run.wait_said(name, 0, r"init: test standby ended with status 0")
+    run.wait(mark, r"init: test standby ended with status 0\b")
+    run.wait(mark, rf"VM '{name}': stopped")
     run.send("\x010")
 
 
@@ -126,7 +129,7 @@ def test(folder, abi, queues, deaths=3):
             for name in VMS:
                 dies(run, control, name, choices)
         for number, name in enumerate(VMS, 1):
-            end(run, control, name, number)
+            end(run, name, number)
         run.wait(0, r"no VM is running")
         sums = re.findall(r"standby: payload (\w+)", run.said("net"))
         if not sums or set(sums) != {digest}:
