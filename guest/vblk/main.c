@@ -229,7 +229,11 @@ static void exercise(enum way way, unsigned count)
         }
     }
     if (way != POLLED) {
-        CHECK_EQUAL(interrupts - before, disk_count * (count + 2 * WRITTEN_EACH / SECTORS));
+        unsigned wanted = disk_count * (count + 2 * WRITTEN_EACH / SECTORS);
+
+        /* By INTx one tells of several queues; the others' own may come in the device's next life.
+         */
+        CHECK(interrupts - before == wanted || (queues > 1 && interrupts - before > wanted));
     }
     printf("%u interrupts, %u without a reason\n", interrupts - before, idle_interrupts);
 }
