@@ -88,7 +88,7 @@ build_images() {
         say "building $folder/initrd.img and $folder/rootfs.img around $(head -n 1 "$out/$folder/version")"
         "$python" -B "$here/images.py" "$here" "$out/$folder"
     done <<<"$kernels"
-    ln -sf /usr/share/seabios/bios-256k.bin "$out/" # of its package, for VMs with firmware
+    ln -sf /usr/share/seabios/{bios-256k,vgabios-stdvga}.bin "$out/" # of its package, for VMs with firmware
     images_fingerprint >"$out/images.stamp"
 }
 
