@@ -31,6 +31,14 @@ static bool timer_is_heard(const struct pc *p)
            (p->ioapic.state.entry[IRQ_GSI_TIMER] & IOAPIC_ENTRY_MASKED) == 0;
 }
 
+/* A device's output, which mostly is as it was: each access to a port asks for all of them. */
+static inline void carry(struct pc *p, enum irq_source source, unsigned gsi, bool level)
+{
+    if ((p->board.line_sources[gsi] >> source & 1U) != level) {
+        irq_set(p, source, gsi, level);
+    }
+}
+
 /* Carry the devices' outputs to the interrupt lines, and find when the next of them acts. */
 void pc_settle(struct pc *p)
 {
@@ -44,14 +52,14 @@ void pc_settle(struct pc *p)
         irq_set(p, IRQ_SOURCE_KEYBOARD, I8042_IRQ, false);
         irq_set(p, IRQ_SOURCE_MOUSE, I8042_AUX_IRQ, false);
     }
-    irq_set(p, IRQ_SOURCE_KEYBOARD, I8042_IRQ, i8042_irq(&p->kbc, false));
-    irq_set(p, IRQ_SOURCE_MOUSE, I8042_AUX_IRQ, i8042_irq(&p->kbc, true));
+    carry(p, IRQ_SOURCE_KEYBOARD, I8042_IRQ, i8042_irq(&p->kbc, false));
+    carry(p, IRQ_SOURCE_MOUSE, I8042_AUX_IRQ, i8042_irq(&p->kbc, true));
     if (uart_take_fall(&p->uart)) {
         irq_set(p, IRQ_SOURCE_UART, UART_IRQ, false);
     }
-    irq_set(p, IRQ_SOURCE_UART, UART_IRQ, uart_irq(&p->uart));
-    irq_set(p, IRQ_SOURCE_RTC, 8, rtc_irq(&p->rtc));
-    irq_set(p, IRQ_SOURCE_SCI, ACPI_PM_SCI_IRQ, acpi_pm_irq(&p->pm));
+    carry(p, IRQ_SOURCE_UART, UART_IRQ, uart_irq(&p->uart));
+    carry(p, IRQ_SOURCE_RTC, 8, rtc_irq(&p->rtc));
+    carry(p, IRQ_SOURCE_SCI, ACPI_PM_SCI_IRQ, acpi_pm_irq(&p->pm));
     irq_update_intr(p);
 
     uint64_t deadline =

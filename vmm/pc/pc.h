@@ -68,11 +68,11 @@ enum irq_source {
 enum port_window_id {
     PORT_WINDOW_PM,
     PORT_WINDOW_SMB,
-    PORT_WINDOW_VGA,
+    PORT_WINDOW_DEBUG_EXIT,
+    PORT_WINDOW_VGA,      /* from here on a screen's */
     PORT_WINDOW_VBE,      /* its index, */
     PORT_WINDOW_VBE_DATA, /* and its data, which is at two places */
     PORT_WINDOW_VBE_OTHER,
-    PORT_WINDOW_DEBUG_EXIT,
     PORT_WINDOW_COUNT
 };
 

@@ -110,11 +110,11 @@ enum device { DEVICE_NONE, DEVICE_LAPIC, DEVICE_IOAPIC, DEVICE_VGA };
 static enum device find(const struct pc *p, unsigned vcpu, gpa_t address, uint32_t *offset)
 {
     *offset = (uint32_t)(address.raw % PAGE_SIZE);
-    if (address.raw - IOAPIC_BASE < IOAPIC_SIZE) {
-        return DEVICE_IOAPIC;
-    }
     if (address.raw - LAPIC_BASE < LAPIC_SIZE && pc_lapic_has_page(p, vcpu)) {
         return DEVICE_LAPIC;
+    }
+    if (address.raw - IOAPIC_BASE < IOAPIC_SIZE) {
+        return DEVICE_IOAPIC;
     }
     return vga_claims(&p->vga, address.raw) ? DEVICE_VGA : DEVICE_NONE;
 }

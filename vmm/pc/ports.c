@@ -76,11 +76,11 @@ static const struct port_range ranges[] = {
 static const struct port_range windows[PORT_WINDOW_COUNT] = {
     [PORT_WINDOW_PM] = {0, ACPI_PM_SIZE - 1,     W1 | W2 | W4, PORT_PM        },
     [PORT_WINDOW_SMB] = {0, CHIPSET_SMB_SIZE - 1, W1,           PORT_SMB       },
+    [PORT_WINDOW_DEBUG_EXIT] = {0, DEBUG_EXIT_SIZE - 1,  W1 | W2 | W4, PORT_DEBUG_EXIT},
     [PORT_WINDOW_VGA] = {0, VGA_PORTS_SIZE - 1,   W1,           PORT_VGA       },
     [PORT_WINDOW_VBE] = {0, 1,                    W2,           PORT_VBE       },
     [PORT_WINDOW_VBE_DATA] = {0, 1,                    W2,           PORT_VBE       },
     [PORT_WINDOW_VBE_OTHER] = {0, 1,                    W2,           PORT_VBE       },
-    [PORT_WINDOW_DEBUG_EXIT] = {0, DEBUG_EXIT_SIZE - 1,  W1 | W2 | W4, PORT_DEBUG_EXIT},
 };
 
 static unsigned in_window(const struct pc *p, enum port_window_id id, uint16_t port)
@@ -276,6 +276,21 @@ static bool takes_part(const struct port_range *range, uint32_t base, uint32_t p
            ((range->widths & W1) != 0 || takes(range, base, port, width));
 }
 
+/* Always the same few windows, so that their loop is none. */
+static inline __attribute__((always_inline)) const struct port_range *find_window(
+    const struct pc *p, uint32_t port, unsigned width, bool part, unsigned first, unsigned end)
+{
+    for (unsigned i = first; i < end; i++) {
+        uint32_t base = base_of(p, i);
+
+        if (base != 0 && (part ? takes_part(&windows[i], base, port, width)
+                               : takes(&windows[i], base, port, width))) {
+            return &windows[i];
+        }
+    }
+    return NULL;
+}
+
 /* The first device that takes the whole access in one piece, or, with PART, a byte of it; or NULL.
  */
 static inline __attribute__((always_inline)) const struct port_range *find(const struct pc *p,
@@ -290,15 +305,11 @@ static inline __attribute__((always_inline)) const struct port_range *find(const
             return &ranges[i];
         }
     }
-    for (unsigned i = 0; i < PORT_WINDOW_COUNT; i++) {
-        uint32_t base = base_of(p, i);
+    const struct port_range *window = find_window(p, port, width, part, 0, PORT_WINDOW_VGA);
 
-        if (base != 0 && (part ? takes_part(&windows[i], base, port, width)
-                               : takes(&windows[i], base, port, width))) {
-            return &windows[i];
-        }
-    }
-    return NULL;
+    return window || !p->vga.memory
+               ? window
+               : find_window(p, port, width, part, PORT_WINDOW_VGA, PORT_WINDOW_COUNT);
 }
 
 bool ports_claim(const struct pc *pc, uint16_t port, unsigned width)

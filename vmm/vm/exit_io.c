@@ -63,16 +63,13 @@ static bool touches(uint16_t port, unsigned size, unsigned first, unsigned count
     return port < first + count && port + size > first;
 }
 
-bool emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value)
+/*
+ * Ports behind which is more than a device: what is sent needs room in the console, PCI's
+ * configuration shows in the nested tables, and fw_cfg takes its time.
+ */
+static bool write_special(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value)
 {
     struct vm *vm = vcpu->vm;
-
-    if (size == 2 && legacy_notify(&vm->vfs.legacy, port, (uint16_t)value)) {
-        return true;
-    }
-    if (legacy_port_write(&vm->vfs.legacy, port, size, value)) {
-        return !must_wait(vcpu, port);
-    }
     bool sends = touches(port, size, UART_PORT, 1) || touches(port, size, PORTS_DEBUG_OUTPUT, 1);
 
     if (sends && !vm_edge_has_room(vm->index)) {
@@ -91,6 +88,23 @@ bool emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_
         video_settle(vm);
     }
     return !touches(port, size, FW_CFG_PORT_DMA, 8) || carry_out_dma(vcpu);
+}
+
+bool emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value)
+{
+    struct vm *vm = vcpu->vm;
+
+    if (size == 2 && legacy_notify(&vm->vfs.legacy, port, (uint16_t)value)) {
+        return true;
+    }
+    if (legacy_port_write(&vm->vfs.legacy, port, size, value)) {
+        return !must_wait(vcpu, port);
+    }
+    if (touches(port, size, UART_PORT, PCI_DATA + 4 - UART_PORT)) {
+        return write_special(vcpu, port, size, value);
+    }
+    pc_port_write(&vm->pc, port, size, value, vm_now(vm));
+    return true;
 }
 
 bool emulate_must_pause(const struct vcpu *vcpu)
@@ -149,8 +163,10 @@ static void *memory_at(const struct vcpu *vcpu, gpa_t at, unsigned size, bool wr
 {
     const struct vm *vm = vcpu->vm;
 
-    return vm->rom_size == 0 ? ram_pointer(&vm->ram, at, size)
-                             : low_memory_pointer(vm, at, size, write);
+    if (__builtin_expect(vm->rom_size != 0, 0)) {
+        return low_memory_pointer(vm, at, size, write);
+    }
+    return ram_pointer(&vm->ram, at, size);
 }
 
 /* TO has any alignment. Copies of a size that is known here need no call (each walk makes four). */

@@ -57,17 +57,20 @@ void interrupts_prepare(struct vcpu *vcpu)
     const struct pc *pc = &vcpu->vm->pc;
 
     vcpu->apic = vcpu->vm->apic_page && pc_lapic_has_page(pc, vcpu->index);
+    bool waits = interrupt_is_ours(vcpu);
+
     if (vcpu->event.kind == VCPU_EVENT_NONE && !vcpu->shadow) {
         if (vcpu->nmi_pending && !vcpu->nmi_blocked) {
             deliver_nmi(vcpu);
-        } else if ((vcpu->rflags & RFLAGS_IF) && interrupt_is_ours(vcpu)) {
+        } else if ((vcpu->rflags & RFLAGS_IF) && waits) {
             deliver_interrupt(vcpu);
+            waits = interrupt_is_ours(vcpu);
         }
     }
     if (vcpu->nmi_pending) {
         nmi_waits(vcpu);
     }
-    vcpu->window = interrupt_is_ours(vcpu);
+    vcpu->window = waits;
     vcpu->cr8 = pc_cr8_read(pc, vcpu->index);
     /* A write to CR8 may let an interrupt through, or hold back the one that waits. */
     vcpu->cr8_watched =
