@@ -53,14 +53,17 @@ static void handle_forbidden(struct vcpu *vcpu, const struct exit *exit)
     vcpu_raise_gp(vcpu);
 }
 
+/* The instruction is over already. */
 static void handle_apic_write(struct vcpu *vcpu, const struct exit *exit)
 {
+    vcpu_skip(vcpu, 0);
     pc_lapic_written(&vcpu->vm->pc, vcpu->index, exit->apic.offset, exit->apic.value,
                      vm_now(vcpu->vm));
 }
 
 static void handle_apic_eoi(struct vcpu *vcpu, const struct exit *exit)
 {
+    vcpu_skip(vcpu, 0);
     pc_lapic_ended(&vcpu->vm->pc, vcpu->index, exit->apic.vector);
 }
 

@@ -79,9 +79,17 @@ static void decode_apic_access(struct exit *exit)
         (struct exit_memory){.address = gpa(LAPIC_BASE + (exit->info1 & VMCS_APIC_OFFSET))};
 }
 
-/* It has been done to the page. */
+/* The CPU has done it to the page, or the EOI: these exits come behind the instruction, whose trap,
+ * if it is stepped, is pending (28.3.3). Who carries out the rest raises it, before what is
+ * injected. */
+static void take_trap(void)
+{
+    vmcs_write(VMCS_PENDING_DEBUG, vmcs_read(VMCS_PENDING_DEBUG) & ~VMCS_PENDING_BS);
+}
+
 static void decode_apic_write(const struct vcpu *vcpu, struct exit *exit)
 {
+    take_trap();
     const struct vmx_vcpu *vmx = vcpu->backend;
     uint16_t offset = exit->info1 & VMCS_APIC_OFFSET;
 
@@ -169,6 +177,7 @@ void vmx_decode_exit(struct vcpu *vcpu, struct exit *exit)
         decode_apic_write(vcpu, exit);
         break;
     case VMCS_EXIT_APIC_EOI:
+        take_trap();
         exit->reason = EXIT_APIC_EOI;
         exit->apic.vector = (uint8_t)exit->info1;
         break;

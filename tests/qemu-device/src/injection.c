@@ -75,7 +75,7 @@ static void deliver_once(CPUState *cpu)
     }
 }
 
-static void cpu_made(qemu_plugin_id_t id, unsigned int index)
+void injection_mend(unsigned index)
 {
     CPUClass *class = CPU_GET_CLASS(qemu_get_cpu(index));
 
@@ -87,9 +87,4 @@ static void cpu_made(qemu_plugin_id_t id, unsigned int index)
         exit(1);
     }
     deliver = compat_hook_do_interrupt(class, deliver_once);
-}
-
-void injection_mend(qemu_plugin_id_t id)
-{
-    qemu_plugin_register_vcpu_init_cb(id, cpu_made);
 }

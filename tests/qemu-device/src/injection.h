@@ -4,10 +4,9 @@
 
 #include "qemu/osdep.h"
 #include "hw/core/cpu.h"
-#include "qemu/qemu-plugin.h"
 
-/* Each interrupt of EVENTINJ is delivered once, by CPUs made from now on. */
-void injection_mend(qemu_plugin_id_t id);
+/* CPU INDEX is made: each interrupt of EVENTINJ is delivered once. */
+void injection_mend(unsigned index);
 
 /* Where in its CPUs' state QEMU has what it saves as NAME; 0: nowhere. */
 size_t injection_offset(CPUClass *class, const char *name);

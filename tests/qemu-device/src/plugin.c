@@ -69,10 +69,19 @@ static void register_family(const Family *f)
     type_register_static(&vf);
 }
 
+static bool mend_injection = true, mend_polls = true, lose_polls;
+
+/* A plugin has one function for this: a second would take the first's place. */
+static void cpu_made(qemu_plugin_id_t id, unsigned int index)
+{
+    if (mend_injection) {
+        injection_mend(index);
+    }
+    poll_handle(index, mend_polls, lose_polls);
+}
+
 static bool apply_arguments(qemu_plugin_id_t id, int argc, char **argv)
 {
-    bool mend_injection = true, mend_polls = true, lose_polls = false;
-
     for (int i = 0; i < argc; i++) {
         if (!strcmp(argv[i], "mend-injection=off")) {
             mend_injection = false;
@@ -87,10 +96,7 @@ static bool apply_arguments(qemu_plugin_id_t id, int argc, char **argv)
             return false;
         }
     }
-    if (mend_injection) {
-        injection_mend(id);
-    }
-    poll_handle(id, mend_polls, lose_polls);
+    qemu_plugin_register_vcpu_init_cb(id, cpu_made);
     return true;
 }
 

@@ -73,22 +73,15 @@ static void tick(void *timer)
                          (loses ? TICK_NS : TICK_NS * MEND_TICKS));
 }
 
-static void cpu_made(qemu_plugin_id_t id, unsigned int index)
+void poll_handle(unsigned index, bool mend, bool lose)
 {
-    if (index == 0 && !icount_enabled()) {
+    mends = mend;
+    loses = lose;
+    if (index == 0 && (mend || lose) && !icount_enabled()) {
         QEMUTimer *timer = g_new0(QEMUTimer, 1);
 
         timer_init_full(timer, NULL, QEMU_CLOCK_VIRTUAL, SCALE_NS, 0, tick,
                         timer);
         timer_mod(timer, 0);
-    }
-}
-
-void poll_handle(qemu_plugin_id_t id, bool mend, bool lose)
-{
-    mends = mend;
-    loses = lose;
-    if (mend || lose) {
-        qemu_plugin_register_vcpu_init_cb(id, cpu_made);
     }
 }

@@ -3,12 +3,11 @@
 #define PORTOLAN_POLL_H
 
 #include "qemu/osdep.h"
-#include "qemu/qemu-plugin.h"
 
 /*
- * CPUs made from now on: with MEND they find what their local APIC has at once
- * or soon, with LOSE they are made to miss it now and then, as VMRUN makes them.
+ * CPU INDEX is made: with MEND CPUs find what their local APIC has at once or
+ * soon, with LOSE they are made to miss it now and then, as VMRUN makes them.
  */
-void poll_handle(qemu_plugin_id_t id, bool mend, bool lose);
+void poll_handle(unsigned index, bool mend, bool lose);
 
 #endif

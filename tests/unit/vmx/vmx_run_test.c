@@ -390,6 +390,7 @@ static void deliver_and_write(void)
     vmx->virtual_apic[(LAPIC_IRR + 0x30) / 4] = 0;
     vmx->virtual_apic[(LAPIC_ISR + 0x30) / 4] = 2;
     vmx->virtual_apic[LAPIC_SVR / 4] = 0x10ff;
+    fake_vmcs[VMCS_PENDING_DEBUG] = VMCS_PENDING_BS | 1;
     exit_with(VMCS_EXIT_APIC_WRITE, LAPIC_SVR, 0);
 }
 
@@ -419,6 +420,7 @@ static void test_apic(void **state)
     assert_int_equal(last.reason, EXIT_APIC_WRITE);
     assert_int_equal(last.apic.offset, LAPIC_SVR);
     assert_int_equal(last.apic.value, 0x10ff);
+    assert_int_equal(vmcs_read(VMCS_PENDING_DEBUG), 1); /* the step's trap is its handler's */
     assert_int_equal(l->state.isr[3], 2);
     run(find_in_service);
     assert_int_equal(last.reason, EXIT_APIC_EOI);
