@@ -102,9 +102,11 @@ def function(folder, what):
         first, accesses, exits = None, 0, 0
         while first is None or accesses < first + 1000: # it is at it
             run.send("stats flood\r")
-            accesses = sum(int(number) for number in run.expect(r"registers: (\d+) reads, (\d+) writes").groups())
-            exits = int(run.expect(r"string port +(\d+) exits").group(1))
-            first = accesses if first is None else first
+            stats = run.expect(r"registers: (\d+) reads, (\d+) writes(?s:.*?)vCPU 0 on CPU 0:(?s:.*?)vmm> ")
+            row = re.search(r"string port +(\d+) exits", stats.group())
+            if row: # on a busy host it may not have begun
+                accesses, exits = int(stats[1]) + int(stats[2]), int(row[1])
+                first = accesses if first is None else first
         stop(run)
         print(f"{accesses} accesses of the VF in {exits} exits")
         if accesses > ACCESSES * exits:
