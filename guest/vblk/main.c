@@ -231,9 +231,10 @@ static void exercise(enum way way, unsigned count)
     if (way != POLLED) {
         unsigned wanted = disk_count * (count + 2 * WRITTEN_EACH / SECTORS);
 
-        /* By INTx one tells of several queues; the others' own may come in the device's next life.
-         */
-        CHECK(interrupts - before == wanted || (queues > 1 && interrupts - before > wanted));
+        /* By INTx one tells of several queues; a message of each of the others may come in the
+         * device's next life, once. */
+        CHECK(interrupts - before >= wanted);
+        CHECK(interrupts - before <= wanted + disk_count * (queues - 1));
     }
     printf("%u interrupts, %u without a reason\n", interrupts - before, idle_interrupts);
 }

@@ -82,7 +82,7 @@ def work(run, control, abi, exact):
     stop(run, abi)
     at = ram_of(control)
     report(run)
-    for _ in range(2 if exact else 1):
+    for _ in range(2):
         before = control.memory(at, MEMORY)
         go_on(run)
         stop(run, abi)

@@ -55,9 +55,10 @@ struct section_place {
         .name = #member, .width = sizeof(FIELD_MEMBER(structure, member)), .since = (number), \
         .count = 1, .offset = offsetof(structure, member), .max = (limit)                     \
     }
-#define FIELD_ARRAY(structure, member, limit)                                                     \
+#define FIELD_ARRAY(structure, member, limit) FIELD_ARRAY_SINCE(structure, member, limit, 1)
+#define FIELD_ARRAY_SINCE(structure, member, limit, number)                                       \
     {                                                                                             \
-        .name = #member, .width = sizeof(FIELD_MEMBER(structure, member)[0]), .since = 1,         \
+        .name = #member, .width = sizeof(FIELD_MEMBER(structure, member)[0]), .since = (number),  \
         .count =                                                                                  \
             sizeof(FIELD_MEMBER(structure, member)) / sizeof(FIELD_MEMBER(structure, member)[0]), \
         .offset = offsetof(structure, member),                                                    \

@@ -15,6 +15,7 @@
 #define CHECKPOINTS_MAX 9999U
 #define STROKES_MAX     224U /* in one command */
 #define MOVE_MAX        999U
+#define BUTTONS_MAX     7U
 
 enum command_kind {
     COMMAND_HELP,
@@ -357,11 +358,14 @@ static bool parse_move(const char *text, int16_t *move)
 
 static void move_mouse(const struct command *command, const struct words *words, unsigned vm)
 {
-    int16_t delta[3] = {0}, buttons = 0;
+    const char *held = words->count < 6 ? "0" : words->word[5];
+    unsigned buttons = (unsigned)(held[0] - '0');
+    int16_t delta[3] = {0};
 
-    if (parse_move(words->word[3], &delta[0]) && parse_move(words->word[4], &delta[1]) &&
-        (words->count < 6 || parse_move(words->word[5], &buttons))) {
-        enum status status = console_edge_vm_mouse(vm, delta, (uint8_t)buttons & 7U);
+    if (buttons > BUTTONS_MAX || held[1]) {
+        console_print("'%s' are no buttons: 1, 2, 4 or a sum of them", held);
+    } else if (parse_move(words->word[3], &delta[0]) && parse_move(words->word[4], &delta[1])) {
+        enum status status = console_edge_vm_mouse(vm, delta, (uint8_t)buttons);
 
         if (status != STATUS_OK) {
             say_refusal(command, vm, status);

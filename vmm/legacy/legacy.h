@@ -207,8 +207,9 @@ struct legacy_description {
 };
 
 /*
- * Describe FUNCTION without an effect on it; with FEATURES one that nobody uses, and all queues
- * that a driver which takes those finds. DEVICE: it is lost. Takes the registers lock.
+ * Describe FUNCTION without an effect on it. With FEATURES it is one that nobody uses: they are
+ * written as a driver's, for all queues that such a driver finds. DEVICE: it is lost. Takes the
+ * registers lock.
  */
 enum status legacy_describe(struct legacy_function *function, const uint32_t *features,
                             struct legacy_description *description);

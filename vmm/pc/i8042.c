@@ -45,25 +45,14 @@
 #define RESEND           0xfeU
 #define BREAK            0xf0U /* of scan codes set 2 */
 
-/* Rows of fields that came with version 2, and of those that lie elsewhere since. */
+/* Rows of fields that lie elsewhere than in version 1, and of those that came with version 2. */
 #define KEPT(old, member, limit)                                       \
     {                                                                  \
         .name = #old, .width = 1, .since = 1, .count = 1,              \
         .offset = offsetof(struct i8042_state, member), .max = (limit) \
     }
-#define NEW(member, limit)                                                                      \
-    {                                                                                           \
-        .name = #member, .width = sizeof(FIELD_MEMBER(struct i8042_state, member)), .since = 2, \
-        .count = 1, .offset = offsetof(struct i8042_state, member), .max = (limit)              \
-    }
-#define NEW_ARRAY(member, limit)                                                                   \
-    {                                                                                              \
-        .name = #member, .width = sizeof(FIELD_MEMBER(struct i8042_state, member)[0]), .since = 2, \
-        .count = sizeof(FIELD_MEMBER(struct i8042_state, member)) /                                \
-                 sizeof(FIELD_MEMBER(struct i8042_state, member)[0]),                              \
-        .offset = offsetof(struct i8042_state, member),                                            \
-        .stride = sizeof(FIELD_MEMBER(struct i8042_state, member)[0]), .max = (limit)              \
-    }
+#define NEW(member, limit)       FIELD_SINCE(struct i8042_state, member, limit, 2)
+#define NEW_ARRAY(member, limit) FIELD_ARRAY_SINCE(struct i8042_state, member, limit, 2)
 
 static const struct field i8042_fields[] = {
     FIELD_ARRAY(struct i8042_state, queue, 0xff),

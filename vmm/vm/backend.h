@@ -36,9 +36,9 @@ struct backend {
     const struct radix_format *nested;
     bool (*giant_pages)(void);
 
-    /* What stands for the local APIC's page in the nested tables where vcpu->apic may be set; 0, or
-     * no function: nowhere. After init(). */
-    hpa_t (*apic_page)(void);
+    /* May vcpu->apic be set? Then each VM has a page of its own at LAPIC_BASE in its nested tables,
+     * vm->apic_page, which stands for the local APIC. No function: no. After init(). */
+    bool (*serves_apic)(void);
 
     /* UNSUPPORTED: not this CPU's. Boot CPU, once. */
     enum status (*init)(void);
@@ -56,7 +56,8 @@ struct backend {
 
     /* The part of the guest's state that is neither in struct vcpu nor in the CPU's registers:
      * segments, control, debug and the passed model registers. set_state() clears all else.
-     * get_state() also takes out of all of it what no CPU is in but this one let the guest set. */
+     * get_state() also takes out of all of it what no CPU is in but this one let the guest set, and
+     * gives the local APIC's state back to the software. */
     void (*get_state)(struct vcpu *vcpu, struct cpu_state *state);
     void (*set_state)(struct vcpu *vcpu, const struct cpu_state *state);
 

@@ -14,6 +14,8 @@
 #define CLEAR_STEP (2U << 20) /* bytes between two looks at CPU 0's service */
 #define ROM_MARK   0xaa55U    /* an option ROM begins with these two bytes */
 
+_Static_assert(CONFIG_VGA_MEMORY == VGA_MEMORY_SIZE, "what a configuration counts is taken");
+
 static void *view(const struct vm *vm)
 {
     return (void *)(DIRECT_BASE + vm->video.raw);

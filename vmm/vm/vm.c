@@ -61,7 +61,7 @@ static enum status map_ram(struct vm *vm)
     }
 
     if (status == STATUS_OK && vm->apic_page) {
-        status = radix_map(&vm->nested, LAPIC_BASE, backend->apic_page(), LAPIC_SIZE,
+        status = radix_map(&vm->nested, LAPIC_BASE, pool_hpa(vm->apic_page), LAPIC_SIZE,
                            RADIX_READ | RADIX_WRITE, NULL);
     }
     for (unsigned i = 0; i < vm->ram.run_count && status == STATUS_OK; i++) {
@@ -82,7 +82,10 @@ static enum status create_parts(struct vm *vm)
     };
     enum status status = radix_init(&vm->nested);
 
-    vm->apic_page = backend->apic_page && backend->apic_page().raw;
+    if (status == STATUS_OK && backend->serves_apic && backend->serves_apic()) {
+        vm->apic_page = pool_allocate(LAPIC_SIZE, LAPIC_SIZE);
+        status = vm->apic_page ? STATUS_OK : STATUS_NOTE(STATUS_NO_MEMORY);
+    }
 
     for (unsigned i = 0; i < vm->vcpu_count && status == STATUS_OK; i++) {
         status = create_vcpu(vm, i);
@@ -127,6 +130,9 @@ static void destroy(struct vm *vm)
             pool_free(vm->vcpu[i]->backend, backend->vcpu_size);
         }
         pool_free(vm->vcpu[i], sizeof(*vm->vcpu[i]));
+    }
+    if (vm->apic_page) {
+        pool_free(vm->apic_page, LAPIC_SIZE);
     }
     radix_destroy(&vm->nested);
     pool_free(vm, sizeof(*vm));

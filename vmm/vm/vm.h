@@ -73,7 +73,7 @@ struct vm {
     struct vcpu *vcpu[CONFIG_VM_CPUS_MAX];
     struct ram ram;
     struct radix nested;
-    bool apic_page;              /* in them: backend.h */
+    void *apic_page;             /* in them; NULL: no CPU serves the local APIC: backend.h */
     struct spinlock nested_lock; /* changes of it, with interrupts as they are */
     struct vf_set vfs;
     uint32_t nested_generation; /* grows when the TLBs must forget; atomic */

@@ -75,9 +75,6 @@ enum status vmx_init(void);
 const struct vmx_features *vmx_features(void);
 hpa_t vmx_msr_bitmap(void);
 
-/* Accesses to this page are accesses to the local APIC; 0: it takes APICv, which the CPU lacks. */
-hpa_t vmx_apic_page(void);
-
 /* Make this CPU's VMCS current, cleared: VMLAUNCH comes next, and every field is to be written. */
 void vmx_renew_vmcs(void);
 
@@ -114,9 +111,11 @@ void vmx_load_pdptes(struct vcpu *vcpu);
 void vmx_repair(struct vcpu *vcpu);
 
 /*
- * APICv, of which vcpu->apic says whether it is used. Switch it on or off; before an entry see to
- * it that the CPU has the local APIC's state; take it back, if it has; see whether EXIT wants that.
+ * APICv: does the CPU have it? vcpu->apic says whether it is used. Switch it on or off; before an
+ * entry see to it that the CPU has the local APIC's state; take it back, if it has; see whether
+ * EXIT wants that.
  */
+bool vmx_serves_apic(void);
 void vmx_apic_switch(const struct vcpu *vcpu, struct vmx_vcpu *vmx);
 void vmx_apic_lend(struct vcpu *vcpu, struct vmx_vcpu *vmx);
 void vmx_apic_take_back(struct vcpu *vcpu);

@@ -14,6 +14,11 @@
 /* What may change its registers, or has changed the page's copies of them. */
 #define CHANGES_REGISTERS (1U << EXIT_MEMORY | 1U << EXIT_STRING_IO | 1U << EXIT_APIC_WRITE)
 
+bool vmx_serves_apic(void)
+{
+    return vmx_features()->control[VMX_SECONDARY] & VMCS_SECONDARY_APIC_ACCESS;
+}
+
 static struct lapic *lapic_of(const struct vcpu *vcpu)
 {
     return &vcpu->vm->pc.lapic[vcpu->index];

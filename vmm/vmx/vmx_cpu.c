@@ -39,7 +39,7 @@ extern const char vmx_exit_point[]; /* vmx_enter.S */
 static struct vmx_features features;
 static struct vmx_fixed fixed[2];
 static uint32_t revision;
-static uint8_t *msr_bitmap; /* and the APIC's page, which nobody gets to: it is an address */
+static uint8_t *msr_bitmap;
 
 const struct vmx_features *vmx_features(void)
 {
@@ -54,13 +54,6 @@ const struct vmx_fixed *vmx_fixed(unsigned index)
 hpa_t vmx_msr_bitmap(void)
 {
     return pool_hpa(msr_bitmap);
-}
-
-hpa_t vmx_apic_page(void)
-{
-    return features.control[VMX_SECONDARY] & VMCS_SECONDARY_APIC_ACCESS
-               ? hpa(pool_hpa(msr_bitmap).raw + PAGE_SIZE)
-               : hpa(0);
 }
 
 /* From vmx_access.S: no CPU that vmx_choose() accepts refuses what is written here. */
@@ -104,7 +97,7 @@ enum status vmx_init(void)
         (void)msr_read(MSR_FIXED + 2 * i, &fixed[i].set);
         (void)msr_read(MSR_FIXED + 2 * i + 1, &fixed[i].allowed);
     }
-    msr_bitmap = pool_allocate(2 * PAGE_SIZE, PAGE_SIZE);
+    msr_bitmap = pool_allocate(PAGE_SIZE, PAGE_SIZE);
     if (!msr_bitmap) {
         return STATUS_NOTE(STATUS_NO_MEMORY);
     }

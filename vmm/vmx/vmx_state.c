@@ -5,6 +5,7 @@
 #include "vmm/host/pool.h"
 #include "vmm/vm/model.h"
 #include "vmm/vm/msr_table.h"
+#include "vmm/vm/vm.h"
 #include "vmm/vmx/vmx.h"
 
 #include <string.h>
@@ -168,7 +169,7 @@ void vmx_get_state(struct vcpu *vcpu, struct cpu_state *state)
     state->dr6 = vmx_read(vcpu, BACKEND_DR6);
 }
 
-static void set_controls(struct vmx_vcpu *vmx)
+static void set_controls(const struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
     const uint32_t *control = vmx_features()->control;
 
@@ -180,8 +181,8 @@ static void set_controls(struct vmx_vcpu *vmx)
     vmcs_write(VMCS_ENTRY_CONTROLS, control[VMX_ENTRY]);
     vmcs_write(VMCS_MSR_BITMAP, vmx_msr_bitmap().raw);
     vmcs_write(VMCS_VIRTUAL_APIC, pool_hpa(vmx).raw);
-    if (control[VMX_SECONDARY] & VMCS_SECONDARY_APIC_ACCESS) {
-        vmcs_write(VMCS_APIC_ACCESS, vmx_apic_page().raw);
+    if (vmx_serves_apic()) {
+        vmcs_write(VMCS_APIC_ACCESS, pool_hpa(vcpu->vm->apic_page).raw);
     }
     vmcs_write(VMCS_CR0_MASK, ~(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_WP | CR0_AM | CR0_PG));
     vmcs_write(VMCS_CR4_MASK, ~model_facts.cr4 | CR4_MCE);
@@ -198,7 +199,7 @@ void vmx_set_state(struct vcpu *vcpu, const struct cpu_state *state)
 
     memset(vmx, 0, sizeof(*vmx));
     vmx_renew_vmcs();
-    set_controls(vmx);
+    set_controls(vcpu, vmx);
     vmx_set_host();
     for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
         vmcs_write((enum vmcs_field)words[i].field, ((const uint64_t *)state)[words[i].state]);

@@ -321,7 +321,7 @@ static void test_delivered_by_cpu(void **state)
         bool page = bits & 1, extint = bits & 2, enabled = bits & 4;
 
         fake_vm_reset();
-        fake_vm.apic_page = true;
+        fake_vm.apic_page = &fake_vm; /* there is one */
         fake_vm.pc.lapic[0].state.mode = page ? LAPIC_XAPIC : LAPIC_X2APIC;
         fake_platform.vector = 0x41;
         fake_platform.extint = extint;

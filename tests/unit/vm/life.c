@@ -100,13 +100,20 @@ struct cpu *cpu_by_index(uint32_t index)
     return &life.cpus[index];
 }
 
+static bool serves_apic(void)
+{
+    return true;
+}
+
 static bool has_giant_pages(void)
 {
     return true;
 }
 
-static const struct backend functions = {
-    .name = "fake", .vcpu_size = PAGE_SIZE, .giant_pages = has_giant_pages};
+static const struct backend functions = {.name = "fake",
+                                         .vcpu_size = PAGE_SIZE,
+                                         .giant_pages = has_giant_pages,
+                                         .serves_apic = serves_apic};
 
 const struct backend *backend = &functions;
 
@@ -158,6 +165,10 @@ enum status radix_map(struct radix *radix, uint64_t at, hpa_t to, uint64_t size,
     if (at == ROM_HIGH) { /* the BIOS's segment a second time, before all else */
         check(rights == (RADIX_READ | RADIX_EXECUTE) && size == ROM_SIZE && mapped == 0);
         check(to.raw == FRAMES + ROM_BASE);
+        return STATUS_OK;
+    }
+    if (at == LAPIC_BASE) {
+        check(rights == (RADIX_READ | RADIX_WRITE) && size == LAPIC_SIZE);
         return STATUS_OK;
     }
     check(rights == (RADIX_READ | RADIX_WRITE | RADIX_EXECUTE));

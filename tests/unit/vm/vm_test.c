@@ -25,7 +25,7 @@ static void test_creation(void **state)
     fake_pages_reset(2000);
     make_all_well();
     add_vm("bad", 2);
-    for (unsigned limit = 0; limit < vm_pages + 2 * vcpu_pages; limit++) {
+    for (unsigned limit = 0; limit < vm_pages + 1 + 2 * vcpu_pages; limit++) { /* 1: the APIC's */
         make_all_well();
         fake_pages_limit(limit);
         vm_create_all(&life.config);
@@ -33,7 +33,7 @@ static void test_creation(void **state)
         assert_true(fake_log_contains("VM 'bad' is left out"));
         assert_int_equal(fake_pages_used(), 0);
     }
-    assert_int_equal(life.destroyed, 2 * vcpu_pages);
+    assert_int_equal(life.destroyed, 1 + 2 * vcpu_pages);
     fake_pages_limit(2000);
     for (unsigned i = 0; i < ARRAY_SIZE(parts); i++) {
         make_all_well();
@@ -45,7 +45,7 @@ static void test_creation(void **state)
         assert_int_equal(life.ram_frees, parts[i] == &life.map_status); /* others may want it */
         assert_int_equal(fake_pages_used(), 0);
     }
-    assert_int_equal(life.destroyed, 2 * vcpu_pages + 2);
+    assert_int_equal(life.destroyed, 1 + 2 * vcpu_pages + 2);
     make_all_well();
     life.config.vm_count = 0;
     add_vm("one", 1);
@@ -53,6 +53,7 @@ static void test_creation(void **state)
     vm_create_all(&life.config);
     assert_int_equal(vm_count(), 2);
     assert_string_equal(vm_by_index(1)->config->name, "three");
+    assert_ptr_not_equal(vm_by_index(1)->apic_page, vm_by_index(0)->apic_page);
     assert_null(vm_by_index(2));
     assert_int_equal(vm_by_index(1)->vcpu[2]->index, 2);
     assert_ptr_equal(vm_by_index(1)->vcpu[2]->cpu, &life.cpus[2]);

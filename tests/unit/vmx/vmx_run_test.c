@@ -65,11 +65,6 @@ hpa_t vmx_msr_bitmap(void)
     return hpa(0x5000);
 }
 
-hpa_t vmx_apic_page(void)
-{
-    return hpa(0x6000);
-}
-
 void vmx_renew_vmcs(void)
 {
     launched = false;
@@ -150,6 +145,7 @@ static int setup(void **state)
         (struct vmx_features){.control[VMX_SECONDARY] = VMCS_SECONDARY_APIC, .invept_one = true};
     backend = &vmx_backend;
     vcpu->backend = pool_allocate(backend->vcpu_size, PAGE_SIZE);
+    fake_vm.apic_page = pool_allocate(PAGE_SIZE, PAGE_SIZE);
     vmx = vcpu->backend;
     state_set_reset(&reset);
     reset.cr0 = CR0_PE | CR0_ET;
@@ -384,6 +380,7 @@ static void deliver_and_write(void)
 {
     assert_int_equal(vmcs_read(VMCS_SECONDARY_CONTROLS) & VMCS_SECONDARY_APIC, VMCS_SECONDARY_APIC);
     assert_int_equal(vmcs_read(VMCS_INTERRUPT_STATUS), 0x61);
+    assert_int_equal(vmcs_read(VMCS_APIC_ACCESS), pool_hpa(fake_vm.apic_page).raw);
     assert_int_equal(vmcs_read(VMCS_EOI_EXITS + 2), 1ULL << 0x21);
     assert_int_equal(vmx->virtual_apic[LAPIC_ID / 4], 0);
     assert_int_equal(vmx->virtual_apic[LAPIC_SVR / 4], 0x1ff);

@@ -54,11 +54,6 @@ enum status vmx_enable_cpu(void)
 
 void vmx_run(struct vcpu *entered, struct exit *exit) {}
 
-hpa_t vmx_apic_page(void)
-{
-    return hpa(0x6000);
-}
-
 hpa_t vmx_msr_bitmap(void)
 {
     return hpa(0x5000);
