@@ -278,6 +278,7 @@ static void test_commands(void **state)
         {"vm key mail a",         "there is no VM 'mail'"                                        },
         {"vm mouse web 1",        "usage: vm mouse NAME RIGHT UP [BUTTONS] - "                   },
         {"vm mouse web -5 x",     "'x' is no number from -999 to 999"                            },
+        {"vm mouse web 1 2 8",    "'8' are no buttons: 1, 2, 4 or a sum of them"                 },
         {"vm mouse web -5 999 3", "mouse -5 999 0, 3"                                            },
         {"bogus",                 "unknown command 'bogus'; these are known:"                    },
         {"stats db",              "\r\ndb: 42 exits\r\nvmm> "                                    },
