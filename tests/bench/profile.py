@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""profile.py [-o FILE] NAME...: where the VMM's instructions of an exit go, function by function; docs/performance.md.
+
+guest/bench repeats the figure NAME for ever while the emulator logs every instruction. Exits that are alike make one column;
+a figure may have several (an interrupt that a CPU sends to itself is sent, delivered and ended). Not a test: a tool, with
+PORTOLAN_BUILD=build as the tests have it. -o writes the columns as JSON, {NAME: [{"exits": N, "functions": {...}}]}.
+"""
+
+import argparse
+import bisect
+import collections
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "machine"))
+
+import bios  # noqa: E402
+import figures  # noqa: E402
+import machine  # noqa: E402
+
+CORE = os.path.join(machine.BUILD, "portolan-core.elf")
+GUEST_MODE = 1 << 21  # of QEMU's CPU flags: HF_GUEST_MASK
+TRACE = re.compile(r"^Trace (\d+): \S+ \[[0-9a-f]+/([0-9a-f]+)/([0-9a-f]+)/", re.M)
+LOG_BYTES = 8 << 20
+RARE = 0.02  # of all exits: interrupts of the machine itself
+
+
+class Functions:
+    """Which function of the core an address lies in."""
+
+    def __init__(self):
+        text = subprocess.run(["nm", "-n", "--defined-only", CORE], capture_output=True, text=True, check=True).stdout
+        rows = [line.split() for line in text.splitlines()]
+        rows = [(int(at, 16), name) for at, kind, name in rows if kind in "tT"]
+        self.starts, self.names = [at for at, _ in rows], [name for _, name in rows]
+
+    def of(self, address):
+        index = bisect.bisect(self.starts, address) - 1
+        return self.names[index] if index >= 0 else hex(address)
+
+
+def ask(stream, command, **arguments):
+    """The answer to a command of the emulator's own protocol, QMP."""
+    stream.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+    stream.flush()
+    while "return" not in (answer := json.loads(stream.readline())):
+        if "error" in answer:
+            raise machine.Failure(f"{command}: {answer}")
+    return answer["return"]
+
+
+def log_instructions(path, log):
+    """Let the emulator with its QMP socket at PATH write LOG, every instruction in a line, and stop."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(path)
+        stream = connection.makefile("rw")
+        ask(stream, "qmp_capabilities")
+        for line in ("stop", "singlestep on", f"logfile {log}", "log exec,nochain", "cont"):
+            ask(stream, "human-monitor-command", **{"command-line": line})
+        end = time.monotonic() + machine.patience()
+        while os.path.getsize(log) < LOG_BYTES and time.monotonic() < end:
+            time.sleep(0.05)
+        ask(stream, "quit")
+
+
+def exits_of(text, functions):
+    """A Counter {function: instructions} for each whole exit of the CPU that runs the guest."""
+    exits, current, inside = [], None, collections.defaultdict(bool)
+    for cpu, address, flags in TRACE.findall(text):
+        guest = int(flags, 16) & GUEST_MODE
+        if guest:
+            if current and current[0] == cpu:
+                exits.append(current[1])
+            current, inside[cpu] = None, True
+            continue
+        if inside[cpu]:
+            current, inside[cpu] = (cpu, collections.Counter()), False
+        if current and current[0] == cpu:
+            current[1][functions.of(int(address, 16))] += 1
+    return exits
+
+
+def columns_of(exits):
+    """Exits that go through the same functions, together: [(how many, {function: instructions, the median one's})], rare ones left out."""
+    kinds = collections.defaultdict(list)
+    for functions in exits:
+        kinds[frozenset(functions)].append(functions)
+    common = [kind for kind in kinds.values() if len(kind) >= RARE * len(exits)]
+    common.sort(key=lambda kind: -len(kind))
+    return [{"exits": len(kind), "functions": dict(sorted(kind, key=lambda f: sum(f.values()))[len(kind) // 2])} for kind in common]
+
+
+def profile(name, functions):
+    config = figures.CONFIG.format(guest=f"bench.elf\ncmdline = loop={name}")
+    guest = os.path.join(machine.BUILD, "guest", "bench.elf")
+    with tempfile.TemporaryDirectory(prefix="portolan-") as folder:
+        path, log = os.path.join(folder, "qmp"), os.path.join(folder, "log")
+        iso = bios.make_iso(folder, config, [(guest, "bench.elf")])
+        with bios.PcMachine(iso, cpus=3, icount=True, extra=["-qmp", f"unix:{path},server=on,wait=off"]) as run:
+            run.expect(rf"bench loops {name}\b")
+            log_instructions(path, log)
+        with open(log, encoding="ascii", errors="replace") as file:
+            return columns_of(exits_of(file.read(), functions))
+
+
+def show(name, columns):
+    print(f"\n{name}: " + "; ".join(f"{column['exits']} exits of {sum(column['functions'].values())} instructions" for column in columns))
+    functions = {function for column in columns for function in column["functions"]}
+    weight = {function: max(column["functions"].get(function, 0) for column in columns) for function in functions}
+    for function in sorted(functions, key=lambda function: (-weight[function], function)):
+        print(f"  {function:32}" + "".join(f"{column['functions'].get(function, ''):>8}" for column in columns))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
+    parser.add_argument("-o", "--output")
+    parser.add_argument("names", nargs="+")
+    arguments = parser.parse_args()
+    functions, results = Functions(), {}
+    for name in arguments.names:
+        results[name] = profile(name, functions)
+        show(name, results[name])
+    if arguments.output:
+        with open(arguments.output, "w", encoding="ascii") as file:
+            json.dump(results, file, indent=1)
+
+
+main()
