@@ -271,6 +271,20 @@ void legacy_settle(struct legacy_set *set);
 bool legacy_port_read(struct legacy_set *set, uint16_t port, unsigned width, uint32_t *value);
 bool legacy_port_write(struct legacy_set *set, uint16_t port, unsigned width, uint32_t value);
 
+/* A function has PORT, or a port near it. */
+static inline bool legacy_port_is_ours(const struct legacy_set *set, uint16_t port)
+{
+    return __atomic_load_n(&set->owner[port / LEGACY_PORT_PAGE], __ATOMIC_RELAXED) != 0;
+}
+
+/*
+ * The same, but false, too, where that might take long (there is a command to the PF to wait for, a
+ * reset, or somebody else who has the registers lock) and where the VF is lost, by this very access
+ * even: what stands above is to be asked then.
+ */
+bool legacy_port_read_now(struct legacy_set *set, uint16_t port, unsigned width, uint32_t *value);
+bool legacy_port_write_now(struct legacy_set *set, uint16_t port, unsigned width, uint32_t value);
+
 /* At PORT is a function that is lost and whose place another VF takes soon: an access that has just
  * been made is to be made again. */
 bool legacy_port_waits(const struct legacy_set *set, uint16_t port);

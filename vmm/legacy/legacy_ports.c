@@ -129,3 +129,53 @@ bool legacy_port_write(struct legacy_set *set, uint16_t port, unsigned width, ui
     spinlock_release(&f->lock);
     return true;
 }
+
+/* Is there only a register to read or write, and nothing to wait for? Takes the lock. */
+static bool acquire_now(struct legacy_function *f)
+{
+    return f->setup.transport == LEGACY_TRANSPORT_MMR && !legacy_lost(f) && spinlock_try(&f->lock);
+}
+
+bool legacy_port_read_now(struct legacy_set *set, uint16_t port, unsigned width, uint32_t *value)
+{
+    unsigned offset = 0;
+    struct legacy_function *f = find(set, port, width, &offset);
+
+    if (f == NULL || legacy_lost(f)) {
+        return false;
+    }
+    if (offset == LEGACY_ISR) {
+        *value = legacy_interrupt_read_isr(f);
+        return true;
+    }
+    if (!acquire_now(f)) {
+        return false;
+    }
+    *value = legacy_registers_read(f, offset, width);
+    spinlock_release(&f->lock);
+    return !legacy_lost(f);
+}
+
+/* Of the writes only these: a queue's ring may need a vector, a status of 0 is a reset. */
+static bool is_plain_write(const struct legacy_function *f, unsigned offset, uint32_t value)
+{
+    return offset == LEGACY_QUEUE_SELECT || offset == LEGACY_GUEST_FEATURES ||
+           (offset == LEGACY_STATUS && (uint8_t)value != 0 && f->bus_master_on);
+}
+
+bool legacy_port_write_now(struct legacy_set *set, uint16_t port, unsigned width, uint32_t value)
+{
+    unsigned offset = 0;
+    struct legacy_function *f = find(set, port, width, &offset);
+
+    if (f == NULL || !acquire_now(f)) {
+        return false;
+    }
+    bool plain = is_plain_write(f, offset, value);
+
+    if (plain) {
+        legacy_registers_write(f, offset, width, value);
+    }
+    spinlock_release(&f->lock);
+    return plain && !legacy_lost(f);
+}

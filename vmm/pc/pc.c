@@ -259,6 +259,7 @@ void pc_fill(struct pc *pc, uint8_t byte)
     memset(&pc->pm.next_event, byte, sizeof(pc->pm.next_event));
     memset(&pc->ioapic.lines, byte, sizeof(pc->ioapic.lines));
     memset(pc->window, byte, sizeof(pc->window));
+    memset(pc->port_pages, byte, sizeof(pc->port_pages));
     memset(pc->pirq_gsi, byte, sizeof(pc->pirq_gsi));
     memset(&pc->pic_output, byte, sizeof(pc->pic_output));
     memset(&pc->pic_targets, byte, sizeof(pc->pic_targets));

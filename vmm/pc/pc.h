@@ -76,6 +76,10 @@ enum port_window_id {
     PORT_WINDOW_COUNT
 };
 
+/* Ports in pages of 32, which are mostly nobody's; the last word is for what wraps around. */
+#define PORT_PAGE_SHIFT 5U
+#define PORT_PAGE_WORDS ((0x10000U >> PORT_PAGE_SHIFT) / 32U + 1U)
+
 /* How often a guest did what no device answers to; for the console's statistics. */
 struct pc_counters {
     uint64_t port_reads;
@@ -115,7 +119,8 @@ struct pc {
     struct pci_host_state pci;
     struct fw_cfg fw_cfg;
     struct vga vga;
-    uint16_t window[PORT_WINDOW_COUNT]; /* the first port; 0: nowhere. Atomic */
+    uint16_t window[PORT_WINDOW_COUNT];   /* the first port; 0: nowhere. Atomic */
+    uint32_t port_pages[PORT_PAGE_WORDS]; /* a bit each: a device has some of its ports. Atomic */
 
     int8_t pirq_gsi[PCI_PIRQS]; /* the ISA line each PIRQ drives now; -1: none */
     uint32_t pic_output;        /* INTR; written under the lock, read anywhere */
@@ -153,6 +158,19 @@ void pc_derive(struct pc *pc);
 void pc_fill(struct pc *pc, uint8_t byte);
 
 /* ---- Shared devices: any CPU; take the lock ---- */
+
+static inline bool pc_has_page(const struct pc *pc, unsigned page)
+{
+    return __atomic_load_n(&pc->port_pages[page / 32], __ATOMIC_RELAXED) >> page % 32 & 1U;
+}
+
+/* No device has any port near these: pc_port_read() reads all ones, pc_port_write() does nothing,
+ * and both count it. No lock. */
+static inline bool pc_port_is_free(const struct pc *pc, uint16_t port, unsigned width)
+{
+    return !pc_has_page(pc, port >> PORT_PAGE_SHIFT) &&
+           !pc_has_page(pc, (port + width - 1) >> PORT_PAGE_SHIFT);
+}
 
 /* WIDTH 1, 2 or 4. Ports that nobody claims read all ones. */
 uint32_t pc_port_read(struct pc *pc, uint16_t port, unsigned width, uint64_t now);

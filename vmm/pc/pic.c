@@ -60,12 +60,9 @@ static uint8_t bit(unsigned line)
 /* The rank of the most urgent line of MASK, 0 (highest) to 7; NONE when MASK is empty. */
 static unsigned rank_of(const struct pic_chip *chip, uint8_t mask)
 {
-    unsigned rank = 0;
+    unsigned twice = mask | (unsigned)mask << 8;
 
-    while (rank < NONE && (mask & bit((rank + chip->highest) & 7U)) == 0) {
-        rank++;
-    }
-    return rank;
+    return mask == 0 ? NONE : (unsigned)__builtin_ctz(twice >> (chip->highest & 7U));
 }
 
 static unsigned line_of_rank(const struct pic_chip *chip, unsigned rank)

@@ -258,12 +258,6 @@ static bool takes(const struct port_range *range, uint32_t base, uint32_t port, 
            (range->widths & width) != 0 && ((port - base) & (width - 1)) == 0;
 }
 
-/* Ports of VFs and of nothing are above the table, and are told apart from it at once. */
-static unsigned ranges_to_search(uint32_t port)
-{
-    return port <= ranges[ARRAY_SIZE(ranges) - 1].last ? ARRAY_SIZE(ranges) : 0;
-}
-
 static uint32_t base_of(const struct pc *p, unsigned id)
 {
     return __atomic_load_n(&p->window[id], __ATOMIC_RELAXED);
@@ -298,9 +292,7 @@ static inline __attribute__((always_inline)) const struct port_range *find(const
                                                                            unsigned width,
                                                                            bool part)
 {
-    unsigned count = ranges_to_search(port);
-
-    for (unsigned i = 0; i < count && ranges[i].first < port + width; i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(ranges) && ranges[i].first < port + width; i++) {
         if (part ? takes_part(&ranges[i], 0, port, width) : takes(&ranges[i], 0, port, width)) {
             return &ranges[i];
         }
@@ -314,7 +306,7 @@ static inline __attribute__((always_inline)) const struct port_range *find(const
 
 bool ports_claim(const struct pc *pc, uint16_t port, unsigned width)
 {
-    return find(pc, port, width, true) != NULL;
+    return !pc_port_is_free(pc, port, width) && find(pc, port, width, true) != NULL;
 }
 
 uint32_t ports_read(struct pc *pc, uint16_t port, unsigned width)
@@ -352,18 +344,48 @@ void ports_write(struct pc *pc, uint16_t port, unsigned width, uint32_t value)
     }
 }
 
-static void place(struct pc *p, unsigned id, uint16_t first)
+static bool place(struct pc *p, unsigned id, uint16_t first)
 {
-    __atomic_store_n(&p->window[id], first, __ATOMIC_RELAXED);
+    return __atomic_exchange_n(&p->window[id], first, __ATOMIC_RELAXED) != first;
+}
+
+static void mark_pages(uint32_t *pages, uint32_t first, uint32_t last)
+{
+    for (uint32_t page = first >> PORT_PAGE_SHIFT; page <= last >> PORT_PAGE_SHIFT; page++) {
+        pages[page / 32] |= 1U << page % 32;
+    }
+}
+
+/* Who looks without the lock sees no page without its device meanwhile. */
+static void find_pages(struct pc *p)
+{
+    uint32_t pages[PORT_PAGE_WORDS] = {0};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(ranges); i++) {
+        mark_pages(pages, ranges[i].first, ranges[i].last);
+    }
+    for (unsigned i = 0; i < PORT_WINDOW_COUNT; i++) {
+        if (p->window[i] != 0) {
+            mark_pages(pages, p->window[i], p->window[i] + windows[i].last);
+        }
+    }
+    for (unsigned i = 0; i < PORT_PAGE_WORDS; i++) {
+        __atomic_store_n(&p->port_pages[i], pages[i], __ATOMIC_RELAXED);
+    }
 }
 
 void ports_place_windows(struct pc *pc)
 {
-    place(pc, PORT_WINDOW_PM, pci_host_pm_base(&pc->pci));
-    place(pc, PORT_WINDOW_SMB, pci_host_smb_base(&pc->pci));
+    bool moved = !pc_has_page(pc, ranges[0].first >> PORT_PAGE_SHIFT); /* the first time */
+
+    moved |= place(pc, PORT_WINDOW_PM, pci_host_pm_base(&pc->pci));
+    moved |= place(pc, PORT_WINDOW_SMB, pci_host_smb_base(&pc->pci));
     for (unsigned i = 0; i < 3; i++) {
-        place(pc, PORT_WINDOW_VBE + i, pc->vga.memory ? VGA_VBE_PORTS + i : 0);
+        moved |= place(pc, PORT_WINDOW_VBE + i, pc->vga.memory ? VGA_VBE_PORTS + i : 0);
     }
-    place(pc, PORT_WINDOW_VGA, pc->vga.memory ? VGA_PORTS : 0);
-    place(pc, PORT_WINDOW_DEBUG_EXIT, pc->config.debug_exit);
+    moved |= place(pc, PORT_WINDOW_VGA, pc->vga.memory ? VGA_PORTS : 0);
+    moved |= place(pc, PORT_WINDOW_DEBUG_EXIT, pc->config.debug_exit);
+    if (moved) {
+        find_pages(pc);
+    }
 }

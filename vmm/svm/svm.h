@@ -82,6 +82,8 @@ struct svm_vcpu {
     uint32_t clean; /* the clean bits when nothing was changed: none where the CPU knows none */
     uint64_t cr4;   /* as the guest sees it */
     bool refused;   /* the last entry: its state is to be mended */
+    bool entered;   /* since svm_run() was called: exits were served and the guest entered again */
+    bool served;    /* the last exit: it is done, but not to be entered again at once */
     bool iret;      /* an NMI handler's IRET is reached and not known to be over */
     bool stepping;  /* ... and is single-stepped in this entry */
     bool step_tf;   /* RFLAGS.TF and DR6 as the guest has them meanwhile */
@@ -121,6 +123,16 @@ void svm_complete_exit(struct vcpu *vcpu, struct exit *exit);
  * interrupt would come before the HLT, which then would wait for another one in vain.
  */
 void svm_finish_hlt(struct vcpu *vcpu, struct exit *exit);
+
+/* Pure: EXITINFO1 of an access to a port. */
+static inline struct exit_io svm_decode_io(uint32_t info)
+{
+    return (struct exit_io){
+        .port = (uint16_t)(info >> VMCB_IO_PORT_SHIFT),
+        .size = info >> VMCB_IO_SIZE_SHIFT & 7,
+        .in = info & VMCB_IO_IN,
+    };
+}
 
 /* Pure: what VMCB says about the last exit. */
 void svm_decode_exit(const struct vmcb *vmcb, const struct svm_features *features,

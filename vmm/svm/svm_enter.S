@@ -5,7 +5,7 @@
  * interrupt ends the guest's run; it is taken when the caller allows interrupts. RAX and RSP of the guest are in the VMCB, its
  * other registers at the beginning of VCPU.
  *
- * After an exit svm_notify() is asked first, with no more of the guest's registers put away than C may change. If it has
+ * After an exit svm_quick() is asked first, with no more of the guest's registers put away than C may change. If it has
  * seen to the exit, the guest goes on at once: what has come in meanwhile ends its run before its first instruction.
  */
 #include "vmm/vm/guest_registers.S"
@@ -31,7 +31,7 @@ svm_enter:
     movq 16(%rsp), %rax
     vmload %rax /* GS, TR and the rest of ours: before an exception or an interrupt may come */
     xorl %ebp, %ebp /* the end of a backtrace */
-    call svm_notify
+    call svm_quick
     movq (%rsp), %rdi
     testb %al, %al
     jz 2f

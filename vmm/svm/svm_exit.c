@@ -8,33 +8,37 @@
 #define EXCEPTIONS        32U
 #define CONTROL_REGISTERS 16U
 
-/* Exits that need no more than their name. */
+/* Exits that need no more than their name, by code from the first on. What is not here is unknown.
+ */
+#define PLAIN_FIRST VMCB_EXIT_INTR
+#define PLAIN(name) [VMCB_EXIT_##name - PLAIN_FIRST]
+
 static const struct {
-    uint16_t code;
-    uint8_t reason;
+    uint8_t reason; /* 0, EXIT_INTERRUPT, with KNOWN only */
+    bool known;
     bool instruction; /* the next rip is that behind it */
 } plain[] = {
-    {VMCB_EXIT_INTR,        EXIT_INTERRUPT,  false},
-    {VMCB_EXIT_NMI,         EXIT_INTERRUPT,  false},
-    {VMCB_EXIT_SMI,         EXIT_INTERRUPT,  false},
-    {VMCB_EXIT_INIT,        EXIT_INTERRUPT,  false},
-    {VMCB_EXIT_FERR_FREEZE, EXIT_INTERRUPT,  false},
-    {VMCB_EXIT_VINTR,       EXIT_WINDOW,     false},
-    {VMCB_EXIT_IRET,        EXIT_NMI_WINDOW, false},
-    {VMCB_EXIT_HLT,         EXIT_HLT,        true },
-    {VMCB_EXIT_CPUID,       EXIT_CPUID,      true },
-    {VMCB_EXIT_XSETBV,      EXIT_XSETBV,     true },
-    {VMCB_EXIT_WBINVD,      EXIT_CACHE,      true },
-    {VMCB_EXIT_INVD,        EXIT_CACHE,      true },
-    {VMCB_EXIT_PAUSE,       EXIT_PAUSE,      true },
-    {VMCB_EXIT_RDPMC,       EXIT_FORBIDDEN,  false},
-    {VMCB_EXIT_RSM,         EXIT_REFUSED,    false},
-    {VMCB_EXIT_INVLPGA,     EXIT_REFUSED,    false},
-    {VMCB_EXIT_MONITOR,     EXIT_REFUSED,    false},
-    {VMCB_EXIT_MWAIT,       EXIT_REFUSED,    false},
-    {VMCB_EXIT_MWAIT_ARMED, EXIT_REFUSED,    false},
-    {VMCB_EXIT_RDPRU,       EXIT_REFUSED,    false},
-    {VMCB_EXIT_SHUTDOWN,    EXIT_SHUTDOWN,   false},
+    PLAIN(INTR) = {EXIT_INTERRUPT,  true, false},
+    PLAIN(NMI) = {EXIT_INTERRUPT,  true, false},
+    PLAIN(SMI) = {EXIT_INTERRUPT,  true, false},
+    PLAIN(INIT) = {EXIT_INTERRUPT,  true, false},
+    PLAIN(FERR_FREEZE) = {EXIT_INTERRUPT,  true, false},
+    PLAIN(VINTR) = {EXIT_WINDOW,     true, false},
+    PLAIN(IRET) = {EXIT_NMI_WINDOW, true, false},
+    PLAIN(HLT) = {EXIT_HLT,        true, true },
+    PLAIN(CPUID) = {EXIT_CPUID,      true, true },
+    PLAIN(XSETBV) = {EXIT_XSETBV,     true, true },
+    PLAIN(WBINVD) = {EXIT_CACHE,      true, true },
+    PLAIN(INVD) = {EXIT_CACHE,      true, true },
+    PLAIN(PAUSE) = {EXIT_PAUSE,      true, true },
+    PLAIN(RDPMC) = {EXIT_FORBIDDEN,  true, false},
+    PLAIN(RSM) = {EXIT_REFUSED,    true, false},
+    PLAIN(INVLPGA) = {EXIT_REFUSED,    true, false},
+    PLAIN(MONITOR) = {EXIT_REFUSED,    true, false},
+    PLAIN(MWAIT) = {EXIT_REFUSED,    true, false},
+    PLAIN(MWAIT_ARMED) = {EXIT_REFUSED,    true, false},
+    PLAIN(RDPRU) = {EXIT_REFUSED,    true, false},
+    PLAIN(SHUTDOWN) = {EXIT_SHUTDOWN,   true, false},
 };
 
 static uint8_t length_to(const struct vmcb *vmcb, uint64_t next)
@@ -54,9 +58,7 @@ static void decode_io(const struct vmcb *vmcb, struct exit *exit)
     uint32_t info = (uint32_t)vmcb->exit_info1;
 
     exit->reason = info & VMCB_IO_STRING ? EXIT_STRING_IO : EXIT_IO;
-    exit->io.port = (uint16_t)(info >> VMCB_IO_PORT_SHIFT);
-    exit->io.size = info >> VMCB_IO_SIZE_SHIFT & 7;
-    exit->io.in = info & VMCB_IO_IN;
+    exit->io = svm_decode_io(info);
     exit->length = length_to(vmcb, vmcb->exit_info2);
 }
 
@@ -94,17 +96,15 @@ static void decode_exception(const struct vmcb *vmcb, struct exit *exit)
     };
 }
 
-static bool decode_plain(const struct vmcb *vmcb, const struct svm_features *features,
+static void decode_plain(const struct vmcb *vmcb, const struct svm_features *features,
                          struct exit *exit)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(plain); i++) {
-        if (vmcb->exit_code == plain[i].code) {
-            exit->reason = (enum exit_reason)plain[i].reason;
-            exit->length = plain[i].instruction ? length_of(vmcb, features) : 0;
-            return true;
-        }
+    uint64_t index = vmcb->exit_code - PLAIN_FIRST;
+
+    if (index < ARRAY_SIZE(plain) && plain[index].known) {
+        exit->reason = (enum exit_reason)plain[index].reason;
+        exit->length = plain[index].instruction ? length_of(vmcb, features) : 0;
     }
-    return false;
 }
 
 void svm_decode_exit(const struct vmcb *vmcb, const struct svm_features *features,
@@ -134,7 +134,7 @@ void svm_decode_exit(const struct vmcb *vmcb, const struct svm_features *feature
     } else if ((uint32_t)code == VMCB_EXIT_INVALID) {
         exit->reason = EXIT_INVALID;
     } else {
-        (void)decode_plain(vmcb, features, exit);
+        decode_plain(vmcb, features, exit);
     }
 }
 

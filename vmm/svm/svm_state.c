@@ -103,7 +103,7 @@ void svm_set_state(struct vcpu *vcpu, const struct cpu_state *state)
     vmcb->nested_enable = 1;
     svm->vmcb_at = pool_hpa(vmcb);
     svm->clean = svm_features()->clean_bits ? VMCB_CLEAN_ALL : 0;
-    svm->refused = svm->iret = svm->stepping = false;
+    svm->refused = svm->served = svm->iret = svm->stepping = false;
 }
 
 /* As VMRUN and VMLOAD load an address (15.5.1). */

@@ -6,12 +6,13 @@
 #include "vmm/vm/notify.h"
 
 #define CR8_WRITE (1U << 8)
+#define IO_SIZES  (1U << 1 | 1U << 2 | 1U << 4)
 
 /* A virtual interrupt that is never delivered: taking it exits (AMD APM 2, 15.21.4). */
 #define WINDOW_REQUEST (VMCB_V_IRQ | VMCB_V_PRIORITY | VMCB_V_IGNORE_TPR)
 
 extern void svm_enter(struct vcpu *vcpu, hpa_t vmcb, hpa_t host);
-bool svm_notify(struct vcpu *vcpu);
+bool svm_quick(struct vcpu *vcpu);
 
 static void set_asid(struct vcpu *vcpu)
 {
@@ -26,37 +27,54 @@ static void set_asid(struct vcpu *vcpu)
 }
 
 /*
- * OUT of two bytes from AX, not single-stepped or resumed behind a breakpoint, and the CPU says
- * where the next instruction is.
+ * IN or OUT of one piece, not single-stepped or resumed behind a breakpoint, and the CPU says where
+ * the next instruction is.
  */
-static inline bool is_notify_like(const struct vmcb *vmcb)
+static inline bool is_plain_io(const struct vmcb *vmcb)
 {
-    return vmcb->exit_code == VMCB_EXIT_IOIO &&
-           (vmcb->exit_info1 & VMCB_IO_KIND) == VMCB_IO_OUT_2 &&
+    return vmcb->exit_code == VMCB_EXIT_IOIO && !(vmcb->exit_info1 & VMCB_IO_STRING) &&
            vmcb->exit_info2 - vmcb->rip - 1 < INSN_MAX && !(vmcb->rflags & (RFLAGS_TF | RFLAGS_RF));
 }
 
+static bool serve_io(struct vcpu *vcpu, struct svm_vcpu *svm)
+{
+    struct vmcb *vmcb = &svm->vmcb;
+    struct exit_io io = svm_decode_io((uint32_t)vmcb->exit_info1);
+
+    return !svm->iret && (1U << io.size & IO_SIZES) && vcpu_io_quick(vcpu, &io, &vmcb->rax);
+}
+
 /*
- * From svm_enter.S: if the guest notifies a queue, do it, step over its OUT and be ready to enter
- * again. Nothing can interrupt since the exit, so nothing that is new is missed.
+ * From svm_enter.S: if the guest notifies a queue, or accesses a port behind which nothing is to be
+ * waited for, do it, step over it and be ready to enter again. Nothing can interrupt since the
+ * exit, so nothing that is new is missed: what comes from outside ends the next run before its
+ * first instruction, and what the access itself has brought sets vcpu->look.
  */
-bool svm_notify(struct vcpu *vcpu)
+bool svm_quick(struct vcpu *vcpu)
 {
     struct svm_vcpu *svm = vcpu->backend;
     struct vmcb *vmcb = &svm->vmcb;
 
-    if (!is_notify_like(vmcb)) {
+    if (!is_plain_io(vmcb)) {
         return false;
     }
-    if (!vcpu_notify_fast(vcpu, (uint16_t)(vmcb->exit_info1 >> VMCB_IO_PORT_SHIFT),
-                          (uint16_t)vmcb->rax)) {
+    bool notified = (vmcb->exit_info1 & VMCB_IO_KIND) == VMCB_IO_OUT_2 &&
+                    vcpu_notify_fast(vcpu, (uint16_t)(vmcb->exit_info1 >> VMCB_IO_PORT_SHIFT),
+                                     (uint16_t)vmcb->rax);
+
+    if (!notified && !serve_io(vcpu, svm)) {
         return false;
     }
     vmcb->rip = vmcb->exit_info2;
     vmcb->interrupt_shadow = 0;
+    if (!notified && vcpu->look) {
+        svm->served = true;
+        return false;
+    }
     vmcb->inject = 0;
     vmcb->tlb_control = 0;
     vmcb->clean = svm->clean;
+    svm->entered = true;
     return true;
 }
 
@@ -141,8 +159,8 @@ void svm_run(struct vcpu *vcpu, struct exit *exit)
 {
     struct svm_vcpu *svm = vcpu->backend;
     struct vmcb *vmcb = &svm->vmcb;
-    uint64_t notified = vcpu->counter[EXIT_NOTIFY].exits;
 
+    svm->entered = false;
     prepare(vcpu, svm);
     svm_enter(vcpu, svm->vmcb_at, svm_host_vmcb(vcpu->cpu));
     vmcb->clean = svm->clean;
@@ -151,12 +169,18 @@ void svm_run(struct vcpu *vcpu, struct exit *exit)
         settle_efer(svm);
     }
     take_over(vcpu, vmcb);
+    if (svm->served) { /* and there is something to look at */
+        svm->served = false;
+        vcpu->event.kind = VCPU_EVENT_NONE;
+        *exit = (struct exit){.reason = EXIT_RETRY};
+        return;
+    }
     svm_decode_exit(vmcb, svm_features(), exit);
     if (exit->reason != EXIT_INVALID) {
         vcpu->event = svm_decode_event(vmcb->exit_event);
     } else {
         refused(vcpu, svm);
-        if (vcpu->counter[EXIT_NOTIFY].exits != notified) { /* an entry before was good */
+        if (svm->entered) { /* an entry before was good */
             vcpu->event.kind = VCPU_EVENT_NONE;
         }
     }

@@ -41,10 +41,10 @@ static bool makes_double_fault(unsigned first, unsigned second)
 static void put_back(struct vcpu *vcpu)
 {
     if (vcpu->event.kind == VCPU_EVENT_NMI) {
-        vcpu->nmi_pending = true;
+        vcpu->nmi_pending = vcpu->look = true;
         vcpu->nmi_blocked = false;
     } else if (vcpu->event.kind == VCPU_EVENT_INTERRUPT) {
-        vcpu->held = true;
+        vcpu->held = vcpu->look = true;
         vcpu->held_vector = vcpu->event.vector;
     }
 }

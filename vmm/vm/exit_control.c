@@ -115,6 +115,7 @@ static bool write_cr8(struct vcpu *vcpu, uint64_t value)
         return false;
     }
     pc_cr8_write(&vcpu->vm->pc, vcpu->index, (uint8_t)value);
+    vcpu->look = true;
     return true;
 }
 

@@ -8,6 +8,7 @@
 #include "vmm/vm/dirty.h"
 #include "vmm/vm/exit_table.h"
 #include "vmm/vm/low_memory.h"
+#include "vmm/vm/notify.h"
 #include "vmm/vm/video.h"
 #include "vmm/vm/vm.h"
 #include "vmm/vm/vm_edge.h"
@@ -117,11 +118,64 @@ bool emulate_must_pause(const struct vcpu *vcpu)
 }
 
 /* IN to EAX clears the upper half of RAX, to AX and AL leaves the rest (AMD APM 3, IN). */
-static void put_rax(struct vcpu *vcpu, const struct exit_io *io, uint64_t value)
+static void put_rax(uint64_t *rax, const struct exit_io *io, uint64_t value)
 {
-    uint64_t *rax = &vcpu->gpr[INSN_RAX];
-
     *rax = io->size == 4 ? value : (*rax & ~masks[io->size]) | (value & masks[io->size]);
+}
+
+/* The board's own devices, which wait for nothing; and what timers are read by. */
+#define BOARD_PORTS_END 0x100U
+#define PM_PORTS        0x1000U
+
+/* Is PORT one of a device whose accesses do all they do under the platform's lock? */
+static bool is_quick(const struct exit_io *io)
+{
+    return io->port < BOARD_PORTS_END - 4 || (io->in && io->port >= PM_PORTS);
+}
+
+static bool read_quick(struct vcpu *vcpu, const struct exit_io *io, uint32_t *value)
+{
+    struct vm *vm = vcpu->vm;
+
+    if (legacy_port_is_ours(&vm->vfs.legacy, io->port)) {
+        return legacy_port_read_now(&vm->vfs.legacy, io->port, io->size, value);
+    }
+    if (!pc_port_is_free(&vm->pc, io->port, io->size) && !is_quick(io)) {
+        return false;
+    }
+    *value = pc_port_read(&vm->pc, io->port, io->size, vm_now(vm));
+    return true;
+}
+
+static bool write_quick(struct vcpu *vcpu, const struct exit_io *io, uint32_t value)
+{
+    struct vm *vm = vcpu->vm;
+
+    if (legacy_port_is_ours(&vm->vfs.legacy, io->port)) {
+        return legacy_port_write_now(&vm->vfs.legacy, io->port, io->size, value);
+    }
+    if (!pc_port_is_free(&vm->pc, io->port, io->size) && !is_quick(io)) {
+        return false;
+    }
+    pc_port_write(&vm->pc, io->port, io->size, value, vm_now(vm));
+    return true;
+}
+
+bool vcpu_io_quick(struct vcpu *vcpu, const struct exit_io *io, uint64_t *rax)
+{
+    uint64_t left = cpu_read_tsc();
+    uint32_t value;
+
+    if (io->in) {
+        if (!read_quick(vcpu, io, &value)) {
+            return false;
+        }
+        put_rax(rax, io, value);
+    } else if (!write_quick(vcpu, io, (uint32_t)(*rax & masks[io->size]))) {
+        return false;
+    }
+    vcpu_count_quick(vcpu, EXIT_IO, left);
+    return true;
 }
 
 void handle_io(struct vcpu *vcpu, const struct exit *exit)
@@ -139,7 +193,7 @@ void handle_io(struct vcpu *vcpu, const struct exit *exit)
         if (!read_port(vcpu, io->port, io->size, &value)) {
             return;
         }
-        put_rax(vcpu, io, value);
+        put_rax(&vcpu->gpr[INSN_RAX], io, value);
     } else if (!emulate_port_write(vcpu, io->port, io->size,
                                    (uint32_t)(vcpu->gpr[INSN_RAX] & masks[io->size]))) {
         return;

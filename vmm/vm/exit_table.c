@@ -123,39 +123,43 @@ static void handle_unknown(struct vcpu *vcpu, const struct exit *exit)
 static const struct {
     void (*handle)(struct vcpu *vcpu, const struct exit *exit);
     const char *name;
+    bool quiet; /* what it changes for interrupts or timers is kicked for, or sets vcpu->look */
 } exits[] = {
-    [EXIT_INTERRUPT] = {handle_nothing,     "interrupt"    },
-    [EXIT_WINDOW] = {handle_nothing,     "window"       },
-    [EXIT_NMI_WINDOW] = {handle_nothing,     "nmi window"   },
-    [EXIT_RETRY] = {handle_nothing,     "retry"        },
-    [EXIT_IO] = {handle_io,          "port"         },
-    [EXIT_STRING_IO] = {handle_string_io,   "string port"  },
-    [EXIT_MEMORY] = {handle_memory,      "memory"       },
-    [EXIT_HLT] = {handle_hlt,         "hlt"          },
-    [EXIT_CPUID] = {handle_cpuid,       "cpuid"        },
-    [EXIT_MSR_READ] = {handle_msr_read,    "msr read"     },
-    [EXIT_MSR_WRITE] = {handle_msr_write,   "msr write"    },
-    [EXIT_CR_READ] = {handle_cr_read,     "cr read"      },
-    [EXIT_CR_WRITE] = {handle_cr_write,    "cr write"     },
-    [EXIT_XSETBV] = {handle_xsetbv,      "xsetbv"       },
-    [EXIT_CACHE] = {handle_skip,        "cache"        },
-    [EXIT_PAUSE] = {handle_skip,        "pause"        },
-    [EXIT_EXCEPTION] = {handle_exception,   "exception"    },
-    [EXIT_REFUSED] = {handle_refused,     "refused"      },
-    [EXIT_FORBIDDEN] = {handle_forbidden,   "forbidden"    },
-    [EXIT_APIC_WRITE] = {handle_apic_write,  "apic write"   },
-    [EXIT_APIC_EOI] = {handle_apic_eoi,    "apic eoi"     },
-    [EXIT_TASK_SWITCH] = {handle_task_switch, "task switch"  },
-    [EXIT_SHUTDOWN] = {handle_shutdown,    "triple fault" },
-    [EXIT_INVALID] = {handle_invalid,     "invalid state"},
-    [EXIT_NOTIFY] = {handle_nothing,     "notify"       },
-    [EXIT_UNKNOWN] = {handle_unknown,     "unknown"      },
+    [EXIT_INTERRUPT] = {handle_nothing,     "interrupt",     false},
+    [EXIT_WINDOW] = {handle_nothing,     "window",        false},
+    [EXIT_NMI_WINDOW] = {handle_nothing,     "nmi window",    false},
+    [EXIT_RETRY] = {handle_nothing,     "retry",         false},
+    [EXIT_IO] = {handle_io,          "port",          true },
+    [EXIT_STRING_IO] = {handle_string_io,   "string port",   false},
+    [EXIT_MEMORY] = {handle_memory,      "memory",        false},
+    [EXIT_HLT] = {handle_hlt,         "hlt",           false},
+    [EXIT_CPUID] = {handle_cpuid,       "cpuid",         true },
+    [EXIT_MSR_READ] = {handle_msr_read,    "msr read",      true },
+    [EXIT_MSR_WRITE] = {handle_msr_write,   "msr write",     true },
+    [EXIT_CR_READ] = {handle_cr_read,     "cr read",       true },
+    [EXIT_CR_WRITE] = {handle_cr_write,    "cr write",      true },
+    [EXIT_XSETBV] = {handle_xsetbv,      "xsetbv",        true },
+    [EXIT_CACHE] = {handle_skip,        "cache",         true },
+    [EXIT_PAUSE] = {handle_skip,        "pause",         true },
+    [EXIT_EXCEPTION] = {handle_exception,   "exception",     false},
+    [EXIT_REFUSED] = {handle_refused,     "refused",       false},
+    [EXIT_FORBIDDEN] = {handle_forbidden,   "forbidden",     false},
+    [EXIT_APIC_WRITE] = {handle_apic_write,  "apic write",    false},
+    [EXIT_APIC_EOI] = {handle_apic_eoi,    "apic eoi",      false},
+    [EXIT_TASK_SWITCH] = {handle_task_switch, "task switch",   false},
+    [EXIT_SHUTDOWN] = {handle_shutdown,    "triple fault",  false},
+    [EXIT_INVALID] = {handle_invalid,     "invalid state", false},
+    [EXIT_NOTIFY] = {handle_nothing,     "notify",        true },
+    [EXIT_UNKNOWN] = {handle_unknown,     "unknown",       false},
 };
 
 _Static_assert(ARRAY_SIZE(exits) == EXIT_REASONS, "every reason has a handler");
 
 void handlers_run(struct vcpu *vcpu, const struct exit *exit)
 {
+    if (!exits[exit->reason].quiet) {
+        vcpu->look = true;
+    }
     exits[exit->reason].handle(vcpu, exit);
 }
 

@@ -53,6 +53,7 @@ static void write_tsc(struct vcpu *vcpu, uint64_t value)
     vcpu->tsc_offset += value - read_tsc(vcpu);
     backend->write(vcpu, BACKEND_TSC_OFFSET, vcpu->tsc_offset - vcpu->vm->base_tsc);
     pc_vcpu_set_tsc_offset(&vcpu->vm->pc, vcpu->index, vcpu->tsc_offset, vm_now(vcpu->vm));
+    vcpu->look = true;
 }
 
 /* LME may not change while paging is on; LMA is the CPU's (AMD APM 2, 3.1.7). */
@@ -171,7 +172,8 @@ enum status model_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
     }
     *value = row->value;
     switch ((enum msr_kind)row->kind) {
-    case MSR_KIND_PLATFORM:
+    case MSR_KIND_PLATFORM: /* the local APIC: its timer may expire on the way */
+        vcpu->look = true;
         return pc_msr_read(&vcpu->vm->pc, vcpu->index, msr, vm_now(vcpu->vm), value);
     case MSR_KIND_TSC:
         *value = read_tsc(vcpu);
@@ -211,6 +213,7 @@ enum status model_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
     }
     switch ((enum msr_kind)row->kind) {
     case MSR_KIND_PLATFORM:
+        vcpu->look = true;
         return pc_msr_write(&vcpu->vm->pc, vcpu->index, msr, value, vm_now(vcpu->vm));
     case MSR_KIND_TSC:
         write_tsc(vcpu, value);

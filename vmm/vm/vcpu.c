@@ -24,10 +24,15 @@
  */
 #define LOOK_AGAIN_NS 100000U
 
+/*
+ * One IPI is enough until the vCPU has looked. Its own CPU is outside of the guest and needs none;
+ * it has a flag of its own, for KICKED says that an IPI is under way.
+ */
 void vcpu_kick(struct vcpu *vcpu)
 {
-    /* One IPI is enough until the vCPU has looked. */
-    if (vcpu->cpu != cpu_current() && !__atomic_exchange_n(&vcpu->kicked, 1, __ATOMIC_SEQ_CST)) {
+    if (vcpu->cpu == cpu_current()) {
+        vcpu->look = true;
+    } else if (!__atomic_exchange_n(&vcpu->kicked, 1, __ATOMIC_SEQ_CST)) {
         apic_send(vcpu->cpu->apic_id, VECTOR_KICK);
     }
 }
@@ -68,7 +73,7 @@ static void vcpu_init(struct vcpu *vcpu, struct cpu_state *state)
 void vcpu_resume(struct vcpu *vcpu)
 {
     backend->write(vcpu, BACKEND_TSC_OFFSET, vcpu->tsc_offset - vcpu->vm->base_tsc);
-    vcpu->timer_due = true;
+    vcpu->timer_due = vcpu->look = true;
 }
 
 /* INIT, then a SIPI. */
@@ -195,14 +200,34 @@ void vcpu_go(struct vcpu *vcpu, enum vcpu_place place)
     __atomic_store_n(&vcpu->place, place, __ATOMIC_RELEASE);
 }
 
-static void vcpu_count_entry(struct vcpu *vcpu, struct vcpu_counter *counter)
+/*
+ * What only news can change: an interrupt or NMI to deliver or to watch for, the CPU's timer, the
+ * nested tables. False: the news is for the vCPU's loop. While something waits each entry looks.
+ */
+static bool vcpu_look(struct vcpu *vcpu)
 {
-    uint64_t now = cpu_read_tsc();
-
-    if (counter) {
-        counter->cycles += now - vcpu->left;
+    if (vcpu_has_news(vcpu)) {
+        return false;
     }
-    vcpu->entered = now;
+    vcpu_run_timers(vcpu);
+    vcpu->look = false;
+    interrupts_prepare(vcpu);
+    vcpu->look |= vcpu->window || vcpu->nmi_pending || vcpu->cr8_watched;
+    vcpu_set_timer(vcpu);
+    vcpu_see_flush(vcpu);
+    return true;
+}
+
+/*
+ * Is there anything to look at? Others change something first, and kick then. The exchange comes
+ * before all looks, and says that the next kick is to send an IPI again: that one ends the guest's
+ * run, since interrupts are off from here to the entry.
+ */
+static bool vcpu_must_look(struct vcpu *vcpu, uint64_t now)
+{
+    bool kicked = __atomic_exchange_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST);
+
+    return kicked || vcpu->look || now >= vcpu->due_tsc;
 }
 
 /* Into the guest and out again. *COUNTER is that of the exit before, which ends here. */
@@ -212,17 +237,21 @@ static void vcpu_run(struct vcpu *vcpu, struct vcpu_counter **counter)
 
     cpu_irq_disable();
     vcpu_go(vcpu, VCPU_INSIDE);
-    __atomic_store_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST); /* also a barrier behind that */
-    if (vcpu_has_news(vcpu)) {
-        vcpu_go(vcpu, VCPU_AT_EXIT);
-        cpu_irq_enable();
-        return;
+    uint64_t now = cpu_read_tsc();
+
+    if (vcpu_must_look(vcpu, now)) {
+        if (!vcpu_look(vcpu)) {
+            vcpu->look = true;
+            vcpu_go(vcpu, VCPU_AT_EXIT);
+            cpu_irq_enable();
+            return;
+        }
+        now = cpu_read_tsc();
     }
-    vcpu_run_timers(vcpu);
-    interrupts_prepare(vcpu);
-    vcpu_set_timer(vcpu);
-    vcpu_see_flush(vcpu);
-    vcpu_count_entry(vcpu, *counter);
+    if (*counter) {
+        (*counter)->cycles += now - vcpu->left;
+    }
+    vcpu->entered = now;
     uint8_t cr8 = vcpu->cr8;
 
     backend->enter(vcpu, &exit);
@@ -241,6 +270,7 @@ static void vcpu_sleep(struct vcpu *vcpu)
     cpu_irq_disable();
     vcpu_go(vcpu, VCPU_AWAY);
     __atomic_store_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST);
+    vcpu->look = true; /* when it goes on: what else is new is not looked at here */
     vcpu_run_timers(vcpu);
     if (vcpu->activity == VCPU_HALTED && interrupts_wake(vcpu)) {
         vcpu->activity = VCPU_RUNNING;

@@ -55,6 +55,8 @@ struct vcpu {
     enum vcpu_activity activity;
     bool held; /* an exception overtook an interrupt that is acknowledged already */
     uint8_t held_vector;
+    bool look; /* something may be new: look before the next entry. Its own CPU's, whose interrupt
+                * handlers set it, too; so it is cleared with interrupts off */
     bool look_soon;      /* an NMI waits for something that no exit tells */
     bool timer_due;      /* set the timer anew even if the deadline is the same */
     uint64_t deadline;   /* virtual ns for which the CPU's timer is set */
@@ -100,7 +102,8 @@ void vcpu_resume(struct vcpu *vcpu);
 void vcpu_save(struct vcpu *vcpu, struct cpu_state *state);
 void vcpu_load(struct vcpu *vcpu, const struct cpu_state *state);
 
-/* Make it look at what is new: wake it, or get it out of its guest. Any CPU. */
+/* Make it look at what is new, which was changed before: wake it, or get it out of its guest. Any
+ * CPU. */
 void vcpu_kick(struct vcpu *vcpu);
 
 /* Let the guest be left at its first instruction, or at that of the handler of vcpu->event. Its own

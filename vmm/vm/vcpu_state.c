@@ -70,5 +70,5 @@ void vcpu_load(struct vcpu *vcpu, const struct cpu_state *state)
     if (pc_cr8_read(&vm->pc, vcpu->index) != state->cr8) { /* the TPR has more bits */
         pc_cr8_write(&vm->pc, vcpu->index, state->cr8);
     }
-    vcpu->timer_due = true;
+    vcpu->timer_due = vcpu->look = true;
 }

@@ -330,6 +330,16 @@ bool legacy_port_read(struct legacy_set *set, uint16_t port, unsigned width, uin
     return false;
 }
 
+bool legacy_port_read_now(struct legacy_set *set, uint16_t port, unsigned width, uint32_t *value)
+{
+    return false;
+}
+
+bool legacy_port_write_now(struct legacy_set *set, uint16_t port, unsigned width, uint32_t value)
+{
+    return false;
+}
+
 bool legacy_port_waits(const struct legacy_set *set, uint16_t port)
 {
     return false;
