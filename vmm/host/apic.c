@@ -110,6 +110,9 @@ void apic_enable_cpu(void)
     }
     apic_write(APIC_TPR, 0);
     apic_write(APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
+    apic_write(APIC_TIMER_INITIAL, 0); /* what the firmware may have left */
+    apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
+    apic_write(APIC_LVT_TIMER, VECTOR_TIMER); /* one shot, not masked */
 }
 
 uint32_t apic_id(void)
@@ -167,10 +170,8 @@ void apic_send_nmi_to_others(void)
     }
 }
 
-void apic_timer_start(uint32_t ticks, uint8_t vector)
+void apic_timer_start(uint32_t ticks)
 {
-    apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_1);
-    apic_write(APIC_LVT_TIMER, vector); /* one shot, not masked */
     apic_write(APIC_TIMER_INITIAL, ticks);
 }
 

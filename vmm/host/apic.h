@@ -31,8 +31,8 @@ void apic_send_startup(uint32_t apic_id, hpa_t page);
 /* NMI to all CPUs but this one; does nothing before apic_init(). */
 void apic_send_nmi_to_others(void);
 
-/* Let this CPU's timer count TICKS down once and then raise VECTOR; 0 stops it. */
-void apic_timer_start(uint32_t ticks, uint8_t vector);
+/* Let this CPU's timer count TICKS down once and then raise VECTOR_TIMER; 0 stops it. */
+void apic_timer_start(uint32_t ticks);
 
 /* What is left of them. */
 uint32_t apic_timer_left(void);

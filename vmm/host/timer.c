@@ -5,7 +5,6 @@
 #include "vmm/host/apic.h"
 #include "vmm/host/irq.h"
 #include "vmm/host/time.h"
-#include "vmm/host/trap.h"
 
 #define CALIBRATE_US 10000U
 #define TRIES        3U
@@ -24,13 +23,13 @@ enum status timer_init(void)
     for (unsigned i = 0; i < TRIES; i++) {
         uint64_t from = time_now_ns();
 
-        apic_timer_start(UINT32_MAX, VECTOR_TIMER);
+        apic_timer_start(UINT32_MAX);
         time_delay_us(CALIBRATE_US);
         uint32_t gone = UINT32_MAX - apic_timer_left();
         uint64_t took = time_now_ns() - from;
         uint64_t hz = took ? time_scale(gone, NS_PER_S, took) : 0;
 
-        apic_timer_start(0, VECTOR_TIMER);
+        apic_timer_start(0);
         rate = hz > rate ? hz : rate;
     }
     return rate < HZ_MIN ? STATUS_NOTE(STATUS_UNSUPPORTED) : STATUS_OK;
@@ -57,8 +56,7 @@ void timer_set(enum timer_user user, uint64_t deadline)
     for (unsigned i = 0; i < TIMER_USERS; i++) {
         first = cpu->timer[i] < first ? cpu->timer[i] : first;
     }
-    apic_timer_start(first == TIMER_NEVER ? 0 : timer_ticks(time_now_ns(), first, rate),
-                     VECTOR_TIMER);
+    apic_timer_start(first == TIMER_NEVER ? 0 : timer_ticks(time_now_ns(), first, rate));
     irq_restore(flags);
 }
 
@@ -73,7 +71,7 @@ void timer_fired(void)
         }
     }
     if (first != TIMER_NEVER) {
-        apic_timer_start(timer_ticks(now, first, rate), VECTOR_TIMER);
+        apic_timer_start(timer_ticks(now, first, rate));
     }
 }
 

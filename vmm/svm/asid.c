@@ -31,7 +31,7 @@ uint8_t asid_choose(struct asid_pool *pool, struct asid *asid)
     if (asid->number == 0 || asid->generation != pool->generation) {
         return asid_take(pool, asid);
     }
-    if (!asid->stale) {
+    if (asid_is_good(pool, asid)) {
         return VMCB_TLB_KEEP;
     }
     if (!pool->by_asid) {

@@ -39,6 +39,12 @@ void asid_flush(struct asid *asid);
  */
 uint8_t asid_choose(struct asid_pool *pool, struct asid *asid);
 
+/* Has *ASID no stale translation as it is? Then TLB_CONTROL is to keep all. */
+static inline bool asid_is_good(const struct asid_pool *pool, const struct asid *asid)
+{
+    return asid->number != 0 && asid->generation == pool->generation && !asid->stale;
+}
+
 /*
  * VMRUN refused the guest's state after asid_choose(): it carries TLB_CONTROL out after its checks,
  * so the flush is still to be done.
@@ -78,6 +84,8 @@ struct svm_features {
 struct svm_vcpu {
     struct vmcb vmcb; /* first, as it takes a page */
     hpa_t vmcb_at;
+    hpa_t host_at; /* of its CPU, as the next */
+    struct asid_pool *asids;
     struct asid asid;
     uint32_t clean; /* the clean bits when nothing was changed: none where the CPU knows none */
     uint64_t cr4;   /* as the guest sees it */
@@ -116,6 +124,13 @@ void svm_iret_end(struct vcpu *vcpu, struct exit *exit);
  * another instruction is there by now or it faults.
  */
 void svm_complete_exit(struct vcpu *vcpu, struct exit *exit);
+
+/* Is that needed? Memory accesses are decoded by who carries them out. */
+static inline bool svm_is_incomplete(const struct exit *exit)
+{
+    return (exit->length == 0 && exit->reason != EXIT_MEMORY) || exit->reason == EXIT_CR_READ ||
+           exit->reason == EXIT_CR_WRITE;
+}
 
 /*
  * A host interrupt between STI and the HLT that it shields: the HLT would exit next, and is

@@ -96,15 +96,17 @@ static void decode_exception(const struct vmcb *vmcb, struct exit *exit)
     };
 }
 
-static void decode_plain(const struct vmcb *vmcb, const struct svm_features *features,
+static bool decode_plain(const struct vmcb *vmcb, const struct svm_features *features,
                          struct exit *exit)
 {
     uint64_t index = vmcb->exit_code - PLAIN_FIRST;
 
-    if (index < ARRAY_SIZE(plain) && plain[index].known) {
-        exit->reason = (enum exit_reason)plain[index].reason;
-        exit->length = plain[index].instruction ? length_of(vmcb, features) : 0;
+    if (index >= ARRAY_SIZE(plain) || !plain[index].known) {
+        return false;
     }
+    exit->reason = (enum exit_reason)plain[index].reason;
+    exit->length = plain[index].instruction ? length_of(vmcb, features) : 0;
+    return true;
 }
 
 void svm_decode_exit(const struct vmcb *vmcb, const struct svm_features *features,
@@ -118,10 +120,13 @@ void svm_decode_exit(const struct vmcb *vmcb, const struct svm_features *feature
         .info1 = vmcb->exit_info1,
         .info2 = vmcb->exit_info2,
     };
-    if (code == VMCB_EXIT_IOIO) {
-        decode_io(vmcb, exit);
-    } else if (code == VMCB_EXIT_NPF) {
+    if (decode_plain(vmcb, features, exit)) {
+        return;
+    }
+    if (code == VMCB_EXIT_NPF) {
         decode_memory(vmcb, exit);
+    } else if (code == VMCB_EXIT_IOIO) {
+        decode_io(vmcb, exit);
     } else if (code == VMCB_EXIT_MSR) {
         exit->reason = vmcb->exit_info1 & 1 ? EXIT_MSR_WRITE : EXIT_MSR_READ;
         exit->length = length_of(vmcb, features);
@@ -133,8 +138,6 @@ void svm_decode_exit(const struct vmcb *vmcb, const struct svm_features *feature
         exit->reason = EXIT_REFUSED;
     } else if ((uint32_t)code == VMCB_EXIT_INVALID) {
         exit->reason = EXIT_INVALID;
-    } else {
-        decode_plain(vmcb, features, exit);
     }
 }
 

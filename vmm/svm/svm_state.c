@@ -102,6 +102,8 @@ void svm_set_state(struct vcpu *vcpu, const struct cpu_state *state)
     vmcb->msrpm = maps_msr().raw;
     vmcb->nested_enable = 1;
     svm->vmcb_at = pool_hpa(vmcb);
+    svm->host_at = svm_host_vmcb(vcpu->cpu);
+    svm->asids = svm_asids(vcpu->cpu);
     svm->clean = svm_features()->clean_bits ? VMCB_CLEAN_ALL : 0;
     svm->refused = svm->served = svm->iret = svm->stepping = false;
 }

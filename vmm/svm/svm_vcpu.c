@@ -14,12 +14,15 @@
 extern void svm_enter(struct vcpu *vcpu, hpa_t vmcb, hpa_t host);
 bool svm_quick(struct vcpu *vcpu);
 
-static void set_asid(struct vcpu *vcpu)
+static void set_asid(struct svm_vcpu *svm)
 {
-    struct svm_vcpu *svm = vcpu->backend;
     struct vmcb *vmcb = &svm->vmcb;
 
-    vmcb->tlb_control = asid_choose(svm_asids(vcpu->cpu), &svm->asid);
+    if (asid_is_good(svm->asids, &svm->asid)) {
+        vmcb->tlb_control = VMCB_TLB_KEEP;
+        return;
+    }
+    vmcb->tlb_control = asid_choose(svm->asids, &svm->asid);
     if (vmcb->asid != svm->asid.number) {
         vmcb->asid = svm->asid.number;
         svm_changed(svm, VMCB_CLEAN_ASID);
@@ -27,21 +30,43 @@ static void set_asid(struct vcpu *vcpu)
 }
 
 /*
- * IN or OUT of one piece, not single-stepped or resumed behind a breakpoint, and the CPU says where
- * the next instruction is.
+ * An access to a port that is not single-stepped or resumed behind a breakpoint, and the CPU says
+ * where the next instruction is.
  */
-static inline bool is_plain_io(const struct vmcb *vmcb)
+static inline bool is_simple_io(const struct vmcb *vmcb)
 {
-    return vmcb->exit_code == VMCB_EXIT_IOIO && !(vmcb->exit_info1 & VMCB_IO_STRING) &&
-           vmcb->exit_info2 - vmcb->rip - 1 < INSN_MAX && !(vmcb->rflags & (RFLAGS_TF | RFLAGS_RF));
+    return vmcb->exit_code == VMCB_EXIT_IOIO && vmcb->exit_info2 - vmcb->rip - 1 < INSN_MAX &&
+           !(vmcb->rflags & (RFLAGS_TF | RFLAGS_RF));
 }
 
-static bool serve_io(struct vcpu *vcpu, struct svm_vcpu *svm)
+static inline void step_over_io(struct vmcb *vmcb)
 {
+    vmcb->rip = vmcb->exit_info2;
+    vmcb->interrupt_shadow = 0;
+}
+
+static inline bool enter_again(struct svm_vcpu *svm)
+{
+    svm->vmcb.inject = 0;
+    svm->vmcb.tlb_control = 0;
+    svm->vmcb.clean = svm->clean;
+    svm->entered = true;
+    return true;
+}
+
+static __attribute__((noinline)) bool serve_io(struct vcpu *vcpu)
+{
+    struct svm_vcpu *svm = vcpu->backend;
     struct vmcb *vmcb = &svm->vmcb;
     struct exit_io io = svm_decode_io((uint32_t)vmcb->exit_info1);
 
-    return !svm->iret && (1U << io.size & IO_SIZES) && vcpu_io_quick(vcpu, &io, &vmcb->rax);
+    if ((vmcb->exit_info1 & VMCB_IO_STRING) || !(1U << io.size & IO_SIZES) || svm->iret ||
+        !vcpu_io_quick(vcpu, &io, &vmcb->rax)) {
+        return false;
+    }
+    step_over_io(vmcb);
+    svm->served = vcpu->look;
+    return !svm->served && enter_again(svm);
 }
 
 /*
@@ -55,27 +80,16 @@ bool svm_quick(struct vcpu *vcpu)
     struct svm_vcpu *svm = vcpu->backend;
     struct vmcb *vmcb = &svm->vmcb;
 
-    if (!is_plain_io(vmcb)) {
+    if (!is_simple_io(vmcb)) {
         return false;
     }
-    bool notified = (vmcb->exit_info1 & VMCB_IO_KIND) == VMCB_IO_OUT_2 &&
-                    vcpu_notify_fast(vcpu, (uint16_t)(vmcb->exit_info1 >> VMCB_IO_PORT_SHIFT),
-                                     (uint16_t)vmcb->rax);
-
-    if (!notified && !serve_io(vcpu, svm)) {
-        return false;
+    if ((vmcb->exit_info1 & VMCB_IO_KIND) == VMCB_IO_OUT_2 &&
+        vcpu_notify_fast(vcpu, (uint16_t)(vmcb->exit_info1 >> VMCB_IO_PORT_SHIFT),
+                         (uint16_t)vmcb->rax)) {
+        step_over_io(vmcb);
+        return enter_again(svm);
     }
-    vmcb->rip = vmcb->exit_info2;
-    vmcb->interrupt_shadow = 0;
-    if (!notified && vcpu->look) {
-        svm->served = true;
-        return false;
-    }
-    vmcb->inject = 0;
-    vmcb->tlb_control = 0;
-    vmcb->clean = svm->clean;
-    svm->entered = true;
-    return true;
+    return serve_io(vcpu);
 }
 
 static void settle_efer(struct svm_vcpu *svm)
@@ -125,7 +139,7 @@ static void prepare(struct vcpu *vcpu, struct svm_vcpu *svm)
     if (svm->refused) {
         svm_repair(svm);
     }
-    set_asid(vcpu);
+    set_asid(svm);
     vmcb->inject = svm_encode_event(&vcpu->event);
     vmcb->interrupt_shadow = vcpu->shadow;
     vmcb->rax = vcpu->gpr[INSN_RAX];
@@ -149,9 +163,9 @@ static void take_over(struct vcpu *vcpu, const struct vmcb *vmcb)
 }
 
 /* Nothing was delivered or flushed: it is still to be. */
-static void refused(struct vcpu *vcpu, struct svm_vcpu *svm)
+static void refused(struct svm_vcpu *svm)
 {
-    asid_failed(svm_asids(vcpu->cpu), &svm->asid);
+    asid_failed(svm->asids, &svm->asid);
     svm->refused = true;
 }
 
@@ -162,7 +176,7 @@ void svm_run(struct vcpu *vcpu, struct exit *exit)
 
     svm->entered = false;
     prepare(vcpu, svm);
-    svm_enter(vcpu, svm->vmcb_at, svm_host_vmcb(vcpu->cpu));
+    svm_enter(vcpu, svm->vmcb_at, svm->host_at);
     vmcb->clean = svm->clean;
     cpu_irq_enable();
     if (vmcb->exit_code == VMCB_EXIT_CR0_SELECTIVE) {
@@ -179,7 +193,7 @@ void svm_run(struct vcpu *vcpu, struct exit *exit)
     if (exit->reason != EXIT_INVALID) {
         vcpu->event = svm_decode_event(vmcb->exit_event);
     } else {
-        refused(vcpu, svm);
+        refused(svm);
         if (svm->entered) { /* an entry before was good */
             vcpu->event.kind = VCPU_EVENT_NONE;
         }
@@ -190,7 +204,9 @@ void svm_run(struct vcpu *vcpu, struct exit *exit)
         svm_iret_reached(vcpu);
     }
     if (exit->reason != EXIT_INTERRUPT) {
-        svm_complete_exit(vcpu, exit);
+        if (svm_is_incomplete(exit)) {
+            svm_complete_exit(vcpu, exit);
+        }
     } else if (vcpu->shadow && vcpu->event.kind == VCPU_EVENT_NONE) {
         svm_finish_hlt(vcpu, exit);
     }

@@ -14,14 +14,14 @@ static uint64_t edx_eax(const struct vcpu *vcpu)
 
 void handle_cpuid(struct vcpu *vcpu, const struct exit *exit)
 {
+    uint32_t leaf = (uint32_t)vcpu->gpr[INSN_RAX];
     struct model_view view = {
         .vcpu = vcpu->index,
         .vcpu_count = vcpu->vm->vcpu_count,
-        .osxsave = backend->read(vcpu, BACKEND_CR4) & CR4_OSXSAVE,
+        .osxsave = leaf == 1 && (backend->read(vcpu, BACKEND_CR4) & CR4_OSXSAVE),
         .apic = vcpu->vm->pc.lapic[vcpu->index].state.mode != LAPIC_DISABLED,
     };
-    struct cpuid out =
-        model_cpuid(&view, (uint32_t)vcpu->gpr[INSN_RAX], (uint32_t)vcpu->gpr[INSN_RCX]);
+    struct cpuid out = model_cpuid(&view, leaf, (uint32_t)vcpu->gpr[INSN_RCX]);
 
     vcpu->gpr[INSN_RAX] = out.eax;
     vcpu->gpr[INSN_RBX] = out.ebx;

@@ -174,7 +174,11 @@ bool vcpu_io_quick(struct vcpu *vcpu, const struct exit_io *io, uint64_t *rax)
     } else if (!write_quick(vcpu, io, (uint32_t)(*rax & masks[io->size]))) {
         return false;
     }
-    vcpu_count_quick(vcpu, EXIT_IO, left);
+    uint64_t spent = cpu_read_tsc() - left;
+
+    vcpu->counter[EXIT_IO].exits++;
+    vcpu->counter[EXIT_IO].cycles += spent;
+    vcpu->entered += spent;
     return true;
 }
 

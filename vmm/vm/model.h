@@ -29,7 +29,8 @@ extern struct model_facts {
 /* Ask the CPU for them, once. Boot CPU, before all of the following. */
 void model_init(void);
 
-/* Pure but for cpuid_read(): the answer to a guest's CPUID. */
+/* The answer to a guest's CPUID. The real one is asked for one size alone, that of XCR0 as it is
+ * on this CPU. */
 struct cpuid model_cpuid(const struct model_view *view, uint32_t leaf, uint32_t subleaf);
 
 /* May XCR0 hold VALUE? */

@@ -66,6 +66,7 @@
 #define XCR0_COMPONENTS   64U
 #define XSAVE_LEGACY_SIZE 576U /* with the header */
 #define LD_1_EAX_PASS     0x7U /* XSAVEOPT, XSAVEC, XGETBV(1); no XSAVES */
+#define LEAF_THERMAL      6U
 #define LEAF_THERMAL_ARAT 0x4U
 #define PHYSICAL_BITS_OLD 36U
 #define L4_EAX_KIND       0x1fU
@@ -110,6 +111,22 @@ static struct cpuid mask(struct cpuid host, const struct row *row)
 
 struct model_facts model_facts;
 
+/*
+ * What the CPU says never changes, and asking it is slow: it is asked once. The rows' leaves as a
+ * guest sees them, basic and extended, at subleaf 0; those that have more; and the size of the area
+ * for all components in XCR0.
+ */
+#define LEAVES 0x20U
+#define CACHES 8U
+
+static struct {
+    struct cpuid leaf[2][LEAVES];
+    struct cpuid cache[CACHES];              /* leaf 4 */
+    struct cpuid component[XCR0_COMPONENTS]; /* leaf Dh */
+    uint32_t xsave_size;
+    bool topology; /* leaf Bh has something */
+} known;
+
 /* Which components must come together: Intel SDM 1, 13.3. */
 bool model_xcr0_is_valid(uint64_t value)
 {
@@ -128,36 +145,25 @@ static struct cpuid features(struct cpuid out, const struct model_view *view)
     return out;
 }
 
-/* Of the area for all components in XCR0. */
-static uint32_t xsave_size(uint64_t xcr0)
-{
-    uint32_t size = XSAVE_LEGACY_SIZE;
-
-    for (uint32_t i = XCR0_FIRST; i < XCR0_COMPONENTS; i++) {
-        struct cpuid component = xcr0 >> i & 1 ? cpuid_read(0xd, i) : (struct cpuid){0};
-        uint32_t end = component.ebx + component.eax; /* its offset and its size */
-
-        size = end > size ? end : size;
-    }
-    return size;
-}
-
 static struct cpuid xsave(uint32_t subleaf)
 {
     uint64_t xcr0 = model_facts.xcr0;
-    struct cpuid host = cpuid_read(0xd, subleaf), none = {0};
+    struct cpuid none = {0};
 
-    if (xcr0 == 0) {
+    if (xcr0 == 0 || subleaf >= XCR0_COMPONENTS) {
         return none;
     }
+    struct cpuid host = known.component[subleaf];
+
     if (subleaf == 0) {
-        /* EBX is the size for XCR0 as it is, which is the guest's. */
-        return (struct cpuid){(uint32_t)xcr0, host.ebx, xsave_size(xcr0), (uint32_t)(xcr0 >> 32)};
+        /* EBX is the size for XCR0 as it is, which is the guest's: only the CPU knows it. */
+        return (struct cpuid){(uint32_t)xcr0, cpuid_read(0xd, 0).ebx, known.xsave_size,
+                              (uint32_t)(xcr0 >> 32)};
     }
     if (subleaf == 1) {
         return (struct cpuid){host.eax & LD_1_EAX_PASS, host.ebx, 0, 0}; /* no IA32_XSS */
     }
-    return subleaf < XCR0_COMPONENTS && (xcr0 >> subleaf & 1) ? host : none;
+    return xcr0 >> subleaf & 1 ? host : none;
 }
 
 /* The number of cores, and of bits in an APIC id that count them. */
@@ -189,7 +195,7 @@ static struct cpuid topology(const struct model_view *view, uint32_t subleaf)
 {
     struct cpuid out = {.ecx = subleaf & 0xff, .edx = view->vcpu};
 
-    if (cpuid_read(0xb, 0).ebx == 0) {
+    if (!known.topology) {
         return (struct cpuid){0};
     }
     if (subleaf == 0) {
@@ -207,15 +213,6 @@ static struct cpuid extended_features(struct cpuid out, const struct model_view 
 {
     out.ecx |= view->vcpu_count > 1 ? X1_ECX_CMP_LEGACY : 0;
     out.edx &= view->apic ? ALL : ~L1_EDX_APIC;
-    return out;
-}
-
-static struct cpuid address_sizes(struct cpuid out, const struct model_view *view)
-{
-    if ((out.eax & X8_EAX_LINEAR) > X8_EAX_LINEAR_48) { /* LA57 is not shown */
-        out.eax = (out.eax & ~X8_EAX_LINEAR) | X8_EAX_LINEAR_48;
-    }
-    out.ecx = core_count(view);
     return out;
 }
 
@@ -240,47 +237,85 @@ static uint32_t smaller(uint32_t a, uint32_t b)
 
 struct cpuid model_cpuid(const struct model_view *view, uint32_t leaf, uint32_t subleaf)
 {
-    struct cpuid out = {0};
+    uint32_t index = leaf & ~EXTENDED;
 
     if (leaf >= HYPERVISOR && leaf < HYPERVISOR + 0x100) {
         return hypervisor(leaf);
     }
-    uint32_t host_max = leaf & EXTENDED ? model_facts.extended_max : model_facts.basic_max;
+    if (index >= LEAVES) {
+        return (struct cpuid){0};
+    }
+    struct cpuid out = known.leaf[leaf / EXTENDED][index];
 
-    if (leaf > host_max) {
-        return out;
-    }
-    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-        /* Leaf 7 has one subleaf for us; the others do not look at it. */
-        if (rows[i].leaf == leaf && (leaf != 7 || subleaf == 0)) {
-            out = mask(cpuid_read(leaf, subleaf), &rows[i]);
-        }
-    }
     switch (leaf) {
-    case 0:
-        out.eax = smaller(host_max, BASIC_MAX);
-        return out;
     case 1:
         return features(out, view);
     case 4:
-        return caches(out, view);
-    case 6:
-        out.eax = LEAF_THERMAL_ARAT; /* the local APIC's timer never stops */
-        return out;
+        return caches(subleaf < CACHES ? known.cache[subleaf] : (struct cpuid){0}, view);
+    case 7: /* it has one subleaf for us; the others do not look at it */
+        return subleaf == 0 ? out : (struct cpuid){0};
     case 0xb:
         return topology(view, subleaf);
     case 0xd:
         return xsave(subleaf);
-    case EXTENDED:
-        out.eax = smaller(host_max, EXTENDED_MAX);
-        return out;
     case EXTENDED + 1:
         return extended_features(out, view);
     case EXTENDED + 8:
-        return address_sizes(out, view);
+        out.ecx = out.eax ? core_count(view) : 0;
+        return out;
     default:
         return out;
     }
+}
+
+/* A leaf beyond the highest that the CPU has would be another's. */
+static struct cpuid ask(uint32_t leaf, uint32_t subleaf)
+{
+    uint32_t highest = leaf & EXTENDED ? model_facts.extended_max : model_facts.basic_max;
+
+    return leaf <= highest ? cpuid_read(leaf, subleaf) : (struct cpuid){0};
+}
+
+static uint32_t xsave_size(void)
+{
+    uint32_t size = XSAVE_LEGACY_SIZE;
+
+    for (uint32_t i = XCR0_FIRST; i < XCR0_COMPONENTS; i++) {
+        uint32_t end = known.component[i].ebx + known.component[i].eax; /* its offset and size */
+
+        size = end > size ? end : size;
+    }
+    return size;
+}
+
+/* Fill the table above. */
+static void learn(void)
+{
+    memset(&known, 0, sizeof(known));
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        known.leaf[rows[i].leaf / EXTENDED][rows[i].leaf % EXTENDED] =
+            mask(ask(rows[i].leaf, 0), &rows[i]);
+    }
+    known.leaf[0][0].eax = smaller(model_facts.basic_max, BASIC_MAX);
+    known.leaf[1][0].eax = smaller(model_facts.extended_max, EXTENDED_MAX);
+    if (model_facts.basic_max >= LEAF_THERMAL) {
+        known.leaf[0][LEAF_THERMAL].eax =
+            LEAF_THERMAL_ARAT; /* the local APIC's timer never stops */
+    }
+    uint32_t *sizes = &known.leaf[1][8].eax;
+
+    if ((*sizes & X8_EAX_LINEAR) > X8_EAX_LINEAR_48) { /* LA57 is not shown */
+        *sizes = (*sizes & ~X8_EAX_LINEAR) | X8_EAX_LINEAR_48;
+    }
+    for (uint32_t i = 0; i < CACHES; i++) {
+        known.cache[i] = ask(4, i);
+    }
+    for (uint32_t i = 0; i < XCR0_COMPONENTS; i++) {
+        known.component[i] =
+            i < XCR0_FIRST || (model_facts.xcr0 >> i & 1) ? ask(0xd, i) : (struct cpuid){0};
+    }
+    known.xsave_size = xsave_size();
+    known.topology = ask(0xb, 0).ebx != 0;
 }
 
 /* Which bit of CR4 needs which feature. */
@@ -342,6 +377,7 @@ void model_init(void)
         model_facts.physical_bits = cpuid_read(EXTENDED + 8, 0).eax & 0xff;
     }
     model_facts.xcr0 = fpu_components();
+    learn();
     model_facts.cr4 = cr4_mask();
     model_facts.efer = efer_mask();
 }

@@ -230,11 +230,9 @@ static bool vcpu_must_look(struct vcpu *vcpu, uint64_t now)
     return kicked || vcpu->look || now >= vcpu->due_tsc;
 }
 
-/* Into the guest and out again. *COUNTER is that of the exit before, which ends here. */
-static void vcpu_run(struct vcpu *vcpu, struct vcpu_counter **counter)
+/* Into the guest and out again. False: there is news, and it was not entered. */
+static bool vcpu_enter(struct vcpu *vcpu, struct exit *exit)
 {
-    struct exit exit;
-
     cpu_irq_disable();
     vcpu_go(vcpu, VCPU_INSIDE);
     uint64_t now = cpu_read_tsc();
@@ -244,24 +242,38 @@ static void vcpu_run(struct vcpu *vcpu, struct vcpu_counter **counter)
             vcpu->look = true;
             vcpu_go(vcpu, VCPU_AT_EXIT);
             cpu_irq_enable();
-            return;
+            return false;
         }
         now = cpu_read_tsc();
     }
-    if (*counter) {
-        (*counter)->cycles += now - vcpu->left;
-    }
+    vcpu->counter[vcpu->reason].cycles += now - vcpu->left;
     vcpu->entered = now;
     uint8_t cr8 = vcpu->cr8;
 
-    backend->enter(vcpu, &exit);
+    backend->enter(vcpu, exit);
     vcpu_go(vcpu, VCPU_AT_EXIT);
     vcpu->left = cpu_read_tsc();
     vcpu->guest_cycles += vcpu->left - vcpu->entered;
-    *counter = &vcpu->counter[exit.reason];
-    (*counter)->exits++;
+    vcpu->reason = exit->reason;
+    vcpu->counter[exit->reason].exits++;
     interrupts_see_cr8(vcpu, cr8);
-    handlers_run(vcpu, &exit);
+    return true;
+}
+
+/*
+ * As long as nothing else is to be done on this CPU: who asks for something kicks, so that a vCPU
+ * that stays here sees it before its next entry.
+ */
+static void vcpu_run(struct vcpu *vcpu)
+{
+    struct exit exit;
+
+    do {
+        if (!vcpu_enter(vcpu, &exit)) {
+            return;
+        }
+        handlers_run(vcpu, &exit);
+    } while (vcpu->activity == VCPU_RUNNING && !vcpu->cpu->service);
 }
 
 /* HLT, or the wait for a SIPI: sleep until there is news. */
@@ -286,12 +298,13 @@ static void vcpu_sleep(struct vcpu *vcpu)
 void vcpu_main(void *argument)
 {
     struct vcpu *vcpu = argument;
-    struct vcpu_counter *counter = NULL;
 
     fpu_enable_cpu();
     /* Another VM may have trained this CPU's branch predictors. UNSUPPORTED: it cannot forget. */
     (void)msr_write(MSR_PRED_CMD, PRED_CMD_IBPB);
     cpu_current()->guest_log = &vcpu->vm->log;
+    vcpu->left = cpu_read_tsc();
+    vcpu->reason = EXIT_INTERRUPT;
     if (backend->enable_cpu() == STATUS_OK) {
         vcpu_reset(vcpu);
     } else { /* it takes part in the stop, but has no state */
@@ -301,7 +314,7 @@ void vcpu_main(void *argument)
         timer_service();
         vcpu_see_to_requests(vcpu);
         if (vcpu->activity == VCPU_RUNNING) {
-            vcpu_run(vcpu, &counter);
+            vcpu_run(vcpu);
         } else {
             vcpu_sleep(vcpu);
         }

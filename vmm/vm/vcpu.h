@@ -76,7 +76,8 @@ struct vcpu {
     struct vcpu_counter counter[EXIT_REASONS] __attribute__((aligned(64)));
     uint64_t entered; /* host TSC at the last entry: what the VMM has not used since is the guest's
                        */
-    uint64_t left;    /* host TSC at the last exit */
+    uint64_t left;    /* host TSC at the last exit, */
+    enum exit_reason reason; /* and why; what the VMM uses until the next entry is for that */
     uint64_t guest_cycles;
     uint64_t interrupts; /* delivered */
 };

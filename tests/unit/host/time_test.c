@@ -137,6 +137,27 @@ static void test_clock(void **state)
     assert_int_equal(time_ns_to_tsc(1000000000), start + 2500000000);
 }
 
+/* Against the exact quotient, at rates and times that are and that are not round. */
+static void test_nanoseconds(void **state)
+{
+    static const uint64_t crystal[] = {1000000, 10000019, 24000000, 25000000, 38400000, 999999937};
+
+    for (unsigned i = 0; i < sizeof(crystal) / sizeof(crystal[0]); i++) {
+        leaf15 = (struct cpuid){.eax = 1, .ebx = 100, .ecx = (uint32_t)crystal[i]};
+        assert_int_equal(time_init(0, 5), STATUS_OK);
+        uint64_t khz = time_facts()->tsc_khz, last = 0;
+
+        for (uint64_t ticks = 0; ticks < 1ULL << 62; ticks = ticks * 3 + 1) {
+            uint64_t ns = (uint64_t)((unsigned __int128)ticks * 1000000 / khz);
+            uint64_t got = time_tsc_to_ns(5 + ticks);
+
+            assert_in_range(got, ns - (ns > 0), ns);
+            assert_true(got >= last);
+            last = got;
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +167,7 @@ int main(void)
         cmocka_unit_test_setup(test_old_cpu, setup),
         cmocka_unit_test_setup(test_nothing_works, setup),
         cmocka_unit_test_setup(test_clock, setup),
+        cmocka_unit_test_setup(test_nanoseconds, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

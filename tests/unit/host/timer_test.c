@@ -4,7 +4,6 @@
 
 #include "vmm/host/apic.h"
 #include "vmm/host/time.h"
-#include "vmm/host/trap.h"
 
 #include <asm/prctl.h>
 #include <setjmp.h>
@@ -44,9 +43,8 @@ void time_delay_us(uint64_t us)
     now += us * 1000;
 }
 
-void apic_timer_start(uint32_t ticks, uint8_t vector)
+void apic_timer_start(uint32_t ticks)
 {
-    assert_int_equal(vector, VECTOR_TIMER);
     counter = ticks;
     started = now;
     starts++;

@@ -29,6 +29,18 @@ enum status svm_init(void)
     return STATUS_OK;
 }
 
+hpa_t svm_host_vmcb(const struct cpu *cpu)
+{
+    return hpa(0x1000);
+}
+
+struct asid_pool *svm_asids(const struct cpu *cpu)
+{
+    static struct asid_pool pool = {.count = 8, .next = 8, .generation = 1};
+
+    return &pool;
+}
+
 enum status svm_enable_cpu(void)
 {
     return STATUS_OK;
