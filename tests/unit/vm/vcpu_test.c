@@ -161,9 +161,6 @@ void interrupts_prepare(struct vcpu *prepared)
     seen = changed;
     vcpu.nmi_pending = false;
     vcpu.window = waits;
-    if (!calm && rand() % 16 == 0) {
-        act_in_a_handler(); /* to take an interrupt may raise the next one */
-    }
     step();
 }
 
