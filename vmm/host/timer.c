@@ -10,6 +10,7 @@
 #define TRIES        3U
 #define NS_PER_S     1000000000ULL
 #define HZ_MIN       1000000U
+#define WAIT_MAX_NS  (1ULL << 50) /* more ticks than fit, at any rate */
 
 static uint64_t rate; /* ticks a second */
 
@@ -40,10 +41,10 @@ uint32_t timer_ticks(uint64_t now, uint64_t deadline, uint64_t hz)
     if (deadline <= now) {
         return 1;
     }
-    if (deadline - now >= time_scale(UINT32_MAX, NS_PER_S, hz)) {
-        return UINT32_MAX; /* timer_fired() sets it again then */
-    }
-    return (uint32_t)time_scale(deadline - now, hz, NS_PER_S) + 1;
+    uint64_t wait = deadline - now < WAIT_MAX_NS ? deadline - now : WAIT_MAX_NS;
+    uint64_t ticks = time_scale(wait, hz, NS_PER_S) + 1;
+
+    return ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX; /* timer_fired() sets it again then */
 }
 
 void timer_set(enum timer_user user, uint64_t deadline)

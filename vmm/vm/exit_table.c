@@ -6,6 +6,7 @@
 #include "vmm/base/log.h"
 #include "vmm/host/panic.h"
 #include "vmm/vm/backend.h"
+#include "vmm/vm/interrupts.h"
 #include "vmm/vm/vm.h"
 
 #define STATE_TEXT_MAX 160U
@@ -16,7 +17,9 @@ static void handle_nothing(struct vcpu *vcpu, const struct exit *exit) {}
 static void handle_hlt(struct vcpu *vcpu, const struct exit *exit)
 {
     vcpu_skip(vcpu, exit->length);
-    vcpu->activity = VCPU_HALTED;
+    if (!interrupts_wake(vcpu)) { /* else it is over already */
+        vcpu->activity = VCPU_HALTED;
+    }
 }
 
 /* WBINVD, INVD: caches stay coherent with all that the guest can reach. PAUSE: it spins. */

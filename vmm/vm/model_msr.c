@@ -15,14 +15,18 @@
 #define MTRR_DEFAULT_BITS 0xcffULL /* type, fixed ranges on, on */
 #define DEBUGCTL_BITS     0x3fULL
 
-static inline const struct msr_row *find(uint32_t msr)
+static const struct msr_row *find(uint32_t msr)
 {
-    for (const struct msr_row *row = msr_rows; row < msr_rows + msr_row_count; row++) {
-        if (msr <= row->last) {
-            return msr >= row->first ? row : NULL;
-        }
+    const struct msr_row *row = msr_rows;
+    unsigned count = msr_row_count;
+
+    while (count > 1) { /* the last of COUNT rows that does not begin behind MSR */
+        unsigned half = count / 2;
+
+        row = msr >= row[half].first ? row + half : row;
+        count -= half;
     }
-    return NULL;
+    return msr >= row->first && msr <= row->last ? row : NULL;
 }
 
 void model_reset(struct cpu_state *state)
