@@ -3,7 +3,8 @@
 
 guest/bench repeats the figure NAME for ever while the emulator logs every instruction. Exits that are alike make one column;
 a figure may have several (an interrupt that a CPU sends to itself is sent, delivered and ended). Not a test: a tool, with
-PORTOLAN_BUILD=build as the tests have it. -o writes the columns as JSON, {NAME: [{"exits": N, "functions": {...}}]}.
+PORTOLAN_BUILD=build as the tests have it. -o writes the columns as JSON, {NAME: [{"exits": N, "functions": {...}}]}; -b reads such
+a file of before, and prints both beside each other as docs/performance.md has them.
 """
 
 import argparse
@@ -28,6 +29,7 @@ CORE = os.path.join(machine.BUILD, "portolan-core.elf")
 GUEST_MODE = 1 << 21  # of QEMU's CPU flags: HF_GUEST_MASK
 TRACE = re.compile(r"^Trace (\d+): \S+ \[[0-9a-f]+/([0-9a-f]+)/([0-9a-f]+)/", re.M)
 LOG_BYTES = 8 << 20
+SMALL = 20
 RARE = 0.02  # of all exits: interrupts of the machine itself
 
 
@@ -117,15 +119,37 @@ def show(name, columns):
         print(f"  {function:32}" + "".join(f"{column['functions'].get(function, ''):>8}" for column in columns))
 
 
+def show_beside(name, before, columns):
+    """A table of BEFORE and now for each of COLUMNS, as Markdown; what is small both times is one row."""
+    for column in columns:
+        now = column["functions"]
+        like = max(before, key=lambda old: len(old["functions"].keys() & now.keys()) / len(old["functions"].keys() | now.keys()))
+        old = like["functions"]
+        names = sorted(old.keys() | now.keys(), key=lambda function: (-max(old.get(function, 0), now.get(function, 0)), function))
+        large = [function for function in names if max(old.get(function, 0), now.get(function, 0)) >= SMALL]
+        print(f"\n| {name} | before | now |\n|---|--:|--:|\n| **all** | **{sum(old.values())}** | **{sum(now.values())}** |")
+        for function in large:
+            print(f"| `{function}` | {old.get(function, '')} | {now.get(function, '')} |")
+        small = [sum(count for function, count in counts.items() if function not in large) for counts in (old, now)]
+        print(f"| others | {small[0]} | {small[1]} |")
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("-o", "--output")
+    parser.add_argument("-b", "--before")
     parser.add_argument("names", nargs="+")
     arguments = parser.parse_args()
-    functions, results = Functions(), {}
+    functions, results, before = Functions(), {}, {}
+    if arguments.before:
+        with open(arguments.before, encoding="ascii") as file:
+            before = json.load(file)
     for name in arguments.names:
         results[name] = profile(name, functions)
-        show(name, results[name])
+        if name in before:
+            show_beside(name, before[name], results[name])
+        else:
+            show(name, results[name])
     if arguments.output:
         with open(arguments.output, "w", encoding="ascii") as file:
             json.dump(results, file, indent=1)

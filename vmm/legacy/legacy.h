@@ -305,7 +305,7 @@ void legacy_interrupt(struct legacy_function *function, unsigned entry);
  */
 static inline bool legacy_notify(const struct legacy_set *set, uint16_t port, uint16_t queue)
 {
-    unsigned owner = __atomic_load_n(&set->owner[port / LEGACY_PORT_PAGE], __ATOMIC_RELAXED);
+    size_t owner = __atomic_load_n(&set->owner[port / LEGACY_PORT_PAGE], __ATOMIC_RELAXED);
     struct legacy_function *function;
     volatile uint16_t *doorbell;
 

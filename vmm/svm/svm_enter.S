@@ -6,7 +6,8 @@
  * other registers at the beginning of VCPU.
  *
  * After an exit svm_quick() is asked first, with no more of the guest's registers put away than C may change. If it has
- * seen to the exit, the guest goes on at once: what has come in meanwhile ends its run before its first instruction.
+ * seen to the exit, the guest goes on at once: what has come in meanwhile ends its run before its first instruction. The
+ * predictor of returns is not filled then: each return behind the exit is one of a call behind it.
  */
 #include "vmm/vm/guest_registers.S"
 
@@ -21,9 +22,9 @@ svm_enter:
     movq %rsi, %rax
     clgi
     sti
-    vmload %rax
     load_kept
 1:
+    vmload %rax
     load_changed
     vmrun %rax
     vmsave %rax
@@ -32,13 +33,10 @@ svm_enter:
     vmload %rax /* GS, TR and the rest of ours: before an exception or an interrupt may come */
     xorl %ebp, %ebp /* the end of a backtrace */
     call svm_quick
-    movq (%rsp), %rdi
     testb %al, %al
-    jz 2f
+    movq (%rsp), %rdi
     movq 8(%rsp), %rax
-    vmload %rax
-    jmp 1b
-2:
+    jnz 1b
     store_kept
     fill_predictor
     addq $(8 * RETURNS_PREDICTED + 24), %rsp

@@ -84,7 +84,7 @@ bool svm_quick(struct vcpu *vcpu)
         return false;
     }
     if ((vmcb->exit_info1 & VMCB_IO_KIND) == VMCB_IO_OUT_2 &&
-        vcpu_notify_fast(vcpu, (uint16_t)(vmcb->exit_info1 >> VMCB_IO_PORT_SHIFT),
+        vcpu_notify_fast(vcpu, (uint16_t)((uint32_t)vmcb->exit_info1 >> VMCB_IO_PORT_SHIFT),
                          (uint16_t)vmcb->rax)) {
         step_over_io(vmcb);
         return enter_again(svm);
