@@ -99,6 +99,15 @@ static uint64_t time_deadline_arm(void)
                 : "memory");
 }
 
+/* What old Windows kernels do at each change of the IRQL: the task priority, in memory. */
+static uint64_t time_tpr_write(void)
+{
+    uint64_t start = rdtsc();
+
+    mmio_write(APIC_BASE + APIC_TPR, 0x20);
+    return rdtsc() - start;
+}
+
 static void handle(struct guest_frame *frame)
 {
     uint64_t now = rdtsc();
@@ -314,6 +323,7 @@ int main(void)
         {"in_pic",        time_in_pic,        false},
         {"rdmsr",         time_rdmsr,         false},
         {"cr4",           time_cr4,           false},
+        {"tpr_write",     time_tpr_write,     false},
         {"self_ipi",      time_self_ipi,      true },
         {"apic_eoi",      time_eoi,           false},
         {"hlt",           time_hlt,           true },

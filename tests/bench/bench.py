@@ -24,6 +24,7 @@ FIGURES = {
     "in_pic": ("instructions", 6000),
     "rdmsr": ("instructions", 10000),
     "cr4": ("instructions", 12000),
+    "tpr_write": ("instructions", 6000),
     "self_ipi": ("instructions", 16000),
     "apic_eoi": ("instructions", 16000),
     "hlt": ("instructions", 12000),

@@ -11,6 +11,9 @@ static bool fetch_and_decode(struct engine *engine)
     unsigned count = cpu->byte_count <= INSN_MAX ? cpu->byte_count : INSN_MAX;
     enum insn_result decoded = INSN_TRUNCATED;
 
+    if (recall_insn(engine)) {
+        return true;
+    }
     memcpy(result->bytes, cpu->bytes, count);
     for (unsigned fetches = 0; fetches <= 2; fetches++) {
         if (count > 0) { /* else the hardware gave none */
@@ -26,6 +29,7 @@ static bool fetch_and_decode(struct engine *engine)
     }
     switch (decoded) {
     case INSN_OK:
+        recall_keep_insn(engine);
         return true;
     case INSN_TOO_LONG:
         return memory_raise(engine, VECTOR_GP, 0);

@@ -2,7 +2,7 @@
 /*
  * Carry out one instruction of a guest in software, where the hardware says only that it exited.
  *
- * The exit handler fills in a struct emulate_cpu, calls one of these functions, writes gpr, rip and
+ * The exit handler fills in a struct emulate_cpu, calls one of these functions, writes rip and
  * rflags back whatever the outcome, and acts on the outcome. All run on the vCPU's own CPU, take no
  * lock, and do a bounded amount of work: of a REP also no more than emulate_must_pause() lets them.
  */
@@ -14,19 +14,24 @@
 
 struct vcpu;
 
+/* In the order of a vCPU's state. */
 struct emulate_segment {
-    uint64_t base;
-    uint32_t limit; /* bytes - 1, already scaled by G */
+    uint16_t selector; /* not looked at */
     uint16_t attributes;
+    uint32_t limit; /* bytes - 1, already scaled by G */
+    uint64_t base;
 };
 
+struct emulate_memo;
+
 /*
- * Filled in by the exit handler, which owns it and writes gpr, rip and rflags back afterwards;
- * nothing else is changed by emulation.
+ * Filled in by the exit handler, which owns it and writes rip and rflags back afterwards; nothing
+ * else is changed by emulation, but *gpr.
  */
 struct emulate_cpu {
-    struct vcpu *vcpu; /* handed to the edges (vmm/emulate/emulate_edge.h) */
-    uint64_t gpr[16];
+    struct vcpu *vcpu;         /* handed to the edges (vmm/emulate/emulate_edge.h) */
+    struct emulate_memo *memo; /* the vCPU's, or NULL: nothing is remembered */
+    uint64_t *gpr;             /* the 16 general registers, changed in place */
     uint64_t rip;
     uint64_t rflags;
     uint64_t cr0, cr3, cr4, efer;
@@ -49,6 +54,38 @@ static inline enum insn_mode emulate_mode(const struct emulate_cpu *cpu)
     }
     return code & SEGMENT_DEFAULT_BIG ? INSN_MODE_32 : INSN_MODE_16;
 }
+
+/*
+ * What a vCPU's emulation remembers: translations of pages, and decoded instructions. Nothing of it
+ * is believed: an entry counts only while the guest's memory and registers that it was made from
+ * are the same (recall.c), so it may be of any age. All zero: empty.
+ */
+#define EMULATE_MEMO_WALKS  8U
+#define EMULATE_MEMO_INSNS  16U
+#define EMULATE_WALK_LEVELS 5U
+
+struct emulate_memo {
+    struct emulate_walk {
+        uint64_t page; /* linear */
+        uint64_t cr3;
+        uint64_t rules;       /* what else decides about a walk, and the access */
+        uint64_t gpa;         /* of the page */
+        const uint8_t *bytes; /* the page in RAM; NULL: a device, or what may become one */
+        uint8_t count;        /* entries of page tables, from the top; 0: nothing is remembered */
+        uint8_t entry_size;
+        struct {
+            const void *at;
+            uint64_t value;
+        } entry[EMULATE_WALK_LEVELS];
+    } walk[EMULATE_MEMO_WALKS];
+    struct emulate_decoded {
+        uint64_t rip;
+        uint64_t bytes[2]; /* the first and the last eight of INSN_MAX, as far as they count */
+        uint64_t mask[2];
+        uint8_t mode;     /* enum insn_mode */
+        struct insn insn; /* length 0: nothing is remembered */
+    } decoded[EMULATE_MEMO_INSNS];
+};
 
 /* The most bytes that one call moves for a REP string instruction. */
 #define EMULATE_REP_BYTES 4096U
@@ -83,6 +120,14 @@ struct emulate_string_io {
  * OUTS that need the TSS's I/O bitmap: the hardware's I/O exit comes first for those.
  */
 void emulate_memory(struct emulate_cpu *cpu, struct emulate_result *result);
+
+/*
+ * The instruction at rip, if it was decoded before and is still the same. NULL: perhaps not.
+ */
+const struct insn *emulate_recall(const struct emulate_cpu *cpu);
+
+/* The linear address of the memory operand of INSN, which is at rip. Nothing is checked. */
+uint64_t emulate_address(const struct emulate_cpu *cpu, const struct insn *insn);
 
 /*
  * The instruction at rip is INS or OUTS and made the I/O exit EXPECTED. Anything else at rip gives

@@ -23,6 +23,13 @@ bool emulate_ram_read(struct vcpu *vcpu, gpa_t from, void *to, unsigned size);
  */
 bool emulate_ram_write(struct vcpu *vcpu, gpa_t to, const void *from, unsigned size);
 
+/*
+ * Guest RAM at AT as memory to read, of SIZE bytes in one page, for as long as the vCPU exists;
+ * NULL if there is none, or if what is at AT may become something else without that the vCPU sees
+ * it.
+ */
+const void *emulate_ram_lasting(const struct vcpu *vcpu, gpa_t at, unsigned size);
+
 enum emulate_swap { EMULATE_SWAPPED, EMULATE_SWAP_CHANGED, EMULATE_SWAP_NOT_RAM };
 
 /*

@@ -60,6 +60,16 @@ enum walk_result walk_translate(const struct emulate_cpu *cpu, gva_t address, un
                                 gpa_t *physical, uint32_t *error);
 
 /*
+ * What is remembered (struct emulate_memo). recall_walk(): the walk for ACCESS to LINEAR as it
+ * would be now, or NULL if it is to be made. recall_keep_walk(): it was made; PAGE, GPA, COUNT and
+ * the entries are filled in, the vCPU has a memo.
+ */
+const struct emulate_walk *recall_walk(const struct emulate_cpu *cpu, uint64_t linear,
+                                       unsigned access);
+void recall_keep_walk(const struct emulate_cpu *cpu, const struct emulate_walk *walk,
+                      unsigned access);
+
+/*
  * Memory operands: segmentation, paging, operands that cross a page. Private to vmm/emulate.
  *
  * First memory_prepare() makes every check and can fault; then reads and writes cannot fail any
@@ -109,6 +119,11 @@ bool memory_exchange(struct engine *engine, const struct span *span, uint64_t ol
 
 /* Fetch from *COUNT on as many instruction bytes as lie in one page, at most up to INSN_MAX. */
 bool memory_fetch(struct engine *engine, uint8_t *bytes, unsigned *count);
+
+/* Is the instruction at rip one that is remembered? Then engine->insn is, and the result's bytes.
+ */
+bool recall_insn(struct engine *engine);
+void recall_keep_insn(const struct engine *engine);
 
 /* The two halves of the engine. Private to vmm/emulate. */
 

@@ -30,6 +30,11 @@ static uint64_t linear_of(const struct emulate_cpu *cpu, enum insn_segment segme
     return segment >= INSN_SEGMENT_FS ? base + offset : offset;
 }
 
+uint64_t emulate_address(const struct emulate_cpu *cpu, const struct insn *insn)
+{
+    return linear_of(cpu, (enum insn_segment)insn->segment, execute_offset(cpu, insn));
+}
+
 static bool is_canonical(const struct emulate_cpu *cpu, uint64_t address)
 {
     unsigned shift = cpu->cr4 & CR4_LA57 ? 64 - 57 : 64 - 48;

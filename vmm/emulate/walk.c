@@ -189,7 +189,7 @@ static gpa_t leaf_address(const struct walker *w)
 }
 
 /* Compare and exchange, so that what another CPU does to the entry meanwhile is not undone. */
-static enum walk_result mark_used(const struct walker *w)
+static enum walk_result mark_used(struct walker *w)
 {
     for (unsigned level = w->top; level >= w->level; level--) {
         uint64_t old = w->entry[level], new = old | ENTRY_ACCESSED;
@@ -208,47 +208,84 @@ static enum walk_result mark_used(const struct walker *w)
         if (swap != EMULATE_SWAPPED) {
             return swap == EMULATE_SWAP_CHANGED ? WALK_AGAIN : WALK_NO_TABLE;
         }
+        w->entry[level] = new;
     }
     return WALK_OK;
 }
 
-enum walk_result walk_translate(const struct emulate_cpu *cpu, gva_t address, unsigned access,
-                                gpa_t *physical, uint32_t *error)
+/* So that the next walk need only look whether all is the same. */
+static void remember(const struct walker *w, gpa_t found)
 {
-    struct walker w = {.cpu = cpu, .address = address, .access = access};
-    gpa_t table = start(&w);
+    struct emulate_walk walk = {
+        .page = align_down(w->address.raw, PAGE_SIZE),
+        .gpa = align_down(found.raw, PAGE_SIZE),
+        .entry_size = (uint8_t)w->entry_size,
+    };
 
-    if (w.paging == PAGING_NONE) {
-        *physical = gpa(address.raw);
-        return WALK_OK;
+    if (!w->cpu->memo || (w->paging == PAGING_PAE && w->cpu->pdpte_cached)) {
+        return;
     }
-    for (w.level = w.top; w.level > 0; w.level--) {
-        if (!read_entry(&w, table)) {
+    for (unsigned level = w->top; level >= w->level && level > 0; level--) {
+        const void *at = emulate_ram_lasting(w->cpu->vcpu, w->at[level], w->entry_size);
+
+        if (!at) {
+            return;
+        }
+        walk.entry[walk.count].at = at;
+        walk.entry[walk.count++].value = w->entry[level];
+    }
+    recall_keep_walk(w->cpu, &walk, w->access);
+}
+
+/* Through the tables, down to the leaf. */
+static enum walk_result descend(struct walker *w, gpa_t table, uint32_t *error)
+{
+    for (w->level = w->top; w->level > 0; w->level--) {
+        if (!read_entry(w, table)) {
             return WALK_NO_TABLE;
         }
-        uint64_t entry = w.entry[w.level];
-        bool leaf = is_leaf(&w, entry);
+        uint64_t entry = w->entry[w->level];
+        bool leaf = is_leaf(w, entry);
         if (!(entry & ENTRY_PRESENT)) {
-            *error = error_code(&w, 0);
+            *error = error_code(w, 0);
             return WALK_FAULT;
         }
-        if (entry & reserved_bits(&w, leaf)) {
-            *error = error_code(&w, WALK_PRESENT | WALK_RESERVED);
+        if (entry & reserved_bits(w, leaf)) {
+            *error = error_code(w, WALK_PRESENT | WALK_RESERVED);
             return WALK_FAULT;
         }
-        if (has_rights(&w)) {
-            w.rights &= entry;
-            w.no_execute = w.no_execute || (entry & ENTRY_NX);
+        if (has_rights(w)) {
+            w->rights &= entry;
+            w->no_execute = w->no_execute || (entry & ENTRY_NX);
         }
         if (leaf) {
             break;
         }
         table = gpa(entry & ENTRY_ADDRESS);
     }
-    if (!access_allowed(&w)) {
-        *error = error_code(&w, WALK_PRESENT);
+    if (!access_allowed(w)) {
+        *error = error_code(w, WALK_PRESENT);
         return WALK_FAULT;
     }
-    *physical = leaf_address(&w);
-    return mark_used(&w);
+    return mark_used(w);
+}
+
+enum walk_result walk_translate(const struct emulate_cpu *cpu, gva_t address, unsigned access,
+                                gpa_t *physical, uint32_t *error)
+{
+    const struct emulate_walk *known = recall_walk(cpu, address.raw, access);
+
+    if (known) {
+        *physical = gpa(known->gpa + address.raw % PAGE_SIZE);
+        return WALK_OK;
+    }
+    struct walker w = {.cpu = cpu, .address = address, .access = access};
+    gpa_t table = start(&w);
+    enum walk_result result = w.paging == PAGING_NONE ? WALK_OK : descend(&w, table, error);
+
+    if (result == WALK_OK) {
+        *physical = w.paging == PAGING_NONE ? gpa(address.raw) : leaf_address(&w);
+        remember(&w, *physical);
+    }
+    return result;
 }

@@ -266,6 +266,16 @@ void pc_cr8_write(struct pc *pc, unsigned vcpu, uint8_t value);
 void pc_lapic_written(struct pc *pc, unsigned vcpu, uint32_t offset, uint32_t value, uint64_t now);
 void pc_lapic_ended(struct pc *pc, unsigned vcpu, uint8_t vector);
 
+/*
+ * Does what such a write does depend on the time? If not, 0 is as good: a time before one that was
+ * passed counts as that one.
+ */
+static inline bool pc_lapic_needs_time(uint32_t offset)
+{
+    return offset != LAPIC_EOI && offset != LAPIC_TPR && offset != LAPIC_ICR &&
+           offset != LAPIC_ICR_HIGH;
+}
+
 /* Does the local APIC's page answer? */
 static inline bool pc_lapic_has_page(const struct pc *pc, unsigned vcpu)
 {

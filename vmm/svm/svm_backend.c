@@ -45,6 +45,14 @@ static void svm_write(struct vcpu *vcpu, enum backend_register reg, uint64_t val
     svm_changed(svm, registers[reg].clean);
 }
 
+_Static_assert(sizeof(struct emulate_segment) == sizeof(struct state_segment) &&
+                   offsetof(struct emulate_segment, attributes) ==
+                       offsetof(struct state_segment, attributes) &&
+                   offsetof(struct emulate_segment, limit) ==
+                       offsetof(struct state_segment, limit) &&
+                   offsetof(struct emulate_segment, base) == offsetof(struct state_segment, base),
+               "segments are copied as they are");
+
 static void svm_context(const struct vcpu *vcpu, struct emulate_cpu *cpu)
 {
     const struct svm_vcpu *svm = vcpu->backend;
@@ -56,11 +64,7 @@ static void svm_context(const struct vcpu *vcpu, struct emulate_cpu *cpu)
     cpu->efer = vmcb->efer;
     cpu->cpl = vmcb->cpl;
     cpu->pdpte_cached = false;
-    for (unsigned i = 0; i < INSN_SEGMENT_COUNT; i++) {
-        const struct state_segment *from = &vmcb->segment[i];
-
-        cpu->segment[i] = (struct emulate_segment){from->base, from->limit, from->attributes};
-    }
+    memcpy(cpu->segment, vmcb->segment, sizeof(cpu->segment));
     if (svm_features()->decode_assists && vmcb->exit_code == VMCB_EXIT_NPF &&
         vmcb->fetched <= INSN_MAX) {
         cpu->byte_count = vmcb->fetched;

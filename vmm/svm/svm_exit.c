@@ -68,6 +68,7 @@ static void decode_memory(const struct vmcb *vmcb, struct exit *exit)
     exit->memory = (struct exit_memory){
         .address = gpa(vmcb->exit_info2),
         .present = vmcb->exit_info1 & VMCB_NPF_PRESENT,
+        .write = vmcb->exit_info1 & VMCB_NPF_WRITE,
         .walk = vmcb->exit_info1 & VMCB_NPF_WALK,
     };
 }

@@ -83,6 +83,7 @@ enum vmcb_exit {
 
 /* EXITINFO1 of nested page faults: 15.25.6. */
 #define VMCB_NPF_PRESENT (1ULL << 0)
+#define VMCB_NPF_WRITE   (1ULL << 1)
 #define VMCB_NPF_WALK    (1ULL << 33)
 
 struct vmcb {

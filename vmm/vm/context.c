@@ -6,15 +6,14 @@
 #include "vmm/vm/model.h"
 #include "vmm/vm/vm.h"
 
-#include <string.h>
-
 /* All but #DB, #BP and #OF, which come behind an instruction or set RF themselves, #DF and #MC. */
 #define FAULTS (~(1U << 1 | 1U << 3 | 1U << 4 | 1U << 8 | 1U << 18))
 
 void vcpu_context(struct vcpu *vcpu, struct emulate_cpu *cpu)
 {
     cpu->vcpu = vcpu;
-    memcpy(cpu->gpr, vcpu->gpr, sizeof(cpu->gpr));
+    cpu->memo = &vcpu->memo;
+    cpu->gpr = vcpu->gpr;
     cpu->rip = vcpu->rip;
     cpu->rflags = vcpu->rflags;
     cpu->byte_count = 0;
@@ -127,7 +126,6 @@ void vcpu_fail(struct vcpu *vcpu, const struct emulate_result *result)
 void vcpu_store(struct vcpu *vcpu, const struct emulate_cpu *cpu,
                 const struct emulate_result *result)
 {
-    memcpy(vcpu->gpr, cpu->gpr, sizeof(vcpu->gpr));
     vcpu->rip = cpu->rip;
     vcpu->rflags = cpu->rflags;
     if (result->outcome == EMULATE_DONE) {

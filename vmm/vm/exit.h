@@ -48,6 +48,7 @@ struct exit_io {
 struct exit_memory {
     gpa_t address;
     bool present; /* something is mapped there, but not with the rights that it wants */
+    bool write;   /* the access is one, also if it reads before */
     bool walk;    /* not the access itself, but a page table of the guest's lies there */
 };
 

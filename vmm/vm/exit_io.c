@@ -285,6 +285,14 @@ bool emulate_ram_write(struct vcpu *vcpu, gpa_t to, const void *from, unsigned s
     return true;
 }
 
+/* Below 1 MiB and at the end of 4 GiB there may be a ROM at times. */
+const void *emulate_ram_lasting(const struct vcpu *vcpu, gpa_t at, unsigned size)
+{
+    const struct vm *vm = vcpu->vm;
+
+    return low_memory_is_lasting(vm, at) ? ram_pointer(&vm->ram, at, size) : NULL;
+}
+
 /* An unaligned LOCK CMPXCHG is atomic too (a bus lock), which C's builtins do not promise. */
 #define SWAP(width, suffix)                                            \
     {                                                                  \
@@ -346,6 +354,38 @@ void emulate_device_write(struct vcpu *vcpu, gpa_t at, unsigned size, uint64_t v
 }
 
 /*
+ * The registers of the local APIC are the hottest of all device memory, and are read and written
+ * by MOV. If this exit's is known from before, the CPU has said all else: it has checked the access
+ * before it asked for the page of the guest-physical address. What is compared with that is the
+ * part that paging leaves alone. True: it is done.
+ */
+static bool move_to_apic(struct vcpu *vcpu, const struct emulate_cpu *cpu,
+                         const struct exit_memory *access)
+{
+    const struct insn *insn = emulate_recall(cpu);
+    struct pc *pc = &vcpu->vm->pc;
+    uint32_t offset = (uint32_t)(access->address.raw % PAGE_SIZE);
+
+    if (!insn || insn->op != INSN_MOV || insn->operand_size != 4 || offset % 16 != 0 ||
+        (insn->destination == INSN_OPERAND_MEMORY) != access->write ||
+        emulate_address(cpu, insn) % PAGE_SIZE != offset) {
+        return false;
+    }
+    if (access->write) {
+        uint64_t value =
+            insn->source == INSN_OPERAND_REGISTER ? vcpu->gpr[insn->reg] : insn->immediate;
+        uint64_t now = pc_lapic_needs_time(offset) ? vm_now(vcpu->vm) : 0;
+
+        pc_lapic_written(pc, vcpu->index, offset, (uint32_t)value, now);
+    } else {
+        (void)pc_mmio_read(pc, vcpu->index, access->address, 4, vm_now(vcpu->vm),
+                           &vcpu->gpr[insn->reg]);
+    }
+    vcpu_skip(vcpu, insn->length);
+    return true;
+}
+
+/*
  * An access to what is no RAM, or a write to RAM that is protected to see it. A fault of the CPU's
  * own accesses (page tables, descriptors, the stack of a handler) in such a place leaves it nothing
  * to go on with: on a PC it would read garbage and shut down soon.
@@ -367,6 +407,10 @@ void handle_memory(struct vcpu *vcpu, const struct exit *exit)
         return;
     }
     vcpu_context(vcpu, &cpu);
+    if (exit->memory.address.raw - LAPIC_BASE < LAPIC_SIZE &&
+        pc_lapic_has_page(&vcpu->vm->pc, vcpu->index) && move_to_apic(vcpu, &cpu, &exit->memory)) {
+        return;
+    }
     emulate_memory(&cpu, &result);
     vcpu_store(vcpu, &cpu, &result);
 }

@@ -113,6 +113,11 @@ static bool is_low(const struct vm *vm, uint64_t at)
     return vm->rom_size != 0 && at >= PC_LOW_BASE && at < PC_LOW_END;
 }
 
+bool low_memory_is_lasting(const struct vm *vm, gpa_t at)
+{
+    return !is_low(vm, at.raw);
+}
+
 bool low_memory_may_write(const struct vm *vm, uint64_t at)
 {
     unsigned area = is_low(vm, at) ? pc_low_area((uint32_t)at) : 0;

@@ -25,6 +25,9 @@ void low_memory_settle(struct vm *vm, bool anew);
 /* May the guest write to the RAM at AT, as the nested tables are now? Their lock is held. */
 bool low_memory_may_write(const struct vm *vm, uint64_t at);
 
+/* Will what is at AT never be anything else? Any CPU, no lock. */
+bool low_memory_is_lasting(const struct vm *vm, gpa_t at);
+
 /*
  * The VMM's pointer to SIZE bytes, not over a page's end, that a vCPU reads or writes at AT; NULL:
  * no memory is there. Any CPU, no lock.

@@ -67,6 +67,7 @@ struct vcpu {
     struct state_model model;
 
     struct cpu_state saved; /* while it is parked */
+    struct emulate_memo memo;
 
     /* Other CPUs write these. */
     uint32_t kicked __attribute__((aligned(64)));

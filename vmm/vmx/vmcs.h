@@ -170,11 +170,13 @@ enum vmcs_exit {
 #define VMCS_CR_NUMBER      0xfU
 #define VMCS_CR_TYPE        0x30U /* 0: MOV to the register */
 #define VMCS_CR_REG_SHIFT   8
+#define VMCS_EPT_WRITE      (1U << 1)
 #define VMCS_EPT_RIGHTS     (7U << 3) /* what is allowed there */
 #define VMCS_EPT_LINEAR     (1U << 7) /* the linear address is there */
 #define VMCS_EPT_FINAL      (1U << 8) /* ... and it is not one of the tables' that translate it */
 #define VMCS_EPT_NMI        (1U << 12)
 #define VMCS_APIC_OFFSET    0xfffU
+#define VMCS_APIC_WRITE     (1U << 12) /* of the types of access: by an instruction, like a read, 0 */
 #define VMCS_DEBUG_HITS     0xfU
 #define VMCS_DEBUG_REPORTED (VMCS_DEBUG_HITS | 1U << 13 | 1U << 14) /* BD, BS */
 

@@ -92,7 +92,8 @@ void vmx_context(const struct vcpu *vcpu, struct emulate_cpu *cpu)
         struct state_segment from;
 
         vmx_get_segment(&from, i);
-        cpu->segment[i] = (struct emulate_segment){from.base, from.limit, from.attributes};
+        cpu->segment[i] = (struct emulate_segment){
+            .attributes = from.attributes, .limit = from.limit, .base = from.base};
     }
     cpu->pdpte_cached = vmx_has_pdptes(vcpu);
     for (unsigned i = 0; cpu->pdpte_cached && i < ARRAY_SIZE(cpu->pdpte); i++) {

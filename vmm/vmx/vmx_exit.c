@@ -63,6 +63,7 @@ static void decode_memory(struct vcpu *vcpu, struct exit *exit)
     exit->info2 = vmcs_read(VMCS_PHYSICAL_ADDRESS);
     exit->memory = (struct exit_memory){
         .address = gpa(exit->info2),
+        .write = info & VMCS_EPT_WRITE,
         .walk = (info & tables) != tables,
         .present = info & VMCS_EPT_RIGHTS,
     };
@@ -75,8 +76,10 @@ static void decode_memory(struct vcpu *vcpu, struct exit *exit)
 static void decode_apic_access(struct exit *exit)
 {
     exit->reason = EXIT_MEMORY;
-    exit->memory =
-        (struct exit_memory){.address = gpa(LAPIC_BASE + (exit->info1 & VMCS_APIC_OFFSET))};
+    exit->memory = (struct exit_memory){
+        .address = gpa(LAPIC_BASE + (exit->info1 & VMCS_APIC_OFFSET)),
+        .write = exit->info1 & VMCS_APIC_WRITE,
+    };
 }
 
 /* The CPU has done it to the page, or the EOI: these exits come behind the instruction, whose trap,

@@ -46,6 +46,14 @@ bool emulate_ram_write(struct vcpu *vcpu, gpa_t to, const void *from, unsigned s
     return true;
 }
 
+const void *emulate_ram_lasting(const struct vcpu *vcpu, gpa_t at, unsigned size)
+{
+    if (at.raw % PAGE_SIZE + size > PAGE_SIZE) {
+        abort();
+    }
+    return at.raw < GUEST_RAM_SIZE && !guest.nothing_lasts ? guest.ram + at.raw : NULL;
+}
+
 enum emulate_swap emulate_ram_swap(struct vcpu *vcpu, gpa_t at, unsigned size, uint64_t expected,
                                    uint64_t wanted)
 {
@@ -186,11 +194,12 @@ void guest_reset(enum insn_mode mode, enum guest_paging paging)
     guest.cpu.physical_bits = 40;
     guest.cpu.rflags = 2;
     guest.cpu.rip = GUEST_CODE;
-    guest.cpu.gpr[INSN_RSP] = GUEST_STACK;
+    guest.cpu.gpr = guest.gpr;
+    guest.gpr[INSN_RSP] = GUEST_STACK;
     if (real) {
         guest.cpu.segment[INSN_SEGMENT_CS].base = GUEST_CODE;
         guest.cpu.rip = 0;
-        guest.cpu.gpr[INSN_RSP] = 0x8000;
+        guest.gpr[INSN_RSP] = 0x8000;
     }
     if (paging != GUEST_FLAT) {
         build_tables(paging);

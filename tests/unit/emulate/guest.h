@@ -40,6 +40,7 @@ struct guest_access {
 
 struct guest {
     struct emulate_cpu cpu;
+    uint64_t gpr[16];
     struct emulate_result result;
     uint8_t ram[GUEST_RAM_SIZE];
     uint8_t device[GUEST_DEVICE_SIZE];
@@ -47,6 +48,7 @@ struct guest {
     unsigned long edge_calls;
     unsigned swaps_to_disturb; /* so many swaps find that another CPU was faster */
     unsigned pause_after;      /* accesses after which there is news; 0: never */
+    bool nothing_lasts;        /* RAM may become something else */
     bool port_full;            /* writes to ports are to be tried again */
     struct guest_access access[GUEST_ACCESSES_MAX]; /* the first access_count accesses */
 };

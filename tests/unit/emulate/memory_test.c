@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-static uint64_t *const gpr = guest.cpu.gpr;
+static uint64_t *const gpr = guest.gpr;
 
 static void expect_fault(uint8_t vector, uint32_t error)
 {

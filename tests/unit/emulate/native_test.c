@@ -122,6 +122,11 @@ bool emulate_ram_write(struct vcpu *vcpu, gpa_t to, const void *from, unsigned s
     return !buffer_is_device;
 }
 
+const void *emulate_ram_lasting(const struct vcpu *vcpu, gpa_t from, unsigned size)
+{
+    return NULL;
+}
+
 enum emulate_swap emulate_ram_swap(struct vcpu *vcpu, gpa_t to, unsigned size, uint64_t expected,
                                    uint64_t wanted)
 {
@@ -209,21 +214,23 @@ static void run_native(struct state *state)
 static void run_emulated(struct state *state, const uint8_t *instruction, unsigned size)
 {
     struct emulate_result result;
-    struct emulate_cpu cpu = {.rip = 0x1000, .rflags = state->flags, .byte_count = (uint8_t)size};
+    uint64_t gpr[16] = {0};
+    struct emulate_cpu cpu = {
+        .gpr = gpr, .rip = 0x1000, .rflags = state->flags, .byte_count = (uint8_t)size};
 
     cpu.efer = EFER_LMA; /* with paging off: linear addresses stay what they are */
     cpu.segment[INSN_SEGMENT_CS].attributes = SEGMENT_LONG;
-    cpu.gpr[INSN_RAX] = state->rax;
-    cpu.gpr[INSN_RCX] = state->rcx;
-    cpu.gpr[INSN_RDX] = state->rdx;
-    cpu.gpr[INSN_RSI] = state->rsi;
-    cpu.gpr[INSN_RDI] = state->rdi;
+    gpr[INSN_RAX] = state->rax;
+    gpr[INSN_RCX] = state->rcx;
+    gpr[INSN_RDX] = state->rdx;
+    gpr[INSN_RSI] = state->rsi;
+    gpr[INSN_RDI] = state->rdi;
     memcpy(cpu.bytes, instruction, size);
     emulate_memory(&cpu, &result);
     assert_int_equal(result.outcome, EMULATE_DONE);
     assert_int_equal(cpu.rip, 0x1000 + size);
-    *state = (struct state){cpu.gpr[INSN_RAX], cpu.gpr[INSN_RCX], cpu.gpr[INSN_RDX],
-                            cpu.gpr[INSN_RSI], cpu.gpr[INSN_RDI], cpu.rflags};
+    *state = (struct state){gpr[INSN_RAX], gpr[INSN_RCX], gpr[INSN_RDX],
+                            gpr[INSN_RSI], gpr[INSN_RDI], cpu.rflags};
 }
 
 static void show(const char *name, const struct state *s, const uint8_t *instruction, unsigned size)

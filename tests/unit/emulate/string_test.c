@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-static uint64_t *const gpr = guest.cpu.gpr;
+static uint64_t *const gpr = guest.gpr;
 
 static void fill(uint32_t address, unsigned count)
 {

@@ -372,6 +372,10 @@ static void test_shadow(void **state)
     assert_ptr_equal(low_memory_pointer(&vm, gpa(HIGH - 16), 16, false), rom + 0x3fff0);
     assert_null(low_memory_pointer(&vm, gpa(HIGH - 16), 16, true));
     assert_null(low_memory_pointer(&vm, gpa(0xffff0), 16, true));
+    assert_false(low_memory_is_lasting(&vm, gpa(0xa0000)));
+    assert_false(low_memory_is_lasting(&vm, gpa(0xfffff)));
+    assert_true(low_memory_is_lasting(&vm, gpa(0x9f000)));
+    assert_true(low_memory_is_lasting(&vm, gpa(0x100000)));
     expect_target(0x9f000, ram + 0x9f000, RWX);
     expect_target(0x100000, ram + 0x100000, RWX);
     for (unsigned area = 1; area < PC_LOW_AREAS; area++) {

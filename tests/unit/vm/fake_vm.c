@@ -152,7 +152,7 @@ static void fake_context(const struct vcpu *vcpu, struct emulate_cpu *cpu)
     cpu->cpl = fake_backend.cpl;
     cpu->pdpte_cached = false;
     for (unsigned i = 0; i < INSN_SEGMENT_COUNT; i++) {
-        cpu->segment[i] = (struct emulate_segment){0, UINT32_MAX, 0xc93};
+        cpu->segment[i] = (struct emulate_segment){.limit = UINT32_MAX, .attributes = 0xc93};
     }
     cpu->segment[INSN_SEGMENT_CS].attributes = fake_backend.cs_attributes;
 }
@@ -204,6 +204,11 @@ bool pc_dma_run(struct pc *pc)
 void low_memory_settle(struct vm *vm, bool anew)
 {
     fake_platform.settles++;
+}
+
+bool low_memory_is_lasting(const struct vm *vm, gpa_t at)
+{
+    return true;
 }
 
 void *low_memory_pointer(const struct vm *vm, gpa_t at, unsigned size, bool write)
