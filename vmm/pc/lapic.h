@@ -147,8 +147,21 @@ int lapic_pending(const struct lapic *l);
 /* Is a vector pending that only the task priority (not one in service) holds back? Owner. */
 bool lapic_blocked_by_tpr(const struct lapic *l);
 
+/*
+ * VECTOR, which lapic_pending() returned, is offered to the CPU, which may deliver it from now on;
+ * and what came of that: it is in service, or requested as before. Between the two it is neither,
+ * so that who requests it once it is in service requests it anew, though nobody knows that it is;
+ * until then one request is like two. Owner.
+ */
+void lapic_offer(struct lapic *l, uint8_t vector);
+void lapic_settle(struct lapic *l, uint8_t vector, bool taken);
+
 /* Move VECTOR, which lapic_pending() returned, into service. Owner. */
-void lapic_take(struct lapic *l, uint8_t vector);
+static inline void lapic_take(struct lapic *l, uint8_t vector)
+{
+    lapic_offer(l, vector);
+    lapic_settle(l, vector, true);
+}
 
 /* End the highest interrupt in service; EFFECT says whether the I/O APIC waits for it. Owner. */
 void lapic_end_of_interrupt(struct lapic *l, struct lapic_effect *effect);

@@ -12,15 +12,18 @@ static uint32_t bit(uint8_t vector)
     return 1U << (vector & 31U);
 }
 
+/* Two words of a register, which are read at once. */
+typedef uint64_t pair_t __attribute__((may_alias, aligned(4)));
+
 /* The highest bit set in a 256-bit register, or -1. Each entry to a guest asks. */
 static int highest(const uint32_t *words)
 {
-#pragma GCC unroll 8
-    for (int i = (int)WORDS - 1; i >= 0; i--) {
-        uint32_t word = lapic_load(&words[i]);
+#pragma GCC unroll 4
+    for (int i = (int)WORDS - 2; i >= 0; i -= 2) {
+        uint64_t pair = *(const volatile pair_t *)&words[i];
 
-        if (word != 0) {
-            return 32 * i + 31 - __builtin_clz(word);
+        if (pair != 0) {
+            return 32 * i + 63 - __builtin_clzll(pair);
         }
     }
     return -1;
@@ -97,10 +100,18 @@ bool lapic_blocked_by_tpr(const struct lapic *l)
            (serving < 0 || CLASS(vector) > CLASS(serving));
 }
 
-void lapic_take(struct lapic *l, uint8_t vector)
+void lapic_offer(struct lapic *l, uint8_t vector)
 {
     __atomic_fetch_and(&l->state.irr[vector >> 5], ~bit(vector), __ATOMIC_ACQUIRE);
-    l->state.isr[vector >> 5] |= bit(vector);
+}
+
+void lapic_settle(struct lapic *l, uint8_t vector, bool taken)
+{
+    if (taken) {
+        l->state.isr[vector >> 5] |= bit(vector);
+    } else {
+        __atomic_fetch_or(&l->state.irr[vector >> 5], bit(vector), __ATOMIC_RELEASE);
+    }
 }
 
 void lapic_end_of_interrupt(struct lapic *l, struct lapic_effect *effect)

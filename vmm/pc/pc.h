@@ -292,6 +292,15 @@ bool pc_interrupt_pending(const struct pc *pc, unsigned vcpu);
 /* Acknowledge it: its vector, or -1 when it has gone meanwhile. The caller then delivers it. */
 int pc_interrupt_take(struct pc *pc, unsigned vcpu);
 
+/*
+ * Offer the interrupt to the CPU, which delivers it once the vCPU's RFLAGS.IF and interrupt shadow
+ * allow it: its vector; 0: that must be taken instead, once they do, for its acknowledgement cannot
+ * be undone (ExtINT), or it is EXCEPT or no vector of an interrupt alone. After the vCPU has left
+ * its guest the offer is settled, before anything else looks at the local APIC: TAKEN or not.
+ */
+uint8_t pc_interrupt_offer(struct pc *pc, unsigned vcpu, uint8_t except);
+void pc_interrupt_settle(struct pc *pc, unsigned vcpu, uint8_t vector, bool taken);
+
 /* Would a lower CR8 make an interrupt deliverable? Then CR8 writes must be intercepted. */
 bool pc_interrupt_blocked_by_cr8(const struct pc *pc, unsigned vcpu);
 

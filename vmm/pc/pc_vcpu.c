@@ -7,6 +7,7 @@
 
 #define REGISTER_STRIDE 16U
 #define REGISTER_SIZE   4U
+#define EXCEPTIONS      32 /* vectors that may mean one, too */
 
 /* Virtual time for a local APIC: never before its last. Lets its timer expire on the way. */
 static uint64_t clock_of(struct lapic *l, uint64_t now)
@@ -252,6 +253,23 @@ int pc_interrupt_take(struct pc *pc, unsigned vcpu)
         lapic_take(l, (uint8_t)vector);
     }
     return vector;
+}
+
+uint8_t pc_interrupt_offer(struct pc *pc, unsigned vcpu, uint8_t except)
+{
+    struct lapic *l = &pc->lapic[vcpu];
+    int vector = pc_extint_pending(pc, vcpu) ? -1 : lapic_pending(l);
+
+    if (vector < EXCEPTIONS || vector == except) {
+        return 0;
+    }
+    lapic_offer(l, (uint8_t)vector);
+    return (uint8_t)vector;
+}
+
+void pc_interrupt_settle(struct pc *pc, unsigned vcpu, uint8_t vector, bool taken)
+{
+    lapic_settle(&pc->lapic[vcpu], vector, taken);
 }
 
 bool pc_interrupt_blocked_by_cr8(const struct pc *pc, unsigned vcpu)

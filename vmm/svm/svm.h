@@ -89,12 +89,13 @@ struct svm_vcpu {
     struct asid asid;
     uint32_t clean; /* the clean bits when nothing was changed: none where the CPU knows none */
     uint64_t cr4;   /* as the guest sees it */
-    bool refused;   /* the last entry: its state is to be mended */
-    bool entered;   /* since svm_run() was called: exits were served and the guest entered again */
-    bool served;    /* the last exit: it is done, but not to be entered again at once */
-    bool iret;      /* an NMI handler's IRET is reached and not known to be over */
-    bool stepping;  /* ... and is single-stepped in this entry */
-    bool step_tf;   /* RFLAGS.TF and DR6 as the guest has them meanwhile */
+    uint64_t interrupt_control; /* the VMCB's field as it was at the last entry */
+    bool refused;               /* the last entry: its state is to be mended */
+    bool entered;  /* since svm_run() was called: exits were served and the guest entered again */
+    bool served;   /* the last exit: it is done, but not to be entered again at once */
+    bool iret;     /* an NMI handler's IRET is reached and not known to be over */
+    bool stepping; /* ... and is single-stepped in this entry */
+    bool step_tf;  /* RFLAGS.TF and DR6 as the guest has them meanwhile */
     uint64_t step_dr6;
     uint64_t iret_rip;
 };

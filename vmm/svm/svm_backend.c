@@ -106,6 +106,7 @@ const struct backend svm_backend = {
     .vcpu_size = sizeof(struct svm_vcpu),
     .nested = &nested_format,
     .giant_pages = svm_giant_pages,
+    .takes_offers = true,
     .init = svm_init,
     .enable_cpu = svm_enable_cpu,
     .enter = svm_run,

@@ -50,6 +50,7 @@ static inline bool enter_again(struct svm_vcpu *svm)
     svm->vmcb.inject = 0;
     svm->vmcb.tlb_control = 0;
     svm->vmcb.clean = svm->clean;
+    svm->interrupt_control = svm->vmcb.interrupt_control;
     svm->entered = true;
     return true;
 }
@@ -108,18 +109,44 @@ static bool nmi_wants_window(const struct vcpu *vcpu, bool at_iret)
     return vcpu->nmi_pending && (at_iret || !vcpu->nmi_blocked);
 }
 
+/* A virtual interrupt that is delivered. Writes to CR8 exit meanwhile, so it need not be compared.
+ */
+static uint64_t offer_request(uint8_t vector)
+{
+    return VMCB_V_IRQ | VMCB_V_IGNORE_TPR | (uint64_t)(vector & 0xf0U) << VMCB_V_CLASS_SHIFT |
+           (uint64_t)vector << VMCB_V_VECTOR_SHIFT;
+}
+
+/*
+ * Was the offer taken? Then V_IRQ is clear (15.21.4), or, in QEMU, is not yet while the delivery is
+ * under way; the event is the CPU's then, as no other one has this vector.
+ */
+static void see_offer(struct vcpu *vcpu, const struct vmcb *vmcb)
+{
+    bool under_way = vcpu->event.kind == VCPU_EVENT_INTERRUPT && vcpu->event.vector == vcpu->offer;
+
+    if (!(vmcb->intercepts & VMCB_INTERCEPT(VINTR)) &&
+        (!(vmcb->interrupt_control & VMCB_V_IRQ) || under_way)) {
+        vcpu->offer = 0;
+    }
+}
+
 /* Exits, and the task priority, as struct vcpu wants them. */
 static void set_watches(struct vcpu *vcpu, struct svm_vcpu *svm)
 {
     struct vmcb *vmcb = &svm->vmcb;
-    bool window = vcpu->window || nmi_wants_window(vcpu, svm->iret);
+    /* While an IRET is stepped nothing may be pushed: svm_iret.c. */
+    bool window = vcpu->window || nmi_wants_window(vcpu, svm->iret) || (vcpu->offer && svm->iret);
     uint32_t watches = (window ? VMCB_INTERCEPT(VINTR) : 0) |
                        (vcpu->nmi_blocked && !svm->iret ? VMCB_INTERCEPT(IRET) : 0);
     uint32_t intercepts =
         (vmcb->intercepts & ~(uint32_t)(VMCB_INTERCEPT(VINTR) | VMCB_INTERCEPT(IRET))) | watches;
     uint16_t writes =
         (uint16_t)((vmcb->cr_writes & ~CR8_WRITE) | (vcpu->cr8_watched ? CR8_WRITE : 0));
-    uint64_t control = VMCB_V_INTR_MASKING | vcpu->cr8 | (window ? WINDOW_REQUEST : 0);
+    uint64_t control = VMCB_V_INTR_MASKING | vcpu->cr8 |
+                       (window        ? WINDOW_REQUEST
+                        : vcpu->offer ? offer_request(vcpu->offer)
+                                      : 0);
 
     if (intercepts != vmcb->intercepts || writes != vmcb->cr_writes) {
         vmcb->intercepts = intercepts;
@@ -130,6 +157,7 @@ static void set_watches(struct vcpu *vcpu, struct svm_vcpu *svm)
         vmcb->interrupt_control = control;
         svm_changed(svm, VMCB_CLEAN_TPR);
     }
+    svm->interrupt_control = control;
 }
 
 static void prepare(struct vcpu *vcpu, struct svm_vcpu *svm)
@@ -181,11 +209,14 @@ void svm_run(struct vcpu *vcpu, struct exit *exit)
     cpu_irq_enable();
     if (vmcb->exit_code == VMCB_EXIT_CR0_SELECTIVE) {
         settle_efer(svm);
+    } else if ((uint32_t)vmcb->exit_code == VMCB_EXIT_INVALID) {
+        vmcb->interrupt_control = svm->interrupt_control; /* QEMU 7.2 clears it */
     }
     take_over(vcpu, vmcb);
     if (svm->served) { /* and there is something to look at */
         svm->served = false;
         vcpu->event.kind = VCPU_EVENT_NONE;
+        see_offer(vcpu, vmcb);
         *exit = (struct exit){.reason = EXIT_RETRY};
         return;
     }
@@ -198,6 +229,7 @@ void svm_run(struct vcpu *vcpu, struct exit *exit)
             vcpu->event.kind = VCPU_EVENT_NONE;
         }
     }
+    see_offer(vcpu, vmcb);
     if (svm->iret) {
         svm_iret_end(vcpu, exit);
     } else if (exit->reason == EXIT_NMI_WINDOW) {

@@ -12,6 +12,8 @@
 /* 060h */
 #define VMCB_V_IRQ          (1ULL << 8)
 #define VMCB_V_PRIORITY     (0xfULL << 16)
+#define VMCB_V_CLASS_SHIFT  12 /* from a vector, whose upper half is its class */
+#define VMCB_V_VECTOR_SHIFT 32
 #define VMCB_V_IGNORE_TPR   (1ULL << 20)
 #define VMCB_V_INTR_MASKING (1ULL << 24)
 

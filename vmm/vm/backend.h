@@ -40,6 +40,9 @@ struct backend {
      * vm->apic_page, which stands for the local APIC. No function: no. After init(). */
     bool (*serves_apic)(void);
 
+    /* May vcpu->offer be set? */
+    bool takes_offers;
+
     /* UNSUPPORTED: not this CPU's. Boot CPU, once. */
     enum status (*init)(void);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/vm/interrupts.h"
 
+#include "vmm/vm/backend.h"
 #include "vmm/vm/vm.h"
 
 static void deliver_nmi(struct vcpu *vcpu)
@@ -37,6 +38,31 @@ static void deliver_interrupt(struct vcpu *vcpu)
 }
 
 /*
+ * What waits is offered to the CPU, if it takes offers and it can be settled what comes of it; else
+ * the guest is to be left as soon as it can be delivered.
+ */
+static void offer_interrupt(struct vcpu *vcpu)
+{
+    bool under_way = vcpu->event.kind == VCPU_EVENT_INTERRUPT;
+
+    if (backend->takes_offers && !vcpu->apic && !vcpu->held) {
+        vcpu->offer =
+            pc_interrupt_offer(&vcpu->vm->pc, vcpu->index, under_way ? vcpu->event.vector : 0);
+    }
+    vcpu->window = vcpu->offer == 0;
+}
+
+void interrupts_settle(struct vcpu *vcpu, uint8_t offered)
+{
+    bool taken = vcpu->offer == 0;
+
+    pc_interrupt_settle(&vcpu->vm->pc, vcpu->index, offered, taken);
+    vcpu->interrupts += taken;
+    vcpu->offer = 0;
+    vcpu->look = true;
+}
+
+/*
  * An NMI that is neither taken nor blocked. Behind an event it comes at the first instruction of
  * that one's handler: what is kicked leaves the guest there. The end of a shadow, and of a handler
  * that is a task, may make no exit.
@@ -70,11 +96,13 @@ void interrupts_prepare(struct vcpu *vcpu)
     if (vcpu->nmi_pending) {
         nmi_waits(vcpu);
     }
-    vcpu->window = waits;
+    vcpu->window = false;
+    if (waits) {
+        offer_interrupt(vcpu);
+    }
     vcpu->cr8 = pc_cr8_read(pc, vcpu->index);
     /* A write to CR8 may let an interrupt through, or hold back the one that waits. */
-    vcpu->cr8_watched =
-        !vcpu->apic && (vcpu->window || pc_interrupt_blocked_by_cr8(pc, vcpu->index));
+    vcpu->cr8_watched = !vcpu->apic && (waits || pc_interrupt_blocked_by_cr8(pc, vcpu->index));
 }
 
 bool interrupts_wake(const struct vcpu *vcpu)

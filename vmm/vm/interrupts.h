@@ -5,12 +5,15 @@
 
 #include "vmm/vm/vm.h"
 
-/* Before an entry, interrupts off: choose vcpu->event, and watch for the moment when the rest can
- * be delivered. */
+/* Before an entry, interrupts off: choose vcpu->event, and offer the rest to the CPU, or watch for
+ * the moment when it can be delivered. */
 void interrupts_prepare(struct vcpu *vcpu);
 
 /* Does anything end a HLT? */
 bool interrupts_wake(const struct vcpu *vcpu);
+
+/* After an exit, before anything else: OFFERED was in vcpu->offer at the entry, and not 0. */
+void interrupts_settle(struct vcpu *vcpu, uint8_t offered);
 
 /* After an exit: the guest may have written CR8, which was BEFORE at its entry. */
 static inline void interrupts_see_cr8(struct vcpu *vcpu, uint8_t before)

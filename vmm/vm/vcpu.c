@@ -248,9 +248,12 @@ static bool vcpu_enter(struct vcpu *vcpu, struct exit *exit)
     }
     vcpu->counter[vcpu->reason].cycles += now - vcpu->left;
     vcpu->entered = now;
-    uint8_t cr8 = vcpu->cr8;
+    uint8_t cr8 = vcpu->cr8, offered = vcpu->offer;
 
     backend->enter(vcpu, exit);
+    if (offered) {
+        interrupts_settle(vcpu, offered);
+    }
     vcpu_go(vcpu, VCPU_AT_EXIT);
     vcpu->left = cpu_read_tsc();
     vcpu->guest_cycles += vcpu->left - vcpu->entered;

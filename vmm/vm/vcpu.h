@@ -43,6 +43,8 @@ struct vcpu {
     bool nmi_blocked; /* an NMI handler is running: until its IRET has been executed */
     bool nmi_pending; /* in: exit as soon as it can be delivered */
     bool window;      /* in: exit as soon as the guest can take an interrupt */
+    uint8_t offer;    /* in: a vector that the CPU delivers as soon as the guest can take it, or 0;
+                       * out: 0 if it has been taken */
     uint8_t cr8;      /* the task priority class */
     bool cr8_watched; /* in: writes to CR8 exit */
     bool apic;        /* in: the CPU itself delivers what the local APIC holds, and serves it */

@@ -164,6 +164,7 @@ static void fake_flush(struct vcpu *vcpu)
 
 static const struct backend functions = {
     .name = "fake",
+    .takes_offers = true,
     .read = fake_read,
     .write = fake_write,
     .context = fake_context,
@@ -291,6 +292,17 @@ int pc_interrupt_take(struct pc *pc, unsigned vcpu)
 
     fake_platform.vector = -1;
     return vector;
+}
+
+uint8_t pc_interrupt_offer(struct pc *pc, unsigned vcpu, uint8_t except)
+{
+    fake_platform.excepted = except;
+    return fake_platform.offers ? (uint8_t)fake_platform.vector : 0;
+}
+
+void pc_interrupt_settle(struct pc *pc, unsigned vcpu, uint8_t vector, bool taken)
+{
+    fake_platform.settled = taken ? vector : -vector;
 }
 
 bool pc_interrupt_blocked_by_cr8(const struct pc *pc, unsigned vcpu)
