@@ -389,6 +389,37 @@ static void test_apic_loads(void **state)
     assert_int_equal(vcpu->rflags & RFLAGS_RF, 0);
 }
 
+/* What can be offered is: it is settled what came of it, and no window is asked for. */
+static void test_offers(void **state)
+{
+    fake_platform.vector = 0x41;
+    fake_platform.offers = true;
+    prepare();
+    expect(VCPU_EVENT_NONE, 0);
+    assert_int_equal(vcpu->offer, 0x41);
+    assert_false(vcpu->window);
+    assert_true(vcpu->cr8_watched);
+    assert_int_equal(fake_platform.excepted, 0);
+    vcpu->look = false;
+    interrupts_settle(vcpu, 0x41);
+    assert_int_equal(fake_platform.settled, -0x41);
+    assert_int_equal(vcpu->interrupts, 0);
+    assert_true(vcpu->look);
+    assert_int_equal(vcpu->offer, 0);
+    vcpu->event = (struct vcpu_event){.kind = VCPU_EVENT_INTERRUPT, .vector = 0x51};
+    prepare();
+    assert_int_equal(fake_platform.excepted, 0x51);
+    vcpu->offer = 0;
+    vcpu->event.kind = VCPU_EVENT_NONE;
+    interrupts_settle(vcpu, 0x41);
+    assert_int_equal(fake_platform.settled, 0x41);
+    assert_int_equal(vcpu->interrupts, 1);
+    vcpu->held = true; /* it comes first, and was acknowledged long ago */
+    prepare();
+    assert_int_equal(vcpu->offer, 0);
+    assert_true(vcpu->window);
+}
+
 /* Where the CPU delivers what the local APIC holds, only the 8259s' interrupts are delivered here,
  * and nobody watches CR8. */
 static void test_delivered_by_cpu(void **state)
@@ -428,6 +459,7 @@ int main(void)
         cmocka_unit_test_setup(test_invalid_state, setup),
         cmocka_unit_test_setup(test_ports, setup),
         cmocka_unit_test_setup(test_memory, setup),
+        cmocka_unit_test_setup(test_offers, setup),
         cmocka_unit_test_setup(test_apic_moves, setup),
         cmocka_unit_test_setup(test_apic_loads, setup),
     };
