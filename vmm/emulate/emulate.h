@@ -126,8 +126,8 @@ void emulate_memory(struct emulate_cpu *cpu, struct emulate_result *result);
  */
 const struct insn *emulate_recall(const struct emulate_cpu *cpu);
 
-/* The linear address of the memory operand of INSN, which is at rip. Nothing is checked. */
-uint64_t emulate_address(const struct emulate_cpu *cpu, const struct insn *insn);
+/* Where in its page the memory operand of INSN, which is at rip, begins. Nothing is checked. */
+uint32_t emulate_page_offset(const struct emulate_cpu *cpu, const struct insn *insn);
 
 /*
  * The instruction at rip is INS or OUTS and made the I/O exit EXPECTED. Anything else at rip gives

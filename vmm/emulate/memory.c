@@ -30,9 +30,20 @@ static uint64_t linear_of(const struct emulate_cpu *cpu, enum insn_segment segme
     return segment >= INSN_SEGMENT_FS ? base + offset : offset;
 }
 
-uint64_t emulate_address(const struct emulate_cpu *cpu, const struct insn *insn)
+/* What is cut off an address, to any size, lies above these bits. */
+uint32_t emulate_page_offset(const struct emulate_cpu *cpu, const struct insn *insn)
 {
-    return linear_of(cpu, (enum insn_segment)insn->segment, execute_offset(cpu, insn));
+    uint64_t at = linear_of(cpu, (enum insn_segment)insn->segment, (uint64_t)insn->displacement);
+
+    if (insn->base == INSN_BASE_RIP) {
+        at += cpu->rip + insn->length;
+    } else if (insn->base != INSN_NO_REGISTER) {
+        at += cpu->gpr[insn->base];
+    }
+    if (insn->index != INSN_NO_REGISTER) {
+        at += cpu->gpr[insn->index] * insn->scale;
+    }
+    return at % PAGE_SIZE;
 }
 
 static bool is_canonical(const struct emulate_cpu *cpu, uint64_t address)

@@ -262,7 +262,7 @@ static void write_register(struct lapic *l, uint32_t offset, uint32_t value, uin
 {
     switch (offset) {
     case LAPIC_TPR:
-        l->state.tpr = value;
+        lapic_write_tpr(l, value);
         break;
     case LAPIC_EOI:
         lapic_end_of_interrupt(l, effect);

@@ -197,6 +197,11 @@ void lapic_fill_page(struct lapic *l, uint32_t *page);
 void lapic_lend(struct lapic *l, uint32_t *page, struct lapic_lent *lent);
 uint8_t lapic_take_back(struct lapic *l, const uint32_t *page);
 
+static inline void lapic_write_tpr(struct lapic *l, uint32_t value)
+{
+    l->state.tpr = value & 0xffU;
+}
+
 uint8_t lapic_ppr(const struct lapic *l);
 
 /* Will LINT0 in its present state let the 8259's INTR through? Any CPU. */

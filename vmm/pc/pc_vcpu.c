@@ -57,8 +57,23 @@ static void write_lapic(struct pc *p, unsigned vcpu, uint32_t offset, uint32_t v
     carry_out(p, &effect);
 }
 
+/* Two registers are written far more often than all others, and never look at the time. */
 void pc_lapic_written(struct pc *pc, unsigned vcpu, uint32_t offset, uint32_t value, uint64_t now)
 {
+    struct lapic *l = &pc->lapic[vcpu];
+    struct lapic_effect effect = {.kind = LAPIC_EFFECT_NONE};
+
+    if (offset == LAPIC_TPR) {
+        lapic_write_tpr(l, value);
+        return;
+    }
+    if (offset == LAPIC_EOI) {
+        lapic_end_of_interrupt(l, &effect);
+        if (effect.kind != LAPIC_EFFECT_NONE) {
+            carry_out(pc, &effect);
+        }
+        return;
+    }
     write_lapic(pc, vcpu, offset - offset % REGISTER_STRIDE, value, now);
 }
 

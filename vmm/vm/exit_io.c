@@ -368,7 +368,7 @@ static bool move_to_apic(struct vcpu *vcpu, const struct emulate_cpu *cpu,
 
     if (!insn || insn->op != INSN_MOV || insn->operand_size != 4 || offset % 16 != 0 ||
         (insn->destination == INSN_OPERAND_MEMORY) != access->write ||
-        emulate_address(cpu, insn) % PAGE_SIZE != offset) {
+        emulate_page_offset(cpu, insn) != offset) {
         return false;
     }
     if (access->write) {

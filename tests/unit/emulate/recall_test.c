@@ -96,9 +96,49 @@ static void test_is_used(void **unused)
         const struct insn *insn = emulate_recall(&guest.cpu);
         assert_non_null(insn);
         assert_int_equal(insn->op, INSN_MOV);
-        assert_int_equal(emulate_address(&guest.cpu, insn), guest.gpr[INSN_RDI]);
+        assert_int_equal(emulate_page_offset(&guest.cpu, insn), guest.gpr[INSN_RDI] % PAGE_SIZE);
         guest.cpu.rip++;
         assert_null(emulate_recall(&guest.cpu));
+    }
+}
+
+/* The operand's place in its page is that of the access, whatever the form of the address. */
+static void test_page_offsets(void **unused)
+{
+    static const struct {
+        enum insn_mode mode;
+        uint8_t size, code[8];
+    } rows[] = {
+        {INSN_MODE_64, 7, {0x89, 0x84, 0x8e, 0x34, 0x12, 0, 0}}, /* [RSI + RCX * 4 + 1234h] */
+        {INSN_MODE_64, 6, {0x89, 0x05, 0x34, 0x12, 0, 0}      }, /* [RIP + 1234h] */
+        {INSN_MODE_64, 4, {0x67, 0x89, 0x46, 0xf0}            }, /* [ESI - 16] */
+        {INSN_MODE_64, 4, {0x64, 0x89, 0x46, 0x08}            }, /* FS: */
+        {INSN_MODE_32, 4, {0x65, 0x89, 0x46, 0x08}            }, /* GS: */
+        {INSN_MODE_32, 5, {0xa3, 0x34, 0x12, 0x03, 0}         }, /* [31234h] */
+        {INSN_MODE_32, 4, {0x67, 0x89, 0x40, 0xf0}            }, /* [BX + SI - 16] */
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        begin(rows[i].mode, GUEST_FLAT);
+        guest.gpr[INSN_RSI] = GUEST_DEVICE + 0x100;
+        guest.gpr[INSN_RCX] = 0x20;
+        guest.gpr[INSN_RBX] = 0xffe8;
+        guest.cpu.segment[INSN_SEGMENT_FS].base = guest.cpu.segment[INSN_SEGMENT_GS].base = 0x230;
+        assert_int_equal(guest_run(rows[i].code, rows[i].size), EMULATE_DONE);
+        guest.cpu.rip = GUEST_CODE;
+        const struct insn *insn = emulate_recall(&guest.cpu);
+        uint64_t linear = rows[i].size == 7         ? GUEST_DEVICE + 0x100 + 0x80 + 0x1234
+                          : rows[i].size == 6       ? GUEST_CODE + 6 + 0x1234
+                          : rows[i].size == 5       ? 0x31234
+                          : rows[i].code[0] != 0x67 ? GUEST_DEVICE + 0x108 + 0x230
+                          : rows[i].code[2] == 0x46 ? GUEST_DEVICE + 0xf0
+                                                    : (0xffe8 + 0x100 - 16) & 0xffff;
+
+        assert_non_null(insn);
+        assert_int_equal(emulate_page_offset(&guest.cpu, insn), linear % PAGE_SIZE);
+        if (guest.access_count > 0) {
+            assert_int_equal(guest.access[0].address, linear);
+        }
     }
 }
 
@@ -328,6 +368,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_is_used),
         cmocka_unit_test(test_is_not_used),
+        cmocka_unit_test(test_page_offsets),
         cmocka_unit_test(test_code_changes),
         cmocka_unit_test(test_bytes_of_the_hardware),
         cmocka_unit_test(test_code_is_mapped_elsewhere),
