@@ -105,7 +105,10 @@ static uint64_t time_tpr_write(void)
     uint64_t start = rdtsc();
 
     mmio_write(APIC_BASE + APIC_TPR, 0x20);
-    return rdtsc() - start;
+    uint64_t time = rdtsc() - start;
+
+    mmio_write(APIC_BASE + APIC_TPR, 0);
+    return time;
 }
 
 static void handle(struct guest_frame *frame)

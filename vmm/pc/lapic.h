@@ -182,14 +182,16 @@ struct lapic_lent {
     uint32_t level[8]; /* whose ends the I/O APIC wants to know */
 };
 
-/* Has anything been requested that is not lent? */
+/* Two words of a register, which are read at once. */
+typedef uint64_t lapic_pair_t __attribute__((may_alias, aligned(4)));
+
+/* Has anything been requested that is not lent or offered? */
 static inline bool lapic_has_requests(const struct lapic *l)
 {
-    uint32_t any = 0;
+    const volatile lapic_pair_t *irr = (const volatile lapic_pair_t *)l->state.irr;
+    uint64_t any = irr[0] | irr[1] | irr[2] | irr[3];
 
-    for (unsigned i = 0; i < ARRAY_SIZE(l->state.irr); i++) {
-        any |= __atomic_load_n(&l->state.irr[i], __ATOMIC_ACQUIRE);
-    }
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
     return any != 0;
 }
 

@@ -12,15 +12,12 @@ static uint32_t bit(uint8_t vector)
     return 1U << (vector & 31U);
 }
 
-/* Two words of a register, which are read at once. */
-typedef uint64_t pair_t __attribute__((may_alias, aligned(4)));
-
 /* The highest bit set in a 256-bit register, or -1. Each entry to a guest asks. */
 static int highest(const uint32_t *words)
 {
 #pragma GCC unroll 4
     for (int i = (int)WORDS - 2; i >= 0; i -= 2) {
-        uint64_t pair = *(const volatile pair_t *)&words[i];
+        uint64_t pair = *(const volatile lapic_pair_t *)&words[i];
 
         if (pair != 0) {
             return 32 * i + 63 - __builtin_clzll(pair);

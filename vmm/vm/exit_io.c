@@ -353,6 +353,25 @@ void emulate_device_write(struct vcpu *vcpu, gpa_t at, unsigned size, uint64_t v
     (void)pc_mmio_write(&vcpu->vm->pc, vcpu->index, at, size, value, vm_now(vcpu->vm));
 }
 
+static bool is_for_apic(const struct vcpu *vcpu, gpa_t at)
+{
+    return at.raw - LAPIC_BASE < LAPIC_SIZE && pc_lapic_has_page(&vcpu->vm->pc, vcpu->index);
+}
+
+/*
+ * What this makes of the next entry: an EOI and a lower priority let in what is requested, if
+ * anything is; an IPI to itself kicks it; for all else it looks.
+ */
+static void write_apic(struct vcpu *vcpu, uint32_t offset, uint32_t value)
+{
+    struct pc *pc = &vcpu->vm->pc;
+    bool needs_time = pc_lapic_needs_time(offset);
+
+    pc_lapic_written(pc, vcpu->index, offset, value, needs_time ? vm_now(vcpu->vm) : 0);
+    vcpu->look |= needs_time || lapic_has_requests(&pc->lapic[vcpu->index]);
+    vcpu->cr8 = pc_cr8_read(pc, vcpu->index);
+}
+
 /*
  * The registers of the local APIC are the hottest of all device memory, and are read and written
  * by MOV. If this exit's is known from before, the CPU has said all else: it has checked the access
@@ -363,7 +382,6 @@ static bool move_to_apic(struct vcpu *vcpu, const struct emulate_cpu *cpu,
                          const struct exit_memory *access)
 {
     const struct insn *insn = emulate_recall(cpu);
-    struct pc *pc = &vcpu->vm->pc;
     uint32_t offset = (uint32_t)(access->address.raw % PAGE_SIZE);
 
     if (!insn || insn->op != INSN_MOV || insn->operand_size != 4 || offset % 16 != 0 ||
@@ -372,13 +390,12 @@ static bool move_to_apic(struct vcpu *vcpu, const struct emulate_cpu *cpu,
         return false;
     }
     if (access->write) {
-        uint64_t value =
-            insn->source == INSN_OPERAND_REGISTER ? vcpu->gpr[insn->reg] : insn->immediate;
-        uint64_t now = pc_lapic_needs_time(offset) ? vm_now(vcpu->vm) : 0;
-
-        pc_lapic_written(pc, vcpu->index, offset, (uint32_t)value, now);
+        write_apic(vcpu, offset,
+                   (uint32_t)(insn->source == INSN_OPERAND_REGISTER ? vcpu->gpr[insn->reg]
+                                                                    : insn->immediate));
     } else {
-        (void)pc_mmio_read(pc, vcpu->index, access->address, 4, vm_now(vcpu->vm),
+        vcpu->look = true; /* its timer may expire */
+        (void)pc_mmio_read(&vcpu->vm->pc, vcpu->index, access->address, 4, vm_now(vcpu->vm),
                            &vcpu->gpr[insn->reg]);
     }
     vcpu_skip(vcpu, insn->length);
@@ -394,11 +411,19 @@ void handle_memory(struct vcpu *vcpu, const struct exit *exit)
 {
     struct emulate_cpu cpu;
     struct emulate_result result;
+    bool mid_event = vcpu->event.kind != VCPU_EVENT_NONE;
 
+    if (is_for_apic(vcpu, exit->memory.address) && !exit->memory.walk && !mid_event) {
+        vcpu_context(vcpu, &cpu);
+        if (move_to_apic(vcpu, &cpu, &exit->memory)) {
+            return;
+        }
+    }
+    vcpu->look = true;
     if (exit->memory.present && dirty_fault(vcpu, exit->memory.address)) {
         return;
     }
-    if (exit->memory.walk || vcpu->event.kind != VCPU_EVENT_NONE) {
+    if (exit->memory.walk || mid_event) {
         vm_complain(vcpu->vm, "vCPU %u: %s at 0x%lx, which is no RAM (rip 0x%lx): reset",
                     vcpu->index, exit->memory.walk ? "a page table lies" : "an event needs memory",
                     exit->memory.address.raw, vcpu->rip);
@@ -407,10 +432,6 @@ void handle_memory(struct vcpu *vcpu, const struct exit *exit)
         return;
     }
     vcpu_context(vcpu, &cpu);
-    if (exit->memory.address.raw - LAPIC_BASE < LAPIC_SIZE &&
-        pc_lapic_has_page(&vcpu->vm->pc, vcpu->index) && move_to_apic(vcpu, &cpu, &exit->memory)) {
-        return;
-    }
     emulate_memory(&cpu, &result);
     vcpu_store(vcpu, &cpu, &result);
 }

@@ -134,7 +134,7 @@ static const struct {
     [EXIT_RETRY] = {handle_nothing,     "retry",         false},
     [EXIT_IO] = {handle_io,          "port",          true },
     [EXIT_STRING_IO] = {handle_string_io,   "string port",   false},
-    [EXIT_MEMORY] = {handle_memory,      "memory",        false},
+    [EXIT_MEMORY] = {handle_memory,      "memory",        true },
     [EXIT_HLT] = {handle_hlt,         "hlt",           false},
     [EXIT_CPUID] = {handle_cpuid,       "cpuid",         true },
     [EXIT_MSR_READ] = {handle_msr_read,    "msr read",      true },

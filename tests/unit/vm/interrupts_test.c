@@ -372,6 +372,38 @@ static void test_apic_moves(void **state)
     assert_false(STRAIGHT(0xfee00310, true, 0xa3, 0x10, 0x03, 0xe0, 0xfe));
 }
 
+/* A write that cannot let anything in needs no look at interrupts before the next entry. */
+static void test_apic_looks(void **state)
+{
+    static const struct {
+        uint32_t offset;
+        bool requested, looks;
+    } rows[] = {
+        {LAPIC_EOI,      false, false},
+        {LAPIC_EOI,      true,  true },
+        {LAPIC_TPR,      false, false},
+        {LAPIC_TPR,      true,  true },
+        {LAPIC_ICR,      false, false},
+        {LAPIC_ICR_HIGH, false, false},
+        {LAPIC_INITIAL,  false, true },
+        {LAPIC_SVR,      false, true },
+    };
+
+    fake_vm.pc.lapic[0].state.mode = LAPIC_XAPIC;
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        uint8_t low = (uint8_t)rows[i].offset, high = (uint8_t)(rows[i].offset >> 8);
+
+        fake_vm.pc.lapic[0].state.irr[7] = rows[i].requested;
+        (void)STRAIGHT(0xfee00000 + rows[i].offset, true, 0xa3, low, high, 0xe0, 0xfe);
+        assert_true(vcpu->look);
+        vcpu->look = false;
+        fake_platform.cr8 = (uint8_t)(i + 1);
+        assert_true(STRAIGHT(0xfee00000 + rows[i].offset, true, 0xa3, low, high, 0xe0, 0xfe));
+        assert_int_equal(vcpu->look, rows[i].looks);
+        assert_int_equal(vcpu->cr8, i + 1);
+    }
+}
+
 /* Loads go there, too; a step is seen behind them. */
 static void test_apic_loads(void **state)
 {
@@ -462,6 +494,7 @@ int main(void)
         cmocka_unit_test_setup(test_offers, setup),
         cmocka_unit_test_setup(test_apic_moves, setup),
         cmocka_unit_test_setup(test_apic_loads, setup),
+        cmocka_unit_test_setup(test_apic_looks, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
