@@ -21,12 +21,28 @@ static const struct {
     [EXIT_PAUSE] = {1, {INSN_PAUSE}                          },
 };
 
+static bool makes(const struct exit *exit, unsigned op)
+{
+    for (unsigned i = 0; i < makers[exit->reason].count; i++) {
+        if (makers[exit->reason].op[i] == op) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* False: it is not to be carried out, and that is seen to. */
 static bool decode(struct vcpu *vcpu, struct emulate_cpu *cpu, struct exit *exit, struct insn *insn)
 {
+    const struct insn *known = emulate_recall(cpu);
     enum insn_op ops[OPS_MAX];
     struct emulate_result result;
 
+    if (known && makes(exit, known->op)) {
+        *insn = *known;
+        exit->length = insn->length;
+        return true;
+    }
     for (unsigned i = 0; i < OPS_MAX; i++) {
         ops[i] = (enum insn_op)makers[exit->reason].op[i];
     }

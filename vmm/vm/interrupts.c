@@ -23,18 +23,23 @@ static bool interrupt_is_ours(const struct vcpu *vcpu)
                       : interrupt_waits(vcpu);
 }
 
-static void deliver_interrupt(struct vcpu *vcpu)
+/* The guest can take one. True: another one waits behind it. */
+static bool deliver_interrupt(struct vcpu *vcpu)
 {
     struct pc *pc = &vcpu->vm->pc;
+    bool first = vcpu->held || pc_extint_pending(pc, vcpu->index);
     int vector = vcpu->held   ? vcpu->held_vector
-                 : vcpu->apic ? pc_extint_take(pc, vcpu->index)
+                 : vcpu->apic ? (first ? pc_extint_take(pc, vcpu->index) : -1)
                               : pc_interrupt_take(pc, vcpu->index);
 
     vcpu->held = false;
-    if (vector >= 0) {
-        vcpu->event = (struct vcpu_event){.kind = VCPU_EVENT_INTERRUPT, .vector = (uint8_t)vector};
-        vcpu->interrupts++;
+    if (vector < 0) {
+        return false;
     }
+    vcpu->event = (struct vcpu_event){.kind = VCPU_EVENT_INTERRUPT, .vector = (uint8_t)vector};
+    vcpu->interrupts++;
+    /* What the local APIC holds besides waits for the end of what it gave. */
+    return first && interrupt_is_ours(vcpu);
 }
 
 /*
@@ -83,16 +88,15 @@ void interrupts_prepare(struct vcpu *vcpu)
     const struct pc *pc = &vcpu->vm->pc;
 
     vcpu->apic = vcpu->vm->apic_page && pc_lapic_has_page(pc, vcpu->index);
-    bool waits = interrupt_is_ours(vcpu);
+    bool ready = vcpu->event.kind == VCPU_EVENT_NONE && !vcpu->shadow;
 
-    if (vcpu->event.kind == VCPU_EVENT_NONE && !vcpu->shadow) {
-        if (vcpu->nmi_pending && !vcpu->nmi_blocked) {
-            deliver_nmi(vcpu);
-        } else if ((vcpu->rflags & RFLAGS_IF) && waits) {
-            deliver_interrupt(vcpu);
-            waits = interrupt_is_ours(vcpu);
-        }
+    if (ready && vcpu->nmi_pending && !vcpu->nmi_blocked) {
+        deliver_nmi(vcpu);
+        ready = false;
     }
+    bool waits =
+        ready && (vcpu->rflags & RFLAGS_IF) ? deliver_interrupt(vcpu) : interrupt_is_ours(vcpu);
+
     if (vcpu->nmi_pending) {
         nmi_waits(vcpu);
     }
