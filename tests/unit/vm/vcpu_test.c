@@ -46,7 +46,8 @@ static uint32_t generation_flushed;
 static unsigned looks, entries, sleeps, timers_set;
 static uint64_t next_event = CLOCK_NEVER;
 static enum exit_reason next_exit;
-static bool waits, woken;
+static bool waits, woken, offers;
+static unsigned settled;
 
 /* ---- what others do, at any moment ---- */
 
@@ -160,7 +161,17 @@ void interrupts_prepare(struct vcpu *prepared)
     step();
     seen = changed;
     vcpu.nmi_pending = false;
-    vcpu.window = waits;
+    vcpu.offer = waits && offers ? 0x41 : 0;
+    vcpu.window = waits && !offers;
+    step();
+}
+
+void interrupts_settle(struct vcpu *left, uint8_t offered)
+{
+    assert_int_equal(offered, 0x41);
+    left->offer = 0;
+    left->look = true;
+    settled++;
     step();
 }
 
@@ -177,6 +188,7 @@ bool interrupts_wake(const struct vcpu *asked)
 /* Those that may change something without a kick set the flag: vmm/vm/exit_table.c. */
 void handlers_run(struct vcpu *handled, const struct exit *exit)
 {
+    assert_int_equal(handled->offer, 0); /* settled by now */
     step();
     if (exit->reason != PLAIN_EXIT) {
         vcpu.look = true;
@@ -277,9 +289,9 @@ static int setup(void **state)
                          .look = true};
     calm = true;
     interrupts_on = true;
-    interrupt_waits = waits = woken = false;
+    interrupt_waits = waits = woken = offers = false;
     changed = seen = generation_flushed = 0;
-    looks = entries = sleeps = timers_set = 0;
+    looks = entries = sleeps = timers_set = settled = 0;
     next_event = CLOCK_NEVER;
     next_exit = PLAIN_EXIT;
     return 0;
@@ -321,6 +333,19 @@ static void test_looks_while_something_waits(void **state)
     run_once();
     run_once();
     assert_int_equal(looks, 4);
+}
+
+/* What was offered is settled after each exit, and offered anew. */
+static void test_offers_are_settled(void **state)
+{
+    waits = offers = true;
+    run_once();
+    run_once();
+    assert_int_equal(settled, 2);
+    assert_int_equal(looks, 2);
+    waits = false;
+    run_once();
+    assert_int_equal(settled, 2);
 }
 
 /* The moment has come, whether its interrupt ended a guest's run or was taken behind an exit. */
@@ -379,6 +404,7 @@ static void test_nothing_is_lost(void **state)
         next_exit = exits[(unsigned)rand() % ARRAY_SIZE(exits)];
         waits = rand() % 16 == 0;
         woken = rand() % 4 == 0;
+        offers = rand() % 2 == 0;
         vcpu_see_to_requests(&vcpu);
         if (vcpu.activity == VCPU_RUNNING) {
             run_once();
@@ -395,6 +421,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_no_look_without_news, setup),
         cmocka_unit_test_setup(test_looks_while_something_waits, setup),
+        cmocka_unit_test_setup(test_offers_are_settled, setup),
         cmocka_unit_test_setup(test_deadline, setup),
         cmocka_unit_test_setup(test_request_ends_the_run, setup),
         cmocka_unit_test_setup(test_one_interrupt_for_many_kicks, setup),
