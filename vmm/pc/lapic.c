@@ -411,10 +411,6 @@ enum status lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t value, uint6
     if (msr == LAPIC_MSR_BASE) {
         return write_base(l, value, effect);
     }
-    if (msr == LAPIC_MSR_TSC_DEADLINE) {
-        lapic_timer_write_deadline(l, value, now);
-        return STATUS_OK;
-    }
     if (msr < LAPIC_MSR_X2APIC || msr > LAPIC_MSR_X2APIC_LAST || l->state.mode != LAPIC_X2APIC) {
         return STATUS_INVALID;
     }

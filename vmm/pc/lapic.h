@@ -128,8 +128,8 @@ void lapic_mmio_write(struct lapic *l, uint32_t offset, uint32_t value, uint64_t
                       struct lapic_effect *effect);
 
 /*
- * IA32_APIC_BASE, IA32_TSC_DEADLINE and the x2APIC MSRs. INVALID: the guest gets #GP.
- * Moving the APIC away from LAPIC_BASE is refused.
+ * IA32_APIC_BASE, IA32_TSC_DEADLINE (but for writes: lapic_timer_write_deadline()) and the x2APIC
+ * MSRs. INVALID: the guest gets #GP. Moving the APIC away from LAPIC_BASE is refused.
  */
 enum status lapic_msr_read(struct lapic *l, uint32_t msr, uint64_t now, uint64_t *value);
 enum status lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t value, uint64_t now,

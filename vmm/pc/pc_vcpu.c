@@ -211,6 +211,11 @@ enum status pc_msr_write(struct pc *pc, unsigned vcpu, uint32_t msr, uint64_t va
     struct lapic_effect effect = {.kind = LAPIC_EFFECT_NONE};
 
     now = clock_of(l, now);
+    if (msr == LAPIC_MSR_TSC_DEADLINE) {
+        lapic_timer_write_deadline(l, value, now);
+        lapic_timer_run(l, now);
+        return STATUS_OK;
+    }
     enum status status = lapic_msr_write(l, msr, value, now, &effect);
     lapic_timer_run(l, now);
     carry_out(pc, &effect);

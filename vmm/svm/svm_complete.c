@@ -34,15 +34,9 @@ static bool makes(const struct exit *exit, unsigned op)
 /* False: it is not to be carried out, and that is seen to. */
 static bool decode(struct vcpu *vcpu, struct emulate_cpu *cpu, struct exit *exit, struct insn *insn)
 {
-    const struct insn *known = emulate_recall(cpu);
     enum insn_op ops[OPS_MAX];
     struct emulate_result result;
 
-    if (known && makes(exit, known->op)) {
-        *insn = *known;
-        exit->length = insn->length;
-        return true;
-    }
     for (unsigned i = 0; i < OPS_MAX; i++) {
         ops[i] = (enum insn_op)makers[exit->reason].op[i];
     }
@@ -104,7 +98,13 @@ void svm_complete_exit(struct vcpu *vcpu, struct exit *exit)
         complete_control(vcpu, exit);
     } else if (exit->length == 0 && makers[exit->reason].count > 0) {
         vcpu_context(vcpu, &cpu);
-        (void)decode(vcpu, &cpu, exit, &insn);
+        const struct insn *known = emulate_recall(&cpu);
+
+        if (known && makes(exit, known->op)) {
+            exit->length = known->length;
+        } else {
+            (void)decode(vcpu, &cpu, exit, &insn);
+        }
     }
 }
 

@@ -208,8 +208,32 @@ enum status model_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value)
     return STATUS_OK;
 }
 
+/* Rows of the table (PLATFORM) that guests write so often that it is not asked. */
+static bool is_hot(uint32_t msr)
+{
+    return msr == LAPIC_MSR_TSC_DEADLINE ||
+           msr - LAPIC_MSR_X2APIC <= LAPIC_MSR_X2APIC_LAST - LAPIC_MSR_X2APIC;
+}
+
+/* As write_apic() in exit_io.c does for those in memory. */
+static enum status write_hot(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+    struct pc *pc = &vcpu->vm->pc;
+    bool needs_time =
+        msr == LAPIC_MSR_TSC_DEADLINE || pc_lapic_needs_time((msr - LAPIC_MSR_X2APIC) << 4);
+    enum status status =
+        pc_msr_write(pc, vcpu->index, msr, value, needs_time ? vm_now(vcpu->vm) : 0);
+
+    vcpu->look |= needs_time || lapic_has_requests(&pc->lapic[vcpu->index]);
+    vcpu->cr8 = pc_cr8_read(pc, vcpu->index);
+    return status;
+}
+
 enum status model_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
+    if (is_hot(msr)) {
+        return write_hot(vcpu, msr, value);
+    }
     const struct msr_row *row = find(msr);
 
     if (!row || !is_valid((enum msr_kind)row->kind, msr, value)) {

@@ -31,6 +31,10 @@ static void put(uint32_t offset, uint32_t value, uint64_t now)
 
 static enum status write_msr(uint32_t msr, uint64_t value)
 {
+    if (msr == LAPIC_MSR_TSC_DEADLINE) {
+        lapic_timer_write_deadline(&l, value, 0);
+        return STATUS_OK;
+    }
     effect.kind = LAPIC_EFFECT_NONE;
     return lapic_msr_write(&l, msr, value, 0, &effect);
 }
