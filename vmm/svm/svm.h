@@ -120,6 +120,22 @@ void svm_iret_reached(struct vcpu *vcpu);
 void svm_iret_begin(struct vcpu *vcpu);
 void svm_iret_end(struct vcpu *vcpu, struct exit *exit);
 
+/* What fetching and recalling the instruction at rip looks at: what it is, not what it works on. */
+static inline void svm_code_context(const struct svm_vcpu *svm, struct emulate_cpu *cpu)
+{
+    const struct vmcb *vmcb = &svm->vmcb;
+    const struct state_segment *code = &vmcb->segment[STATE_CS];
+
+    cpu->cr0 = vmcb->cr0;
+    cpu->cr3 = vmcb->cr3;
+    cpu->cr4 = svm->cr4;
+    cpu->efer = vmcb->efer;
+    cpu->cpl = vmcb->cpl;
+    cpu->pdpte_cached = false;
+    cpu->segment[INSN_SEGMENT_CS] = (struct emulate_segment){
+        .attributes = code->attributes, .limit = code->limit, .base = code->base};
+}
+
 /*
  * Give EXIT of an instruction what the hardware has not said of it: length, operands. RETRY, if
  * another instruction is there by now or it faults.

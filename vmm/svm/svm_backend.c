@@ -58,12 +58,7 @@ static void svm_context(const struct vcpu *vcpu, struct emulate_cpu *cpu)
     const struct svm_vcpu *svm = vcpu->backend;
     const struct vmcb *vmcb = &svm->vmcb;
 
-    cpu->cr0 = vmcb->cr0;
-    cpu->cr3 = vmcb->cr3;
-    cpu->cr4 = svm->cr4;
-    cpu->efer = vmcb->efer;
-    cpu->cpl = vmcb->cpl;
-    cpu->pdpte_cached = false;
+    svm_code_context(svm, cpu);
     memcpy(cpu->segment, vmcb->segment, sizeof(cpu->segment));
     if (svm_features()->decode_assists && vmcb->exit_code == VMCB_EXIT_NPF &&
         vmcb->fetched <= INSN_MAX) {

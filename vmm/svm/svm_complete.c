@@ -89,6 +89,19 @@ static void complete_control(struct vcpu *vcpu, struct exit *exit)
     }
 }
 
+/* The instruction at rip, if it is known from before. */
+static const struct insn *recall(struct vcpu *vcpu)
+{
+    struct emulate_cpu cpu;
+
+    cpu.memo = &vcpu->memo;
+    cpu.rip = vcpu->rip;
+    cpu.rflags = vcpu->rflags;
+    cpu.byte_count = 0;
+    svm_code_context(vcpu->backend, &cpu);
+    return emulate_recall(&cpu);
+}
+
 void svm_complete_exit(struct vcpu *vcpu, struct exit *exit)
 {
     struct emulate_cpu cpu;
@@ -97,12 +110,12 @@ void svm_complete_exit(struct vcpu *vcpu, struct exit *exit)
     if (exit->reason == EXIT_CR_READ || exit->reason == EXIT_CR_WRITE) {
         complete_control(vcpu, exit);
     } else if (exit->length == 0 && makers[exit->reason].count > 0) {
-        vcpu_context(vcpu, &cpu);
-        const struct insn *known = emulate_recall(&cpu);
+        const struct insn *known = recall(vcpu);
 
         if (known && makes(exit, known->op)) {
             exit->length = known->length;
         } else {
+            vcpu_context(vcpu, &cpu);
             (void)decode(vcpu, &cpu, exit, &insn);
         }
     }
