@@ -275,6 +275,63 @@ static void a_short_block_is_not_left(void **state)
     assert_int_equal(in(CONFIG_INTX + 30, 4), 0xffffeae3);
 }
 
+/* Which accesses need no waiting: registers in memory, but for a reset, and for what needs a
+ * vector, while nobody has the lock. */
+static void what_waits_is_not_done_at_once(void **state)
+{
+    static const struct {
+        uint8_t offset, width;
+        uint32_t value;
+        bool now;
+    } writes[] = {
+        {LEGACY_QUEUE_SELECT,   2, 1,     true },
+        {LEGACY_GUEST_FEATURES, 4, 0x41,  true },
+        {LEGACY_STATUS,         1, 7,     true },
+        {LEGACY_STATUS,         1, 0,     false},
+        {LEGACY_STATUS,         2, 0x100, false},
+        {LEGACY_QUEUE_PFN,      4, 5,     false},
+        {LEGACY_QUEUE_NOTIFY,   4, 0,     false},
+    };
+    bool memory = guest_transport == LEGACY_TRANSPORT_MMR;
+    uint16_t features = (uint16_t)IO(0) + LEGACY_HOST_FEATURES, isr = (uint16_t)IO(0) + LEGACY_ISR;
+    uint16_t status = (uint16_t)IO(0) + LEGACY_STATUS;
+    uint32_t value;
+
+    assert_false(legacy_port_write_now(&guest, status, 1, 3)); /* it becomes master */
+    out(IO(0) + LEGACY_STATUS, 1, 3);
+    for (unsigned i = 0; i < sizeof(writes) / sizeof(writes[0]); i++) {
+        uint16_t port = (uint16_t)(IO(0) + writes[i].offset);
+
+        assert_int_equal(legacy_port_write_now(&guest, port, writes[i].width, writes[i].value),
+                         memory && writes[i].now);
+    }
+    assert_int_equal(fake.vf[0].guest_features, memory ? 0x41 : 0);
+    assert_int_equal(in(status, 1), memory ? 7 : 3);
+    assert_int_equal(legacy_port_read_now(&guest, features, 4, &value), memory);
+    assert_true(legacy_port_read_now(&guest, isr, 1, &value)); /* the VMM's own */
+    assert_false(legacy_port_read_now(&guest, 0x8000, 1, &value));
+    spinlock_acquire(&guest_function[0].lock);
+    assert_false(legacy_port_read_now(&guest, features, 4, &value));
+    assert_false(legacy_port_write_now(&guest, status, 1, 7));
+    assert_true(legacy_port_read_now(&guest, isr, 1, &value));
+    spinlock_release(&guest_function[0].lock);
+}
+
+/* The access that finds that a VF is gone is asked for once more, and then answered for it. */
+static void a_lost_vf_is_not_read_at_once(void **state)
+{
+    uint32_t value = 0;
+
+    out(IO(0) + LEGACY_STATUS, 1, 3);
+    fake.vf[0].dead = true;
+    assert_false(legacy_port_read_now(&guest, (uint16_t)IO(0) + LEGACY_STATUS, 1, &value));
+    assert_true(legacy_port_read(&guest, (uint16_t)IO(0) + LEGACY_STATUS, 1, &value));
+    assert_int_equal(value, 0xff);
+    assert_true(legacy_is_lost(&guest_function[0]));
+    assert_false(legacy_port_write_now(&guest, (uint16_t)IO(0) + LEGACY_QUEUE_SELECT, 2, 1));
+    assert_false(legacy_port_read_now(&guest, (uint16_t)IO(0) + LEGACY_ISR, 1, &value));
+}
+
 static int use_mmr(void **state)
 {
     guest_transport = LEGACY_TRANSPORT_MMR;
@@ -305,6 +362,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(eight_bytes_are_two_reads, setup, teardown),
         cmocka_unit_test_setup_teardown(writes_are_complete, setup, teardown),
         cmocka_unit_test_setup_teardown(a_short_block_is_not_left, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_waits_is_not_done_at_once, setup, teardown),
+        cmocka_unit_test_setup(a_lost_vf_is_not_read_at_once, setup),
     };
 
     return cmocka_run_group_tests_name("MMR", tests, use_mmr, NULL) +
