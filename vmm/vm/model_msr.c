@@ -15,18 +15,30 @@
 #define MTRR_DEFAULT_BITS 0xcffULL /* type, fixed ranges on, on */
 #define DEBUGCTL_BITS     0x3fULL
 
+static bool has(const struct msr_row *row, uint32_t msr)
+{
+    return msr >= row->first && msr <= row->last;
+}
+
+/* By halves; where one was found before is looked first. A hint may be wrong, and is any vCPU's. */
 static const struct msr_row *find(uint32_t msr)
 {
-    const struct msr_row *row = msr_rows;
-    unsigned count = msr_row_count;
+    static uint8_t hints[64];
+    uint8_t *hint = &hints[msr % sizeof(hints)];
+    const struct msr_row *row = &msr_rows[__atomic_load_n(hint, __ATOMIC_RELAXED)];
 
-    while (count > 1) { /* the last of COUNT rows that does not begin behind MSR */
+    if (has(row, msr)) {
+        return row;
+    }
+    row = msr_rows;
+    for (unsigned count = msr_row_count; count > 1;) { /* the last that does not begin behind it */
         unsigned half = count / 2;
 
         row = msr >= row[half].first ? row + half : row;
         count -= half;
     }
-    return msr >= row->first && msr <= row->last ? row : NULL;
+    __atomic_store_n(hint, (uint8_t)(row - msr_rows), __ATOMIC_RELAXED);
+    return has(row, msr) ? row : NULL;
 }
 
 void model_reset(struct cpu_state *state)
@@ -132,6 +144,22 @@ static bool is_valid(enum msr_kind kind, uint32_t msr, uint64_t value)
         break;
     }
     return true;
+}
+
+/*
+ * The local APIC's. Its deadline is written at each tick of a guest: unless the timer has expired
+ * on the way there is nothing to look at but when it does.
+ */
+static enum status write_platform(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+    struct pc *pc = &vcpu->vm->pc;
+    enum status status = pc_msr_write(pc, vcpu->index, msr, value, vm_now(vcpu->vm));
+
+    if (msr != LAPIC_MSR_TSC_DEADLINE || lapic_has_requests(&pc->lapic[vcpu->index])) {
+        vcpu->look = true;
+    }
+    vcpu->timer_look = true;
+    return status;
 }
 
 /* Only that a barrier is wanted; it acts on the CPU that the vCPU has to itself. */
@@ -241,8 +269,7 @@ enum status model_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
     }
     switch ((enum msr_kind)row->kind) {
     case MSR_KIND_PLATFORM:
-        vcpu->look = true;
-        return pc_msr_write(&vcpu->vm->pc, vcpu->index, msr, value, vm_now(vcpu->vm));
+        return write_platform(vcpu, msr, value);
     case MSR_KIND_TSC:
         write_tsc(vcpu, value);
         break;

@@ -126,11 +126,11 @@ static uint64_t vcpu_next_event(const struct vcpu *vcpu)
 }
 
 /* Let expire what is due: before interrupts are looked at, for it may raise one. */
-static void vcpu_run_timers(struct vcpu *vcpu)
+static void vcpu_run_timers(struct vcpu *vcpu, uint64_t tsc)
 {
     struct pc *pc = &vcpu->vm->pc;
 
-    if (cpu_read_tsc() >= vcpu->due_tsc) {
+    if (tsc >= vcpu->due_tsc) {
         uint64_t now = vm_now(vcpu->vm);
 
         pc_vcpu_run(pc, vcpu->index, now);
@@ -148,6 +148,7 @@ static void vcpu_set_timer(struct vcpu *vcpu)
 {
     uint64_t deadline = vcpu_next_event(vcpu);
 
+    vcpu->timer_look = false;
     if (vcpu->look_soon) {
         deadline = clock_earliest(deadline, vm_now(vcpu->vm) + LOOK_AGAIN_NS);
         vcpu->look_soon = false;
@@ -204,12 +205,12 @@ void vcpu_go(struct vcpu *vcpu, enum vcpu_place place)
  * What only news can change: an interrupt or NMI to deliver or to watch for, the CPU's timer, the
  * nested tables. False: the news is for the vCPU's loop. While something waits each entry looks.
  */
-static bool vcpu_look(struct vcpu *vcpu)
+static bool vcpu_look(struct vcpu *vcpu, uint64_t tsc)
 {
     if (vcpu_has_news(vcpu)) {
         return false;
     }
-    vcpu_run_timers(vcpu);
+    vcpu_run_timers(vcpu, tsc);
     vcpu->look = false;
     interrupts_prepare(vcpu);
     vcpu->look |= vcpu->window || vcpu->nmi_pending || vcpu->cr8_watched;
@@ -238,13 +239,15 @@ static bool vcpu_enter(struct vcpu *vcpu, struct exit *exit)
     uint64_t now = cpu_read_tsc();
 
     if (vcpu_must_look(vcpu, now)) {
-        if (!vcpu_look(vcpu)) {
+        if (!vcpu_look(vcpu, now)) {
             vcpu->look = true;
             vcpu_go(vcpu, VCPU_AT_EXIT);
             cpu_irq_enable();
             return false;
         }
         now = cpu_read_tsc();
+    } else if (vcpu->timer_look) {
+        vcpu_set_timer(vcpu);
     }
     vcpu->counter[vcpu->reason].cycles += now - vcpu->left;
     vcpu->entered = now;
@@ -286,7 +289,7 @@ static void vcpu_sleep(struct vcpu *vcpu)
     vcpu_go(vcpu, VCPU_AWAY);
     __atomic_store_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST);
     vcpu->look = true; /* when it goes on: what else is new is not looked at here */
-    vcpu_run_timers(vcpu);
+    vcpu_run_timers(vcpu, cpu_read_tsc());
     if (vcpu->activity == VCPU_HALTED && interrupts_wake(vcpu)) {
         vcpu->activity = VCPU_RUNNING;
     }

@@ -59,6 +59,7 @@ struct vcpu {
     uint8_t held_vector;
     bool look; /* something may be new: look before the next entry. Its own CPU's, whose interrupt
                 * handlers set it, too; so it is cleared with interrupts off */
+    bool timer_look;     /* likewise, but only for the timer's deadline */
     bool look_soon;      /* an NMI waits for something that no exit tells */
     bool timer_due;      /* set the timer anew even if the deadline is the same */
     uint64_t deadline;   /* virtual ns for which the CPU's timer is set */

@@ -322,6 +322,18 @@ static void test_no_look_without_news(void **state)
     assert_int_equal(timers_set, 1);
 }
 
+/* A deadline that the guest has written needs the timer set, and no more. */
+static void test_own_deadline(void **state)
+{
+    run_once();
+    next_event = FAR_AWAY;
+    vcpu.timer_look = true;
+    run_once();
+    run_once();
+    assert_int_equal(looks, 1);
+    assert_int_equal(timers_set, 1);
+}
+
 static void test_looks_while_something_waits(void **state)
 {
     waits = true;
@@ -420,6 +432,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_no_look_without_news, setup),
+        cmocka_unit_test_setup(test_own_deadline, setup),
         cmocka_unit_test_setup(test_looks_while_something_waits, setup),
         cmocka_unit_test_setup(test_offers_are_settled, setup),
         cmocka_unit_test_setup(test_deadline, setup),
