@@ -368,7 +368,9 @@ static void write_apic(struct vcpu *vcpu, uint32_t offset, uint32_t value)
     bool needs_time = pc_lapic_needs_time(offset);
 
     pc_lapic_written(pc, vcpu->index, offset, value, needs_time ? vm_now(vcpu->vm) : 0);
-    vcpu->look |= needs_time || lapic_has_requests(&pc->lapic[vcpu->index]);
+    if (needs_time || lapic_has_requests(&pc->lapic[vcpu->index])) {
+        vcpu->look = true; /* a store: handlers of this CPU's interrupts set it, too */
+    }
     vcpu->cr8 = pc_cr8_read(pc, vcpu->index);
 }
 

@@ -146,22 +146,6 @@ static bool is_valid(enum msr_kind kind, uint32_t msr, uint64_t value)
     return true;
 }
 
-/*
- * The local APIC's. Its deadline is written at each tick of a guest: unless the timer has expired
- * on the way there is nothing to look at but when it does.
- */
-static enum status write_platform(struct vcpu *vcpu, uint32_t msr, uint64_t value)
-{
-    struct pc *pc = &vcpu->vm->pc;
-    enum status status = pc_msr_write(pc, vcpu->index, msr, value, vm_now(vcpu->vm));
-
-    if (msr != LAPIC_MSR_TSC_DEADLINE || lapic_has_requests(&pc->lapic[vcpu->index])) {
-        vcpu->look = true;
-    }
-    vcpu->timer_look = true;
-    return status;
-}
-
 /* Only that a barrier is wanted; it acts on the CPU that the vCPU has to itself. */
 static enum status write_ibpb(uint64_t value)
 {
@@ -243,16 +227,24 @@ static bool is_hot(uint32_t msr)
            msr - LAPIC_MSR_X2APIC <= LAPIC_MSR_X2APIC_LAST - LAPIC_MSR_X2APIC;
 }
 
-/* As write_apic() in exit_io.c does for those in memory. */
+/*
+ * As write_apic() in exit_io.c does for those in memory. The deadline is written at each tick of a
+ * guest: unless the timer has expired on the way there is nothing to look at but when it does.
+ */
 static enum status write_hot(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
     struct pc *pc = &vcpu->vm->pc;
-    bool needs_time =
-        msr == LAPIC_MSR_TSC_DEADLINE || pc_lapic_needs_time((msr - LAPIC_MSR_X2APIC) << 4);
+    bool deadline = msr == LAPIC_MSR_TSC_DEADLINE;
+    bool needs_time = !deadline && pc_lapic_needs_time((msr - LAPIC_MSR_X2APIC) << 4);
     enum status status =
-        pc_msr_write(pc, vcpu->index, msr, value, needs_time ? vm_now(vcpu->vm) : 0);
+        pc_msr_write(pc, vcpu->index, msr, value, deadline || needs_time ? vm_now(vcpu->vm) : 0);
 
-    vcpu->look |= needs_time || lapic_has_requests(&pc->lapic[vcpu->index]);
+    if (deadline) {
+        vcpu->timer_look = true;
+    }
+    if (needs_time || lapic_has_requests(&pc->lapic[vcpu->index])) {
+        vcpu->look = true; /* a store: handlers of this CPU's interrupts set it, too */
+    }
     vcpu->cr8 = pc_cr8_read(pc, vcpu->index);
     return status;
 }
@@ -269,7 +261,8 @@ enum status model_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
     }
     switch ((enum msr_kind)row->kind) {
     case MSR_KIND_PLATFORM:
-        return write_platform(vcpu, msr, value);
+        vcpu->look = true;
+        return pc_msr_write(&vcpu->vm->pc, vcpu->index, msr, value, vm_now(vcpu->vm));
     case MSR_KIND_TSC:
         write_tsc(vcpu, value);
         break;
