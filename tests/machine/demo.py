@@ -28,7 +28,8 @@ class Vm(typing.NamedTuple):
 class Plan(typing.NamedTuple):
     """VMs, how the legacy registers of the net and block VFs are reached, how many bytes come through the network, how many
     vCPUs each VM has, how many checkpoints are taken of each while it works, a fifth with each of STAGES; before as many at most.
-    MOVES: how often each of their VFs is exchanged for another while they work, by the protocol ABI of the PFs."""
+    MOVES: how often each of their VFs is exchanged for another while they work, by the protocol ABI of the PFs. QUEUES: how many
+    a disk has, and pairs a network."""
     vms: list
     net: str = "auto"
     block: str = "auto"
@@ -37,6 +38,7 @@ class Plan(typing.NamedTuple):
     checkpoints: int = 0
     moves: int = 0
     abi: str = "none"
+    queues: int = 1
 
 
 # What a guest says when it goes on to its first program, to reading its disk, writing it, and to each way of using its network.
@@ -44,6 +46,8 @@ STAGES = [r"init: \d+ CPUs", "data: on", r"known\.bin: OK", "PING", "packets tra
 
 # The size of the queues of a guest's VFs at most.
 QUEUE_SIZE = 1024
+# Of how many of a VF's queues the VMM says at most where they were at a move.
+QUEUES_SHOWN = 4
 
 SECTION = """
 [vm {vm.name}]
@@ -109,7 +113,7 @@ class DemoMachine(machine.Machine):
                 extra += ["-blockdev", f"{machine.IMAGE},node-name=disk{vf},filename={disk}" + (",locking=off" if hub else "")]
         nets, disks = (":".join(f"{kind}{vf}" if vf % 2 < len(self.disks) else "" for vf in range(vfs)) for kind in ("net", "disk"))
         # By 2021 only a PF whose VFs have no registers in memory has commands for them.
-        net, block = (f"vfs={vfs},migration={self.plan.abi}" + (",mmr=off" if transport == "admin" and self.plan.abi == "2021" else "")
+        net, block = (f"vfs={vfs},migration={self.plan.abi},vf-queues={self.plan.queues}" + (",mmr=off" if transport == "admin" and self.plan.abi == "2021" else "")
                       for transport in (self.plan.net, self.plan.block))
         extra += ["-device", f"portolan-net-pf,id=netpf,bus=rp1,{net},vf-backends={nets}",
                   "-device", f"portolan-blk-pf,id=blkpf,bus=rp2,{block},vf-backends={disks}"]
@@ -375,6 +379,10 @@ def show_moves(folder, log, plan, moves, payload):
         if not rounds or any(sum_ != digest for sum_, _, _ in rounds):
             raise machine.Failure(f"a file that VM '{vm.name}' got while it was moved is not right: {rounds}")
         in_use = sum(bool(move.queues) for move in own)
+        for pf, queues in zip(PFS, (2 * plan.queues + 1, plan.queues)): # of a net VF also the control queue
+            shown = max(len(move.queues) for move in own if move.here.startswith(pf[:2]))
+            if plan.queues > 1 and shown != min(queues, QUEUES_SHOWN):
+                raise machine.Failure(f"VM '{vm.name}' has used {shown} queues of its VF of {pf}, not {queues}")
         if in_use < plan.moves:
             raise machine.Failure(f"VM '{vm.name}' was moved {in_use} times while it used the VF")
         sent, received = (sum(int(each[i]) for each in rounds) for i in (1, 2))

@@ -18,6 +18,8 @@ CASES = {
     "checkpoints": Plan([Vm("left", "amd64"), Vm("right", "i386", "INTx")], payload=4 * PAYLOAD, cpus=2, checkpoints=1000),
     "moves-1.4": Plan([Vm("left", "amd64"), Vm("right", "i386", "INTx")], payload=4 * PAYLOAD, moves=12, abi="1.4"),
     "moves-2021": Plan([Vm("left", "amd64", "INTx"), Vm("right", "i386")], block="admin", payload=4 * PAYLOAD, moves=12, abi="2021"),
+    "moves-queues": Plan([Vm("left", "amd64")], payload=4 * PAYLOAD, cpus=4, queues=4, moves=12, abi="1.4"),
+    "moves-queues-intx": Plan([Vm("left", "i386", "INTx")], net="admin", payload=4 * PAYLOAD, cpus=4, queues=4, moves=12, abi="2021"),
 }
 
 if __name__ == "__main__":
