@@ -56,8 +56,9 @@ struct legacy_setup {
     uint16_t vectors;       /* entries of the VF's MSI-X table, at least 1 */
     uint8_t slot;           /* PCI device number for the guest, 2..31, no other VF's */
     uint8_t interrupt_line; /* what the BIOS would write there */
+    bool standby;           /* another VF takes its place when it is lost */
     const struct ram *ram;  /* the VM's */
-    /* For its requests, if another VF is there to take its place when it is lost; else NULL. */
+    /* Its requests are followed here, as they must be with a standby. NULL: they are not. */
     struct legacy_inflight *inflight;
     enum legacy_transport transport;
     uint8_t block_bar; /* these three for LEGACY_TRANSPORT_MMR: where the block is */

@@ -137,7 +137,7 @@ static void stop_using(struct legacy_function *f)
 {
     quiet(f);
     __atomic_store_n(&f->state.lost, 0, __ATOMIC_RELEASE);
-    __atomic_store_n(&f->standby, f->setup.inflight != NULL, __ATOMIC_RELEASE);
+    __atomic_store_n(&f->standby, f->setup.standby, __ATOMIC_RELEASE);
     for (unsigned entry = 0; entry < LEGACY_VECTORS_MAX; entry++) {
         f->state.table[entry] = (struct legacy_msix_entry){.control = ENTRY_MASKED};
     }

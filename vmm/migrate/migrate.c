@@ -205,12 +205,14 @@ static void look_after_all(void)
     for (unsigned i = 0; i < CONFIG_VMS_MAX; i++) {
         const struct vf_set *set = vf_set_at(i);
 
-        if (set && set->inflight && __atomic_load_n(&set->bound, __ATOMIC_ACQUIRE) &&
-            __atomic_load_n(&set->vf[0]->function.standby, __ATOMIC_ACQUIRE)) {
-            legacy_inflight_poll(&set->vf[0]->function);
-            if (get_phase() == PHASE_NONE) {
-                look_after(set->vf[0]);
-            }
+        if (!set || !set->inflight || !__atomic_load_n(&set->bound, __ATOMIC_ACQUIRE)) {
+            continue;
+        }
+        struct legacy_function *function = &set->vf[0]->function;
+
+        legacy_inflight_poll(function);
+        if (__atomic_load_n(&function->standby, __ATOMIC_ACQUIRE) && get_phase() == PHASE_NONE) {
+            look_after(set->vf[0]);
         }
     }
 }

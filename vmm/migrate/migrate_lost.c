@@ -60,7 +60,7 @@ enum status migrate_lost_take(struct member *m)
             format(workspace.why, sizeof(workspace.why),
                    "which requests of queue %u the lost VF still had is not known%s", queue,
                    function->setup.inflight ? ""
-                                            : "; only those of a VF with a standby are followed");
+                                            : "; only those of a VM with a standby are followed");
         }
     }
     return status;

@@ -232,9 +232,6 @@ static enum status rebuild(struct member *m)
 
 static enum status finish(struct member *m)
 {
-    if (!m->to->function.setup.inflight) {
-        legacy_inflight_forget(&m->from->function);
-    }
     legacy_rebind(&m->to->function);
     legacy_take_messages(&m->to->function, &m->from->function);
     bool right = indexes_are_right(m, m->to, true);

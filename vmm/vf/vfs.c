@@ -131,7 +131,8 @@ enum status vf_find(struct vf *vf)
         vf->setup.vectors = vf->pci->msix.vectors;
         vf->setup.slot = (uint8_t)config->slot;
         vf->setup.ram = vf->set->owner.ram;
-        vf->setup.inflight = has_standby(vf) ? vf->set->inflight : NULL;
+        vf->setup.inflight = vf->set->inflight;
+        vf->setup.standby = has_standby(vf);
         vf_is_new(vf);
         status = pci_msix_open(&vf->msix, vf->pci->bdf, vf->pci->msix_at, &vf->pci->msix, bars);
     }

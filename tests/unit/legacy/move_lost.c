@@ -83,21 +83,28 @@ static void lost_one_keeps_its_messages(void **unused)
     assert_int_equal(guest_messages(VECTOR(5)), 2);
 }
 
-/* Its requests are seen before the device can have them, and a reset of the device forgets them. */
-static void requests_are_followed(void **unused)
+/* FUNCTION is given to the VM anew, its requests are followed, and it has a queue without one. */
+static void follow(struct legacy_function *function)
 {
-    uint16_t *avail = (uint16_t *)(void *)&fake_ram[0x10 * 4096 + 16 * 256];
     struct legacy_setup given = fake_setup(0, guest_transport);
-    unsigned queue;
 
     legacy_release(&guest);
     given.inflight = &inflight;
     given.ram = &ram;
-    assert_int_equal(legacy_add(&guest, OLD, &given), STATUS_OK);
+    assert_int_equal(legacy_add(&guest, function, &given), STATUS_OK);
     config_out(0, 4, 2, ON);
     drive();
     memset(fake_ram, 0, sizeof(fake_ram));
     guest_queue(0, 0, 0x10);
+}
+
+/* Its requests are seen before the device can have them, and a reset of the device forgets them. */
+static void requests_are_followed(void **unused)
+{
+    uint16_t *avail = (uint16_t *)(void *)&fake_ram[0x10 * 4096 + 16 * 256];
+    unsigned queue;
+
+    follow(OLD);
     avail[2] = 7;
     avail[1] = 1;
     assert_false(legacy_notify(&guest, IO(0) + LEGACY_QUEUE_NOTIFY, 0));
@@ -112,6 +119,37 @@ static void requests_are_followed(void **unused)
     guest_queue(0, 0, 0x10); /* with requests in it that were never seen */
     assert_int_equal(legacy_offer_again(OLD, &queue), STATUS_CONFLICT);
     assert_int_equal(queue, 0);
+}
+
+/* What a VF had when its VM was moved from it is known of the one after it: none of it need ever be
+ * done, as with a ring of buffers for frames that nobody sends. */
+static void requests_are_followed_through_a_move(void **unused)
+{
+    uint16_t *avail = (uint16_t *)(void *)&fake_ram[0x10 * 4096 + 16 * 256];
+    unsigned queue;
+
+    follow(OLD);
+    avail[2] = 7;
+    avail[1] = 1;
+    out(IO(0) + LEGACY_QUEUE_NOTIFY, 2, 0);
+    legacy_release(&holder);
+    struct legacy_setup given = fake_setup(1, guest_transport);
+
+    given.slot = OLD->setup.slot;
+    given.inflight = &inflight;
+    given.ram = &ram;
+    legacy_init(&holder, "holder");
+    holder.hidden = true;
+    assert_int_equal(legacy_add(&holder, NEW, &given), STATUS_OK);
+    move(false);
+    avail[3] = 9;
+    avail[1] = 2;
+    out(IO(0) + LEGACY_QUEUE_NOTIFY, 2, 0);
+    assert_int_equal(inflight.queue[0].known, 2);
+    avail[2] = avail[3] = 11; /* nobody has seen that */
+    assert_int_equal(legacy_offer_again(NEW, &queue), STATUS_OK);
+    assert_int_equal(avail[2], 7);
+    assert_int_equal(avail[3], 9);
 }
 
 /* A size that only a dead VF could have is not kept: the queue would fit no other VF. */
@@ -137,10 +175,16 @@ static void forsaken_one_is_gone(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(lost_one_is_replayed),        BY_COMMANDS(lost_one_is_replayed),
-        TEST(lost_one_keeps_its_messages), BY_COMMANDS(lost_one_keeps_its_messages),
-        TEST(requests_are_followed),       BY_COMMANDS(requests_are_followed),
-        TEST(lost_one_has_no_queue_sizes), TEST(forsaken_one_is_gone),
+        TEST(lost_one_is_replayed),
+        BY_COMMANDS(lost_one_is_replayed),
+        TEST(lost_one_keeps_its_messages),
+        BY_COMMANDS(lost_one_keeps_its_messages),
+        TEST(requests_are_followed),
+        BY_COMMANDS(requests_are_followed),
+        TEST(requests_are_followed_through_a_move),
+        BY_COMMANDS(requests_are_followed_through_a_move),
+        TEST(lost_one_has_no_queue_sizes),
+        TEST(forsaken_one_is_gone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -202,7 +202,7 @@ static void test_not_known_what_it_had(void **state)
                         "which requests of queue 3 the lost VF still had is not known");
     vf.function.setup.inflight = NULL;
     assert_int_equal(migrate_lost_take(&m), STATUS_CONFLICT);
-    assert_non_null(strstr(workspace.why, "only those of a VF with a standby are followed"));
+    assert_non_null(strstr(workspace.why, "only those of a VM with a standby are followed"));
 }
 
 int main(void)

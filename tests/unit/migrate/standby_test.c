@@ -36,7 +36,7 @@ static void test_lost(void **state)
     assert_int_equal(followed, 1);
     lost = true;
     move_once();
-    assert_int_equal(followed, 3); /* and while its VM is moved; then it is the standby's turn */
+    assert_int_equal(followed, 6); /* and while its VM is moved, and on the standby */
 }
 
 /* Nobody has touched its registers. */
