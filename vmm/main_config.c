@@ -164,6 +164,7 @@ enum status main_check_machine(const struct platform_facts *facts)
         machine.cpu_count = cpu_count();
         for (uint32_t i = 0; i < machine.cpu_count && i < ARRAY_SIZE(machine.cpu_usable); i++) {
             machine.cpu_usable[i] = cpu_by_index(i)->started;
+            machine.core[i] = cpu_by_index(i)->apic_id >> facts->thread_bits;
         }
         status = config_check_machine(&config, &machine, &report);
         log_report();

@@ -4,6 +4,7 @@
 import os
 import sys
 
+import bios
 import machine
 
 POWEROFF = "[vmm]\nwhen_idle = poweroff\n"
@@ -154,6 +155,20 @@ def serial_none(folder):
         run.expect_end()
         run.require("leaving the firmware")
         run.forbid("PANIC", "verdict: ")
+
+
+def threads(folder):
+    """Two cores of two threads, one of each of them the VM's: warned of, with the CPU to give instead, or accepted."""
+    section = "[vm one]\ncpus = {}\nmemory = 16M\nmultiboot = hlt.elf\ndebug_exit = 0xf4\n"
+    hlt = [(os.path.join(machine.BUILD, "guest", "hlt.elf"), "hlt.elf")]
+    for words, cpus, warnings in ("", "1", ["VM 'one' is a thread of the same core as CPU 0, the VMM's own",
+                                            "fix: give VM 'one' CPU 2 instead of CPU 1; "]), \
+                                 ("", "3,2", []), ("share_cores = yes\n", "1,2", []):
+        iso = bios.make_iso(folder, POWEROFF + words + section.format(cpus), hlt)
+        with bios.PcMachine(iso, cpus="4,cores=2,threads=2") as run:
+            ends_well(run, "4 found, 4 started, 2 threads a core", "VM 'one': ", *warnings)
+            if run.log().count("a thread of the same core") != len(warnings) // 2:
+                raise machine.Failure("the warnings are not those expected")
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ static void usage(FILE *to)
         "taken\n"
         "to be plenty.\n"
         "  --cpus N              the machine has CPUs 0 to N-1\n"
+        "  --threads LIST        these CPUs are the threads of one core, for example 0,32; may "
+        "repeat\n"
         "  --memory SIZE         memory that VMs can have, for example 14G\n"
         "  --pf BDF=TOTALVFS     a virtio device with SR-IOV; may repeat\n"
         "  --no-iommu            it has no IOMMU\n"
@@ -108,6 +110,21 @@ static void set_cpus(const char *text)
     machine.cpu_count = (uint32_t)cpus;
 }
 
+/* All get the number of the first. */
+static void add_threads(const char *text)
+{
+    struct slice rest = slice_of(text);
+    uint64_t first = UINT64_MAX, cpu;
+
+    while (rest.length > 0) {
+        if (!value_number(slice_cut(&rest, ','), &cpu) || cpu >= ARRAY_SIZE(machine.core)) {
+            bad_option("--threads", text);
+        }
+        first = first == UINT64_MAX ? cpu : first;
+        machine.core[cpu] = (uint32_t)first;
+    }
+}
+
 static void set_memory(const char *text)
 {
     if (!value_size(slice_of(text), &machine.memory)) {
@@ -138,6 +155,7 @@ static void print_summary(const char *path)
 
 enum {
     OPTION_CPUS = 1,
+    OPTION_THREADS,
     OPTION_MEMORY,
     OPTION_PF,
     OPTION_NO_IOMMU,
@@ -148,6 +166,7 @@ enum {
 
 static const struct option options[] = {
     {"cpus",       required_argument, NULL, OPTION_CPUS    },
+    {"threads",    required_argument, NULL, OPTION_THREADS },
     {"memory",     required_argument, NULL, OPTION_MEMORY  },
     {"pf",         required_argument, NULL, OPTION_PF      },
     {"no-iommu",   no_argument,       NULL, OPTION_NO_IOMMU},
@@ -171,6 +190,9 @@ static struct wishes read_options(int argc, char **argv)
         switch (option) {
         case OPTION_CPUS:
             set_cpus(optarg);
+            break;
+        case OPTION_THREADS:
+            add_threads(optarg);
             break;
         case OPTION_MEMORY:
             set_memory(optarg);
@@ -211,6 +233,9 @@ static void assume_plenty(void)
         .memory = UINT64_MAX,
     };
     memset(machine.cpu_usable, true, sizeof(machine.cpu_usable));
+    for (uint32_t i = 0; i < ARRAY_SIZE(machine.core); i++) {
+        machine.core[i] = i;
+    }
 }
 
 int main(int argc, char **argv)

@@ -60,6 +60,7 @@ struct config_vmm {
     uint32_t on_panic;    /* enum config_panic */
     uint32_t cpus_max;    /* 0: all */
     uint32_t unsafe_dma;
+    uint32_t share_cores;    /* no warnings about threads of one core */
     uint32_t selftest_fault; /* enum selftest_fault of vmm/host/selftest.h */
 };
 

@@ -19,7 +19,8 @@ struct config_machine {
     bool can_run_vms; /* SVM or VMX is there and may be used */
     bool has_iommu;
     uint32_t cpu_count;   /* indices 0 to cpu_count - 1 ... */
-    bool cpu_usable[256]; /* ... of which these were started */
+    bool cpu_usable[256]; /* ... of which these were started ... */
+    uint32_t core[256];   /* ... and which are threads of one core: those with the same number */
     uint64_t memory;      /* bytes that VMs can have */
     uint32_t pf_count;
     struct config_machine_pf pfs[64]; /* virtio PFs */

@@ -20,6 +20,7 @@ static const struct config_key vmm_keys[] = {
     {"on_panic",        TYPE_WORD,   VMM(on_panic),        0,   0,    0, "halt reset"},
     {"cpus_max",        TYPE_NUMBER, VMM(cpus_max),        1,   256,  0, NULL},
     {"unsafe_dma",      TYPE_YES_NO, VMM(unsafe_dma),      0,   0,    0, NULL},
+    {"share_cores",     TYPE_YES_NO, VMM(share_cores),     0,   0,    0, NULL},
     {"selftest_fault",  TYPE_WORD,   VMM(selftest_fault),  0,   0,    0,
      "none null-read write-text exec-data stack-overflow stack-smash divide panic panic-in-panic"},
 };

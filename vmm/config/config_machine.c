@@ -2,6 +2,8 @@
 #include "vmm/config/config_check.h"
 #include "vmm/config/config_keys.h"
 
+#include <string.h>
+
 static void machine_check_cpus(const struct config_vm *vm, const struct config_machine *machine,
                                struct config_report *report)
 {
@@ -17,6 +19,100 @@ static void machine_check_cpus(const struct config_vm *vm, const struct config_m
             config_error(report, vm->lines.key[VM_CPUS],
                          "CPU %u is given to VM '%s', but it did not start", cpu, vm->name);
             config_fix(report, "choose another CPU; the log says more about CPU %u", cpu);
+        }
+    }
+}
+
+/* Who has a CPU: 1 and above are VMs. CPU 0 is the VMM's own, unless a VM has it. */
+#define OWNER_VMM    0
+#define OWNER_NOBODY UINT8_MAX
+
+static uint8_t owners[ARRAY_SIZE(((struct config_machine *)0)->core)];
+
+static void machine_set_owners(const struct config *config)
+{
+    memset(owners, OWNER_NOBODY, sizeof(owners));
+    owners[0] = OWNER_VMM;
+    for (uint32_t i = 0; i < config->vm_count; i++) {
+        for (uint32_t n = 0; n < config->vms[i].cpus.count; n++) {
+            owners[config->vms[i].cpus.cpu[n]] = (uint8_t)(i + 1);
+        }
+    }
+}
+
+/* A thread of CPU's core that belongs to another than OWNER, one below END; cpu_count: none. */
+static uint32_t machine_find_sibling(const struct config_machine *machine, uint32_t cpu,
+                                     uint8_t owner, uint8_t end)
+{
+    uint32_t i = 0;
+
+    while (i < machine->cpu_count &&
+           (machine->core[i] != machine->core[cpu] || owners[i] == owner || owners[i] >= end)) {
+        i++;
+    }
+    return i;
+}
+
+/* A free CPU whose core is nobody's but OWNER's; cpu_count: none. */
+static uint32_t machine_find_free(const struct config_machine *machine, uint8_t owner)
+{
+    uint32_t i = 0;
+
+    while (i < machine->cpu_count &&
+           (owners[i] != OWNER_NOBODY || !machine->cpu_usable[i] ||
+            machine_find_sibling(machine, i, owner, OWNER_NOBODY) < machine->cpu_count)) {
+        i++;
+    }
+    return i;
+}
+
+/*
+ * Threads of one core see much of what the other does. Of two VMs the later one is warned of, and
+ * has its CPU replaced in thought, so that what is advised fits together.
+ */
+static void machine_check_thread(const struct config *config, uint32_t vm, uint16_t cpu,
+                                 const struct config_machine *machine, struct config_report *report)
+{
+    const char *name = config->vms[vm].name;
+    uint8_t owner = (uint8_t)(vm + 1);
+    uint32_t sibling = machine_find_sibling(machine, cpu, owner, owner);
+
+    if (cpu >= machine->cpu_count || sibling == machine->cpu_count) {
+        return;
+    }
+    if (owners[sibling] == OWNER_VMM) {
+        config_warning(report, config->vms[vm].lines.key[VM_CPUS],
+                       "CPU %u of VM '%s' is a thread of the same core as CPU %u, the VMM's own",
+                       cpu, name, sibling);
+    } else {
+        config_warning(report, config->vms[vm].lines.key[VM_CPUS],
+                       "CPU %u of VM '%s' is a thread of the same core as CPU %u of VM '%s'", cpu,
+                       name, sibling, config->vms[owners[sibling] - 1].name);
+    }
+    uint32_t instead = machine_find_free(machine, owner);
+
+    owners[cpu] = OWNER_NOBODY;
+    if (instead < machine->cpu_count) {
+        owners[instead] = owner;
+        config_fix(report,
+                   "give VM '%s' CPU %u instead of CPU %u; if they may learn each other's secrets, "
+                   "write 'share_cores = yes' in [vmm]",
+                   name, instead, cpu);
+    } else {
+        config_fix(report,
+                   "take CPU %u from VM '%s', as no other core is free; if they may learn each "
+                   "other's secrets, write 'share_cores = yes' in [vmm]",
+                   cpu, name);
+    }
+}
+
+static void machine_check_threads(const struct config *config, const struct config_machine *machine,
+                                  struct config_report *report)
+{
+    machine_set_owners(config);
+    for (uint32_t i = 0; i < config->vm_count && !config->vmm.share_cores; i++) {
+        for (uint32_t n = 0; n < config->vms[i].cpus.count; n++) {
+            machine_check_thread(config, i, config->vms[i].cpus.cpu[n], machine, report);
         }
     }
 }
@@ -147,6 +243,7 @@ enum status config_check_machine(const struct config *config, const struct confi
     for (uint32_t i = 0; i < config->pf_count; i++) {
         machine_check_pf(&config->pfs[i], machine, report);
     }
+    machine_check_threads(config, machine, report);
     machine_check_dma(config, machine, report);
     return report->errors ? STATUS_NOTE(STATUS_INVALID) : STATUS_OK;
 }

@@ -28,6 +28,12 @@ struct feature {
 
 extern const struct feature features[FEATURE_COUNT];
 
+/* LEAF of this CPU, or zeros when it has no such leaf (Intel's would give another one's data). */
+struct cpuid report_leaf(uint32_t leaf);
+
+/* How many of the lowest bits of an APIC id tell the threads of a core apart? */
+uint32_t report_thread_bits(void);
+
 /*
  * Read the capability registers of the IOMMUs that facts->acpi lists into FACTS. Maps them and
  * releases them again; switches nothing on. Boot CPU.

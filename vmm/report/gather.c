@@ -25,17 +25,6 @@
 
 #define VPIDS 65536U
 
-/* The leaf, or zeros when the CPU has no such leaf (Intel's would give another one's data). */
-static struct cpuid leaf_read(uint32_t leaf)
-{
-    struct cpuid highest = cpuid_read(leaf & LEAF_EXTENDED, 0);
-
-    if (highest.eax < leaf || (highest.eax & LEAF_EXTENDED) != (leaf & LEAF_EXTENDED)) {
-        return (struct cpuid){0};
-    }
-    return cpuid_read(leaf, 0);
-}
-
 static enum cpu_vendor vendor_read(void)
 {
     struct cpuid id = cpuid_read(LEAF_VENDOR, 0);
@@ -59,7 +48,7 @@ static void brand_read(char brand[49])
     size_t used = 0;
 
     for (uint32_t i = 0; i < 3; i++) {
-        parts[i] = leaf_read(LEAF_BRAND + i);
+        parts[i] = report_leaf(LEAF_BRAND + i);
     }
     memcpy(raw, parts, sizeof(raw));
     for (size_t i = 0; i < sizeof(raw) && raw[i] != '\0'; i++) {
@@ -80,7 +69,7 @@ static void brand_read(char brand[49])
 /* Family and model as the vendors display them: SDM volume 2 and APM volume 3, CPUID leaf 1. */
 static void signature_read(struct platform_facts *facts)
 {
-    uint32_t eax = leaf_read(LEAF_SIGNATURE).eax;
+    uint32_t eax = report_leaf(LEAF_SIGNATURE).eax;
     uint32_t family = eax >> 8 & 0xfU;
 
     facts->stepping = eax & 0xfU;
@@ -98,7 +87,7 @@ static bool feature_read(const struct feature *feature)
     if (feature->source == SOURCE_MSR) {
         return msr_read(feature->where, &value) == STATUS_OK && (value >> feature->bit & 1U) != 0;
     }
-    struct cpuid leaf = leaf_read(feature->where);
+    struct cpuid leaf = report_leaf(feature->where);
 
     return ((feature->source == SOURCE_ECX ? leaf.ecx : leaf.edx) >> feature->bit & 1U) != 0;
 }
@@ -145,12 +134,13 @@ static void cpu_gather(struct platform_facts *facts)
     facts->vendor = (uint8_t)vendor_read();
     brand_read(facts->brand);
     signature_read(facts);
-    width = leaf_read(LEAF_WIDTHS).eax & 0xffU;
+    width = report_leaf(LEAF_WIDTHS).eax & 0xffU;
     facts->physical_width = width != 0 ? width : 36;
     features_read(facts);
+    facts->thread_bits = report_thread_bits();
     facts->virtualization = (uint8_t)lock_read(facts);
     if (facts->features[FEATURE_SVM]) {
-        facts->asids = leaf_read(LEAF_SVM).ebx;
+        facts->asids = report_leaf(LEAF_SVM).ebx;
     } else if (facts->features[FEATURE_VMX_VPID]) {
         facts->asids = VPIDS;
     }

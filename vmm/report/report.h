@@ -99,6 +99,7 @@ struct platform_facts {
     uint32_t asids;          /* AMD: address space ids, 0 is the host's; Intel: 65536 with VPID */
     bool features[FEATURE_COUNT];
 
+    uint32_t thread_bits; /* lowest bits of APIC ids that tell the threads of a core apart */
     uint32_t cpus_found;
     uint32_t cpus_started;
     struct frame_counters memory;
@@ -140,9 +141,9 @@ enum report_verdict report_print(const struct platform_facts *facts);
 enum report_verdict report_verdict(const struct platform_facts *facts);
 
 /*
- * Fill *MACHINE, overwritten, from FACTS, all but 'cpu_usable': which CPUs were started only the
- * caller knows, who sets it for indices below machine->cpu_count. An IOMMU counts only if it can be
- * relied on: each unit answers, and the firmware's table is complete. Pure.
+ * Fill *MACHINE, overwritten, from FACTS, all but 'cpu_usable' and 'core', which only the
+ * caller knows, who sets them for indices below machine->cpu_count. An IOMMU counts only if it can
+ * be relied on: each unit answers, and the firmware's table is complete. Pure.
  */
 void report_config_machine(const struct platform_facts *facts, struct config_machine *machine);
 

@@ -101,6 +101,9 @@ static void print_machine(const struct platform_facts *facts)
     struct text text = {.used = 0};
 
     append(&text, "%u found, %u started", facts->cpus_found, facts->cpus_started);
+    if (facts->thread_bits > 0) {
+        append(&text, ", %u threads a core", 1U << facts->thread_bits);
+    }
     if (facts->acpi->madt.cpus_online_capable > 0) {
         append(&text, ", %u may be plugged in", facts->acpi->madt.cpus_online_capable);
     }

@@ -3,9 +3,9 @@
  * Golden pairs: NAME.cfg and, in NAME.txt, all that the parser and the validator say about it.
  * 'fail-' must be refused, 'warn-' and 'ok-' accepted; an 'ok-' one has no text.
  *
- * A first line '# machine: cpus=4 memory=1G stopped=2 pf=BDF=TOTALVFS no-iommu no-svm' gives a
- * machine to check against. 'unit-config-golden FOLDER write' writes the texts anew: read them as
- * an operator would before they are committed.
+ * A first line '# machine: cpus=4 threads=2 memory=1G stopped=2 pf=BDF=TOTALVFS no-iommu no-svm'
+ * gives a machine to check against. 'unit-config-golden FOLDER write' writes the texts anew: read
+ * them as an operator would before they are committed.
  */
 #include "vmm/config/config.h"
 #include "vmm/config/config_check.h"
@@ -54,6 +54,14 @@ static void machine_word(struct config_machine *machine, struct slice word)
         assert_true(value_number(rest, &number));
         machine->cpu_count = (uint32_t)number;
         memset(machine->cpu_usable, true, number);
+        for (uint32_t i = 0; i < number; i++) {
+            machine->core[i] = i;
+        }
+    } else if (slice_is(key, "threads")) { /* CPU n and n + this many are one core's */
+        assert_true(value_number(rest, &number));
+        for (uint32_t i = 0; i < machine->cpu_count; i++) {
+            machine->core[i] = i % (uint32_t)number;
+        }
     } else if (slice_is(key, "memory")) {
         assert_true(value_size(rest, &machine->memory));
     } else if (slice_is(key, "stopped")) {

@@ -49,6 +49,11 @@ echo initrd >"$work/boot/initrd"
 expect 0 "good: 1 VMs, 1 PFs, 2 files" "$work/good.cfg"
 expect 0 "" --quiet "$work/good.cfg"
 expect 0 "boot/vmlinuz"$'\t'"$work/boot/vmlinuz"$'\t-\n'"boot/initrd"$'\t'"$work/boot/initrd"$'\t'- --list-files "$work/good.cfg"
+expect 0 "CPU 3 of VM 'one' is a thread of the same core as CPU 0, the VMM's own" --cpus 4 --threads 0,3 --threads 1,2 "$work/good.cfg"
+expect 0 "fix: give VM 'one' CPU 1 instead of CPU 3" --cpus 4 --threads 0,3 --threads 1,2 "$work/good.cfg"
+[ -z "$("$check" --quiet --cpus 4 --threads 0,1 --threads 2,3 "$work/good.cfg")" ] || failed=1
+expect 2 "--threads does not take '0,256'" --threads 0,256 "$work/good.cfg"
+expect 2 "--threads does not take '0-1'" --threads 0-1 "$work/good.cfg"
 # The configuration's own folder goes before the other one, and is meant if the file is in neither.
 mkdir -p "$work/other/boot"
 echo other >"$work/other/boot/vmlinuz" # no kernel: an error, if it were read

@@ -114,6 +114,7 @@ static const struct machine machines[] = {
      .vendor = "GenuineIntel",
      .brand = "Intel(R) Xeon(R) Gold 6330 CPU @ 2.00GHz",
      .leaves = {{1, {ICE_LAKE, 0, X2APIC | TSC_DEADLINE | VMX, 0}},
+                {0xb, {1, 2, 0x100, 0}},
                 {0x80000001, {0, 0, 0, NX | PAGES_1G}},
                 {0x80000007, {0, 0, 0, 1U << 8}},
                 {0x80000008, {46, 0, 0, 0}}},
