@@ -79,6 +79,7 @@ struct svm_features {
     bool flush_by_asid;
     bool clean_bits;
     bool pause_filter;
+    uint32_t guards; /* enum guard_action's bits */
 };
 
 struct svm_vcpu {

@@ -2,6 +2,7 @@
 /* SVM on one host CPU: what it offers, and switching it on. AMD APM 2, sections 15.4 and 15.30. */
 #include "vmm/base/log.h"
 #include "vmm/host/cpuid.h"
+#include "vmm/host/guards.h"
 #include "vmm/host/msr.h"
 #include "vmm/host/percpu.h"
 #include "vmm/host/pool.h"
@@ -9,8 +10,6 @@
 
 #define LEAF_SVM         0x8000000aU
 #define LEAF_EXTENDED    0x80000001U
-#define LEAF_FEATURES2   0x80000021U
-#define FEATURES2_AIBRS  (1U << 8)
 #define EXTENDED_ECX_SVM (1U << 2)
 #define SVM_EDX_NPT      (1U << 0)
 #define SVM_EDX_NEXT_RIP (1U << 3)
@@ -57,6 +56,7 @@ enum status svm_init(void)
         .flush_by_asid = svm.edx & SVM_EDX_BY_ASID,
         .clean_bits = svm.edx & SVM_EDX_CLEAN,
         .pause_filter = svm.edx & SVM_EDX_PAUSE,
+        .guards = guards_init(),
     };
     return maps_init();
 }
@@ -84,10 +84,7 @@ static uint64_t own_efer(void)
     uint64_t efer;
 
     (void)msr_read(MSR_EFER, &efer);
-    if (cpuid_read(0x80000000, 0).eax >= LEAF_FEATURES2 &&
-        (cpuid_read(LEAF_FEATURES2, 0).eax & FEATURES2_AIBRS)) {
-        efer |= EFER_AIBRSE;
-    }
+    efer |= features.guards & GUARD_AUTO_IBRS ? EFER_AIBRSE : 0;
     return efer | EFER_SVME;
 }
 

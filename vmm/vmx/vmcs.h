@@ -192,6 +192,9 @@ bool vmcs_clear(uint64_t vmcs);
 bool vmcs_load(uint64_t vmcs);
 void vmx_invept(uint64_t type, uint64_t pointer);
 
+/* Overwrite the CPU's buffers, by VERW. */
+void vmx_clear_buffers(void);
+
 /* What the guest leaves in the CPU, where the VMM has no use for it. */
 uint64_t vmx_read_cr2(void);
 void vmx_write_cr2(uint64_t value);

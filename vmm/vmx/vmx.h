@@ -44,6 +44,7 @@ struct vmx_features {
     uint32_t control[VMX_WORDS];
     bool giant_pages;
     bool invept_one;
+    uint32_t guards; /* enum guard_action's bits */
 };
 
 /* Pure: fill FEATURES for a CPU whose capability registers hold CAPABILITY. The name of the first

@@ -2,6 +2,7 @@
 /* VMX on one host CPU: what it offers, and switching it on. Intel SDM 3, 24.6 to 24.8 and 32.5. */
 #include "vmm/base/log.h"
 #include "vmm/host/cpuid.h"
+#include "vmm/host/guards.h"
 #include "vmm/host/instructions.h"
 #include "vmm/host/msr.h"
 #include "vmm/host/panic.h"
@@ -20,9 +21,6 @@
 #define MSR_FIXED           0x486U      /* CR0: must be 1; may be 1; then the same for CR4 */
 #define BASIC_REVISION      0x7fffffffU
 #define MSR_SPEC_CTRL       0x48U
-#define SPEC_CTRL_IBRS      1U
-#define MSR_ARCH            0x10aU
-#define ARCH_IBRS_ALL       (1ULL << 1)
 
 /* The bitmap's halves: 2000h registers from 0 on and as many from C0000000h on, first the bits for
  * reading, then 800h bytes further those for writing (25.6.9). */
@@ -102,6 +100,7 @@ enum status vmx_init(void)
         return STATUS_NOTE(STATUS_NO_MEMORY);
     }
     fill_bitmap(msr_bitmap);
+    features.guards = guards_init();
     return STATUS_OK;
 }
 
@@ -121,14 +120,23 @@ static bool is_allowed(void)
 }
 
 /* What guests have taught the branch predictors does not steer us, where the CPU can see to that
- * once and for all (enhanced IBRS). */
+ * once and for all. Guests do not reach the register, so that it stays as it is. */
 static void guard_predictors(void)
 {
-    uint64_t value;
+    static const struct {
+        uint32_t action, bit;
+    } bits[] = {
+        {GUARD_IBRS,      0 },
+        {GUARD_RRSBA_DIS, 6 },
+        {GUARD_BHI_DIS,   10},
+    };
+    uint64_t value, more = 0;
 
-    if (msr_read(MSR_ARCH, &value) == STATUS_OK && (value & ARCH_IBRS_ALL) &&
-        msr_read(MSR_SPEC_CTRL, &value) == STATUS_OK) {
-        (void)msr_write(MSR_SPEC_CTRL, value | SPEC_CTRL_IBRS);
+    for (unsigned i = 0; i < ARRAY_SIZE(bits); i++) {
+        more |= features.guards & bits[i].action ? 1ULL << bits[i].bit : 0;
+    }
+    if (more && msr_read(MSR_SPEC_CTRL, &value) == STATUS_OK) {
+        (void)msr_write(MSR_SPEC_CTRL, value | more);
     }
 }
 

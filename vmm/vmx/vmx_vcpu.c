@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Entering the guest. */
+#include "vmm/host/guards.h"
 #include "vmm/host/instructions.h"
+#include "vmm/host/msr.h"
 #include "vmm/host/panic.h"
 #include "vmm/vm/notify.h"
 #include "vmm/vm/vm.h"
 #include "vmm/vmx/vmx.h"
 
-#define VIRTUAL_TPR (LAPIC_TPR / sizeof(uint32_t)) /* in the virtual-APIC page; 30.1.1 */
-#define SHADOW      (VMCS_BLOCKED_BY_STI | VMCS_BLOCKED_BY_MOV_SS)
-#define WATCHES     (VMCS_PRIMARY_WINDOW | VMCS_PRIMARY_NMI_WINDOW | VMCS_PRIMARY_CR8_LOAD)
-#define INVEPT_ONE  1U
-#define INVEPT_ALL  2U
+#define VIRTUAL_TPR   (LAPIC_TPR / sizeof(uint32_t)) /* in the virtual-APIC page; 30.1.1 */
+#define SHADOW        (VMCS_BLOCKED_BY_STI | VMCS_BLOCKED_BY_MOV_SS)
+#define WATCHES       (VMCS_PRIMARY_WINDOW | VMCS_PRIMARY_NMI_WINDOW | VMCS_PRIMARY_CR8_LOAD)
+#define MSR_FLUSH_CMD 0x10bU
+#define FLUSH_CMD_L1D 1U
+#define INVEPT_ONE    1U
+#define INVEPT_ALL    2U
 
 extern bool vmx_enter(struct vcpu *vcpu, bool launched);
 bool vmx_notify(struct vcpu *vcpu);
@@ -130,6 +134,17 @@ static void prepare(struct vcpu *vcpu, struct vmx_vcpu *vmx)
     }
 }
 
+/* The guest shall find nothing in the L1 cache and the CPU's buffers but its own: last, as what
+ * follows handles no more than its registers. */
+static void guard_entry(uint32_t guards)
+{
+    if (guards & GUARD_FLUSH_L1) {
+        (void)msr_write(MSR_FLUSH_CMD, FLUSH_CMD_L1D);
+    } else if (guards & GUARD_BUFFERS) {
+        vmx_clear_buffers();
+    }
+}
+
 static void take_over(struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
     uint32_t vectoring = (uint32_t)vmcs_read(VMCS_VECTORING_EVENT), error = 0;
@@ -156,6 +171,7 @@ void vmx_run(struct vcpu *vcpu, struct exit *exit)
     bool shadow = vcpu->shadow, nmi_blocked = vcpu->nmi_blocked;
 
     prepare(vcpu, vmx);
+    guard_entry(vmx_features()->guards);
     if (!vmx_enter(vcpu, vmx->launched)) {
         panic("VM '%s', vCPU %u: VMX refuses the entry: error %lu", vcpu->vm->config->name,
               vcpu->index, vmcs_read(VMCS_INSTRUCTION_ERROR));

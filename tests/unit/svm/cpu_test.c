@@ -70,9 +70,24 @@ static void test_enable(void **state)
     assert_int_equal(svm_host_vmcb(&cpu).raw % PAGE_SIZE, 0);
 }
 
+/* Automatic IBRS, on the next CPU: where the table says so. */
+static void test_guards(void **state)
+{
+    cpu.index = 1;
+    fake_cpu_genoa();
+    fake_cpuid_set(0x80000021, 0, (struct cpuid){.eax = 1U << 8});
+    assert_int_equal(svm_init(), STATUS_OK);
+    fake_msr_set(EFER, 0xd01);
+    fake_msr_set(HSAVE, 0);
+    fake_pages_reset(8);
+    assert_int_equal(svm_enable_cpu(), STATUS_OK);
+    assert_int_equal(fake_msr(EFER), 0x201d01);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_enable)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_enable),
+                                       cmocka_unit_test(test_guards)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

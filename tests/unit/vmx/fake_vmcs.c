@@ -9,7 +9,7 @@
 
 uint64_t fake_vmcs[0x8000];
 uint64_t fake_cr2, fake_dr6, fake_invept_pointer;
-unsigned fake_invepts, fake_nmis, fake_clears;
+unsigned fake_invepts, fake_nmis, fake_clears, fake_verws;
 bool fake_vmxon_refuses;
 
 /* SDM 3, 25.11.2: bits 14:13 of an encoding are the width, bits 11:10 the type. */
@@ -79,6 +79,11 @@ uint64_t vmx_read_dr6(void)
 void vmx_write_dr6(uint64_t value)
 {
     fake_dr6 = value;
+}
+
+void vmx_clear_buffers(void)
+{
+    fake_verws++;
 }
 
 void vmx_serve_nmi(void)

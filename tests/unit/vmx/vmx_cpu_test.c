@@ -31,7 +31,6 @@ static unsigned long cr0, cr3, cr4;
 #define LOCKED_ON   0x5U
 #define REVISION    0x1234U
 #define SPEC_CTRL   0x48U
-#define ARCH        0x10aU
 
 const char vmx_exit_point[1];
 static struct cpu cpu;
@@ -130,11 +129,11 @@ static void test_enable(void **state)
     expect_failure(STATUS_DEVICE);
     fake_vmxon_refuses = false;
     fake_msr_set(MSR_FEATURE_CONTROL, 0); /* the firmware left it to us */
-    fake_msr_set(ARCH, 2);
-    fake_msr_set(SPEC_CTRL, 0);
+    features.guards = GUARD_IBRS | GUARD_RRSBA_DIS | GUARD_BUFFERS;
+    fake_msr_set(SPEC_CTRL, 0x8);
     assert_int_equal(vmx_enable_cpu(), STATUS_OK);
     assert_int_equal(fake_msr(MSR_FEATURE_CONTROL), LOCKED_ON);
-    assert_int_equal(fake_msr(SPEC_CTRL), 1);
+    assert_int_equal(fake_msr(SPEC_CTRL), 0x49);
     assert_int_equal(cr0, 0x80010031);
     assert_int_equal(cr4, 0x2660);
     assert_int_equal(fake_pages_used(), 3);

@@ -430,6 +430,23 @@ static void test_apic(void **state)
     assert_int_equal(l->state.isr[3], 2); /* nobody has touched it */
 }
 
+/* What a CPU needs at entries, and nothing where it needs nothing. */
+static void test_guards(void **state)
+{
+    fake_msr_set(MSR_FLUSH_CMD, 0);
+    fake_verws = 0;
+    run(host_interrupt);
+    assert_int_equal(fake_verws, 0);
+    chosen.guards = GUARD_BUFFERS;
+    run(host_interrupt);
+    assert_int_equal(fake_verws, 1);
+    assert_int_equal(fake_msr(MSR_FLUSH_CMD), 0);
+    chosen.guards = GUARD_FLUSH_L1;
+    run(host_interrupt);
+    assert_int_equal(fake_verws, 1);
+    assert_int_equal(fake_msr(MSR_FLUSH_CMD), 1);
+}
+
 /* SDM 3, 27.3.1.5: what an entry accepts, for each combination of what it depends on. */
 static void test_interruptibility(void **state)
 {
@@ -565,6 +582,7 @@ int main(void)
         cmocka_unit_test_setup(test_vectoring, setup),
         cmocka_unit_test_setup(test_watches, setup),
         cmocka_unit_test_setup(test_apic, setup),
+        cmocka_unit_test_setup(test_guards, setup),
         cmocka_unit_test_setup(test_interruptibility, setup),
         cmocka_unit_test_setup(test_refusals, setup),
         cmocka_unit_test_setup(test_flush, setup),
