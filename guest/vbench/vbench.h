@@ -42,7 +42,7 @@ void measure_interrupt(const char *entry, const char *whole, uint64_t (*ask)(voi
 /* ---- the others ---- */
 
 /* What one access costs: registers of the disk, notifications, interrupts (registers.c). */
-void measure_accesses(void);
+void measure_accesses(bool interrupts);
 /* Notifications and interrupts under another hypervisor (peer.c). */
 void measure_peer(void);
 

@@ -7,6 +7,7 @@
 #define cpu_irq_enable() ((void)0)
 #include "vmm/vmx/vmx_vcpu.c" /* NOLINT(bugprone-suspicious-include): see above */
 
+#include "tests/simvf/entry_check.h"
 #include "tests/unit/fakes/pages.h"
 #include "tests/unit/vm/fake_cpu.h"
 #include "tests/unit/vm/fake_vm.h"
@@ -32,6 +33,7 @@ static struct vmx_vcpu *vmx;
 static struct exit last;
 static void (*guest)(void); /* what the guest does until it exits */
 static bool launched;
+static bool is_strange; /* the state is not one that an entry accepts */
 
 /* ---- what vmx_vcpu.c needs of the rest ---- */
 
@@ -70,12 +72,46 @@ void vmx_renew_vmcs(void)
     launched = false;
 }
 
-void vmx_set_host(void) {}
+void vmx_set_host(void)
+{
+    static const struct {
+        uint16_t field;
+        uint64_t value;
+    } words[] = {
+        {VMCS_HOST_CR0,  0x80010033                    },
+        {VMCS_HOST_CR4,  0x26a0                        },
+        {VMCS_HOST_PAT,  0x0007040600070406            },
+        {VMCS_HOST_EFER, EFER_LME | EFER_LMA | EFER_NXE},
+        {VMCS_HOST_CS,   0x08                          },
+        {VMCS_HOST_TR,   0x18                          },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
+        fake_vmcs[words[i].field] = words[i].value;
+    }
+}
+
+/* A CPU with all that is optional; what is forced is as on all CPUs (appendix A). */
+static void choose_features(void)
+{
+    uint64_t capability[VMX_WORDS] = {[VMX_BASIC] = 1ULL << 55, [VMX_EPT] = UINT32_MAX};
+
+    for (unsigned word = VMX_PIN; word < VMX_WORDS; word++) {
+        capability[word] = (uint64_t)UINT32_MAX << 32;
+    }
+    assert_null(vmx_choose(capability, &chosen));
+}
 
 /* As a CPU: a VMCS is launched once, and the event is gone after an entry. */
 bool vmx_enter(struct vcpu *entered, bool resume)
 {
+    const char *rule = entry_check_vmcs();
+
     assert_int_equal(resume, launched);
+    rule = rule ? rule : entry_check_guest();
+    if (rule && !is_strange) {
+        fail_msg("an entry breaks %s", rule);
+    }
     fake_vmcs[VMCS_VECTORING_EVENT] = 0;
     guest();
     if ((vmcs_read(VMCS_EXIT_REASON) & 0xffff) != VMCS_EXIT_BAD_STATE) {
@@ -128,6 +164,8 @@ static void run_exit(unsigned reason, uint64_t info, unsigned length)
 
 static void set_long_mode(void)
 {
+    vmx_write(vcpu, BACKEND_CR0, CR0_PE | CR0_PG | CR0_ET);
+    vmx_write(vcpu, BACKEND_CR4, CR4_PAE);
     vmx_write(vcpu, BACKEND_EFER, EFER_LME | EFER_LMA);
     fake_vmcs[VMCS_RIGHTS + 2] = 0xa09b;
 }
@@ -141,8 +179,7 @@ static int setup(void **state)
     fake_vm_reset();
     model_init();
     fake_vmcs_fill(0);
-    chosen =
-        (struct vmx_features){.control[VMX_SECONDARY] = VMCS_SECONDARY_APIC, .invept_one = true};
+    choose_features();
     backend = &vmx_backend;
     vcpu->backend = pool_allocate(backend->vcpu_size, PAGE_SIZE);
     fake_vm.apic_page = pool_allocate(PAGE_SIZE, PAGE_SIZE);
@@ -152,6 +189,7 @@ static int setup(void **state)
     reset.segment[STATE_CS].base = 0;
     reset.segment[STATE_CS].limit = UINT32_MAX;
     reset.segment[STATE_CS].attributes = FAKE_CODE_32;
+    is_strange = false;
     vmx_set_state(vcpu, &reset);
     vmx_backend.set_root(vcpu, hpa(0x777000));
     fake_invepts = fake_nmis = 0;
@@ -341,6 +379,7 @@ static void test_vectoring(void **state)
 
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         vectoring = rows[i].word;
+        fake_vmcs[VMCS_RFLAGS] = vcpu->rflags = RFLAGS_FIXED | RFLAGS_IF;
         vcpu->event.kind = VCPU_EVENT_NONE;
         vcpu->nmi_blocked = false;
         run(interrupted_delivery);
@@ -457,6 +496,7 @@ static void test_interruptibility(void **state)
         vcpu->nmi_blocked = bits & 2;
         vcpu->rflags = RFLAGS_FIXED | (bits & 4 ? RFLAGS_IF : 0) | (bits & 8 ? RFLAGS_TF : 0);
         vcpu->event = (struct vcpu_event){.kind = kind, .vector = 2};
+        is_strange = kind == VCPU_EVENT_INTERRUPT && !(bits & 4);
         run(host_interrupt);
         uint64_t value = vmcs_read(VMCS_INTERRUPTIBILITY);
         bool sti = value & 1, mov_ss = value & 2, nmi = value & 8;
@@ -479,7 +519,9 @@ static void test_refusals(void **state)
     vcpu->event = (struct vcpu_event){.kind = VCPU_EVENT_INTERRUPT, .vector = 0x40};
     vcpu->rflags |= RFLAGS_IF;
     fake_vmcs[VMCS_CR3] = UINT64_MAX;
+    is_strange = true;
     run(refuse);
+    is_strange = false;
     assert_int_equal(last.reason, EXIT_INVALID);
     assert_int_equal(vcpu->event.kind, VCPU_EVENT_INTERRUPT);
     vcpu->event.kind = VCPU_EVENT_NONE;
