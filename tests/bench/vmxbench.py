@@ -43,18 +43,21 @@ debug_exit = 0xf4
 """
 
 # guest/vbench on the disk that tests/simvf has: its registers, and notifications by the short way.
-SIM_CONFIG = CONFIG.replace("bench.elf", "vbench.elf") + "cmdline = accesses\n"
+SIM_CONFIG = CONFIG.replace("bench.elf", "vbench.elf").replace("cpus = 1", "cpus = 0") + "cmdline = accesses\n"
 
 
 def measure(folder, model):
     iso = bios.make_iso(folder, CONFIG, [(os.path.join(machine.BUILD, "guest", "bench.elf"), "bench.elf")])
-    vf_folder = os.path.join(folder, "vf")
-    os.makedirs(vf_folder)
-    return {**run(iso, model), **run(sim_vf.make_iso(vf_folder, SIM_CONFIG, "vbench.elf"), model)}
+    return run(iso, model)
 
 
-def run(iso, model):
-    with bochs.BochsMachine(iso, model=model, cpus=3, memory=256) as one:
+# Alone in its machine, a CPU's TSC counts exactly.
+def measure_vf(folder, model):
+    return run(sim_vf.make_iso(folder, SIM_CONFIG, "vbench.elf"), model, 1)
+
+
+def run(iso, model, cpus=2):
+    with bochs.BochsMachine(iso, model=model, cpus=cpus, memory=256) as one:
         one.expect(r"VM 'bench': debug exit, status 1\b")
         one.expect_end()
         one.forbid("PANIC", "ERROR", "FAIL")
@@ -66,6 +69,7 @@ def test(folder):
     for engine, model in (("svm", "ryzen"), ("vmx", "tigerlake")):
         os.makedirs(os.path.join(folder, engine))
         values[engine] = measure(os.path.join(folder, engine), model)
+    values["vmx"].update(measure_vf(folder, "tigerlake"))
     if not values["vmx"].keys() >= LIMITS.keys():
         raise machine.Failure(f"figures that are missing: {sorted(LIMITS.keys() - values['vmx'].keys())}")
     for name in LIMITS:
@@ -75,4 +79,5 @@ def test(folder):
             raise machine.Failure(f"{name}: {values['vmx'][name]} instructions by VMX, which is more than {highest}")
 
 
-machine.run_test(test)
+if __name__ == "__main__":
+    machine.run_test(test)

@@ -5,9 +5,9 @@
  * (docs/mmr-device.md). All above is the product's: the guest's exits, vmm/legacy, the notify path,
  * vectors and interrupts of the host's CPUs.
  *
- * Its doorbell is a word of memory. The machine's last CPU, which no VM may have, is the device: it
- * serves what is in the queue and sends the VMM's vector to the CPU that the entry was opened for,
- * as a message would.
+ * Its doorbell is a word of memory. The machine's last CPU, which no VM may have, is the device
+ * (with one CPU it has registers only): it serves what is in the queue and sends the VMM's vector
+ * to the CPU that the entry was opened for, as a message would.
  */
 #include "tests/simvf/sim.h"
 
@@ -278,8 +278,9 @@ enum status vf_create(struct vf_set *set, const struct vf_owner *owner)
         .block_length = BLOCK_LENGTH,
     };
     log_info("VM '%s': slot %u is a simulated disk", owner->config->name, SLOT);
-    return owner->index == 0 ? smp_call(cpu_by_index(cpu_count() - 1), device_run, NULL)
-                             : STATUS_OK;
+    return owner->index == 0 && cpu_count() > 1
+               ? smp_call(cpu_by_index(cpu_count() - 1), device_run, NULL)
+               : STATUS_OK;
 }
 
 enum status vf_bind(struct vf_set *set)

@@ -164,8 +164,7 @@ enum vmcs_exit {
 #define VMCS_IO_SIZE        7U /* less 1 */
 #define VMCS_IO_IN          (1U << 3)
 #define VMCS_IO_STRING      (1U << 4)
-#define VMCS_IO_KIND        0x3fU
-#define VMCS_IO_OUT_2       1U /* of VMCS_IO_KIND */
+#define VMCS_IO_OUT_2       1U /* all of the lower half: no string, no REP, DX */
 #define VMCS_IO_PORT_SHIFT  16
 #define VMCS_CR_NUMBER      0xfU
 #define VMCS_CR_TYPE        0x30U /* 0: MOV to the register */

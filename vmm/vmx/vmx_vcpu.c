@@ -17,32 +17,24 @@
 #define INVEPT_ALL    2U
 
 extern bool vmx_enter(struct vcpu *vcpu, bool launched);
-bool vmx_notify(struct vcpu *vcpu);
+bool vmx_notify(struct vcpu *vcpu, uint64_t info, uint64_t rip, uint64_t next, uint64_t flags,
+                uint64_t blocked);
 
 /*
- * From enter.S: if the guest notifies a queue (OUT of two bytes from AX, not single-stepped,
- * resumed behind a breakpoint or in a shadow), do it, step over its OUT and be ready to enter
- * again. Nothing can interrupt since the exit, so nothing that is new is missed.
+ * From vmx_enter.S, after an exit by an instruction at RIP that is for a port: if it notifies a
+ * queue (OUT of two bytes from AX to DX's port, not single-stepped, resumed behind a breakpoint or
+ * in a shadow), do it; the guest is to go on at NEXT. Nothing can interrupt since the exit, so
+ * nothing that is new is missed.
  */
-bool vmx_notify(struct vcpu *vcpu)
+bool vmx_notify(struct vcpu *vcpu, uint64_t info, uint64_t rip, uint64_t next, uint64_t flags,
+                uint64_t blocked)
 {
-    if (vmcs_read(VMCS_EXIT_REASON) != VMCS_EXIT_IO) {
+    if ((uint16_t)info != VMCS_IO_OUT_2 || (next ^ rip) >> 32 ||
+        (flags & (RFLAGS_TF | RFLAGS_RF)) || (blocked & SHADOW)) {
         return false;
     }
-    uint64_t info = vmcs_read(VMCS_QUALIFICATION), rip = vmcs_read(VMCS_RIP);
-    uint64_t next = rip + vmcs_read(VMCS_LENGTH);
-
-    if ((info & VMCS_IO_KIND) != VMCS_IO_OUT_2 || next >> 32 != rip >> 32 ||
-        (vmcs_read(VMCS_RFLAGS) & (RFLAGS_TF | RFLAGS_RF)) ||
-        (vmcs_read(VMCS_INTERRUPTIBILITY) & SHADOW)) {
-        return false;
-    }
-    if (!vcpu_notify_fast(vcpu, (uint16_t)(info >> VMCS_IO_PORT_SHIFT),
-                          (uint16_t)vcpu->gpr[INSN_RAX])) {
-        return false;
-    }
-    vmcs_write(VMCS_RIP, next);
-    return true;
+    return vcpu_notify_fast(vcpu, (uint16_t)(info >> VMCS_IO_PORT_SHIFT),
+                            (uint16_t)vcpu->gpr[INSN_RAX]);
 }
 
 /*
