@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""fuzz.py [COUNT [SEED]]: a guest that does everything wrong, COUNT times, beside one that checks itself throughout.
+"""fuzz.py [COUNT [SEED [ENGINE]]]: a guest that does everything wrong, COUNT times, beside one that checks itself throughout.
 All that either can see is saved, destroyed and built anew at random moments, some ten times in a second.
 
-For longer: PORTOLAN_BUILD=build python3 tests/machine/fuzz.py 1000000000 12345"""
+ENGINE is 'qemu', or one of Bochs's as for guest.py. For longer: PORTOLAN_BUILD=build python3 tests/machine/fuzz.py 1000000000 12345"""
 
 import os
 import sys
 
+import bios
+import bochs
 import machine
 
 CONFIG = """[vmm]
@@ -28,12 +30,18 @@ checkpoints = 9999
 """
 
 
+def start(folder, config, files):
+    engine = sys.argv[3] if len(sys.argv) > 3 else "qemu"
+    if engine == "qemu":
+        return machine.Machine(machine.make_image(folder, config, files), cpus=3, pfs=False)
+    return bochs.BochsMachine(bios.make_iso(folder, config, files), model=bochs.MODELS[engine], cpus=3, memory=512)
+
+
 def test(folder):
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     files = [(os.path.join(machine.BUILD, "guest", name), name) for name in ("fuzz.elf", "witness.elf")]
-    image = machine.make_image(folder, CONFIG.format(count=count, seed=seed), files)
-    with machine.Machine(image, cpus=3, pfs=False) as run:
+    with start(folder, CONFIG.format(count=count, seed=seed), files) as run:
         run.expect(r"\[witness\] witness: round \d+ ok")
         # A hundred reports on the way.
         more = True
