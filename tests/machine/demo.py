@@ -131,8 +131,9 @@ def announcements(path):
         data = file.read()
     at, count = 24, 0 # behind the file's header
     while at + 16 <= len(data):
-        frame, at = data[at + 16:], at + 16 + int.from_bytes(data[at + 8:at + 12], "little")
-        count += frame[12:14] == b"\x08\x06" and frame[28:32] == frame[38:42] != bytes(4)
+        size = int.from_bytes(data[at + 8:at + 12], "little")
+        frame, at = data[at + 16:at + 16 + min(size, 42)], at + 16 + size
+        count += len(frame) == 42 and frame[12:14] == b"\x08\x06" and frame[28:32] == frame[38:42] != bytes(4)
     return count
 
 

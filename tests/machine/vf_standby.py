@@ -104,7 +104,7 @@ class Test:
         self.dies(1)
         self.run.ask(f"vf move {PF}:1 {PF}:3",
                      rf"VM 'plain': not moved from VF {PF}:1 to VF {PF}:3: 'exchange' failed \([^)]*\): which requests of queue \d+ "
-                     "the lost VF still had is not known; only those of a VF with a standby are followed")
+                     "the lost VF still had is not known; only those of a VM with a standby are followed")
         mark = self.run.mark()
         self.run.ask("vm resume plain", "VM 'plain': resumed")
         self.run.wait_said("plain", mark, "the disk is gone")
