@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The server's half of vfio-user: one PCI function, served to one client. docs/vfio-user.md has the
+ * messages, in the form of today (QEMU's docs/interop/vfio-user.rst) and in that of 2021 (v8).
+ *
+ * No allocation, no OS call: bytes and handles come in by vfio_user_received(), and all that is
+ * needed goes out by vfio_user_edge.h. A handle is what the transport passes beside bytes (on Linux
+ * a file descriptor), at least 0; NO_HANDLE is none. One that came in belongs to the server, which
+ * hands it on or closes it, each exactly once.
+ *
+ * Clients may send anything. All calls for one server come from one thread.
+ */
+#ifndef PORTOLAN_VMM_VFIO_USER_VFIO_USER_H
+#define PORTOLAN_VMM_VFIO_USER_VFIO_USER_H
+
+#include "vmm/base/status.h"
+#include "vmm/base/types.h"
+
+#define NO_HANDLE (-1)
+
+#define VFIO_USER_HANDLES_MAX 16U  /* in one message */
+#define VFIO_USER_AREAS_MAX   4U   /* of a region, that can be mapped */
+#define VFIO_USER_NOTIFY_MAX  64U  /* places for which there is a handle */
+#define VFIO_USER_VECTORS_MAX 128U /* of MSI-X */
+#define VFIO_USER_DATA_MAX    (1U << 20)
+#define VFIO_USER_DATA_MIN    4096U
+#define VFIO_USER_MAPS_MAX    65535U
+
+/* What a message needs besides its data, at most: header, fixed part, ranges or capabilities. */
+#define VFIO_USER_ENVELOPE 256U
+
+/* PCI's regions. */
+enum vfio_user_region_index {
+    VFIO_USER_BAR0,
+    VFIO_USER_ROM = 6,
+    VFIO_USER_CONFIG = 7,
+    VFIO_USER_VGA = 8,
+    VFIO_USER_PCI_REGIONS = 9,
+    VFIO_USER_MIGRATION = 9, /* in the form of 2021 */
+    VFIO_USER_REGIONS = 10
+};
+
+/* PCI's kinds of interrupts. */
+enum vfio_user_irq_index {
+    VFIO_USER_INTX,
+    VFIO_USER_MSI,
+    VFIO_USER_MSIX,
+    VFIO_USER_ERR,
+    VFIO_USER_REQ,
+    VFIO_USER_IRQS
+};
+
+struct vfio_user_area {
+    uint64_t offset, size;
+};
+
+/* Size 0: there is no such region. All of it can be read and written by messages. */
+struct vfio_user_region {
+    uint64_t size;
+    int handle;      /* by which the client may map it; or NO_HANDLE. It stays the caller's */
+    uint64_t offset; /* with which */
+    uint32_t areas;  /* the parts that it may; 0: all */
+    struct vfio_user_area area[VFIO_USER_AREAS_MAX];
+};
+
+/* A write of SIZE bytes of MATCH at OFFSET of a region is as good as a signal to HANDLE, which
+ * stays the caller's. */
+struct vfio_user_notify {
+    uint32_t region, size;
+    uint64_t offset, match;
+    bool io; /* in the space of ports */
+    int handle;
+};
+
+/* What the function is; it does not change while it is served. */
+struct vfio_user_function {
+    struct vfio_user_region region[VFIO_USER_PCI_REGIONS];
+    uint32_t intx;    /* 1: it has INTA */
+    uint32_t vectors; /* of MSI-X */
+    uint32_t notifies;
+    struct vfio_user_notify notify[VFIO_USER_NOTIFY_MAX];
+    bool migrates,
+        logs; /* vfio_user_edge_state() and others work, vfio_user_edge_log_start() does */
+};
+
+enum vfio_user_form {
+    VFIO_USER_AUTO, /* by what the client says of itself */
+    VFIO_USER_TODAY,
+    VFIO_USER_2021
+};
+
+/* The buffers are the server's from vfio_user_init() on. */
+struct vfio_user_setup {
+    const struct vfio_user_function *function;
+    enum vfio_user_form form;
+    uint32_t data;   /* bytes of data in a message, at most: VFIO_USER_DATA_MIN to _MAX */
+    uint8_t *input;  /* this, and VFIO_USER_ENVELOPE */
+    uint8_t *output; /* likewise */
+    uint8_t *stage;  /* 'data' bytes: a piece of a state, for the migration region */
+};
+
+/* An interrupt: where a signal of it goes. */
+struct vfio_user_line {
+    int trigger;
+    int unmask; /* INTA: a signal there unmasks it. The transport looks at it */
+};
+
+struct vfio_user {
+    struct vfio_user_setup setup;
+    enum vfio_user_form form; /* that was chosen; AUTO: no version yet */
+    bool failed;              /* the client broke the rules: nothing is read any more */
+
+    /* The message that comes in. */
+    uint32_t have;           /* bytes of it */
+    uint32_t skipped, skips; /* of one that is too long, bytes passed over and all */
+    uint32_t handles;
+    int handle[VFIO_USER_HANDLES_MAX];
+
+    /* What the client can. */
+    uint32_t client_data, client_handles;
+    uint64_t page_size; /* of dirty bitmaps, at least */
+
+    struct vfio_user_line intx;
+    bool intx_level, intx_masked;
+    int vector[VFIO_USER_VECTORS_MAX];
+    uint16_t next_id; /* of our own commands */
+
+    /* The migration region. */
+    uint32_t staged; /* bytes in 'stage' */
+    bool fetched;    /* they are those of the last data_offset */
+};
+
+/* A server without a client. RANGE: 'data', or what the function has, is out of bounds. */
+enum status vfio_user_init(struct vfio_user *server, const struct vfio_user_setup *setup);
+
+/*
+ * Where the next bytes go: *ROOM of them at most, never more than belong to one message, so that
+ * handles that come with them are this message's. NULL: the client broke the rules, and the
+ * connection is to be closed. Not before all that vfio_user_edge_send() was given is sent.
+ */
+uint8_t *vfio_user_space(struct vfio_user *server, uint32_t *room);
+
+/*
+ * SIZE bytes have come there, and COUNT handles, at most VFIO_USER_HANDLES_MAX, with them. A
+ * message that is whole now is carried out and answered.
+ */
+void vfio_user_received(struct vfio_user *server, uint32_t size, const int *handle, uint32_t count);
+
+/* The client has gone: its maps and handles go, too; the function stays as it is. */
+void vfio_user_disconnected(struct vfio_user *server);
+
+/* The function drives INTA to LEVEL, or sends the message of a vector. */
+void vfio_user_set_intx(struct vfio_user *server, bool level);
+void vfio_user_send_vector(struct vfio_user *server, uint32_t vector);
+
+/* The client's handle for it was signalled: INTA is unmasked. */
+void vfio_user_unmask_intx(struct vfio_user *server);
+
+/* What we can as JSON, with the NUL, into TEXT of SIZE bytes: for VERSION, and for people. */
+void vfio_user_capabilities(const struct vfio_user_setup *setup, enum vfio_user_form form,
+                            char *text, size_t size);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What vmm/vfio_user asks of the function that it serves, of the client's memory and of the
+ * transport. Nothing here calls back, but for vfio_user_set_intx() and vfio_user_send_vector(),
+ * which are allowed everywhere. All ranges have been checked against struct vfio_user_function.
+ *
+ * A status other than OK becomes the error number of the answer.
+ */
+#ifndef PORTOLAN_VMM_VFIO_USER_VFIO_USER_EDGE_H
+#define PORTOLAN_VMM_VFIO_USER_VFIO_USER_EDGE_H
+
+#include "vmm/vfio_user/vfio_user.h"
+
+/* ---- The transport ---- */
+
+/*
+ * Send a message of SIZE bytes and COUNT handles, which stay the caller's. What cannot be sent at
+ * once is copied, or BYTES stay as they are until vfio_user_space() is called again.
+ */
+void vfio_user_edge_send(struct vfio_user *server, const uint8_t *bytes, uint32_t size,
+                         const int *handle, uint32_t count);
+
+void vfio_user_edge_close(struct vfio_user *server, int handle);
+
+/* Signal HANDLE; one that cannot be is as good as one that nobody looks at. Never waits. */
+void vfio_user_edge_signal(struct vfio_user *server, int handle);
+
+/* ---- The function ---- */
+
+/* COUNT bytes, at least 1, at OFFSET of REGION, one of PCI's. */
+enum status vfio_user_edge_read(struct vfio_user *server, uint32_t region, uint64_t offset,
+                                uint8_t *data, uint32_t count);
+enum status vfio_user_edge_write(struct vfio_user *server, uint32_t region, uint64_t offset,
+                                 const uint8_t *data, uint32_t count);
+
+/* The client listens to this vector from now on, or no longer: nobody wants its messages. */
+void vfio_user_edge_vector(struct vfio_user *server, uint32_t vector, bool wanted);
+
+/* As by an FLR; a state of ERROR ends. It is RUNNING then. */
+enum status vfio_user_edge_reset(struct vfio_user *server);
+
+/* ---- The client's memory ---- */
+
+struct vfio_user_map {
+    uint64_t address, size; /* both multiples of 4096, and the end does not wrap */
+    uint64_t offset;        /* in what the handle stands for */
+    bool readable, writable;
+    int handle; /* NO_HANDLE: it can be had by messages only */
+};
+
+/* The handle is taken, whatever comes of it. CONFLICT: something there is mapped. */
+enum status vfio_user_edge_map(struct vfio_user *server, const struct vfio_user_map *map);
+
+/* NOT_FOUND: no map is exactly this. After it nobody uses that memory any more. */
+enum status vfio_user_edge_unmap(struct vfio_user *server, uint64_t address, uint64_t size);
+void vfio_user_edge_unmap_all(struct vfio_user *server);
+
+/*
+ * Note what is written to the COUNT ranges at RANGE, to all memory if there is none, in pages of
+ * *PAGE_SIZE bytes, a power of two, or of another size, which is put there. STATE: it is noted
+ * already.
+ */
+enum status vfio_user_edge_log_start(struct vfio_user *server, uint64_t *page_size,
+                                     const struct vfio_user_area *range, uint32_t count);
+enum status vfio_user_edge_log_stop(struct vfio_user *server); /* STATE: it is not noted */
+
+/*
+ * Set the bits of BITMAP, which is zeroes, for pages of PAGE_SIZE, a power of two and at least
+ * 4096, from ADDRESS on, SIZE bytes of them, in which something was written since the last report,
+ * and forget it. STATE: it is not noted.
+ */
+enum status vfio_user_edge_log_report(struct vfio_user *server, const struct vfio_user_area *range,
+                                      uint64_t page_size, uint8_t *bitmap);
+
+/* ---- Migration: the four bits of vmm/migrate/device_state.h ---- */
+
+/* Go to STATE, a valid one. It has been reached on return, or the old one or ERROR is. */
+enum status vfio_user_edge_set_state(struct vfio_user *server, uint32_t state);
+uint32_t vfio_user_edge_state(struct vfio_user *server);
+
+/* Bytes of the state that are still to be read, at most; 0: none, or none now. */
+uint64_t vfio_user_edge_pending(struct vfio_user *server);
+
+/* The next *SIZE bytes of the state or less, in SAVING states, of which *SIZE are put out. 0: there
+ * are none, or none now. */
+enum status vfio_user_edge_save(struct vfio_user *server, uint8_t *data, uint32_t *size);
+
+/* The next SIZE bytes of the state, RESUMING. They may be cut at any byte. */
+enum status vfio_user_edge_load(struct vfio_user *server, const uint8_t *data, uint32_t size);
+
+#endif
