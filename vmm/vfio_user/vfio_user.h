@@ -111,14 +111,14 @@ struct vfio_user {
     bool failed;              /* the client broke the rules: nothing is read any more */
 
     /* The message that comes in. */
-    uint32_t have;           /* bytes of it */
-    uint32_t skipped, skips; /* of one that is too long, bytes passed over and all */
+    uint32_t have; /* bytes of it */
+    uint32_t skip; /* of one that is too long, bytes that are still to be passed over */
     uint32_t handles;
     int handle[VFIO_USER_HANDLES_MAX];
 
     /* What the client can. */
     uint32_t client_data, client_handles;
-    uint64_t page_size; /* of dirty bitmaps, at least */
+    uint32_t maps; /* that it has */
 
     struct vfio_user_line intx;
     bool intx_level, intx_masked;
@@ -156,8 +156,9 @@ void vfio_user_send_vector(struct vfio_user *server, uint32_t vector);
 /* The client's handle for it was signalled: INTA is unmasked. */
 void vfio_user_unmask_intx(struct vfio_user *server);
 
-/* What we can as JSON, with the NUL, into TEXT of SIZE bytes: for VERSION, and for people. */
-void vfio_user_capabilities(const struct vfio_user_setup *setup, enum vfio_user_form form,
-                            char *text, size_t size);
+/* What we can as JSON, in the form of today or of 2021, into TEXT of SIZE bytes; returns the length
+ * that it has. With ASKED, a set of vfio_user_capability bits, only what a client may be told. */
+int vfio_user_capabilities(const struct vfio_user_setup *setup, enum vfio_user_form form,
+                           uint32_t asked, char *text, size_t size);
 
 #endif

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Messages: from bytes to commands, and from statuses to answers. */
+#include "vmm/vfio_user/vfio_user_internal.h"
+
+#include <string.h>
+
+static enum status reset(struct vfio_user *server, struct message *m);
+
+/* A command: payload at least, whether handles may come with it, and what carries it out. */
+struct row {
+    uint16_t bytes;
+    bool handles;
+    enum status (*run)(struct vfio_user *server, struct message *m);
+};
+
+/* clang-format off */
+static const struct row today[COMMANDS] = {
+    [COMMAND_VERSION]           = {4,  false, vfio_user_version},
+    [COMMAND_DMA_MAP]           = {32, true,  vfio_user_dma_map},
+    [COMMAND_DMA_UNMAP]         = {24, false, vfio_user_dma_unmap},
+    [COMMAND_GET_INFO]          = {16, false, vfio_user_info},
+    [COMMAND_GET_REGION_INFO]   = {32, false, vfio_user_region_info},
+    [COMMAND_GET_REGION_IO_FDS] = {16, false, vfio_user_io_fds},
+    [COMMAND_GET_IRQ_INFO]      = {16, false, vfio_user_irq_info},
+    [COMMAND_SET_IRQS]          = {20, true,  vfio_user_set_irqs},
+    [COMMAND_REGION_READ]       = {16, false, vfio_user_region_read},
+    [COMMAND_REGION_WRITE]      = {16, false, vfio_user_region_write},
+    [COMMAND_RESET]             = {0,  false, reset},
+    [COMMAND_WRITE_MULTI]       = {8,  false, vfio_user_write_multi},
+    [COMMAND_FEATURE]           = {8,  false, vfio_user_feature},
+    [COMMAND_MIG_DATA_READ]     = {8,  false, vfio_user_mig_read},
+    [COMMAND_MIG_DATA_WRITE]    = {8,  false, vfio_user_mig_write},
+    [COMMAND_PRECOPY_INFO]      = {24, false, vfio_user_precopy_info},
+};
+
+static const struct row in_2021[COMMANDS] = {
+    [COMMAND_VERSION]           = {4,  false, vfio_user_version},
+    [COMMAND_DMA_MAP]           = {32, true,  vfio_user_2021_map},
+    [COMMAND_DMA_UNMAP]         = {32, false, vfio_user_2021_unmap},
+    [COMMAND_GET_INFO]          = {16, false, vfio_user_info},
+    [COMMAND_GET_REGION_INFO]   = {32, false, vfio_user_region_info},
+    [COMMAND_GET_REGION_IO_FDS] = {16, false, vfio_user_io_fds},
+    [COMMAND_GET_IRQ_INFO]      = {16, false, vfio_user_irq_info},
+    [COMMAND_SET_IRQS]          = {20, true,  vfio_user_set_irqs},
+    [COMMAND_REGION_READ]       = {16, false, vfio_user_region_read},
+    [COMMAND_REGION_WRITE]      = {16, false, vfio_user_region_write},
+    [COMMAND_2021_RESET]        = {0,  false, reset},
+    [COMMAND_2021_DIRTY_PAGES]  = {8,  false, vfio_user_2021_dirty},
+};
+
+/* What a status is on the wire: error numbers of Linux. */
+static const uint8_t error_of[STATUS_COUNT] = {
+    [STATUS_INVALID]     = 22, /* EINVAL */
+    [STATUS_RANGE]       = 7,  /* E2BIG */
+    [STATUS_CONFLICT]    = 17, /* EEXIST */
+    [STATUS_NOT_FOUND]   = 2,  /* ENOENT */
+    [STATUS_NO_MEMORY]   = 12, /* ENOMEM */
+    [STATUS_NO_ROOM]     = 28, /* ENOSPC */
+    [STATUS_UNSUPPORTED] = 95, /* ENOTSUP */
+    [STATUS_STATE]       = 16, /* EBUSY */
+    [STATUS_TIMEOUT]     = 110, /* ETIMEDOUT */
+    [STATUS_DEVICE]      = 5,  /* EIO */
+};
+/* clang-format on */
+
+static enum status reset(struct vfio_user *server, struct message *m)
+{
+    (void)m;
+    server->staged = 0;
+    server->fetched = false;
+    return vfio_user_edge_reset(server);
+}
+
+enum status vfio_user_init(struct vfio_user *server, const struct vfio_user_setup *setup)
+{
+    const struct vfio_user_function *f = setup->function;
+
+    if (setup->data < VFIO_USER_DATA_MIN || setup->data > VFIO_USER_DATA_MAX || f->intx > 1 ||
+        f->vectors > VFIO_USER_VECTORS_MAX || f->notifies > VFIO_USER_NOTIFY_MAX) {
+        return STATUS_RANGE;
+    }
+    for (unsigned i = 0; i < VFIO_USER_PCI_REGIONS; i++) {
+        if (f->region[i].areas > VFIO_USER_AREAS_MAX) {
+            return STATUS_RANGE;
+        }
+    }
+    memset(server, 0, sizeof(*server));
+    server->setup = *setup;
+    server->intx = (struct vfio_user_line){NO_HANDLE, NO_HANDLE};
+    for (unsigned i = 0; i < VFIO_USER_VECTORS_MAX; i++) {
+        server->vector[i] = NO_HANDLE;
+    }
+    return STATUS_OK;
+}
+
+/* ---- Out ---- */
+
+static void put_header(uint8_t *at, uint16_t id, uint16_t command, uint32_t size, uint32_t flags)
+{
+    bytes_put(at, 2, id);
+    bytes_put(at + 2, 2, command);
+    put32(at + 4, size);
+    put32(at + 8, flags);
+    put32(at + 12, 0);
+}
+
+static void answer(struct vfio_user *server, const struct message *m, enum status status)
+{
+    uint8_t *out = server->setup.output;
+    uint32_t size = HEADER + m->answer;
+
+    if (status != STATUS_OK) {
+        put_header(out, m->id, m->command, HEADER, FLAG_ANSWER | FLAG_ERROR);
+        put32(out + 12, error_of[status]);
+        vfio_user_edge_send(server, out, HEADER, NULL, 0);
+        return;
+    }
+    put_header(out, m->id, m->command, size, FLAG_ANSWER);
+    vfio_user_edge_send(server, out, size, m->handle, m->handles);
+}
+
+void vfio_user_send_command(struct vfio_user *server, enum command command, const uint8_t *payload,
+                            uint32_t size)
+{
+    uint8_t bytes[HEADER + 16];
+
+    put_header(bytes, server->next_id++, (uint16_t)command, HEADER + size, 0);
+    memcpy(bytes + HEADER, payload, size);
+    vfio_user_edge_send(server, bytes, HEADER + size, NULL, 0);
+}
+
+/* ---- In ---- */
+
+int vfio_user_take(struct vfio_user *server, uint32_t i)
+{
+    int handle = server->handle[i];
+
+    server->handle[i] = NO_HANDLE;
+    return handle;
+}
+
+static void close_handles(struct vfio_user *server)
+{
+    for (uint32_t i = 0; i < server->handles; i++) {
+        int handle = vfio_user_take(server, i);
+
+        if (handle != NO_HANDLE) {
+            vfio_user_edge_close(server, handle);
+        }
+    }
+    server->handles = 0;
+}
+
+static enum status run(struct vfio_user *server, struct message *m)
+{
+    const struct row *rows = server->form == VFIO_USER_2021 ? in_2021 : today;
+
+    /* Nothing before the version, which is said once. */
+    if ((server->form == VFIO_USER_AUTO) != (m->command == COMMAND_VERSION)) {
+        return STATUS_INVALID;
+    }
+    if (m->command >= COMMANDS || rows[m->command].run == NULL) {
+        return STATUS_UNSUPPORTED;
+    }
+    if (m->size < rows[m->command].bytes || (server->handles != 0 && !rows[m->command].handles)) {
+        return STATUS_INVALID;
+    }
+    return rows[m->command].run(server, m);
+}
+
+/* The message is whole, or STATUS says why it is passed over. */
+static void finish(struct vfio_user *server, enum status status)
+{
+    const uint8_t *in = server->setup.input;
+    uint32_t flags = get32(in + 8);
+    struct message m = {.id = (uint16_t)bytes_get(in, 2),
+                        .command = (uint16_t)bytes_get(in + 2, 2),
+                        .in = in + HEADER,
+                        .size = get32(in + 4) - HEADER,
+                        .out = server->setup.output + HEADER,
+                        .room = server->setup.data + VFIO_USER_ENVELOPE - HEADER};
+
+    server->have = 0;
+    if ((flags & FLAG_TYPE) == FLAG_ANSWER) { /* to a command of ours: there is nothing in it */
+        close_handles(server);
+        return;
+    }
+    if (status == STATUS_OK) {
+        status = (flags & ~FLAG_NO_REPLY) != 0 ? STATUS_INVALID : run(server, &m);
+    }
+    close_handles(server);
+    /* Without a version there is no conversation. */
+    server->failed |= server->form == VFIO_USER_AUTO;
+    if ((flags & FLAG_NO_REPLY) == 0) {
+        answer(server, &m, status);
+    }
+}
+
+uint8_t *vfio_user_space(struct vfio_user *server, uint32_t *room)
+{
+    uint8_t *input = server->setup.input;
+
+    *room = 0;
+    if (server->failed) {
+        return NULL;
+    }
+    if (server->skip != 0) {
+        *room = least(server->skip, server->setup.data);
+        return input + HEADER;
+    }
+    *room = (server->have < HEADER ? HEADER : get32(input + 4)) - server->have;
+    return input + server->have;
+}
+
+static void take_handles(struct vfio_user *server, const int *handle, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (server->handles < VFIO_USER_HANDLES_MAX) {
+            server->handle[server->handles++] = handle[i];
+        } else {
+            vfio_user_edge_close(server, handle[i]);
+            server->failed = true;
+        }
+    }
+}
+
+void vfio_user_received(struct vfio_user *server, uint32_t size, const int *handle, uint32_t count)
+{
+    uint32_t whole;
+
+    take_handles(server, handle, count);
+    if (server->skip != 0) {
+        server->skip -= size;
+        if (server->skip == 0) {
+            finish(server, STATUS_RANGE);
+        }
+        return;
+    }
+    server->have += size;
+    if (server->have < HEADER) {
+        return;
+    }
+    whole = get32(server->setup.input + 4);
+    if (whole < HEADER) {
+        server->failed = true;
+    } else if (whole > server->setup.data + VFIO_USER_ENVELOPE) {
+        server->skip = whole - HEADER;
+    } else if (server->have == whole && !server->failed) {
+        finish(server, STATUS_OK);
+    }
+}
+
+void vfio_user_disconnected(struct vfio_user *server)
+{
+    close_handles(server);
+    vfio_user_irqs_end(server);
+    vfio_user_edge_unmap_all(server);
+    if (server->setup.function->logs) {
+        (void)vfio_user_edge_log_stop(server);
+    }
+    server->maps = 0;
+    server->have = server->skip = 0;
+    server->staged = 0;
+    server->fetched = server->failed = false;
+    server->form = VFIO_USER_AUTO;
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Interrupts. INTA is a level that masks itself when it is signalled, and is signalled again if it
+ * is still there when it is unmasked. A vector of MSI-X is a signal each time.
+ */
+#include "vmm/vfio_user/vfio_user_internal.h"
+
+#define IRQ_EVENTFD    1U /* flags of GET_IRQ_INFO */
+#define IRQ_MASKABLE   2U
+#define IRQ_AUTOMASKED 4U
+
+#define DATA_NONE    1U /* and of SET_IRQS */
+#define DATA_BOOL    2U
+#define DATA_EVENTFD 4U
+#define DATA_BITS    7U
+#define MASK         8U
+#define UNMASK       16U
+#define TRIGGER      32U
+#define ACTION_BITS  56U
+
+#define SET_IRQS 20U /* bytes before the data: argsz u32, flags, index, start, count */
+
+struct change {
+    uint32_t flags, index, start, count;
+    const uint8_t *which; /* DATA_BOOL */
+};
+
+static uint32_t irq_count(const struct vfio_user *server, uint32_t index)
+{
+    const struct vfio_user_function *f = server->setup.function;
+
+    return index == VFIO_USER_INTX ? f->intx : index == VFIO_USER_MSIX ? f->vectors : 0;
+}
+
+enum status vfio_user_irq_info(struct vfio_user *server, struct message *m)
+{
+    uint32_t index = get32(m->in + 8);
+
+    if (get32(m->in) < 16 || index >= VFIO_USER_IRQS) {
+        return STATUS_INVALID;
+    }
+    put32(m->out, 16);
+    put32(m->out + 4, irq_count(server, index) == 0 ? 0
+                      : index == VFIO_USER_INTX     ? IRQ_EVENTFD | IRQ_MASKABLE | IRQ_AUTOMASKED
+                                                    : IRQ_EVENTFD);
+    put32(m->out + 8, index);
+    put32(m->out + 12, irq_count(server, index));
+    m->answer = 16;
+    return STATUS_OK;
+}
+
+/* In the form of 2021 a message tells the client what no handle does. */
+static bool notify_client(struct vfio_user *server, int handle, uint32_t sub_index)
+{
+    uint8_t payload[4];
+
+    if (handle != NO_HANDLE) {
+        vfio_user_edge_signal(server, handle);
+        return true;
+    }
+    if (server->form != VFIO_USER_2021) {
+        return false;
+    }
+    put32(payload, sub_index);
+    vfio_user_send_command(server, COMMAND_2021_VM_INTERRUPT, payload, sizeof(payload));
+    return true;
+}
+
+static void look_at_intx(struct vfio_user *server)
+{
+    if (server->intx_level && !server->intx_masked &&
+        notify_client(server, server->intx.trigger, 0)) {
+        server->intx_masked = true;
+    }
+}
+
+void vfio_user_set_intx(struct vfio_user *server, bool level)
+{
+    server->intx_level = level;
+    look_at_intx(server);
+}
+
+void vfio_user_unmask_intx(struct vfio_user *server)
+{
+    server->intx_masked = false;
+    look_at_intx(server);
+}
+
+void vfio_user_send_vector(struct vfio_user *server, uint32_t vector)
+{
+    if (vector < server->setup.function->vectors) {
+        (void)notify_client(server, server->vector[vector], vector);
+    }
+}
+
+/* Put HANDLE where *PLACE is, and close what was there. */
+static void replace(struct vfio_user *server, int *place, int handle)
+{
+    if (*place != NO_HANDLE) {
+        vfio_user_edge_close(server, *place);
+    }
+    *place = handle;
+}
+
+static void set_trigger(struct vfio_user *server, uint32_t index, uint32_t i, int handle)
+{
+    if (index == VFIO_USER_INTX) {
+        replace(server, &server->intx.trigger, handle);
+        if (handle == NO_HANDLE) {
+            replace(server, &server->intx.unmask, NO_HANDLE);
+        }
+        server->intx_masked = false;
+        look_at_intx(server);
+        return;
+    }
+    bool wanted = server->vector[i] != NO_HANDLE, wants = handle != NO_HANDLE;
+
+    replace(server, &server->vector[i], handle);
+    if (wanted != wants && server->form != VFIO_USER_2021) {
+        vfio_user_edge_vector(server, i, wants);
+    }
+}
+
+/* Without data, or where the data says so. */
+static void act(struct vfio_user *server, const struct change *c, uint32_t i)
+{
+    switch (c->flags & ACTION_BITS) {
+    case TRIGGER:
+        (void)notify_client(
+            server, c->index == VFIO_USER_INTX ? server->intx.trigger : server->vector[i], i);
+        break;
+    case MASK:
+        server->intx_masked = true;
+        break;
+    case UNMASK:
+    default:
+        vfio_user_unmask_intx(server);
+        break;
+    }
+}
+
+static bool change_is_valid(const struct vfio_user *server, const struct message *m,
+                            const struct change *c)
+{
+    uint32_t data = c->flags & DATA_BITS, action = c->flags & ACTION_BITS;
+    uint32_t all = c->index < VFIO_USER_IRQS ? irq_count(server, c->index) : 0;
+    uint32_t room = m->size - SET_IRQS;
+
+    if ((c->flags & ~(DATA_BITS | ACTION_BITS)) != 0 || bit_count(data) != 1 ||
+        bit_count(action) != 1 || c->index >= VFIO_USER_IRQS || get32(m->in) < SET_IRQS ||
+        !range_fits(c->start, c->count, all)) {
+        return false;
+    }
+    /* Nothing is "all off". */
+    if (c->count == 0 && (c->start != 0 || c->flags != (DATA_NONE | TRIGGER))) {
+        return false;
+    }
+    if (data == DATA_BOOL && c->count > room) {
+        return false;
+    }
+    if (server->handles != 0 && (data != DATA_EVENTFD || server->handles != c->count)) {
+        return false;
+    }
+    /* Only INTA can be masked. A handle for that would tell nobody anything. */
+    return action == TRIGGER ||
+           (c->index == VFIO_USER_INTX && (data != DATA_EVENTFD || action == UNMASK));
+}
+
+enum status vfio_user_set_irqs(struct vfio_user *server, struct message *m)
+{
+    struct change c = {.flags = get32(m->in + 4),
+                       .index = get32(m->in + 8),
+                       .start = get32(m->in + 12),
+                       .count = get32(m->in + 16),
+                       .which = m->in + SET_IRQS};
+    bool off = c.count == 0;
+
+    if (!change_is_valid(server, m, &c)) {
+        return STATUS_INVALID;
+    }
+    if (off) {
+        c.count = irq_count(server, c.index);
+    }
+    for (uint32_t i = 0; i < c.count; i++) {
+        if (off) {
+            set_trigger(server, c.index, i, NO_HANDLE);
+        } else if ((c.flags & DATA_EVENTFD) != 0) {
+            int handle = server->handles != 0 ? vfio_user_take(server, i) : NO_HANDLE;
+
+            if ((c.flags & UNMASK) != 0) {
+                replace(server, &server->intx.unmask, handle);
+            } else {
+                set_trigger(server, c.index, c.start + i, handle);
+            }
+        } else if ((c.flags & DATA_BOOL) == 0 || c.which[i] != 0) {
+            act(server, &c, c.start + i);
+        }
+    }
+    return STATUS_OK;
+}
+
+/* Who has no handles gets messages, from the beginning. */
+static void want_all(struct vfio_user *server, bool wanted)
+{
+    for (uint32_t i = 0; i < server->setup.function->vectors; i++) {
+        vfio_user_edge_vector(server, i, wanted);
+    }
+}
+
+void vfio_user_irqs_begin(struct vfio_user *server)
+{
+    if (server->form == VFIO_USER_2021) {
+        want_all(server, true);
+    }
+}
+
+void vfio_user_irqs_end(struct vfio_user *server)
+{
+    bool in_2021 = server->form == VFIO_USER_2021;
+
+    server->form = VFIO_USER_AUTO; /* nobody is told anything any more */
+    replace(server, &server->intx.trigger, NO_HANDLE);
+    replace(server, &server->intx.unmask, NO_HANDLE);
+    server->intx_masked = false;
+    for (uint32_t i = 0; i < server->setup.function->vectors; i++) {
+        if (server->vector[i] != NO_HANDLE || in_2021) {
+            replace(server, &server->vector[i], NO_HANDLE);
+            vfio_user_edge_vector(server, i, false);
+        }
+    }
+}

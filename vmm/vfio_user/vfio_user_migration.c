@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Migration and the log of DMA: by DEVICE_FEATURE and MIG_DATA today (the states of VFIO's version
+ * 2), by a region in 2021 (version 1: the four bits of vmm/migrate/device_state.h, which is what is
+ * asked for below).
+ */
+#include "vmm/vfio_user/vfio_user_internal.h"
+
+#include <string.h>
+
+#define RUNNING  1U
+#define SAVING   2U
+#define RESUMING 4U
+#define ERROR    (SAVING | RESUMING)
+#define NDMA     8U
+#define BITS     15U
+
+#define FEATURE_INDEX 0xffffU
+#define FEATURE_GET   0x10000U
+#define FEATURE_SET   0x20000U
+#define FEATURE_PROBE 0x40000U
+#define FEATURE       8U /* bytes before the data: argsz u32, flags */
+
+enum feature { MIGRATION = 1, DEVICE_STATE = 2, LOG_START = 6, LOG_STOP = 7, LOG_REPORT = 8 };
+
+#define MIGRATION_STOP_COPY 1U
+#define MIGRATION_PRE_COPY  4U
+
+#define LOG_RANGES_MAX 64U
+#define LOG_START_DATA 16U /* page_size u64, num_ranges u32, 0; ranges of two u64 */
+#define REPORT_DATA    24U /* iova u64, length, page_size; in an answer the bitmap */
+
+/* The states of version 2 from 0 on as those bits. */
+enum { STOP_COPY = 3, STATE_PRE_COPY = 6, STATES = 7, NOT_USED = 0xff };
+static const uint8_t bits_of[STATES] = {ERROR,    0,        RUNNING,         SAVING,
+                                        RESUMING, NOT_USED, SAVING | RUNNING};
+
+static bool bits_are_valid(uint64_t bits)
+{
+    return bits <= BITS && ((bits & RESUMING) == 0 || (bits & (RUNNING | SAVING)) == 0);
+}
+
+/* NDMA means nothing to what does not run. */
+static uint32_t bits_now(struct vfio_user *server)
+{
+    uint32_t bits = vfio_user_edge_state(server);
+
+    return (bits & RUNNING) == 0 ? bits & ~NDMA : bits;
+}
+
+static enum status set_bits(struct vfio_user *server, uint32_t bits)
+{
+    server->staged = 0;
+    server->fetched = false;
+    return bits_now(server) == ERROR ? STATUS_STATE : vfio_user_edge_set_state(server, bits);
+}
+
+/* ---- DEVICE_FEATURE ---- */
+
+static enum status device_state(struct vfio_user *server, struct message *m)
+{
+    uint32_t wanted, now = bits_now(server) & ~NDMA, state = 0;
+
+    if ((get32(m->in + 4) & FEATURE_SET) == 0) {
+        while (state < STATES - 1 && bits_of[state] != now) {
+            state++;
+        }
+        put32(m->out + FEATURE, state);
+        put32(m->out + FEATURE + 4, UINT32_MAX); /* no descriptor */
+        return STATUS_OK;
+    }
+    wanted = get32(m->in + FEATURE);
+    if (wanted == 0 || wanted >= STATES || bits_of[wanted] == NOT_USED ||
+        (now == SAVING && wanted == STATE_PRE_COPY)) {
+        return STATUS_INVALID;
+    }
+    return set_bits(server, bits_of[wanted]);
+}
+
+static enum status log_start(struct vfio_user *server, struct message *m)
+{
+    const uint8_t *data = m->in + FEATURE;
+    uint64_t page = get64(data);
+    uint32_t count = get32(data + 8);
+    /* The ranges lie in the message, not as this machine has structures. */
+    struct vfio_user_area range[LOG_RANGES_MAX];
+
+    if (count > LOG_RANGES_MAX) {
+        return STATUS_RANGE;
+    }
+    if (m->size != FEATURE + LOG_START_DATA + count * 16 || page == 0 || (page & (page - 1)) != 0) {
+        return STATUS_INVALID;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        range[i].offset = get64(data + LOG_START_DATA + (size_t)i * 16);
+        range[i].size = get64(data + LOG_START_DATA + (size_t)i * 16 + 8);
+        if (range[i].size == 0 || range[i].size - 1 > UINT64_MAX - range[i].offset) {
+            return STATUS_INVALID;
+        }
+    }
+    enum status status = vfio_user_edge_log_start(server, &page, range, count);
+
+    put64(m->out + FEATURE, page);
+    return status;
+}
+
+static enum status log_report(struct vfio_user *server, struct message *m)
+{
+    const uint8_t *data = m->in + FEATURE;
+    const struct vfio_user_area range = {get64(data), get64(data + 8)};
+    uint64_t page = get64(data + 16), bytes;
+
+    if (range.size == 0 || range.size - 1 > UINT64_MAX - range.offset ||
+        !page_size_is_valid(page) || (range.offset & (page - 1)) != 0) {
+        return STATUS_INVALID;
+    }
+    bytes = bitmap_bytes(range.size, page);
+    if (bytes > server->client_data) {
+        return STATUS_RANGE;
+    }
+    m->answer = FEATURE + REPORT_DATA + (uint32_t)bytes;
+    if (m->answer > get32(m->in)) { /* so much is needed */
+        put32(m->out, m->answer);
+        m->answer = FEATURE;
+        return STATUS_OK;
+    }
+    put32(m->out, m->answer);
+    memset(m->out + FEATURE + REPORT_DATA, 0, bytes);
+    return vfio_user_edge_log_report(server, &range, page, m->out + FEATURE + REPORT_DATA);
+}
+
+/* What may be done with a feature; bytes of data with a SET and with a GET. */
+static const struct {
+    uint16_t index;
+    bool logs; /* needs the log, not migration */
+    uint32_t can;
+    uint8_t set, asked, got;
+} features[] = {
+    {MIGRATION,    false, FEATURE_GET,               0,              0,           8          },
+    {DEVICE_STATE, false, FEATURE_GET | FEATURE_SET, 8,              0,           8          },
+    {LOG_START,    true,  FEATURE_SET,               LOG_START_DATA, 0,           0          },
+    {LOG_STOP,     true,  FEATURE_SET,               0,              0,           0          },
+    {LOG_REPORT,   true,  FEATURE_GET,               0,              REPORT_DATA, REPORT_DATA},
+};
+
+static enum status carry_out(struct vfio_user *server, struct message *m, unsigned index)
+{
+    switch (index) {
+    case MIGRATION:
+        put64(m->out + FEATURE, MIGRATION_STOP_COPY | MIGRATION_PRE_COPY);
+        return STATUS_OK;
+    case DEVICE_STATE:
+        return device_state(server, m);
+    case LOG_START:
+        return log_start(server, m);
+    case LOG_STOP:
+        return vfio_user_edge_log_stop(server);
+    case LOG_REPORT:
+    default:
+        return log_report(server, m);
+    }
+}
+
+enum status vfio_user_feature(struct vfio_user *server, struct message *m)
+{
+    const struct vfio_user_function *f = server->setup.function;
+    uint32_t argsz = get32(m->in), flags = get32(m->in + 4), i = 0;
+    uint32_t how = flags & (FEATURE_GET | FEATURE_SET);
+
+    while (i < ARRAY_SIZE(features) && features[i].index != (flags & FEATURE_INDEX)) {
+        i++;
+    }
+    if (i == ARRAY_SIZE(features) || argsz < FEATURE ||
+        !(features[i].logs ? f->logs : f->migrates) ||
+        (flags & ~(FEATURE_INDEX | FEATURE_GET | FEATURE_SET | FEATURE_PROBE)) != 0 ||
+        (how & ~features[i].can) != 0) {
+        return STATUS_INVALID;
+    }
+    memcpy(m->out, m->in, m->size);
+    m->answer = m->size;
+    if ((flags & FEATURE_PROBE) != 0) {
+        return STATUS_OK;
+    }
+    if (bit_count(how) != 1 ||
+        m->size < FEATURE + (how == FEATURE_SET ? features[i].set : features[i].asked)) {
+        return STATUS_INVALID;
+    }
+    if (how == FEATURE_GET) {
+        m->answer = FEATURE + features[i].got;
+        put32(m->out, m->answer);
+        if (argsz < m->answer) {
+            m->answer = FEATURE;
+            return STATUS_OK;
+        }
+    }
+    return carry_out(server, m, features[i].index);
+}
+
+/* ---- The state, as a stream ---- */
+
+enum status vfio_user_mig_read(struct vfio_user *server, struct message *m)
+{
+    uint32_t argsz = get32(m->in), size = get32(m->in + 4), done = 0, now;
+
+    if (argsz < 8 || !server->setup.function->migrates) {
+        return STATUS_INVALID;
+    }
+    if ((bits_now(server) & (SAVING | RESUMING)) != SAVING) {
+        return STATUS_STATE;
+    }
+    if (size > server->client_data) {
+        return STATUS_RANGE;
+    }
+    size = least(argsz - 8, size);
+    /* Less than asked for is the end of it. */
+    do {
+        now = size - done;
+        enum status status = vfio_user_edge_save(server, m->out + 8 + done, &now);
+
+        if (status != STATUS_OK) {
+            return status;
+        }
+        done += now;
+    } while (now != 0 && done < size);
+    put32(m->out, 8 + done);
+    put32(m->out + 4, done);
+    m->answer = 8 + done;
+    return STATUS_OK;
+}
+
+enum status vfio_user_mig_write(struct vfio_user *server, struct message *m)
+{
+    uint32_t size = get32(m->in + 4);
+
+    if (get32(m->in) < 8 || m->size != 8 + (uint64_t)size || !server->setup.function->migrates) {
+        return STATUS_INVALID;
+    }
+    if (bits_now(server) != RESUMING) {
+        return STATUS_STATE;
+    }
+    return size == 0 ? STATUS_OK : vfio_user_edge_load(server, m->in + 8, size);
+}
+
+enum status vfio_user_precopy_info(struct vfio_user *server, struct message *m)
+{
+    if (get32(m->in) < 24 || get32(m->in + 4) != 0 || !server->setup.function->migrates) {
+        return STATUS_INVALID;
+    }
+    if ((bits_now(server) & ~NDMA) != (SAVING | RUNNING)) {
+        return STATUS_STATE;
+    }
+    memset(m->out, 0, 24);
+    put32(m->out, 24);
+    put64(m->out + 16, vfio_user_edge_pending(server));
+    m->answer = 24;
+    return STATUS_OK;
+}
+
+/* ---- The region ---- */
+
+#define REGISTER_STATE   0U
+#define REGISTER_PENDING 8U
+#define REGISTER_OFFSET  16U
+#define REGISTER_SIZE    24U
+#define REGISTERS        32U
+#define DATA             4096U /* where data is, for both ways */
+
+uint64_t vfio_user_migration_size(const struct vfio_user *server)
+{
+    return DATA + (uint64_t)server->setup.data;
+}
+
+/* What is read there; an access of its width. */
+static enum status register_read(struct vfio_user *server, uint64_t offset, uint64_t *value)
+{
+    bool saving = (bits_now(server) & (SAVING | RESUMING)) == SAVING;
+
+    switch (offset) {
+    case REGISTER_STATE:
+        *value = vfio_user_edge_state(server);
+        return STATUS_OK;
+    case REGISTER_PENDING: /* what was fetched is consumed */
+        server->staged = saving ? 0 : server->staged;
+        server->fetched = false;
+        *value = saving ? vfio_user_edge_pending(server) : 0;
+        return STATUS_OK;
+    case REGISTER_OFFSET:
+        *value = DATA;
+        if (saving && !server->fetched) {
+            server->staged = server->setup.data;
+            enum status status = vfio_user_edge_save(server, server->setup.stage, &server->staged);
+
+            server->staged = status == STATUS_OK ? server->staged : 0;
+            server->fetched = status == STATUS_OK;
+            return status;
+        }
+        return STATUS_OK;
+    default:
+        *value = offset == REGISTER_SIZE ? server->staged : 0;
+        return STATUS_OK;
+    }
+}
+
+static bool register_width_is_right(uint64_t offset, uint32_t count)
+{
+    return offset < 8 ? count == 4 && offset % 4 == 0 : count == 8 && offset % 8 == 0;
+}
+
+enum status vfio_user_migration_read(struct vfio_user *server, uint64_t offset, uint8_t *data,
+                                     uint32_t count)
+{
+    uint64_t value = 0;
+
+    if (offset >= DATA) {
+        if (!range_fits(offset - DATA, count, server->staged)) {
+            return STATUS_INVALID;
+        }
+        memcpy(data, server->setup.stage + (offset - DATA), count);
+        return STATUS_OK;
+    }
+    if (offset >= REGISTERS || !register_width_is_right(offset, count)) {
+        return STATUS_INVALID;
+    }
+    enum status status = register_read(server, offset, &value);
+
+    bytes_put(data, count, value);
+    return status;
+}
+
+static enum status register_write(struct vfio_user *server, uint64_t offset, uint64_t value)
+{
+    uint32_t size = server->staged;
+
+    switch (offset) {
+    case REGISTER_STATE:
+        if (!bits_are_valid(value) || (value & ~(uint64_t)NDMA) == ERROR) {
+            return STATUS_INVALID;
+        }
+        return set_bits(server, (uint32_t)value);
+    case REGISTER_SIZE: /* so much was written to the data */
+        if (bits_now(server) != RESUMING) {
+            return STATUS_STATE;
+        }
+        if (value > size) {
+            return STATUS_INVALID;
+        }
+        server->staged = 0;
+        return value == 0 ? STATUS_OK
+                          : vfio_user_edge_load(server, server->setup.stage, (uint32_t)value);
+    case 4:
+        return STATUS_OK; /* reserved: ignored */
+    default:
+        return STATUS_INVALID; /* to be read only */
+    }
+}
+
+enum status vfio_user_migration_write(struct vfio_user *server, uint64_t offset,
+                                      const uint8_t *data, uint32_t count)
+{
+    if (offset >= DATA) {
+        if (bits_now(server) != RESUMING) {
+            return STATUS_STATE;
+        }
+        /* Without holes, so that nothing old is taken for new. */
+        if (offset - DATA > server->staged) {
+            return STATUS_INVALID;
+        }
+        memcpy(server->setup.stage + (offset - DATA), data, count);
+        if (server->staged < offset - DATA + count) {
+            server->staged = (uint32_t)(offset - DATA) + count;
+        }
+        return STATUS_OK;
+    }
+    if (offset >= REGISTERS || !register_width_is_right(offset, count)) {
+        return STATUS_INVALID;
+    }
+    return register_write(server, offset, bytes_get(data, count));
+}
