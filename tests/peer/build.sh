@@ -18,58 +18,15 @@ PATH=$PATH:/usr/sbin:/sbin
 
 [ $# -eq 1 ] || { echo "usage: ${0##*/} OUT" >&2; exit 2; }
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=../../tools/apt.sh
-. "$here/../../tools/apt.sh"
+# shellcheck source=newer.sh
+. "$here/newer.sh"
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
 apt=$out/apt
 root=$out/root
-suite=trixie
 
 # Release 6.13 is the first whose virtio-vfio-pci migrates VFs.
 oldest=6.13
-
-say() { printf 'peer: %s\n' "$*" >&2; }
-
-# cannot REASON: no failure of the project's.
-cannot() {
-    [ ! -e "$apt/log" ] || tail -n 20 "$apt/log" >&2
-    printf 'cannot be had: %s\n' "$*"
-    exit 77
-}
-
-fingerprint() { sha256sum <"$here/build.sh"; }
-
-is_current() { [ "$(cat "$out/stamp" 2>/dev/null)" = "$(fingerprint)" ]; }
-
-# The sources that have the system's own suite, with newer suites in its place; no others.
-newer_sources() {
-    local codename file
-    codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
-    apt_write_sources
-    awk -v old="$codename" -v new="$suite" '{
-        for (i = 2; i <= NF; i++) if ($i == old) { $i = new; print; $i = new "-backports"; print; next }
-    }' "$apt/sources.list" >"$apt/newer.list"
-    mv "$apt/newer.list" "$apt/sources.list"
-    for file in "$apt"/parts/*.sources; do
-        [ -e "$file" ] || continue
-        awk -v old="$codename" -v new="$suite" 'BEGIN { RS = "" } {
-            count = split($0, lines, "\n"); text = ""; hit = 0
-            for (i = 1; i <= count; i++) {
-                fields = split(lines[i], field, " ")
-                if (field[1] == "Suites:") {
-                    for (j = 2; j <= fields; j++) if (field[j] == old) hit = 1
-                    lines[i] = "Suites: " new " " new "-backports"
-                }
-                text = text lines[i] "\n"
-            }
-            if (hit) print text
-        }' "$file" >"$file.newer"
-        mv "$file.newer" "$file"
-    done
-    cat "$apt/sources.list" "$apt"/parts/*.sources 2>/dev/null | grep -q "$suite-backports" ||
-        cannot "the system's sources of packages have no suite '$codename' of Debian's to find '$suite-backports' beside"
-}
 
 # The newest kernel of the suite, by the package that names it.
 find_release() {
@@ -79,14 +36,6 @@ find_release() {
     dpkg --compare-versions "${release%%[+-]*}" ge "$oldest" ||
         cannot "the archive's newest Linux is $release, and $oldest is the first that will do"
 }
-
-# fetch PACKAGE...: with all that they need.
-fetch() {
-    apt-get -q -y --no-install-recommends -t "$suite-backports" --download-only install "$@" >>"$apt/log" 2>&1 ||
-        cannot "these packages of $suite-backports: $*"
-}
-
-debs() { find "$apt/cache/archives" -name "$1_*.deb"; }
 
 # Everything in one root, nothing configured: only the links that packages make when they are installed are missing.
 unpack_root() {
@@ -141,20 +90,9 @@ keep_modules() {
     done
 }
 
-is_current && exit 0
-exec 9>"$out/lock"
-flock 9
-is_current && exit 0
-for tool in apt-get dpkg-deb depmod unshare xz tar; do
-    command -v "$tool" >/dev/null || cannot "$tool: install apt dpkg kmod util-linux xz-utils tar"
-done
+begin "$here/build.sh" depmod unshare xz tar || exit 0
 rm -rf "$out/stamp" "$out/lib" "$root" "$apt"
-mkdir -p "$apt"
-newer_sources
-apt_write_conf amd64
-export APT_CONFIG=$apt/apt.conf # the system's own configuration, until here
-say "reading the lists of $suite and $suite-backports"
-apt-get -q --error-on=any update >"$apt/log" 2>&1 || say "not all lists could be read; what the others have is used"
+read_newer
 find_release
 version=${release%%[+-]*}
 say "downloading Linux $release, its source and its compiler (350 MB)"
@@ -169,5 +107,5 @@ cp "$(find "$root/boot" "$root/usr/lib/modules/$release" -name 'vmlinuz*' | head
 cp "$(find "$root/usr/bin" "$root/bin" -name busybox | head -n 1)" "$out/busybox"
 printf '%s\n' "$release" >"$out/release"
 rm -rf "$root" "$apt"
-fingerprint >"$out/stamp"
+fingerprint "$here/build.sh" >"$out/stamp"
 say "ready: Linux $release"

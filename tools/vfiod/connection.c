@@ -84,13 +84,15 @@ bool connection_open(struct connection *c, const struct options *options, uint32
 static void drop_client(struct connection *c)
 {
     if (c->broken != NULL) {
-        vfiod_say("client dropped: %s", c->broken);
+        vfiod_say("the client was dropped: %s", c->broken);
     }
     vfio_user_disconnected(c->server);
+    (void)memory_was_lost(); /* it was the client's */
     (void)close(c->client);
     c->client = -1;
     c->used = c->handles = 0;
     c->broken = NULL;
+    c->gone = false;
 }
 
 void connection_close(struct connection *c)
@@ -221,10 +223,8 @@ static bool receive(struct connection *c)
     }
     count = take_handles(c, &message, handle);
     vfio_user_received(c->server, (uint32_t)size, handle, count);
-    if (size == 0) {
-        c->broken = "it has gone";
-    }
-    return c->broken == NULL;
+    c->gone = size == 0;
+    return !c->gone && c->broken == NULL;
 }
 
 static void accept_client(struct connection *c)
@@ -274,7 +274,7 @@ bool connection_poll(struct connection *c, const struct pollfd *fd, unsigned cou
     if (c->client >= 0 && memory_was_lost()) {
         c->broken = "it took away memory that it had mapped";
     }
-    if (c->client >= 0 && c->broken != NULL) {
+    if (c->client >= 0 && (c->gone || c->broken != NULL)) {
         drop_client(c);
         return c->listener >= 0;
     }

@@ -11,7 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-struct connection connection;
+struct connection connection = {.listener = -1, .client = -1};
 struct vfio_user vfio_user;
 volatile sig_atomic_t vfiod_stopping;
 
@@ -64,7 +64,7 @@ static int print_capabilities(void)
 
     (void)vfio_user_capabilities(&setup, VFIO_USER_TODAY, UINT32_MAX, today, sizeof(today));
     (void)vfio_user_capabilities(&setup, VFIO_USER_2021, UINT32_MAX, in_2021, sizeof(in_2021));
-    (void)printf("{\"type\":\"vfio-user\",\"functions\":[\"simulated\",\"vf\"],"
+    (void)printf("{\"type\":\"vfio-user\",\"functions\":[\"simulated\"],"
                  "\"protocols\":{\"today\":%s,\"2021\":%s}}\n",
                  today, in_2021);
     return EXIT_SUCCESS;

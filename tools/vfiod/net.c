@@ -37,7 +37,7 @@ static int open_socket(const char *path)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+    memcpy(address.sun_path, path, strnlen(path, sizeof(address.sun_path) - 1));
     if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
         int error = errno;
 
@@ -53,7 +53,7 @@ static int open_tap(const char *name)
     struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
     int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 
-    strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+    memcpy(request.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
     if (fd >= 0 && ioctl(fd, TUNSETIFF, &request) != 0) {
         int error = errno;
 

@@ -39,6 +39,7 @@ struct connection {
     int handle[VFIO_USER_HANDLES_MAX];
     uint32_t handles;
 
+    bool gone;          /* of its own */
     const char *broken; /* why it is to be closed */
 };
 
