@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define FIRST_NAME      ".new"
 #define MESSAGES_A_TURN 64U /* so that the function and signals have theirs, too */
 
 /* Room for the handles of a message, aligned for its header. */
@@ -22,29 +24,36 @@ union control {
 
 /* ---- Open and close ---- */
 
+/* The socket is at PATH only when it listens: who waits for it to appear may connect. */
 static bool listen_at(struct connection *c, const char *path)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct sockaddr_un address = {.sun_family = AF_UNIX}, first = address;
     struct stat stat;
+    bool taken = false;
 
-    if (strlen(path) >= sizeof(address.sun_path)) {
-        vfiod_say("%s: a socket's path has at most %zu bytes", path, sizeof(address.sun_path) - 1);
+    if (strlen(path) >= sizeof(address.sun_path) - strlen(FIRST_NAME)) {
+        vfiod_say("%s: a socket's path is too long", path);
         return false;
     }
     strcpy(address.sun_path, path);
+    strcat(strcpy(first.sun_path, path), FIRST_NAME);
     c->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    /* What a daemon that was killed left there; nothing but a socket, and none that answers. */
-    if (c->listener >= 0 && lstat(path, &stat) == 0 && S_ISSOCK(stat.st_mode)) {
-        int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    /* What a daemon that was killed left there is replaced: a socket that nobody answers at. */
+    if (c->listener >= 0 && lstat(path, &stat) == 0) {
+        int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-        if (probe >= 0 && connect(probe, (struct sockaddr *)&address, sizeof(address)) != 0 &&
-            errno == ECONNREFUSED) {
-            (void)unlink(path);
-        }
+        taken = !S_ISSOCK(stat.st_mode) || probe < 0 ||
+                connect(probe, (struct sockaddr *)&address, sizeof(address)) == 0 ||
+                errno != ECONNREFUSED;
         (void)close(probe);
     }
-    if (c->listener < 0 || bind(c->listener, (struct sockaddr *)&address, sizeof(address)) != 0 ||
-        listen(c->listener, 1) != 0) {
+    if (taken) {
+        vfiod_say("%s: somebody has it", path);
+        return false;
+    }
+    (void)unlink(first.sun_path);
+    if (c->listener < 0 || bind(c->listener, (struct sockaddr *)&first, sizeof(first)) != 0 ||
+        listen(c->listener, 1) != 0 || rename(first.sun_path, path) != 0) {
         vfiod_say("%s: %s", path, strerror(errno));
         return false;
     }
@@ -254,14 +263,17 @@ unsigned connection_poll_fds(const struct connection *c, struct pollfd *fd)
 
 bool connection_poll(struct connection *c, const struct pollfd *fd, unsigned count)
 {
-    bool ready = false;
+    bool ready = false, ends = false, knocks = false;
 
     for (unsigned i = 0; i < count; i++) {
-        if (fd[i].revents != 0 && fd[i].fd == c->listener) {
-            accept_client(c);
-        } else if (fd[i].revents != 0 && fd[i].fd == c->client) {
-            ready = true;
-        }
+        knocks |= fd[i].fd == c->listener && fd[i].revents != 0;
+        ready |= fd[i].fd == c->client && fd[i].revents != 0;
+        ends |= fd[i].fd == c->client && (fd[i].revents & POLLHUP) != 0;
+    }
+    /* Who comes after a client that has closed waits until that one's last messages are done. The
+     * listener was looked at first, so that its closing is seen. */
+    if (knocks && !ends) {
+        accept_client(c);
     }
     if (c->client >= 0 && ready && c->used != 0) {
         send_queue(c);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A boot sector, or a program that iPXE loads: one line to the debug port, then the machine is off. What BIOS
- * loaded from a disk reads 64 sectors behind itself by INT 13h, and says the sum of their 16-bit words.
+ * A boot sector, or a program that iPXE loads: it reads the 64 sectors behind the first of the disk by INT 13h, says the sum
+ * of their 16-bit words at the debug port, or that there is no disk, and switches the machine off.
  */
 .code16
 .globl _start
@@ -11,13 +11,11 @@ _start:
 	movw	%ax, %es
 	movw	%ax, %ss
 	movw	$0x7c00, %sp
-	testb	$0x80, %dl		/* a hard disk's number; iPXE has none */
-	movw	$network, %si
-	jz	say
 	movw	$packet, %si
-	movb	$0x42, %ah
+	movw	$0x4200, %ax
+	movb	$0x80, %dl
 	int	$0x13
-	movw	$failed, %si
+	movw	$none, %si
 	jc	say
 	movw	$0x8000, %si
 	movw	$(64 * 512 / 2), %cx
@@ -51,8 +49,7 @@ off:	movw	$0x604, %dx		/* QEMU's ACPI: S5 */
 packet:	.byte	16, 0
 	.word	64, 0x8000, 0
 	.quad	1
-network: .asciz	"loaded by network\n"
-failed:	.asciz	"the disk cannot be read\n"
+none:	.asciz	"no disk can be read\n"
 disk:	.ascii	"sum "
 digits:	.asciz	"........\n"
 	.org	510

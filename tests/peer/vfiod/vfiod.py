@@ -22,7 +22,7 @@ QEMU = os.path.join(PEER, "qemu")
 DAEMON = os.path.join(machine.BUILD, "portolan-vfiod")
 CHECKED = os.path.join(machine.BUILD, "vfiod-checked") # with AddressSanitizer
 SECTORS = 64
-DISK_BYTES = 32 << 20
+DISK_BYTES = 8 << 20
 PAYLOAD = 1 << 20
 ADDRESS = "52:54:00:12:34:56"
 
@@ -107,11 +107,11 @@ class Client(machine.Machine):
     """That QEMU, with the RAM that servers can map."""
 
     def arguments(self, extra, **options):
-        return [QEMU, "-M", "pc,memory-backend=ram", "-object", "memory-backend-memfd,id=ram,size=256M,share=on", "-m", "256M",
+        return [QEMU, "-M", "pc,memory-backend=ram,graphics=off", "-object", "memory-backend-memfd,id=ram,size=256M,share=on", "-m", "256M",
                 "-accel", "tcg", "-cpu", "max", "-nodefaults", "-no-reboot", *extra]
 
 
-# ---- SeaBIOS and iPXE: the guest's words come by the debug port, which is the first serial line's place ----
+# ---- SeaBIOS and iPXE: the guest's words come by the debug port ----
 
 DEBUG_PORT = ("-chardev", "file,id=debug,path={0}", "-device", "isa-debugcon,iobase=0xe9,chardev=debug")
 
@@ -147,8 +147,9 @@ def case_ipxe(folder):
         write_file(os.path.join(folder, "sum"), file.read())
     rom = os.path.join(PEER, "root", "usr", "share", "qemu", "pxe-virtio.rom")
     with network(folder) as net, serve(folder, "nic", f"net,socket={net.socket},mac={ADDRESS}") as server:
-        said = boot(folder, device(server, f',"bootindex":0,"romfile":"{rom}"'))
-    if said != "loaded by network":
+        # The ROM names other devices: to SeaBIOS this is the one for ours.
+        said = boot(folder, device(server, ',"bootindex":0') + ["-fw_cfg", f"name=pci1af4,,1000.rom,file={rom}"])
+    if said != "no disk can be read":
         raise machine.Failure("the program was not loaded")
 
 
