@@ -11,6 +11,7 @@
 #define BACK_END_CONFIG_MAX 60U
 #define BACK_END_TEXT_MAX   108U /* a path of a socket */
 #define BLOCK_SERIAL_SIZE   20U
+#define BLOCK_F_READ_ONLY   (1U << 5)
 #define NET_MAC_SIZE        6U
 #define NET_FRAME_MAX       65535U
 #define NET_BUFFER          (2 * (4 + NET_FRAME_MAX))

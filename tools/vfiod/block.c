@@ -20,7 +20,7 @@
 #define CHUNK       (1U << 20)
 #define HEADER      16U
 
-enum { F_SEG_MAX = 1U << 2, F_READ_ONLY = 1U << 5, F_BLOCK_SIZE = 1U << 6, F_FLUSH = 1U << 9 };
+enum { F_SEG_MAX = 1U << 2, F_BLOCK_SIZE = 1U << 6, F_FLUSH = 1U << 9 };
 enum { CONFIG_CAPACITY = 0, CONFIG_SEG_MAX = 12, CONFIG_BLOCK_SIZE = 20 };
 enum { TYPE_IN = 0, TYPE_OUT = 1, TYPE_FLUSH = 4, TYPE_GET_ID = 8 };
 enum { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_UNKNOWN = 2 };
@@ -46,7 +46,8 @@ bool block_open(struct sim *sim)
     }
     sim->back_end.sectors = (uint64_t)size / SECTOR;
     sim->queues = 1;
-    sim->features = F_SEG_MAX | F_BLOCK_SIZE | F_FLUSH | (options->read_only ? F_READ_ONLY : 0);
+    sim->features =
+        F_SEG_MAX | F_BLOCK_SIZE | F_FLUSH | (options->read_only ? BLOCK_F_READ_ONLY : 0);
     sim->config_size = legacy_type_find(VIRTIO_TYPE_BLOCK)->config_length;
     bytes_put(&sim->config[CONFIG_CAPACITY], 8, sim->back_end.sectors);
     bytes_put(&sim->config[CONFIG_SEG_MAX], 4, sim->options.queue_size - 2U);

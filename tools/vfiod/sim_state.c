@@ -21,6 +21,7 @@ struct queue_image {
 
 struct image {
     uint64_t features; /* of the driver */
+    uint64_t offered;  /* of the device; 1.4 compares all when it sees them */
     uint16_t config_vector, queues, select;
     uint8_t status;
     bool common, has_config;
@@ -40,6 +41,7 @@ static void ring_addresses(uint64_t at, uint16_t size, uint64_t address[3])
 static void take_image(const struct sim *sim, struct image *image)
 {
     *image = (struct image){.features = sim->driver_features,
+                            .offered = sim->features,
                             .config_vector = sim->config_vector,
                             .queues = (uint16_t)sim->queues,
                             .select = sim->select,
@@ -89,10 +91,18 @@ static bool config_fits(const struct sim *sim, const struct image *image)
            memcmp(image->config + open, sim->config + open, sim->config_size - open) == 0;
 }
 
+/* What it offers is what it is: a driver that never asked must not find out later. */
+static bool is_alike(const struct sim *sim, const struct image *image)
+{
+    return sim->options.type != VIRTIO_TYPE_BLOCK ||
+           ((image->offered ^ sim->features) & BLOCK_F_READ_ONLY) == 0;
+}
+
 static bool image_fits(const struct sim *sim, const struct image *image)
 {
-    bool fits = image->common && (image->features & ~(uint64_t)sim->features) == 0 &&
-                image->queues == sim->queues && vector_fits(sim, image->config_vector) &&
+    bool fits = image->common && is_alike(sim, image) &&
+                (image->features & ~(uint64_t)sim->features) == 0 && image->queues == sim->queues &&
+                vector_fits(sim, image->config_vector) &&
                 (image->status & ~LEGACY_STATUS_BITS) == 0 && config_fits(sim, image);
 
     for (unsigned i = 0; i < sim->queues; i++) {
@@ -307,7 +317,8 @@ static bool get_part(const struct sim *sim, const struct vf_state_part *part, st
     }
     switch (part->type) {
     case PART_FEATURES:
-        return bytes_get(part->value, 8) == sim->features;
+        image->offered = bytes_get(part->value, 8);
+        return image->offered == sim->features;
     case PART_DRIVER_FEATURES:
         image->features = bytes_get(part->value, 8);
         return true;
@@ -341,6 +352,7 @@ static bool get_field(const struct sim *sim, const struct vf_state_part *part, s
         if (part->length != COMMON_SIZE) {
             return false;
         }
+        image->offered = bytes_get(at + 4, 8);
         image->features = bytes_get(at + 16, 8);
         image->config_vector = (uint16_t)bytes_get(at + 24, 2);
         image->queues = (uint16_t)bytes_get(at + 26, 2);
@@ -377,7 +389,7 @@ static bool get_field(const struct sim *sim, const struct vf_state_part *part, s
 enum status sim_restore(struct sim *sim, const uint8_t *state, uint32_t size)
 {
     bool parts = sim->options.abi == VF_STATE_PARTS, fits = true;
-    struct image image = {0};
+    struct image image = {.offered = sim->features}; /* 1.4: if the state does not tell */
     struct vf_state_part part;
     uint32_t at = 0;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The simulated disk of portolan-vfiod, through vmm/legacy, with a driver that knows how and with one
- * that does not. */
+/* The simulated disk of portolan-vfiod, through vmm/legacy, with a driver that knows how and with
+ * one that does not. */
 #include "tests/unit/vfiod/client.h"
 
 #include <setjmp.h>
@@ -13,13 +13,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DISK    (1U << 20)
-#define HEADER  0x40000U
-#define DATA    0x50000U
-#define STATUS  0x48000U
-#define TABLE   0x60000U
-#define FLUSH   (1U << 9)
-#define INDIRECT (1U << 28)
+#define DISK      (1U << 20)
+#define HEADER    0x40000U
+#define DATA      0x50000U
+#define STATUS    0x48000U
+#define TABLE     0x60000U
+#define FLUSH     (1U << 9)
+#define INDIRECT  (1U << 28)
 #define EVENT_IDX (1U << 29)
 
 struct header {
@@ -118,7 +118,8 @@ static void looks_like_a_legacy_disk(void **state)
     assert_int_equal(client_config_read(0x10, 4), 1);
     assert_int_equal(client_in(0x00, 4), 0xffffffff); /* nothing is decoded yet */
     client_config_write(0x10, 4, 0xffffffff);
-    assert_int_equal(client_config_read(0x10, 4), ~(uint32_t)(vdev_describe()->region[0].size - 1) | 1);
+    assert_int_equal(client_config_read(0x10, 4),
+                     ~(uint32_t)(vdev_describe()->region[0].size - 1) | 1);
     client_config_write(0x14, 4, 0xffffffff);
     assert_int_equal(client_config_read(0x14, 4), 0xfffff000);
     client_config_write(0x10, 4, 0xc100);
@@ -127,7 +128,8 @@ static void looks_like_a_legacy_disk(void **state)
     assert_int_equal(client_config_read(0x04, 2), 7);
     assert_int_equal(client_in(0x0c, 2), 256);
     assert_int_equal(client_in(0x14, 4), DISK / 512);
-    assert_int_equal(client_in(0x00, 4) & (FLUSH | INDIRECT | EVENT_IDX), FLUSH | INDIRECT | EVENT_IDX);
+    assert_int_equal(client_in(0x00, 4) & (FLUSH | INDIRECT | EVENT_IDX),
+                     FLUSH | INDIRECT | EVENT_IDX);
 }
 
 static void reads_and_writes(void **state)
@@ -386,22 +388,23 @@ static const struct {
     struct client_desc desc[3];
     uint16_t head;
 } hostile[] = {
-    {"a head that is none",         {{0}},                                                       256},
-    {"a next that is none",         {{HEADER, 16, DESC_NEXT, 256}},                              0  },
-    {"a loop",                      {{HEADER, 16, DESC_NEXT, 1}, {HEADER, 16, DESC_NEXT, 0}},    0  },
-    {"nothing",                     {{HEADER, 0, 0, 0}},                                         0  },
-    {"no status",                   {{HEADER, 16, 0, 0}},                                        0  },
-    {"no header",                   {{STATUS, 1, DESC_WRITE, 0}},                                0  },
-    {"a short header",              {{HEADER, 15, DESC_NEXT, 1}, {STATUS, 1, DESC_WRITE, 0}},    0  },
-    {"out after in",                {{STATUS, 1, DESC_WRITE | DESC_NEXT, 1}, {HEADER, 16, 0, 0}}, 0 },
-    {"a status outside of memory",  {{HEADER, 16, DESC_NEXT, 1}, {CLIENT_LOW, 1, DESC_WRITE, 0}}, 0 },
+    {"a head that is none",        {{0}},                                                        256},
+    {"a next that is none",        {{HEADER, 16, DESC_NEXT, 256}},                               0  },
+    {"a loop",                     {{HEADER, 16, DESC_NEXT, 1}, {HEADER, 16, DESC_NEXT, 0}},     0  },
+    {"nothing",                    {{HEADER, 0, 0, 0}},                                          0  },
+    {"no status",                  {{HEADER, 16, 0, 0}},                                         0  },
+    {"no header",                  {{STATUS, 1, DESC_WRITE, 0}},                                 0  },
+    {"a short header",             {{HEADER, 15, DESC_NEXT, 1}, {STATUS, 1, DESC_WRITE, 0}},     0  },
+    {"out after in",               {{STATUS, 1, DESC_WRITE | DESC_NEXT, 1}, {HEADER, 16, 0, 0}}, 0  },
+    {"a status outside of memory", {{HEADER, 16, DESC_NEXT, 1}, {CLIENT_LOW, 1, DESC_WRITE, 0}}, 0  },
     {"a status that is read only",
-     {{HEADER, 16, DESC_NEXT, 1}, {CLIENT_HIGH + CLIENT_HIGH_SIZE - 1, 1, DESC_WRITE, 0}},       0  },
-    {"a table outside of memory",   {{CLIENT_LOW - 16, 32, DESC_INDIRECT, 0}},                   0  },
-    {"a table at the end of all",   {{UINT64_MAX - 15, 32, DESC_INDIRECT, 0}},                   0  },
-    {"half a table",                {{TABLE, 24, DESC_INDIRECT, 0}},                             0  },
-    {"no table",                    {{TABLE, 0, DESC_INDIRECT, 0}},                              0  },
-    {"a table and a next",          {{TABLE, 32, DESC_INDIRECT | DESC_NEXT, 1}},                 0  },
+     {{HEADER, 16, DESC_NEXT, 1}, {CLIENT_HIGH + CLIENT_HIGH_SIZE - 1, 1, DESC_WRITE, 0}},
+     0                                                                                              },
+    {"a table outside of memory",  {{CLIENT_LOW - 16, 32, DESC_INDIRECT, 0}},                    0  },
+    {"a table at the end of all",  {{UINT64_MAX - 15, 32, DESC_INDIRECT, 0}},                    0  },
+    {"half a table",               {{TABLE, 24, DESC_INDIRECT, 0}},                              0  },
+    {"no table",                   {{TABLE, 0, DESC_INDIRECT, 0}},                               0  },
+    {"a table and a next",         {{TABLE, 32, DESC_INDIRECT | DESC_NEXT, 1}},                  0  },
 };
 
 static void hostile_chains(void **state)
@@ -519,8 +522,11 @@ static void registers_at_random(void **state)
     }
 }
 
-#define ON(test)       cmocka_unit_test_setup_teardown(test, start, end)
-#define ON_ADMIN(test) {#test " by commands", test, start_admin, end, NULL}
+#define ON(test) cmocka_unit_test_setup_teardown(test, start, end)
+#define ON_ADMIN(test)                                     \
+    {                                                      \
+#test " by commands", test, start_admin, end, NULL \
+    }
 
 int main(void)
 {

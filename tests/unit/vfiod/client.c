@@ -55,7 +55,8 @@ const char *client_disk(uint64_t size)
 
 uint64_t memory_run(uint64_t iova, uint64_t length, bool write)
 {
-    uint64_t end = iova < CLIENT_LOW ? CLIENT_LOW : CLIENT_HIGH + CLIENT_HIGH_SIZE / (write ? 2 : 1);
+    uint64_t end =
+        iova < CLIENT_LOW ? CLIENT_LOW : CLIENT_HIGH + CLIENT_HIGH_SIZE / (write ? 2 : 1);
     uint64_t begin = iova < CLIENT_LOW ? 0 : CLIENT_HIGH;
 
     if (iova < begin || iova >= end) {
@@ -208,8 +209,8 @@ void client_notify(unsigned queue)
 bool client_used(unsigned queue, uint32_t *head, uint32_t *length)
 {
     const uint16_t *used = client_memory(client_used_at(queue));
-    const uint32_t *entry = client_memory(client_used_at(queue) + 4 +
-                                          8UL * (client.queue[queue].used % CLIENT_SIZE));
+    const uint32_t *entry =
+        client_memory(client_used_at(queue) + 4 + 8UL * (client.queue[queue].used % CLIENT_SIZE));
 
     if (used[1] == client.queue[queue].used) {
         return false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A client of tools/vfiod/device.h, with memory of its own, and a legacy driver in it. The memory is
- * two maps, each of them allocated apart, so that AddressSanitizer sees who leaves it.
+ * A client of tools/vfiod/device.h, with memory of its own, and a legacy driver in it. The memory
+ * is two maps, each of them allocated apart, so that AddressSanitizer sees who leaves it.
  */
 #ifndef PORTOLAN_TESTS_UNIT_VFIOD_CLIENT_H
 #define PORTOLAN_TESTS_UNIT_VFIOD_CLIENT_H

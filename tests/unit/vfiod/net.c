@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The simulated network of portolan-vfiod: frames both ways, a driver or another end that is slow, hostile or gone. */
+/* The simulated network of portolan-vfiod: frames both ways, a driver or another end that is slow,
+ * hostile or gone. */
 #include "tests/unit/vfiod/client.h"
 
 #include <setjmp.h>
@@ -215,10 +216,10 @@ static void an_address_can_be_written(void **state)
 }
 
 static const struct client_desc hostile[] = {
-    {OUT, 4, 0, 0},                   /* shorter than a header */
-    {OUT, HEADER, 0, 0},              /* no frame */
-    {OUT, 200000, 0, 0},              /* longer than any */
-    {OUT, 64, DESC_WRITE, 0},         /* nothing to send */
+    {OUT, 4,      0,          0}, /* shorter than a header */
+    {OUT, HEADER, 0,          0}, /* no frame */
+    {OUT, 200000, 0,          0}, /* longer than any */
+    {OUT, 64,     DESC_WRITE, 0}, /* nothing to send */
 };
 
 static void hostile_frames(void **state)
