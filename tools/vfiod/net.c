@@ -306,8 +306,9 @@ short net_events(const struct sim *sim)
 {
     const struct back_end *net = &sim->back_end;
     bool reads = sim->level == VF_STATE_RUNNING && sim->queue[RECEIVE].pfn != 0 && !net->starved;
+    unsigned events = (reads ? POLLIN : 0U) | (net->out->used > 0 ? POLLOUT : 0U);
 
-    return net->link ? (short)((reads ? POLLIN : 0) | (net->out->used > 0 ? POLLOUT : 0)) : 0;
+    return net->link ? (short)events : 0;
 }
 
 void net_polled(struct sim *sim, short events)

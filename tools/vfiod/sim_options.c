@@ -5,8 +5,8 @@
 
 #include "drivers/virtio/device.h"
 
+#include <ctype.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,20 +70,21 @@ static bool set_fd(struct sim_options *o, const char *value)
     return true;
 }
 
+/* Six bytes of one or two digits, with colons between; not a group's address. */
 static bool set_mac(struct sim_options *o, const char *value)
 {
-    unsigned byte[NET_MAC_SIZE];
-    char end;
-
-    if (sscanf(value, "%2x:%2x:%2x:%2x:%2x:%2x%c", &byte[0], &byte[1], &byte[2], &byte[3], &byte[4],
-               &byte[5], &end) != (int)NET_MAC_SIZE ||
-        (byte[0] & 1U) != 0) {
-        return false;
-    }
     for (unsigned i = 0; i < NET_MAC_SIZE; i++) {
-        o->back_end.mac[i] = (uint8_t)byte[i];
+        char *end;
+        unsigned long byte = strtoul(value, &end, 16);
+
+        if (!isxdigit((unsigned char)value[0]) || end > value + 2 ||
+            *end != (i + 1 < NET_MAC_SIZE ? ':' : '\0')) {
+            return false;
+        }
+        o->back_end.mac[i] = (uint8_t)byte;
+        value = end + 1;
     }
-    return true;
+    return (o->back_end.mac[0] & 1U) == 0;
 }
 
 static bool set_queue_size(struct sim_options *o, const char *value)
