@@ -248,7 +248,7 @@ class Sandbox(unittest.TestCase):
     def test_kernel_holds_it(self):
         with tempfile.NamedTemporaryFile() as image:
             image.truncate(SECTORS * 512)
-            with Daemon(f"block,file={image.name}", "portolan-vfiod") as daemon:
+            with Daemon(f"block,file={image.name}", "portolan-vfiod") as daemon, Client(daemon):
                 with open(f"/proc/{daemon.process.pid}/status") as status:
                     fields = dict(line.split(":\t", 1) for line in status.read().splitlines() if ":\t" in line)
                 self.assertEqual((fields["Seccomp"], fields["NoNewPrivs"]), ("2", "1"))

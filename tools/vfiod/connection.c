@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* accept4() */
 #include "tools/vfiod/memory.h"
 #include "tools/vfiod/vfiod.h"
+#include "vmm/base/format.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define FIRST_NAME      ".new"
 #define MESSAGES_A_TURN 64U /* so that the function and signals have theirs, too */
 
 /* Room for the handles of a message, aligned for its header. */
@@ -31,12 +31,12 @@ static bool listen_at(struct connection *c, const char *path)
     struct stat stat;
     bool taken = false;
 
-    if (strlen(path) >= sizeof(address.sun_path) - strlen(FIRST_NAME)) {
+    if (format(address.sun_path, sizeof(address.sun_path), "%s", path) < 0 ||
+        format(first.sun_path, sizeof(first.sun_path), "%s.new", path) >=
+            (int)sizeof(first.sun_path)) {
         vfiod_say("%s: a socket's path is too long", path);
         return false;
     }
-    strcpy(address.sun_path, path);
-    strcat(strcpy(first.sun_path, path), FIRST_NAME);
     c->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     /* What a daemon that was killed left there is replaced: a socket that nobody answers at. */
     if (c->listener >= 0 && lstat(path, &stat) == 0) {

@@ -2,6 +2,7 @@
 /* portolan-vfiod: a legacy virtio function for one client of vfio-user. docs/vfio-user.md */
 #include "tools/vfiod/memory.h"
 #include "tools/vfiod/vfiod.h"
+#include "vmm/base/format.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -24,13 +25,13 @@ static uint8_t stage[VFIO_USER_DATA_MAX];
 
 void vfiod_say(const char *text, ...)
 {
+    char line[1024];
     va_list args;
 
-    (void)fputs("portolan-vfiod: ", stderr);
     va_start(args, text);
-    (void)vfprintf(stderr, text, args);
+    (void)format_args(line, sizeof(line), text, args);
     va_end(args);
-    (void)fputc('\n', stderr);
+    (void)fprintf(stderr, "portolan-vfiod: %s\n", line);
 }
 
 static void on_stop(int number)

@@ -103,13 +103,13 @@ enum status vfio_user_2021_map(struct vfio_user *server, struct message *m)
     enum status status = STATUS_OK;
 
     for (uint32_t i = 0; i < count; i++) {
-        wanted += get32(m->in + i * ENTRY + 28) & ENTRY_FLAG;
+        wanted += get32(m->in + (size_t)i * ENTRY + 28) & ENTRY_FLAG;
     }
     if (m->size % ENTRY != 0 || wanted != server->handles) {
         return STATUS_INVALID;
     }
     for (done = 0; done < count; done++) {
-        const uint8_t *e = m->in + done * ENTRY;
+        const uint8_t *e = m->in + (size_t)done * ENTRY;
         uint32_t protections = get32(e + 24), flags = get32(e + 28);
         struct vfio_user_map map = {.address = get64(e),
                                     .size = get64(e + 8),
@@ -131,7 +131,8 @@ enum status vfio_user_2021_map(struct vfio_user *server, struct message *m)
         }
     }
     while (status != STATUS_OK && done-- > 0) {
-        (void)unmap_one(server, get64(m->in + done * ENTRY), get64(m->in + done * ENTRY + 8));
+        (void)unmap_one(server, get64(m->in + (size_t)done * ENTRY),
+                        get64(m->in + (size_t)done * ENTRY + 8));
     }
     return status;
 }

@@ -86,8 +86,8 @@ static uint32_t put_caps(const struct vfio_user *server, uint32_t index, uint8_t
     put32(out + end + CAP_HEADER, r->areas);
     put32(out + end + CAP_HEADER + 4, 0);
     for (uint32_t i = 0; i < r->areas; i++) {
-        put64(out + end + CAP_HEADER + 8 + i * 16, r->area[i].offset);
-        put64(out + end + CAP_HEADER + 16 + i * 16, r->area[i].size);
+        put64(out + end + CAP_HEADER + 8 + (size_t)i * 16, r->area[i].offset);
+        put64(out + end + CAP_HEADER + 16 + (size_t)i * 16, r->area[i].size);
     }
     return put_cap(out, end, CAP_SPARSE, CAP_HEADER + 8 + r->areas * 16, false);
 }
@@ -153,7 +153,7 @@ enum status vfio_user_io_fds(struct vfio_user *server, struct message *m)
     }
     for (uint32_t i = 0; i < f->notifies; i++) {
         const struct vfio_user_notify *n = &f->notify[i];
-        uint8_t *out = m->out + NOTIFY_INFO + count * NOTIFY_ENTRY;
+        uint8_t *out = m->out + NOTIFY_INFO + (size_t)count * NOTIFY_ENTRY;
         uint32_t index;
 
         /* What does not fit the client's handles is written by messages. */

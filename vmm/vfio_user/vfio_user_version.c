@@ -14,6 +14,7 @@
 #define MINOR_2021  1U
 #define PAGE_4K     4096U
 #define DEFAULT_FDS 1U
+#define FIXED       32UL /* bytes of an answer with data, besides the data */
 
 enum expect { VALUE, NAME_OR_END, NAME, COLON, COMMA_OR_END, NOTHING };
 
@@ -324,7 +325,7 @@ static void take_limits(struct vfio_user *server, const struct capabilities *c)
 
     if (server->form == VFIO_USER_2021) { /* of a whole message */
         data = (c->named & CAPABLE_DATA) == 0 ? PAGE_4K : data;
-        data = data > 2 * HEADER ? data - 2 * HEADER : 0;
+        data = data > FIXED ? data - FIXED : 0;
     }
     server->client_data = least(data, server->setup.data);
     server->client_handles = least(c->fds, VFIO_USER_HANDLES_MAX);
