@@ -3,7 +3,7 @@
 # The same sources for the host: unit tests, fuzzers, tools.
 #
 #   portolan_unit_test(NAME n SOURCES ...)       a cmocka program under ASan and UBSan, label unit
-#   portolan_fuzz_test(NAME n SOURCES ... [CORPUS dir] [RUNS n] [MAX_LEN n])
+#   portolan_fuzz_test(NAME n SOURCES ... [CORPUS dir] [RUNS n] [MAX_LEN n] [LIBRARIES ...])
 #                                                a libFuzzer program, a fixed number of runs per
 #                                                test, label fuzz; for longer: build/fuzz-NAME DIR
 #   portolan_machine_test(NAME n SCRIPT file [ARGS ...] [TAKES s] [LABELS ...])
@@ -52,7 +52,7 @@ function(portolan_unit_test)
 endfunction()
 
 function(portolan_fuzz_test)
-  cmake_parse_arguments(T "" "NAME;CORPUS;RUNS;MAX_LEN" "SOURCES" ${ARGN})
+  cmake_parse_arguments(T "" "NAME;CORPUS;RUNS;MAX_LEN" "SOURCES;LIBRARIES" ${ARGN})
   foreach(default "RUNS 200000" "MAX_LEN 4096")
     separate_arguments(default)
     list(GET default 0 key)
@@ -67,7 +67,7 @@ function(portolan_fuzz_test)
     COMMAND ${CLANG} -std=gnu17 -O1 -g -Wall -Wextra -Werror -Wno-unused-parameter
             -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
             -fsanitize-coverage-ignorelist=${CMAKE_SOURCE_DIR}/tests/fuzz/ignore.txt
-            -I${CMAKE_SOURCE_DIR} -MD -MF ${program}.d -MT ${program} -o ${program} ${sources}
+            -I${CMAKE_SOURCE_DIR} -MD -MF ${program}.d -MT ${program} -o ${program} ${sources} ${T_LIBRARIES}
     DEPENDS ${sources} ${CMAKE_SOURCE_DIR}/tests/fuzz/ignore.txt DEPFILE ${program}.d COMMENT "fuzz-${T_NAME}" VERBATIM)
   add_custom_target(fuzz-${T_NAME}-program ALL DEPENDS ${program})
   set(corpus)

@@ -141,6 +141,7 @@ int main(int argc, char **argv)
                                           .output = output,
                                           .stage = stage};
 
+    capabilities_init();
     connection.server = &vfio_user;
     if (vfio_user_init(&vfio_user, &setup) != STATUS_OK) {
         vfiod_say("the function is too large for the protocol");

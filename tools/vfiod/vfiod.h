@@ -25,6 +25,9 @@ bool options_read(int argc, char **argv, struct options *options, int *code);
 /* From here on only what SANDBOX allows. False: it cannot be had; a message says why. */
 bool sandbox_enter(enum sandbox sandbox);
 
+/* Before that: what vfio_user_edge_parse() needs. */
+void capabilities_init(void);
+
 /* ---- The connection: one client ---- */
 
 struct connection {

@@ -157,7 +157,7 @@ void vfio_user_send_vector(struct vfio_user *server, uint32_t vector);
 void vfio_user_unmask_intx(struct vfio_user *server);
 
 /* What we can as JSON, in the form of today or of 2021, into TEXT of SIZE bytes; returns the length
- * that it has. With ASKED, a set of vfio_user_capability bits, only what a client may be told. */
+ * that it has. ASKED, enum vfio_user_capability: a client is told only what it named. */
 int vfio_user_capabilities(const struct vfio_user_setup *setup, enum vfio_user_form form,
                            uint32_t asked, char *text, size_t size);
 

@@ -25,6 +25,26 @@ void vfio_user_edge_close(struct vfio_user *server, int handle);
 /* Signal HANDLE; one that cannot be is as good as one that nobody looks at. Never waits. */
 void vfio_user_edge_signal(struct vfio_user *server, int handle);
 
+/* What a client named among its capabilities. */
+enum vfio_user_capability {
+    CAPABLE_FDS = 1,
+    CAPABLE_DATA = 2,
+    CAPABLE_MULTI = 4, /* and it is true */
+    CAPABLE_MIGRATION = 8,
+    CAPABLE_2021 = 16 /* a name that only the form of 2021 has */
+};
+
+struct vfio_user_capabilities {
+    uint32_t named; /* enum vfio_user_capability */
+    uint64_t fds;   /* max_msg_fds; in 2021 max_fds */
+    uint64_t data;  /* max_data_xfer_size; in 2021 max_msg_size, that of a whole message */
+};
+
+/* Read the LENGTH bytes of JSON at TEXT, at most 4 KiB, of which *FOUND gets what is there.
+ * INVALID: they are none. */
+enum status vfio_user_edge_parse(struct vfio_user *server, const char *text, uint32_t length,
+                                 struct vfio_user_capabilities *found);
+
 /* ---- The function ---- */
 
 /* COUNT bytes, at least 1, at OFFSET of REGION, one of PCI's. */

@@ -37,23 +37,6 @@ enum command {
     COMMAND_2021_DIRTY_PAGES = 15
 };
 
-/* What a client named among its capabilities. */
-enum vfio_user_capability {
-    CAPABLE_FDS = 1,
-    CAPABLE_DATA = 2,
-    CAPABLE_MAPS = 4,
-    CAPABLE_PAGES = 8,
-    CAPABLE_MULTI = 16,
-    CAPABLE_MIGRATION = 32,
-    CAPABLE_2021 = 64, /* a name that only the form of 2021 has */
-    CAPABLE_ALL = 63
-};
-
-struct capabilities {
-    uint32_t named; /* enum vfio_user_capability */
-    uint64_t fds, data, page;
-};
-
 /* A command that is being carried out. */
 struct message {
     uint16_t id, command;
@@ -110,9 +93,6 @@ int vfio_user_take(struct vfio_user *server, uint32_t i);
 /* Send a command of our own; SIZE bytes, at most 16, and no handles. */
 void vfio_user_send_command(struct vfio_user *server, enum command command, const uint8_t *payload,
                             uint32_t size);
-
-/* Read the capabilities in the LENGTH bytes of JSON at TEXT. INVALID: they are none. */
-enum status vfio_user_parse(const char *text, uint32_t length, struct capabilities *found);
 
 /*
  * The commands. The message has at least the bytes that the table in vfio_user.c asks for. With a
