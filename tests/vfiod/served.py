@@ -152,6 +152,27 @@ class Block(Case):
             with self.client(daemon) as client:
                 self.assertEqual(Disk(client, self.memory).read(0, 2560), b"".join(bytes([i]) * 512 for i in range(5)))
 
+    def test_memory_is_taken_away_during_io(self):
+        """The client cuts its memory off below rings, headers and data: it is dropped, and others are served."""
+        for left in (0, 16 * PAGE, 17 * PAGE, 64 * PAGE, 80 * PAGE, 82 * PAGE):
+            with self.daemon() as daemon, Memory(GUEST) as memory:
+                client = self.client(daemon, memory)
+                disk = Disk(client, memory)
+                for slot in range(4):
+                    disk.offer(slot, slot % 2, 2000 + 64 * slot, 16384)
+                os.ftruncate(memory.fd, left)
+                client.send(client.message(REGION_WRITE, struct.pack("<QIIH", NOTIFY, 0, 2, 0)))
+                if left < 80 * PAGE:  # else it is the kernel that finds nothing there: an error of the request
+                    with self.assertRaises(ConnectionResetError):
+                        while True:
+                            client.read_message()
+                else:
+                    client.answer()
+                client.close()
+                with self.client(daemon) as client:
+                    client.ask(RESET)
+                    self.assertEqual(Disk(client, self.memory).read(0, 512), self.content[:512])
+
     def test_rings_that_make_no_sense(self):
         """A hostile guest; the daemon's client finds a function that works after a reset."""
         rng = random.Random(10)
