@@ -49,9 +49,10 @@ bool block_open(struct sim *sim);
 bool net_open(struct sim *sim);
 void back_end_close(struct sim *sim);
 
-/* Serve QUEUE, at most that many requests that a turn is for. True: there is more. */
-bool block_serve(struct sim *sim, unsigned queue);
-bool net_serve(struct sim *sim, unsigned queue);
+/* Serve QUEUE, at most that many requests that a turn is for. CHAIN: there may be more; EMPTY: it
+ * is to be notified of more, or net_polled() notifies. */
+enum ring_outcome block_serve(struct sim *sim, unsigned queue);
+enum ring_outcome net_serve(struct sim *sim, unsigned queue);
 
 /* What 'fd' is to be polled for, and what came of it. */
 short net_events(const struct sim *sim);

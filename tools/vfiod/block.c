@@ -150,19 +150,21 @@ static uint8_t carry_out(struct sim *sim, const struct ring_chain *chain, uint64
     }
 }
 
-bool block_serve(struct sim *sim, unsigned queue)
+enum ring_outcome block_serve(struct sim *sim, unsigned queue)
 {
     struct ring *ring = &sim->queue[queue].ring;
     struct ring_chain chain;
     uint64_t moved = 0;
 
     for (unsigned i = 0; i < TURN && moved < TURN_BYTES; i++) {
-        if (ring_take(ring, &chain) != RING_CHAIN) {
-            return false;
+        enum ring_outcome outcome = ring_take(ring, &chain);
+
+        if (outcome != RING_CHAIN) {
+            return outcome;
         }
         if (chain.out_bytes < HEADER || chain.in_bytes == 0) {
             ring->broken = true; /* no request, and no place to say so */
-            return false;
+            return RING_BROKEN;
         }
         uint64_t bytes = chain.in_bytes - 1;
         uint8_t status = carry_out(sim, &chain, &bytes);
@@ -170,9 +172,9 @@ bool block_serve(struct sim *sim, unsigned queue)
         moved += chain.out_bytes + bytes;
         if (!dma_scatter(&chain.segment[chain.out], chain.in, chain.in_bytes - 1, &status, 1)) {
             ring->broken = true;
-            return false;
+            return RING_BROKEN;
         }
         ring_give(ring, chain.head, (uint32_t)(bytes + 1));
     }
-    return true;
+    return RING_CHAIN;
 }

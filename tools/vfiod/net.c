@@ -204,32 +204,33 @@ static void drain(struct sim *sim)
 
 /* ---- Queues ---- */
 
-/* A frame that does not fit a buffer is lost. */
-static bool give_frame(struct sim *sim, const uint8_t *frame, uint32_t length)
+/* CHAIN: it is given, or lost, as it does not fit the buffer. */
+static enum ring_outcome give_frame(struct sim *sim, const uint8_t *frame, uint32_t length)
 {
     static const uint8_t header[HEADER];
     struct ring *ring = &sim->queue[RECEIVE].ring;
     struct ring_chain chain;
+    enum ring_outcome outcome = ring_take(ring, &chain);
 
-    if (ring_take(ring, &chain) != RING_CHAIN) {
-        return false;
+    if (outcome != RING_CHAIN) {
+        return outcome;
     }
     const struct ring_segment *in = &chain.segment[chain.out];
 
     if (chain.in_bytes < HEADER + length) {
         ring_put_back(ring);
-        return true;
+        return RING_CHAIN;
     }
     if (!dma_scatter(in, chain.in, 0, header, HEADER) ||
         !dma_scatter(in, chain.in, HEADER, frame, length)) {
         ring->broken = true;
-        return false;
+        return RING_BROKEN;
     }
     ring_give(ring, chain.head, HEADER + length);
-    return true;
+    return RING_CHAIN;
 }
 
-static bool receive(struct sim *sim)
+static enum ring_outcome receive(struct sim *sim)
 {
     struct back_end *net = &sim->back_end;
     uint32_t length;
@@ -239,15 +240,17 @@ static bool receive(struct sim *sim)
 
         net->starved = false;
         if (frame == NULL) {
-            return false;
+            return RING_EMPTY;
         }
-        if (!give_frame(sim, frame, length)) {
+        enum ring_outcome outcome = give_frame(sim, frame, length);
+
+        if (outcome != RING_CHAIN) {
             net->starved = true;
-            return false;
+            return outcome;
         }
         net->in->at += LENGTH_SIZE + length;
     }
-    return true;
+    return RING_CHAIN;
 }
 
 /* A frame of the driver's goes behind those that wait. */
@@ -268,34 +271,40 @@ static bool take_frame(struct sim *sim, const struct ring_chain *chain)
     return true;
 }
 
-static bool transmit(struct sim *sim)
+static bool has_room(struct sim *sim)
 {
-    struct ring *ring = &sim->queue[TRANSMIT].ring;
-    struct net_stream *out = sim->back_end.out;
-    struct ring_chain chain;
+    const struct net_stream *out = sim->back_end.out;
 
-    for (unsigned i = 0; i < TURN; i++) {
-        if (NET_BUFFER - out->used < LENGTH_SIZE + NET_FRAME_MAX) {
-            drain(sim);
-            if (NET_BUFFER - out->used < LENGTH_SIZE + NET_FRAME_MAX) {
-                return false; /* net_polled() goes on */
-            }
-        }
-        if (ring_take(ring, &chain) != RING_CHAIN) {
-            drain(sim);
-            return false;
-        }
-        if (!take_frame(sim, &chain)) {
-            ring->broken = true;
-            return false;
-        }
-        ring_give(ring, chain.head, 0);
+    if (NET_BUFFER - out->used < LENGTH_SIZE + NET_FRAME_MAX) {
+        drain(sim);
     }
-    drain(sim);
-    return true;
+    return NET_BUFFER - out->used >= LENGTH_SIZE + NET_FRAME_MAX;
 }
 
-bool net_serve(struct sim *sim, unsigned queue)
+static enum ring_outcome transmit(struct sim *sim)
+{
+    struct ring *ring = &sim->queue[TRANSMIT].ring;
+    enum ring_outcome outcome = RING_CHAIN;
+    struct ring_chain chain;
+
+    for (unsigned i = 0; i < TURN && outcome == RING_CHAIN; i++) {
+        if (!has_room(sim)) {
+            return RING_EMPTY; /* net_polled() goes on */
+        }
+        outcome = ring_take(ring, &chain);
+        if (outcome == RING_CHAIN && !take_frame(sim, &chain)) {
+            ring->broken = true;
+            outcome = RING_BROKEN;
+        }
+        if (outcome == RING_CHAIN) {
+            ring_give(ring, chain.head, 0);
+        }
+    }
+    drain(sim);
+    return outcome;
+}
+
+enum ring_outcome net_serve(struct sim *sim, unsigned queue)
 {
     return queue == RECEIVE ? receive(sim) : transmit(sim);
 }

@@ -51,12 +51,7 @@ static bool break_ring(struct ring *ring)
     return false;
 }
 
-/* An index or flags: one access. All of a ring's lie at even addresses. */
-static bool get16(struct ring *ring, uint64_t at, uint16_t *value)
-{
-    return dma_get16(at, value) || break_ring(ring);
-}
-
+/* An index: one access. All of a ring's lie at even addresses. */
 static void put16(struct ring *ring, uint64_t at, uint16_t value)
 {
     if (!dma_put16(at, value)) {
@@ -151,41 +146,48 @@ static bool walk(const struct ring *ring, struct ring_chain *chain)
 
 /* Is something there that was not taken? An index that runs ahead further than a ring is long is
  * none. */
-static bool has_more(struct ring *ring)
+static enum ring_outcome look(struct ring *ring)
 {
     uint16_t index;
 
-    if (!get16(ring, avail_at(ring) + AVAIL_INDEX, &index)) {
-        return false;
+    if (!dma_get16(avail_at(ring) + AVAIL_INDEX, &index)) {
+        return RING_AWAY;
     }
     __atomic_thread_fence(__ATOMIC_ACQUIRE); /* the entries are read after the index */
     if ((uint16_t)(index - ring->avail) > ring->size) {
-        return break_ring(ring);
+        (void)break_ring(ring);
+        return RING_BROKEN;
     }
-    return index != ring->avail;
+    return index != ring->avail ? RING_CHAIN : RING_EMPTY;
 }
 
-/* Ask for a notification of the next request, and look again: it may have come meanwhile. */
-static bool arm(struct ring *ring)
+/* As look(). A driver that goes by event indexes is asked for a notification before the ring counts
+ * as empty: what came meanwhile is seen. */
+static enum ring_outcome look_and_ask(struct ring *ring)
 {
-    if (!ring->event_idx) {
-        return false; /* the driver always notifies */
+    enum ring_outcome found = look(ring);
+
+    if (found != RING_EMPTY || !ring->event_idx) {
+        return found;
     }
-    put16(ring, avail_event_at(ring), ring->avail);
+    if (!dma_put16(avail_event_at(ring), ring->avail)) {
+        return RING_AWAY;
+    }
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return has_more(ring);
+    return look(ring);
 }
 
 enum ring_outcome ring_take(struct ring *ring, struct ring_chain *chain)
 {
     uint64_t entry = avail_at(ring) + AVAIL_RING + 2ULL * (ring->avail & (ring->size - 1U));
+    enum ring_outcome found = ring->broken ? RING_BROKEN : look_and_ask(ring);
 
-    if (!ring->broken && !has_more(ring) && !ring->broken && !arm(ring) && !ring->broken) {
-        return RING_EMPTY;
+    if (found != RING_CHAIN) {
+        return found;
     }
     *chain = (struct ring_chain){0};
-    if (ring->broken || !get16(ring, entry, &chain->head)) {
-        return RING_BROKEN;
+    if (!dma_get16(entry, &chain->head)) {
+        return RING_AWAY;
     }
     if (chain->head >= ring->size || !walk(ring, chain)) {
         (void)break_ring(ring);
@@ -220,9 +222,8 @@ bool ring_wants_interrupt(struct ring *ring)
     ring->told = ring->used;
     __atomic_thread_fence(
         __ATOMIC_SEQ_CST); /* the index is there before the driver's wish is read */
-    if (!get16(ring, ring->event_idx ? used_event_at(ring) : avail_at(ring) + AVAIL_FLAGS,
-               &value)) {
-        return false;
+    if (!dma_get16(ring->event_idx ? used_event_at(ring) : avail_at(ring) + AVAIL_FLAGS, &value)) {
+        return true; /* one too many does no harm */
     }
     if (!ring->event_idx) {
         return (value & AVAIL_NO_INTERRUPT) == 0;

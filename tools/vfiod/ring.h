@@ -34,7 +34,9 @@ struct ring {
     bool broken;    /* it made no sense; until it is set up again nothing is done */
 };
 
-enum ring_outcome { RING_EMPTY, RING_CHAIN, RING_BROKEN };
+/* AWAY: it cannot be read now. A VMM that changes its guest's map takes memory away for a moment.
+ */
+enum ring_outcome { RING_EMPTY, RING_CHAIN, RING_AWAY, RING_BROKEN };
 
 /* The ring of SIZE entries at AT, from index INDEX on. */
 void ring_open(struct ring *ring, uint64_t at, uint16_t size, uint16_t index);

@@ -10,6 +10,7 @@
 #define PAGE_SHIFT      12
 #define NOTHING         0xffU
 #define STATUS_SETTABLE LEGACY_STATUS_BITS
+#define AWAY_MS         10 /* until a ring that could not be read is looked at again */
 #define CONFIG_BASE     LEGACY_HEADER_MSIX
 
 bool sim_open(struct sim *sim, const struct sim_options *options)
@@ -231,8 +232,11 @@ static void serve(struct sim *sim, unsigned i)
 {
     struct sim_queue *queue = &sim->queue[i];
 
-    queue->notified =
+    enum ring_outcome outcome =
         sim->options.type == VIRTIO_TYPE_BLOCK ? block_serve(sim, i) : net_serve(sim, i);
+
+    queue->away = outcome == RING_AWAY;
+    queue->notified = outcome == RING_CHAIN || outcome == RING_AWAY;
     if (ring_wants_interrupt(&queue->ring)) {
         raise(sim, queue->vector);
     }
@@ -243,14 +247,16 @@ static bool may_run(const struct sim *sim)
     return sim->level == VF_STATE_RUNNING && sim->bus_master;
 }
 
-bool sim_has_work(const struct sim *sim)
+int sim_delay_ms(const struct sim *sim)
 {
-    bool due = sim->config_news;
+    int delay = sim->config_news ? 0 : -1;
 
-    for (unsigned i = 0; i < sim->queues; i++) {
-        due |= is_due(sim, i);
+    for (unsigned i = 0; i < sim->queues && delay != 0; i++) {
+        if (is_due(sim, i)) {
+            delay = sim->queue[i].away ? AWAY_MS : 0;
+        }
     }
-    return due && may_run(sim);
+    return may_run(sim) ? delay : -1;
 }
 
 void sim_run(struct sim *sim)

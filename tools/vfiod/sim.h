@@ -34,6 +34,7 @@ struct sim_queue {
     uint32_t pfn; /* 0: no ring */
     uint16_t vector;
     bool notified;
+    bool away;     /* its ring could not be read: later, perhaps */
     bool restored; /* its indexes are to be compared with memory, or taken from there, ... */
     bool indexed;  /* ... since the state has none */
     struct ring ring;
@@ -77,8 +78,8 @@ void sim_flr(struct sim *sim);
 
 /* ---- What it does ---- */
 
-/* Is there something that sim_run() would do? */
-bool sim_has_work(const struct sim *sim);
+/* In how many ms sim_run() has something to do; -1: when something comes. */
+int sim_delay_ms(const struct sim *sim);
 
 /* Serve what it was notified of, a bounded number of requests. */
 void sim_run(struct sim *sim);

@@ -362,7 +362,7 @@ unsigned vdev_poll_fds(struct pollfd *fd, unsigned room, int *timeout_ms)
     if (sim->options.type == VIRTIO_TYPE_NET && net_events(sim) != 0 && count < room) {
         fd[count++] = (struct pollfd){.fd = sim->back_end.fd, .events = net_events(sim)};
     }
-    *timeout_ms = sim_has_work(sim) ? 0 : -1;
+    *timeout_ms = sim_delay_ms(sim);
     return count;
 }
 

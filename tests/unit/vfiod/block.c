@@ -231,6 +231,26 @@ static void notify_by_its_eventfd(void **state)
     assert_true(client_used(0, &head, &length));
 }
 
+/* A VMM changes the map of its guest's memory. */
+static void memory_comes_back(void **state)
+{
+    uint32_t head, length;
+
+    client_enable(true);
+    client_drive(true, 0, 1);
+    assert_int_equal(disk_request(0, 1, 512, &length), 0);
+    disk_set_request(0, 2);
+    disk_set_chain(0, 512, true);
+    client_offer(0, 0);
+    client.away = true;
+    client_notify(0);
+    client.away = false;
+    assert_false(client_used(0, &head, &length));
+    vdev_poll(NULL, 0); /* as after its time */
+    assert_true(client_used(0, &head, &length));
+    assert_int_equal(*(uint64_t *)client_memory(DISK_DATA), 2);
+}
+
 static void no_dma_without_bus_master(void **state)
 {
     uint32_t head, length;
@@ -299,6 +319,7 @@ int main(void)
         TEST(asks_by_event_index),
         TEST(serves_many),
         TEST(notify_by_its_eventfd),
+        TEST(memory_comes_back),
         TEST(no_dma_without_bus_master),
         cmocka_unit_test_setup_teardown(read_only_is_kept, start_read_only, disk_tear_down),
         TEST(reset_forgets),

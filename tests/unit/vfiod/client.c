@@ -59,6 +59,9 @@ uint64_t memory_run(uint64_t iova, uint64_t length, bool write)
         iova < CLIENT_LOW ? CLIENT_LOW : CLIENT_HIGH + CLIENT_HIGH_SIZE / (write ? 2 : 1);
     uint64_t begin = iova < CLIENT_LOW ? 0 : CLIENT_HIGH;
 
+    if (client.away) {
+        return 0;
+    }
     if (iova < begin || iova >= end) {
         return 0;
     }
@@ -192,7 +195,7 @@ void client_turn(void)
     for (unsigned i = 0; i < 1000; i++) {
         unsigned count = vdev_poll_fds(fd, VDEV_FDS_MAX, &timeout);
 
-        if (poll(fd, count, 0) == 0 && timeout < 0) {
+        if (poll(fd, count, 0) == 0 && timeout != 0) {
             return;
         }
         vdev_poll(fd, count);

@@ -34,6 +34,7 @@ struct client {
     bool line;
     unsigned said;
     char words[512]; /* the last of it */
+    bool away;       /* all its memory is unmapped */
     unsigned marks;  /* calls of memory_at() to write */
     struct client_queue queue[CLIENT_QUEUES];
 };
