@@ -315,9 +315,15 @@ short net_events(const struct sim *sim)
 {
     const struct back_end *net = &sim->back_end;
     bool reads = sim->level == VF_STATE_RUNNING && sim->queue[RECEIVE].pfn != 0 && !net->starved;
-    unsigned events = (reads ? POLLIN : 0U) | (net->out->used > 0 ? POLLOUT : 0U);
+    short events = 0;
 
-    return net->link ? (short)events : 0;
+    if (net->link && reads) {
+        events |= POLLIN;
+    }
+    if (net->link && net->out->used > 0) {
+        events |= POLLOUT;
+    }
+    return events;
 }
 
 void net_polled(struct sim *sim, short events)
