@@ -75,7 +75,26 @@ void tables_check(void); /* MP, ACPI, SMBIOS; the ROM that is none any more */
 void disk_check(void);   /* INT 13h */
 void clock_check(void);  /* INT 1Ah and 16h */
 
-/* Sector NUMBER of the disk to and from the buffer. */
+/* The drive that the next are about, of INT 13h. */
+extern uint8_t disk_drive;
+
+struct geometry {
+    uint32_t cylinders, heads, sectors;
+};
+
+/* Its geometry; returns how many sectors it has. */
+uint32_t disk_geometry(struct geometry *g);
+
+/* COUNT sectors from NUMBER on to and from the buffer, by LBA and by CHS. */
 void disk_move(bool write, uint32_t number, unsigned count);
+void disk_move_chs(bool write, uint32_t number, unsigned count, const struct geometry *g);
+
+/* What these sectors hold, of a SHIFT: into the buffer, or is it there? */
+void disk_fill_buffer(uint32_t first, unsigned count, unsigned shift);
+void disk_check_buffer(uint32_t first, unsigned count, unsigned shift);
+void disk_clear_buffer(unsigned count);
+
+/* The second disk, if there is one. */
+void borders_check(void);
 
 #endif

@@ -153,6 +153,7 @@ static void go_through_resets(void)
 void bios_main(void)
 {
     check(boot_drive == 0x80, "booted from the first disk");
+    disk_drive = boot_drive;
     go_through_resets();
     memory_check();
     tables_check();

@@ -88,7 +88,8 @@ build_images() {
         say "building $folder/initrd.img and $folder/rootfs.img around $(head -n 1 "$out/$folder/version")"
         "$python" -B "$here/images.py" "$here" "$out/$folder"
     done <<<"$kernels"
-    ln -sf /usr/share/seabios/{bios-256k,vgabios-stdvga}.bin "$out/" # of its package, for VMs with firmware
+    # Of their packages, for VMs with firmware.
+    ln -sf /usr/share/seabios/{bios-256k,vgabios-stdvga}.bin /usr/lib/ipxe/qemu/pxe-virtio.rom /usr/share/qemu/linuxboot_dma.bin "$out/"
     images_fingerprint >"$out/images.stamp"
 }
 
