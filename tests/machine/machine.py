@@ -97,13 +97,15 @@ def make_image_of(config_path, image, extra=()):
     return image
 
 
-def pf_arguments(vfs=4, disk=None):
-    """Two PFs with VFS VFs each, behind root ports of their own; the file DISK is behind the first VF of the second."""
+def pf_arguments(vfs=4, disk=None, net=None):
+    """Two PFs with VFS VFs each, behind root ports of their own; the network NET is behind the first VF of the first, the file DISK behind
+    that of the second."""
     drive = ["-blockdev", f"{IMAGE},node-name=vfdisk,filename={disk}"] if disk else []
+    drive += ["-netdev", f"{net},id=vfnet"] if net else []
     return drive + [
         "-device", "pcie-root-port,id=rp1,slot=1,chassis=1,addr=2.0,multifunction=on",
         "-device", "pcie-root-port,id=rp2,slot=2,chassis=2,addr=2.1",
-        "-device", f"portolan-net-pf,id=netpf,bus=rp1,vfs={vfs}",
+        "-device", f"portolan-net-pf,id=netpf,bus=rp1,vfs={vfs}" + (",vf-backends=vfnet" if net else ""),
         "-device", f"portolan-blk-pf,id=blkpf,bus=rp2,vfs={vfs}" + (",vf-backends=vfdisk" if disk else ""),
     ]
 
@@ -113,7 +115,7 @@ ICOUNT = ("-icount", "shift=0,sleep=off", "-rtc", "base=2020-01-01,clock=vm")
 
 
 def qemu_command(image, cpus=2, memory="512M", iommu="intel", cpu="EPYC", pfs=True, vfs=4,
-                 display=False, icount=False, disk=None, plugin="", extra=()):
+                 display=False, icount=False, disk=None, net=None, plugin="", extra=()):
     """The command line of the test machine; its first serial line is standard input and output. PLUGIN: more of its arguments."""
     command = [
         QEMU, "-M", "q35,kernel-irqchip=split", "-accel", "tcg,thread=single" if icount else "tcg", "-cpu", cpu, "-smp", str(cpus),
@@ -128,7 +130,7 @@ def qemu_command(image, cpus=2, memory="512M", iommu="intel", cpu="EPYC", pfs=Tr
     command += ["-device", "VGA"] if display else []
     command += ICOUNT if icount else []
     command += [PLUGIN[0], PLUGIN[1] + plugin]
-    command += pf_arguments(vfs, disk) if pfs else []
+    command += pf_arguments(vfs, disk, net) if pfs else []
     return command + list(extra)
 
 

@@ -39,6 +39,20 @@ def asked(run, pattern):
             return lines
 
 
+def traced(run, pattern):
+    """Ask for what the VM did last until PATTERN is in it."""
+    end = time.monotonic() + machine.patience()
+    while time.monotonic() < end:
+        mark = run.mark()
+        run.send("vm trace dos\r")
+        run.wait(mark, r"vm trace dos: \d+ entries")
+        run.send("vm list\r")
+        run.wait(mark, r"1  dos ")
+        if re.search(pattern, run.log(mark)):
+            return
+    raise machine.Failure(f"no {pattern!r} in what the VM did")
+
+
 def drawn(text):
     """What a terminal shows that got TEXT."""
     cells = [[" "] * COLUMNS for _ in range(LINES)]
@@ -116,8 +130,15 @@ def test(folder):
         mark = run.mark()
         run.send("\x010")
         run.wait(mark, "VMM: 'help'")
+        run.send("vm trace dos int\r")
         run.send("vm key dos esc\r")
         lines = asked(run, "Select boot device:")
+        traced(run, r" us, vCPU 0 at [0-9a-f]+h: interrupt 9h") # the keyboard's
+        run.send("vm trace dos ports\r")
+        traced(run, r"at [0-9a-f]+h: port [0-9a-f]+h (->|<-) [0-9a-f]{2}h\n")
+        mark = run.mark()
+        run.send("vm trace dos off\r")
+        run.wait(mark, "vm trace dos: off")
         mark = run.mark()
         run.send("\x011")
         seen = see(run, mark, "Select boot device:")

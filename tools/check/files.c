@@ -149,6 +149,26 @@ enum status vm_edge_find_file(const char *name, const uint8_t **data, uint64_t *
     return STATUS_NOT_FOUND;
 }
 
+/* A VM with firmware; a file that is missing has been complained of. */
+static enum status check_firmware(const struct config_vm *vm, const struct load_input *input)
+{
+    static const enum config_vm_key roms[] = {VM_VGA_ROM, VM_NET_ROM, VM_KERNEL_ROM};
+    static uint8_t setup[LOAD_SETUP_MAX];
+    struct load_piece parts[LOAD_PARTS];
+    struct load_file file = {.name = vm->firmware.text}, rom;
+    enum status status = vm_edge_find_file(file.name, &file.data, &file.size);
+
+    status = status == STATUS_OK ? load_firmware_check(&file) : STATUS_OK;
+    if (status == STATUS_OK && vm->kernel.text[0]) {
+        status = load_real_mode(input, setup, parts);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(roms) && status == STATUS_OK; i++) {
+        status = input_rom(vm, roms[i], &rom);
+        status = status == STATUS_NOT_FOUND ? STATUS_OK : status;
+    }
+    return status;
+}
+
 static void check_vm(const struct config_vm *vm, struct config_report *report)
 {
     struct load_file modules[CONFIG_MODULES_MAX];
@@ -160,8 +180,8 @@ static void check_vm(const struct config_vm *vm, struct config_report *report)
     check_log_clear();
     /* A file that is missing has been complained of. */
     if (input_gather(vm, &input, modules) == STATUS_OK &&
-        (vm->firmware.text[0] ? load_firmware_check(&input.image)
-                              : load_plan_build(&input, &plan)) != STATUS_OK) {
+        (vm->firmware.text[0] ? check_firmware(vm, &input) : load_plan_build(&input, &plan)) !=
+            STATUS_OK) {
         static const char prefix[] = "load: ";
         const char *text = check_log_first();
 

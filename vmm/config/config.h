@@ -24,7 +24,7 @@
 #define CONFIG_NAME_MAX    16U   /* of a VM, with the NUL */
 #define CONFIG_PATH_MAX    128U  /* of a file, with the NUL */
 #define CONFIG_TEXT_MAX    1024U /* of a command line, with the NUL */
-#define CONFIG_KEYS_MAX    19U   /* in one kind of section */
+#define CONFIG_KEYS_MAX    21U   /* in one kind of section */
 #define CONFIG_SLOT_AUTO   0U
 #define CONFIG_SLOT_VGA    2U /* in a VM with a screen */
 #define CONFIG_VGA_MEMORY  (16ULL << 20)
@@ -104,6 +104,8 @@ struct config_vm {
     struct config_path multiboot;
     struct config_path firmware;
     struct config_path vga_rom;
+    struct config_path net_rom;
+    struct config_path kernel_rom;
     uint32_t vga;
     char cmdline[CONFIG_TEXT_MAX];
     struct config_modules modules;

@@ -29,7 +29,10 @@ static void check_required(const struct config_vm *vm, struct config_report *rep
     }
 }
 
-/* Exactly one of kernel, multiboot and firmware says what runs. */
+/*
+ * Exactly one of kernel, multiboot and firmware says what runs; but with kernel_rom firmware brings
+ * the kernel.
+ */
 static void check_boot(const struct config_vm *vm, struct config_report *report)
 {
     static const enum config_vm_key sources[] = {VM_KERNEL, VM_MULTIBOOT, VM_FIRMWARE};
@@ -37,19 +40,24 @@ static void check_boot(const struct config_vm *vm, struct config_report *report)
     int first = -1;
 
     for (unsigned i = 0; i < ARRAY_SIZE(sources); i++) {
-        if (!given(&vm->lines, sources[i])) {
+        if (!given(&vm->lines, sources[i]) ||
+            (sources[i] == VM_KERNEL && given(&vm->lines, VM_KERNEL_ROM))) {
             continue;
         }
         if (first >= 0) {
             config_error(report, vm->lines.key[sources[i]],
                          "the VM '%s' has '%s', and '%s' as well (line %u)", vm->name,
                          keys[sources[i]].name, keys[first].name, vm->lines.key[first]);
-            config_fix(report, "keep one of the two: it says what the VM starts with");
+            config_fix(report, "%s",
+                       first == VM_KERNEL && sources[i] == VM_FIRMWARE
+                           ? "keep one of the two, or add 'kernel_rom' for a kernel that needs a "
+                             "BIOS"
+                           : "keep one of the two: it says what the VM starts with");
             return;
         }
         first = (int)sources[i];
     }
-    if (first < 0) {
+    if (first < 0 && !given(&vm->lines, VM_KERNEL)) {
         config_error(report, vm->lines.section, "the VM '%s' has nothing to start with", vm->name);
         config_fix(report, "add 'kernel', 'multiboot' or 'firmware' with the name of a file");
     }
@@ -61,13 +69,16 @@ static void check_companions(const struct config_vm *vm, struct config_report *r
     static const struct {
         enum config_vm_key key, needs, or_needs;
     } companions[] = {
-        {VM_INITRD,    VM_KERNEL,    VM_KERNEL   },
-        {VM_MODULE,    VM_MULTIBOOT, VM_MULTIBOOT},
-        {VM_CMDLINE,   VM_KERNEL,    VM_MULTIBOOT},
-        {VM_BOOT,      VM_FIRMWARE,  VM_FIRMWARE },
-        {VM_BOOT_MENU, VM_FIRMWARE,  VM_FIRMWARE },
-        {VM_VGA,       VM_FIRMWARE,  VM_FIRMWARE },
-        {VM_VGA_ROM,   VM_FIRMWARE,  VM_FIRMWARE },
+        {VM_INITRD,     VM_KERNEL,    VM_KERNEL   },
+        {VM_KERNEL_ROM, VM_KERNEL,    VM_KERNEL   },
+        {VM_KERNEL_ROM, VM_FIRMWARE,  VM_FIRMWARE },
+        {VM_NET_ROM,    VM_FIRMWARE,  VM_FIRMWARE },
+        {VM_MODULE,     VM_MULTIBOOT, VM_MULTIBOOT},
+        {VM_CMDLINE,    VM_KERNEL,    VM_MULTIBOOT},
+        {VM_BOOT,       VM_FIRMWARE,  VM_FIRMWARE },
+        {VM_BOOT_MENU,  VM_FIRMWARE,  VM_FIRMWARE },
+        {VM_VGA,        VM_FIRMWARE,  VM_FIRMWARE },
+        {VM_VGA_ROM,    VM_FIRMWARE,  VM_FIRMWARE },
     };
     const struct config_key *keys = config_sections[SECTION_VM].keys;
 

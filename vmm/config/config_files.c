@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define VM_FILES (5U + CONFIG_MODULES_MAX)
+#define VM_FILES (7U + CONFIG_MODULES_MAX)
 
 struct file_use {
     const char *name; /* "" : no file */
@@ -16,11 +16,13 @@ struct file_use {
 static struct file_use vm_file(const struct config_vm *vm, uint32_t use)
 {
     const struct file_use uses[] = {
-        {vm->kernel.text,    vm->lines.key[VM_KERNEL]   },
-        {vm->initrd.text,    vm->lines.key[VM_INITRD]   },
-        {vm->multiboot.text, vm->lines.key[VM_MULTIBOOT]},
-        {vm->firmware.text,  vm->lines.key[VM_FIRMWARE] },
-        {vm->vga_rom.text,   vm->lines.key[VM_VGA_ROM]  },
+        {vm->kernel.text,     vm->lines.key[VM_KERNEL]    },
+        {vm->initrd.text,     vm->lines.key[VM_INITRD]    },
+        {vm->multiboot.text,  vm->lines.key[VM_MULTIBOOT] },
+        {vm->firmware.text,   vm->lines.key[VM_FIRMWARE]  },
+        {vm->vga_rom.text,    vm->lines.key[VM_VGA_ROM]   },
+        {vm->net_rom.text,    vm->lines.key[VM_NET_ROM]   },
+        {vm->kernel_rom.text, vm->lines.key[VM_KERNEL_ROM]},
     };
 
     if (use < ARRAY_SIZE(uses)) {

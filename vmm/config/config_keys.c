@@ -45,6 +45,8 @@ static const struct config_key vm_keys[] = {
     [VM_BOOT_MENU]   = {"boot_menu",   TYPE_NUMBER,  VM(boot_menu),   1,    60,     0,    NULL},
     [VM_VGA]         = {"vga",         TYPE_YES_NO,  VM(vga),         0,    0,      0,    NULL},
     [VM_VGA_ROM]     = {"vga_rom",     TYPE_PATH,    VM(vga_rom),     0,    0,      0,    NULL},
+    [VM_NET_ROM]     = {"net_rom",     TYPE_PATH,    VM(net_rom),     0,    0,      0,    NULL},
+    [VM_KERNEL_ROM]  = {"kernel_rom",  TYPE_PATH,    VM(kernel_rom),  0,    0,      0,    NULL},
 };
 
 static const struct config_key pf_keys[] = {

@@ -52,6 +52,8 @@ enum config_vm_key {
     VM_BOOT_MENU,
     VM_VGA,
     VM_VGA_ROM,
+    VM_NET_ROM,
+    VM_KERNEL_ROM,
 };
 enum config_pf_key {
     PF_NUM_VFS,

@@ -28,6 +28,7 @@ enum command_kind {
     COMMAND_VM_DO,
     COMMAND_VM_CHECKPOINT,
     COMMAND_VM_STATE,
+    COMMAND_VM_TRACE,
     COMMAND_VM_SCREEN,
     COMMAND_VM_KEY,
     COMMAND_VM_MOUSE,
@@ -67,6 +68,8 @@ static const struct command commands[] = {
     {"vm",    "button",     "NAME",                    COMMAND_VM_DO,         CONSOLE_BUTTON,
      "press a VM's power button: the guest decides"                                                                                                 },
     {"vm",    "nmi",        "NAME",                    COMMAND_VM_DO,         CONSOLE_NMI,      "send an NMI to a VM's CPUs"                        },
+    {"vm",    "trace",      "NAME [KIND]",             COMMAND_VM_TRACE,      0,
+     "what a VM did last; KIND begins anew: ports mmio pci int all, or off"                                                                         },
     {"vm",    "screen",     "NAME",                    COMMAND_VM_SCREEN,     0,                "the text on a VM's screen"                         },
     {"vm",    "key",        "NAME KEY...",             COMMAND_VM_KEY,        0,
      "strike keys of a VM's keyboard: 'dir enter f10 ctrl-alt-del up"                                                                               },
@@ -277,12 +280,13 @@ static void stats(const char *name)
     console_edge_stats();
 }
 
+/* Nothing to say of OK. */
 static void say_refusal(const struct command *command, unsigned vm, enum status status)
 {
     if (status == STATUS_STATE) {
         console_print("vm %s %s: not now, the VM is '%s'", command->second,
                       console_edge_vm_name(vm), console_edge_vm_state(vm));
-    } else {
+    } else if (status != STATUS_OK) {
         console_print("vm %s %s: %s; 'log' may say more", command->second, console_edge_vm_name(vm),
                       status_name(status));
     }
@@ -365,11 +369,7 @@ static void move_mouse(const struct command *command, const struct words *words,
     if (buttons > BUTTONS_MAX || held[1]) {
         console_print("'%s' are no buttons: 1, 2, 4 or a sum of them", held);
     } else if (parse_move(words->word[3], &delta[0]) && parse_move(words->word[4], &delta[1])) {
-        enum status status = console_edge_vm_mouse(vm, delta, (uint8_t)buttons);
-
-        if (status != STATUS_OK) {
-            say_refusal(command, vm, status);
-        }
+        say_refusal(command, vm, console_edge_vm_mouse(vm, delta, (uint8_t)buttons));
     }
 }
 
@@ -389,6 +389,7 @@ static void do_input(const struct command *command, const struct words *words)
 
 static void do_vm(const struct command *command, const char *name, const char *more)
 {
+    enum status status = STATUS_OK;
     unsigned vm;
 
     if (!find_vm(name, &vm)) {
@@ -399,22 +400,19 @@ static void do_vm(const struct command *command, const char *name, const char *m
     } else if (command->kind == COMMAND_VM_LOG) {
         dump_start(vm, LOG_MAX);
     } else if (command->kind == COMMAND_VM_SCREEN) {
-        if (!view_print(vm)) {
-            say_refusal(command, vm, STATUS_NOT_FOUND);
-        }
+        status = view_print(vm) ? STATUS_OK : STATUS_NOT_FOUND;
     } else if (command->kind == COMMAND_VM_DIRTY) {
         console_edge_vm_dirty(vm);
     } else if (command->kind == COMMAND_VM_CHECKPOINT) {
         do_checkpoint(command, vm, more);
     } else if (command->kind == COMMAND_VM_STATE) {
-        enum status status = console_edge_vm_print(vm, more);
-
-        if (status != STATUS_OK) {
-            say_refusal(command, vm, status);
-        }
+        status = console_edge_vm_print(vm, more);
+    } else if (command->kind == COMMAND_VM_TRACE) {
+        status = console_edge_vm_trace(vm, more);
     } else {
         do_action(command, vm);
     }
+    say_refusal(command, vm, status);
 }
 
 static bool arguments_fit(const struct command *command, uint32_t given)
@@ -493,6 +491,7 @@ void command_run(const char *text)
     case COMMAND_VM_DO:
     case COMMAND_VM_CHECKPOINT:
     case COMMAND_VM_STATE:
+    case COMMAND_VM_TRACE:
         do_vm(command, argument, more);
         break;
     }

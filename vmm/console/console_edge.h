@@ -57,6 +57,12 @@ enum status console_edge_vm_checkpoint(unsigned vm, unsigned count);
  * it is not paused; NOT_FOUND: no such part. */
 enum status console_edge_vm_print(unsigned vm, const char *section);
 
+/*
+ * KIND "": print what VM did last with console_print(), at most some 100 lines; a kind, "all" or
+ * "off": begin to keep that, or end. INVALID: no such kind.
+ */
+enum status console_edge_vm_trace(unsigned vm, const char *kind);
+
 /* A byte for the VM's first UART. False: it has no room; the console keeps the byte and offers it
  * again. */
 bool console_edge_vm_input(unsigned vm, uint8_t byte);

@@ -2,6 +2,7 @@
 /* What the console asks of the VMs. */
 #include "vmm/console/console_edge.h"
 
+#include "vmm/base/format.h"
 #include "vmm/console/console.h"
 #include "vmm/host/frame.h"
 #include "vmm/host/pool.h"
@@ -11,7 +12,10 @@
 #include "vmm/vm/dirty.h"
 #include "vmm/vm/vm.h"
 
+#include <string.h>
+
 #define DIRTY_RUNS_MAX 64U    /* printed */
+#define TRACE_SHOWN    90U    /* entries, of the last */
 #define DIRTY_PAGES    32768U /* looked at in one go */
 
 unsigned console_edge_vm_count(void)
@@ -155,6 +159,69 @@ static void print_state_line(void *context, const char *line)
 enum status console_edge_vm_print(unsigned vm, const char *section)
 {
     return vm_print_state(vm_by_index(vm), section, print_state_line, NULL);
+}
+
+static const struct {
+    const char *name;
+    uint32_t kinds;
+} trace_kinds[] = {
+    {"off",   0          },
+    {"ports", TRACE_PORTS},
+    {"mmio",  TRACE_MMIO },
+    {"pci",   TRACE_PCI  },
+    {"int",   TRACE_INT  },
+    {"all",   TRACE_ALL  },
+};
+
+static void print_trace_entry(const struct trace_entry *entry)
+{
+    char repeats[32] = "", what[48];
+    const char *arrow = entry->write ? "<-" : "->";
+
+    if (entry->kind == TRACE_INT) {
+        (void)format(what, sizeof(what), "interrupt %lxh", entry->at);
+    } else if (entry->kind == TRACE_PCI) {
+        (void)format(what, sizeof(what), "pci %02lx:%02lx.%lx %02lxh", entry->at >> 16,
+                     entry->at >> 11 & 31, entry->at >> 8 & 7, entry->at & 0xff);
+    } else {
+        (void)format(what, sizeof(what), "%s %lxh", entry->kind == TRACE_PORTS ? "port" : "mmio",
+                     entry->at);
+    }
+    if (entry->repeats != 0) {
+        (void)format(repeats, sizeof(repeats), ", and %u more", entry->repeats);
+    }
+    if (entry->kind != TRACE_INT) {
+        console_print("  %lu us, vCPU %u at %lxh: %s %s %0*lxh%s", entry->ns / 1000, entry->vcpu,
+                      entry->rip, what, arrow, 2 * entry->size, entry->value, repeats);
+    } else {
+        console_print("  %lu us, vCPU %u at %lxh: %s%s", entry->ns / 1000, entry->vcpu, entry->rip,
+                      what, repeats);
+    }
+}
+
+enum status console_edge_vm_trace(unsigned index, const char *kind)
+{
+    struct vm *vm = vm_by_index(index);
+    struct trace_entry entry;
+
+    if (kind[0] == '\0') {
+        console_print("vm trace %s: %lu entries%s", vm->config->name, vm->trace.count,
+                      vm->trace.kinds == 0 ? ", off" : "");
+        for (unsigned back = TRACE_SHOWN; back-- > 0;) {
+            if (trace_get(vm, back, &entry)) {
+                print_trace_entry(&entry);
+            }
+        }
+        return STATUS_OK;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(trace_kinds); i++) {
+        if (strcmp(kind, trace_kinds[i].name) == 0) {
+            trace_set(vm, trace_kinds[i].kinds);
+            console_print("vm trace %s: %s", vm->config->name, kind);
+            return STATUS_OK;
+        }
+    }
+    return STATUS_INVALID;
 }
 
 /* One whose time stands still takes it for granted when it goes on: vmm/vm/rendezvous.c. */

@@ -31,6 +31,7 @@ enum lock_rank {
     LOCK_PCI_PORTS,
     LOCK_INTERRUPTS,
     LOCK_PC,
+    LOCK_TRACE,
     LOCK_LOG,
     LOCK_LINE,
     LOCK_RANKS

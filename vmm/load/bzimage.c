@@ -99,13 +99,16 @@ static enum status magic_check(const struct load_file *image)
     }
     uint32_t version = bytes_get16(file + HEADER_VERSION);
     if (version < VERSION_MIN) {
-        log_warn("load: %s: boot protocol %u.%02u; 2.06 (Linux 2.6.22) is the oldest that is "
-                 "supported: use a newer kernel",
+        log_warn("load: %s: boot protocol %u.%02u; 2.06 (Linux 2.6.22) is the oldest that needs no "
+                 "BIOS: give 'firmware' and 'kernel_rom' as well",
                  image->name, version >> 8, version & 0xffU);
         return STATUS_NOTE(STATUS_UNSUPPORTED);
     }
     if ((file[HEADER_LOADFLAGS] & LOADED_HIGH) == 0) {
-        log_warn("load: %s: a zImage, which is loaded below 1 MiB: build a bzImage", image->name);
+        log_warn(
+            "load: %s: a zImage, which is loaded below 1 MiB and needs a BIOS: give 'firmware' "
+            "and 'kernel_rom' as well",
+            image->name);
         return STATUS_NOTE(STATUS_UNSUPPORTED);
     }
     return STATUS_OK;

@@ -18,7 +18,7 @@
 #define MULTIBOOT2_MAGIC  0xe85250d6U
 #define MULTIBOOT2_SEARCH 0x8000U
 
-#define NEEDS_BIOS "it needs a BIOS, which VMs do not have yet: take kernel and initrd out of it"
+#define NEEDS_BIOS "put it behind a block VF, and give 'firmware' (docs/legacy-guests.md)"
 
 /* The first row that fits is what the file is: the closer description comes first. */
 static const struct foreign {
@@ -30,17 +30,16 @@ static const struct foreign {
     const char *remedy;
 } foreigners[] = {
     {0,      3, "\x1f\x8b\x08",     3, "compressed with gzip",
-     "unpack it (gunzip); './portolan image' does, and so does GRUB without --nounzip"                        },
-    {0,      6, "\xfd\x37zXZ",      3, "compressed with xz",                             "unpack it (unxz)"   },
-    {0,      4, "\x28\xb5\x2f\xfd", 3, "compressed with zstd",                           "unpack it (unzstd)" },
-    {0x202,  4, "HdrS",             1, "a Linux kernel whose first sectors are damaged", "copy it again"      },
-    {0x202,  4, "HdrS",             2, "a Linux bzImage",                                "give it as 'kernel'"},
+     "unpack it (gunzip); './portolan image' does, and so does GRUB without --nounzip"                           },
+    {0,      6, "\xfd\x37zXZ",      3, "compressed with xz",                             "unpack it (unxz)"      },
+    {0,      4, "\x28\xb5\x2f\xfd", 3, "compressed with zstd",                           "unpack it (unzstd)"    },
+    {0x202,  4, "HdrS",             1, "a Linux kernel whose first sectors are damaged", "copy it again"         },
+    {0x202,  4, "HdrS",             2, "a Linux bzImage",                                "give it as 'kernel'"   },
     {0,      4, "\x7f\x45LF",       1, "an ELF file",
-     "give 'kernel' a vmlinuz or bzImage, not a vmlinux; for a Multiboot image use 'multiboot'"               },
-    {0,      2, "MZ",               3, "an EFI or DOS program",
-     "it needs firmware, which VMs do not have yet: give the kernel itself"                                   },
-    {0x8001, 5, "CD001",            3, "a CD image",                                     NEEDS_BIOS           },
-    {510,    2, "\x55\xaa",         3, "a boot sector or disk image",                    NEEDS_BIOS           },
+     "give 'kernel' a vmlinuz or bzImage, not a vmlinux; for a Multiboot image use 'multiboot'"                  },
+    {0,      2, "MZ",               3, "an EFI or DOS program",                          "give the kernel itself"},
+    {0x8001, 5, "CD001",            3, "a CD image",                                     NEEDS_BIOS              },
+    {510,    2, "\x55\xaa",         3, "a boot sector or disk image",                    NEEDS_BIOS              },
 };
 
 static bool fits(const struct load_file *image, const struct foreign *row)
@@ -107,8 +106,7 @@ bool foreign_explain_bios(const struct load_file *image)
         return false;
     }
     log_warn("load: %s: no Linux, but a 16-bit program in its format ('%s'), as memdisk and "
-             "iPXE's .lkrn are; it needs a BIOS, which VMs do not have yet: give the system's own "
-             "kernel",
+             "iPXE's .lkrn are; it needs a BIOS: give 'firmware' and 'kernel_rom' as well",
              image->name, name);
     return true;
 }

@@ -105,6 +105,20 @@ struct load_plan {
  */
 enum status load_plan_build(const struct load_input *input, struct load_plan *plan);
 
+/* What the option ROM of QEMU's -kernel brings to memory, once a BIOS has started. */
+enum load_part { LOAD_SETUP, LOAD_KERNEL, LOAD_INITRD, LOAD_CMDLINE, LOAD_PARTS };
+
+/* The most that a kernel's setup can be: 64 sectors behind its first. */
+#define LOAD_SETUP_MAX (65U * 512U)
+
+/*
+ * Plan the same for a kernel with a 16-bit entry: Linux of any boot protocol, iPXE's .lkrn,
+ * memdisk. PART and the setup's copy at SETUP are overwritten; a part of size 0 is none. Ownership,
+ * messages and failures as above. INPUT's cmdline must be given.
+ */
+enum status load_real_mode(const struct load_input *input, uint8_t setup[LOAD_SETUP_MAX],
+                           struct load_piece part[LOAD_PARTS]);
+
 /*
  * Can FILE be the ROM at a VM's reset vector? INVALID: not by its end; RANGE: not by its size: a
  * multiple of 64 KiB, at most 8 MiB. Logged likewise.

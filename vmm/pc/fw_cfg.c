@@ -34,6 +34,16 @@ enum {
 #define CONTROL_SELECT  0x08U
 #define CONTROL_WRITE   0x10U
 
+/* The items of each part. */
+static const struct {
+    uint8_t address, size, data;
+} part_items[FW_CFG_PARTS] = {
+    [FW_CFG_KERNEL] = {0x07, 0x08, 0x11},
+    [FW_CFG_INITRD] = {0x0a, 0x0b, 0x12},
+    [FW_CFG_CMDLINE] = {0x13, 0x14, 0x15},
+    [FW_CFG_SETUP] = {0x16, 0x17, 0x18},
+};
+
 static const struct field fw_cfg_fields[] = {
     FIELD(struct fw_cfg_state, selector, 0xffff),
     FIELD(struct fw_cfg_state, offset, UINT32_MAX),
@@ -96,8 +106,15 @@ static bool find_number(const struct fw_cfg *fw, unsigned selector, uint64_t *va
         *value = fw->vcpu_count;
         return true;
     default:
-        return false;
+        break;
     }
+    for (unsigned i = 0; i < FW_CFG_PARTS; i++) {
+        if (selector == part_items[i].address || selector == part_items[i].size) {
+            *value = selector == part_items[i].size ? fw->part[i].size : fw->part[i].address;
+            return true;
+        }
+    }
+    return false;
 }
 
 /* The selected item; zeros follow it. A number's bytes are put into SCRATCH. */
@@ -112,6 +129,11 @@ static struct item find_item(const struct fw_cfg *fw, uint8_t scratch[sizeof(uin
     }
     if (selector == ITEM_DIRECTORY) {
         return (struct item){fw->directory, sizeof(fw->directory)};
+    }
+    for (unsigned i = 0; i < FW_CFG_PARTS; i++) {
+        if (selector == part_items[i].data) {
+            return (struct item){fw->part[i].data, fw->part[i].size};
+        }
     }
     unsigned file = selector - ITEM_FILE_FIRST;
 

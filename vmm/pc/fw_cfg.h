@@ -38,12 +38,22 @@ struct fw_cfg_file {
     uint32_t size;
 };
 
+/* What QEMU's -kernel offers to its option ROM: where each is to go, its size, its bytes. */
+enum { FW_CFG_KERNEL, FW_CFG_INITRD, FW_CFG_CMDLINE, FW_CFG_SETUP, FW_CFG_PARTS };
+
+struct fw_cfg_part {
+    const uint8_t *data; /* stays the caller's */
+    uint32_t size;
+    uint32_t address;
+};
+
 struct fw_cfg {
     struct fw_cfg_state state;
     uint64_t ram_size; /* configuration, as the next: bytes, all of the VM's */
     uint16_t vcpu_count;
     bool boot_menu;
     bool screen; /* there is a VGA */
+    struct fw_cfg_part part[FW_CFG_PARTS];
     unsigned file_count;
     struct fw_cfg_file file[FW_CFG_FILES_MAX];
     uint8_t directory[4 + FW_CFG_FILES_MAX * FW_CFG_ENTRY_SIZE];

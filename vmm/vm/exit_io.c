@@ -31,13 +31,23 @@ static bool must_wait(const struct vcpu *vcpu, uint16_t port)
 }
 
 /* False: the guest is to read it again. */
-static bool read_port(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t *value)
+static bool read_untraced(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t *value)
 {
     if (legacy_port_read(&vcpu->vm->vfs.legacy, port, size, value)) {
         return !must_wait(vcpu, port);
     }
     *value = pc_port_read(&vcpu->vm->pc, port, size, vm_now(vcpu->vm));
     return true;
+}
+
+static bool read_port(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t *value)
+{
+    bool done = read_untraced(vcpu, port, size, value);
+
+    if (trace_is_on(&vcpu->vm->trace, TRACE_PORTS | TRACE_PCI)) {
+        trace_port(vcpu, port, size, false, *value);
+    }
+    return done;
 }
 
 uint32_t emulate_port_read(struct vcpu *vcpu, uint16_t port, unsigned size)
@@ -95,6 +105,9 @@ bool emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_
 {
     struct vm *vm = vcpu->vm;
 
+    if (trace_is_on(&vm->trace, TRACE_PORTS | TRACE_PCI)) {
+        trace_port(vcpu, port, size, true, value);
+    }
     if (size == 2 && legacy_notify(&vm->vfs.legacy, port, (uint16_t)value)) {
         return true;
     }
@@ -166,6 +179,9 @@ bool vcpu_io_quick(struct vcpu *vcpu, const struct exit_io *io, uint64_t *rax)
     uint64_t left = cpu_read_tsc();
     uint32_t value;
 
+    if (trace_is_on(&vcpu->vm->trace, TRACE_PORTS | TRACE_PCI)) {
+        return false;
+    }
     if (io->in) {
         if (!read_quick(vcpu, io, &value)) {
             return false;
@@ -338,24 +354,34 @@ uint64_t emulate_device_read(struct vcpu *vcpu, gpa_t at, unsigned size)
 {
     uint64_t value = 0;
 
-    if (is_for_functions(at) && legacy_mmio_read(&vcpu->vm->vfs.legacy, at, size, &value)) {
-        return value;
+    if (!is_for_functions(at) || !legacy_mmio_read(&vcpu->vm->vfs.legacy, at, size, &value)) {
+        (void)pc_mmio_read(&vcpu->vm->pc, vcpu->index, at, size, vm_now(vcpu->vm), &value);
     }
-    (void)pc_mmio_read(&vcpu->vm->pc, vcpu->index, at, size, vm_now(vcpu->vm), &value);
+    if (trace_is_on(&vcpu->vm->trace, TRACE_MMIO)) {
+        trace_add(vcpu, TRACE_MMIO,
+                  &(struct trace_entry){.at = at.raw, .size = (uint8_t)size, .value = value});
+    }
     return value;
 }
 
 void emulate_device_write(struct vcpu *vcpu, gpa_t at, unsigned size, uint64_t value)
 {
+    if (trace_is_on(&vcpu->vm->trace, TRACE_MMIO)) {
+        trace_add(vcpu, TRACE_MMIO,
+                  &(struct trace_entry){
+                      .at = at.raw, .size = (uint8_t)size, .value = value, .write = true});
+    }
     if (is_for_functions(at) && legacy_mmio_write(&vcpu->vm->vfs.legacy, at, size, value)) {
         return;
     }
     (void)pc_mmio_write(&vcpu->vm->pc, vcpu->index, at, size, value, vm_now(vcpu->vm));
 }
 
+/* What is traced goes the common way. */
 static bool is_for_apic(const struct vcpu *vcpu, gpa_t at)
 {
-    return at.raw - LAPIC_BASE < LAPIC_SIZE && pc_lapic_has_page(&vcpu->vm->pc, vcpu->index);
+    return at.raw - LAPIC_BASE < LAPIC_SIZE && pc_lapic_has_page(&vcpu->vm->pc, vcpu->index) &&
+           !trace_is_on(&vcpu->vm->trace, TRACE_MMIO);
 }
 
 /*

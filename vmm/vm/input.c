@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/vm/input.h"
 
+#include "vmm/base/log.h"
+#include "vmm/pc/vga.h"
 #include "vmm/vm/vm_edge.h"
+
+#define ROM_MAX  (128U << 10)
+#define ROM_MARK 0xaa55U /* an option ROM begins with these two bytes */
 
 static enum status find_file(const char *name, const char *arguments, struct load_file *file)
 {
@@ -34,6 +39,27 @@ enum status input_gather(const struct config_vm *config, struct load_input *inpu
         const struct config_module *module = &config->modules.module[i];
 
         status = find_file(module->path.text, module->arguments, &modules[i]);
+    }
+    return status;
+}
+
+enum status input_rom(const struct config_vm *config, enum config_vm_key key, struct load_file *rom)
+{
+    const struct config_key *row = &config_sections[SECTION_VM].keys[key];
+    uint64_t limit = key == VM_VGA_ROM ? VGA_ROM_MAX : ROM_MAX;
+    const char *name = (const char *)config + row->offset;
+
+    *rom = (struct load_file){.name = name};
+    if (!name[0]) {
+        return STATUS_OK;
+    }
+    enum status status = find_file(name, NULL, rom);
+
+    if (status == STATUS_OK &&
+        (rom->size < 2 || rom->size > limit || (rom->data[0] | rom->data[1] << 8) != ROM_MARK)) {
+        log_warn("load: %s: '%s' wants an option ROM, at most %lu KiB that begin with 55h AAh",
+                 name, row->name, limit >> 10);
+        status = STATUS_NOTE(STATUS_INVALID);
     }
     return status;
 }

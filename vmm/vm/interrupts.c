@@ -23,6 +23,14 @@ static bool interrupt_is_ours(const struct vcpu *vcpu)
                       : interrupt_waits(vcpu);
 }
 
+static void note_interrupt(struct vcpu *vcpu, uint8_t vector)
+{
+    vcpu->interrupts++;
+    if (trace_is_on(&vcpu->vm->trace, TRACE_INT)) {
+        trace_add(vcpu, TRACE_INT, &(struct trace_entry){.at = vector});
+    }
+}
+
 /* The guest can take one. True: another one waits behind it. */
 static bool deliver_interrupt(struct vcpu *vcpu)
 {
@@ -37,7 +45,7 @@ static bool deliver_interrupt(struct vcpu *vcpu)
         return false;
     }
     vcpu->event = (struct vcpu_event){.kind = VCPU_EVENT_INTERRUPT, .vector = (uint8_t)vector};
-    vcpu->interrupts++;
+    note_interrupt(vcpu, (uint8_t)vector);
     /* What the local APIC holds besides waits for the end of what it gave. */
     return first && interrupt_is_ours(vcpu);
 }
@@ -62,7 +70,9 @@ void interrupts_settle(struct vcpu *vcpu, uint8_t offered)
     bool taken = vcpu->offer == 0;
 
     pc_interrupt_settle(&vcpu->vm->pc, vcpu->index, offered, taken);
-    vcpu->interrupts += taken;
+    if (taken) {
+        note_interrupt(vcpu, offered);
+    }
     vcpu->offer = 0;
     vcpu->look = true;
 }

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A VM's first program: from the boot's files into guest memory. */
-#include "vmm/base/format.h"
-#include "vmm/base/little_endian.h"
 #include "vmm/base/log.h"
 #include "vmm/host/msr.h"
 #include "vmm/load/load.h"
 #include "vmm/pc/guest_tables.h"
 #include "vmm/pc/rom.h"
 #include "vmm/vm/backend.h"
+#include "vmm/vm/guest_firmware.h"
 #include "vmm/vm/input.h"
-#include "vmm/vm/low_memory.h"
 #include "vmm/vm/vm.h"
-
-#include "drivers/virtio/device.h"
 
 #define ATTRIBUTES_CODE32 0xc9bU
 #define ATTRIBUTES_CODE64 0xa9bU
@@ -57,65 +53,13 @@ static enum status write_tables(struct vm *vm)
     return status;
 }
 
-/* VFs of TYPE by paths of which SeaBIOS compares the slot and the TAIL. */
-static void order_type(struct vm *vm, unsigned type, const char *tail)
-{
-    struct firmware_order *order = &vm->order;
-
-    for (uint32_t i = 0; i < vm->vfs.legacy.count; i++) {
-        const struct legacy_setup *setup = &vm->vfs.legacy.function[i]->setup;
-        size_t room = sizeof(order->text) - order->used;
-
-        if (setup->type == type) {
-            order->used += (uint32_t)format(order->text + order->used, room,
-                                            "/pci@i0cf8/virtio@%x%s\n", setup->slot, tail);
-        }
-    }
-}
-
-static void order_disks(struct vm *vm)
-{
-    order_type(vm, VIRTIO_TYPE_BLOCK, "");
-    order_type(vm, VIRTIO_TYPE_SCSI, "/channel@0/disk@0,0");
-}
-
-static void add_boot_order(struct vm *vm)
-{
-    struct firmware_order *order = &vm->order;
-    bool net_first = vm->config->boot == CONFIG_BOOT_NET;
-
-    *order = (struct firmware_order){0};
-    if (!net_first) {
-        order_disks(vm);
-    }
-    order_type(vm, VIRTIO_TYPE_NET, "");
-    if (net_first) {
-        order_disks(vm);
-    }
-    fw_cfg_add_file(&vm->pc.fw_cfg, "bootorder", order->text, order->used + 1);
-    bytes_put(order->menu_ms, sizeof(order->menu_ms), vm->config->boot_menu * 1000ULL);
-    fw_cfg_add_file(&vm->pc.fw_cfg, "etc/boot-menu-wait", order->menu_ms, sizeof(order->menu_ms));
-    vm->pc.fw_cfg.boot_menu = vm->config->boot_menu != 0;
-}
-
-/* RAM stays as it is: firmware that finds it after a reset knows what is its own. */
-static enum status load_firmware(struct vm *vm)
-{
-    low_memory_settle(vm, true);
-    if (vm->pc.fw_cfg.file_count != 0) { /* it is reset only */
-        return STATUS_OK;
-    }
-    add_boot_order(vm);
-    return firmware_files_add(&vm->pc, &vm->files);
-}
-
 enum status program_load(struct vm *vm)
 {
     struct load_file modules[CONFIG_MODULES_MAX];
     struct load_input input;
 
     if (vm->rom_size != 0) {
-        return load_firmware(vm);
+        return firmware_load(vm);
     }
     enum status status = write_tables(vm);
 

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/vm/video.h"
 
-#include "vmm/base/log.h"
 #include "vmm/host/address_space.h"
 #include "vmm/host/frame.h"
 #include "vmm/host/paging.h"
 #include "vmm/host/timer.h"
+#include "vmm/vm/input.h"
 #include "vmm/vm/vm.h"
-#include "vmm/vm/vm_edge.h"
 
 #include <string.h>
 
 #define CLEAR_STEP (2U << 20) /* bytes between two looks at CPU 0's service */
-#define ROM_MARK   0xaa55U    /* an option ROM begins with these two bytes */
 
 _Static_assert(CONFIG_VGA_MEMORY == VGA_MEMORY_SIZE, "what a configuration counts is taken");
 
@@ -45,31 +43,6 @@ void video_destroy(struct vm *vm)
     }
 }
 
-static enum status find_rom(const struct vm *vm, struct pc_config *config)
-{
-    const char *name = vm->config->vga_rom.text;
-    const uint8_t *data;
-    uint64_t size;
-
-    if (!name[0]) {
-        return STATUS_OK;
-    }
-    enum status status = vm_edge_find_file(name, &data, &size);
-
-    if (status == STATUS_OK &&
-        (size < 2 || size > VGA_ROM_MAX || (data[0] | data[1] << 8) != ROM_MARK)) {
-        status = STATUS_NOTE(STATUS_INVALID);
-    }
-    if (status != STATUS_OK) {
-        log_warn("VM '%s': vga_rom: '%s' is no option ROM of at most %u KiB: %s", vm->config->name,
-                 name, VGA_ROM_MAX >> 10, status_name(status));
-        return status;
-    }
-    config->screen_rom = data;
-    config->screen_rom_size = (uint32_t)size;
-    return STATUS_OK;
-}
-
 enum status video_begin(struct vm *vm, struct pc_config *config)
 {
     if (vm->video.raw == 0) {
@@ -81,7 +54,12 @@ enum status video_begin(struct vm *vm, struct pc_config *config)
     }
     config->screen = view(vm);
     config->mouse = true;
-    return find_rom(vm, config);
+    struct load_file rom;
+    enum status status = input_rom(vm->config, VM_VGA_ROM, &rom);
+
+    config->screen_rom = rom.data;
+    config->screen_rom_size = (uint32_t)rom.size;
+    return status;
 }
 
 void video_settle(struct vm *vm)

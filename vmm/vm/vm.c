@@ -147,6 +147,7 @@ static enum status create(const struct config_vm *config)
     }
     spinlock_init(&vm->lock, LOCK_PC);
     spinlock_init(&vm->nested_lock, LOCK_NESTED);
+    spinlock_init(&vm->trace.lock, LOCK_TRACE);
     vm->config = config;
     vm->log.vm = config->name;
     vm->index = count;

@@ -10,10 +10,11 @@
 #include "vmm/host/radix.h"
 #include "vmm/host/spinlock.h"
 #include "vmm/load/load.h"
-#include "vmm/pc/guest_tables.h"
 #include "vmm/pc/pc.h"
 #include "vmm/vf/vf.h"
+#include "vmm/vm/guest_firmware.h"
 #include "vmm/vm/reset_loop.h"
+#include "vmm/vm/trace.h"
 #include "vmm/vm/vcpu.h"
 
 /*
@@ -58,13 +59,6 @@ struct vm_checkpoints {
     bool due;
 };
 
-/* What firmware is told of booting: paths of VFs, one a line, and its menu's time. */
-struct firmware_order {
-    char text[LEGACY_FUNCTIONS_MAX * 48];
-    uint32_t used;
-    uint8_t menu_ms[4];
-};
-
 /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 struct vm {
     const struct config_vm *config;
@@ -82,8 +76,7 @@ struct vm {
     hpa_t rom; /* of its firmware */
     uint64_t rom_size;
     uint32_t low_kinds; /* what of PC_LOW_... is mapped; atomic, changes under nested_lock */
-    struct firmware_files files;
-    struct firmware_order order;
+    struct firmware firmware;
     hpa_t video;       /* of its screen; 0: it has none */
     uint64_t video_at; /* where it is mapped; 0: nowhere. Under nested_lock */
 
@@ -107,7 +100,8 @@ struct vm {
     struct vm_checkpoints checkpoints;
     uint32_t resets;
     struct reset_loop reset_loop; /* the leader's */
-    struct guest_log log;         /* what may be said of its guest's doing */
+    struct trace trace;
+    struct guest_log log; /* what may be said of its guest's doing */
     gpa_t rsdp;
     struct load_entry entry;
 };

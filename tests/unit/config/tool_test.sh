@@ -106,4 +106,22 @@ vm 512M kernel ipxe.lkrn
 expect 1 "no Linux, but a 16-bit program in its format" "$work/vm.cfg"
 vm 512M kernel memdisk
 expect 1 "('MEMDISK 6.04 20200816')" "$work/vm.cfg"
+# With firmware and its option ROM they can.
+truncate -s 64K "$work/boot/bios.bin"
+printf '\xea' | dd of="$work/boot/bios.bin" bs=1 seek=65520 conv=notrunc status=none
+printf '\x55\xaa' >"$work/boot/rom.bin"
+for kernel in ipxe.lkrn memdisk vmlinuz; do
+    vm 512M kernel $kernel 'firmware = boot/bios.bin\nkernel_rom = boot/rom.bin\n'
+    expect 0 "good" "$work/vm.cfg"
+done
+vm 2M kernel memdisk 'firmware = boot/bios.bin\nkernel_rom = boot/rom.bin\ninitrd = boot/xen\n'
+expect 1 "cannot be loaded: boot/xen: its" "$work/vm.cfg"
+vm 512M kernel bios.bin 'firmware = boot/bios.bin\nkernel_rom = boot/rom.bin\n'
+expect 1 "cannot be loaded: boot/bios.bin: neither Linux nor a program of its form" "$work/vm.cfg"
+for key in net_rom vga_rom; do
+    vm 512M firmware bios.bin "$key = boot/rom.bin\n"
+    expect 0 "good" "$work/vm.cfg"
+    vm 512M firmware bios.bin "$key = boot/bios.bin\n"
+    expect 1 "cannot be loaded: boot/bios.bin: '$key' wants an option ROM" "$work/vm.cfg"
+done
 exit "$failed"

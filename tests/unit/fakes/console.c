@@ -189,6 +189,12 @@ enum status console_edge_vm_print(unsigned vm, const char *section)
     return section[0] == 'x' ? STATUS_NOT_FOUND : STATUS_OK;
 }
 
+enum status console_edge_vm_trace(unsigned vm, const char *kind)
+{
+    console_print("  trace '%s'", kind);
+    return kind[0] == 'x' ? STATUS_INVALID : STATUS_OK;
+}
+
 void console_edge_vm_ready(unsigned vm)
 {
     fake_vms[vm].ready++;

@@ -295,7 +295,7 @@ static void test_old_kernels(void **state)
 {
     bytes_put16(file + 0x206, 0x205);
     expect_refusal(STATUS_UNSUPPORTED, "vmlinuz: boot protocol 2.05; 2.06 (Linux 2.6.22) is the "
-                                       "oldest that is supported");
+                                       "oldest that needs no BIOS");
     (void)file_create(state);
     file[0x211] = 0;
     expect_refusal(STATUS_UNSUPPORTED, "vmlinuz: a zImage");

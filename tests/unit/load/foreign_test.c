@@ -44,7 +44,7 @@ static void test_forms(void **state)
         {0,      6, "\xfd\x37zXZ",      "compressed with xz"                                     },
         {0,      4, "\x28\xb5\x2f\xfd", "compressed with zstd"                                   },
         {0,      2, "MZ",               "an EFI or DOS program"                                  },
-        {0x8001, 5, "CD001",            "a CD image, which cannot be loaded: it needs a BIOS"    },
+        {0x8001, 5, "CD001",            "a CD image, which cannot be loaded: put it behind a"    },
         {510,    2, "\x55\xaa",         "a boot sector or disk image"                            },
         {0x7ff8, 4, "\xd6\x50\x52\xe8", "a Multiboot 2 image, of which only version 1"           },
     };

@@ -94,6 +94,46 @@ static void test_directory(void **state)
     assert_int_equal(in(DATA, 1), 's');
 }
 
+static uint64_t read_number(unsigned selector)
+{
+    uint64_t value = 0;
+
+    out(SELECTOR, 2, selector);
+    for (unsigned i = 0; i < 4; i++) {
+        value |= (uint64_t)in(DATA, 1) << 8 * i;
+    }
+    return value;
+}
+
+/* What a kernel's option ROM asks for: addresses, sizes, bytes; all zero where there is none. */
+static void test_kernel(void **state)
+{
+    static const struct {
+        unsigned part, address, size, data;
+    } parts[FW_CFG_PARTS] = {
+        {FW_CFG_KERNEL,  0x07, 0x08, 0x11},
+        {FW_CFG_INITRD,  0x0a, 0x0b, 0x12},
+        {FW_CFG_CMDLINE, 0x13, 0x14, 0x15},
+        {FW_CFG_SETUP,   0x16, 0x17, 0x18},
+    };
+
+    for (unsigned i = 0; i < FW_CFG_PARTS; i++) {
+        assert_int_equal(read_number(parts[i].address), 0);
+        assert_int_equal(read_number(parts[i].size), 0);
+        assert_int_equal(read_number(parts[i].data), 0);
+        machine.fw_cfg.part[parts[i].part] =
+            (struct fw_cfg_part){long_file + 16ULL * i, 5000 + i, 0x10000 * (i + 1)};
+    }
+    for (unsigned i = 0; i < FW_CFG_PARTS; i++) {
+        assert_int_equal(read_number(parts[i].address), 0x10000 * (i + 1));
+        assert_int_equal(read_number(parts[i].size), 5000 + i);
+        memset(fake_edge.ram + 0x2000, UNTOUCHED, 0x2000);
+        assert_int_equal(transfer(SELECT(parts[i].data) | READ, 5000 + i, 0x2000), 2);
+        assert_memory_equal(fake_edge.ram + 0x2000, long_file + 16ULL * i, 5000 + i);
+        assert_int_equal(fake_edge.ram[0x2000 + 5000 + i], UNTOUCHED);
+    }
+}
+
 static void test_signature(void **state)
 {
     assert_int_equal(in(DMA_HIGH, 4), 0x554d4551);
@@ -189,6 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FILES_TEST(test_directory), FILES_TEST(test_signature), FILES_TEST(test_reads),
         FILES_TEST(test_refusals),  FILES_TEST(test_under_way), FILES_TEST(test_debug_output),
+        FILES_TEST(test_kernel),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
