@@ -146,7 +146,7 @@ def reference(path, cpus, large):
 
 
 def boot(folder, disks, vms, model=VfMachine, **options):
-    config = CONFIG.format(first="auto" if model is ScsiMachine else "admin", vms="".join(VM.format(checkpoints=machine.CHECKPOINTS, **vm) for vm in vms))
+    config = CONFIG.format(first="admin" if model is VfMachine else "auto", vms="".join(VM.format(checkpoints=machine.CHECKPOINTS, **vm) for vm in vms))
     image = machine.make_image(folder, config, [(SEABIOS, "bios-256k.bin")])
     return model(image, disks[1:], others=disks[:1], **options)
 
@@ -216,6 +216,29 @@ def resets(folder):
         run.require_checkpoints("bios")
         run.forbid("PANIC", "ERROR", "was blocked", "stays off")
     check_disk(disk)
+
+
+class CdMachine(VfMachine):
+    """With a CD behind a SCSI VF, likewise."""
+
+    def block_pf(self, name, port, disks, properties):
+        if port != "rp1":
+            return VfMachine.block_pf(name, port, disks, properties)
+        return ["-blockdev", f"{machine.IMAGE},node-name=cdfile,read-only=on,filename={disks[0]}",
+                "-blockdev", "driver=raw,node-name=cdraw,read-only=on,file=cdfile",
+                "-device", f"portolan-scsi-pf,id=scsipf,bus={port},vfs=2,vf-backends=cdraw"]
+
+
+def compact_disc(folder):
+    """El Torito: GRUB from a CD behind a SCSI VF, which it reads by INT 13h, and whose files it reads then."""
+    iso = bios.make_iso_by_hand(folder, "cat /words\necho the CD ends here\nhalt\n", {"words": "words of the CD\n"})
+    vm = {"name": "bios", "cpus": "0", "vf": "01:00.0/0", "more": ""}
+    with boot(folder, [iso], [vm], model=CdMachine) as run:
+        wait_screen(run, 0, r"Booting from DVD/CD(.|\n)*words of the CD(.|\n)*the CD ends here")
+        run.expect("VM 'bios': stop: its guest has switched it off")
+        run.expect_end()
+        run.require_checkpoints("bios")
+        run.forbid("PANIC", "ERROR", "was blocked", "stays off")
 
 
 def wait_screen(run, mark, pattern):
@@ -300,7 +323,7 @@ def without_disk(engine):
     return case
 
 
-CASES = {"transports": transports, "resets": resets, "linux-i386": linux("i386"), "linux-amd64": linux("amd64"),
+CASES = {"transports": transports, "cd": compact_disc, "resets": resets, "linux-i386": linux("i386"), "linux-amd64": linux("amd64"),
          "bochs": without_disk("bochs"), "vmx": without_disk("vmx")}
 
 if __name__ == "__main__":

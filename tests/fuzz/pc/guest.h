@@ -24,6 +24,9 @@ void guest_step(struct guest *g, uint8_t op);
 /* Video memory number N, 0 or 1, of zeros. */
 void *guest_screen(unsigned n);
 
+/* One more thing is done; the process says at its end how many there were. */
+void guest_count(void);
+
 /* The next SIZE bytes, little-endian; zeros after the end. */
 uint64_t guest_take(struct guest *g, unsigned size);
 

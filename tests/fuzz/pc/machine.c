@@ -127,6 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (guest.left != 0) {
         uint8_t op = (uint8_t)guest_take(&guest, 1);
 
+        guest_count();
         remember();
         guest_step(&guest, op);
         now = guest.now;

@@ -123,6 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pc_port_write(&pc, 0x3c2, 1, 0x67, 0);
     pc_port_write(&pc, 0x3c0, 1, 0x20, 0);
     while (g.left > 0) {
+        guest_count();
         step(&g, (uint8_t)take(&g, 1));
     }
     draw(&g);

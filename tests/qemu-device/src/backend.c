@@ -224,11 +224,11 @@ const BackendOps console_backend = {
     .release = console_release,
 };
 
-/* SCSI: one disk */
+/* SCSI: one disk, or a CD drive for a node whose name begins with "cd" */
 
 static DeviceState *scsi_populate(PCIDevice *d, const char *name, Error **errp)
 {
-    DeviceState *disk = qdev_new("scsi-hd");
+    DeviceState *disk = qdev_new(strncmp(name, "cd", 2) == 0 ? "scsi-cd" : "scsi-hd");
 
     if (!set_drive(disk, d, name, errp)) {
         object_unref(OBJECT(disk));

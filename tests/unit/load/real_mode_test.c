@@ -185,7 +185,7 @@ static void test_room(void **state)
 
 static void test_debian(void **state)
 {
-    static const char *const names[] = {"ipxe.lkrn", "memdisk"};
+    static const char *const names[] = {"ipxe.lkrn", "memdisk", "memtest86+ia32.bin"};
 
     for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
         char path[4096];
