@@ -11,7 +11,8 @@ import time
 import bios
 import machine
 from ipxe import FOREIGN, KERNEL_ROM
-from screen import SEABIOS, VGABIOS
+from qmp import Qmp
+from screen import SEABIOS, VGABIOS, compare
 
 FILES = [(SEABIOS, "bios-256k.bin"), (VGABIOS, "vgabios-stdvga.bin"), (KERNEL_ROM, "linuxboot_dma.bin")]
 
@@ -91,7 +92,28 @@ def memdisk(folder):
         stop(run)
 
 
-CASES = {"memtest": memtest, "memdisk": memdisk}
+def gfxterm(folder):
+    """GRUB's graphical terminal, from a CD that memdisk shows, by VBE's linear frame buffer: as on plain QEMU, point by point."""
+    iso = bios.make_iso_by_hand(folder, "insmod all_video\ninsmod gfxterm\nloadfont unicode\nset gfxmode=640x480x32\nterminal_output gfxterm\n"
+                                "cat /words\nwhile true; do sleep 60; done\n", {"words": "words in a picture\n" * 10})
+    os.rename(iso, os.path.join(folder, "grub.iso"))
+    iso, path = os.path.join(folder, "grub.iso"), os.path.join(folder, "machine.qmp")
+    os.mkdir(os.path.join(folder, "own"))
+    files = FILES + [(os.path.join(FOREIGN, "memdisk"), "memdisk"), (iso, "grub.iso")]
+    image = bios.make_iso(os.path.join(folder, "own"), CONFIG.format(more="kernel = memdisk\ninitrd = grub.iso\ncmdline = iso\n"), files)
+    with bios.PcMachine(image, cpus=2, memory="256M", screen=True, extra=["-qmp", f"unix:{path},server=on,wait=off"]) as run:
+        run.expect("VM 'old': started")
+        run.send("\x011")
+        with Qmp(path) as connection:
+            compare(folder, connection, ["-kernel", os.path.join(FOREIGN, "memdisk"), "-initrd", iso, "-append", "iso"], (640, 480),
+                    (slice(0, 200), b"\xa8\xa8\xa8"))
+        mark = run.mark()
+        run.send("\x010")
+        run.wait(mark, "VMM: 'help'")
+        stop(run)
+
+
+CASES = {"gfxterm": gfxterm, "memtest": memtest, "memdisk": memdisk}
 
 if __name__ == "__main__":
     machine.run_test(CASES[sys.argv[1]])
