@@ -24,12 +24,12 @@ struct fake_backend {
 };
 
 struct fake_platform {
-    int vector;                       /* of the interrupt that waits, or -1 */
-    bool gone;                        /* it goes when it is taken */
-    bool extint;                      /* it is the 8259s' */
-    bool offers;                      /* it can be offered */
+    int vector;  /* of the interrupt that waits, or -1 */
+    bool gone;   /* it goes when it is taken */
+    bool extint; /* it is the 8259s' */
+    bool offers; /* it can be offered */
     uint8_t excepted;
-    int settled; /* the vector, if it was taken; less than 0 if not */
+    int settled;                      /* the vector, if it was taken; less than 0 if not */
     uint32_t apic_offset, apic_value; /* of what was written there last */
     uint8_t apic_ended;
     uint8_t cr8;
