@@ -26,6 +26,8 @@ set grid ytics lc rgb "#cccccc"
 set xtics rotate by -45 nomirror
 set key top left
 set border 3
+set ytics nomirror
+set rmargin 9
 plot "-" using 2:xtic(1) title "Portolan" lc rgb "#1b6ca8", "-" using 3:xtic(1) title "Linux KVM" lc rgb "#c8a96a"
 """
 
