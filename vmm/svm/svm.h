@@ -90,7 +90,7 @@ struct svm_vcpu {
     struct asid asid;
     uint32_t clean; /* the clean bits when nothing was changed: none where the CPU knows none */
     uint64_t cr4;   /* as the guest sees it */
-    uint64_t interrupt_control; /* the VMCB's field as it was at the last entry */
+    uint64_t interrupt_control; /* the VMCB's field as svm_run() loaded it */
     bool refused;               /* the last entry: its state is to be mended */
     bool entered;  /* since svm_run() was called: exits were served and the guest entered again */
     bool served;   /* the last exit: it is done, but not to be entered again at once */

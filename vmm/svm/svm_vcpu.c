@@ -50,7 +50,6 @@ static inline bool enter_again(struct svm_vcpu *svm)
     svm->vmcb.inject = 0;
     svm->vmcb.tlb_control = 0;
     svm->vmcb.clean = svm->clean;
-    svm->interrupt_control = svm->vmcb.interrupt_control;
     svm->entered = true;
     return true;
 }
@@ -100,6 +99,18 @@ static void settle_efer(struct svm_vcpu *svm)
     if (efer != svm->vmcb.efer) {
         svm->vmcb.efer = efer;
         svm_changed(svm, VMCB_CLEAN_CR);
+    }
+}
+
+/*
+ * A CPU leaves the field as it was where it refuses the state. QEMU 7.2 clears all of it: then it
+ * counts what was loaded first, and an offer that was taken between two queue notifications comes
+ * twice, rather than never.
+ */
+static void settle_refused(struct svm_vcpu *svm)
+{
+    if (!(svm->vmcb.interrupt_control & VMCB_V_INTR_MASKING)) {
+        svm->vmcb.interrupt_control = svm->interrupt_control;
     }
 }
 
@@ -210,7 +221,7 @@ void svm_run(struct vcpu *vcpu, struct exit *exit)
     if (vmcb->exit_code == VMCB_EXIT_CR0_SELECTIVE) {
         settle_efer(svm);
     } else if ((uint32_t)vmcb->exit_code == VMCB_EXIT_INVALID) {
-        vmcb->interrupt_control = svm->interrupt_control; /* QEMU 7.2 clears it */
+        settle_refused(svm);
     }
     take_over(vcpu, vmcb);
     if (svm->served) { /* and there is something to look at */

@@ -493,6 +493,12 @@ static void refuse_and_forget(void)
     refuse();
 }
 
+static void take_and_refuse(void)
+{
+    vmcb->interrupt_control &= ~(uint64_t)VMCB_V_IRQ;
+    refuse();
+}
+
 /* Nothing was entered, whatever QEMU has made of the field. */
 static void test_offer_is_refused(void **state)
 {
@@ -502,6 +508,11 @@ static void test_offer_is_refused(void **state)
     assert_int_equal(last.reason, EXIT_INVALID);
     assert_int_equal(vcpu->offer, 0x41);
     assert_int_equal(vcpu->cr8, 2);
+    vcpu->event.kind = VCPU_EVENT_NONE;
+    run(refuse); /* as CPUs do, which know that it is still offered */
+    assert_int_equal(vcpu->offer, 0x41);
+    run(take_and_refuse); /* by an entry before */
+    assert_int_equal(vcpu->offer, 0);
 }
 
 /* A host interrupt in the shadow of STI: the HLT behind it is carried out at once. */
