@@ -24,6 +24,7 @@ LIMITS = {
     "in_pic": 6000,
     "rdmsr": 10000,
     "cr4": 12000,
+    "tpr_write": 100,
     "self_ipi": 100,
     "apic_eoi": 20,
     "hlt": 12000,
