@@ -181,11 +181,32 @@ enum vmcs_exit {
 
 /*
  * VMREAD and VMWRITE of this CPU's current VMCS; what it has no such field for is the VMM's own
- * fault, and a panic. VMXON, VMCLEAR, VMPTRLD: false: refused. INVEPT of TYPE 1 (one) or 2 (all).
- * In vmx_access.S; on the host, tests have a VMCS in memory.
+ * fault, and a panic. There are a dozen at each exit, so they are no calls; on the host, tests have
+ * a VMCS in memory.
  */
+#ifdef PORTOLAN_VMCS_IN_MEMORY
 uint64_t vmcs_read(enum vmcs_field field);
 void vmcs_write(enum vmcs_field field, uint64_t value);
+#else
+static inline uint64_t vmcs_read(enum vmcs_field field)
+{
+    uint64_t value;
+
+    __asm__ volatile("vmread %1, %0\n\tjbe vmx_refused_access"
+                     : "=r"(value)
+                     : "D"((uint64_t)field)
+                     : "cc");
+    return value;
+}
+
+static inline void vmcs_write(enum vmcs_field field, uint64_t value)
+{
+    __asm__ volatile("vmwrite %1, %0\n\tjbe vmx_refused_access" ::"D"((uint64_t)field), "r"(value)
+                     : "cc");
+}
+#endif
+
+/* VMXON, VMCLEAR, VMPTRLD: false: refused. INVEPT of TYPE 1 (one) or 2 (all). In vmx_access.S. */
 bool vmx_on(uint64_t region);
 bool vmcs_clear(uint64_t vmcs);
 bool vmcs_load(uint64_t vmcs);

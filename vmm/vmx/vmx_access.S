@@ -18,23 +18,11 @@
     .endm
 
     .text
-    function vmcs_read
-    movl %edi, %edi
-    vmread %rdi, %rax
-    jbe refused
-    ret
-    .size vmcs_read, . - vmcs_read
-
-    function vmcs_write
-    movl %edi, %edi
-    vmwrite %rsi, %rdi
-    jbe refused
-    ret
-    .size vmcs_write, . - vmcs_write
-
-refused:
+    /* From vmcs.h, with the field in RDI. */
+    function vmx_refused_access
     subq $8, %rsp
     call vmx_refused_field /* does not return */
+    .size vmx_refused_access, . - vmx_refused_access
 
     with_operand vmx_on, vmxon
     with_operand vmcs_clear, vmclear
@@ -45,7 +33,7 @@ refused:
     pushq %rsi
     invept (%rsp), %rdi
     leaq 16(%rsp), %rsp
-    jbe refused
+    jbe vmx_refused_access
     ret
     .size vmx_invept, . - vmx_invept
 
