@@ -262,8 +262,9 @@ def in_bochs(folder, model="ryzen", kind="amd64", cpus=1):
         foreground(run, 1)
         ask(run, "echo a$((6*7))", r"a42\s")
         ask(run, "nproc", rf"\n{cpus}\s")
+        prompt(run)
+        run.expect(r"'help' lists the commands")
         for number in range(1, CHECKPOINTS_IN_BOCHS + 1):
-            prompt(run)
             ask(run, "vm checkpoint l", rf"VM 'l': {number} checkpoints taken")
         foreground(run, 1)
         ask(run, "echo b$((6*7))", r"b42\s")
