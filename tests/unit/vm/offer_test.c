@@ -50,6 +50,11 @@ struct model {
 static struct vm vm;
 static struct vcpu vcpu;
 
+void trace_add(struct vcpu *traced, uint32_t kind, const struct trace_entry *what)
+{
+    fail_msg("a VM that is not traced is traced");
+}
+
 struct machine {
     struct lapic lapic;
     struct vcpu_event event;
