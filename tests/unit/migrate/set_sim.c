@@ -169,7 +169,6 @@ bool legacy_is_lost(const struct legacy_function *f)
     return false;
 }
 
-
 void legacy_forsake(struct legacy_function *f)
 {
     fail_msg("no VF has a standby");
