@@ -8,7 +8,6 @@
 #include "vmm/base/log.h"
 #include "vmm/console/console.h"
 #include "vmm/console/sinks.h"
-#include "vmm/host/address_space.h"
 #include "vmm/host/apic.h"
 #include "vmm/host/cpuid.h"
 #include "vmm/host/frame.h"

@@ -6,12 +6,14 @@
 #include "vmm/host/timer.h"
 #include "vmm/main.h"
 #include "vmm/migrate/migrate.h"
+#include "vmm/portal/portal_vm.h"
 #include "vmm/svm/svm.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/checkpoint.h"
 #include "vmm/vm/model.h"
 #include "vmm/vm/vm.h"
+#include "vmm/vm/vm_edge.h"
 #include "vmm/vmx/vmx.h"
 
 /* A UART's FIFO of 16 characters fills in 1.4 ms at 115200 baud. */
@@ -36,14 +38,17 @@ void main_create_vms(void)
     if (migrate_create(main_config()) != STATUS_OK) {
         log_warn("VFs cannot be saved or moved: no memory for their records");
     }
+    portal_create();
     vf_check_isolation(main_config()->vmm.unsafe_dma);
 }
 
 static void start_vms(void)
 {
     for (unsigned i = 0; i < vm_count(); i++) {
-        if (vm_by_index(i)->config->autostart) {
-            (void)vm_start(vm_by_index(i));
+        struct vm *vm = vm_by_index(i);
+
+        if (vm->config->autostart) {
+            (void)(vm->config->incoming ? vm_await(vm) : vm_start(vm));
         }
     }
 }
@@ -76,6 +81,7 @@ static uint64_t serve(uint64_t now)
     vf_poll_faults();
     checkpoint_poll();
     poll_migration();
+    portal_poll();
     if (was_busy && !busy) {
         idle_action();
     }

@@ -7,7 +7,6 @@
 #include "vmm/base/types.h"
 
 #include <stdarg.h>
-#include <stdbool.h>
 #include <string.h>
 
 #define LINE_MAX   256

@@ -6,8 +6,6 @@
 #include "boot/efi/services.h"
 #include "boot/handoff.h"
 
-#include <stddef.h>
-
 struct modules {
     struct handoff_module *modules; /* LoaderData; the first is the configuration */
     uint32_t count;

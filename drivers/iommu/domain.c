@@ -227,8 +227,6 @@ enum status iommu_map(struct iommu_domain *domain, gpa_t iova, hpa_t base, uint6
 
 /* ---- What devices write ---- */
 
-#define WORD_SIZE (RAM_MARKS_WORD * PAGE_SIZE)
-
 enum status iommu_take_written(struct iommu_domain *domain, const struct ram *ram, uint64_t *pages)
 {
     *pages = 0;
@@ -236,7 +234,7 @@ enum status iommu_take_written(struct iommu_domain *domain, const struct ram *ra
     for (unsigned i = 0; i < ram->run_count; i++) {
         uint64_t at = ram->run[i].at.raw, end = at + ram->run[i].size;
 
-        for (; at < end; at += WORD_SIZE) {
+        for (; at < end; at += RAM_MARKS_BYTES) {
             uint64_t written = radix_take_written(&domain->table, at);
 
             *pages += written != 0 ? ram_mark_word(ram, at / PAGE_SIZE, written) : 0;

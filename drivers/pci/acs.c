@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/pci/acs.h"
 
-#include "drivers/pci/bridge.h"
 #include "drivers/pci/pci_config.h"
 #include "drivers/pci/scan.h"
 #include "vmm/base/log.h"

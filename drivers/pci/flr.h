@@ -8,7 +8,6 @@
 #ifndef PORTOLAN_DRIVERS_PCI_FLR_H
 #define PORTOLAN_DRIVERS_PCI_FLR_H
 
-#include "drivers/pci/function.h"
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
 

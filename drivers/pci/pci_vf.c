@@ -3,7 +3,6 @@
 
 #include "drivers/pci/bars.h"
 #include "drivers/pci/bridge.h"
-#include "drivers/pci/caps.h"
 #include "drivers/pci/flr.h"
 #include "drivers/pci/msix.h"
 #include "drivers/pci/pci_config.h"

@@ -6,7 +6,6 @@
  */
 #include "drivers/pci/scan.h"
 
-#include "drivers/pci/caps.h"
 #include "drivers/pci/pci_config.h"
 #include "vmm/base/log.h"
 

@@ -11,12 +11,15 @@
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
 
-#define VIRTIO_VENDOR           0x1af4U
-#define VIRTIO_FUNCTIONS_MAX    64U
-#define VIRTIO_CFG_LEGACY_MMR   10U /* cfg_type in the extended capability */
-#define VIRTIO_MMR_DEVICE_FIRST 0x10f9U
-#define VIRTIO_MMR_DEVICE_LAST  0x10ffU
-#define VIRTIO_LEGACY_HEADER    20U /* bytes of legacy registers before any device configuration */
+#define VIRTIO_VENDOR                    0x1af4U
+#define VIRTIO_FUNCTIONS_MAX             64U
+#define VIRTIO_CFG_LEGACY_MMR            10U /* cfg_type in the extended capability */
+#define VIRTIO_DEVICE_TRANSITIONAL_FIRST 0x1000U
+#define VIRTIO_DEVICE_MODERN_FIRST       0x1040U
+#define VIRTIO_DEVICE_MODERN_LAST        0x107fU
+#define VIRTIO_MMR_DEVICE_FIRST          0x10f9U
+#define VIRTIO_MMR_DEVICE_LAST           0x10ffU
+#define VIRTIO_LEGACY_HEADER             20U /* bytes of legacy registers before any device configuration */
 
 enum virtio_type {
     VIRTIO_TYPE_NONE = 0,
@@ -54,23 +57,21 @@ enum virtio_mmr_layout { VIRTIO_MMR_NONE = 0, VIRTIO_MMR_A, VIRTIO_MMR_B };
 struct virtio_mmr {
     struct virtio_region region;
     uint16_t capability; /* offset of the extended capability */
-    uint16_t vsec_id;
-    uint8_t layout; /* enum virtio_mmr_layout */
+    uint8_t layout;      /* enum virtio_mmr_layout */
 };
 
 /* A virtio function that the scan listed. */
 struct virtio_function {
     const struct pci_function *pci;
-    uint16_t type;  /* virtio device id, 0: could not be told */
-    bool modern;    /* device id 1040h and up */
-    bool complete;  /* has the common and notify structures that a 1.x driver needs */
-    bool has_sriov; /* 'sriov' is valid */
+    uint16_t type;    /* virtio device id, 0: could not be told */
+    uint16_t vfs_mmr; /* VFs that are on and have an MMR capability */
+    bool modern;      /* device id 1040h and up */
+    bool complete;    /* has the common and notify structures that a 1.x driver needs */
+    bool has_sriov;   /* 'sriov' is valid */
     struct virtio_regions regions;
     struct virtio_mmr mmr; /* of this function itself */
     struct pci_sriov sriov;
-    uint16_t vfs_seen;        /* VFs that are on and were looked at */
-    uint16_t vfs_mmr;         /* of them, those with an MMR capability */
-    struct virtio_mmr vf_mmr; /* the first of those */
+    struct virtio_mmr vf_mmr; /* of the first of those VFs */
 };
 
 /* The virtio type by PCI device id (1000h..103fh, 1040h..107fh, 10f9h..10ffh), 0: none of them. */

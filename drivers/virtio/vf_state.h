@@ -176,9 +176,9 @@ enum status vf_state_next(enum vf_state_kind kind, const void *state, uint32_t s
 enum status vf_state_check(enum vf_state_kind kind, const void *state, uint32_t size);
 
 /*
- * STATE has passed vf_state_check(): let both indexes of each of its rings below QUEUES be
- * USED[queue], as if the device had taken nothing that it did not give back. Of a kind without
- * indexes it stays as it is.
+ * STATE has passed vf_state_check(): let the used index of each of its rings below QUEUES be
+ * USED[queue], as it is in memory, with as many requests taken and not given back as before. Of a
+ * kind without indexes it stays as it is.
  */
 void vf_state_rewind(enum vf_state_kind kind, uint8_t *state, uint32_t size, const uint16_t *used,
                      unsigned queues);

@@ -206,8 +206,14 @@ void vf_state_rewind(enum vf_state_kind kind, uint8_t *state, uint32_t size, con
 
     while (kind == VF_STATE_2021 && vf_state_next(kind, state, size, &at, &part) == STATUS_OK) {
         if (part.type == RUN_STATE && part.length == 3 * INDEX_SIZE && part.selector < queues) {
-            memcpy(state + at - 2UL * INDEX_SIZE, &used[part.selector], INDEX_SIZE);
-            memcpy(state + at - INDEX_SIZE, &used[part.selector], INDEX_SIZE);
+            uint8_t *taken_at = state + at - 2UL * INDEX_SIZE, *used_at = taken_at + INDEX_SIZE;
+            uint16_t taken, was;
+
+            memcpy(&taken, taken_at, sizeof(taken));
+            memcpy(&was, used_at, sizeof(was));
+            taken = (uint16_t)(taken + used[part.selector] - was);
+            memcpy(taken_at, &taken, sizeof(taken));
+            memcpy(used_at, &used[part.selector], INDEX_SIZE);
         }
     }
 }

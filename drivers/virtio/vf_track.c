@@ -175,6 +175,9 @@ static void add(struct vf_state *vf, uint64_t page, uint64_t bits)
 {
     uint64_t left = vf->tracked - page;
 
+    if (bits == 0) { /* most are: the pause is as long as it takes to look at them */
+        return;
+    }
     vf->reported +=
         ram_mark_word(vf->ram, page, left < WORD_PAGES ? bits & ((1ULL << left) - 1) : bits);
 }
@@ -211,7 +214,9 @@ static void add_bytes(struct vf_state *vf, uint64_t first, const uint8_t *bytes,
         } else {
             memcpy(&bits, bytes + at, left);
         }
-        add(vf, page, bits);
+        if (bits != 0) {
+            add(vf, page, bits);
+        }
     }
 }
 
@@ -249,10 +254,13 @@ static void take_pushed(struct vf_state *vf)
     uint32_t step = sizeof(*words) * (is_bytemap(vf->control) ? 1 : 8); /* pages of a word */
 
     for (uint64_t i = 0; i * sizeof(*words) < size; i++) {
-        uint64_t value = words[i] != 0 ? __atomic_exchange_n(&words[i], 0, __ATOMIC_ACQ_REL) : 0;
-        uint64_t page = i * step;
+        uint64_t page = i * step, value;
 
-        if (value != 0 && is_bytemap(vf->control)) {
+        if (words[i] == 0) { /* most are: the time is that of what was written */
+            continue;
+        }
+        value = __atomic_exchange_n(&words[i], 0, __ATOMIC_ACQ_REL);
+        if (is_bytemap(vf->control)) {
             value = gather((const uint8_t *)&value, sizeof(value)) << page % WORD_PAGES;
         }
         add(vf, page - page % WORD_PAGES, value);

@@ -106,8 +106,7 @@ void virtio_regions_read(bdf_t bdf, struct virtio_regions *regions)
 static enum status mmr_read(bdf_t bdf, uint16_t offset, const struct mmr_fields *fields,
                             const uint64_t *bar_sizes, struct virtio_mmr *mmr)
 {
-    uint32_t header = pci_config_read(bdf, offset + VSEC_HEADER, 4);
-    uint32_t size = header >> VSEC_LENGTH_SHIFT;
+    uint32_t size = pci_config_read(bdf, offset + VSEC_HEADER, 4) >> VSEC_LENGTH_SHIFT;
     struct virtio_region region;
 
     if (size < fields->size || !range_fits(offset, size, PCI_CONFIG_SIZE_EXTENDED) ||
@@ -117,10 +116,7 @@ static enum status mmr_read(bdf_t bdf, uint16_t offset, const struct mmr_fields 
     region = (struct virtio_region){.bar = (uint8_t)pci_config_read(bdf, offset + fields->bar, 1),
                                     .offset = pci_config_read(bdf, offset + fields->offset, 4),
                                     .length = pci_config_read(bdf, offset + fields->length, 4)};
-    *mmr = (struct virtio_mmr){.region = region,
-                               .capability = offset,
-                               .vsec_id = (uint16_t)header,
-                               .layout = fields->layout};
+    *mmr = (struct virtio_mmr){.region = region, .capability = offset, .layout = fields->layout};
     if (region.bar >= PCI_BARS_MAX || region.length < VIRTIO_LEGACY_HEADER ||
         !region_sound(&region, bar_sizes != NULL ? bar_sizes[region.bar] : 0)) {
         return STATUS_DEVICE;

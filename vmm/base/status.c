@@ -15,6 +15,7 @@ static const char *const names[STATUS_COUNT] = {
     [STATUS_STATE] = "wrong state",
     [STATUS_TIMEOUT] = "timed out",
     [STATUS_DEVICE] = "device error",
+    [STATUS_AGAIN] = "not yet",
 };
 
 const char *status_name(enum status status)

@@ -20,6 +20,7 @@ enum status {
     STATUS_STATE,       /* valid, but not in the present state */
     STATUS_TIMEOUT,     /* the hardware did not answer within its time */
     STATUS_DEVICE,      /* the hardware answered with an error or with nonsense */
+    STATUS_AGAIN,       /* not done yet: nothing has failed, ask again */
     STATUS_COUNT
 };
 

@@ -9,7 +9,6 @@
 #ifndef PORTOLAN_VMM_CONFIG_CONFIG_H
 #define PORTOLAN_VMM_CONFIG_CONFIG_H
 
-#include "vmm/base/log.h"
 #include "vmm/base/types.h"
 #include "vmm/config/config_problems.h"
 
@@ -24,9 +23,10 @@
 #define CONFIG_NAME_MAX    16U   /* of a VM, with the NUL */
 #define CONFIG_PATH_MAX    128U  /* of a file, with the NUL */
 #define CONFIG_TEXT_MAX    1024U /* of a command line, with the NUL */
-#define CONFIG_KEYS_MAX    21U   /* in one kind of section */
+#define CONFIG_KEYS_MAX    29U   /* in one kind of section */
 #define CONFIG_SLOT_AUTO   0U
-#define CONFIG_SLOT_VGA    2U /* in a VM with a screen */
+#define CONFIG_SLOT_VGA    2U  /* in a VM with a screen */
+#define CONFIG_SLOT_PORTAL 31U /* in the service VM */
 #define CONFIG_VGA_MEMORY  (16ULL << 20)
 
 enum config_idle { CONFIG_IDLE_HALT, CONFIG_IDLE_RESET, CONFIG_IDLE_POWEROFF };
@@ -34,6 +34,30 @@ enum config_panic { CONFIG_PANIC_HALT, CONFIG_PANIC_RESET };
 /* Which VFs firmware tries first. */
 enum config_boot { CONFIG_BOOT_DISK, CONFIG_BOOT_NET };
 enum config_transport { CONFIG_TRANSPORT_AUTO, CONFIG_TRANSPORT_MMR, CONFIG_TRANSPORT_ADMIN };
+
+/* What a VM sees of the CPU: all, or a level that unlike machines have, or what a mask leaves. */
+enum config_cpu_level { CONFIG_CPU_HOST, CONFIG_CPU_BASE, CONFIG_CPU_V2, CONFIG_CPU_MASK };
+
+/* Words of features, by the names that a VM's text has: leaves 1, 7, 80000001h, ..7h, ..8h. */
+enum config_cpu_word {
+    CPU_C1C,
+    CPU_C1D,
+    CPU_C7B,
+    CPU_C7C,
+    CPU_C7D,
+    CPU_X1C,
+    CPU_X1D,
+    CPU_X7D,
+    CPU_X8B,
+    CPU_WORDS
+};
+
+#define CONFIG_CPU_WORD_NAMES "c1c c1d c7b c7c c7d x1c x1d x7d x8b"
+
+struct config_cpu {
+    uint32_t level;           /* enum config_cpu_level */
+    uint32_t mask[CPU_WORDS]; /* MASK: bits that stay */
+};
 
 /* Where a section and each of its keys stand, for messages; 0: not given. Indexed as in keys.c. */
 struct config_lines {
@@ -98,6 +122,7 @@ struct config_vm {
     struct config_lines lines;
     char name[CONFIG_NAME_MAX];
     struct config_cpus cpus;
+    struct config_cpu cpu;
     uint64_t memory; /* bytes, a multiple of 2 MiB */
     struct config_path kernel;
     struct config_path initrd;
@@ -113,11 +138,15 @@ struct config_vm {
     struct config_vf standby; /* line 0: none; only beside one VF */
     uint32_t modern;
     uint32_t autostart;
+    uint32_t incoming;   /* it comes from another host */
     uint32_t debug_exit; /* port, 0: none */
     uint32_t checkpoints;
+    uint32_t tsc_khz;   /* 0: the host's */
     uint32_t debugcon;  /* port 402h writes to the console */
     uint32_t boot;      /* enum config_boot */
     uint32_t boot_menu; /* seconds; 0: none */
+    uint32_t service;   /* it has the portal */
+    uint32_t migrate;   /* the service VM may move it */
 };
 
 #define CONFIG_VFS_FIT 0U /* as many as there is room for */

@@ -222,6 +222,11 @@ static void check_slots(const struct config_vm *vm, struct config_report *report
                          vm->lines.key[vm->lines.key[VM_VGA] != 0 ? VM_VGA : VM_VGA_ROM]);
             config_fix(report, "choose another slot, or leave it out, or write 'vga = no'");
         }
+        if (vm->service && vm->vfs.vf[i].slot == CONFIG_SLOT_PORTAL) {
+            config_error(report, vm->vfs.vf[i].line, "slot %u of VM '%s' is its portal's (line %u)",
+                         CONFIG_SLOT_PORTAL, vm->name, vm->lines.key[VM_SERVICE]);
+            config_fix(report, "choose another slot, or leave it out");
+        }
         for (uint32_t j = 0; j < i; j++) {
             if (vm->vfs.vf[i].slot != CONFIG_SLOT_AUTO &&
                 vm->vfs.vf[i].slot == vm->vfs.vf[j].slot) {
@@ -231,6 +236,27 @@ static void check_slots(const struct config_vm *vm, struct config_report *report
                 config_fix(report, "choose another slot, or leave it out");
             }
         }
+    }
+}
+
+/* One VM carries others, and stays itself. */
+static void check_service(const struct config *config, uint32_t index, struct config_report *report)
+{
+    const struct config_vm *vm = &config->vms[index];
+
+    for (uint32_t i = 0; i < index && vm->service; i++) {
+        if (config->vms[i].service) {
+            config_error(report, vm->lines.key[VM_SERVICE],
+                         "VM '%s' is to be the service VM, but VM '%s' is it already (line %u)",
+                         vm->name, config->vms[i].name, config->vms[i].lines.key[VM_SERVICE]);
+            config_fix(report, "remove one of the two 'service' lines");
+        }
+    }
+    if (vm->service && vm->migrate) {
+        config_error(report, vm->lines.key[VM_MIGRATE],
+                     "VM '%s' is the service VM (line %u), which cannot be moved", vm->name,
+                     vm->lines.key[VM_SERVICE]);
+        config_fix(report, "remove the 'migrate' line");
     }
 }
 
@@ -267,6 +293,7 @@ static void check_vm(const struct config *config, uint32_t index, struct config_
         check_vf_exists(config, &vm->standby, report);
     }
     check_standby(config, index, report);
+    check_service(config, index, report);
     check_slots(vm, report);
 }
 

@@ -40,6 +40,7 @@ static const struct config_key vm_keys[] = {
     [VM_AUTOSTART]   = {"autostart",   TYPE_YES_NO,  VM(autostart),   0,    0,      0,    NULL},
     [VM_DEBUG_EXIT]  = {"debug_exit",  TYPE_NUMBER,  VM(debug_exit),  1,    0xffff, 0,    NULL},
     [VM_CHECKPOINTS] = {"checkpoints", TYPE_NUMBER,  VM(checkpoints), 1,    9999,   0,    NULL},
+    [VM_TSC_KHZ]     = {"tsc_khz",     TYPE_NUMBER,  VM(tsc_khz),     100000, 10000000, 0, NULL},
     [VM_DEBUGCON]    = {"debugcon",    TYPE_YES_NO,  VM(debugcon),    0,    0,      0,    NULL},
     [VM_BOOT]        = {"boot",        TYPE_WORD,    VM(boot),        0,    0,      0,    "disk,net net,disk"},
     [VM_BOOT_MENU]   = {"boot_menu",   TYPE_NUMBER,  VM(boot_menu),   1,    60,     0,    NULL},
@@ -47,6 +48,10 @@ static const struct config_key vm_keys[] = {
     [VM_VGA_ROM]     = {"vga_rom",     TYPE_PATH,    VM(vga_rom),     0,    0,      0,    NULL},
     [VM_NET_ROM]     = {"net_rom",     TYPE_PATH,    VM(net_rom),     0,    0,      0,    NULL},
     [VM_KERNEL_ROM]  = {"kernel_rom",  TYPE_PATH,    VM(kernel_rom),  0,    0,      0,    NULL},
+    [VM_SERVICE]     = {"service",     TYPE_YES_NO,  VM(service),     0,    0,      0,    NULL},
+    [VM_MIGRATE]     = {"migrate",     TYPE_YES_NO,  VM(migrate),     0,    0,      0,    NULL},
+    [VM_INCOMING]    = {"incoming",    TYPE_YES_NO,  VM(incoming),    0,    0,      0,    NULL},
+    [VM_CPU]         = {"cpu",         TYPE_CPU,     VM(cpu),         0,    0,      0,    "host base v2"},
 };
 
 static const struct config_key pf_keys[] = {

@@ -20,6 +20,7 @@ enum config_type {
     TYPE_CPUS,    /* struct config_cpus */
     TYPE_VF,      /* struct config_vfs, one more; may repeat */
     TYPE_STANDBY, /* struct config_vf */
+    TYPE_CPU,     /* struct config_cpu */
     TYPE_MODULES, /* struct config_modules, one more; may repeat */
 };
 
@@ -47,6 +48,7 @@ enum config_vm_key {
     VM_AUTOSTART,
     VM_DEBUG_EXIT,
     VM_CHECKPOINTS,
+    VM_TSC_KHZ,
     VM_DEBUGCON,
     VM_BOOT,
     VM_BOOT_MENU,
@@ -54,6 +56,10 @@ enum config_vm_key {
     VM_VGA_ROM,
     VM_NET_ROM,
     VM_KERNEL_ROM,
+    VM_SERVICE,
+    VM_MIGRATE,
+    VM_INCOMING,
+    VM_CPU,
 };
 enum config_pf_key {
     PF_NUM_VFS,

@@ -2,6 +2,7 @@
 /* Lines, sections and keys. What a value means is store.c's business, what fits together check.c's.
  */
 #include "vmm/base/format.h"
+#include "vmm/base/log.h"
 #include "vmm/config/config.h"
 #include "vmm/config/config_check.h"
 #include "vmm/config/config_keys.h"

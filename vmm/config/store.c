@@ -305,6 +305,35 @@ static void store_module(struct config_modules *to, struct slice value, const st
     }
 }
 
+/* A level, or WORD:BITS with commas between: the bits that stay of a word. */
+static void store_cpu(struct config_cpu *to, struct slice value, const struct store *store)
+{
+    int level = value_word(value, store->key->words);
+    struct slice rest = value;
+
+    if (level >= 0) {
+        to->level = (uint32_t)level;
+        return;
+    }
+    memset(to->mask, 0xff, sizeof(to->mask));
+    while (rest.length > 0) {
+        struct slice bits = slice_trim(slice_cut(&rest, ',')), whole = bits;
+        int word = value_word(slice_cut(&bits, ':'), CONFIG_CPU_WORD_NAMES);
+        uint64_t mask;
+
+        if (word < 0 || !value_number(bits, &mask) || mask > UINT32_MAX) {
+            config_error(store->report, store->line, "'%s' is neither a level nor bits of a word",
+                         QUOTE(whole));
+            config_fix(store->report,
+                       "write %s, or bits such as c7b:0x209c01a9, with commas between; words: %s",
+                       store->key->words, CONFIG_CPU_WORD_NAMES);
+            return;
+        }
+        to->mask[word] = (uint32_t)mask;
+    }
+    to->level = CONFIG_CPU_MASK;
+}
+
 void config_store(void *section, const struct config_key *key, struct slice value, uint32_t line,
                   struct config_report *report)
 {
@@ -341,6 +370,9 @@ void config_store(void *section, const struct config_key *key, struct slice valu
         break;
     case TYPE_STANDBY: /* its slot is that of the VF whose place it takes */
         (void)vf_address(to, value, &store);
+        break;
+    case TYPE_CPU:
+        store_cpu(to, value, &store);
         break;
     case TYPE_MODULES:
         store_module(to, value, &store);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The commands of the VMM's prompt: a table, and what each entry does. */
 #include "vmm/base/format.h"
+#include "vmm/console/command_table.h"
 #include "vmm/console/console_edge.h"
 #include "vmm/console/keymap.h"
 #include "vmm/console/parts.h"
@@ -16,75 +17,6 @@
 #define STROKES_MAX     224U /* in one command */
 #define MOVE_MAX        999U
 #define BUTTONS_MAX     7U
-
-enum command_kind {
-    COMMAND_HELP,
-    COMMAND_LOG,
-    COMMAND_STATS,
-    COMMAND_VM_LIST,
-    COMMAND_VM_CONSOLE,
-    COMMAND_VM_LOG,
-    COMMAND_VM_DIRTY,
-    COMMAND_VM_DO,
-    COMMAND_VM_CHECKPOINT,
-    COMMAND_VM_STATE,
-    COMMAND_VM_TRACE,
-    COMMAND_VM_SCREEN,
-    COMMAND_VM_KEY,
-    COMMAND_VM_MOUSE,
-    COMMAND_VF_LIST,
-    COMMAND_VF_DO,
-};
-
-struct command {
-    const char *word, *second; /* second: NULL if one word is all */
-    const char *argument;      /* for people; in brackets: may be left out; "": there is none */
-    enum command_kind kind;
-    enum console_action action; /* COMMAND_VM_DO, COMMAND_VF_DO */
-    const char *help;
-};
-
-static const struct command commands[] = {
-    {"help",  NULL,         "[COMMAND]",               COMMAND_HELP,          0,                "list the commands, or explain one"                 },
-    {"log",   NULL,         "[LINES]",                 COMMAND_LOG,           0,                "the last lines of the VMM's log (40); Ctrl-C stops"},
-    {"stats", NULL,         "[NAME]",                  COMMAND_STATS,         0,                "what is counted about one VM, or about all"        },
-    {"vm",    "list",       "",                        COMMAND_VM_LIST,       0,                "the VMs: number, name, state"                      },
-    {"vm",    "console",    "NAME",                    COMMAND_VM_CONSOLE,    0,                "bring a VM to the foreground"                      },
-    {"vm",    "log",        "NAME",                    COMMAND_VM_LOG,        0,                "the last 4 KiB that a VM said"                     },
-    {"vm",    "start",      "NAME",                    COMMAND_VM_DO,         CONSOLE_START,    "start a VM that is off"                            },
-    {"vm",    "stop",       "NAME",                    COMMAND_VM_DO,         CONSOLE_STOP,
-     "switch a VM off at once, as pulling its plug"                                                                                                 },
-    {"vm",    "reset",      "NAME",                    COMMAND_VM_DO,         CONSOLE_RESET,    "press a VM's reset button"                         },
-    {"vm",    "pause",      "NAME",                    COMMAND_VM_DO,         CONSOLE_PAUSE,    "let a VM and its time stand still"                 },
-    {"vm",    "resume",     "NAME",                    COMMAND_VM_DO,         CONSOLE_RESUME,   "let a paused VM go on"                             },
-    {"vm",    "state",      "NAME [PART]",             COMMAND_VM_STATE,      0,
-     "what a paused VM's guest can see of its machine"                                                                                              },
-    {"vm",    "checkpoint", "NAME [COUNT]",            COMMAND_VM_CHECKPOINT, 0,
-     "save a VM, destroy its state, and build it anew"                                                                                              },
-    {"vm",    "track",      "NAME",                    COMMAND_VM_DO,         CONSOLE_TRACK,
-     "begin to note which pages of a VM's RAM are written"                                                                                          },
-    {"vm",    "dirty",      "NAME",                    COMMAND_VM_DIRTY,      0,                "the pages written since, and begin anew"           },
-    {"vm",    "untrack",    "NAME",                    COMMAND_VM_DO,         CONSOLE_UNTRACK,  "no longer note them"                               },
-    {"vm",    "button",     "NAME",                    COMMAND_VM_DO,         CONSOLE_BUTTON,
-     "press a VM's power button: the guest decides"                                                                                                 },
-    {"vm",    "nmi",        "NAME",                    COMMAND_VM_DO,         CONSOLE_NMI,      "send an NMI to a VM's CPUs"                        },
-    {"vm",    "trace",      "NAME [KIND]",             COMMAND_VM_TRACE,      0,
-     "what a VM did last; KIND begins anew: ports mmio pci int all, or off"                                                                         },
-    {"vm",    "screen",     "NAME",                    COMMAND_VM_SCREEN,     0,                "the text on a VM's screen"                         },
-    {"vm",    "key",        "NAME KEY...",             COMMAND_VM_KEY,        0,
-     "strike keys of a VM's keyboard: 'dir enter f10 ctrl-alt-del up"                                                                               },
-    {"vm",    "mouse",      "NAME RIGHT UP [BUTTONS]", COMMAND_VM_MOUSE,      0,
-     "move a VM's mouse, and hold buttons: 1, 2, 4 or a sum"                                                                                        },
-    {"vf",    "list",       "",                        COMMAND_VF_LIST,       0,                "the VFs: whose they are, and their states"         },
-    {"vf",    "show",       "PF:N",                    COMMAND_VF_DO,         CONSOLE_VF_SHOW,
-     "what another VF must be like to take its place"                                                                                               },
-    {"vf",    "state",      "PF:N STATE",              COMMAND_VF_DO,         CONSOLE_VF_SET,   "STATE: quiesce, freeze, run"                       },
-    {"vf",    "dirty",      "PF:N ORDER",              COMMAND_VF_DO,         CONSOLE_VF_DIRTY,
-     "note which pages a VF writes: ORDER is on, off, report"                                                                                       },
-    {"vf",    "save",       "PF:N",                    COMMAND_VF_DO,         CONSOLE_VF_SAVE,  "read a VF's state, and show it"                    },
-    {"vf",    "move",       "PF:N PF:N...",            COMMAND_VF_DO,         CONSOLE_VF_MOVE,
-     "move a VM from its VFs to others, all at once; PF:N-M is a row of them"                                                                       },
-};
 
 struct words {
     uint32_t count; /* may be more than WORDS_MAX: too many */
@@ -136,7 +68,7 @@ static bool matches(const struct command *command, const struct words *words, ui
 /* The entry that the words from FROM on name, NULL: none. */
 static const struct command *find(const struct words *words, uint32_t from)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
+    for (unsigned i = 0; i < command_count; i++) {
         if (matches(&commands[i], words, from)) {
             return &commands[i];
         }
@@ -155,7 +87,7 @@ static unsigned print_entries(const char *word)
 {
     unsigned printed = 0;
 
-    for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
+    for (unsigned i = 0; i < command_count; i++) {
         const struct command *command = &commands[i];
 
         if (!word || strcmp(word, command->word) == 0) {
@@ -298,7 +230,9 @@ static void do_action(const struct command *command, unsigned vm)
 
     if (status == STATUS_OK) {
         console_print("vm %s %s: %s", command->second, console_edge_vm_name(vm),
-                      command->action == CONSOLE_START ? "begun" : "done");
+                      command->action == CONSOLE_START || command->action == CONSOLE_INCOMING
+                          ? "begun"
+                          : "done");
     } else {
         say_refusal(command, vm, status);
     }
@@ -387,6 +321,24 @@ static void do_input(const struct command *command, const struct words *words)
     }
 }
 
+/* What becomes of it is said by the edge, but for refusals. */
+static void do_migrate(const struct command *command, const struct words *words)
+{
+    const char *to = words->word[3], *more = words->count > 4 ? words->word[4] : "";
+    bool resolve = strcmp(to, "resolve") == 0;
+    bool here = strcmp(more, "here") == 0;
+    unsigned vm;
+
+    if (resolve ? !here && strcmp(more, "there") != 0 : more[0] != '\0') {
+        print_usage(command);
+    } else if (strlen(to) == WORD_MAX - 1) {
+        console_print("'%s...' is too long for a host's name here: give its address", to);
+    } else if (find_vm(words->word[2], &vm)) {
+        say_refusal(command, vm,
+                    resolve ? console_edge_vm_resolve(vm, here) : console_edge_vm_migrate(vm, to));
+    }
+}
+
 static void do_vm(const struct command *command, const char *name, const char *more)
 {
     enum status status = STATUS_OK;
@@ -425,6 +377,9 @@ static bool arguments_fit(const struct command *command, uint32_t given)
     }
     if (command->action == CONSOLE_VF_MOVE) {
         return given >= 2 && given % 2 == 0 && given <= WORDS_MAX - words_of(command);
+    }
+    if (command->kind == COMMAND_VM_MIGRATE) {
+        return given == 2 || given == 3;
     }
     if (command->kind == COMMAND_VM_KEY || command->kind == COMMAND_VM_MOUSE) {
         unsigned least = command->kind == COMMAND_VM_KEY ? 2 : 3;
@@ -483,6 +438,9 @@ void command_run(const char *text)
     case COMMAND_VM_KEY:
     case COMMAND_VM_MOUSE:
         do_input(command, &words);
+        break;
+    case COMMAND_VM_MIGRATE:
+        do_migrate(command, &words);
         break;
     case COMMAND_VM_CONSOLE:
     case COMMAND_VM_LOG:

@@ -14,7 +14,7 @@
 
 struct vga_state;
 
-#define CONSOLE_WORD_MAX 32U /* of a command, with the NUL */
+#define CONSOLE_WORD_MAX 64U /* of a command, with the NUL */
 
 enum console_action {
     CONSOLE_START,
@@ -25,7 +25,8 @@ enum console_action {
     CONSOLE_TRACK, /* begin to note which pages of its RAM are written; or end */
     CONSOLE_UNTRACK,
     CONSOLE_NMI,
-    CONSOLE_BUTTON, /* ACPI power button: asks the guest to switch itself off */
+    CONSOLE_BUTTON,   /* ACPI power button: asks the guest to switch itself off */
+    CONSOLE_INCOMING, /* wait for the state that comes from another host */
     CONSOLE_VF_SHOW,
     CONSOLE_VF_SET,
     CONSOLE_VF_DIRTY,
@@ -89,6 +90,17 @@ void console_edge_vm_stats(unsigned vm);
 /* Print which pages of VM's RAM were written since the tracking began or this was last asked, at
  * most some 100 lines. May wait until the VM's CPUs have left their guests once. */
 void console_edge_vm_dirty(unsigned vm);
+
+/*
+ * Let the service VM's program move VM to the host TO, or end that: "cancel". It is told, and
+ * nothing is waited for; this is printed. STATE: VM does not run, or comes from another host, or
+ * the program does not listen; NOT_FOUND: there is no service VM that runs.
+ */
+enum status console_edge_vm_migrate(unsigned vm, const char *to);
+
+/* VM was handed over, or is ready to run, and nobody knows what became of the other host: it runs
+ * HERE, or not. STATE: it was neither. What is begun is printed; the log says how it ends. */
+enum status console_edge_vm_resolve(unsigned vm, bool here);
 
 /* Print all VFs, a line each. */
 void console_edge_vf_list(void);

@@ -43,19 +43,25 @@ const char *console_edge_vm_state(unsigned vm)
     return vm_is_stopping(vm_by_index(vm)) ? "stopping" : names[vm_state(vm_by_index(vm))];
 }
 
-/* What goes to the machine itself; while it is paused nothing of it may change. */
-static enum status press(struct vm *vm, enum console_action action)
+/* While it is paused nothing of its machine may change. */
+static enum status send_nmi(struct vm *vm)
 {
     if (!vm_touch(vm)) {
         return STATUS_STATE;
     }
-    if (action == CONSOLE_NMI) {
-        pc_nmi(&vm->pc);
-    } else {
-        pc_power_button(&vm->pc, vm_now(vm));
-    }
+    pc_nmi(&vm->pc);
     vm_touched(vm);
     return STATUS_OK;
+}
+
+/* The marks of one that is moved are not the operator's to take. */
+static enum status track(struct vm *vm, bool on)
+{
+    if (vm_move_is_under_way(vm)) {
+        return STATUS_STATE;
+    }
+    dirty_stop(vm);
+    return on ? dirty_start(vm) : STATUS_OK;
 }
 
 enum status console_edge_vm_do(unsigned index, enum console_action action)
@@ -74,14 +80,14 @@ enum status console_edge_vm_do(unsigned index, enum console_action action)
     case CONSOLE_RESUME:
         return vm_resume(vm);
     case CONSOLE_TRACK:
-        dirty_stop(vm);
-        return dirty_start(vm);
     case CONSOLE_UNTRACK:
-        dirty_stop(vm);
-        return STATUS_OK;
+        return track(vm, action == CONSOLE_TRACK);
     case CONSOLE_NMI:
+        return send_nmi(vm);
     case CONSOLE_BUTTON:
-        return press(vm, action);
+        return vm_power_button(vm);
+    case CONSOLE_INCOMING:
+        return vm_move_await(vm);
     case CONSOLE_VF_SHOW:
     case CONSOLE_VF_SET:
     case CONSOLE_VF_DIRTY:
@@ -315,7 +321,7 @@ void console_edge_vm_dirty(unsigned index)
     struct vm *vm = vm_by_index(index);
     struct dirty_print print = {0};
 
-    if (!vm->ram.tracked) {
+    if (!vm->ram.tracked || vm_move_is_under_way(vm)) {
         console_print("vm dirty %s: it is not tracked: 'vm track' comes first", vm->config->name);
         return;
     }

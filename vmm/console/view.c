@@ -39,7 +39,9 @@ static uint16_t cell_of(uint16_t cell)
     return (uint16_t)((uint8_t)vga_ascii((uint8_t)cell) | (cell & 0x7f00U));
 }
 
-void view_text(const struct vga_picture *picture, unsigned line, char text[VGA_TEXT_COLUMNS + 1])
+/* One line of text as ASCII, without blanks at its end, NUL-terminated. */
+static void text_of_line(const struct vga_picture *picture, unsigned line,
+                         char text[VGA_TEXT_COLUMNS + 1])
 {
     uint16_t cells[VGA_TEXT_COLUMNS];
     unsigned length = 0;
@@ -193,7 +195,7 @@ bool view_print(unsigned vm)
                       shown.picture.width, shown.picture.height);
     }
     for (unsigned line = 0; shown.picture.kind == VGA_TEXT && line < shown.picture.lines; line++) {
-        view_text(&shown.picture, line, text);
+        text_of_line(&shown.picture, line, text);
         console_print("|%s", text);
     }
     return true;

@@ -32,9 +32,6 @@ struct view {
 size_t view_update(struct view *view, const struct vga_picture *picture, const char *name,
                    char *buffer, size_t size);
 
-/* One line of text as ASCII, without blanks at its end, NUL-terminated. Pure. */
-void view_text(const struct vga_picture *picture, unsigned line, char text[VGA_TEXT_COLUMNS + 1]);
-
 /* Show VM's screen from here on (CONSOLE_VMM: none). */
 void view_begin(unsigned vm);
 

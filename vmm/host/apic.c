@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/host/apic.h"
 
-#include "vmm/base/log.h"
 #include "vmm/host/cpuid.h"
 #include "vmm/host/instructions.h"
 #include "vmm/host/irq.h"
@@ -90,10 +89,11 @@ static uint32_t apic_read(enum apic_register reg)
     return (uint32_t)value;
 }
 
-static void apic_write(enum apic_register reg, uint32_t value)
+/* A VALUE that no CPU refuses. An interrupt of a guest's timer takes several, so it is no call. */
+static inline void apic_write(enum apic_register reg, uint32_t value)
 {
     if (x2apic) {
-        (void)msr_write(MSR_X2APIC_FIRST + reg / 16, value);
+        cpu_write_msr(MSR_X2APIC_FIRST + reg / 16, value);
     } else {
         mmio_write32(registers + reg, value);
     }

@@ -60,7 +60,8 @@ static const struct {
     {FACT_RFDS_CLEAR, ARCH,         28},
 };
 
-uint32_t guards_facts(void)
+/* The facts of this CPU, bits 1 << FACT_... */
+static uint32_t read_facts(void)
 {
     struct cpuid vendor = cpuid_read(0, 0);
     uint64_t words[SOURCES] = {0};
@@ -101,7 +102,7 @@ uint32_t guards_choose(uint32_t facts)
 
 uint32_t guards_init(void)
 {
-    uint32_t facts = guards_facts();
+    uint32_t facts = read_facts();
 
     for (unsigned i = 0; i < guard_row_count; i++) {
         if (guard_rows[i].action == GUARD_LACKS && holds(&guard_rows[i], facts)) {

@@ -54,9 +54,6 @@ struct guard_row {
 extern const struct guard_row guard_rows[];
 extern const unsigned guard_row_count;
 
-/* The facts of this CPU, bits 1 << FACT_... */
-uint32_t guards_facts(void);
-
 /* Pure: enum guard_action's bits for FACTS; GUARD_BUFFERS is not beside GUARD_FLUSH_L1. */
 uint32_t guards_choose(uint32_t facts);
 

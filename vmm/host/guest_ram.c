@@ -120,16 +120,20 @@ uint64_t ram_bit(const struct ram *ram, uint64_t at)
     return (at < FOUR_GIB ? at : at - FOUR_GIB + ram->below_4g) / PAGE_SIZE;
 }
 
+/* Mostly it is a page or two; where a device cannot tell what it writes, all RAM. */
 void ram_mark(const struct ram *ram, gpa_t at, uint64_t size)
 {
-    uint64_t end = at.raw + size;
+    uint64_t end = at.raw + size, step;
 
-    for (uint64_t page = align_down(at.raw, PAGE_SIZE); page < end; page += PAGE_SIZE) {
-        if (ram_holds(ram, page, PAGE_SIZE)) {
+    for (uint64_t page = align_down(at.raw, PAGE_SIZE); page < end; page += step) {
+        bool whole = page % RAM_MARKS_BYTES == 0 && end - page >= RAM_MARKS_BYTES;
+
+        step = whole && ram_holds(ram, page, RAM_MARKS_BYTES) ? RAM_MARKS_BYTES : PAGE_SIZE;
+        if (ram_holds(ram, page, step)) {
             uint64_t bit = ram_bit(ram, page);
+            uint64_t bits = step == RAM_MARKS_BYTES ? UINT64_MAX : 1ULL << bit % RAM_MARKS_WORD;
 
-            __atomic_fetch_or(&ram->marks[bit / RAM_MARKS_WORD], 1ULL << bit % RAM_MARKS_WORD,
-                              __ATOMIC_SEQ_CST);
+            __atomic_fetch_or(&ram->marks[bit / RAM_MARKS_WORD], bits, __ATOMIC_SEQ_CST);
         }
     }
 }

@@ -19,6 +19,7 @@ struct ram {
     uint64_t below_4g;
     uint64_t above_4g;
     bool tracked;    /* what is written is to be marked: vmm/vm/dirty.h; atomic */
+    bool logged;     /* ... and CPUs log what their guests write to pages of 4 KiB */
     uint64_t *marks; /* a bit for each page, at ram_bit() */
     unsigned run_count;
     struct ram_run run[RAM_RUNS_MAX];
@@ -39,8 +40,9 @@ bool ram_holds(const struct ram *ram, uint64_t at, uint64_t size);
 /* Where its last byte ends. */
 uint64_t ram_end(const struct ram *ram);
 
-/* Pages in one word of the marks. */
-#define RAM_MARKS_WORD 64U
+/* Pages in one word of the marks, and their bytes. */
+#define RAM_MARKS_WORD  64U
+#define RAM_MARKS_BYTES (RAM_MARKS_WORD * PAGE_SIZE)
 
 /* Where the mark of the page that holds AT is, which is RAM: the hole below 4 GiB has none. */
 uint64_t ram_bit(const struct ram *ram, uint64_t at);

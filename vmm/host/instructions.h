@@ -3,7 +3,6 @@
 #ifndef PORTOLAN_VMM_HOST_INSTRUCTIONS_H
 #define PORTOLAN_VMM_HOST_INSTRUCTIONS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 static inline uint64_t cpu_read_tsc(void)
@@ -13,6 +12,13 @@ static inline uint64_t cpu_read_tsc(void)
     /* LFENCE: not before the instructions in front of it (AMD APM 3, RDTSC). */
     __asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high)::"memory");
     return (uint64_t)high << 32 | low;
+}
+
+/* For registers that each CPU has; others: vmm/host/msr.h. */
+static inline void cpu_write_msr(uint32_t msr, uint64_t value)
+{
+    __asm__ volatile("wrmsr" ::"c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+                     : "memory");
 }
 
 static inline uint64_t cpu_read_cr0(void)

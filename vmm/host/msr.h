@@ -7,7 +7,6 @@
 #define PORTOLAN_VMM_HOST_MSR_H
 
 #include "vmm/base/status.h"
-#include "vmm/base/x86.h"
 
 #include <stdint.h>
 

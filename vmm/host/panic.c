@@ -8,6 +8,7 @@
 #include "vmm/base/format.h"
 #include "vmm/base/log.h"
 #include "vmm/base/types.h"
+#include "vmm/base/x86.h"
 #include "vmm/host/apic.h"
 #include "vmm/host/backtrace.h"
 #include "vmm/host/instructions.h"
@@ -74,7 +75,7 @@ static void step_registers(void)
 
 static void step_backtrace(void)
 {
-    backtrace_print(cause.rip, cause.rbp);
+    backtrace_print(cause.rip, !cause.frame, cause.rbp);
 }
 
 static void step_finish(void)

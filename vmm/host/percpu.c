@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/host/percpu.h"
 
-#include "vmm/base/log.h"
+#include "vmm/base/x86.h"
 #include "vmm/host/instructions.h"
 #include "vmm/host/msr.h"
 #include "vmm/host/paging.h"

@@ -66,6 +66,15 @@ static struct place walk(const struct radix *radix, uint64_t at, unsigned target
     return place;
 }
 
+/* Where AT is, the address behind what LAST covers: for pages of 4 KiB mostly in the same table. */
+static struct place walk_on(const struct radix *radix, uint64_t at, const struct place *last)
+{
+    if (last->level != 1 || at % span_of(2) == 0) {
+        return walk(radix, at, 1);
+    }
+    return (struct place){last->entry + 1, shared_load(last->entry + 1), 1};
+}
+
 static void entry_set(const struct radix *radix, uint64_t *entry, uint64_t value)
 {
     shared_store(entry, value);
@@ -162,10 +171,11 @@ static bool grow(struct radix *radix, struct place *place)
     return true;
 }
 
-/* The place of AT at LEVEL or, where a table is there already, below. Level 0: no memory. */
-static struct place reach(struct radix *radix, uint64_t at, unsigned level)
+/* Where AT is, behind LAST: at LEVEL or, where a table is already, below. Level 0: no memory. */
+static struct place reach(struct radix *radix, uint64_t at, unsigned level,
+                          const struct place *last)
 {
-    struct place place = walk(radix, at, 1);
+    struct place place = walk_on(radix, at, last);
 
     while (place.level > level) {
         if (!grow(radix, &place)) {
@@ -206,6 +216,7 @@ enum status radix_map(struct radix *radix, uint64_t at, hpa_t to, uint64_t size,
 {
     uint64_t mapped = 0;
     enum status status = STATUS_OK;
+    struct place place = {0};
 
     if (!range_is_valid(radix, at, size) || to.raw % PAGE_SIZE ||
         !range_fits(to.raw, size, HOST_LIMIT)) {
@@ -213,8 +224,8 @@ enum status radix_map(struct radix *radix, uint64_t at, hpa_t to, uint64_t size,
     }
     while (mapped < size && status == STATUS_OK) {
         uint64_t from = at + mapped, base = to.raw + mapped;
-        struct place place = reach(radix, from, largest_level(radix, from, base, size - mapped));
 
+        place = reach(radix, from, largest_level(radix, from, base, size - mapped), &place);
         if (place.level == 0) {
             status = STATUS_NOTE(STATUS_NO_MEMORY);
         } else {
@@ -238,12 +249,13 @@ struct change {
 static enum status change(struct radix *radix, uint64_t at, uint64_t size,
                           const struct change *change, uint64_t *bytes)
 {
+    struct place place = {0};
+
     if (!range_is_valid(radix, at, size)) {
         return STATUS_NOTE(STATUS_RANGE);
     }
     for (uint64_t step = 0; size > 0; at += step, size -= step) {
-        struct place place = walk(radix, at, 1);
-
+        place = walk_on(radix, at, &place);
         step = part_of(at, size, place.level);
         if (!is_present(radix, place.value)) {
             continue;

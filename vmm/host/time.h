@@ -9,7 +9,6 @@
 #include "vmm/base/status.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct time_facts {

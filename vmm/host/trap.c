@@ -3,6 +3,7 @@
 
 #include "vmm/base/log.h"
 #include "vmm/base/types.h"
+#include "vmm/base/x86.h"
 #include "vmm/host/apic.h"
 #include "vmm/host/gdt.h"
 #include "vmm/host/instructions.h"

@@ -3,8 +3,6 @@
 #ifndef PORTOLAN_VMM_HOST_TRAP_H
 #define PORTOLAN_VMM_HOST_TRAP_H
 
-#include "vmm/base/x86.h"
-
 #include <stddef.h>
 #include <stdint.h>
 

@@ -4,6 +4,7 @@
 
 #include "vmm/base/format.h"
 #include "vmm/base/types.h"
+#include "vmm/base/x86.h"
 #include "vmm/host/address_space.h"
 
 #define ERROR_PRESENT  (1U << 0)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/base/x86.h"
 #include "vmm/host/address_space.h"
 #include "vmm/host/instructions.h"
 #include "vmm/host/msr.h"

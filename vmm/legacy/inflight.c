@@ -4,6 +4,8 @@
 #include "vmm/host/guest_ram.h"
 #include "vmm/legacy/legacy_internal.h"
 
+#include "drivers/virtio/device.h"
+
 #include <string.h>
 
 #define RING_ALIGN      4096U
@@ -12,6 +14,8 @@
 #define ENTRIES         4U
 #define AVAIL_ENTRY     2U
 #define USED_ENTRY      8U
+#define EVENT           2U /* behind the entries */
+#define POLLED          8U /* queues, at most, each time */
 #define PLACED          2U /* a count, while heads are put in order */
 
 struct ring {
@@ -20,17 +24,33 @@ struct ring {
     uint16_t size;
 };
 
-static struct ring ring_of(const struct legacy_function *f, unsigned queue)
+static struct ring ring_at(const struct legacy_function *f, uint32_t pfn, uint16_t size)
 {
-    const struct legacy_queue *q = &f->state.queue[queue];
-    uint64_t avail = (uint64_t)q->pfn * RING_ALIGN + (uint64_t)DESCRIPTOR_SIZE * q->size;
+    uint64_t avail = (uint64_t)pfn * RING_ALIGN + (uint64_t)DESCRIPTOR_SIZE * size;
 
     return (struct ring){
         .ram = f->setup.ram,
         .avail = avail,
-        .used = align_up(avail + ENTRIES + (uint64_t)AVAIL_ENTRY * q->size + 2, RING_ALIGN),
-        .size = q->size,
+        .used = align_up(avail + ENTRIES + (uint64_t)AVAIL_ENTRY * size + EVENT, RING_ALIGN),
+        .size = size,
     };
+}
+
+static struct ring ring_of(const struct legacy_function *f, unsigned queue)
+{
+    const struct legacy_queue *q = &f->state.queue[queue];
+
+    return ring_at(f, q->pfn, q->size);
+}
+
+/* RAM has no gap as small as a ring: it is enough that both ends are RAM. */
+bool legacy_ring_is_ram(const struct legacy_function *f, unsigned queue, uint32_t pfn)
+{
+    const struct ring ring = ring_at(f, pfn, f->state.queue[queue].size);
+    uint64_t last = ring.used + ENTRIES + (uint64_t)USED_ENTRY * ring.size + EVENT - 1;
+
+    return !ring.ram || (ram_pointer(ring.ram, gpa((uint64_t)pfn * RING_ALIGN), 1) &&
+                         ram_pointer(ring.ram, gpa(last), 1));
 }
 
 /* The two bytes at AT; 0 if that is no RAM. */
@@ -87,30 +107,47 @@ static struct legacy_followed *find(struct legacy_function *f, unsigned queue)
  * it is what was offered. Others are left out.
  */
 static void add_offered(struct legacy_followed *q, uint8_t *count, const struct ring *ring,
-                        uint16_t avail)
+                        uint16_t index)
 {
-    for (uint16_t i = q->avail; i != avail; i++) {
-        uint16_t head = get(ring, avail_entry(ring, i));
+    uint16_t head = get(ring, avail_entry(ring, index));
 
-        if ((int16_t)(i - get(ring, ring->used + INDEX)) >= 0 && head < q->size &&
-            count[head] < UINT8_MAX) {
-            count[head]++;
-            q->known++;
-        }
+    if ((int16_t)(index - get(ring, ring->used + INDEX)) >= 0 && head < q->size &&
+        count[head] < UINT8_MAX) {
+        count[head]++;
+        q->known++;
     }
 }
 
 static void remove_used(struct legacy_followed *q, uint8_t *count, const struct ring *ring,
-                        uint16_t used)
+                        uint16_t index)
 {
-    for (uint16_t i = q->used; i != used; i++) {
-        uint32_t head =
-            get(ring, used_entry(ring, i)) | (uint32_t)get(ring, used_entry(ring, i) + 2) << 16;
+    uint64_t at = used_entry(ring, index);
+    uint32_t head = get(ring, at) | (uint32_t)get(ring, at + 2) << 16;
 
-        if (head < q->size && count[head] > 0) {
-            count[head]--;
-            q->known--;
+    if (head < q->size && count[head] > 0) {
+        count[head]--;
+        q->known--;
+    }
+}
+
+/*
+ * What was offered counts before what is used. But for what was used before, for certain: the
+ * chain of index I can only be offered when those up to I - SIZE are used. Without that a head that
+ * nothing is known of, and that is used and offered again between two looks, would stay so.
+ */
+static void follow(struct legacy_followed *q, uint8_t *count, const struct ring *ring,
+                   uint16_t avail, uint16_t used)
+{
+    uint16_t done = q->used;
+
+    for (uint16_t i = q->avail; i != avail; i++) {
+        for (; done != used && (uint16_t)(i - done) >= q->size; done++) {
+            remove_used(q, count, ring, done);
         }
+        add_offered(q, count, ring, i);
+    }
+    for (; done != used; done++) {
+        remove_used(q, count, ring, done);
     }
 }
 
@@ -123,7 +160,7 @@ static bool is_overrun(const struct legacy_followed *q, uint16_t used)
     return (uint16_t)(used - q->used) > q->size / 2;
 }
 
-void legacy_inflight_look(struct legacy_function *f, unsigned queue)
+static void look_at(struct legacy_function *f, unsigned queue)
 {
     struct legacy_followed *q = queue < LEGACY_QUEUES_MAX ? find(f, queue) : NULL;
 
@@ -139,8 +176,7 @@ void legacy_inflight_look(struct legacy_function *f, unsigned queue)
                 is_overrun(q, used);
 
     if (!lost) {
-        add_offered(q, count, &ring, avail);
-        remove_used(q, count, &ring, used);
+        follow(q, count, &ring, avail, used);
         lost = is_overrun(q, get(&ring, ring.used + INDEX));
     }
     if (lost || (avail == used && q->known > 0)) {
@@ -152,6 +188,18 @@ void legacy_inflight_look(struct legacy_function *f, unsigned queue)
     q->used = used;
 }
 
+/*
+ * A net VF's driver seldom notifies of receive buffers. But who receives by TCP acknowledges, by
+ * the other queue of the pair, long before half a ring is used.
+ */
+void legacy_inflight_look(struct legacy_function *f, unsigned queue)
+{
+    look_at(f, queue);
+    if (f->type->type == VIRTIO_TYPE_NET) {
+        look_at(f, queue ^ 1U);
+    }
+}
+
 void legacy_inflight_poll(struct legacy_function *f)
 {
     if (!f->setup.inflight || !spinlock_try(&f->lock)) {
@@ -159,11 +207,13 @@ void legacy_inflight_poll(struct legacy_function *f)
     }
     unsigned *turn = &f->setup.inflight->turn;
 
-    *turn = (*turn + 1) % LEGACY_QUEUES_MAX;
-    for (unsigned i = 0; i < LEGACY_QUEUES_MAX && !has_ring(f, *turn); i++) {
+    for (unsigned i = 0, looks = 0; i < LEGACY_QUEUES_MAX && looks < POLLED; i++) {
         *turn = (*turn + 1) % LEGACY_QUEUES_MAX;
+        if (has_ring(f, *turn)) {
+            look_at(f, *turn);
+            looks++;
+        }
     }
-    legacy_inflight_look(f, *turn);
     spinlock_release(&f->lock);
 }
 
@@ -171,7 +221,7 @@ void legacy_inflight_restart(struct legacy_function *f, unsigned queue)
 {
     if (f->setup.inflight) {
         f->setup.inflight->queue[queue].pfn = 0;
-        legacy_inflight_look(f, queue);
+        look_at(f, queue);
     }
 }
 
@@ -246,7 +296,7 @@ enum status legacy_offer_again(struct legacy_function *f, unsigned *queue)
 
     spinlock_acquire(&f->lock);
     for (unsigned i = 0; i < LEGACY_QUEUES_MAX && status == STATUS_OK; i++) {
-        legacy_inflight_look(f, i);
+        look_at(f, i);
         if (has_ring(f, i) && !is_known(f, i, find(f, i))) {
             *queue = i;
             status = STATUS_NOTE(STATUS_CONFLICT);

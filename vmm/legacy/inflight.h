@@ -36,17 +36,23 @@ struct legacy_inflight {
     uint8_t count[LEGACY_HEADS_MAX];
 };
 
+/*
+ * Does QUEUE's ring, whose size is known, lie in the VM's RAM if it begins at page PFN? Yes where
+ * the RAM is not known here.
+ */
+bool legacy_ring_is_ram(const struct legacy_function *f, unsigned queue, uint32_t pfn);
+
 /* QUEUE's indexes as they are in the guest's memory; 0 where that is no RAM. Any CPU. */
 void legacy_indexes(const struct legacy_function *f, unsigned queue, uint16_t *avail,
                     uint16_t *used);
 
 /*
- * See what has come and gone in QUEUE: any number that a guest says. Nothing is done for a function
- * that is not followed. The registers lock is held.
+ * See what has come and gone in QUEUE, any number that a guest says, and of a net VF in the other
+ * one of its pair. Nothing is done for a function that is not followed. The registers lock is held.
  */
 void legacy_inflight_look(struct legacy_function *f, unsigned queue);
 
-/* The next queue, unless somebody has the registers lock. CPU 0, from time to time. */
+/* The next eight queues, unless somebody has the registers lock. CPU 0, from time to time. */
 void legacy_inflight_poll(struct legacy_function *f);
 
 /* QUEUE has another ring from here on, or none; or all of them. The registers lock is held. */

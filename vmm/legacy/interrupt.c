@@ -118,7 +118,8 @@ static void deliver(struct legacy_function *f, unsigned entry, bool after_messag
     }
 }
 
-void legacy_interrupt_entry_changed(struct legacy_function *f, unsigned entry)
+/* An entry of the guest's table may have changed; the interrupt lock is held. */
+static void entry_changed(struct legacy_function *f, unsigned entry)
 {
     if (!f->irq.msix || masked(f, entry)) {
         return;
@@ -214,7 +215,7 @@ void legacy_interrupt_set_masks(struct legacy_function *f, bool intx_disable, bo
     f->irq.function_mask = function_mask;
     update_line(f);
     for (unsigned entry = 0; entry < f->vectors; entry++) {
-        legacy_interrupt_entry_changed(f, entry);
+        entry_changed(f, entry);
     }
     unlock(f, flags);
 }
@@ -248,7 +249,7 @@ static void resume(struct legacy_function *f)
         if (!f->irq.msix) {
             release(f, entry);
         }
-        legacy_interrupt_entry_changed(f, entry);
+        entry_changed(f, entry);
     }
 }
 
@@ -340,7 +341,7 @@ static void write_word(struct legacy_function *f, unsigned offset, uint32_t valu
         break;
     default:
         entry->control = value & ENTRY_MASKED;
-        legacy_interrupt_entry_changed(f, offset / ENTRY_SIZE);
+        entry_changed(f, offset / ENTRY_SIZE);
         break;
     }
 }

@@ -226,6 +226,12 @@ void legacy_hand_over(struct legacy_function *from, struct legacy_function *to);
 enum status legacy_open_vectors(struct legacy_function *function,
                                 const struct legacy_function *like);
 
+/*
+ * A device that is told to run looks at its rings: LEND it Bus Master for that, also if the guest
+ * has taken it away. Without LEND it is again as the guest has it. Paused, and loaded.
+ */
+void legacy_lend_master(struct legacy_function *function, bool lend);
+
 /* What FROM's VF has sent since its state was saved counts as TO's, which took its place. Paused.
  */
 void legacy_take_messages(struct legacy_function *to, struct legacy_function *from);

@@ -112,9 +112,6 @@ void legacy_interrupt_set_masks(struct legacy_function *f, bool intx_disable, bo
 /* The guest reads the ISR. Takes the interrupt lock. */
 uint8_t legacy_interrupt_read_isr(struct legacy_function *f);
 
-/* An entry of the guest's table may have changed; the interrupt lock is held. */
-void legacy_interrupt_entry_changed(struct legacy_function *f, unsigned entry);
-
 /* Interrupts as the loaded state and configuration space have them. Takes the interrupt lock. */
 void legacy_interrupt_derive(struct legacy_function *f, uint32_t command, uint32_t msix);
 

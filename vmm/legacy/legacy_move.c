@@ -98,6 +98,16 @@ enum status legacy_open_vectors(struct legacy_function *f, const struct legacy_f
     return status;
 }
 
+void legacy_lend_master(struct legacy_function *f, bool lend)
+{
+    bool wanted = f->state.bus_master != 0;
+
+    spinlock_acquire(&f->lock);
+    legacy_life_set_bus_master(f, wanted || lend);
+    f->state.bus_master = wanted;
+    spinlock_release(&f->lock);
+}
+
 void legacy_take_messages(struct legacy_function *to, struct legacy_function *from)
 {
     uint64_t arrived[LEGACY_VECTOR_WORDS], flags = irq_save();

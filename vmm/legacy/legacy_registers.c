@@ -188,9 +188,13 @@ uint32_t legacy_registers_read(struct legacy_function *f, unsigned offset, unsig
     return value & all_ones(width);
 }
 
+/* A device ignores what it does not offer, and so no VF has to offer it that is to take its place.
+ */
 static void write_features(struct legacy_function *f, uint32_t value)
 {
-    f->state.features = value & LEGACY_FEATURES;
+    uint32_t offered = legacy_transport_read(f, LEGACY_AREA_HEADER, LEGACY_HOST_FEATURES, 4);
+
+    f->state.features = value & offered & LEGACY_FEATURES;
     legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_GUEST_FEATURES, 4, f->state.features);
 }
 
@@ -216,10 +220,14 @@ static bool has_reset_itself(struct legacy_function *f)
            legacy_transport_read(f, LEGACY_AREA_HEADER, LEGACY_STATUS, 1) == 0;
 }
 
-/* A queue gets its ring, or loses it. */
+/*
+ * A queue gets its ring, or loses it. None that is not in RAM: its VF could do nothing with it, and
+ * another one, to which the VM is moved, may refuse a state with such a ring.
+ */
 static void write_pfn(struct legacy_function *f, uint32_t value)
 {
-    if (!select_valid(f) || (value != 0 && !legacy_vectors_prepare_queue(f))) {
+    if (!select_valid(f) || (value != 0 && (!legacy_vectors_prepare_queue(f) ||
+                                            !legacy_ring_is_ram(f, f->state.select, value)))) {
         f->counters.ignored++;
         return;
     }

@@ -103,6 +103,28 @@ void legacy_life_reset_device(struct legacy_function *f)
     }
 }
 
+/* What a network device has without registers in memory, which have a length. A field is there if
+ * its feature is offered; and what is beyond them, no legacy driver can know. */
+static unsigned net_config_length(struct legacy_function *f)
+{
+    static const struct {
+        uint32_t feature;
+        unsigned end;
+    } fields[] = {
+        {1U << 3,  12}, /* mtu */
+        {1U << 22, 10}, /* max_virtqueue_pairs */
+        {1U << 16, 8 }, /* status */
+    };
+    uint32_t features = legacy_transport_read(f, LEGACY_AREA_HEADER, LEGACY_HOST_FEATURES, 4);
+
+    for (unsigned i = 0; i < ARRAY_SIZE(fields); i++) {
+        if (features & fields[i].feature) {
+            return fields[i].end;
+        }
+    }
+    return 6; /* mac */
+}
+
 /* Tag text beyond its length does not exist in the device. */
 static unsigned config_length(struct legacy_function *f)
 {
@@ -112,6 +134,9 @@ static unsigned config_length(struct legacy_function *f)
     if (setup->transport == LEGACY_TRANSPORT_MMR &&
         setup->block_length - LEGACY_HEADER_MSIX < length) {
         length = setup->block_length - LEGACY_HEADER_MSIX;
+    }
+    if (setup->transport != LEGACY_TRANSPORT_MMR && f->type->type == VIRTIO_TYPE_NET) {
+        length = net_config_length(f);
     }
     if (f->type->type == VIRTIO_TYPE_9P && length >= TAG_OFFSET) {
         uint32_t tag = legacy_transport_read(f, LEGACY_AREA_CONFIG, 0, 2);

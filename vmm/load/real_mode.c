@@ -8,7 +8,6 @@
 
 #include "vmm/base/log.h"
 #include "vmm/load/bytes.h"
-#include "vmm/load/plan.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
  *
  *   virtio-vf/1;abi=2021;cfg=1f0a7c23;cfglen=60;driver=0;features=30006e54;msix=2;qsz=1x256;type=2
  *
- * docs/migration.md has the table of keys.
+ * docs/migration.md has the table of keys; compare.h is who reads it.
  */
 #ifndef PORTOLAN_VMM_MIGRATE_COMPATIBILITY_H
 #define PORTOLAN_VMM_MIGRATE_COMPATIBILITY_H
@@ -12,17 +12,10 @@
 #include "vmm/base/status.h"
 #include "vmm/legacy/legacy.h"
 
-#define COMPATIBILITY_MAX     512U /* with the NUL */
-#define COMPATIBILITY_WHY_MAX 160U
+#define COMPATIBILITY_MAX 512U /* with the NUL */
 
 /* The text of the VF that D describes and whose PF has the protocol ABI. RANGE: it is too long. */
 enum status compatibility_text(const struct legacy_description *d, const char *abi, char *text);
-
-/*
- * Can the VF with the text TARGET go on where that of SOURCE was stopped? CONFLICT: no, and WHY
- * names the key and both values. INVALID: one of them is no such text.
- */
-enum status compatibility_compare(const char *source, const char *target, char *why);
 
 /*
  * Is something else in the device configuration of the VF THERE than in that of HERE, of what

@@ -2,26 +2,13 @@
 #include "vmm/migrate/migrate.h"
 
 #include "vmm/host/pool.h"
-#include "vmm/host/time.h"
 #include "vmm/host/timer.h"
 #include "vmm/legacy/inflight.h"
 #include "vmm/migrate/migrate_internal.h"
 
-/* Of the order; atomic, and changed by CPU 0 only, but for ACTING and what ends it. */
-enum phase {
-    PHASE_NONE,
-    PHASE_PREPARING, /* the spares' FLRs */
-    PHASE_WAITING,   /* for the VM to park */
-    PHASE_ACTING,
-    PHASE_CLEANING /* the spares' FLRs */
-};
-
-#define WAKES_MAX   5U /* in vain, of a VF */
-#define PARTS_SHOWN 48U
-#define BYTES_SHOWN 24U
-
 struct workspace workspace;
 
+/* CPU 0 alone leaves one that it has reserved, but for ACTING and what ends it. */
 static uint32_t phase = PHASE_NONE;
 static struct migrate_order order;
 static struct vf *ordered[CONFIG_VM_VFS_MAX]; /* the VFs of the VM */
@@ -36,14 +23,28 @@ static enum phase get_phase(void)
     return (enum phase)__atomic_load_n(&phase, __ATOMIC_SEQ_CST);
 }
 
+bool migrate_reserve(enum phase wanted)
+{
+    uint32_t none = PHASE_NONE;
+
+    return __atomic_compare_exchange_n(&phase, &none, wanted, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
+}
+
+void migrate_end_reserve(void)
+{
+    set_phase(PHASE_NONE);
+}
+
 enum status migrate_create(const struct config *config)
 {
     if (config->pf_count == 0) {
         return STATUS_OK;
     }
     workspace.member = pool_allocate(CONFIG_VM_VFS_MAX * sizeof(*workspace.member), PAGE_SIZE);
+    workspace.texts = pool_allocate(CONFIG_VM_VFS_MAX * sizeof(*workspace.texts), PAGE_SIZE);
     workspace.store = pool_allocate(WORKSPACE_STORE, PAGE_SIZE);
-    if (workspace.member && workspace.store && vf_spare_create() == STATUS_OK) {
+    if (workspace.member && workspace.texts && workspace.store && vf_spare_create() == STATUS_OK) {
         workspace.record = pool_allocate(WORKSPACE_RECORD, PAGE_SIZE);
     }
     return workspace.record ? STATUS_OK : STATUS_NOTE(STATUS_NO_MEMORY);
@@ -66,6 +67,7 @@ static enum status check_source(const struct migrate_order *wanted, uint32_t i)
     bool dead = move && wanted->count == 1 && legacy_is_lost(&vf->function);
 
     if (!__atomic_load_n(&vf->set->bound, __ATOMIC_ACQUIRE) ||
+        __atomic_load_n(&vf->set->held, __ATOMIC_ACQUIRE) ||
         (wanted->action != MIGRATE_SHOW && !dead &&
          __atomic_load_n(&vf->asleep, __ATOMIC_ACQUIRE))) {
         return STATUS_STATE;
@@ -86,15 +88,17 @@ static enum status check_source(const struct migrate_order *wanted, uint32_t i)
 
 enum status migrate_begin(const struct migrate_order *wanted)
 {
-    if (get_phase() != PHASE_NONE || !workspace.record) {
+    enum status status = STATUS_OK;
+
+    if (!workspace.record || !migrate_reserve(PHASE_ACCEPTED)) {
         return STATUS_STATE;
     }
-    for (uint32_t i = 0; i < wanted->count; i++) {
-        enum status status = check_source(wanted, i);
-
-        if (status != STATUS_OK) {
-            return status;
-        }
+    for (uint32_t i = 0; i < wanted->count && status == STATUS_OK; i++) {
+        status = check_source(wanted, i);
+    }
+    if (status != STATUS_OK) {
+        migrate_end_reserve();
+        return status;
     }
     order = *wanted;
     for (uint32_t i = 0; i < order.count && order.action == MIGRATE_MOVE; i++) {
@@ -118,13 +122,10 @@ void migrate_wake_later(struct vf *vf)
  * meets a reset takes effect after it. */
 static bool is_answered(struct vf *vf)
 {
-    if (!__atomic_load_n(&vf->asleep, __ATOMIC_ACQUIRE) ||
-        !__atomic_load_n(&vf->set->bound, __ATOMIC_ACQUIRE) ||
-        !virtio_admin_takes(&vf->pf->virtio.admin, VIRTIO_GROUP_SRIOV, vf->control.member)) {
-        return false;
-    }
-    __atomic_store_n(&vf->asleep, false, __ATOMIC_RELEASE);
-    return true;
+    return __atomic_load_n(&vf->asleep, __ATOMIC_ACQUIRE) &&
+           __atomic_load_n(&vf->set->bound, __ATOMIC_ACQUIRE) &&
+           !__atomic_load_n(&vf->set->held, __ATOMIC_ACQUIRE) &&
+           virtio_admin_takes(&vf->pf->virtio.admin, VIRTIO_GROUP_SRIOV, vf->control.member);
 }
 
 /* It has, too late: the VF is told to run, as if the operator did. */
@@ -134,7 +135,8 @@ static void wake(void)
         const struct vf_set *set = vf_set_at(i);
 
         for (uint32_t k = 0; set && k < set->count; k++) {
-            if (is_answered(set->vf[k])) {
+            if (is_answered(set->vf[k]) && migrate_reserve(PHASE_ACCEPTED)) {
+                __atomic_store_n(&set->vf[k]->asleep, false, __ATOMIC_RELEASE);
                 order = (struct migrate_order){.action = MIGRATE_RUN, .count = 1};
                 ordered[0] = set->vf[k];
                 set_phase(PHASE_WAITING);
@@ -205,7 +207,8 @@ static void look_after_all(void)
     for (unsigned i = 0; i < CONFIG_VMS_MAX; i++) {
         const struct vf_set *set = vf_set_at(i);
 
-        if (!set || !set->inflight || !__atomic_load_n(&set->bound, __ATOMIC_ACQUIRE)) {
+        if (!set || !set->inflight || !__atomic_load_n(&set->bound, __ATOMIC_ACQUIRE) ||
+            __atomic_load_n(&set->held, __ATOMIC_ACQUIRE)) {
             continue;
         }
         struct legacy_function *function = &set->vf[0]->function;
@@ -248,7 +251,9 @@ static int go_on(void)
     case PHASE_NONE:
         wake();
         break;
+    case PHASE_ACCEPTED:
     case PHASE_ACTING:
+    case PHASE_WHOLE:
         break;
     }
     return -1;
@@ -276,164 +281,6 @@ void migrate_cancel(void)
     }
 }
 
-/* ---- Orders that leave the VM its VF ---- */
-
-static void say_part(const struct vf_state_part *part)
-{
-    char bytes[3 * BYTES_SHOWN + 8] = "";
-    size_t used = 0;
-
-    for (uint32_t i = 0; i < part->length && i < BYTES_SHOWN; i++) {
-        used += (size_t)format(bytes + used, sizeof(bytes) - used, " %02x", part->value[i]);
-    }
-    say("  %s%s %#lx: %u bytes:%s%s", part->name, part->optional ? " (optional)" : "",
-        part->selector, part->length, bytes, part->length > BYTES_SHOWN ? " ..." : "");
-}
-
-/* The parts of a device's state, which has been checked. */
-static void say_parts(enum vf_state_kind kind, const struct record *record)
-{
-    struct vf_state_part part;
-    unsigned parts = 0;
-    uint32_t at = 0;
-
-    while (vf_state_next(kind, record->part[RECORD_DEVICE], record->size[RECORD_DEVICE], &at,
-                         &part) == STATUS_OK) {
-        if (parts++ < PARTS_SHOWN) {
-            say_part(&part);
-        }
-    }
-    say("  %u parts of the device's state%s; the function's: %u bytes", parts,
-        parts > PARTS_SHOWN ? ", of which the first are shown" : "", record->size[RECORD_FUNCTION]);
-}
-
-static enum status save_and_run(struct device *device, struct vf *vf)
-{
-    unsigned before = vf->device_state;
-    struct record record;
-    uint32_t size = 0;
-    enum status status = migrate_text(vf, NULL, &workspace.here, workspace.text);
-
-    if (status == STATUS_OK) {
-        status = migrate_to(device, DEVICE_SAVING);
-    }
-    if (status == STATUS_OK) {
-        status = migrate_save(device, vf, workspace.text, &size);
-    }
-    if (status == STATUS_OK) {
-        status = record_parse(workspace.record, size, &record);
-    }
-    if (status == STATUS_OK) {
-        say("VF " VF_NAME ": saved: %u bytes, of them %u of the device", VF_NAME_OF(vf), size,
-            record.size[RECORD_DEVICE]);
-        say("  %s", workspace.text);
-        say_parts(vf->pf->control.kind, &record);
-    }
-    enum status back = vf->device_state == DEVICE_ERROR ? STATUS_STATE : migrate_to(device, before);
-
-    return status == STATUS_OK ? back : status;
-}
-
-static enum status show(struct vf *vf)
-{
-    enum status status = migrate_text(vf, NULL, &workspace.here, workspace.text);
-
-    if (status == STATUS_OK) {
-        say("VF " VF_NAME ": of VM '%s', %s", VF_NAME_OF(vf), vf->set->owner.config->name,
-            device_state_name(vf->device_state));
-        say("  %s", workspace.text);
-    }
-    return status;
-}
-
-/* What a VM that runs does with a VF whose registers do nothing is lost. */
-static enum status freeze(struct device *device, struct vf *vf, bool stays)
-{
-    if (!stays) {
-        warn("VF " VF_NAME ": its guest would lose what it writes to its registers: pause VM '%s' "
-             "first",
-             VF_NAME_OF(vf), vf->set->owner.config->name);
-        return STATUS_STATE;
-    }
-    return migrate_to(device, DEVICE_STOP);
-}
-
-/* One that a command without an answer has left nobody knows where runs if its device says so. */
-static enum status run(struct device *device, struct vf *vf)
-{
-    if (vf->control.level != VF_STATE_UNKNOWN) {
-        return migrate_to(device, DEVICE_RUNNING);
-    }
-    enum status status = vf_state_begin(&vf->control, VF_STATE_RUNNING);
-    uint64_t now = time_now_ns(), last = now;
-
-    if (status != STATUS_OK) {
-        return status;
-    }
-    while (!vf_state_done(&vf->control, (uint32_t)((now - last) / 1000), &status)) {
-        timer_service();
-        time_delay_us(MIGRATE_LOOK_US);
-        last = now;
-        now = time_now_ns();
-    }
-    vf->device_state = status == STATUS_OK ? DEVICE_RUNNING : DEVICE_ERROR;
-    if (status == STATUS_OK) {
-        migrate_poke(vf, false);
-    } else if (status == STATUS_TIMEOUT && vf->wakes < WAKES_MAX) {
-        vf->wakes++; /* once more when that answer comes; not for ever, as its VM waits each time */
-        __atomic_store_n(&vf->asleep, true, __ATOMIC_RELEASE);
-    }
-    return status;
-}
-
-static enum status act(struct vf *vf, bool stays)
-{
-    struct device device;
-
-    migrate_open(&device, vf);
-    switch (order.action) {
-    case MIGRATE_SHOW:
-        return show(vf);
-    case MIGRATE_TRACK:
-        return migrate_dirty_begin(vf);
-    case MIGRATE_REPORT:
-        return migrate_dirty_report(vf);
-    case MIGRATE_UNTRACK:
-        return migrate_dirty_end(vf);
-    case MIGRATE_QUIESCE:
-        return migrate_to(&device, DEVICE_RUNNING | DEVICE_NDMA);
-    case MIGRATE_FREEZE:
-        return freeze(&device, vf, stays);
-    case MIGRATE_RUN:
-        return run(&device, vf);
-    case MIGRATE_SAVE:
-        return save_and_run(&device, vf);
-    case MIGRATE_MOVE:
-        break;
-    }
-    return STATUS_INVALID;
-}
-
-static void act_and_say(struct vf *vf, bool stays)
-{
-    static const char *const names[] = {"show",      "dirty on", "dirty report",
-                                        "dirty off", "quiesce",  "freeze",
-                                        "run",       "save",     "move"};
-    enum status status = act(vf, stays);
-
-    if (status == STATUS_OK) {
-        say("VF " VF_NAME ": %s: done, it is %s", VF_NAME_OF(vf), names[order.action],
-            device_state_name(vf->device_state));
-    } else {
-        warn("VF " VF_NAME ": %s failed (%s), it is %s", VF_NAME_OF(vf), names[order.action],
-             status_name(status), device_state_name(vf->device_state));
-        if (order.action != MIGRATE_RUN && vf->device_state == DEVICE_ERROR &&
-            vf->control.level == VF_STATE_UNKNOWN) {
-            migrate_wake_later(vf);
-        }
-    }
-}
-
 void migrate_act(struct vf_set *set, bool stays)
 {
     uint32_t waiting = PHASE_WAITING;
@@ -450,7 +297,7 @@ void migrate_act(struct vf_set *set, bool stays)
         migrate_move(ordered, order.count);
         set_phase(PHASE_CLEANING);
     } else {
-        act_and_say(ordered[0], stays);
+        migrate_do_order(order.action, ordered[0], stays);
         set_phase(PHASE_NONE);
     }
 }

@@ -3,10 +3,12 @@
  * Which pages a VF writes: into the marks of its VM's RAM, where the writes of CPUs are, too. What
  * cannot be told counts as written; docs/migration.md says why rings cannot tell it.
  */
+#include "vmm/host/time.h"
 #include "vmm/migrate/migrate_internal.h"
 
-static uint64_t mark_all(const struct ram *ram)
+uint64_t migrate_dirty_mark_all(const struct vf *vf)
 {
+    const struct ram *ram = vf->set->owner.ram;
     uint64_t pages = 0;
 
     for (unsigned i = 0; i < ram->run_count; i++) {
@@ -52,7 +54,7 @@ enum status migrate_dirty_begin(struct vf *vf)
 enum status migrate_dirty_report(struct vf *vf)
 {
     enum status status = STATUS_OK;
-    uint64_t pages = 0;
+    uint64_t pages = 0, began = time_now_ns();
 
     if (!migrate_is_tracked(vf)) {
         warn("VF " VF_NAME ": nobody notes what it writes: 'vf dirty ... on' comes first, again "
@@ -64,13 +66,14 @@ enum status migrate_dirty_report(struct vf *vf)
         status = iommu_take_written(vf->set->domain, vf->set->owner.ram, &pages);
     }
     if (vf->all_written || (vf->watched && status != STATUS_OK)) {
-        pages = mark_all(vf->set->owner.ram);
+        pages = migrate_dirty_mark_all(vf);
     } else if (!vf->watched) {
         status = vf_state_report(&vf->control);
         pages = vf->control.reported;
     }
-    say("VF " VF_NAME ": %lu pages written since the last report%s", VF_NAME_OF(vf), pages,
-        status == STATUS_OK ? "" : ", as all count that it was not told of");
+    say("VF " VF_NAME ": %lu pages written since the last report, which took %lu us%s",
+        VF_NAME_OF(vf), pages, (time_now_ns() - began) / 1000,
+        status == STATUS_OK ? "" : "; all count that it was not told of");
     return status;
 }
 
@@ -80,7 +83,7 @@ enum status migrate_dirty_end(struct vf *vf)
 
     vf->watched = vf->all_written = false;
     if (status != STATUS_OK) {
-        (void)mark_all(vf->set->owner.ram);
+        (void)migrate_dirty_mark_all(vf);
     }
     return status;
 }

@@ -4,6 +4,7 @@
 #define PORTOLAN_VMM_MIGRATE_MIGRATE_INTERNAL_H
 
 #include "vmm/base/log.h"
+#include "vmm/migrate/compare.h"
 #include "vmm/migrate/compatibility.h"
 #include "vmm/migrate/device_state.h"
 #include "vmm/migrate/migrate.h"
@@ -21,11 +22,9 @@
 struct member {
     struct vf *from, *to;
     struct device source, target;
-    struct legacy_state function; /* as it was saved */
-    char text[COMPATIBILITY_MAX]; /* of 'from' */
-    bool news;                    /* 'to' has what the guest's driver wants to know of */
-    bool has_address;             /* of a net VF, which the device's state need not have */
-    uint8_t address[6];
+    struct legacy_state function;     /* as it was saved */
+    char text[COMPATIBILITY_MAX];     /* of 'from' */
+    bool news;                        /* 'to' has what the guest's driver wants to know of */
     bool exchanged;                   /* 'to' has its place in the VM */
     bool lost;                        /* nothing can be had from the device of 'from' */
     uint32_t size, device_size;       /* bytes of the record, of the device's state in it */
@@ -39,7 +38,8 @@ struct workspace {
     struct member *member;   /* CONFIG_VM_VFS_MAX */
     struct legacy_description here, there;
     char text[COMPATIBILITY_MAX];
-    char why[COMPATIBILITY_WHY_MAX];
+    char (*texts)[COMPATIBILITY_MAX]; /* of the VFs of a VM that goes to another host */
+    char why[COMPARE_WHY_MAX];
 };
 
 #define MIGRATE_LOOK_US 50U /* between two looks at a device */
@@ -48,6 +48,21 @@ struct workspace {
 #define WORKSPACE_STORE  (256U << 10)
 
 extern struct workspace workspace;
+
+/* Of the order; atomic. */
+enum phase {
+    PHASE_NONE,
+    PHASE_ACCEPTED,  /* it is being looked at */
+    PHASE_PREPARING, /* the spares' FLRs */
+    PHASE_WAITING,   /* for the VM to park */
+    PHASE_ACTING,
+    PHASE_CLEANING, /* the spares' FLRs */
+    PHASE_WHOLE /* none: the record is one of a VM that goes to another host, or comes from it */
+};
+
+/* Let PHASE begin, if it is NONE; false: it is not. And let it be NONE again. Any CPU. */
+bool migrate_reserve(enum phase wanted);
+void migrate_end_reserve(void);
 
 /* Bring COUNT DEVICEs to WANTED, all at the same time, and wait for them all; CPU 0's service goes
  * on. STATUS[i] is what came of DEVICE[i]. */
@@ -77,6 +92,9 @@ enum status migrate_dirty_begin(struct vf *vf);
  * failure has added all of which nothing was told. STATE: it is not tracked. */
 enum status migrate_dirty_report(struct vf *vf);
 
+/* All RAM of VF's VM counts as written. Returns how many pages. */
+uint64_t migrate_dirty_mark_all(const struct vf *vf);
+
 /* No longer note it; that it was not OK to is said, and all RAM counts. */
 enum status migrate_dirty_end(struct vf *vf);
 
@@ -85,6 +103,15 @@ void migrate_dirty_leave(struct vf *vf);
 
 /* Notify VF's queues and note an interrupt of each; see legacy_poke(). */
 void migrate_poke(struct vf *vf, bool config);
+
+/* VF, which D describes, is to keep its address where the device's state has none: as if the driver
+ * had written it to STATE. */
+void migrate_keep_address(const struct vf *vf, const struct legacy_description *d,
+                          struct legacy_state *state);
+
+/* VF's device was told to run, with STATUS: its guest goes on, NEWS: and looks at the configuration
+ * anew. */
+void migrate_go_on(struct vf *vf, enum status status, bool news);
 
 /* VF's PF owes an answer: when it has come, let VF run. */
 void migrate_wake_later(struct vf *vf);
@@ -113,8 +140,23 @@ enum status migrate_lost_take(struct member *m);
  */
 enum status migrate_lost_rebuild(struct member *m, struct record *record);
 
+/*
+ * Of the used indexes in M's state, which is in RECORD, and in the guest's memory, the latter are
+ * right. They are the same but where the VF is lost or the guest has written to a used ring.
+ */
+static inline void migrate_rewind(const struct member *m, const struct record *record)
+{
+    vf_state_rewind(m->to->pf->control.kind,
+                    workspace.record + (record->part[RECORD_DEVICE] - workspace.record),
+                    record->size[RECORD_DEVICE], m->used, LEGACY_QUEUES_MAX);
+}
+
 /* M is not moved: a reset of the VM may bring its VF back. */
 void migrate_lost_go_back(struct member *m);
+
+/* Do ACTION, any but MOVE, for VF, and say what came of it; STAYS: its VM is paused and stays so.
+ */
+void migrate_do_order(enum migrate_action action, struct vf *vf, bool stays);
 
 /* COUNT VFs of a VM are moved together, VF[i] to spare i. */
 void migrate_move(struct vf *const *vf, uint32_t count);

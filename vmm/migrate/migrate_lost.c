@@ -81,9 +81,7 @@ enum status migrate_lost_rebuild(struct member *m, struct record *record)
         status = migrate_to(&m->target, DEVICE_RESUMING);
     }
     if (status == STATUS_OK) {
-        vf_state_rewind(m->to->pf->control.kind,
-                        workspace.record + (record->part[RECORD_DEVICE] - workspace.record),
-                        record->size[RECORD_DEVICE], m->used, LEGACY_QUEUES_MAX);
+        migrate_rewind(m, record);
     }
     return status;
 }

@@ -19,6 +19,7 @@
 #define USED_INDEX      2U
 #define QUEUES_SHOWN    4U
 #define NET_MAC         (1U << 5) /* its configuration begins with the address */
+#define ADDRESS_SIZE    6U
 
 enum step {
     STEP_PREPARE,
@@ -125,21 +126,13 @@ static enum status prepare(struct member *m)
 
 /* The guest's network knows the VF by its address. By 1.4 it is in a device's state only where the
  * driver can set it by the control queue. */
-static void note_address(struct member *m)
+void migrate_keep_address(const struct vf *vf, const struct legacy_description *d,
+                          struct legacy_state *state)
 {
-    const struct legacy_description *here = &workspace.here;
-
-    m->has_address = here->type == VIRTIO_TYPE_NET && (here->features & NET_MAC) != 0 &&
-                     !vf_state_facts(m->from->pf->control.kind)->has_config;
-    memcpy(m->address, here->config, sizeof(m->address));
-}
-
-/* As if the driver had written it. */
-static void keep_address(struct member *m)
-{
-    if (m->has_address) {
-        memcpy(m->function.device_config, m->address, sizeof(m->address));
-        memset(m->function.device_written, 1, sizeof(m->address));
+    if (d->type == VIRTIO_TYPE_NET && (d->features & NET_MAC) != 0 &&
+        !vf_state_facts(vf->pf->control.kind)->has_config) {
+        memcpy(state->device_config, d->config, ADDRESS_SIZE);
+        memset(state->device_written, 1, ADDRESS_SIZE);
     }
 }
 
@@ -153,12 +146,11 @@ static enum status compare(struct member *m)
                          : migrate_text(m->from, NULL, &workspace.here, m->text);
     }
     if (status == STATUS_OK && !m->lost) {
-        note_address(m);
+        migrate_keep_address(m->from, &workspace.here, &m->from->function.state);
     }
     m->news = status == STATUS_OK &&
               (m->lost || compatibility_has_news(&workspace.here, &workspace.there));
-    return status == STATUS_OK ? compatibility_compare(m->text, workspace.text, workspace.why)
-                               : status;
+    return status == STATUS_OK ? compare_texts(m->text, workspace.text, workspace.why) : status;
 }
 
 static enum status save(struct member *m, struct record *record)
@@ -189,7 +181,6 @@ static enum status restore(struct member *m, const struct record *record)
     enum status status = state_find_section(&reader, &legacy_section, 0, &m->function);
 
     if (status == STATUS_OK) {
-        keep_address(m);
         status = device_write(&m->target, record->part[RECORD_DEVICE], m->device_size);
     }
     return status == STATUS_OK ? migrate_to(&m->target, DEVICE_STOP) : status;
@@ -201,7 +192,11 @@ static enum status copy(struct member *m)
     struct record record;
     enum status status = save(m, &record);
 
-    return status == STATUS_OK ? restore(m, &record) : status;
+    if (status != STATUS_OK) {
+        return status;
+    }
+    migrate_rewind(m, &record);
+    return restore(m, &record);
 }
 
 /* The function too: its state as it was saved, its interrupts, its DMA. */
@@ -218,6 +213,7 @@ static enum status exchange(struct member *m)
     (void)vf_spare_exchange((uint32_t)(m - workspace.member), m->from);
     m->exchanged = true;
     status = legacy_load(&m->to->function, &m->function);
+    legacy_lend_master(&m->to->function, true);
     return status == STATUS_OK ? legacy_open_vectors(&m->to->function, &m->from->function) : status;
 }
 
@@ -232,6 +228,7 @@ static enum status rebuild(struct member *m)
 
 static enum status finish(struct member *m)
 {
+    legacy_lend_master(&m->to->function, false);
     legacy_rebind(&m->to->function);
     legacy_take_messages(&m->to->function, &m->from->function);
     bool right = indexes_are_right(m, m->to, true);
@@ -313,19 +310,16 @@ static uint32_t do_step(enum step step)
 
 /* ---- The end ---- */
 
-/* M's source is to go on, and was told so with STATUS. */
-static void go_on(const struct member *m, enum status status, bool moved)
+void migrate_go_on(struct vf *vf, enum status status, bool news)
 {
     if (status == STATUS_OK) {
-        migrate_poke(m->from, false);
-    } else if (m->source.vf->level == VF_STATE_UNKNOWN && !moved) {
+        migrate_poke(vf, news);
+    } else if (vf->control.level == VF_STATE_UNKNOWN) {
         warn("  VF " VF_NAME " may stand still until its PF answers; 'vm reset' gives its work up",
-             VF_NAME_OF(m->from));
-        migrate_wake_later(m->from);
+             VF_NAME_OF(vf));
+        migrate_wake_later(vf);
     } else {
-        legacy_give_up(&m->from->function, moved
-                                               ? "has lost requests to the VF that did not answer"
-                                               : "does not run any more after a move that failed");
+        legacy_give_up(&vf->function, "does not run any more after a move");
     }
 }
 
@@ -357,7 +351,7 @@ static void go_back(enum step failed)
             /* No interrupt then: its driver would look for its request. */
             legacy_give_up(&m->from->function, MIGRATE_GONE);
         } else if (failed >= STEP_THAW_TARGET && !indexes_are_right(m, m->from, false)) {
-            go_on(m, STATUS_CONFLICT, true);
+            legacy_give_up(&m->from->function, "has lost requests to the VF that did not answer");
         } else if (failed > STEP_COMPARE) {
             back[count] = m;
             device[count++] = &m->source;
@@ -365,7 +359,7 @@ static void go_back(enum step failed)
     }
     migrate_all_to(device, count, DEVICE_RUNNING, status);
     for (uint32_t i = 0; i < count; i++) {
-        go_on(back[i], status[i], false);
+        migrate_go_on(back[i]->from, status[i], false);
     }
 }
 

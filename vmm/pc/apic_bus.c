@@ -66,6 +66,9 @@ static bool deliver_to(struct pc *p, const struct apic_message *m, unsigned vcpu
     case APIC_DELIVERY_FIXED:
     case APIC_DELIVERY_LOWEST:
         if (!lapic_accept(&p->lapic[vcpu], m->vector, m->level)) {
+            if (m->vector < LAPIC_VECTOR_MIN) { /* an error, whose interrupt it hears of likewise */
+                pc_edge_vcpu_kick(p, vcpu);
+            }
             return false;
         }
         pc_edge_vcpu_kick(p, vcpu);
@@ -103,6 +106,11 @@ bool apic_bus_deliver(struct pc *pc, const struct apic_message *m)
 
     if (m->delivery == APIC_DELIVERY_LOWEST) {
         return deliver_lowest(pc, m);
+    }
+    /* To the physical id of one, which is its vCPU's number: nobody else need be asked. */
+    if (m->shorthand == APIC_TO_DESTINATION && !m->logical &&
+        m->destination < pc->config.vcpu_count) {
+        return deliver_to(pc, m, m->destination);
     }
     for (unsigned vcpu = 0; vcpu < pc->config.vcpu_count; vcpu++) {
         if (apic_bus_matches(pc, m, vcpu)) {

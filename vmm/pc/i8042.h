@@ -4,8 +4,8 @@
  * mouse at its auxiliary port or none: then the port's test fails, so drivers look no further. IBM
  * PS/2 Technical Reference, keyboard and auxiliary device controller.
  *
- * The A20 gate is a bit that reads back and masks nothing: guests of this VMM have all their
- * memory. Every function needs the platform lock.
+ * The A20 gate is a bit that reads back; what it does is in pc_low_kinds(). Every function needs
+ * the platform lock.
  */
 #ifndef PORTOLAN_VMM_PC_I8042_H
 #define PORTOLAN_VMM_PC_I8042_H

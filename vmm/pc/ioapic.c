@@ -53,6 +53,24 @@ static bool check_state(const void *state)
 const struct section ioapic_section =
     SECTION(struct ioapic_state, "ioapic", 1, ioapic_fields, check_state);
 
+static void set_waiting(struct ioapic *io, unsigned pin, bool waiting)
+{
+    uint64_t *entry = &io->state.entry[pin];
+    uint32_t mask = 1U << pin;
+
+    *entry = waiting ? *entry | IOAPIC_ENTRY_REMOTE_IRR : *entry & ~IOAPIC_ENTRY_REMOTE_IRR;
+    io->waiting = waiting ? io->waiting | mask : io->waiting & ~mask;
+}
+
+void ioapic_derive(struct ioapic *io, uint32_t lines)
+{
+    io->lines = lines;
+    io->waiting = 0;
+    for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
+        set_waiting(io, pin, (io->state.entry[pin] & IOAPIC_ENTRY_REMOTE_IRR) != 0);
+    }
+}
+
 /* Send PIN's message; a level that was accepted waits for its EOI. */
 static void deliver(struct pc *pc, struct ioapic *io, unsigned pin)
 {
@@ -70,7 +88,7 @@ static void deliver(struct pc *pc, struct ioapic *io, unsigned pin)
         return; /* not a message with a vector: irq_update_routing() looks at the entry */
     }
     if (apic_bus_deliver(pc, &message) && level) {
-        io->state.entry[pin] |= IOAPIC_ENTRY_REMOTE_IRR;
+        set_waiting(io, pin, true);
     }
 }
 
@@ -112,11 +130,11 @@ void ioapic_set_line(struct pc *pc, struct ioapic *io, unsigned pin, bool level)
 
 void ioapic_end_of_interrupt(struct pc *pc, struct ioapic *io, uint8_t vector)
 {
-    for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
-        uint64_t entry = io->state.entry[pin];
+    for (uint32_t left = io->waiting; left != 0; left &= left - 1) {
+        unsigned pin = (unsigned)__builtin_ctz(left);
 
-        if ((entry & IOAPIC_ENTRY_REMOTE_IRR) != 0 && ENTRY_VECTOR(entry) == vector) {
-            io->state.entry[pin] &= ~IOAPIC_ENTRY_REMOTE_IRR;
+        if (ENTRY_VECTOR(io->state.entry[pin]) == vector) {
+            set_waiting(io, pin, false);
             offer_level(pc, io, pin);
         }
     }
@@ -137,7 +155,7 @@ static void write_entry(struct pc *pc, struct ioapic *io, unsigned index, uint32
 
     io->state.entry[pin] = (io->state.entry[pin] & ~mask) | ((uint64_t)value << shift & mask);
     if (!is_level(io->state.entry[pin])) {
-        io->state.entry[pin] &= ~IOAPIC_ENTRY_REMOTE_IRR; /* how kernels free a stuck pin */
+        set_waiting(io, pin, false); /* how kernels free a stuck pin */
     }
     offer_level(pc, io, pin);
 }

@@ -31,13 +31,17 @@ struct ioapic_state {
 
 struct ioapic {
     struct ioapic_state state;
-    uint32_t lines; /* derived: asserted inputs, as the board drives them */
+    uint32_t lines;   /* derived: asserted inputs, as the board drives them */
+    uint32_t waiting; /* derived: pins whose level was accepted and is not ended: remote IRR */
 };
 
 extern const struct section ioapic_section; /* struct ioapic_state */
 
 /* All entries masked; the inputs keep their levels. */
 void ioapic_reset(struct ioapic *io);
+
+/* The state was loaded, and the inputs of LINES are asserted. */
+void ioapic_derive(struct ioapic *io, uint32_t lines);
 
 /* 32-bit access at OFFSET of the 4 KiB page: 00h select, 10h window, 40h EOI; others read 0. */
 uint32_t ioapic_read(const struct ioapic *io, uint32_t offset);

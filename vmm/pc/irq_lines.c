@@ -98,11 +98,12 @@ void irq_set(struct pc *p, unsigned source, unsigned gsi, bool level)
     if ((before != 0) == (after != 0)) {
         return;
     }
-    if (gsi < ISA_LINES) {
-        pic_set_irq(&p->pic, gsi == IRQ_GSI_TIMER ? 0 : gsi, after != 0);
-    }
+    bool asks = gsi < ISA_LINES && pic_set_irq(&p->pic, gsi == IRQ_GSI_TIMER ? 0 : gsi, after != 0);
+
     ioapic_set_line(p, &p->ioapic, gsi, after != 0);
-    irq_update_intr(p);
+    if (asks) {
+        irq_update_intr(p);
+    }
 }
 
 static bool pirq_asserted(const struct pc *p, unsigned pirq)
@@ -158,7 +159,7 @@ void irq_derive(struct pc *p)
     uint32_t timer = lines >> IRQ_GSI_TIMER & 1U;
     pic_derive(&p->pic, (uint16_t)((lines & ~(1U << IRQ_GSI_TIMER)) | timer));
     p->pic_output = pic_output(&p->pic) ? 1 : 0;
-    p->ioapic.lines = lines | p->pic_output << PIN_INTR;
+    ioapic_derive(&p->ioapic, lines | p->pic_output << PIN_INTR);
     for (unsigned pirq = 0; pirq < PCI_PIRQS; pirq++) {
         p->pirq_gsi[pirq] = (int8_t)pci_host_pirq_irq(&p->pci, pirq);
     }

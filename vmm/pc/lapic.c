@@ -18,7 +18,6 @@
 #define ICR_ASSERT   0x4000U
 #define ICR_LEVEL    0x8000U
 #define ICR_LOW_BITS 0x000ccfffU
-#define VECTOR_MIN   16U
 
 /* How a register may be reached. */
 #define R  0x1U /* readable */
@@ -106,7 +105,7 @@ static bool check_state(const void *state)
     bool good = l->count_start <= l->last_now && is_writable(LAPIC_SVR, l->svr) &&
                 is_writable(LAPIC_ICR, (uint32_t)l->icr) && is_writable(LAPIC_DIVIDE, l->divide) &&
                 (l->dfr & DFR_FIXED_BITS) == DFR_FIXED_BITS &&
-                (l->irr[0] | l->isr[0]) << VECTOR_MIN == 0;
+                (l->irr[0] | l->isr[0]) << LAPIC_VECTOR_MIN == 0;
 
     for (unsigned i = 0; i < LAPIC_LVT_COUNT; i++) {
         good = good && is_writable(LAPIC_LVT + 16 * i, l->lvt[i]);
@@ -214,7 +213,7 @@ static void send_ipi(struct lapic *l, uint64_t icr, struct lapic_effect *effect)
         return; /* the "INIT level de-assert" of old boot code does nothing since the Pentium 4 */
     }
     if ((delivery == APIC_DELIVERY_FIXED || delivery == APIC_DELIVERY_LOWEST) &&
-        (low & 0xffU) < VECTOR_MIN) {
+        (low & 0xffU) < LAPIC_VECTOR_MIN) {
         lapic_raise_error(l, LAPIC_ERROR_SEND_VECTOR);
         return;
     }

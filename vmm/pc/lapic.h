@@ -64,6 +64,8 @@ enum lapic_lvt {
     LAPIC_LVT_COUNT
 };
 
+#define LAPIC_VECTOR_MIN 16U /* those below are the CPU's own */
+
 /* Bits of the error status register. */
 #define LAPIC_ERROR_SEND_VECTOR    0x20U
 #define LAPIC_ERROR_RECEIVE_VECTOR 0x40U
@@ -173,14 +175,13 @@ void lapic_has_ended(const struct lapic *l, uint8_t vector, struct lapic_effect 
  * lapic_page.c: while the guest runs, a CPU that delivers interrupts itself has the requests, what
  * is in service, the priority and the command in PAGE (1024 words), where it also reads the other
  * registers: lapic_fill_page() puts these there after they have changed. Interrupts that come
- * meanwhile are requested in the state, as ever, and lent at the next entry. Owner, in xAPIC mode.
+ * meanwhile are requested in the state, as ever, and lent at the next entry, besides what is there.
+ * Owner, in xAPIC mode. In this order: lapic_lend(), but for requests, gives the highest vector in
+ * service; lapic_lend_requests() the highest that is newly requested; lapic_levels(), 64 bits at an
+ * INDEX, whose ends the I/O APIC wants to know, and lapic_lend_levels() where that is not what is
+ * there. lapic_take_back() gives the highest that waits. 0: none. lapic_read_back() leaves the
+ * requests in PAGE, and with them that it is lent.
  */
-struct lapic_lent {
-    uint8_t request;   /* the highest vector that waits; 0: none. lapic_take_back() tells which then
-                          does */
-    uint8_t service;   /* the highest one in service; 0: none */
-    uint32_t level[8]; /* whose ends the I/O APIC wants to know */
-};
 
 /* Two words of a register, which are read at once. */
 typedef uint64_t lapic_pair_t __attribute__((may_alias, aligned(4)));
@@ -195,8 +196,16 @@ static inline bool lapic_has_requests(const struct lapic *l)
     return any != 0;
 }
 
+static inline uint64_t lapic_levels(const struct lapic *l, unsigned index)
+{
+    return ((const volatile lapic_pair_t *)l->state.tmr)[index];
+}
+
 void lapic_fill_page(struct lapic *l, uint32_t *page);
-void lapic_lend(struct lapic *l, uint32_t *page, struct lapic_lent *lent);
+uint8_t lapic_lend(const struct lapic *l, uint32_t *page);
+uint8_t lapic_lend_requests(struct lapic *l, uint32_t *page);
+void lapic_lend_levels(uint32_t *page, unsigned index, uint64_t word);
+void lapic_read_back(struct lapic *l, const uint32_t *page);
 uint8_t lapic_take_back(struct lapic *l, const uint32_t *page);
 
 static inline void lapic_write_tpr(struct lapic *l, uint32_t value)

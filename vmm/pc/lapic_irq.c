@@ -3,7 +3,6 @@
 #include "vmm/pc/lapic.h"
 
 #define WORDS         8U
-#define VECTOR_MIN    16U
 #define CLASS(vector) ((unsigned)(vector) >> 4)
 #define LVT_MODE(lvt) ((lvt) >> 8 & 7U)
 
@@ -47,7 +46,7 @@ bool lapic_accept(struct lapic *l, uint8_t vector, bool level)
     if (!is_software_enabled(l)) {
         return false;
     }
-    if (vector < VECTOR_MIN) {
+    if (vector < LAPIC_VECTOR_MIN) {
         lapic_raise_error(l, LAPIC_ERROR_RECEIVE_VECTOR);
         return false;
     }
@@ -61,7 +60,8 @@ void lapic_raise_error(struct lapic *l, uint32_t error)
 
     __atomic_fetch_or(&l->state.pending_errors, error, __ATOMIC_RELAXED);
     /* A bad vector in the error entry itself is only noted: it must not raise errors for ever. */
-    if ((lvt & LAPIC_LVT_MASKED) == 0 && (lvt & 0xffU) >= VECTOR_MIN && is_software_enabled(l)) {
+    if ((lvt & LAPIC_LVT_MASKED) == 0 && (lvt & 0xffU) >= LAPIC_VECTOR_MIN &&
+        is_software_enabled(l)) {
         request(l, (uint8_t)lvt, false);
     }
 }

@@ -30,6 +30,7 @@
 #include "vmm/pc/pci_host.h"
 #include "vmm/pc/pic.h"
 #include "vmm/pc/pit.h"
+#include "vmm/pc/portal_function.h"
 #include "vmm/pc/rtc.h"
 #include "vmm/pc/uart.h"
 #include "vmm/pc/vga.h"
@@ -50,6 +51,7 @@ struct pc_config {
     uint32_t screen_rom_size; /* at most VGA_ROM_MAX */
     bool firmware;            /* there is a ROM; the guest begins at its reset vector */
     bool debug_output;        /* port 402h writes to the console */
+    bool portal;              /* a function to speak to the VMM */
 };
 
 /* Who drives an interrupt line; a line is up while any of its sources is. */
@@ -119,6 +121,7 @@ struct pc {
     struct pci_host_state pci;
     struct fw_cfg fw_cfg;
     struct vga vga;
+    struct portal_function portal;
     uint16_t window[PORT_WINDOW_COUNT];   /* the first port; 0: nowhere. Atomic */
     uint32_t port_pages[PORT_PAGE_WORDS]; /* a bit each: a device has some of its ports. Atomic */
 
@@ -198,6 +201,18 @@ bool pc_key(struct pc *pc, uint16_t stroke, uint64_t now);
  */
 void pc_mouse(struct pc *pc, const int16_t delta[3], uint8_t buttons, uint64_t now);
 
+/* What the guest says by its portal; and what it is told: portal_function.h. */
+void pc_portal_look(struct pc *pc, struct portal_look *look);
+void pc_portal_tell(struct pc *pc, uint32_t session, uint32_t taken, uint32_t come, bool ended);
+
+/* Its registers or its configuration space may have changed; the lock is held. */
+void pc_settle_portal(struct pc *pc);
+
+/* Is AT in the portal's registers? No lock. WIDTH bytes at OFFSET of them, with it. */
+bool pc_portal_claims(const struct pc *pc, uint64_t at);
+uint32_t pc_portal_read(struct pc *pc, uint32_t offset, unsigned width);
+void pc_portal_write(struct pc *pc, uint32_t offset, unsigned width, uint32_t value);
+
 /* The console takes bytes of the guest's UART again. */
 void pc_console_ready(struct pc *pc, uint64_t now);
 
@@ -216,12 +231,14 @@ bool pc_dma_run(struct pc *pc);
 /*
  * Where the guest's CPUs find what from PC_LOW_BASE to PC_LOW_END: areas, of which area N has bit
  * 2N of the result if reads reach RAM (else the ROM or devices), and bit 2N + 1 if writes do (else
- * devices, or nothing). Without firmware all is RAM, whatever the PAM registers say. DMA of devices
- * always reaches RAM.
+ * devices, or nothing). The last begins at PC_LOW_HIGH and is all that 16-bit code reaches above 1
+ * MiB: RAM, or with the A20 gate shut what lies 1 MiB below. Without firmware all is RAM, whatever
+ * the PAM registers and the gate say. DMA of devices always reaches RAM.
  */
 #define PC_LOW_BASE  0xa0000U
-#define PC_LOW_END   0x100000U
-#define PC_LOW_AREAS 14U
+#define PC_LOW_HIGH  0x100000U
+#define PC_LOW_END   0x110000U
+#define PC_LOW_AREAS 15U
 #define PC_LOW_RAM   ((1U << 2 * PC_LOW_AREAS) - 1) /* everywhere */
 
 #define PC_LOW_READS(kinds, area)  (((kinds) >> 2 * (area)&1U) != 0)
@@ -303,6 +320,10 @@ void pc_interrupt_settle(struct pc *pc, unsigned vcpu, uint8_t vector, bool take
 
 /* Would a lower CR8 make an interrupt deliverable? Then CR8 writes must be intercepted. */
 bool pc_interrupt_blocked_by_cr8(const struct pc *pc, unsigned vcpu);
+
+/* From now on the guest's TSC runs at HZ, not 0: no vCPU runs, and what pc_derive() derives is due.
+ */
+void pc_set_tsc_rate(struct pc *pc, uint64_t hz);
 
 /* The guest's TSC is OFFSET + virtual time * tsc_hz (modulo 2^64) on this vCPU. */
 void pc_vcpu_set_tsc_offset(struct pc *pc, unsigned vcpu, uint64_t offset, uint64_t now);

@@ -40,6 +40,9 @@ void pc_edge_reset(struct pc *pc);
 /* Will the VM stop, whatever its guest does? Any context. */
 bool pc_edge_is_stopping(struct pc *pc);
 
+/* The guest rang at its portal, or began a new session: somebody is to look, pc_portal_look(). */
+void pc_edge_portal_rang(struct pc *pc);
+
 /* The guest switched its machine off (ACPI S5). */
 void pc_edge_power_off(struct pc *pc);
 

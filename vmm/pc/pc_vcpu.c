@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What one vCPU sees: device memory, the APIC's MSRs, and the interrupts to deliver. */
-#include "vmm/pc/clock.h"
 #include "vmm/pc/irq_lines.h"
 #include "vmm/pc/pc.h"
 #include "vmm/pc/pc_edge.h"
@@ -120,7 +119,7 @@ static void write_ioapic(struct pc *p, uint32_t offset, uint32_t value, uint64_t
     pc_edge_unlock(p);
 }
 
-enum device { DEVICE_NONE, DEVICE_LAPIC, DEVICE_IOAPIC, DEVICE_VGA };
+enum device { DEVICE_NONE, DEVICE_LAPIC, DEVICE_IOAPIC, DEVICE_VGA, DEVICE_PORTAL };
 
 /* All device memory that there is; the local APIC is that of the vCPU that asks. */
 static enum device find(const struct pc *p, unsigned vcpu, gpa_t address, uint32_t *offset)
@@ -132,7 +131,9 @@ static enum device find(const struct pc *p, unsigned vcpu, gpa_t address, uint32
     if (address.raw - IOAPIC_BASE < IOAPIC_SIZE) {
         return DEVICE_IOAPIC;
     }
-    return vga_claims(&p->vga, address.raw) ? DEVICE_VGA : DEVICE_NONE;
+    return vga_claims(&p->vga, address.raw)   ? DEVICE_VGA
+           : pc_portal_claims(p, address.raw) ? DEVICE_PORTAL
+                                              : DEVICE_NONE;
 }
 
 static uint64_t width_mask(unsigned width)
@@ -158,6 +159,10 @@ bool pc_mmio_read(struct pc *pc, unsigned vcpu, gpa_t address, unsigned width, u
         *value = read_vga(pc, address, width, now);
         return true;
     }
+    if (device == DEVICE_PORTAL) {
+        *value = width == 4 ? pc_portal_read(pc, offset, width) : width_mask(width);
+        return true;
+    }
     if (within < REGISTER_SIZE) {
         uint32_t reg = offset - within;
 
@@ -176,6 +181,10 @@ bool pc_mmio_write(struct pc *pc, unsigned vcpu, gpa_t address, unsigned width, 
 
     if (device == DEVICE_VGA) {
         write_vga(pc, address, width, value);
+        return true;
+    }
+    if (device == DEVICE_PORTAL) {
+        pc_portal_write(pc, offset, width, (uint32_t)value);
         return true;
     }
     if (device == DEVICE_NONE || offset % REGISTER_STRIDE != 0 || width < REGISTER_SIZE) {
@@ -295,6 +304,14 @@ void pc_interrupt_settle(struct pc *pc, unsigned vcpu, uint8_t vector, bool take
 bool pc_interrupt_blocked_by_cr8(const struct pc *pc, unsigned vcpu)
 {
     return lapic_blocked_by_tpr(&pc->lapic[vcpu]);
+}
+
+void pc_set_tsc_rate(struct pc *pc, uint64_t hz)
+{
+    pc->config.tsc_hz = hz;
+    for (unsigned vcpu = 0; vcpu < pc->config.vcpu_count; vcpu++) {
+        pc->lapic[vcpu].tsc_hz = hz;
+    }
 }
 
 void pc_vcpu_set_tsc_offset(struct pc *pc, unsigned vcpu, uint64_t offset, uint64_t now)

@@ -26,47 +26,12 @@
 /* The ISA interrupts a PIRQ can be routed to (82371SB 2.2.9): not 0, 1, 2, 8 and 13. */
 #define ROUTABLE 0xdef8U
 
-void pci_table_reset(const struct pci_register_table *table, uint8_t *config)
-{
-    memset(config, 0, PCI_CONFIG_SIZE);
-    for (unsigned i = 0; i < table->count; i++) {
-        const struct pci_host_register *r = &table->registers[i];
-
-        bytes_put(config + r->offset, r->size, r->reset);
-    }
-}
-
 void pci_host_reset(struct pci_host_state *host)
 {
     host->address = 0;
     for (unsigned f = 0; f < PCI_FUNCTION_COUNT; f++) {
         pci_table_reset(&pci_register_tables[f], host->config[f]);
     }
-}
-
-/* The bits of the byte at OFFSET that may be written. */
-static uint8_t writable_bits(const struct pci_register_table *table, unsigned offset)
-{
-    for (unsigned i = 0; i < table->count; i++) {
-        const struct pci_host_register *r = &table->registers[i];
-
-        if (offset >= r->offset && offset < (unsigned)r->offset + r->size) {
-            return (uint8_t)(r->writable >> 8 * (offset - r->offset));
-        }
-    }
-    return 0;
-}
-
-bool pci_table_fits(const struct pci_register_table *table, const uint8_t *config)
-{
-    uint8_t fixed[PCI_CONFIG_SIZE];
-    bool good = true;
-
-    pci_table_reset(table, fixed);
-    for (unsigned i = 0; i < PCI_CONFIG_SIZE; i++) {
-        good = good && ((config[i] ^ fixed[i]) & ~writable_bits(table, i)) == 0;
-    }
-    return good;
 }
 
 static bool check_state(const void *state)
@@ -93,13 +58,17 @@ void pci_host_write_address(struct pci_host_state *host, uint32_t value)
     host->address = value & ADDRESS_WRITABLE;
 }
 
-/* The chipset's or the VGA's function at DEVFN: its table, and its registers; NULL: neither. */
+/* The platform's own function at DEVFN: its table, and its registers; NULL: it is none. */
 static const struct pci_register_table *find_function(struct pc *pc, struct pci_host_state *host,
                                                       uint8_t devfn, uint8_t **config)
 {
     if (devfn == VGA_DEVFN && pc->vga.memory) {
         *config = pc->vga.state.config;
         return &pci_vga_registers;
+    }
+    if (devfn == PORTAL_DEVFN && pc->portal.present) {
+        *config = pc->portal.state.config;
+        return &pci_portal_registers;
     }
     for (unsigned f = 0; f < PCI_FUNCTION_COUNT; f++) {
         if (pci_register_tables[f].devfn == devfn) {
@@ -147,13 +116,13 @@ void pci_host_write_data(struct pc *pc, struct pci_host_state *host, unsigned of
     if (!table && devfn >> 3 >= FIRST_VM_SLOT) {
         pc_edge_pci_write(pc, devfn, where, width, value);
     }
-    for (unsigned i = 0; table && i < width; i++) {
-        uint8_t mask = writable_bits(table, where + i), *byte = config + where + i;
-
-        *byte = (uint8_t)((*byte & ~mask) | (value >> 8 * i & mask));
+    if (table) {
+        pci_table_write(table, config, where, width, value);
     }
     if (table == &pci_vga_registers) {
         vga_config_written(&pc->vga);
+    } else if (table == &pci_portal_registers) {
+        pc_settle_portal(pc);
     }
 }
 

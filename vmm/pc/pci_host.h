@@ -4,15 +4,14 @@
  * PIIX3 ISA bridge 01.0, PIIX4 power management 01.3. Intel 290549 (440FX), 290550 (PIIX3),
  * 290562 (PIIX4); PCI 2.1, 3.2.2.3.2. What a guest may write stands in pci_registers.c.
  *
- * The VGA, if there is one, is 02.0; the other functions of slots 2..31 belong to the VM:
- * pc_edge_pci_read() and pc_edge_pci_write(). After reset the registers are as firmware leaves
- * them, so that a kernel can be started directly. Every function needs the platform lock.
+ * The VGA, if there is one, is 02.0, the portal 1f.0; the other functions of slots 2..31 belong to
+ * the VM: pc_edge_pci_read() and pc_edge_pci_write(). After reset the registers are as firmware
+ * leaves them, so that a kernel can be started directly. Every function needs the platform lock.
  */
 #ifndef PORTOLAN_VMM_PC_PCI_HOST_H
 #define PORTOLAN_VMM_PC_PCI_HOST_H
 
 #include "vmm/base/fields.h"
-#include "vmm/base/guest_map.h"
 #include "vmm/base/types.h"
 
 #define PCI_PORT_DATA 0xcfcU
@@ -44,11 +43,16 @@ struct pci_register_table {
 };
 
 extern const struct pci_register_table pci_register_tables[PCI_FUNCTION_COUNT];
-extern const struct pci_register_table pci_vga_registers; /* its state is the VGA's (vga.h) */
+extern const struct pci_register_table pci_vga_registers;    /* its state is the VGA's (vga.h), */
+extern const struct pci_register_table pci_portal_registers; /* and the portal's its own */
 
 /* CONFIG, of PCI_CONFIG_SIZE bytes: as after reset; does it differ from that only where it may? */
 void pci_table_reset(const struct pci_register_table *table, uint8_t *config);
 bool pci_table_fits(const struct pci_register_table *table, const uint8_t *config);
+
+/* A guest writes WIDTH bytes of it at OFFSET. */
+void pci_table_write(const struct pci_register_table *table, uint8_t *config, unsigned offset,
+                     unsigned width, uint32_t value);
 
 struct pc;
 

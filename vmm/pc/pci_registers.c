@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the chipset's functions show, and which bits of it a guest may write. */
+#include "vmm/base/little_endian.h"
 #include "vmm/pc/acpi_pm.h"
 #include "vmm/pc/chipset.h"
 #include "vmm/pc/pci_host.h"
+#include "vmm/pc/portal_function.h"
 #include "vmm/pc/vga.h"
+
+#include <string.h>
 
 /* Registers that no table names read as zero and ignore writes. */
 
@@ -106,6 +110,26 @@ static const struct pci_host_register vga[] = {
     {"interrupt line",   0x3c, 1, 0,          0xff      },
 };
 
+/* Likewise; slot 31's INTA is PIRQC. */
+static const struct pci_host_register portal[] = {
+    {"vendor",           0x00, 2, 0x1234,     0         },
+    {"device",           0x02, 2, 0x5054,     0         },
+    {"command",          0x04, 2, 0x0002,     0x0506    },
+    {"status",           0x06, 2, 0,          0         }, /* bit 3: portal_function_settle() */
+    {"revision",         0x08, 1, 0x01,       0         },
+    {"class",            0x0a, 2, 0xff00,     0         },
+    {"registers",        0x10, 4, 0xfebee000, 0xfffff000},
+    {"rings",            0x14, 4, 0xfebc0000, 0xfffe0000},
+    {"window",           0x18, 4, 0xf800000c, 0xfc000000},
+    {"window, high",     0x1c, 4, 0,          0xffffffff},
+    {"subsystem vendor", 0x2c, 2, 0x1234,     0         },
+    {"subsystem",        0x2e, 2, 0x5054,     0         },
+    {"interrupt line",   0x3c, 1, 11,         0xff      },
+    {"interrupt pin",    0x3d, 1, 1,          0         },
+};
+
+const struct pci_register_table pci_portal_registers = {portal, ARRAY_SIZE(portal), PORTAL_DEVFN};
+
 const struct pci_register_table pci_vga_registers = {vga, ARRAY_SIZE(vga), VGA_DEVFN};
 
 const struct pci_register_table pci_register_tables[PCI_FUNCTION_COUNT] = {
@@ -113,3 +137,48 @@ const struct pci_register_table pci_register_tables[PCI_FUNCTION_COUNT] = {
     [PCI_ISA_BRIDGE] = {isa_bridge,       ARRAY_SIZE(isa_bridge),       0x08},
     [PCI_POWER_MANAGEMENT] = {power_management, ARRAY_SIZE(power_management), 0x0b},
 };
+
+void pci_table_reset(const struct pci_register_table *table, uint8_t *config)
+{
+    memset(config, 0, PCI_CONFIG_SIZE);
+    for (unsigned i = 0; i < table->count; i++) {
+        const struct pci_host_register *r = &table->registers[i];
+
+        bytes_put(config + r->offset, r->size, r->reset);
+    }
+}
+
+/* The bits of the byte at OFFSET that may be written. */
+static uint8_t writable_bits(const struct pci_register_table *table, unsigned offset)
+{
+    for (unsigned i = 0; i < table->count; i++) {
+        const struct pci_host_register *r = &table->registers[i];
+
+        if (offset >= r->offset && offset < (unsigned)r->offset + r->size) {
+            return (uint8_t)(r->writable >> 8 * (offset - r->offset));
+        }
+    }
+    return 0;
+}
+
+bool pci_table_fits(const struct pci_register_table *table, const uint8_t *config)
+{
+    uint8_t fixed[PCI_CONFIG_SIZE];
+    bool good = true;
+
+    pci_table_reset(table, fixed);
+    for (unsigned i = 0; i < PCI_CONFIG_SIZE; i++) {
+        good = good && ((config[i] ^ fixed[i]) & ~writable_bits(table, i)) == 0;
+    }
+    return good;
+}
+
+void pci_table_write(const struct pci_register_table *table, uint8_t *config, unsigned offset,
+                     unsigned width, uint32_t value)
+{
+    for (unsigned i = 0; i < width; i++) {
+        uint8_t mask = writable_bits(table, offset + i), *byte = config + offset + i;
+
+        *byte = (uint8_t)((*byte & ~mask) | (value >> 8 * i & mask));
+    }
+}

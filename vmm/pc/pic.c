@@ -138,10 +138,16 @@ static void chip_set_line(struct pic_chip *chip, unsigned line, bool level)
     chip->lines = (uint8_t)(level ? chip->lines | mask : chip->lines & ~mask);
 }
 
-void pic_set_irq(struct pic *pic, unsigned irq, bool level)
+bool pic_set_irq(struct pic *pic, unsigned irq, bool level)
 {
-    chip_set_line(&pic->chip[irq >> 3 & 1U], irq & 7U, level);
+    struct pic_chip *chip = &pic->chip[irq >> 3 & 1U];
+
+    chip_set_line(chip, irq & 7U, level);
+    if ((chip->imr & bit(irq & 7U)) != 0) {
+        return false;
+    }
     cascade(pic);
+    return true;
 }
 
 bool pic_output(const struct pic *pic)

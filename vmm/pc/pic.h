@@ -45,8 +45,8 @@ extern const struct section pic_section; /* struct pic_chip */
 /* Power-on and reset state; the lines' levels are kept, being outside the chips. */
 void pic_reset(struct pic *pic);
 
-/* Set the level of input IRQ, 0..15 but not 2. */
-void pic_set_irq(struct pic *pic, unsigned irq, bool level);
+/* Set the level of input IRQ, 0..15 but not 2. False: it is masked, so INTR stays as it is. */
+bool pic_set_irq(struct pic *pic, unsigned irq, bool level);
 
 /* Find again what follows from the state, bit n of LINES being the level of input n. */
 void pic_derive(struct pic *pic, uint16_t lines);

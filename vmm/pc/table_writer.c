@@ -128,11 +128,12 @@ void table_checksum(struct table_writer *w, uint32_t offset, uint32_t length, ui
         return;
     }
     table_put(w, at, 1, 0);
+    if (w->loader) { /* it counts what stands there: SeaBIOS takes it off again, OVMF does not */
+        add_checksum(w, offset, length, at);
+        return;
+    }
     for (uint32_t i = 0; i < length; i++) {
         sum = (uint8_t)(sum + w->image[offset + i]);
     }
     table_put(w, at, 1, (uint8_t)-sum);
-    if (w->loader) {
-        add_checksum(w, offset, length, at);
-    }
 }

@@ -2,20 +2,20 @@
 /* The registers: VGA's, VBE's, and where both and the memory appear. */
 #include "vmm/pc/vga.h"
 
+#include "vmm/base/guest_map.h"
 #include "vmm/base/little_endian.h"
 #include "vmm/pc/clock.h"
 #include "vmm/pc/pci_host.h"
 
 #include <string.h>
 
-#define MISC_COLOUR     0x01U /* the CRTC at 3D4h, not 3B4h */
-#define MISC_CLOCK_28   0x04U
-#define CRTC_PROTECT    0x80U /* of CRTC_V_RETRACE_END: 0..7 are read only, */
-#define LINE_COMPARE_8  0x10U /* but for this bit of CRTC_OVERFLOW */
-#define STATUS_BLANK    0x01U
-#define STATUS_RETRACE  0x08U
-#define DAC_IS_READING  3U
-#define ATTRIBUTE_SHOWN 0x20U
+#define MISC_COLOUR    0x01U /* the CRTC at 3D4h, not 3B4h */
+#define MISC_CLOCK_28  0x04U
+#define CRTC_PROTECT   0x80U /* of CRTC_V_RETRACE_END: 0..7 are read only, */
+#define LINE_COMPARE_8 0x10U /* but for this bit of CRTC_OVERFLOW */
+#define STATUS_BLANK   0x01U
+#define STATUS_RETRACE 0x08U
+#define DAC_IS_READING 3U
 
 #define VBE_ID_FIRST 0xb0c0U
 #define VBE_ID_LAST  0xb0c5U

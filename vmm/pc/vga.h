@@ -17,7 +17,6 @@
 #define PORTOLAN_VMM_PC_VGA_H
 
 #include "vmm/base/fields.h"
-#include "vmm/base/guest_map.h"
 #include "vmm/base/types.h"
 
 #define VGA_DEVFN       0x10U

@@ -7,7 +7,6 @@
 #include "vmm/base/types.h"
 #include "vmm/svm/vmcb.h"
 #include "vmm/vm/backend.h"
-#include "vmm/vm/model.h"
 
 /* ---- Address space identifiers of one CPU, and with them all TLB flushes of its guests: AMD APM
  * 2, 15.15 and 15.16. Pure, so that the host tests see every obligation to flush. ---- */
@@ -77,6 +76,7 @@ struct svm_features {
     bool next_rip;
     bool decode_assists;
     bool flush_by_asid;
+    bool tsc_ratio;
     bool clean_bits;
     bool pause_filter;
     uint32_t guards; /* enum guard_action's bits */
@@ -90,6 +90,7 @@ struct svm_vcpu {
     struct asid asid;
     uint32_t clean; /* the clean bits when nothing was changed: none where the CPU knows none */
     uint64_t cr4;   /* as the guest sees it */
+    uint64_t tsc_ratio;
     uint64_t interrupt_control; /* the VMCB's field as svm_run() loaded it */
     bool refused;               /* the last entry: its state is to be mended */
     bool entered;  /* since svm_run() was called: exits were served and the guest entered again */
@@ -106,6 +107,10 @@ extern const struct backend svm_backend;
 /* UNSUPPORTED: no SVM, or no nested paging. Boot CPU, once. */
 enum status svm_init(void);
 const struct svm_features *svm_features(void);
+
+/* svm_enter.S, and what it calls behind each exit. */
+void svm_enter(struct vcpu *vcpu, hpa_t vmcb, hpa_t host);
+bool svm_quick(struct vcpu *vcpu);
 
 /* The backend's functions: vmm/vm/backend.h. */
 enum status svm_enable_cpu(void);

@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The backend for AMD's SVM (docs/backend.md): its table, and what is no more than a VMCB field. */
+#include "vmm/base/x86.h"
 #include "vmm/host/msr.h"
 #include "vmm/svm/svm.h"
 
 #include <string.h>
 
-/* Where a register lies in the VMCB, and which clean bit goes with it (15.15.3). */
+#define MSR_TSC_RATIO 0xc0000104U
+
+/* Where a register lies in struct svm_vcpu, and which clean bit goes with it (15.15.3). */
 static const struct {
     uint16_t at, clean;
 } registers[BACKEND_REGISTERS] = {
-    [BACKEND_CR0] = {offsetof(struct vmcb, cr0),        VMCB_CLEAN_CR        },
-    [BACKEND_CR2] = {offsetof(struct vmcb, cr2),        VMCB_CLEAN_CR2       },
-    [BACKEND_CR3] = {offsetof(struct vmcb, cr3),        VMCB_CLEAN_CR        },
-    [BACKEND_CR4] = {offsetof(struct vmcb, cr4),        VMCB_CLEAN_CR        },
-    [BACKEND_EFER] = {offsetof(struct vmcb, efer),       VMCB_CLEAN_CR        },
-    [BACKEND_PAT] = {offsetof(struct vmcb, pat),        VMCB_CLEAN_NESTED    },
-    [BACKEND_DR6] = {offsetof(struct vmcb, dr6),        VMCB_CLEAN_DR        },
-    [BACKEND_TSC_OFFSET] = {offsetof(struct vmcb, tsc_offset), VMCB_CLEAN_INTERCEPTS},
+    [BACKEND_CR0] = {offsetof(struct svm_vcpu, vmcb.cr0),        VMCB_CLEAN_CR        },
+    [BACKEND_CR2] = {offsetof(struct svm_vcpu, vmcb.cr2),        VMCB_CLEAN_CR2       },
+    [BACKEND_CR3] = {offsetof(struct svm_vcpu, vmcb.cr3),        VMCB_CLEAN_CR        },
+    [BACKEND_CR4] = {offsetof(struct svm_vcpu, vmcb.cr4),        VMCB_CLEAN_CR        },
+    [BACKEND_EFER] = {offsetof(struct svm_vcpu, vmcb.efer),       VMCB_CLEAN_CR        },
+    [BACKEND_PAT] = {offsetof(struct svm_vcpu, vmcb.pat),        VMCB_CLEAN_NESTED    },
+    [BACKEND_DR6] = {offsetof(struct svm_vcpu, vmcb.dr6),        VMCB_CLEAN_DR        },
+    [BACKEND_TSC_OFFSET] = {offsetof(struct svm_vcpu, vmcb.tsc_offset), VMCB_CLEAN_INTERCEPTS},
+    [BACKEND_TSC_RATIO] = {offsetof(struct svm_vcpu, tsc_ratio),       0                    },
 };
 
 static uint64_t svm_read(const struct vcpu *vcpu, enum backend_register reg)
@@ -24,7 +28,7 @@ static uint64_t svm_read(const struct vcpu *vcpu, enum backend_register reg)
     const struct svm_vcpu *svm = vcpu->backend;
     uint64_t value;
 
-    memcpy(&value, (const char *)&svm->vmcb + registers[reg].at, sizeof(value));
+    memcpy(&value, (const char *)svm + registers[reg].at, sizeof(value));
     if (reg == BACKEND_EFER) {
         value &= ~EFER_SVME; /* VMRUN wants it set (15.5.1) */
     }
@@ -41,8 +45,11 @@ static void svm_write(struct vcpu *vcpu, enum backend_register reg, uint64_t val
         svm->cr4 = value;
         value |= CR4_MCE; /* a machine check is never the guest's to miss */
     }
-    memcpy((char *)&svm->vmcb + registers[reg].at, &value, sizeof(value));
+    memcpy((char *)svm + registers[reg].at, &value, sizeof(value));
     svm_changed(svm, registers[reg].clean);
+    if (reg == BACKEND_TSC_RATIO) { /* the CPU's, and in effect in guests only: 15.30.5 */
+        (void)msr_write(MSR_TSC_RATIO, value);
+    }
 }
 
 _Static_assert(sizeof(struct emulate_segment) == sizeof(struct state_segment) &&
@@ -90,6 +97,15 @@ static const struct radix_format nested_format = {
     .uncached = 0x18, .combining = 0x08, .large = 0x80, .accessed = 0x20, .dirty = 0x40,
 };
 
+#define RATIO_WHOLE    8U
+#define RATIO_FRACTION 32U
+
+static struct backend_ratio svm_tsc_ratio(void)
+{
+    return svm_features()->tsc_ratio ? (struct backend_ratio){RATIO_WHOLE, RATIO_FRACTION}
+                                     : (struct backend_ratio){0};
+}
+
 /* Long mode's 1 GiB pages came before nested paging (CPUID 80000001h). */
 static bool svm_giant_pages(void)
 {
@@ -102,6 +118,7 @@ const struct backend svm_backend = {
     .nested = &nested_format,
     .giant_pages = svm_giant_pages,
     .takes_offers = true,
+    .tsc_ratio = svm_tsc_ratio,
     .init = svm_init,
     .enable_cpu = svm_enable_cpu,
     .enter = svm_run,

@@ -13,6 +13,7 @@
 #define EXTENDED_ECX_SVM (1U << 2)
 #define SVM_EDX_NPT      (1U << 0)
 #define SVM_EDX_NEXT_RIP (1U << 3)
+#define SVM_EDX_TSC      (1U << 4)
 #define SVM_EDX_CLEAN    (1U << 5)
 #define SVM_EDX_BY_ASID  (1U << 6)
 #define SVM_EDX_ASSISTS  (1U << 7)
@@ -54,6 +55,7 @@ enum status svm_init(void)
         .next_rip = svm.edx & SVM_EDX_NEXT_RIP,
         .decode_assists = svm.edx & SVM_EDX_ASSISTS,
         .flush_by_asid = svm.edx & SVM_EDX_BY_ASID,
+        .tsc_ratio = svm.edx & SVM_EDX_TSC,
         .clean_bits = svm.edx & SVM_EDX_CLEAN,
         .pause_filter = svm.edx & SVM_EDX_PAUSE,
         .guards = guards_init(),

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* From the VMCB's words to the neutral ones. */
-#include "vmm/host/msr.h"
+#include "vmm/base/x86.h"
 #include "vmm/svm/svm.h"
-#include "vmm/vm/cpu_state.h"
 
 #define INSN_LENGTH_MAX   15U
 #define EXCEPTIONS        32U

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* One vCPU's VMCB: set-up, and the guest's state in and out. */
-#include "vmm/host/msr.h"
+#include "vmm/base/x86.h"
 #include "vmm/host/pool.h"
 #include "vmm/svm/svm.h"
+#include "vmm/vm/model.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Entering the guest. */
+#include "vmm/base/x86.h"
 #include "vmm/host/instructions.h"
-#include "vmm/host/msr.h"
 #include "vmm/svm/svm.h"
 #include "vmm/vm/notify.h"
 
@@ -10,9 +10,6 @@
 
 /* A virtual interrupt that is never delivered: taking it exits (AMD APM 2, 15.21.4). */
 #define WINDOW_REQUEST (VMCB_V_IRQ | VMCB_V_PRIORITY | VMCB_V_IGNORE_TPR)
-
-extern void svm_enter(struct vcpu *vcpu, hpa_t vmcb, hpa_t host);
-bool svm_quick(struct vcpu *vcpu);
 
 static void set_asid(struct svm_vcpu *svm)
 {

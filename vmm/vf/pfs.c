@@ -3,7 +3,6 @@
 #include "drivers/acpi/acpi.h"
 #include "drivers/pci/pci_config.h"
 #include "drivers/pci/room.h"
-#include "drivers/pci/scan.h"
 #include "vmm/base/log.h"
 #include "vmm/host/apic.h"
 #include "vmm/host/pool.h"

@@ -33,6 +33,7 @@ struct vf_set {
     enum status fit;                  /* not OK: it cannot be started; see the log. As of boot */
     bool bound;                       /* from vf_bind() to the end of vf_unbind(); atomic */
     struct legacy_inflight *inflight; /* of its only VF; NULL: it never has a standby */
+    bool held;                        /* its VM goes to another host, or comes: no orders; atomic */
     bool tainted;                     /* a unit of the IOMMU may still reach its memory */
     uint32_t faults;                  /* DMA and interrupts of its VFs that were blocked; atomic */
     struct guest_log fault_log;       /* a share of its own: other lines cannot use it up */

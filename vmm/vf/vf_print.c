@@ -31,9 +31,10 @@ static void print_held(print_line *print)
     struct iommu_counters iommu = iommu_counters();
 
     print("  all VMs: %u domains, %u functions, %u interrupts, %u vectors, %lu pages of "
-          "tables, %lu lost; %lu accesses blocked, %lu stray interrupts",
+          "tables, %lu lost; %lu accesses blocked (%lu times more than could be recorded), "
+          "%lu stray interrupts",
           iommu.domains, iommu.functions, iommu.irqs, vector_count(), iommu.table_pages,
-          iommu.lost_pages, iommu.faults, vector_strays());
+          iommu.lost_pages, iommu.faults, iommu.faults_lost, vector_strays());
 }
 
 void vf_print(const struct vf_set *set, print_line *print)

@@ -142,8 +142,9 @@ enum status vf_find(struct vf *vf)
 /* Slots that the configuration leaves open: the lowest free ones, in its order. */
 static void choose_slots(struct vf_set *set)
 {
-    uint32_t taken =
-        ((1U << FIRST_SLOT) - 1) | (set->owner.config->vga ? 1U << CONFIG_SLOT_VGA : 0);
+    uint32_t taken = ((1U << FIRST_SLOT) - 1) |
+                     (set->owner.config->vga ? 1U << CONFIG_SLOT_VGA : 0) |
+                     (set->owner.config->service ? 1U << CONFIG_SLOT_PORTAL : 0);
 
     for (uint32_t i = 0; i < set->count; i++) {
         taken |= 1U << set->vf[i]->setup.slot;

@@ -14,10 +14,8 @@ struct row {
 };
 
 /* clang-format off */
-static const struct row today[COMMANDS] = {
+static const struct row both[COMMANDS] = {
     [COMMAND_VERSION]           = {4,  false, vfio_user_version},
-    [COMMAND_DMA_MAP]           = {32, true,  vfio_user_dma_map},
-    [COMMAND_DMA_UNMAP]         = {24, false, vfio_user_dma_unmap},
     [COMMAND_GET_INFO]          = {16, false, vfio_user_info},
     [COMMAND_GET_REGION_INFO]   = {32, false, vfio_user_region_info},
     [COMMAND_GET_REGION_IO_FDS] = {16, false, vfio_user_io_fds},
@@ -25,6 +23,11 @@ static const struct row today[COMMANDS] = {
     [COMMAND_SET_IRQS]          = {20, true,  vfio_user_set_irqs},
     [COMMAND_REGION_READ]       = {16, false, vfio_user_region_read},
     [COMMAND_REGION_WRITE]      = {16, false, vfio_user_region_write},
+};
+
+static const struct row today[COMMANDS] = {
+    [COMMAND_DMA_MAP]           = {32, true,  vfio_user_dma_map},
+    [COMMAND_DMA_UNMAP]         = {24, false, vfio_user_dma_unmap},
     [COMMAND_RESET]             = {0,  false, reset},
     [COMMAND_WRITE_MULTI]       = {8,  false, vfio_user_write_multi},
     [COMMAND_FEATURE]           = {8,  false, vfio_user_feature},
@@ -34,16 +37,8 @@ static const struct row today[COMMANDS] = {
 };
 
 static const struct row in_2021[COMMANDS] = {
-    [COMMAND_VERSION]           = {4,  false, vfio_user_version},
     [COMMAND_DMA_MAP]           = {32, true,  vfio_user_2021_map},
     [COMMAND_DMA_UNMAP]         = {32, false, vfio_user_2021_unmap},
-    [COMMAND_GET_INFO]          = {16, false, vfio_user_info},
-    [COMMAND_GET_REGION_INFO]   = {32, false, vfio_user_region_info},
-    [COMMAND_GET_REGION_IO_FDS] = {16, false, vfio_user_io_fds},
-    [COMMAND_GET_IRQ_INFO]      = {16, false, vfio_user_irq_info},
-    [COMMAND_SET_IRQS]          = {20, true,  vfio_user_set_irqs},
-    [COMMAND_REGION_READ]       = {16, false, vfio_user_region_read},
-    [COMMAND_REGION_WRITE]      = {16, false, vfio_user_region_write},
     [COMMAND_2021_RESET]        = {0,  false, reset},
     [COMMAND_2021_DIRTY_PAGES]  = {8,  false, vfio_user_2021_dirty},
 };
@@ -60,12 +55,16 @@ static const uint8_t error_of[STATUS_COUNT] = {
     [STATUS_STATE]       = 16, /* EBUSY */
     [STATUS_TIMEOUT]     = 110, /* ETIMEDOUT */
     [STATUS_DEVICE]      = 5,  /* EIO */
+    [STATUS_AGAIN]       = 11, /* EAGAIN: from an edge that may not say so */
 };
 /* clang-format on */
 
 static enum status reset(struct vfio_user *server, struct message *m)
 {
     (void)m;
+    if (server->setup.function->fixed) {
+        return STATUS_UNSUPPORTED;
+    }
     server->staged = 0;
     server->fetched = false;
     return vfio_user_edge_reset(server);
@@ -119,14 +118,14 @@ static void answer(struct vfio_user *server, const struct message *m, enum statu
     vfio_user_edge_send(server, out, size, m->handle, m->handles);
 }
 
-void vfio_user_send_command(struct vfio_user *server, enum command command, const uint8_t *payload,
-                            uint32_t size)
+uint16_t vfio_user_send_command(struct vfio_user *server, enum command command, uint8_t *message,
+                                uint32_t size)
 {
-    uint8_t bytes[HEADER + 16];
+    uint16_t id = server->next_id++;
 
-    put_header(bytes, server->next_id++, (uint16_t)command, HEADER + size, 0);
-    memcpy(bytes + HEADER, payload, size);
-    vfio_user_edge_send(server, bytes, HEADER + size, NULL, 0);
+    put_header(message, id, (uint16_t)command, size, 0);
+    vfio_user_edge_send(server, message, size, NULL, 0);
+    return id;
 }
 
 /* ---- In ---- */
@@ -151,21 +150,33 @@ static void close_handles(struct vfio_user *server)
     server->handles = 0;
 }
 
-static enum status run(struct vfio_user *server, struct message *m)
+/* How the form that was chosen has COMMAND; NULL: it has not. */
+static const struct row *row_of(const struct vfio_user *server, uint16_t command)
 {
     const struct row *rows = server->form == VFIO_USER_2021 ? in_2021 : today;
+
+    if (command >= COMMANDS) {
+        return NULL;
+    }
+    rows = both[command].run != NULL ? both : rows;
+    return rows[command].run != NULL ? &rows[command] : NULL;
+}
+
+static enum status run(struct vfio_user *server, struct message *m)
+{
+    const struct row *row = row_of(server, m->command);
 
     /* Nothing before the version, which is said once. */
     if ((server->form == VFIO_USER_AUTO) != (m->command == COMMAND_VERSION)) {
         return STATUS_INVALID;
     }
-    if (m->command >= COMMANDS || rows[m->command].run == NULL) {
+    if (row == NULL) {
         return STATUS_UNSUPPORTED;
     }
-    if (m->size < rows[m->command].bytes || (server->handles != 0 && !rows[m->command].handles)) {
+    if (m->size < row->bytes || (server->handles != 0 && !row->handles)) {
         return STATUS_INVALID;
     }
-    return rows[m->command].run(server, m);
+    return row->run(server, m);
 }
 
 /* The message is whole, or STATUS says why it is passed over. */
@@ -180,14 +191,20 @@ static void finish(struct vfio_user *server, enum status status)
                         .out = server->setup.output + HEADER,
                         .room = server->setup.data + VFIO_USER_ENVELOPE - HEADER};
 
-    server->have = 0;
-    if ((flags & FLAG_TYPE) == FLAG_ANSWER) { /* to a command of ours: there is nothing in it */
+    if ((flags & FLAG_TYPE) == FLAG_ANSWER) { /* to a command of ours */
+        server->have = 0;
         close_handles(server);
+        vfio_user_dma_answer(server, &m, status == STATUS_OK && (flags & FLAG_ERROR) == 0);
         return;
     }
     if (status == STATUS_OK) {
         status = (flags & ~FLAG_NO_REPLY) != 0 ? STATUS_INVALID : run(server, &m);
     }
+    server->waits = status == STATUS_AGAIN;
+    if (server->waits) {
+        return;
+    }
+    server->have = 0;
     close_handles(server);
     /* Without a version there is no conversation. */
     server->failed |= server->form == VFIO_USER_AUTO;
@@ -203,6 +220,9 @@ uint8_t *vfio_user_space(struct vfio_user *server, uint32_t *room)
     *room = 0;
     if (server->failed) {
         return NULL;
+    }
+    if (server->waits) {
+        return input;
     }
     if (server->skip != 0) {
         *room = least(server->skip, server->setup.data);
@@ -250,6 +270,14 @@ void vfio_user_received(struct vfio_user *server, uint32_t size, const int *hand
     }
 }
 
+bool vfio_user_again(struct vfio_user *server)
+{
+    if (server->waits) {
+        finish(server, STATUS_OK);
+    }
+    return !server->waits;
+}
+
 void vfio_user_disconnected(struct vfio_user *server)
 {
     close_handles(server);
@@ -259,8 +287,9 @@ void vfio_user_disconnected(struct vfio_user *server)
         (void)vfio_user_edge_log_stop(server);
     }
     server->maps = 0;
+    server->dma.waits = false;
     server->have = server->skip = 0;
     server->staged = 0;
-    server->fetched = server->failed = false;
+    server->fetched = server->failed = server->waits = false;
     server->form = VFIO_USER_AUTO;
 }

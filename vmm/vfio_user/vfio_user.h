@@ -59,7 +59,7 @@ struct vfio_user_region {
     uint64_t size;
     int handle;      /* by which the client may map it; or NO_HANDLE. It stays the caller's */
     uint64_t offset; /* with which */
-    uint32_t areas;  /* the parts that it may; 0: all */
+    uint32_t areas;  /* the parts that it may, or without a handle those that are there; 0: all */
     struct vfio_user_area area[VFIO_USER_AREAS_MAX];
 };
 
@@ -78,9 +78,11 @@ struct vfio_user_function {
     uint32_t intx;    /* 1: it has INTA */
     uint32_t vectors; /* of MSI-X */
     uint32_t notifies;
-    struct vfio_user_notify notify[VFIO_USER_NOTIFY_MAX];
+    const struct vfio_user_notify *notify; /* so many */
     bool migrates,
-        logs; /* vfio_user_edge_state() and others work, vfio_user_edge_log_start() does */
+        logs;   /* vfio_user_edge_state() and others work, vfio_user_edge_log_start() does */
+    bool fixed; /* it cannot be reset */
+    bool split; /* parts of maps can be unmapped: asked for by the form of 2021 only */
 };
 
 enum vfio_user_form {
@@ -96,7 +98,8 @@ struct vfio_user_setup {
     uint32_t data;   /* bytes of data in a message, at most: VFIO_USER_DATA_MIN to _MAX */
     uint8_t *input;  /* this, and VFIO_USER_ENVELOPE */
     uint8_t *output; /* likewise */
-    uint8_t *stage;  /* 'data' bytes: a piece of a state, for the migration region */
+    uint8_t *stage;  /* 'data' bytes: a piece of a state, for the migration region; not used by
+                      * VFIO_USER_TODAY */
 };
 
 /* An interrupt: where a signal of it goes. */
@@ -109,6 +112,7 @@ struct vfio_user {
     struct vfio_user_setup setup;
     enum vfio_user_form form; /* that was chosen; AUTO: no version yet */
     bool failed;              /* the client broke the rules: nothing is read any more */
+    bool waits;               /* a message is whole, but cannot be answered yet */
 
     /* The message that comes in. */
     uint32_t have; /* bytes of it */
@@ -125,6 +129,14 @@ struct vfio_user {
     int vector[VFIO_USER_VECTORS_MAX];
     uint16_t next_id; /* of our own commands */
 
+    /* The DMA_READ or DMA_WRITE that the client has not answered yet. */
+    struct {
+        bool waits;
+        uint16_t id, command;
+        uint64_t address;
+        uint32_t count;
+    } dma;
+
     /* The migration region. */
     uint32_t staged; /* bytes in 'stage' */
     bool fetched;    /* they are those of the last data_offset */
@@ -136,7 +148,8 @@ enum status vfio_user_init(struct vfio_user *server, const struct vfio_user_setu
 /*
  * Where the next bytes go: *ROOM of them at most, never more than belong to one message, so that
  * handles that come with them are this message's. NULL: the client broke the rules, and the
- * connection is to be closed. Not before all that vfio_user_edge_send() was given is sent.
+ * connection is to be closed. Not before all that vfio_user_edge_send() was given is sent. No room:
+ * a message waits, see vfio_user_again().
  */
 uint8_t *vfio_user_space(struct vfio_user *server, uint32_t *room);
 
@@ -145,6 +158,12 @@ uint8_t *vfio_user_space(struct vfio_user *server, uint32_t *room);
  * message that is whole now is carried out and answered.
  */
 void vfio_user_received(struct vfio_user *server, uint32_t size, const int *handle, uint32_t count);
+
+/*
+ * The message that waits since an edge said AGAIN is carried out from its beginning, and answered
+ * unless it is still too early. Nothing if none waits. False: it waits further.
+ */
+bool vfio_user_again(struct vfio_user *server);
 
 /* The client has gone: its maps and handles go, too; the function stays as it is. */
 void vfio_user_disconnected(struct vfio_user *server);
@@ -155,6 +174,15 @@ void vfio_user_send_vector(struct vfio_user *server, uint32_t vector);
 
 /* The client's handle for it was signalled: INTA is unmasked. */
 void vfio_user_unmask_intx(struct vfio_user *server);
+
+/*
+ * Ask the client for COUNT bytes, at least 1, at ADDRESS of its memory, or write FROM there.
+ * Returns how many: what one message may have, or 0: there is no client. vfio_user_edge_dma_done()
+ * has the answer, unless the client goes; until then this is not called again. Not from within
+ * vfio_user_received(): a command may wait for its answer then.
+ */
+uint32_t vfio_user_dma(struct vfio_user *server, uint64_t address, uint32_t count,
+                       const uint8_t *from);
 
 /* What we can as JSON, in the form of today or of 2021, into TEXT of SIZE bytes; returns the length
  * that it has. ASKED, enum vfio_user_capability: a client is told only what it named. */

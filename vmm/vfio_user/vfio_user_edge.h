@@ -4,7 +4,9 @@
  * transport. Nothing here calls back, but for vfio_user_set_intx() and vfio_user_send_vector(),
  * which are allowed everywhere. All ranges have been checked against struct vfio_user_function.
  *
- * A status other than OK becomes the error number of the answer.
+ * A status other than OK becomes the error number of the answer. Where it says so AGAIN is allowed:
+ * it takes time, other servers go on meanwhile, and vfio_user_again() asks the same once more. If
+ * the client goes before, nobody asks again.
  */
 #ifndef PORTOLAN_VMM_VFIO_USER_VFIO_USER_EDGE_H
 #define PORTOLAN_VMM_VFIO_USER_VFIO_USER_EDGE_H
@@ -56,7 +58,7 @@ enum status vfio_user_edge_write(struct vfio_user *server, uint32_t region, uint
 /* The client listens to this vector from now on, or no longer: nobody wants its messages. */
 void vfio_user_edge_vector(struct vfio_user *server, uint32_t vector, bool wanted);
 
-/* As by an FLR; a state of ERROR ends. It is RUNNING then. */
+/* As by an FLR; a state of ERROR ends. It is RUNNING then. AGAIN. Not of what is 'fixed'. */
 enum status vfio_user_edge_reset(struct vfio_user *server);
 
 /* ---- The client's memory ---- */
@@ -71,30 +73,41 @@ struct vfio_user_map {
 /* The handle is taken, whatever comes of it. CONFLICT: something there is mapped. */
 enum status vfio_user_edge_map(struct vfio_user *server, const struct vfio_user_map *map);
 
-/* NOT_FOUND: no map is exactly this. After it nobody uses that memory any more. */
-enum status vfio_user_edge_unmap(struct vfio_user *server, uint64_t address, uint64_t size);
+/*
+ * After it nobody uses that memory any more. It is a map, or a part of one, of which as many maps
+ * are left as it has ends, *LEFT at most, and *LEFT says how many. With 0 only whole maps go: so it
+ * is always where the function does not 'split'. NOT_FOUND: no map is, or has, this; NO_ROOM: more
+ * than *LEFT would be left, and it is not 0; any failure: nothing changed.
+ */
+enum status vfio_user_edge_unmap(struct vfio_user *server, uint64_t address, uint64_t size,
+                                 uint32_t *left);
 void vfio_user_edge_unmap_all(struct vfio_user *server);
+
+/* The answer to vfio_user_dma(): DATA, as many bytes as that said, if it asked for some. With OK
+ * false the client refused, or answered something else. */
+void vfio_user_edge_dma_done(struct vfio_user *server, bool ok, const uint8_t *data);
 
 /*
  * Note what is written to the COUNT ranges at RANGE, to all memory if there is none, in pages of
  * *PAGE_SIZE bytes, a power of two, or of another size, which is put there. STATE: it is noted
- * already.
+ * already. AGAIN.
  */
 enum status vfio_user_edge_log_start(struct vfio_user *server, uint64_t *page_size,
                                      const struct vfio_user_area *range, uint32_t count);
-enum status vfio_user_edge_log_stop(struct vfio_user *server); /* STATE: it is not noted */
+enum status vfio_user_edge_log_stop(struct vfio_user *server); /* STATE: it is not noted. AGAIN */
 
 /*
  * Set the bits of BITMAP, which is zeroes, for pages of PAGE_SIZE, a power of two and at least
  * 4096, from ADDRESS on, SIZE bytes of them, in which something was written since the last report,
- * and forget it. STATE: it is not noted.
+ * and forget it. STATE: it is not noted. AGAIN, in the form of today.
  */
 enum status vfio_user_edge_log_report(struct vfio_user *server, const struct vfio_user_area *range,
                                       uint64_t page_size, uint8_t *bitmap);
 
 /* ---- Migration: the four bits of vmm/migrate/device_state.h ---- */
 
-/* Go to STATE, a valid one. It has been reached on return, or the old one or ERROR is. */
+/* Go to STATE, a valid one. It has been reached on return, or the old one or ERROR is. AGAIN: it is
+ * on its way, vfio_user_edge_state() still gives the old one. */
 enum status vfio_user_edge_set_state(struct vfio_user *server, uint32_t state);
 uint32_t vfio_user_edge_state(struct vfio_user *server);
 

@@ -24,7 +24,9 @@ enum command {
     COMMAND_SET_IRQS,
     COMMAND_REGION_READ,
     COMMAND_REGION_WRITE,
-    COMMAND_RESET = 13,
+    COMMAND_DMA_READ,
+    COMMAND_DMA_WRITE,
+    COMMAND_RESET,
     COMMAND_WRITE_MULTI = 15,
     COMMAND_FEATURE = 16,
     COMMAND_MIG_DATA_READ = 17,
@@ -90,9 +92,13 @@ static inline bool page_size_is_valid(uint64_t page)
 /* The message's handle I is the caller's now. */
 int vfio_user_take(struct vfio_user *server, uint32_t i);
 
-/* Send a command of our own; SIZE bytes, at most 16, and no handles. */
-void vfio_user_send_command(struct vfio_user *server, enum command command, const uint8_t *payload,
-                            uint32_t size);
+/* Send a command of our own, without handles: the SIZE bytes at MESSAGE, of which the first HEADER
+ * are filled in here. Returns its id. */
+uint16_t vfio_user_send_command(struct vfio_user *server, enum command command, uint8_t *message,
+                                uint32_t size);
+
+/* An answer to a command of ours; with OK false it says so itself, or was too long. */
+void vfio_user_dma_answer(struct vfio_user *server, const struct message *m, bool ok);
 
 /*
  * The commands. The message has at least the bytes that the table in vfio_user.c asks for. With a

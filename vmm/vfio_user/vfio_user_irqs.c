@@ -52,7 +52,7 @@ enum status vfio_user_irq_info(struct vfio_user *server, struct message *m)
 /* In the form of 2021 a message tells the client what no handle does. */
 static bool notify_client(struct vfio_user *server, int handle, uint32_t sub_index)
 {
-    uint8_t payload[4];
+    uint8_t message[HEADER + 4];
 
     if (handle != NO_HANDLE) {
         vfio_user_edge_signal(server, handle);
@@ -61,8 +61,8 @@ static bool notify_client(struct vfio_user *server, int handle, uint32_t sub_ind
     if (server->form != VFIO_USER_2021) {
         return false;
     }
-    put32(payload, sub_index);
-    vfio_user_send_command(server, COMMAND_2021_VM_INTERRUPT, payload, sizeof(payload));
+    put32(message + HEADER, sub_index);
+    (void)vfio_user_send_command(server, COMMAND_2021_VM_INTERRUPT, message, sizeof(message));
     return true;
 }
 

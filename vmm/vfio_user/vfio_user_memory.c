@@ -45,11 +45,13 @@ static enum status map_one(struct vfio_user *server, const struct vfio_user_map 
     return status;
 }
 
-static enum status unmap_one(struct vfio_user *server, uint64_t address, uint64_t size)
+/* At most LEFT maps are left of the one that these are a part of; 0: they are a map. */
+static enum status unmap_one(struct vfio_user *server, uint64_t address, uint64_t size,
+                             uint32_t left)
 {
-    enum status status = vfio_user_edge_unmap(server, address, size);
+    enum status status = vfio_user_edge_unmap(server, address, size, &left);
 
-    server->maps -= status == STATUS_OK ? 1 : 0;
+    server->maps -= status == STATUS_OK ? 1 - left : 0;
     return status;
 }
 
@@ -84,7 +86,7 @@ enum status vfio_user_dma_unmap(struct vfio_user *server, struct message *m)
     memcpy(m->out, m->in, 24);
     m->answer = 24;
     if (flags == 0) {
-        return range_is_valid(address, size) ? unmap_one(server, address, size) : STATUS_INVALID;
+        return range_is_valid(address, size) ? unmap_one(server, address, size, 0) : STATUS_INVALID;
     }
     if (address != 0 || size != 0) {
         return STATUS_INVALID;
@@ -132,7 +134,7 @@ enum status vfio_user_2021_map(struct vfio_user *server, struct message *m)
     }
     while (status != STATUS_OK && done-- > 0) {
         (void)unmap_one(server, get64(m->in + (size_t)done * ENTRY),
-                        get64(m->in + (size_t)done * ENTRY + 8));
+                        get64(m->in + (size_t)done * ENTRY + 8), 0);
     }
     return status;
 }
@@ -186,6 +188,12 @@ static enum status check_unmaps(const struct vfio_user *server, const struct mes
     return STATUS_OK;
 }
 
+/* "Removing a portion of a DMA region is possible": so many may then be left of it. */
+static uint32_t most_left(const struct vfio_user *server)
+{
+    return !server->setup.function->split ? 0 : server->maps < VFIO_USER_MAPS_MAX ? 2 : 1;
+}
+
 /* Entries that went before one that fails stay unmapped. */
 enum status vfio_user_2021_unmap(struct vfio_user *server, struct message *m)
 {
@@ -203,7 +211,7 @@ enum status vfio_user_2021_unmap(struct vfio_user *server, struct message *m)
             at += BITMAP_HEADER;
         }
         if (status == STATUS_OK) {
-            status = unmap_one(server, range.offset, range.size);
+            status = unmap_one(server, range.offset, range.size, most_left(server));
         }
     }
     return status;

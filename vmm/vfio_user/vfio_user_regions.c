@@ -51,7 +51,7 @@ enum status vfio_user_info(struct vfio_user *server, struct message *m)
         return STATUS_INVALID;
     }
     put32(m->out, 16);
-    put32(m->out + 4, DEVICE_RESET | DEVICE_PCI);
+    put32(m->out + 4, DEVICE_PCI | (server->setup.function->fixed ? 0 : DEVICE_RESET));
     put32(m->out + 8, vfio_user_regions(server));
     put32(m->out + 12, VFIO_USER_IRQS);
     m->answer = 16;
@@ -80,7 +80,7 @@ static uint32_t put_caps(const struct vfio_user *server, uint32_t index, uint8_t
     }
     const struct vfio_user_region *r = &server->setup.function->region[index];
 
-    if (r->areas == 0 || r->handle == NO_HANDLE) {
+    if (r->areas == 0) {
         return end;
     }
     put32(out + end + CAP_HEADER, r->areas);

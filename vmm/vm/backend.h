@@ -21,8 +21,14 @@ enum backend_register {
     BACKEND_EFER,
     BACKEND_PAT,
     BACKEND_DR6,
-    BACKEND_TSC_OFFSET, /* guest's TSC less the host's */
+    BACKEND_TSC_OFFSET, /* guest's TSC less the host's, at the guest's rate */
+    BACKEND_TSC_RATIO,  /* the guest's rate by the host's: see tsc_ratio() */
     BACKEND_REGISTERS
+};
+
+/* Bits before the point, and behind it. */
+struct backend_ratio {
+    uint8_t whole, fraction;
 };
 
 struct backend {
@@ -40,8 +46,19 @@ struct backend {
      * vm->apic_page, which stands for the local APIC. No function: no. After init(). */
     bool (*serves_apic)(void);
 
+    /*
+     * Can a CPU mark the pages that its guest writes? Then it does so while vm->ram.tracked is set,
+     * from the first flush on: what was written is marked when the guest has been left, once for
+     * each time that the page's nested entry, of 4 KiB, is made anew. It may be NULL.
+     */
+    bool (*logs_writes)(void);
+
     /* May vcpu->offer be set? */
     bool takes_offers;
+
+    /* How BACKEND_TSC_RATIO has a ratio as a fixed-point number. No bits at all: guests' TSCs run
+     * at the host's rate, and nobody writes it. After init(). */
+    struct backend_ratio (*tsc_ratio)(void);
 
     /* UNSUPPORTED: not this CPU's. Boot CPU, once. */
     enum status (*init)(void);

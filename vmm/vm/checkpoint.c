@@ -8,9 +8,13 @@
 #include "vmm/pc/clock.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/low_memory.h"
+#include "vmm/vm/service.h"
 #include "vmm/vm/video.h"
 
 #include <string.h>
+
+/* So much more may come from a newer VMM: sections that one can do without. */
+#define INCOMING_MORE 16384U
 
 #define FILL      0xa5
 #define FILL_WORD 0xa5a5a5a5a5a5a5a5ULL
@@ -28,19 +32,6 @@
 /* What a vCPU is filled with: a CPU takes it, and no guest is in such a state. */
 static struct cpu_state junk;
 
-static const struct field clock_fields[] = {
-    FIELD(struct vm_clock, ns, INT64_MAX),
-    FIELD(struct vm_clock, tsc, UINT64_MAX),
-};
-
-static const struct section clock_section = {
-    .name = "clock",
-    .version = 1,
-    .size = sizeof(struct vm_clock),
-    .fields = ARRAY_SIZE(clock_fields),
-    .field = clock_fields,
-};
-
 /* ---- All of a VM, in the order of the stream ---- */
 
 /* What others have written since its vCPUs parked. VFs still do: once for each stream. */
@@ -51,7 +42,8 @@ static void collect(struct vm *vm)
         struct cpu_state *saved = &vm->vcpu[i]->saved;
 
         saved->startup_vector = (uint8_t)__atomic_load_n(&vcpu->startup_vector, __ATOMIC_RELAXED);
-        saved->requests = (uint8_t)__atomic_load_n(&vcpu->requests, __ATOMIC_SEQ_CST);
+        saved->requests = (uint8_t)(__atomic_load_n(&vcpu->requests, __ATOMIC_SEQ_CST) &
+                                    (VCPU_REQUEST_PORTAL - 1));
     }
     for (uint32_t i = 0; i < vm->vfs.legacy.count; i++) {
         (void)legacy_save(vm->vfs.legacy.function[i]);
@@ -70,6 +62,7 @@ static void put_all(const struct vm *vm, struct state_writer *writer)
     }
 }
 
+/* Save all of VM; its vCPUs are parked, it is paused. */
 void vm_save(struct vm *vm, struct state_writer *writer)
 {
     collect(vm);
@@ -90,17 +83,32 @@ static enum status load_functions(struct vm *vm, struct state_reader *reader)
     return status;
 }
 
+/*
+ * Load all of VM, which is configured alike, parked and paused. INVALID: the reader says why; some
+ * of VM may be loaded, and it must not run.
+ */
 enum status vm_load(struct vm *vm, struct state_reader *reader)
 {
     enum status status = state_find_section(reader, &clock_section, 0, &vm->clock);
 
+    if (status == STATUS_OK) {
+        status = vm_set_tsc_rate(vm, &vm->clock.tsc_hz);
+    }
     for (unsigned i = 0; i < vm->vcpu_count && status == STATUS_OK; i++) {
         struct vcpu *vcpu = vm->vcpu[i];
 
         status = state_find_section(reader, &cpu_section, i, &vcpu->saved);
+        if (status == STATUS_OK && !model_level_allows(&vm->level, &vcpu->saved)) {
+            (void)format(reader->problem, sizeof(reader->problem),
+                         "vCPU %u uses what the VM's CPU has not", i);
+            status = STATUS_NOTE(STATUS_INVALID);
+        }
         /* Here and not on its own CPU, which may be slower than others that ask for something. */
         __atomic_store_n(&vcpu->startup_vector, vcpu->saved.startup_vector, __ATOMIC_RELAXED);
-        __atomic_store_n(&vcpu->requests, vcpu->saved.requests, __ATOMIC_SEQ_CST);
+        /* What is no state may be lost: the portal is looked at in any case. */
+        __atomic_store_n(&vcpu->requests,
+                         vcpu->saved.requests | (i == 0 && vm->rings ? VCPU_REQUEST_PORTAL : 0),
+                         __ATOMIC_SEQ_CST);
     }
     if (status == STATUS_OK) {
         status = state_get_all(reader, pc_sections, pc_section_count, vm->vcpu_count, &vm->pc);
@@ -108,9 +116,11 @@ enum status vm_load(struct vm *vm, struct state_reader *reader)
     if (status != STATUS_OK) {
         return status;
     }
+    pc_set_tsc_rate(&vm->pc, vm->clock.tsc_hz);
     pc_derive(&vm->pc);
     low_memory_settle(vm, false);
     video_settle(vm);
+    service_settle(vm);
     status = load_functions(vm, reader);
     return status == STATUS_OK ? state_end(reader) : status;
 }
@@ -151,7 +161,7 @@ enum status checkpoint_create(struct vm *vm)
     if (!own->scratch) {
         return STATUS_NOTE(STATUS_NO_MEMORY);
     }
-    own->size = stream_size(vm);
+    own->size = stream_size(vm) + (vm->config->incoming ? INCOMING_MORE : 0);
     for (unsigned i = 0; i < ARRAY_SIZE(own->stream); i++) {
         own->stream[i] = pool_allocate(own->size, PAGE_SIZE);
         if (!own->stream[i]) {

@@ -140,7 +140,8 @@ void vcpu_store(struct vcpu *vcpu, const struct emulate_cpu *cpu,
     }
 }
 
-/* In code that is not 64-bit the instruction pointer has 32 bits at most. */
+/* In code that is not 64-bit the instruction pointer has 32 bits at most: it matters where they
+ * overflow only. */
 static uint64_t rip_mask(const struct vcpu *vcpu)
 {
     struct emulate_cpu cpu;
@@ -153,7 +154,7 @@ void vcpu_skip(struct vcpu *vcpu, unsigned length)
 {
     uint64_t next = vcpu->rip + length;
 
-    vcpu->rip = next > UINT32_MAX ? next & rip_mask(vcpu) : next;
+    vcpu->rip = (next ^ vcpu->rip) >> 32 ? next & rip_mask(vcpu) : next;
     vcpu->rflags &= ~RFLAGS_RF;
     vcpu->shadow = false;
     if (vcpu->rflags & RFLAGS_TF) {

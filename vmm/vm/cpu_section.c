@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The state of a vCPU as data: its fields, and which of their combinations no CPU is ever in. */
-#include "vmm/host/msr.h"
+#include "vmm/base/x86.h"
 #include "vmm/vm/model.h"
 
 #define EXCEPTIONS     32U

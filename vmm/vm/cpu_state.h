@@ -41,7 +41,10 @@ enum vcpu_activity {
 #define VCPU_REQUEST_NMI     (1U << 0)
 #define VCPU_REQUEST_INIT    (1U << 1)
 #define VCPU_REQUEST_STARTUP (1U << 2)
-#define VCPU_REQUESTS        7U
+#define VCPU_REQUEST_PORTAL                                              \
+    (1U << 3) /* vCPU 0: see to the portal. No state: behind all that is \
+               */
+#define VCPU_REQUESTS 7U
 
 enum vcpu_event_kind {
     VCPU_EVENT_NONE,

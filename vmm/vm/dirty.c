@@ -101,6 +101,7 @@ enum status dirty_start(struct vm *vm)
     }
     memset(vm->ram.marks, 0, map_size(&vm->ram));
     vm->no_split = false;
+    vm->ram.logged = backend->logs_writes && backend->logs_writes();
     __atomic_store_n(&vm->ram.tracked, true, __ATOMIC_SEQ_CST);
     protect_all(vm, RIGHTS_READ);
     low_memory_settle(vm, true);
@@ -145,6 +146,17 @@ void dirty_stop(struct vm *vm)
     }
 }
 
+/* Where the CPU logs, an entry that is made anew is enough; not of a large page, nor of a ROM. */
+static unsigned rights_again(struct vm *vm, uint64_t page)
+{
+    struct radix_page there;
+
+    return vm->ram.logged && low_memory_may_write(vm, page) &&
+                   radix_lookup(&vm->nested, page, &there) == STATUS_OK && there.size == PAGE_SIZE
+               ? RIGHTS_WRITE
+               : RIGHTS_READ;
+}
+
 /* Take a word, and protect its pages again, both in one step. */
 static uint64_t collect_word(struct vm *vm, uint64_t page)
 {
@@ -159,7 +171,7 @@ static uint64_t collect_word(struct vm *vm, uint64_t page)
     for (uint64_t left = vm->ram.tracked ? bits : 0; left != 0; left &= left - 1) {
         uint64_t at = (page + (unsigned)__builtin_ctzll(left)) * PAGE_SIZE;
 
-        (void)radix_protect(&vm->nested, at, PAGE_SIZE, RIGHTS_READ, true);
+        (void)radix_protect(&vm->nested, at, PAGE_SIZE, rights_again(vm, at), true);
     }
     spinlock_release(&vm->nested_lock);
     return bits;
@@ -169,6 +181,9 @@ bool dirty_collect(struct vm *vm, uint64_t first, uint64_t pages, uint64_t *bitm
 {
     bool any = false;
 
+    if (vm->ram.tracked && vm->ram.logged) {
+        flush(vm, false); /* what has been logged is marked when a vCPU leaves its guest */
+    }
     for (uint64_t i = 0; i < pages / RAM_MARKS_WORD; i++) {
         uint64_t page = first + i * RAM_MARKS_WORD;
 
@@ -183,12 +198,24 @@ bool dirty_collect(struct vm *vm, uint64_t first, uint64_t pages, uint64_t *bitm
     return any;
 }
 
+/* PAGE has been split off. Where the CPU logs, those beside it need no fault; below 2 MiB there are
+ * ROMs. */
+static void allow_logged(struct vm *vm, uint64_t page)
+{
+    uint64_t at = align_down(page, PAGE_SIZE_2M);
+
+    if (vm->ram.logged && at != 0 && ram_holds(&vm->ram, at, PAGE_SIZE_2M)) {
+        (void)radix_protect(&vm->nested, at, PAGE_SIZE_2M, RIGHTS_WRITE, true);
+    }
+}
+
 /* Let the guest write to PAGE, which LARGE holds; the lock is held. */
 static void allow(struct vm *vm, uint64_t page, struct radix_page *large)
 {
     if (!vm->no_split &&
         radix_protect(&vm->nested, page, PAGE_SIZE, RIGHTS_WRITE, false) == STATUS_OK) {
         ram_mark(&vm->ram, gpa(page), PAGE_SIZE);
+        allow_logged(vm, page);
         return;
     }
     /* No memory to split it, as the log says, once: all of it is written, for what we know. */

@@ -72,6 +72,7 @@ struct exit_apic {
 struct exit {
     enum exit_reason reason;
     uint8_t length; /* of the instruction, where it is one and not above */
+    bool over;      /* EXIT_HLT: the CPU itself will deliver what ends it, at once */
     union {
         struct exit_io io;
         struct exit_memory memory;

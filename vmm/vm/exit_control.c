@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* CPUID, model registers and control registers: what a guest asks of its CPU. */
+#include "vmm/base/x86.h"
 #include "vmm/host/fpu.h"
-#include "vmm/host/msr.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/exit_table.h"
 #include "vmm/vm/model.h"
@@ -16,6 +16,7 @@ void handle_cpuid(struct vcpu *vcpu, const struct exit *exit)
 {
     uint32_t leaf = (uint32_t)vcpu->gpr[INSN_RAX];
     struct model_view view = {
+        .level = &vcpu->vm->level,
         .vcpu = vcpu->index,
         .vcpu_count = vcpu->vm->vcpu_count,
         .osxsave = leaf == 1 && (backend->read(vcpu, BACKEND_CR4) & CR4_OSXSAVE),
@@ -101,7 +102,7 @@ static bool write_cr4(struct vcpu *vcpu, uint64_t value)
 {
     bool long_mode = backend->read(vcpu, BACKEND_EFER) & EFER_LMA;
 
-    if ((value & ~model_facts.cr4) || (long_mode && !(value & CR4_PAE))) {
+    if ((value & (~model_facts.cr4 | vcpu->vm->level.cr4)) || (long_mode && !(value & CR4_PAE))) {
         return false;
     }
     backend->write(vcpu, BACKEND_CR4, value);
@@ -163,7 +164,8 @@ void handle_xsetbv(struct vcpu *vcpu, const struct exit *exit)
     if (!(backend->read(vcpu, BACKEND_CR4) & CR4_OSXSAVE)) {
         vcpu_raise_ud(vcpu);
     } else if (!is_privileged(vcpu) || (uint32_t)vcpu->gpr[INSN_RCX] != 0 ||
-               !model_xcr0_is_valid(edx_eax(vcpu)) || !fpu_write_xcr0(edx_eax(vcpu))) {
+               !model_xcr0_is_valid(edx_eax(vcpu)) || (edx_eax(vcpu) & vcpu->vm->level.xcr0) ||
+               !fpu_write_xcr0(edx_eax(vcpu))) {
         vcpu_raise_gp(vcpu);
     } else {
         vcpu_skip(vcpu, exit->length);

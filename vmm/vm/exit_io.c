@@ -9,13 +9,16 @@
 #include "vmm/vm/exit_table.h"
 #include "vmm/vm/low_memory.h"
 #include "vmm/vm/notify.h"
+#include "vmm/vm/service.h"
 #include "vmm/vm/video.h"
 #include "vmm/vm/vm.h"
 #include "vmm/vm/vm_edge.h"
 
 #include <string.h>
 
-#define PCI_DATA 0xcfcU
+#define I8042_PORTS 0x60U
+#define PORT_A      0x92U
+#define PCI_DATA    0xcfcU
 
 /* So long one REP may go on, unless its elements themselves take longer. */
 #define EXIT_MS_MAX 1U
@@ -74,9 +77,16 @@ static bool touches(uint16_t port, unsigned size, unsigned first, unsigned count
     return port < first + count && port + size > first;
 }
 
+/* One by which the A20 gate is moved? */
+static bool has_gate(uint16_t port, unsigned size)
+{
+    return touches(port, size, I8042_PORTS, I8042_PORT_STATUS + 1 - I8042_PORTS) ||
+           touches(port, size, PORT_A, 1);
+}
+
 /*
  * Ports behind which is more than a device: what is sent needs room in the console, PCI's
- * configuration shows in the nested tables, and fw_cfg takes its time.
+ * configuration and the A20 gate show in the nested tables, and fw_cfg takes its time.
  */
 static bool write_special(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value)
 {
@@ -97,6 +107,9 @@ static bool write_special(struct vcpu *vcpu, uint16_t port, unsigned size, uint3
         legacy_settle(&vm->vfs.legacy);
         low_memory_settle(vm, false);
         video_settle(vm);
+        service_settle(vm);
+    } else if (has_gate(port, size)) {
+        low_memory_settle(vm, false);
     }
     return !touches(port, size, FW_CFG_PORT_DMA, 8) || carry_out_dma(vcpu);
 }
@@ -114,7 +127,7 @@ bool emulate_port_write(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_
     if (legacy_port_write(&vm->vfs.legacy, port, size, value)) {
         return !must_wait(vcpu, port);
     }
-    if (touches(port, size, UART_PORT, PCI_DATA + 4 - UART_PORT)) {
+    if (touches(port, size, UART_PORT, PCI_DATA + 4 - UART_PORT) || has_gate(port, size)) {
         return write_special(vcpu, port, size, value);
     }
     pc_port_write(&vm->pc, port, size, value, vm_now(vm));
@@ -136,14 +149,17 @@ static void put_rax(uint64_t *rax, const struct exit_io *io, uint64_t value)
     *rax = io->size == 4 ? value : (*rax & ~masks[io->size]) | (value & masks[io->size]);
 }
 
-/* The board's own devices, which wait for nothing; and what timers are read by. */
+/* The board's own devices, which wait for nothing; and what timers are read by, where it lies at
+ * first and where guests move it. */
 #define BOARD_PORTS_END 0x100U
 #define PM_PORTS        0x1000U
 
 /* Is PORT one of a device whose accesses do all they do under the platform's lock? */
 static bool is_quick(const struct exit_io *io)
 {
-    return io->port < BOARD_PORTS_END - 4 || (io->in && io->port >= PM_PORTS);
+    bool pm = io->port >= PM_PORTS || io->port - ACPI_PM_BASE <= ACPI_PM_SIZE - 4;
+
+    return io->port < BOARD_PORTS_END - 4 || (io->in && pm);
 }
 
 static bool read_quick(struct vcpu *vcpu, const struct exit_io *io, uint32_t *value)
@@ -167,7 +183,8 @@ static bool write_quick(struct vcpu *vcpu, const struct exit_io *io, uint32_t va
     if (legacy_port_is_ours(&vm->vfs.legacy, io->port)) {
         return legacy_port_write_now(&vm->vfs.legacy, io->port, io->size, value);
     }
-    if (!pc_port_is_free(&vm->pc, io->port, io->size) && !is_quick(io)) {
+    if (!pc_port_is_free(&vm->pc, io->port, io->size) &&
+        (!is_quick(io) || has_gate(io->port, io->size))) {
         return false;
     }
     pc_port_write(&vm->pc, io->port, io->size, value, vm_now(vm));
@@ -190,11 +207,15 @@ bool vcpu_io_quick(struct vcpu *vcpu, const struct exit_io *io, uint64_t *rax)
     } else if (!write_quick(vcpu, io, (uint32_t)(*rax & masks[io->size]))) {
         return false;
     }
-    uint64_t spent = cpu_read_tsc() - left;
+    uint64_t now = cpu_read_tsc();
 
     vcpu->counter[EXIT_IO].exits++;
-    vcpu->counter[EXIT_IO].cycles += spent;
-    vcpu->entered += spent;
+    vcpu->counter[EXIT_IO].cycles += now - left;
+    vcpu->entered += now - left;
+    /* What would end the guest's next run before its first instruction need not wait for that. */
+    if (now >= vcpu->due_tsc || __atomic_load_n(&vcpu->kicked, __ATOMIC_RELAXED)) {
+        vcpu->look = true;
+    }
     return true;
 }
 
@@ -232,21 +253,22 @@ void handle_string_io(struct vcpu *vcpu, const struct exit *exit)
     vcpu_store(vcpu, &cpu, &result);
 }
 
-/* A page of RAM, or one that only looks like it. */
-static void *memory_at(const struct vcpu *vcpu, gpa_t at, unsigned size, bool write)
+/* A page of RAM, or one that only looks like it. *AT becomes what the A20 gate lets through. */
+static void *memory_at(const struct vcpu *vcpu, gpa_t *at, unsigned size, bool write)
 {
     const struct vm *vm = vcpu->vm;
 
     if (__builtin_expect(vm->rom_size != 0, 0)) {
-        return low_memory_pointer(vm, at, size, write);
+        *at = low_memory_alias(vm, *at);
+        return low_memory_pointer(vm, *at, size, write);
     }
-    return ram_pointer(&vm->ram, at, size);
+    return ram_pointer(&vm->ram, *at, size);
 }
 
 /* TO has any alignment. Copies of a size that is known here need no call (each walk makes four). */
 bool emulate_ram_read(struct vcpu *vcpu, gpa_t from, void *to, unsigned size)
 {
-    const void *memory = memory_at(vcpu, from, size, false);
+    const void *memory = memory_at(vcpu, &from, size, false);
     uint64_t value;
 
     if (!memory) {
@@ -275,7 +297,7 @@ bool emulate_ram_read(struct vcpu *vcpu, gpa_t from, void *to, unsigned size)
 
 bool emulate_ram_write(struct vcpu *vcpu, gpa_t to, const void *from, unsigned size)
 {
-    void *memory = memory_at(vcpu, to, size, true);
+    void *memory = memory_at(vcpu, &to, size, true);
     uint64_t value = 0;
 
     if (!memory) {
@@ -324,10 +346,10 @@ const void *emulate_ram_lasting(const struct vcpu *vcpu, gpa_t at, unsigned size
 enum emulate_swap emulate_ram_swap(struct vcpu *vcpu, gpa_t at, unsigned size, uint64_t expected,
                                    uint64_t wanted)
 {
-    void *memory = memory_at(vcpu, at, size, true);
+    void *memory = memory_at(vcpu, &at, size, true);
     bool swapped;
 
-    if (!memory || memory != memory_at(vcpu, at, size, false)) {
+    if (!memory || memory != memory_at(vcpu, &at, size, false)) {
         return EMULATE_SWAP_NOT_RAM;
     }
     switch (size) {
@@ -344,10 +366,10 @@ enum emulate_swap emulate_ram_swap(struct vcpu *vcpu, gpa_t at, unsigned size, u
     return swapped ? EMULATE_SWAPPED : EMULATE_SWAP_CHANGED;
 }
 
-/* The part of the address map that belongs to VFs: docs/platform.md. */
+/* Where BARs of VFs may lie: firmware has its own mind about it, and begins where RAM ends. */
 static bool is_for_functions(gpa_t at)
 {
-    return at.raw >= PCI_HOLE_BASE && at.raw < PCI_HOLE_END;
+    return at.raw >= PC_LOW_END && at.raw < PCI_HOLE_END;
 }
 
 uint64_t emulate_device_read(struct vcpu *vcpu, gpa_t at, unsigned size)

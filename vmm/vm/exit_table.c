@@ -17,7 +17,7 @@ static void handle_nothing(struct vcpu *vcpu, const struct exit *exit) {}
 static void handle_hlt(struct vcpu *vcpu, const struct exit *exit)
 {
     vcpu_skip(vcpu, exit->length);
-    if (!interrupts_wake(vcpu)) { /* else it is over already */
+    if (!exit->over && !interrupts_wake(vcpu)) {
         vcpu->activity = VCPU_HALTED;
     }
 }

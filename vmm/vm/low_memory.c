@@ -59,26 +59,29 @@ void rom_destroy(struct vm *vm)
 /* Where in the ROM is what lies at AT, below 1 MiB or at its place? False: it is not of the ROM. */
 static bool find_in_rom(const struct vm *vm, uint64_t at, uint64_t *offset)
 {
-    uint64_t low = vm->rom_size < ROM_LOW_MAX ? vm->rom_size : ROM_LOW_MAX;
+    bool low = at < PC_LOW_HIGH;
 
-    at += at < PC_LOW_END ? ROM_END - PC_LOW_END : 0;
+    at += low ? ROM_END - PC_LOW_HIGH : 0;
     *offset = at - (ROM_END - vm->rom_size);
-    return at < ROM_END && *offset < vm->rom_size &&
-           (at >= ROM_END - low || at < ROM_END - PC_LOW_END);
+    return at < ROM_END && *offset < vm->rom_size && (!low || at >= ROM_END - ROM_LOW_MAX);
 }
 
 static enum status map_area(struct vm *vm, unsigned area, uint32_t kinds)
 {
     uint64_t at = pc_low_start(area), size = pc_low_start(area + 1) - at, offset;
     hpa_t to = hpa(vm->ram.run[0].frames.raw + at);
+    bool reads = PC_LOW_READS(kinds, area), alias = at == PC_LOW_HIGH && !reads;
     unsigned rights = RADIX_READ | RADIX_EXECUTE;
 
-    if (!PC_LOW_READS(kinds, area)) {
+    if (alias) {
+        to = hpa(to.raw - PC_LOW_HIGH);
+    } else if (!reads) {
         if (!find_in_rom(vm, at, &offset)) {
             return radix_unmap(&vm->nested, at, size, NULL);
         }
         to = hpa(vm->rom.raw + offset);
-    } else if (PC_LOW_WRITES(kinds, area) && !vm->ram.tracked) {
+    }
+    if ((alias || (reads && PC_LOW_WRITES(kinds, area))) && !vm->ram.tracked) {
         rights |= RADIX_WRITE;
     }
     return radix_map(&vm->nested, at, to, size, rights, NULL);
@@ -106,6 +109,14 @@ void low_memory_settle(struct vm *vm, bool anew)
     if (status != STATUS_OK) {
         (void)vm_stop(vm, "no memory is left to map its BIOS");
     }
+}
+
+gpa_t low_memory_alias(const struct vm *vm, gpa_t at)
+{
+    uint32_t kinds = __atomic_load_n(&vm->low_kinds, __ATOMIC_ACQUIRE);
+    bool high = at.raw >= PC_LOW_HIGH && at.raw < PC_LOW_END;
+
+    return high && !PC_LOW_READS(kinds, PC_LOW_AREAS - 1) ? gpa(at.raw - PC_LOW_HIGH) : at;
 }
 
 static bool is_low(const struct vm *vm, uint64_t at)

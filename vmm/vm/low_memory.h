@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ROM of a VM with firmware, and the memory below 1 MiB, of which the PAM registers say piece
- * by piece whether the guest's CPUs find RAM there or the ROM (vmm/pc/pc.h: PC_LOW_...).
+ * The ROM of a VM with firmware, and the memory around 1 MiB, of which the PAM registers and the
+ * A20 gate say piece by piece whether the guest's CPUs find RAM there, the ROM, or what lies 1 MiB
+ * below (vmm/pc/pc.h: PC_LOW_...).
  */
 #ifndef PORTOLAN_VMM_VM_LOW_MEMORY_H
 #define PORTOLAN_VMM_VM_LOW_MEMORY_H
@@ -27,6 +28,12 @@ bool low_memory_may_write(const struct vm *vm, uint64_t at);
 
 /* Will what is at AT never be anything else? Any CPU, no lock. */
 bool low_memory_is_lasting(const struct vm *vm, gpa_t at);
+
+/*
+ * Which GPA does a vCPU reach that says AT? Another while the A20 gate is shut, and what is written
+ * counts as written there: while pages are tracked, the VMM carries it out. Any CPU, no lock.
+ */
+gpa_t low_memory_alias(const struct vm *vm, gpa_t at);
 
 /*
  * The VMM's pointer to SIZE bytes, not over a page's end, that a vCPU reads or writes at AT; NULL:

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* THE table of CPUID: every leaf a guest can see; what is not here reads as zero. */
 #include "vmm/host/fpu.h"
-#include "vmm/vm/cpu_state.h"
 #include "vmm/vm/model.h"
 
 #include <string.h>
@@ -22,6 +21,7 @@
      1U << 28 /* AVX */ | 1U << 29 /* F16C */ | 1U << 30 /* RDRAND */)
 #define L1_ECX_X2APIC       (1U << 21)
 #define L1_ECX_TSC_DEADLINE (1U << 24)
+#define L1_ECX_XSAVE        (1U << 26)
 #define L1_ECX_OSXSAVE      (1U << 27)
 #define L1_ECX_HYPERVISOR   (1U << 31)
 #define L1_EDX_APIC         (1U << 9)
@@ -88,7 +88,7 @@ static const struct row rows[] = {
     {0x00000002, ALL, ALL,         ALL,         ALL        }, /* caches and TLBs; 0 on AMD */
     {0x00000004, ALL, ALL,         ALL,         ALL        }, /* see caches() */
     {0x00000007, 0,   L7_EBX_PASS, L7_ECX_PASS, L7_EDX_PASS},
-    {0x0000000d, 0,   0,           0,           0          }, /* see xsave() */
+    {0x0000000d, 0,   0,           0,           0          }, /* see area_leaf() */
     {0x00000015, ALL, ALL,         ALL,         0          }, /* the TSC's rate */
     {0x80000000, 0,   ALL,         ALL,         ALL        },
     {0x80000001, ALL, ALL,         X1_ECX_PASS, X1_EDX_PASS},
@@ -109,18 +109,17 @@ static struct cpuid mask(struct cpuid host, const struct row *row)
                           host.edx & row->edx};
 }
 
-struct model_facts model_facts;
-
 /*
  * What the CPU says never changes, and asking it is slow: it is asked once. The rows' leaves as a
- * guest sees them, basic and extended, at subleaf 0; those that have more; and the size of the area
- * for all components in XCR0.
+ * guest sees them; those that have more subleaves; and the size of the area for all components in
+ * XCR0.
  */
-#define LEAVES 0x20U
+struct model_facts model_facts;
+struct model_level model_host;
+
 #define CACHES 8U
 
 static struct {
-    struct cpuid leaf[2][LEAVES];
     struct cpuid cache[CACHES];              /* leaf 4 */
     struct cpuid component[XCR0_COMPONENTS]; /* leaf Dh */
     uint32_t xsave_size;
@@ -140,14 +139,28 @@ static struct cpuid features(struct cpuid out, const struct model_view *view)
 {
     out.ebx |= view->vcpu << 24 | (view->vcpu_count & 0xff) << 16;
     out.ecx |= L1_ECX_X2APIC | L1_ECX_TSC_DEADLINE | L1_ECX_HYPERVISOR;
-    out.ecx |= view->osxsave && (out.ecx & 1U << 26) ? L1_ECX_OSXSAVE : 0;
+    out.ecx |= view->osxsave && (out.ecx & L1_ECX_XSAVE) ? L1_ECX_OSXSAVE : 0;
     out.edx |= (view->apic ? L1_EDX_APIC : 0) | (view->vcpu_count > 1 ? L1_EDX_HTT : 0);
     return out;
 }
 
-static struct cpuid xsave(uint32_t subleaf)
+/* Bytes for the components in XCR0. */
+static uint32_t area_size(uint64_t xcr0)
 {
-    uint64_t xcr0 = model_facts.xcr0;
+    uint32_t size = XSAVE_LEGACY_SIZE;
+
+    for (uint32_t i = XCR0_FIRST; i < XCR0_COMPONENTS; i++) {
+        uint32_t end = known.component[i].ebx + known.component[i].eax; /* its offset and size */
+
+        size = (xcr0 >> i & 1) && end > size ? end : size;
+    }
+    return size;
+}
+
+static struct cpuid area_leaf(const struct model_level *level, uint32_t subleaf)
+{
+    bool shown = !level->own || (level->leaf[0][1].ecx & L1_ECX_XSAVE);
+    uint64_t xcr0 = shown ? model_facts.xcr0 & ~level->xcr0 : 0;
     struct cpuid none = {0};
 
     if (xcr0 == 0 || subleaf >= XCR0_COMPONENTS) {
@@ -157,11 +170,14 @@ static struct cpuid xsave(uint32_t subleaf)
 
     if (subleaf == 0) {
         /* EBX is the size for XCR0 as it is, which is the guest's: only the CPU knows it. */
-        return (struct cpuid){(uint32_t)xcr0, cpuid_read(0xd, 0).ebx, known.xsave_size,
+        return (struct cpuid){(uint32_t)xcr0, cpuid_read(0xd, 0).ebx,
+                              level->own ? area_size(xcr0) : known.xsave_size,
                               (uint32_t)(xcr0 >> 32)};
     }
     if (subleaf == 1) {
-        return (struct cpuid){host.eax & LD_1_EAX_PASS, host.ebx, 0, 0}; /* no IA32_XSS */
+        return level->own
+                   ? none
+                   : (struct cpuid){host.eax & LD_1_EAX_PASS, host.ebx, 0, 0}; /* no IA32_XSS */
     }
     return xcr0 >> subleaf & 1 ? host : none;
 }
@@ -195,7 +211,7 @@ static struct cpuid topology(const struct model_view *view, uint32_t subleaf)
 {
     struct cpuid out = {.ecx = subleaf & 0xff, .edx = view->vcpu};
 
-    if (!known.topology) {
+    if (!known.topology && !view->level->own) {
         return (struct cpuid){0};
     }
     if (subleaf == 0) {
@@ -235,37 +251,47 @@ static uint32_t smaller(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-struct cpuid model_cpuid(const struct model_view *view, uint32_t leaf, uint32_t subleaf)
-{
-    uint32_t index = leaf & ~EXTENDED;
+/* The leaves that say more than the table, of the basic ones and of the extended ones. */
+static const uint32_t special[2] = {1U << 1 | 1U << 4 | 1U << 7 | 1U << 0xb | 1U << 0xd,
+                                    1U << 1 | 1U << 8};
 
-    if (leaf >= HYPERVISOR && leaf < HYPERVISOR + 0x100) {
-        return hypervisor(leaf);
-    }
-    if (index >= LEAVES) {
-        return (struct cpuid){0};
-    }
-    struct cpuid out = known.leaf[leaf / EXTENDED][index];
+/* IN_TABLE is what the table says. Out of line: what is asked at each exit is the table alone. */
+static __attribute__((noinline)) struct cpuid special_leaf(const struct model_view *view,
+                                                           uint32_t leaf, uint32_t subleaf,
+                                                           const struct cpuid *in_table)
+{
+    struct cpuid out = *in_table;
 
     switch (leaf) {
     case 1:
         return features(out, view);
     case 4:
-        return caches(subleaf < CACHES ? known.cache[subleaf] : (struct cpuid){0}, view);
+        return caches(
+            subleaf < CACHES && !view->level->own ? known.cache[subleaf] : (struct cpuid){0}, view);
     case 7: /* it has one subleaf for us; the others do not look at it */
         return subleaf == 0 ? out : (struct cpuid){0};
     case 0xb:
         return topology(view, subleaf);
     case 0xd:
-        return xsave(subleaf);
+        return area_leaf(view->level, subleaf);
     case EXTENDED + 1:
         return extended_features(out, view);
-    case EXTENDED + 8:
+    default:
         out.ecx = out.eax ? core_count(view) : 0;
         return out;
-    default:
-        return out;
     }
+}
+
+struct cpuid model_cpuid(const struct model_view *view, uint32_t leaf, uint32_t subleaf)
+{
+    uint32_t half = leaf / EXTENDED, index = leaf % EXTENDED;
+
+    if (index >= MODEL_LEAVES) {
+        return hypervisor(leaf);
+    }
+    const struct cpuid *out = &view->level->leaf[half][index];
+
+    return special[half] >> index & 1 ? special_leaf(view, leaf, subleaf, out) : *out;
 }
 
 /* A leaf beyond the highest that the CPU has would be another's. */
@@ -276,33 +302,23 @@ static struct cpuid ask(uint32_t leaf, uint32_t subleaf)
     return leaf <= highest ? cpuid_read(leaf, subleaf) : (struct cpuid){0};
 }
 
-static uint32_t xsave_size(void)
-{
-    uint32_t size = XSAVE_LEGACY_SIZE;
-
-    for (uint32_t i = XCR0_FIRST; i < XCR0_COMPONENTS; i++) {
-        uint32_t end = known.component[i].ebx + known.component[i].eax; /* its offset and size */
-
-        size = end > size ? end : size;
-    }
-    return size;
-}
-
-/* Fill the table above. */
+/* Fill the tables above. */
 static void learn(void)
 {
     memset(&known, 0, sizeof(known));
+    memset(&model_host, 0, sizeof(model_host));
+    model_host.physical_bits = model_facts.physical_bits;
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-        known.leaf[rows[i].leaf / EXTENDED][rows[i].leaf % EXTENDED] =
+        model_host.leaf[rows[i].leaf / EXTENDED][rows[i].leaf % EXTENDED] =
             mask(ask(rows[i].leaf, 0), &rows[i]);
     }
-    known.leaf[0][0].eax = smaller(model_facts.basic_max, BASIC_MAX);
-    known.leaf[1][0].eax = smaller(model_facts.extended_max, EXTENDED_MAX);
+    model_host.leaf[0][0].eax = smaller(model_facts.basic_max, BASIC_MAX);
+    model_host.leaf[1][0].eax = smaller(model_facts.extended_max, EXTENDED_MAX);
     if (model_facts.basic_max >= LEAF_THERMAL) {
-        known.leaf[0][LEAF_THERMAL].eax =
+        model_host.leaf[0][LEAF_THERMAL].eax =
             LEAF_THERMAL_ARAT; /* the local APIC's timer never stops */
     }
-    uint32_t *sizes = &known.leaf[1][8].eax;
+    uint32_t *sizes = &model_host.leaf[1][8].eax;
 
     if ((*sizes & X8_EAX_LINEAR) > X8_EAX_LINEAR_48) { /* LA57 is not shown */
         *sizes = (*sizes & ~X8_EAX_LINEAR) | X8_EAX_LINEAR_48;
@@ -314,7 +330,7 @@ static void learn(void)
         known.component[i] =
             i < XCR0_FIRST || (model_facts.xcr0 >> i & 1) ? ask(0xd, i) : (struct cpuid){0};
     }
-    known.xsave_size = xsave_size();
+    known.xsave_size = area_size(model_facts.xcr0);
     known.topology = ask(0xb, 0).ebx != 0;
 }
 
@@ -342,9 +358,9 @@ static const struct {
     {21, 2, 20}, /* SMAP */
 };
 
-static uint64_t cr4_mask(void)
+uint64_t model_cr4(const struct model_level *level)
 {
-    struct model_view view = {.vcpu_count = 1, .apic = true};
+    struct model_view view = {.level = level, .vcpu_count = 1, .apic = true};
     struct cpuid one = model_cpuid(&view, 1, 0), seven = model_cpuid(&view, 7, 0);
     const uint32_t regs[] = {one.ecx, one.edx, seven.ebx, seven.ecx};
     uint64_t allowed = 0;
@@ -358,9 +374,9 @@ static uint64_t cr4_mask(void)
 }
 
 /* SCE, LME, LMA, NXE, FFXSR, as far as 80000001h shows them. */
-static uint64_t efer_mask(void)
+uint64_t model_efer(const struct model_level *level)
 {
-    struct model_view view = {.vcpu_count = 1, .apic = true};
+    struct model_view view = {.level = level, .vcpu_count = 1, .apic = true};
     uint32_t edx = model_cpuid(&view, EXTENDED + 1, 0).edx;
 
     return (edx >> 11 & 1 ? 1ULL << 0 : 0) | (edx >> 29 & 1 ? 1ULL << 8 | 1ULL << 10 : 0) |
@@ -378,6 +394,6 @@ void model_init(void)
     }
     model_facts.xcr0 = fpu_components();
     learn();
-    model_facts.cr4 = cr4_mask();
-    model_facts.efer = efer_mask();
+    model_facts.cr4 = model_cr4(&model_host);
+    model_facts.efer = model_efer(&model_host);
 }

@@ -61,7 +61,7 @@ void model_reset(struct cpu_state *state)
 
 static uint64_t read_tsc(const struct vcpu *vcpu)
 {
-    return cpu_read_tsc() - vcpu->vm->base_tsc + vcpu->tsc_offset;
+    return vm_scale_tsc(vcpu->vm, cpu_read_tsc()) - vcpu->vm->base_tsc + vcpu->tsc_offset;
 }
 
 static void write_tsc(struct vcpu *vcpu, uint64_t value)
@@ -77,7 +77,7 @@ static enum status write_efer(struct vcpu *vcpu, uint64_t value)
 {
     uint64_t before = backend->read(vcpu, BACKEND_EFER);
 
-    if ((value & ~model_facts.efer) ||
+    if ((value & (~model_facts.efer | vcpu->vm->level.efer)) ||
         (((value ^ before) & EFER_LME) && (backend->read(vcpu, BACKEND_CR0) & CR0_PG))) {
         return STATUS_INVALID;
     }

@@ -61,6 +61,11 @@ void pc_edge_reset(struct pc *pc)
     (void)vm_reset(vm_of(pc), "its guest wants it");
 }
 
+void pc_edge_portal_rang(struct pc *pc)
+{
+    vcpu_request(vm_of(pc)->vcpu[0], VCPU_REQUEST_PORTAL);
+}
+
 bool pc_edge_is_stopping(struct pc *pc)
 {
     return vm_is_stopping(vm_of(pc));

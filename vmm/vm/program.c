@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A VM's first program: from the boot's files into guest memory. */
 #include "vmm/base/log.h"
-#include "vmm/host/msr.h"
+#include "vmm/base/x86.h"
 #include "vmm/load/load.h"
 #include "vmm/pc/guest_tables.h"
 #include "vmm/pc/rom.h"
-#include "vmm/vm/backend.h"
 #include "vmm/vm/guest_firmware.h"
 #include "vmm/vm/input.h"
 #include "vmm/vm/vm.h"

@@ -13,6 +13,7 @@
 #include "vmm/migrate/migrate.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/checkpoint.h"
+#include "vmm/vm/service.h"
 #include "vmm/vm/video.h"
 #include "vmm/vm/vm.h"
 
@@ -87,21 +88,28 @@ static bool reset(struct vm *vm)
     if (!goes_on(vm)) {
         return false;
     }
-    vm->resets++;
+    __atomic_fetch_add(&vm->resets, 1, __ATOMIC_RELAXED);
     vf_silence(&vm->vfs);
     pc_reset(&vm->pc, vm_now(vm));
     video_settle(vm);
+    service_settle(vm);
     vf_reset(&vm->vfs);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
-        store(&vm->vcpu[i]->requests, 0); /* of the VM's last life */
+        /* Those of the VM's last life. */
+        __atomic_fetch_and(&vm->vcpu[i]->requests, VCPU_REQUEST_PORTAL, __ATOMIC_SEQ_CST);
     }
     return program_load(vm) == STATUS_OK;
+}
+
+void vm_set_parked(struct vm *vm, bool parked)
+{
+    vm->paused = parked;
+    store(&vm->state, parked ? VM_PAUSED : VM_RUNNING);
 }
 
 static void set_paused(struct vm *vm, bool paused)
 {
     if (vm->paused != paused) {
-        vm->paused = paused;
         if (paused) {
             legacy_pause(&vm->vfs.legacy);
         } else {
@@ -109,14 +117,14 @@ static void set_paused(struct vm *vm, bool paused)
             legacy_resume(&vm->vfs.legacy);
         }
         log_write_always(LOG_INFO, "VM '%s': %s", vm->config->name, paused ? "paused" : "resumed");
-        store(&vm->state, paused ? VM_PAUSED : VM_RUNNING);
+        vm->clock.paused = paused;
+        vm_set_parked(vm, paused);
     }
 }
 
-/* False: it cannot go on, and stops. */
-static bool touch_state(struct vm *vm, uint32_t requests)
+static enum vm_after touch_state(struct vm *vm, uint32_t requests)
 {
-    bool good = true;
+    enum vm_after after = VM_AFTER_GO_ON;
 
     if (!vm->paused) {
         legacy_pause(&vm->vfs.legacy);
@@ -125,13 +133,17 @@ static bool touch_state(struct vm *vm, uint32_t requests)
         migrate_act(&vm->vfs, vm->paused);
     }
     if (requests & VM_REQUEST_CHECKPOINT) {
-        good = checkpoint_take(vm) == STATUS_OK;
+        after = checkpoint_take(vm) == STATUS_OK ? VM_AFTER_LOAD : VM_AFTER_STOP;
     }
+    if ((requests & VM_REQUEST_MOVE) && after != VM_AFTER_STOP) {
+        enum vm_after moved = vm_move_act(vm);
 
+        after = moved != VM_AFTER_GO_ON ? moved : after;
+    }
     if (!vm->paused) {
         legacy_resume(&vm->vfs.legacy);
     }
-    return good;
+    return after;
 }
 
 /* Nobody from outside is to touch the machine from here on. */
@@ -149,18 +161,20 @@ static enum vm_after act(struct vm *vm, uint32_t requests)
     if (requests & VM_REQUEST_STOP) {
         return VM_AFTER_STOP;
     }
+    if (load(&vm->move.state) != VM_MOVE_IDLE) {
+        requests &= VM_REQUEST_MOVE; /* what was asked for just before comes too late */
+    }
     if (requests & (VM_REQUEST_PAUSE | VM_REQUEST_RESUME)) {
         set_paused(vm, requests & VM_REQUEST_PAUSE);
     }
     if (requests & VM_REQUEST_RESET) {
+        /* An order of a move comes after it. */
+        __atomic_fetch_or(&vm->request, requests & VM_REQUEST_MOVE, __ATOMIC_SEQ_CST);
         return reset(vm) ? VM_AFTER_RESET : VM_AFTER_STOP;
     }
-    if (requests & (VM_REQUEST_CHECKPOINT | VM_REQUEST_MIGRATE)) {
-        if (!touch_state(vm, requests)) {
-            return VM_AFTER_STOP;
-        }
-    }
-    return requests & VM_REQUEST_CHECKPOINT ? VM_AFTER_LOAD : VM_AFTER_GO_ON;
+    return requests & (VM_REQUEST_CHECKPOINT | VM_REQUEST_MIGRATE | VM_REQUEST_MOVE)
+               ? touch_state(vm, requests)
+               : VM_AFTER_GO_ON;
 }
 
 static void lead(struct vm *vm)

@@ -5,7 +5,6 @@
 #include "vmm/host/apic.h"
 #include "vmm/host/fpu.h"
 #include "vmm/host/instructions.h"
-#include "vmm/host/irq.h"
 #include "vmm/host/msr.h"
 #include "vmm/host/time.h"
 #include "vmm/host/timer.h"
@@ -17,6 +16,7 @@
 #include "vmm/vm/interrupts.h"
 #include "vmm/vm/model.h"
 #include "vmm/vm/vm.h"
+#include "vmm/vm/vm_edge.h"
 
 /*
  * When an NMI waits for something that makes no exit, the vCPU is looked at again so soon: long
@@ -54,7 +54,7 @@ void vcpu_reset(struct vcpu *vcpu)
 
     state_set_reset(&state);
     model_reset(&state);
-    state.gpr[INSN_RDX] = model_facts.signature;
+    state.gpr[INSN_RDX] = model_signature(&vcpu->vm->level);
     state.activity = vcpu->index == 0 ? VCPU_RUNNING : VCPU_WAITS_FOR_STARTUP;
     if (vcpu->index == 0) {
         program_enter(vcpu->vm, &state);
@@ -66,7 +66,7 @@ static void vcpu_init(struct vcpu *vcpu, struct cpu_state *state)
 {
     pc_vcpu_init(&vcpu->vm->pc, vcpu->index);
     state_set_init(state);
-    state->gpr[INSN_RDX] = model_facts.signature;
+    state->gpr[INSN_RDX] = model_signature(&vcpu->vm->level);
     state->activity = vcpu->index == 0 ? VCPU_RUNNING : VCPU_WAITS_FOR_STARTUP;
 }
 
@@ -105,6 +105,9 @@ static void vcpu_see_to_requests(struct vcpu *vcpu)
     }
     if (requests & VCPU_REQUEST_NMI) {
         vcpu->nmi_pending = true;
+    }
+    if (requests & VCPU_REQUEST_PORTAL) {
+        vm_edge_portal(vcpu->vm->index);
     }
 }
 

@@ -10,7 +10,7 @@
 
 struct vm;
 
-/* What is to be delivered at the next entry. */
+/* What is to be delivered at the next entry; with kind NONE the rest says nothing. */
 struct vcpu_event {
     enum vcpu_event_kind kind;
     uint8_t vector;

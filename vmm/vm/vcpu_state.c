@@ -23,15 +23,18 @@ void vcpu_save(struct vcpu *vcpu, struct cpu_state *state)
     state->shadow = vcpu->shadow;
     state->nmi_pending = vcpu->nmi_pending;
     state->nmi_blocked = vcpu->nmi_blocked;
-    state->event_kind = (uint8_t)vcpu->event.kind;
-    state->event_vector = vcpu->event.vector;
-    state->event_has_error = vcpu->event.has_error;
-    state->event_error = vcpu->event.error;
+    if (vcpu->event.kind != VCPU_EVENT_NONE) { /* else nothing of it means anything */
+        state->event_kind = (uint8_t)vcpu->event.kind;
+        state->event_vector = vcpu->event.vector;
+        state->event_has_error = vcpu->event.has_error;
+        state->event_error = vcpu->event.error;
+    }
     state->held = vcpu->held;
     state->held_vector = vcpu->held_vector;
     backend->get_state(vcpu, state);
     state->cr8 = pc_cr8_read(&vcpu->vm->pc, vcpu->index); /* a CPU that serves the APIC had it */
     fpu_save(&state->fpu, is_wide(state));
+    state->fpu.area[FPU_AREA_BV] &= ~vcpu->vm->level.xcr0; /* they are as after a reset */
 }
 
 static void put_events(struct vcpu *vcpu, const struct cpu_state *state)
@@ -51,6 +54,19 @@ static void put_events(struct vcpu *vcpu, const struct cpu_state *state)
     vcpu->look_soon = vcpu->window = vcpu->cr8_watched = false;
 }
 
+/* Where there is such a register it may have another VM's. */
+static void set_tsc_ratio(struct vcpu *vcpu)
+{
+    struct backend_ratio bits =
+        backend->tsc_ratio ? backend->tsc_ratio() : (struct backend_ratio){0};
+
+    if (bits.whole) {
+        uint64_t ratio = vcpu->vm->tsc_ratio;
+
+        backend->write(vcpu, BACKEND_TSC_RATIO, ratio ? ratio : 1ULL << bits.fraction);
+    }
+}
+
 void vcpu_load(struct vcpu *vcpu, const struct cpu_state *state)
 {
     struct vm *vm = vcpu->vm;
@@ -65,6 +81,7 @@ void vcpu_load(struct vcpu *vcpu, const struct cpu_state *state)
     fpu_load(&state->fpu, is_wide(state));
     (void)msr_write(MSR_TSC_AUX, state->model.tsc_aux); /* a CPU without RDTSCP refuses */
     vcpu->tsc_offset = state->tsc_offset;
+    set_tsc_ratio(vcpu);
     backend->write(vcpu, BACKEND_TSC_OFFSET, state->tsc_offset - vm->base_tsc);
     pc_vcpu_set_tsc_offset(&vm->pc, vcpu->index, state->tsc_offset, vm_now(vm));
     if (pc_cr8_read(&vm->pc, vcpu->index) != state->cr8) { /* the TPR has more bits */

@@ -9,6 +9,7 @@
 #include "vmm/vm/checkpoint.h"
 #include "vmm/vm/dirty.h"
 #include "vmm/vm/low_memory.h"
+#include "vmm/vm/service.h"
 #include "vmm/vm/video.h"
 #include "vmm/vm/vm_edge.h"
 
@@ -94,6 +95,7 @@ static enum status create_parts(struct vm *vm)
         status = ram_allocate(&vm->ram, vm->config->memory);
     }
     if (status == STATUS_OK) {
+        model_level_set(&vm->level, &vm->config->cpu, ram_end(&vm->ram));
         status = map_ram(vm);
     }
     if (status == STATUS_OK) {
@@ -101,6 +103,9 @@ static enum status create_parts(struct vm *vm)
     }
     if (status == STATUS_OK) {
         status = video_create(vm);
+    }
+    if (status == STATUS_OK) {
+        status = service_create(vm);
     }
     if (status == STATUS_OK) {
         const struct vf_owner owner = {.config = vm->config,
@@ -124,6 +129,7 @@ static void destroy(struct vm *vm)
     checkpoint_destroy(vm);
     rom_destroy(vm);
     video_destroy(vm);
+    service_destroy(vm);
     ram_free(&vm->ram);
     for (unsigned i = 0; i < vm->vcpu_count && vm->vcpu[i]; i++) {
         if (vm->vcpu[i]->backend) {
@@ -199,9 +205,20 @@ bool vm_is_stopping(const struct vm *vm)
            (is_alive(vm) && (is_decided(vm) || (request_of(vm) & VM_REQUEST_STOP)));
 }
 
+bool vm_is_up(const struct vm *vm)
+{
+    enum vm_state state = vm_state(vm);
+
+    return (state == VM_RUNNING || state == VM_PAUSED) && !vm_is_stopping(vm);
+}
+
 /* In which states REQUEST makes sense: a VM that is not ready yet can only be stopped. */
 static bool fits(const struct vm *vm, uint32_t request)
 {
+    if (__atomic_load_n(&vm->move.state, __ATOMIC_SEQ_CST) != VM_MOVE_IDLE &&
+        request != VM_REQUEST_STOP && request != VM_REQUEST_MOVE) {
+        return false; /* it is parked until somebody says what becomes of it */
+    }
     switch (vm_state(vm)) {
     case VM_STARTING:
         return request == VM_REQUEST_STOP;
@@ -258,6 +275,17 @@ void vm_touched(struct vm *vm)
     __atomic_fetch_sub(&vm->touched, 1, __ATOMIC_SEQ_CST);
 }
 
+enum status vm_power_button(struct vm *vm)
+{
+    if (!vm_touch(vm)) {
+        return STATUS_STATE;
+    }
+    pc_power_button(&vm->pc, vm_now(vm));
+    vm_touched(vm);
+    __atomic_fetch_add(&vm->powerdowns, 1, __ATOMIC_RELAXED);
+    return STATUS_OK;
+}
+
 enum status vm_stop(struct vm *vm, const char *why)
 {
     return ask(vm, VM_REQUEST_STOP, "stop", why);
@@ -294,9 +322,16 @@ void vm_vcpu_ended(struct vcpu *vcpu)
     struct vm *vm = vcpu->vm;
 
     if (__atomic_sub_fetch(&vm->active, 1, __ATOMIC_SEQ_CST) == 0) {
+        /* Before anything of it goes: what the portal is at may be this VM. */
+        __atomic_store_n(&vm->exposed, false, __ATOMIC_SEQ_CST);
+        vm_edge_hide(vm->index);
         vf_unbind(&vm->vfs);
+        if (vm->config->service) {
+            vm_edge_portal_ended(vm->index);
+        }
         vm_edge_flush(vm->index); /* its last words come before ours */
         __atomic_store_n(&vm->state, VM_ENDED, __ATOMIC_SEQ_CST);
+        vm_move_end(vm);
         if (vm->config->checkpoints != 0) {
             log_info("VM '%s': %u checkpoints at random moments", vm->config->name,
                      vm->checkpoints.done);

@@ -8,14 +8,18 @@
 #include "vmm/config/config.h"
 #include "vmm/host/guest_ram.h"
 #include "vmm/host/radix.h"
+#include "vmm/host/ratio.h"
 #include "vmm/host/spinlock.h"
 #include "vmm/load/load.h"
 #include "vmm/pc/pc.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/guest_firmware.h"
+#include "vmm/vm/model.h"
 #include "vmm/vm/reset_loop.h"
 #include "vmm/vm/trace.h"
 #include "vmm/vm/vcpu.h"
+#include "vmm/vm/vm_clock.h"
+#include "vmm/vm/vm_move.h"
 
 /*
  * STARTING: one of its CPUs makes it ready to run. PAUSED: its vCPUs are parked and its time stands
@@ -30,18 +34,13 @@ enum vm_state { VM_STOPPED, VM_STARTING, VM_RUNNING, VM_PAUSED, VM_ENDED };
 #define VM_REQUEST_RESUME     (1U << 3)
 #define VM_REQUEST_CHECKPOINT (1U << 4)
 #define VM_REQUEST_MIGRATE    (1U << 5) /* see vmm/migrate what there is to do */
+#define VM_REQUEST_MOVE       (1U << 6) /* an order of vm_move.h */
 
 /* What the vCPUs do when they leave the rendezvous. */
 enum vm_after { VM_AFTER_GO_ON, VM_AFTER_RESET, VM_AFTER_LOAD, VM_AFTER_STOP };
 
 /* Guest-physical addresses end at 2^48. */
 #define VM_NESTED_LEVELS 4U
-
-/* Its time: virtual nanoseconds, and the host's TSC less its value at virtual time 0. */
-struct vm_clock {
-    uint64_t ns;
-    uint64_t tsc;
-};
 
 /* What a VM has for its checkpoints; the buffers are of SIZE bytes. */
 struct vm_checkpoints {
@@ -65,6 +64,7 @@ struct vm {
     unsigned index;
     unsigned vcpu_count;
     struct vcpu *vcpu[CONFIG_VM_CPUS_MAX];
+    struct model_level level;
     struct ram ram;
     struct radix nested;
     void *apic_page;             /* in them; NULL: no CPU serves the local APIC: backend.h */
@@ -75,17 +75,25 @@ struct vm {
 
     hpa_t rom; /* of its firmware */
     uint64_t rom_size;
+    uint32_t rom_sum;   /* of it, for vm_move_text(), whose alone it is; 0: nobody asked yet */
     uint32_t low_kinds; /* what of PC_LOW_... is mapped; atomic, changes under nested_lock */
     struct firmware firmware;
     hpa_t video;       /* of its screen; 0: it has none */
     uint64_t video_at; /* where it is mapped; 0: nowhere. Under nested_lock */
 
+    uint8_t *rings;     /* of its portal; NULL: it is not the service VM */
+    uint64_t rings_at;  /* where they are mapped; 0: nowhere. Under nested_lock */
+    uint64_t window_at; /* likewise the window */
+    bool exposed;       /* another's window may show its RAM; not after it has stopped; atomic */
+
     struct spinlock lock; /* the platform's */
     uint64_t lock_flags;  /* of who holds it */
     struct pc pc;
-    uint64_t base_ns;  /* the VMM's time that is virtual time 0 */
-    uint64_t base_tsc; /* the same as host TSC */
-    bool frozen;       /* its time stands still, at the next; atomic */
+    uint64_t base_ns;      /* the VMM's time that is virtual time 0 */
+    uint64_t base_tsc;     /* the same by the host's TSC at the guest's rate: vm_scale_tsc() */
+    uint64_t tsc_ratio;    /* of the guest's rate to the host's; 0: they are one */
+    unsigned tsc_fraction; /* bits of it behind the point */
+    bool frozen;           /* its time stands still, at the next; atomic */
     struct vm_clock clock;
     uint32_t touched; /* by those from outside who do something to the machine; atomic */
 
@@ -95,10 +103,13 @@ struct vm {
     uint32_t round;   /* grows when the leader is done; atomic */
     uint32_t active;  /* vCPUs that have not ended; atomic */
     uint32_t after;   /* enum vm_after: what the leader decided; atomic */
+    bool awaits;      /* it is started without a program; who starts it */
     bool paused;      /* it stays parked until it is resumed; the leader's */
     bool died;        /* the reset that is asked for is for a fault; atomic */
     struct vm_checkpoints checkpoints;
-    uint32_t resets;
+    struct vm_move move;
+    uint32_t resets;              /* atomic */
+    uint32_t powerdowns;          /* the power button was pressed; atomic */
     struct reset_loop reset_loop; /* the leader's */
     struct trace trace;
     struct guest_log log; /* what may be said of its guest's doing */
@@ -130,6 +141,12 @@ unsigned vm_running(void);
  */
 enum status vm_start(struct vm *vm);
 
+/* The same, but without a program: it is parked, and waits for its state. */
+enum status vm_await(struct vm *vm);
+
+/* Make it as vm_await() does: its RAM, machine and VFs. All vCPUs are parked. */
+enum status vm_make_new(struct vm *vm);
+
 /*
  * Ask it to stop, reset, pause or resume; does not wait. STATE: it is not in a state for that, or
  * stops already. What is asked for already may be asked for again, which changes nothing and is not
@@ -152,9 +169,18 @@ enum status vm_request(struct vm *vm, uint32_t request);
 bool vm_touch(struct vm *vm);
 void vm_touched(struct vm *vm);
 
+/* Press its power button. STATE: it does not run. Any CPU. */
+enum status vm_power_button(struct vm *vm);
+
 /* Does it still run, but not for long: it was asked to stop, or its VFs are being reset? Any CPU.
  */
 bool vm_is_stopping(const struct vm *vm);
+
+/*
+ * Is it made, and does not stop yet? What it has may be looked at by the portal as long as this is
+ * so, and until the portal's turn ends: a stop waits for that (vm_edge_hide()). Any CPU.
+ */
+bool vm_is_up(const struct vm *vm);
 
 /* All vCPUs are to look at the nested tables anew; does not wait. */
 void vm_flush(struct vm *vm);
@@ -176,6 +202,21 @@ static inline enum vm_state vm_state(const struct vm *vm)
  */
 bool vm_rendezvous(struct vcpu *vcpu);
 
+/*
+ * Let its guest's TSC run at *HZ (0: at the host's rate), which becomes what it does run at: the
+ * host's rate, if it is off by no more than a guest's own clock may be and the CPU cannot do
+ * better. UNSUPPORTED: this CPU cannot do it; nothing has changed. Before its time begins or goes
+ * on; pc_config.tsc_hz, or pc_set_tsc_rate(), is the caller's.
+ */
+enum status vm_set_tsc_rate(struct vm *vm, uint64_t *hz);
+
+/* What the host's TSC is at the guest's rate, modulo 2^64, as the CPU computes it: the guest's is
+ * that, less base_tsc, plus the vCPU's tsc_offset. */
+static inline uint64_t vm_scale_tsc(const struct vm *vm, uint64_t host)
+{
+    return vm->tsc_ratio ? ratio_times(host, vm->tsc_ratio, vm->tsc_fraction) : host;
+}
+
 /* Let its time begin at 0, stand still, and go on. No vCPU is in the guest. */
 void vm_reset_time(struct vm *vm);
 void vm_freeze_time(struct vm *vm);
@@ -183,5 +224,17 @@ void vm_thaw_time(struct vm *vm);
 
 /* VCPU has left its guest for the last time. Its own CPU. */
 void vm_vcpu_ended(struct vcpu *vcpu);
+
+/* The leader, with all vCPUs parked: they stay so from here on, or no longer. */
+void vm_set_parked(struct vm *vm, bool parked);
+
+/* The leader, VFs' functions paused: carry out the order of a move. */
+enum vm_after vm_move_act(struct vm *vm);
+
+/* Nothing has come of VM's state; its move is in STATE. */
+void vm_move_reset(struct vm *vm, enum vm_move_state state);
+
+/* VM has stopped: so has its move. The last of its CPUs. */
+void vm_move_end(struct vm *vm);
 
 #endif

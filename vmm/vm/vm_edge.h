@@ -29,6 +29,27 @@ void vm_edge_bring(unsigned vm);
 void vm_edge_flush(unsigned vm);
 
 /*
+ * VM's portal is to be seen to: its guest rang, or VCPU_REQUEST_PORTAL was set. For VMs without one
+ * nothing. The CPU of its vCPU 0, between two exits, no lock held; does not wait for other VMs.
+ */
+void vm_edge_portal(unsigned vm);
+
+/* VM has stopped, and its RAM is not exposed any more: on return nothing of it shows in a window,
+ * and the portal looks at nothing that vm_is_up() allowed it. Waits for the service VM's CPUs, and
+ * for the turn that the portal is at. The last of its CPUs. */
+void vm_edge_hide(unsigned vm);
+
+/* The service VM has stopped: what it has open ends, and on return nobody looks at it any more.
+ * Waits for the VMs that it was moving. The last of its CPUs. */
+void vm_edge_portal_ended(unsigned vm);
+
+/*
+ * VM has carried out an order of a move, or has stopped with one: vm_move_done() tells how it
+ * ended. Any CPU, no lock held. Does not wait.
+ */
+void vm_edge_move_ended(unsigned vm);
+
+/*
  * The file that the configuration calls NAME: *DATA, which stays mapped, and its *SIZE in bytes.
  * NOT_FOUND: the boot loader has not brought it; NO_MEMORY: no room to map it. Any CPU.
  */

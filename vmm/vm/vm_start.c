@@ -9,8 +9,10 @@
 #include "vmm/host/smp.h"
 #include "vmm/host/time.h"
 #include "vmm/host/timer.h"
+#include "vmm/migrate/migrate_whole.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/checkpoint.h"
+#include "vmm/vm/service.h"
 #include "vmm/vm/video.h"
 #include "vmm/vm/vm.h"
 
@@ -45,7 +47,7 @@ static enum status power_on(struct vm *vm)
         .vcpu_count = vm->vcpu_count,
         .memory_below_4g = vm->ram.below_4g,
         .memory_above_4g = vm->ram.above_4g,
-        .tsc_hz = time_facts()->tsc_khz * 1000,
+        .tsc_hz = (uint64_t)vm->config->tsc_khz * 1000,
         .rtc_seconds = cmos_read_seconds(),
         .debug_exit = (uint16_t)vm->config->debug_exit,
         .keyboard = true,
@@ -53,16 +55,35 @@ static enum status power_on(struct vm *vm)
         .debug_output = vm->config->debugcon,
     };
 
-    vm_reset_time(vm);
-    enum status status = video_begin(vm, &config);
+    enum status status = vm_set_tsc_rate(vm, &config.tsc_hz);
 
+    if (status != STATUS_OK) {
+        log_error(
+            "VM '%s': this CPU cannot run a guest's TSC at %u kHz: only at its own %lu; leave "
+            "'tsc_khz' out",
+            vm->config->name, vm->config->tsc_khz, time_facts()->tsc_khz);
+        return status;
+    }
+    vm_reset_time(vm);
+    status = video_begin(vm, &config);
     if (status == STATUS_OK) {
+        service_begin(vm, &config);
         status = pc_init(&vm->pc, &config);
     }
     if (status == STATUS_OK) {
         video_settle(vm);
+        service_settle(vm);
     }
     return status;
+}
+
+/* The program of one that waits comes with its RAM; what its firmware is offered does not. */
+static enum status load(struct vm *vm)
+{
+    if (!vm->awaits) {
+        return program_load(vm);
+    }
+    return vm->rom_size != 0 ? firmware_load(vm) : STATUS_OK;
 }
 
 /* Errors are said in the log. */
@@ -79,17 +100,45 @@ static enum status make_ready(struct vm *vm)
     if (status != STATUS_OK) {
         return status;
     }
-    status = program_load(vm);
+    status = load(vm);
     if (status != STATUS_OK) {
         vf_unbind(&vm->vfs);
     }
     return status;
 }
 
+/* No key, no interrupt and no time get to it until it has its state. */
+static void hold(struct vm *vm)
+{
+    vm_freeze_time(vm);
+    migrate_whole_await(&vm->vfs);
+}
+
+enum status vm_make_new(struct vm *vm)
+{
+    vf_silence(&vm->vfs);
+    enum status status = clear_ram(&vm->ram);
+
+    if (status == STATUS_OK) {
+        status = power_on(vm);
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    vf_reset(&vm->vfs);
+    hold(vm);
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        __atomic_store_n(&vm->vcpu[i]->requests, 0, __ATOMIC_SEQ_CST);
+    }
+    return load(vm);
+}
+
 static void launch_vcpus(struct vm *vm)
 {
     vm->parked = 0;
-    vm->paused = vm->died = false;
+    vm->paused = vm->awaits;
+    vm->clock.paused = 0;
+    vm->died = false;
     vm->reset_loop = (struct reset_loop){0};
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         __atomic_store_n(&vm->vcpu[i]->requests, 0, __ATOMIC_SEQ_CST);
@@ -97,8 +146,13 @@ static void launch_vcpus(struct vm *vm)
     __atomic_store_n(&vm->active, vm->vcpu_count, __ATOMIC_SEQ_CST);
     checkpoint_begin(vm);
     guest_log_refill(&vm->log);
-    log_info("VM '%s': started", vm->config->name);
-    __atomic_store_n(&vm->state, VM_RUNNING, __ATOMIC_SEQ_CST);
+    if (vm->awaits) {
+        legacy_pause(&vm->vfs.legacy);
+        hold(vm);
+    }
+    vm_move_reset(vm, vm->awaits ? VM_MOVE_INCOMING : VM_MOVE_IDLE);
+    log_info("VM '%s': %s", vm->config->name, vm->awaits ? "waits for its state" : "started");
+    __atomic_store_n(&vm->state, vm->awaits ? VM_PAUSED : VM_RUNNING, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         (void)smp_call(vm->vcpu[i]->cpu, vcpu_main, vm->vcpu[i]);
     }
@@ -139,12 +193,13 @@ static void await_last_words(const struct vm *vm)
     }
 }
 
-enum status vm_start(struct vm *vm)
+static enum status begin(struct vm *vm, bool awaits)
 {
     await_last_words(vm);
     if (vm_state(vm) != VM_STOPPED) {
         return STATUS_STATE;
     }
+    vm->awaits = awaits;
     __atomic_store_n(&vm->request, 0, __ATOMIC_SEQ_CST);
     __atomic_store_n(&vm->checkpoints.wanted, 0, __ATOMIC_SEQ_CST);
     vm->checkpoints.taken = 0;
@@ -157,4 +212,14 @@ enum status vm_start(struct vm *vm)
         __atomic_store_n(&vm->state, VM_STOPPED, __ATOMIC_SEQ_CST);
     }
     return status;
+}
+
+enum status vm_start(struct vm *vm)
+{
+    return begin(vm, false);
+}
+
+enum status vm_await(struct vm *vm)
+{
+    return begin(vm, true);
 }

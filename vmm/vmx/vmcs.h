@@ -3,6 +3,8 @@
 #ifndef PORTOLAN_VMM_VMX_VMCS_H
 #define PORTOLAN_VMM_VMX_VMCS_H
 
+#include "vmm/host/gdt.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -11,6 +13,7 @@ enum vmcs_field {
     VMCS_VPID = 0x0000, /* B.1 */
     VMCS_SELECTORS = 0x0800,
     VMCS_INTERRUPT_STATUS = 0x0810, /* RVI; SVI in bits 15..8 */
+    VMCS_LOG_INDEX = 0x0812,
     VMCS_HOST_ES = 0x0c00,
     VMCS_HOST_CS = 0x0c02,
     VMCS_HOST_SS = 0x0c04,
@@ -20,12 +23,14 @@ enum vmcs_field {
     VMCS_HOST_TR = 0x0c0c,
 
     VMCS_MSR_BITMAP = 0x2004, /* B.2 */
+    VMCS_LOG = 0x200e,
     VMCS_TSC_OFFSET = 0x2010,
     VMCS_VIRTUAL_APIC = 0x2012,
     VMCS_APIC_ACCESS = 0x2014,
     VMCS_EPT_POINTER = 0x201a,
     VMCS_EOI_EXITS = 0x201c, /* the first of four */
     VMCS_ENCLS_BITMAP = 0x202e,
+    VMCS_TSC_MULTIPLIER = 0x2032,
     VMCS_PHYSICAL_ADDRESS = 0x2400,
     VMCS_LINK_POINTER = 0x2800,
     VMCS_DEBUGCTL = 0x2802,
@@ -110,6 +115,8 @@ enum vmcs_field {
 #define VMCS_SECONDARY_VPID        (1U << 5)
 #define VMCS_SECONDARY_PAUSE_LOOP  (1U << 10)
 #define VMCS_SECONDARY_ENCLS       (1U << 15)
+#define VMCS_SECONDARY_LOG         (1U << 17)
+#define VMCS_SECONDARY_TSC_SCALING (1U << 25)
 
 /* Interruptibility and pending debug exceptions: 25.4.2. */
 #define VMCS_BLOCKED_BY_STI    (1U << 0)
@@ -121,9 +128,12 @@ enum vmcs_field {
 #define VMCS_RIGHTS_UNUSABLE (1U << 16)
 
 /* EPT pointer: write-back, four levels; 25.6.11. */
-#define VMCS_EPT_POINTER_BITS (6U | 3U << 3)
+#define VMCS_EPT_POINTER_BITS  (6U | 3U << 3)
+#define VMCS_EPT_POINTER_DIRTY (1U << 6) /* the CPU sets accessed and dirty bits */
 
-/* Basic exit reasons: appendix C. */
+/* Basic exit reasons: appendix C. With this bit they say why an entry was none: 25.9.1. */
+#define VMCS_EXIT_REFUSED (1U << 31)
+
 enum vmcs_exit {
     VMCS_EXIT_EXCEPTION = 0, /* or an NMI */
     VMCS_EXIT_INTERRUPT = 1,
@@ -158,6 +168,7 @@ enum vmcs_exit {
     VMCS_EXIT_APIC_WRITE = 56,
     VMCS_EXIT_VMFUNC = 59,
     VMCS_EXIT_ENCLS = 60,
+    VMCS_EXIT_LOG_FULL = 62,
 };
 
 /* Exit qualifications: 28.2.1. */
@@ -187,6 +198,7 @@ enum vmcs_exit {
 #ifdef PORTOLAN_VMCS_IN_MEMORY
 uint64_t vmcs_read(enum vmcs_field field);
 void vmcs_write(enum vmcs_field field, uint64_t value);
+void vmx_clear_buffers(void);
 #else
 static inline uint64_t vmcs_read(enum vmcs_field field)
 {
@@ -204,6 +216,14 @@ static inline void vmcs_write(enum vmcs_field field, uint64_t value)
     __asm__ volatile("vmwrite %1, %0\n\tjbe vmx_refused_access" ::"D"((uint64_t)field), "r"(value)
                      : "cc");
 }
+
+/* Overwrite the CPU's buffers: VERW of a selector in memory does it, of a register it would not. */
+static inline void vmx_clear_buffers(void)
+{
+    static const uint16_t selector = SELECTOR_DATA;
+
+    __asm__ volatile("verw %0" ::"m"(selector) : "cc");
+}
 #endif
 
 /* VMXON, VMCLEAR, VMPTRLD: false: refused. INVEPT of TYPE 1 (one) or 2 (all). In vmx_access.S. */
@@ -211,9 +231,6 @@ bool vmx_on(uint64_t region);
 bool vmcs_clear(uint64_t vmcs);
 bool vmcs_load(uint64_t vmcs);
 void vmx_invept(uint64_t type, uint64_t pointer);
-
-/* Overwrite the CPU's buffers, by VERW. */
-void vmx_clear_buffers(void);
 
 /* What the guest leaves in the CPU, where the VMM has no use for it. */
 uint64_t vmx_read_cr2(void);

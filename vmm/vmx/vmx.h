@@ -39,6 +39,9 @@ extern const struct vmx_row vmx_rows[];
 extern const unsigned vmx_row_count;
 extern const uint32_t vmx_word_msr[VMX_WORDS];
 
+/* The TSC multiplier has 16 bits before the point: 25.6.5. */
+#define VMX_TSC_FRACTION 48U
+
 /* What was chosen: the words of VMX_PIN and above go into the VMCS. */
 struct vmx_features {
     uint32_t control[VMX_WORDS];
@@ -51,18 +54,31 @@ struct vmx_features {
  * thing that it lacks, or NULL. */
 const char *vmx_choose(const uint64_t *capability, struct vmx_features *features);
 
+#define VMX_LOG_ENTRIES 512U
+
+enum vmx_due {
+    VMX_DUE_REPAIR = 1, /* the last entry was refused: its state is to be mended */
+    VMX_DUE_FLUSH = 2,  /* translations of the guest are to be forgotten */
+    VMX_DUE_PDPTES = 4, /* CR0, CR3, CR4 or EFER have been changed for the guest */
+};
+
 /* The VMCS is the CPU's: docs/vmx.md. */
 struct vmx_vcpu {
     uint32_t virtual_apic[PAGE_SIZE / sizeof(uint32_t)]; /* first; without APICv only its TPR */
-    uint32_t primary; /* as the VMCS has it; the next two likewise */
+    uint64_t log[VMX_LOG_ENTRIES]; /* pages that the guest has written, by the CPU */
+    uint64_t rsp, rip, rflags;     /* as the VMCS has it; the next three likewise */
+    uint32_t primary;
     uint32_t interruptibility;
-    uint64_t level[4]; /* the bitmap of EOIs that exit */
-    uint64_t root;     /* the EPT pointer */
+    uint64_t level[4];   /* the bitmap of EOIs that exit */
+    uint64_t root;       /* the EPT pointer */
+    struct lapic *lapic; /* while the CPU may serve it */
+    uint32_t guards;     /* of struct vmx_features, where each entry finds it */
+    uint8_t due;         /* enum vmx_due's bits: what is to be done before the next entry */
     bool launched;
-    bool stale;         /* translations of the guest are to be forgotten */
-    bool pdptes_due;    /* CR0, CR3, CR4 or EFER have been changed for the guest */
     bool event_stays;   /* a refused entry has left its event in the VMCS */
-    bool refused;       /* the last entry: its state is to be mended */
+    bool served;        /* the last exit, by vmx_quick(), but it has brought news */
+    bool watches;       /* the last entry's controls had one of vcpu's watches */
+    bool logs;          /* the CPU logs what the guest writes */
     bool apic;          /* the CPU serves the local APIC: as vcpu->apic was at the last entry */
     bool lent;          /* ... and has its state */
     uint8_t request;    /* ... with this vector as the highest that waited */
@@ -113,16 +129,49 @@ void vmx_repair(struct vcpu *vcpu);
 
 /*
  * APICv: does the CPU have it? vcpu->apic says whether it is used. Switch it on or off; before an
- * entry see to it that the CPU has the local APIC's state; take it back, if it has; see whether
- * EXIT wants that.
+ * entry, if it has not all of the local APIC's state, see to it that the CPU has it; take it back,
+ * if it has; see whether EXIT, which is not one of VMX_KEEPS_APIC, wants that.
  */
 bool vmx_serves_apic(void);
-void vmx_apic_switch(const struct vcpu *vcpu, struct vmx_vcpu *vmx);
+void vmx_apic_switch(struct vcpu *vcpu, struct vmx_vcpu *vmx);
 void vmx_apic_lend(struct vcpu *vcpu, struct vmx_vcpu *vmx);
 void vmx_apic_take_back(struct vcpu *vcpu);
-void vmx_apic_see_exit(struct vcpu *vcpu, struct vmx_vcpu *vmx, const struct exit *exit);
+void vmx_apic_see_exit(struct vcpu *vcpu, struct vmx_vcpu *vmx, struct exit *exit);
 
-/* What the VMCS says about the last exit. */
-void vmx_decode_exit(struct vcpu *vcpu, struct exit *exit);
+/*
+ * Page-modification logging (29.3.6): does the CPU have it? Before an entry, switch it on if the VM
+ * is tracked, else off; mark what the CPU has logged: at each exit, while it is on.
+ */
+bool vmx_logs_writes(void);
+void vmx_log_switch(const struct vcpu *vcpu, struct vmx_vcpu *vmx);
+void vmx_log_drain(const struct vcpu *vcpu, struct vmx_vcpu *vmx);
+
+/* Write the secondary controls, as VMX has it. */
+void vmx_set_secondary(const struct vmx_vcpu *vmx);
+
+/* After these nothing of the VMM's looks at the local APIC: the CPU keeps it. */
+#define VMX_KEEPS_APIC                                                                     \
+    (1U << EXIT_INTERRUPT | 1U << EXIT_WINDOW | 1U << EXIT_NMI_WINDOW | 1U << EXIT_RETRY | \
+     1U << EXIT_IO | 1U << EXIT_CPUID | 1U << EXIT_MSR_READ | 1U << EXIT_CACHE | 1U << EXIT_PAUSE)
+
+/* vmx_enter.S: the exit's reason; and what it calls behind an exit for a port: NEXT, where the
+ * guest is to go on, or 0. */
+#define VMX_NOT_ENTERED UINT32_MAX
+uint32_t vmx_enter(struct vcpu *vcpu, bool launched);
+uint64_t vmx_quick(struct vcpu *vcpu, uint64_t info, uint64_t next, uint64_t flags,
+                   uint64_t blocked);
+
+/* What the VMCS says about the last exit, for REASON; what INFO, its qualification, says about one
+ * for a port. */
+void vmx_decode_exit(struct vcpu *vcpu, uint32_t reason, struct exit *exit);
+
+static inline struct exit_io vmx_decode_io(uint32_t info)
+{
+    return (struct exit_io){
+        .port = (uint16_t)(info >> VMCS_IO_PORT_SHIFT),
+        .size = (uint8_t)((info & VMCS_IO_SIZE) + 1),
+        .in = info & VMCS_IO_IN,
+    };
+}
 
 #endif

@@ -37,13 +37,6 @@
     ret
     .size vmx_invept, . - vmx_invept
 
-    function vmx_clear_buffers
-    pushq $0x10 /* SELECTOR_DATA */
-    verw (%rsp) /* of a register it would not do it */
-    popq %rax
-    ret
-    .size vmx_clear_buffers, . - vmx_clear_buffers
-
     function vmx_read_cr2
     movq %cr2, %rax
     ret

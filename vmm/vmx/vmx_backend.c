@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The backend for Intel's VMX (docs/backend.md): its table, and single registers. */
-#include "vmm/host/msr.h"
+#include "vmm/base/x86.h"
 #include "vmm/vmx/vmx.h"
 
 /* What the CPU lets no guest be without, but for these two (unrestricted guests: A.7). */
 #define CR0_FREE (CR0_PE | CR0_PG)
 
 static const uint16_t fields[BACKEND_REGISTERS] = {
-    [BACKEND_CR0] = VMCS_CR0,   [BACKEND_CR3] = VMCS_CR3, [BACKEND_CR4] = VMCS_CR4,
-    [BACKEND_EFER] = VMCS_EFER, [BACKEND_PAT] = VMCS_PAT, [BACKEND_TSC_OFFSET] = VMCS_TSC_OFFSET,
+    [BACKEND_CR0] = VMCS_CR0,
+    [BACKEND_CR3] = VMCS_CR3,
+    [BACKEND_CR4] = VMCS_CR4,
+    [BACKEND_EFER] = VMCS_EFER,
+    [BACKEND_PAT] = VMCS_PAT,
+    [BACKEND_TSC_OFFSET] = VMCS_TSC_OFFSET,
+    [BACKEND_TSC_RATIO] = VMCS_TSC_MULTIPLIER,
 };
 
 /* Bits in the mask read as in the shadow. */
@@ -72,13 +77,15 @@ void vmx_write(struct vcpu *vcpu, enum backend_register reg, uint64_t value)
     case BACKEND_CR3:
     case BACKEND_PAT:
     case BACKEND_TSC_OFFSET:
+    case BACKEND_TSC_RATIO:
         break;
     case BACKEND_REGISTERS:
         return;
     }
     vmcs_write((enum vmcs_field)fields[reg], value);
-    vmx->pdptes_due |=
-        reg == BACKEND_CR0 || reg == BACKEND_CR3 || reg == BACKEND_CR4 || reg == BACKEND_EFER;
+    if (reg == BACKEND_CR0 || reg == BACKEND_CR3 || reg == BACKEND_CR4 || reg == BACKEND_EFER) {
+        vmx->due |= VMX_DUE_PDPTES;
+    }
 }
 
 void vmx_context(const struct vcpu *vcpu, struct emulate_cpu *cpu)
@@ -105,14 +112,14 @@ static void vmx_flush(struct vcpu *vcpu)
 {
     struct vmx_vcpu *vmx = vcpu->backend;
 
-    vmx->stale = true;
+    vmx->due |= VMX_DUE_FLUSH;
 }
 
 static void vmx_set_root(struct vcpu *vcpu, hpa_t root)
 {
     struct vmx_vcpu *vmx = vcpu->backend;
 
-    vmx->root = root.raw | VMCS_EPT_POINTER_BITS;
+    vmx->root = root.raw | VMCS_EPT_POINTER_BITS | (vmx->logs ? VMCS_EPT_POINTER_DIRTY : 0);
     vmcs_write(VMCS_EPT_POINTER, vmx->root);
     vmx_flush(vcpu);
 }
@@ -129,12 +136,22 @@ static bool vmx_giant_pages(void)
     return vmx_features()->giant_pages;
 }
 
+static struct backend_ratio vmx_tsc_ratio(void)
+{
+    bool scales = vmx_features()->control[VMX_SECONDARY] & VMCS_SECONDARY_TSC_SCALING;
+
+    return scales ? (struct backend_ratio){64 - VMX_TSC_FRACTION, VMX_TSC_FRACTION}
+                  : (struct backend_ratio){0};
+}
+
 const struct backend vmx_backend = {
     .name = "VMX",
     .vcpu_size = sizeof(struct vmx_vcpu),
     .nested = &nested_format,
     .giant_pages = vmx_giant_pages,
     .serves_apic = vmx_serves_apic,
+    .logs_writes = vmx_logs_writes,
+    .tsc_ratio = vmx_tsc_ratio,
     .init = vmx_init,
     .enable_cpu = vmx_enable_cpu,
     .enter = vmx_run,

@@ -8,6 +8,7 @@ const uint32_t vmx_word_msr[VMX_WORDS] = {
 };
 
 #define EPT_GIANT_PAGES 17U
+#define EPT_DIRTY       21U
 #define EPT_INVEPT_ONE  25U
 
 const struct vmx_row vmx_rows[] = {
@@ -17,6 +18,7 @@ const struct vmx_row vmx_rows[] = {
     {VMX_EPT,       16, VMX_REQUIRED, "EPT 2M pages"              },
     {VMX_EPT,       17, VMX_OPTIONAL, "EPT 1G pages"              },
     {VMX_EPT,       20, VMX_REQUIRED, "INVEPT"                    },
+    {VMX_EPT,       21, VMX_OPTIONAL, "EPT dirty bits"            }, /* for PML */
     {VMX_EPT,       25, VMX_OPTIONAL, "INVEPT of one"             },
     {VMX_EPT,       26, VMX_REQUIRED, "INVEPT of all"             },
     {VMX_PIN,       0,  VMX_REQUIRED, "external-interrupt exiting"}, /* 25.6.1 */
@@ -47,6 +49,8 @@ const struct vmx_row vmx_rows[] = {
     {VMX_SECONDARY, 7,  VMX_REQUIRED, "unrestricted guest"        },
     {VMX_SECONDARY, 10, VMX_OPTIONAL, "PAUSE-loop exiting"        },
     {VMX_SECONDARY, 15, VMX_OPTIONAL, "ENCLS exiting"             },
+    {VMX_SECONDARY, 17, VMX_OPTIONAL, "PML"                       }, /* with EPT's dirty bits */
+    {VMX_SECONDARY, 25, VMX_OPTIONAL, "TSC scaling"               },
     {VMX_EXIT,      2,  VMX_REQUIRED, "saving of debug controls"  }, /* 25.7.1 */
     {VMX_EXIT,      9,  VMX_REQUIRED, "64-bit host"               },
     {VMX_EXIT,      19, VMX_REQUIRED, "exits that load PAT"       },
@@ -92,6 +96,9 @@ const char *vmx_choose(const uint64_t *capability, struct vmx_features *features
     }
     if (~features->control[VMX_SECONDARY] & VMCS_SECONDARY_APIC) {
         features->control[VMX_SECONDARY] &= ~VMCS_SECONDARY_APIC;
+    }
+    if (!(capability[VMX_EPT] >> EPT_DIRTY & 1)) {
+        features->control[VMX_SECONDARY] &= ~VMCS_SECONDARY_LOG;
     }
     return NULL;
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * bool vmx_enter(struct vcpu *vcpu, bool launched): the world switch (SDM 3, chapters 27 and 28). Interrupts are off at the call and
- * at the return. RSP, RIP and RFLAGS of the guest are in the VMCS, its other registers at the beginning of VCPU. False: VMLAUNCH or
- * VMRESUME refuses the VMCS's controls or the host's state, and the guest was not entered.
+ * uint32_t vmx_enter(struct vcpu *vcpu, bool launched): the world switch (SDM 3, chapters 27 and 28). Interrupts are off at the call
+ * and at the return. RSP, RIP and RFLAGS of the guest are in the VMCS, its other registers at the beginning of VCPU. The exit's
+ * reason, as the VMCS has it; VMX_NOT_ENTERED: VMLAUNCH or VMRESUME refuses the VMCS's controls or the host's state.
  *
- * After an exit by an instruction for a port vmx_notify() is asked first, with no more of the guest's registers put away than
+ * After an exit by an instruction for a port vmx_quick() is asked first, with no more of the guest's registers put away than
  * C may change. If it has seen to the exit, the guest goes on at once: what has come in meanwhile ends its run before its first
- * instruction.
+ * instruction. The predictor of returns is not filled then: each return behind the exit is one of a call behind it.
  */
 #include "vmm/vm/guest_registers.S"
 
@@ -19,6 +19,7 @@
     .set VMCS_RFLAGS, 0x6820
     .set VMCS_HOST_RSP, 0x6c14
     .set VMCS_EXIT_IO, 30
+    .set VMX_NOT_ENTERED, 0xffffffff /* vmx.h */
 
     .macro read_field field, register
     movl $\field, %eax
@@ -35,7 +36,6 @@ vmx_enter:
     vmwrite %rsp, %rax
     load_kept
     testb %sil, %sil
-1:
     movq 0*8(%rdi), %rax
     load_changed
     jnz 2f
@@ -45,8 +45,8 @@ vmx_enter:
     vmresume
 4:
     popq %rdi
-    xorl %eax, %eax
-    jmp 5f
+    movl $VMX_NOT_ENTERED, %eax
+    jmp 7f
 
     .globl vmx_exit_point
 vmx_exit_point: /* the VMCS's host RIP */
@@ -57,27 +57,29 @@ vmx_exit_point: /* the VMCS's host RIP */
     cmpl $VMCS_EXIT_IO, %eax
     jne 6f
     read_field VMCS_QUALIFICATION, %rsi
-    read_field VMCS_RIP, %rdx
-    read_field VMCS_LENGTH, %rcx
-    read_field VMCS_RFLAGS, %r8
-    read_field VMCS_INTERRUPTIBILITY, %r9
-    addq %rdx, %rcx
-    pushq %rcx
-    call vmx_notify
-    popq %rdx
+    read_field VMCS_LENGTH, %rdx
+    read_field VMCS_RIP, %rcx
+    addq %rcx, %rdx
+    read_field VMCS_RFLAGS, %rcx
+    read_field VMCS_INTERRUPTIBILITY, %r8
+    call vmx_quick
     movq (%rsp), %rdi
-    testb %al, %al
-    jz 6f
-    movl $VMCS_RIP, %eax
-    vmwrite %rdx, %rax /* leaves ZF = 0: VMRESUME */
-    jmp 1b
+    testq %rax, %rax
+    jz 5f
+    movl $VMCS_RIP, %edx
+    vmwrite %rax, %rdx
+    movq 0*8(%rdi), %rax
+    load_changed
+    vmresume
+    jmp 4b
+5:
+    movl $VMCS_EXIT_IO, %eax
 6:
     store_kept
     fill_predictor
     addq $(8 * RETURNS_PREDICTED + 8), %rsp
     lfence /* the return that the last call in vain left over is not followed in speculation */
-    movl $1, %eax
-5:
+7:
     restore_own
     ret
     .size vmx_enter, . - vmx_enter

@@ -7,35 +7,38 @@
 #define DR7_GD       (1ULL << 13)
 #define REASON_BASIC 0xffffU
 
-/* Exits that need no more than their name. */
+/* Exits that need no more than their name, by code. What is not here is unknown. */
+#define PLAIN(name) [VMCS_EXIT_##name]
+
 static const struct {
-    uint8_t code;
-    uint8_t reason;
+    uint8_t reason; /* 0, EXIT_INTERRUPT, with KNOWN only */
+    bool known;
     bool instruction; /* its length is told */
 } plain[] = {
-    {VMCS_EXIT_INTERRUPT,    EXIT_INTERRUPT,   false},
-    {VMCS_EXIT_TRIPLE_FAULT, EXIT_SHUTDOWN,    false},
-    {VMCS_EXIT_WINDOW,       EXIT_WINDOW,      false},
-    {VMCS_EXIT_NMI_WINDOW,   EXIT_NMI_WINDOW,  false},
-    {VMCS_EXIT_TASK_SWITCH,  EXIT_TASK_SWITCH, false},
-    {VMCS_EXIT_CPUID,        EXIT_CPUID,       true },
-    {VMCS_EXIT_GETSEC,       EXIT_REFUSED,     false},
-    {VMCS_EXIT_HLT,          EXIT_HLT,         true },
-    {VMCS_EXIT_INVD,         EXIT_CACHE,       true },
-    {VMCS_EXIT_RDPMC,        EXIT_FORBIDDEN,   false},
-    {VMCS_EXIT_RDMSR,        EXIT_MSR_READ,    true },
-    {VMCS_EXIT_WRMSR,        EXIT_MSR_WRITE,   true },
-    {VMCS_EXIT_BAD_STATE,    EXIT_INVALID,     false},
-    {VMCS_EXIT_BAD_MSR,      EXIT_INVALID,     false},
-    {VMCS_EXIT_MWAIT,        EXIT_REFUSED,     false},
-    {VMCS_EXIT_MONITOR,      EXIT_REFUSED,     false},
-    {VMCS_EXIT_PAUSE,        EXIT_PAUSE,       true },
-    {VMCS_EXIT_INVEPT,       EXIT_REFUSED,     false},
-    {VMCS_EXIT_INVVPID,      EXIT_REFUSED,     false},
-    {VMCS_EXIT_WBINVD,       EXIT_CACHE,       true },
-    {VMCS_EXIT_XSETBV,       EXIT_XSETBV,      true },
-    {VMCS_EXIT_VMFUNC,       EXIT_REFUSED,     false},
-    {VMCS_EXIT_ENCLS,        EXIT_REFUSED,     false},
+    PLAIN(INTERRUPT) = {EXIT_INTERRUPT,   true, false},
+    PLAIN(TRIPLE_FAULT) = {EXIT_SHUTDOWN,    true, false},
+    PLAIN(WINDOW) = {EXIT_WINDOW,      true, false},
+    PLAIN(NMI_WINDOW) = {EXIT_NMI_WINDOW,  true, false},
+    PLAIN(TASK_SWITCH) = {EXIT_TASK_SWITCH, true, false},
+    PLAIN(CPUID) = {EXIT_CPUID,       true, true },
+    PLAIN(GETSEC) = {EXIT_REFUSED,     true, false},
+    PLAIN(HLT) = {EXIT_HLT,         true, true },
+    PLAIN(INVD) = {EXIT_CACHE,       true, true },
+    PLAIN(RDPMC) = {EXIT_FORBIDDEN,   true, false},
+    [VMCS_EXIT_VMCALL... VMCS_EXIT_VMXON] = {EXIT_REFUSED,     true, false},
+    PLAIN(RDMSR) = {EXIT_MSR_READ,    true, true },
+    PLAIN(WRMSR) = {EXIT_MSR_WRITE,   true, true },
+    PLAIN(BAD_STATE) = {EXIT_INVALID,     true, false},
+    PLAIN(BAD_MSR) = {EXIT_INVALID,     true, false},
+    PLAIN(MWAIT) = {EXIT_REFUSED,     true, false},
+    PLAIN(MONITOR) = {EXIT_REFUSED,     true, false},
+    PLAIN(PAUSE) = {EXIT_PAUSE,       true, true },
+    PLAIN(INVEPT) = {EXIT_REFUSED,     true, false},
+    PLAIN(INVVPID) = {EXIT_REFUSED,     true, false},
+    PLAIN(WBINVD) = {EXIT_CACHE,       true, true },
+    PLAIN(XSETBV) = {EXIT_XSETBV,      true, true },
+    PLAIN(VMFUNC) = {EXIT_REFUSED,     true, false},
+    PLAIN(ENCLS) = {EXIT_REFUSED,     true, false},
 };
 
 static uint8_t length_now(void)
@@ -48,13 +51,18 @@ static void decode_io(struct exit *exit)
     uint32_t info = (uint32_t)exit->info1;
 
     exit->reason = info & VMCS_IO_STRING ? EXIT_STRING_IO : EXIT_IO;
-    exit->io.port = (uint16_t)(info >> VMCS_IO_PORT_SHIFT);
-    exit->io.size = (uint8_t)((info & VMCS_IO_SIZE) + 1);
-    exit->io.in = info & VMCS_IO_IN;
+    exit->io = vmx_decode_io(info);
     exit->length = length_now();
 }
 
 /* An IRET that could not read its stack, or whatever, is executed again: its NMI is not over. */
+static void see_iret(struct vcpu *vcpu, uint64_t info)
+{
+    if ((info & VMCS_EPT_NMI) && vcpu->event.kind == VCPU_EVENT_NONE) {
+        vcpu->nmi_blocked = true;
+    }
+}
+
 static void decode_memory(struct vcpu *vcpu, struct exit *exit)
 {
     uint64_t info = exit->info1, tables = VMCS_EPT_LINEAR | VMCS_EPT_FINAL;
@@ -67,9 +75,7 @@ static void decode_memory(struct vcpu *vcpu, struct exit *exit)
         .walk = (info & tables) != tables,
         .present = info & VMCS_EPT_RIGHTS,
     };
-    if ((info & VMCS_EPT_NMI) && vcpu->event.kind == VCPU_EVENT_NONE) {
-        vcpu->nmi_blocked = true;
-    }
+    see_iret(vcpu, info);
 }
 
 /* An access that the CPU cannot serve (30.4) is as one to memory that is not there. */
@@ -135,6 +141,7 @@ static void decode_exception(struct exit *exit)
     exit->info2 = event;
     if ((event >> VCPU_EVENT_TYPE_SHIFT & 7) == VCPU_EVENT_TYPE_NMI) {
         exit->reason = EXIT_INTERRUPT;
+        vmx_serve_nmi();
         return;
     }
     exit->reason = EXIT_EXCEPTION;
@@ -147,26 +154,22 @@ static void decode_exception(struct exit *exit)
     }
 }
 
-static void decode_plain(struct exit *exit, uint32_t code)
+static bool decode_plain(struct exit *exit, uint32_t code)
 {
-    if (code >= VMCS_EXIT_VMCALL && code <= VMCS_EXIT_VMXON) {
-        exit->reason = EXIT_REFUSED;
+    if (code >= ARRAY_SIZE(plain) || !plain[code].known) {
+        return false;
     }
-    for (unsigned i = 0; i < ARRAY_SIZE(plain); i++) {
-        if (code == plain[i].code) {
-            exit->reason = (enum exit_reason)plain[i].reason;
-            exit->length = plain[i].instruction ? length_now() : 0;
-        }
-    }
+    exit->reason = (enum exit_reason)plain[code].reason;
+    exit->length = plain[code].instruction ? length_now() : 0;
+    return true;
 }
 
-void vmx_decode_exit(struct vcpu *vcpu, struct exit *exit)
+/* Exits whose qualification says more. */
+static __attribute__((noinline)) void decode_more(struct vcpu *vcpu, uint32_t reason,
+                                                  struct exit *exit)
 {
-    uint32_t code = (uint32_t)vmcs_read(VMCS_EXIT_REASON);
-
-    *exit = (struct exit){.reason = EXIT_UNKNOWN, .code = code};
     exit->info1 = vmcs_read(VMCS_QUALIFICATION);
-    switch (code & REASON_BASIC) {
+    switch (reason & REASON_BASIC) {
     case VMCS_EXIT_IO:
         decode_io(exit);
         break;
@@ -190,11 +193,23 @@ void vmx_decode_exit(struct vcpu *vcpu, struct exit *exit)
     case VMCS_EXIT_EXCEPTION:
         decode_exception(exit);
         break;
+    case VMCS_EXIT_LOG_FULL: /* vmx_run() drains it */
+        exit->reason = EXIT_RETRY;
+        see_iret(vcpu, exit->info1);
+        break;
     case VMCS_EXIT_MACHINE_CHECK:
         exit->reason = EXIT_EXCEPTION;
         exit->exception.vector = 18;
         break;
     default:
-        decode_plain(exit, code & REASON_BASIC);
+        break;
+    }
+}
+
+void vmx_decode_exit(struct vcpu *vcpu, uint32_t reason, struct exit *exit)
+{
+    *exit = (struct exit){.reason = EXIT_UNKNOWN, .code = reason};
+    if (!decode_plain(exit, reason & REASON_BASIC)) {
+        decode_more(vcpu, reason, exit);
     }
 }

@@ -61,28 +61,32 @@ static const struct {
     uint32_t control;
     uint64_t value;
 } constants[] = {
-    {VMCS_VPID,             VMCS_SECONDARY_VPID,       1                  }, /* a CPU has one vCPU at a time */
-    {VMCS_LINK_POINTER,     0,                         UINT64_MAX         },
-    {VMCS_DEBUGCTL,         0,                         0                  },
-    {VMCS_EXCEPTIONS,       0,                         BACKEND_EXCEPTIONS },
-    {VMCS_PF_MASK,          0,                         0                  },
-    {VMCS_PF_MATCH,         0,                         0                  },
-    {VMCS_CR3_TARGETS,      0,                         0                  },
-    {VMCS_EXIT_STORES,      0,                         0                  },
-    {VMCS_EXIT_LOADS,       0,                         0                  },
-    {VMCS_ENTRY_LOADS,      0,                         0                  },
-    {VMCS_ENTRY_EVENT,      0,                         0                  },
-    {VMCS_TPR_THRESHOLD,    0,                         0                  },
-    {VMCS_ACTIVITY,         0,                         0                  },
-    {VMCS_INTERRUPTIBILITY, 0,                         0                  },
-    {VMCS_PENDING_DEBUG,    0,                         0                  },
-    {VMCS_PLE_GAP,          VMCS_SECONDARY_PAUSE_LOOP, PAUSE_GAP_CYCLES   },
-    {VMCS_PLE_WINDOW,       VMCS_SECONDARY_PAUSE_LOOP, PAUSE_WINDOW_CYCLES},
-    {VMCS_ENCLS_BITMAP,     VMCS_SECONDARY_ENCLS,      UINT64_MAX         },
-    {VMCS_EOI_EXITS,        VMCS_SECONDARY_DELIVERY,   0                  },
-    {VMCS_EOI_EXITS + 2,    VMCS_SECONDARY_DELIVERY,   0                  },
-    {VMCS_EOI_EXITS + 4,    VMCS_SECONDARY_DELIVERY,   0                  },
-    {VMCS_EOI_EXITS + 6,    VMCS_SECONDARY_DELIVERY,   0                  },
+    {VMCS_VPID,             VMCS_SECONDARY_VPID,        1                       }, /* a CPU has one vCPU at a time */
+    {VMCS_LINK_POINTER,     0,                          UINT64_MAX              },
+    {VMCS_DEBUGCTL,         0,                          0                       },
+    {VMCS_EXCEPTIONS,       0,                          BACKEND_EXCEPTIONS      },
+    {VMCS_PF_MASK,          0,                          0                       },
+    {VMCS_PF_MATCH,         0,                          0                       },
+    {VMCS_CR3_TARGETS,      0,                          0                       },
+    {VMCS_EXIT_STORES,      0,                          0                       },
+    {VMCS_EXIT_LOADS,       0,                          0                       },
+    {VMCS_ENTRY_LOADS,      0,                          0                       },
+    {VMCS_ENTRY_EVENT,      0,                          0                       },
+    {VMCS_TPR_THRESHOLD,    0,                          0                       },
+    {VMCS_ACTIVITY,         0,                          0                       },
+    {VMCS_INTERRUPTIBILITY, 0,                          0                       },
+    {VMCS_PENDING_DEBUG,    0,                          0                       },
+    {VMCS_RSP,              0,                          0                       }, /* put in where it differs */
+    {VMCS_RIP,              0,                          0                       },
+    {VMCS_RFLAGS,           0,                          0                       },
+    {VMCS_PLE_GAP,          VMCS_SECONDARY_PAUSE_LOOP,  PAUSE_GAP_CYCLES        },
+    {VMCS_PLE_WINDOW,       VMCS_SECONDARY_PAUSE_LOOP,  PAUSE_WINDOW_CYCLES     },
+    {VMCS_ENCLS_BITMAP,     VMCS_SECONDARY_ENCLS,       UINT64_MAX              },
+    {VMCS_TSC_MULTIPLIER,   VMCS_SECONDARY_TSC_SCALING, 1ULL << VMX_TSC_FRACTION},
+    {VMCS_EOI_EXITS,        VMCS_SECONDARY_DELIVERY,    0                       },
+    {VMCS_EOI_EXITS + 2,    VMCS_SECONDARY_DELIVERY,    0                       },
+    {VMCS_EOI_EXITS + 4,    VMCS_SECONDARY_DELIVERY,    0                       },
+    {VMCS_EOI_EXITS + 6,    VMCS_SECONDARY_DELIVERY,    0                       },
 };
 
 /* What of the registers that are passed is not in the VMCS stays in the CPU: the VMM uses none. */
@@ -174,9 +178,10 @@ static void set_controls(const struct vcpu *vcpu, struct vmx_vcpu *vmx)
     const uint32_t *control = vmx_features()->control;
 
     vmx->primary = control[VMX_PRIMARY];
+    vmx->guards = vmx_features()->guards;
     vmcs_write(VMCS_PIN_CONTROLS, control[VMX_PIN]);
     vmcs_write(VMCS_PRIMARY_CONTROLS, vmx->primary);
-    vmcs_write(VMCS_SECONDARY_CONTROLS, control[VMX_SECONDARY] & ~VMCS_SECONDARY_DELIVERY);
+    vmx_set_secondary(vmx);
     vmcs_write(VMCS_EXIT_CONTROLS, control[VMX_EXIT]);
     vmcs_write(VMCS_ENTRY_CONTROLS, control[VMX_ENTRY]);
     vmcs_write(VMCS_MSR_BITMAP, vmx_msr_bitmap().raw);
@@ -185,7 +190,7 @@ static void set_controls(const struct vcpu *vcpu, struct vmx_vcpu *vmx)
         vmcs_write(VMCS_APIC_ACCESS, pool_hpa(vcpu->vm->apic_page).raw);
     }
     vmcs_write(VMCS_CR0_MASK, ~(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_WP | CR0_AM | CR0_PG));
-    vmcs_write(VMCS_CR4_MASK, ~model_facts.cr4 | CR4_MCE);
+    vmcs_write(VMCS_CR4_MASK, ~model_facts.cr4 | vcpu->vm->level.cr4 | CR4_MCE);
     for (unsigned i = 0; i < ARRAY_SIZE(constants); i++) {
         if (!(constants[i].control & ~control[VMX_SECONDARY])) {
             vmcs_write((enum vmcs_field)constants[i].field, constants[i].value);
@@ -245,7 +250,6 @@ void vmx_load_pdptes(struct vcpu *vcpu)
 /* Clear what an entry must not see, and a CPU may have let the guest load. */
 void vmx_repair(struct vcpu *vcpu)
 {
-    struct vmx_vcpu *vmx = vcpu->backend;
     struct state_segment segment;
     unsigned cpl = vmx_get_cpl();
 
@@ -257,6 +261,4 @@ void vmx_repair(struct vcpu *vcpu)
     vmcs_write(VMCS_DR7, vmcs_read(VMCS_DR7) & UINT32_MAX);
     vmcs_write(VMCS_PENDING_DEBUG, 0);
     vmx_write(vcpu, BACKEND_EFER, vmcs_read(VMCS_EFER)); /* the entry's mode goes with it */
-    vmx->pdptes_due = true;
-    vmx->refused = false;
 }

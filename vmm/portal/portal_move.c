@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The VM that is being moved: states of its device and of its VFs', and the orders that bring it
+ * from one to another. Whoever goes away, here is decided who runs: docs/portal.md.
+ */
+#include "vmm/portal/portal_internal.h"
+
+#include "vmm/base/log.h"
+
+#include <string.h>
+
+/* ---- Orders ---- */
+
+/* What is so from now on. */
+static void order_ended(struct portal_move *move, enum status status)
+{
+    move->ordered = false;
+    if (status != STATUS_OK) {
+        return;
+    }
+    switch (move->order) {
+    case PORTAL_TRACK:
+    case PORTAL_UNTRACK:
+        move->tracked = move->order == PORTAL_TRACK;
+        break;
+    case PORTAL_HALT:
+    case PORTAL_GO_ON:
+        move->stopped = move->order == PORTAL_HALT;
+        move->drained = false;
+        move->taken = 0;
+        break;
+    case PORTAL_REPORT:
+        move->drained = move->stopped;
+        break;
+    case PORTAL_LOAD:
+        move->ready = true;
+        break;
+    case PORTAL_RUN:
+        move->runs = true;
+        break;
+    default:
+        break;
+    }
+}
+
+static enum status carry_out(struct portal_move *move, struct portal_channel *by,
+                             enum portal_order order, uint32_t vf)
+{
+    enum status status;
+
+    if (!move->ordered) {
+        status = portal_edge_begin(move->vm, order, vf);
+        if (status != STATUS_OK) {
+            return status;
+        }
+        move->ordered = true;
+        move->order = (uint8_t)order;
+        move->by = by;
+    }
+    if (!portal_edge_done(move->vm, &status)) {
+        return STATUS_AGAIN;
+    }
+    if (move->by != by || move->order != order) { /* it waits for its own answer */
+        return STATUS_AGAIN;
+    }
+    order_ended(move, status);
+    return status;
+}
+
+enum status portal_carry_out(struct portal_channel *channel, enum portal_order order)
+{
+    return carry_out(&channel->portal->move, channel, order, channel->vf);
+}
+
+/* ---- States ---- */
+
+static bool is_whole(const struct portal_channel *channel)
+{
+    return channel->vf == PORTAL_WHOLE;
+}
+
+uint32_t portal_get_state(const struct portal_channel *channel)
+{
+    const struct portal_move *move = &channel->portal->move;
+    bool runs = move->side == PORTAL_SOURCE ? !move->stopped : move->runs;
+
+    return runs && !is_whole(channel) ? BIT_RUNNING : channel->state;
+}
+
+/* After its data have been read or taken, or will not be. */
+static void forget_data(struct portal_channel *channel)
+{
+    if (channel->saved || channel->state == BIT_RESUMING) {
+        portal_edge_data_clear(channel->portal->move.vm, channel->vf);
+    }
+    channel->saved = false;
+    channel->read = 0;
+}
+
+/* The VFs begin anew when the VM has gone on. */
+static void forget_vfs(struct portal *portal)
+{
+    for (unsigned i = 1; i < PORTAL_CHANNELS; i++) {
+        struct portal_channel *channel = &portal->device[i];
+
+        if (channel->open && !is_whole(channel)) {
+            forget_data(channel);
+            channel->state = 0;
+        }
+    }
+}
+
+/* The order by which the VM goes from one state to another; PORTAL_ORDERS: none is needed. */
+struct way {
+    uint8_t side;
+    uint8_t from, to;
+    uint8_t order;
+};
+
+static const struct way vm_ways[] = {
+    {PORTAL_SOURCE, BIT_RUNNING,              BIT_RUNNING | BIT_SAVING, PORTAL_ORDERS},
+    {PORTAL_SOURCE, BIT_RUNNING | BIT_SAVING, BIT_RUNNING,              PORTAL_ORDERS},
+    {PORTAL_SOURCE, BIT_RUNNING,              BIT_SAVING,               PORTAL_HALT  },
+    {PORTAL_SOURCE, BIT_RUNNING | BIT_SAVING, BIT_SAVING,               PORTAL_HALT  },
+    {PORTAL_SOURCE, BIT_SAVING,               0,                        PORTAL_ORDERS},
+    {PORTAL_SOURCE, 0,                        BIT_SAVING,               PORTAL_ORDERS},
+    {PORTAL_SOURCE, BIT_SAVING,               BIT_RUNNING,              PORTAL_GO_ON },
+    {PORTAL_SOURCE, 0,                        BIT_RUNNING,              PORTAL_GO_ON },
+    {PORTAL_TARGET, 0,                        BIT_RESUMING,             PORTAL_ORDERS},
+    {PORTAL_TARGET, BIT_RESUMING,             0,                        PORTAL_LOAD  },
+    {PORTAL_TARGET, 0,                        BIT_RUNNING,              PORTAL_RUN   },
+};
+
+static const struct way vf_ways[] = {
+    {PORTAL_SOURCE, 0,            BIT_SAVING,   PORTAL_SAVE_VF},
+    {PORTAL_SOURCE, BIT_SAVING,   0,            PORTAL_ORDERS },
+    {PORTAL_TARGET, 0,            BIT_RESUMING, PORTAL_ORDERS },
+    {PORTAL_TARGET, BIT_RESUMING, 0,            PORTAL_LOAD_VF},
+};
+
+static const struct way *find_way(const struct portal_channel *channel, uint32_t to)
+{
+    const struct portal_move *move = &channel->portal->move;
+    const struct way *ways = is_whole(channel) ? vm_ways : vf_ways;
+    unsigned count = is_whole(channel) ? ARRAY_SIZE(vm_ways) : ARRAY_SIZE(vf_ways);
+
+    for (unsigned i = 0; i < count; i++) {
+        if (ways[i].side == (uint8_t)move->side && ways[i].from == portal_get_state(channel) &&
+            ways[i].to == to) {
+            return &ways[i];
+        }
+    }
+    return NULL;
+}
+
+/* A target is loaded once, and runs when it is; VFs' states count for one that is not. */
+static bool way_is_open(const struct portal_channel *channel, const struct way *way)
+{
+    const struct portal_move *move = &channel->portal->move;
+
+    if (move->side == PORTAL_SOURCE) {
+        return !move->handed_over;
+    }
+    return way->order == PORTAL_RUN ? move->ready && !move->runs : !move->ready;
+}
+
+/* What it shows could be changed after it was checked. */
+static void before(struct portal_channel *channel, const struct way *way)
+{
+    if (way->order == PORTAL_LOAD && !channel->portal->move.ordered) {
+        portal_edge_hide(0, PORTAL_WINDOW);
+    }
+    if (way->order == PORTAL_ORDERS && (way->to == BIT_RESUMING || way->from == BIT_SAVING) &&
+        !(is_whole(channel) && way->from == BIT_SAVING)) {
+        forget_data(channel);
+    }
+}
+
+static void after(struct portal_channel *channel, const struct way *way)
+{
+    channel->state = way->to;
+    if (way->order == PORTAL_HALT || way->order == PORTAL_SAVE_VF) {
+        channel->saved = true;
+        channel->read = 0;
+    }
+    if (way->order == PORTAL_GO_ON) {
+        channel->saved = false;
+        forget_vfs(channel->portal);
+    }
+}
+
+enum status portal_set_state(struct portal_channel *channel, uint32_t state)
+{
+    const struct way *way = find_way(channel, state);
+    enum status status = STATUS_OK;
+
+    if (portal_get_state(channel) == state) {
+        return STATUS_OK;
+    }
+    if (way == NULL || !way_is_open(channel, way)) {
+        return STATUS_STATE;
+    }
+    before(channel, way);
+    if (way->order != PORTAL_ORDERS) {
+        status = portal_carry_out(channel, (enum portal_order)way->order);
+    }
+    if (status == STATUS_OK) {
+        after(channel, way);
+    } else if (status != STATUS_AGAIN && way->order == PORTAL_LOAD) {
+        channel->state = BITS_ERROR; /* half of it is there: only to be discarded */
+    }
+    return status;
+}
+
+/* ---- Data ---- */
+
+static uint32_t mark_of(const struct portal_channel *channel)
+{
+    return is_whole(channel) ? PORTAL_TAKEN_WHOLE : 1U << channel->vf;
+}
+
+/* What is not read yet, LEFT bytes; 0: there is nothing, or the VM has just stopped. */
+static const uint8_t *find_data(const struct portal_channel *channel, uint32_t *left)
+{
+    uint32_t size = 0;
+    const uint8_t *data =
+        channel->saved ? portal_edge_data(channel->portal->move.vm, channel->vf, &size) : NULL;
+
+    *left = data != NULL && size > channel->read ? size - channel->read : 0;
+    return *left != 0 ? data + channel->read : NULL;
+}
+
+uint32_t portal_pending(const struct portal_channel *channel)
+{
+    uint32_t left;
+
+    (void)find_data(channel, &left);
+    return left;
+}
+
+enum status portal_save(struct portal_channel *channel, uint8_t *data, uint32_t *size)
+{
+    struct portal_move *move = &channel->portal->move;
+    uint32_t left;
+    const uint8_t *from = find_data(channel, &left);
+
+    if (left == 0) {
+        *size = 0;
+        return STATUS_OK;
+    }
+    *size = *size < left ? *size : left;
+    memcpy(data, from, *size);
+    channel->read += *size;
+    if (*size == left) {
+        move->taken |= mark_of(channel);
+    }
+    return STATUS_OK;
+}
+
+enum status portal_load(struct portal_channel *channel, const uint8_t *data, uint32_t size)
+{
+    return portal_edge_data_add(channel->portal->move.vm, channel->vf, data, size);
+}
+
+/* ---- The end ---- */
+
+enum status portal_hand_over(struct portal *portal, unsigned vm)
+{
+    struct portal_move *move = &portal->move;
+    struct portal_vm info;
+    enum status status;
+
+    if (!move->open || move->vm != vm || move->side != PORTAL_SOURCE || !move->stopped ||
+        move->handed_over || move->ordered || !portal_edge_vm(vm, &info) ||
+        move->taken != (((1U << info.vfs) - 1) | PORTAL_TAKEN_WHOLE)) {
+        return STATUS_STATE;
+    }
+    status = portal_edge_hand_over(vm);
+    move->handed_over = status == STATUS_OK;
+    return status;
+}
+
+enum status portal_close_vf(struct portal_channel *channel)
+{
+    struct portal_move *move = &channel->portal->move;
+    enum status status;
+
+    if (move->ordered && move->by == channel) {
+        if (!portal_edge_done(move->vm, &status)) {
+            return STATUS_AGAIN;
+        }
+        order_ended(move, status);
+        channel->saved = move->order == PORTAL_SAVE_VF;
+    }
+    forget_data(channel);
+    portal_close(channel);
+    return STATUS_OK;
+}
+
+/* What is still to be done, so that exactly one runs; PORTAL_ORDERS: nothing. */
+static enum portal_order next_undoing(const struct portal_move *move)
+{
+    if (move->side == PORTAL_TARGET) {
+        return move->ready || move->runs ? PORTAL_ORDERS : PORTAL_DISCARD;
+    }
+    if (move->handed_over) {
+        return PORTAL_ORDERS;
+    }
+    return move->stopped ? PORTAL_GO_ON : move->tracked ? PORTAL_UNTRACK : PORTAL_ORDERS;
+}
+
+/* False: not all of it is done yet. A VM that does not take an order was stopped by others. */
+static bool undo(struct portal_move *move)
+{
+    for (unsigned i = 0; i < 2; i++) { /* GO_ON, then UNTRACK */
+        enum portal_order order = next_undoing(move);
+
+        if (order == PORTAL_ORDERS) {
+            return true;
+        }
+        enum status status = carry_out(move, NULL, order, 0);
+
+        if (status == STATUS_AGAIN) {
+            return false;
+        }
+        if (status != STATUS_OK) {
+            log_warn("portal: a move was given up, but the VM cannot %s: %s",
+                     order == PORTAL_DISCARD ? "be made anew" : "go on as before",
+                     status_name(status));
+            return true;
+        }
+        if (order == PORTAL_DISCARD) {
+            return true;
+        }
+    }
+    return true;
+}
+
+bool portal_close_move(struct portal *portal)
+{
+    struct portal_move *move = &portal->move;
+    enum status status;
+
+    if (!move->open) {
+        return true;
+    }
+    if (move->ordered && move->by != NULL) { /* nobody waits for it any more */
+        if (!portal_edge_done(move->vm, &status)) {
+            return false;
+        }
+        order_ended(move, status);
+    }
+    portal_edge_hide(0, PORTAL_WINDOW);
+    if (!undo(move)) {
+        return false;
+    }
+    for (unsigned i = 1; i < PORTAL_CHANNELS; i++) {
+        if (portal->device[i].open) {
+            forget_data(&portal->device[i]);
+            portal_close(&portal->device[i]);
+        }
+    }
+    portal_edge_expose(move->vm, false);
+    *move = (struct portal_move){.open = false};
+    return true;
+}
