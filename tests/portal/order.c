@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Orders, as vmm/vm/vm_move.h has them: each takes its time, and fails if a test wants it. */
+#include "tests/portal/sim.h"
+
+#include <string.h>
+#include <time.h>
+
+const char *const order_names[PORTAL_ORDERS] = {
+    [PORTAL_TRACK] = "track",     [PORTAL_UNTRACK] = "untrack", [PORTAL_REPORT] = "report",
+    [PORTAL_HALT] = "stop",       [PORTAL_SAVE_VF] = "save-vf", [PORTAL_GO_ON] = "go-on",
+    [PORTAL_LOAD_VF] = "load-vf", [PORTAL_LOAD] = "load",       [PORTAL_RUN] = "run",
+    [PORTAL_DISCARD] = "discard",
+};
+
+uint64_t now_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+int order_wait(void)
+{
+    uint64_t now = now_ms(), first = UINT64_MAX;
+
+    for (unsigned i = 0; i < sim.vms; i++) {
+        if (sim.vm[i].busy && sim.vm[i].due < first) {
+            first = sim.vm[i].due;
+        }
+    }
+    return first == UINT64_MAX ? -1 : first > now ? (int)(first - now) : 0;
+}
+
+/* In which state of the VM it makes sense. */
+static bool fits(const struct sim_vm *vm, enum portal_order order)
+{
+    switch ((unsigned)order) {
+    case PORTAL_TRACK:
+        return !vm->tracked && (vm->move == MOVE_IDLE || vm->move == MOVE_STOPPED);
+    case PORTAL_UNTRACK:
+        return vm->tracked;
+    case PORTAL_REPORT:
+        return vm->tracked && (vm->move == MOVE_IDLE || vm->move == MOVE_STOPPED);
+    case PORTAL_HALT:
+        return vm->move == MOVE_IDLE;
+    case PORTAL_SAVE_VF:
+        return vm->move == MOVE_STOPPED && vm->record_vf == PORTAL_WHOLE;
+    case PORTAL_GO_ON:
+        return vm->move == MOVE_STOPPED;
+    case PORTAL_LOAD_VF:
+    case PORTAL_LOAD:
+        return vm->move == MOVE_INCOMING;
+    case PORTAL_RUN:
+        return vm->move == MOVE_READY;
+    case PORTAL_DISCARD:
+        return vm->move == MOVE_INCOMING || vm->move == MOVE_READY;
+    default:
+        return false;
+    }
+}
+
+enum status portal_edge_begin(unsigned index, enum portal_order order, uint32_t vf)
+{
+    struct sim_vm *vm = &sim.vm[index];
+    struct ordered *ordered = &vm->ordered[order];
+
+    if (!vm->on || vm->busy || !fits(vm, order)) {
+        return STATUS_STATE;
+    }
+    vm->busy = true;
+    vm->order = order;
+    vm->vf = vf;
+    vm->due = now_ms() + ordered->delay_ms;
+    vm->result = STATUS_OK;
+    if (ordered->times != 0) {
+        ordered->times--;
+        vm->result = ordered->fails;
+    }
+    return STATUS_OK;
+}
+
+static enum status track(struct sim_vm *vm, bool on)
+{
+    pthread_mutex_lock(&vm->lock);
+    vm->tracked = on;
+    memset(vm->marks, 0, vm->memory / PAGE_SIZE / 8);
+    pthread_mutex_unlock(&vm->lock);
+    return STATUS_OK;
+}
+
+static enum status act(struct sim_vm *vm)
+{
+    enum status status = STATUS_OK;
+
+    switch ((unsigned)vm->order) {
+    case PORTAL_TRACK:
+    case PORTAL_UNTRACK:
+        return track(vm, vm->order == PORTAL_TRACK);
+    case PORTAL_REPORT:
+        if (vm->blind) { /* nobody can say what its VFs write */
+            memset(vm->marks, 0xff, vm->memory / PAGE_SIZE / 8);
+        }
+        return STATUS_OK;
+    case PORTAL_HALT:
+        machine_hold(vm, true);
+        vm->move = MOVE_STOPPED;
+        stream_save(vm);
+        return STATUS_OK;
+    case PORTAL_SAVE_VF:
+        record_save(vm, vm->vf);
+        return STATUS_OK;
+    case PORTAL_GO_ON:
+    case PORTAL_RUN:
+        vm->move = MOVE_IDLE;
+        machine_hold(vm, false);
+        return STATUS_OK;
+    case PORTAL_LOAD_VF:
+        status = record_load(vm, vm->vf);
+        vm->record_vf = PORTAL_WHOLE;
+        return status;
+    case PORTAL_LOAD:
+        status = stream_load(vm);
+        vm->move = status == STATUS_OK ? MOVE_READY : vm->move;
+        return status;
+    case PORTAL_DISCARD:
+        vm->move = MOVE_INCOMING;
+        vm->loaded = vm->size = 0;
+        vm->record_vf = PORTAL_WHOLE;
+        memset(vm->ram, 0, vm->memory);
+        return STATUS_OK;
+    default:
+        return STATUS_OK;
+    }
+}
+
+bool portal_edge_done(unsigned index, enum status *status)
+{
+    struct sim_vm *vm = &sim.vm[index];
+
+    if (vm->busy && vm->due > now_ms()) {
+        return false;
+    }
+    if (vm->busy) {
+        vm->busy = false;
+        /* What GO_ON and RUN begin is done whatever happens: somebody must run. */
+        if (vm->result == STATUS_OK) {
+            vm->result = vm->on ? act(vm) : STATUS_STATE;
+        }
+    }
+    *status = vm->result;
+    return true;
+}
