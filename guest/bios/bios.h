@@ -72,6 +72,7 @@ uint32_t low_get(uint32_t address, unsigned count);
 
 void memory_check(void); /* INT 12h and 15h */
 void tables_check(void); /* MP, ACPI, SMBIOS; the ROM that is none any more */
+void gate_check(void);   /* the A20 gate */
 void disk_check(void);   /* INT 13h */
 void clock_check(void);  /* INT 1Ah and 16h */
 

@@ -157,6 +157,7 @@ void bios_main(void)
     go_through_resets();
     memory_check();
     tables_check();
+    gate_check();
     disk_check();
     clock_check();
     say("PASS: BIOS");

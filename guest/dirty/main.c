@@ -93,6 +93,9 @@ static bool exchange(uint64_t at, uint64_t expected, uint64_t value)
                                        __ATOMIC_SEQ_CST);
 }
 
+/* What is said of pages in which the CPU sets bits A and D. */
+static const char *tables = "wrote";
+
 static uint64_t filled_from = ARENA + 4 * MB + 0x800;
 
 static void write_by_cpu(void)
@@ -122,7 +125,7 @@ static void write_by_vmm(void)
     push_register(ARENA + 10 * MB + 16);
     say("wrote", ARENA + 10 * MB, 1);
     move_register(VIEW + 2 * MB); /* the VMM sets the bits A and D of its table */
-    say("wrote", PT_OTHER, 1);
+    say(tables, PT_OTHER, 1);
     say("wrote", OTHER, 1);
 }
 
@@ -130,8 +133,8 @@ static void write_by_vmm(void)
 static void write_by_walk(void)
 {
     CHECK_EQUAL(*word(VIEW), 0);
-    say("wrote", PD, 1);
-    say("wrote", PT, 1);
+    say(tables, PD, 1);
+    say(tables, PT, 1);
     *word(VIEW + PAGE) = 7;
     say("wrote", VIEWED + PAGE, 1);
     CHECK_EQUAL(*word(UNTOUCHED), 0);
@@ -207,6 +210,11 @@ int main(void)
 {
     static void (*const rounds[])(void) = {round_all, round_again, round_nothing, round_again};
 
+    if (strstr(guest_command_line(), "no-walks")) {
+        printf("skipped: bits A and D: this machine's CPU sets them without a look at nested "
+               "rights\n");
+        tables = "may";
+    }
     for (uint64_t at = ARENA; at < ARENA_END; at += PAGE) { /* all of it is there, and clean */
         *word(at) = 0;
     }

@@ -23,6 +23,7 @@ enum fuzz_kind {
     FUZZ_PAGE_TABLES,
     FUZZ_DEVICES, /* sequences that mean something to a device, with random values */
     FUZZ_BURSTS,
+    FUZZ_VF, /* where there is one: half of all batches */
     FUZZ_KINDS,
 };
 
@@ -55,6 +56,7 @@ struct fuzz_state {
     bool armed;  /* the watchdog is as it was armed */
     bool bursts; /* no step after each instruction */
     uint64_t burst_from;
+    uint16_t vf_pfn; /* the port of the VF's register that says where a ring is; 0: no VF */
 };
 
 #define fuzz_state ((struct fuzz_state *)STATE_BASE)
@@ -133,6 +135,21 @@ void fuzz_run_mmio(void);
 void fuzz_run_page_tables(void);
 void fuzz_run_devices(void);
 void fuzz_run_bursts(void);
+void fuzz_run_vf(void);
+
+/* ---- single accesses, for others ---- */
+
+void fuzz_port_read(uint16_t port, unsigned width);
+void fuzz_port_write(uint16_t port, unsigned width, uint32_t value);
+/* By one of the instructions that there are; it may write up to 16 bytes, or only read. */
+void fuzz_access_at(uint64_t address, uint64_t value);
+/* VALUE as the data of an interrupt message that does not reset this guest. */
+uint64_t fuzz_message(uint64_t value);
+
+/* ---- vf.c ---- */
+
+/* Is there a block VF in SLOT, and does it work? */
+bool fuzz_vf_find(unsigned slot);
 
 /* ---- burst.c ---- */
 

@@ -9,6 +9,7 @@
  *   every=N   say so after each N batches
  *   tcg=1     QEMU without KVM is below: leave out the instructions that end QEMU itself
  *   walks=1   page tables in device memory as well
+ *   vf=SLOT   there is a block VF in SLOT of the PCI bus: half of the batches are for it
  *
  * What happens depends on the seed and on the number of the batch. The progress is in CMOS RAM, so
  * that a reset does not end the run. Whoever runs it sees from outside whether the VMM and the
@@ -42,10 +43,11 @@ static const char *const kind_names[FUZZ_KINDS] = {
     [FUZZ_PAGE_TABLES] = "accesses through random page tables",
     [FUZZ_DEVICES] = "device sequences",
     [FUZZ_BURSTS] = "instructions in bursts",
+    [FUZZ_VF] = "accesses of the VF and its rings",
 };
 
 /* An operation that exits costs a thousand times as much as an instruction of a burst. */
-static const uint16_t weights[FUZZ_KINDS] = {9, 9, 4, 3, 3, 2, 1, 1, WEIGHTS - 32};
+static const uint16_t weights[FUZZ_KINDS] = {9, 9, 4, 3, 3, 2, 1, 1, WEIGHTS - 32, 0};
 
 static uint32_t batch, batches, resets;
 static uint64_t seed;
@@ -62,6 +64,10 @@ static uint64_t mix(uint64_t number)
 static enum fuzz_kind kind_of(uint32_t number)
 {
     unsigned ticket = (unsigned)(mix(number) % WEIGHTS), kind = 0;
+
+    if (fuzz_state->vf_pfn != 0 && (mix(number) / WEIGHTS & 1)) {
+        return FUZZ_VF;
+    }
 
     while (ticket >= weights[kind]) {
         ticket -= weights[kind++];
@@ -184,6 +190,9 @@ static void run(enum fuzz_kind kind)
     case FUZZ_DEVICES:
         fuzz_run_devices();
         break;
+    case FUZZ_VF:
+        fuzz_run_vf();
+        break;
     case FUZZ_BURSTS:
     case FUZZ_KINDS:
         fuzz_run_bursts();
@@ -235,6 +244,7 @@ int main(void)
     apic_send(0, ICR_ALL_OTHER | ICR_INIT | ICR_ASSERT);
     fuzz_cage_build();
     options_read();
+    (void)fuzz_vf_find((unsigned)guest_option("vf", 0));
     progress_find();
     uint64_t sum = image_sum();
     uint32_t stretch = (uint32_t)guest_option("every", batches / REPORTS + 1);

@@ -149,7 +149,7 @@ static bool touches_sender(uint64_t address, unsigned bytes)
     return false;
 }
 
-static uint64_t sanitized(uint64_t value)
+uint64_t fuzz_message(uint64_t value)
 {
     static const uint64_t deliveries[] = {0x000, 0x100, 0x400, 0x700};
 
@@ -164,7 +164,7 @@ static void fuzz_access(void)
     if (touches_sender(address, form->bytes)) {
         form = &forms[fuzz_below(FORMS_EXACT)];
         address &= ~0xfUL;
-        value = sanitized(value);
+        value = fuzz_message(value);
         if (fuzz_state->lenient && address == APIC_BASE + APIC_LVT_TIMER) {
             value &= ~(uint64_t)APIC_LVT_TIMER_PERIODIC; /* a period of a nanosecond hangs QEMU */
         }
@@ -172,6 +172,11 @@ static void fuzz_access(void)
         form = &forms[FORMS - 1]; /* QEMU's HPET takes the watchdog's interrupt away */
     }
     (void)fuzz_try(form->stub, address, value);
+}
+
+void fuzz_access_at(uint64_t address, uint64_t value)
+{
+    (void)fuzz_try(forms[fuzz_below(FORMS)].stub, address, value);
 }
 
 void fuzz_run_mmio(void)

@@ -44,7 +44,7 @@ static uint16_t port_choose(void)
     return (uint16_t)(devices[i].first + fuzz_below(devices[i].count));
 }
 
-static void port_read(uint16_t port, unsigned width)
+void fuzz_port_read(uint16_t port, unsigned width)
 {
     if (width == 1) {
         (void)inb(port);
@@ -55,7 +55,7 @@ static void port_read(uint16_t port, unsigned width)
     }
 }
 
-static void port_write(uint16_t port, unsigned width, uint32_t value)
+void fuzz_port_write(uint16_t port, unsigned width, uint32_t value)
 {
     if (width == 1) {
         outb(port, (uint8_t)value);
@@ -108,13 +108,13 @@ void fuzz_run_ports(void)
         if (string && write) {
             string_write(port, width, fuzz_below(STRING_MAX), value);
         } else if (write) {
-            port_write(port, width, value);
+            fuzz_port_write(port, width, value);
         } else if (!fuzz_port_read_allowed(port, width)) {
             (void)inb(port);
         } else if (string) {
             string_read(port, width, fuzz_below(STRING_MAX));
         } else {
-            port_read(port, width);
+            fuzz_port_read(port, width);
         }
     }
 }

@@ -68,6 +68,9 @@ static bool byte_allowed(uint16_t port, uint8_t value)
             return false;
         }
     }
+    if (fuzz_state->vf_pfn != 0 && (uint16_t)(port - fuzz_state->vf_pfn) < 4) {
+        return false; /* the VF would write a ring's used part there: vf.c knows where it may */
+    }
     if (port == 0x64) { /* not the pulses, nor the output port, which has the reset line */
         return value < 0xf0 && value != 0xd1 && (!fuzz_state->lenient || value != 0xdd);
     }
@@ -292,7 +295,10 @@ static enum verdict judge(struct view *view)
         return fuzz_port_read_allowed((uint16_t)fuzz_state->regs[RDX], 4) ? RUN : REFUSE;
     case 0x6e: /* OUTS */
     case 0x6f:
-        return (uint16_t)fuzz_state->regs[RDX] >= 0x1000 && !fuzz_state->lenient ? RUN : REFUSE;
+        return (uint16_t)fuzz_state->regs[RDX] >= 0x1000 && !fuzz_state->lenient &&
+                       fuzz_port_write_allowed((uint16_t)fuzz_state->regs[RDX], 4, 0)
+                   ? RUN
+                   : REFUSE;
     case 0xe6:
         return judge_out(view->at[1], 1);
     case 0xe7: /* either width: a segment's default turns the prefix around */

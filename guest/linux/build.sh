@@ -44,7 +44,8 @@ unpack_kernel() {
         tar -C "$work" -x --wildcards "./boot/vmlinuz-$release" "./lib/modules/$release/modules.*" \
             "./lib/modules/$release/kernel/drivers" "./lib/modules/$release/kernel/fs" \
             "./lib/modules/$release/kernel/lib" "./lib/modules/$release/kernel/net" \
-            "./lib/modules/$release/kernel/crypto" "./lib/modules/$release/kernel/arch"
+            "./lib/modules/$release/kernel/crypto" "./lib/modules/$release/kernel/arch" \
+            "./lib/modules/$release/kernel/virt"
     depmod -b "$work" "$release"
     rm -rf "${to:?}/lib"
     mkdir -p "$to/lib/modules/$release"

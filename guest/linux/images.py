@@ -5,6 +5,7 @@ SOURCES. The same files give the same images, byte by byte; no root is needed, s
 import gzip
 import hashlib
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -37,6 +38,15 @@ def stage(sources, folder, root):
     shutil.copytree(os.path.join(folder, "lib"), os.path.join(root, "lib"))
 
 
+def add_program(root, program, name):
+    """PROGRAM of this machine as NAME below ROOT, with what it is linked with, its loader too."""
+    listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    for source, to in [(program, name)] + [(path, path) for path in re.findall(r"(/\S+) \(0x", listed)]:
+        to = os.path.join(root, to.lstrip("/"))
+        os.makedirs(os.path.dirname(to), exist_ok=True)
+        shutil.copy(source, to)
+
+
 def members(root):
     """Paths below ROOT, folders before what is in them."""
     for folder, folders, files in os.walk(root):
@@ -60,7 +70,8 @@ def make_initrd(root, path):
         if os.path.isdir(full):
             archive += cpio_member(number, name, stat.S_IFDIR | 0o755, b"")
         else:
-            mode = 0o755 if os.stat(full).st_mode & 0o100 else 0o644
+            mode = os.stat(full).st_mode
+            mode = 0o755 if mode & 0o100 else 0o644 if mode & 0o077 else 0o600  # secrets stay secret
             with open(full, "rb") as file:
                 archive += cpio_member(number, name, stat.S_IFREG | mode, file.read())
     archive += cpio_member(0, "TRAILER!!!", 0, b"")

@@ -5,8 +5,6 @@
 #include "guest/lib/apic.h"
 #include "guest/lib/guest.h"
 
-#include <string.h>
-
 #define ALIAS_BASE 0x40000000UL /* the 2 MiB page here is mapped onto the code's */
 #define ROUNDS     2000
 #define STORES     64

@@ -8,7 +8,6 @@
 #include "guest/lib/guest.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #define PRESENT      1UL
 #define WRITE        2UL

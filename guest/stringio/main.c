@@ -6,7 +6,6 @@
 #include "guest/lib/guest.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define CMOS_INDEX     0x70

@@ -11,6 +11,7 @@
  *   accesses  only registers and notifications: the device need not answer at once
  *   busy      only the throughput, which runs under plain QEMU too
  *   count=N   how many blocks a row of work reads, or pings it sends
+ *   loop=NAME do what NAME measures for ever, for profile.py; the last option
  */
 #include "guest/lib/apic.h"
 #include "guest/lib/guest.h"
