@@ -120,7 +120,8 @@ class Client:
         if fds:
             sent = self.socket.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
             message = message[sent:]
-        self.socket.sendall(message)
+        if message:  # the server may have gone since
+            self.socket.sendall(message)
 
     def receive(self, count):
         data = b""
@@ -145,12 +146,17 @@ class Client:
             got, command, flags, error, payload = self.read_message()
             if flags & 0xf == 1:
                 break
-            self.own.append((command, payload))
+            self.obey(got, command, payload)
         assert got == (self.id if identity is None else identity), (got, self.id)
         if flags & ERROR:
             assert payload == b"" and error != 0
             raise Refused(error)
         return payload
+
+    def obey(self, identity, command, payload):
+        """A command of the server."""
+        self.own.append((command, payload))
+        self.own_id = identity
 
     def ask(self, command, payload=b"", fds=()):
         self.send(self.message(command, payload), fds)
@@ -210,6 +216,31 @@ class Client:
         answer = self.feature(GET | 8, struct.pack("<QQQ", address, size, page), 8 + 24 + words * 8)
         bits = int.from_bytes(answer[24:], "little")
         return [n for n in range(words * 64) if bits >> n & 1]
+
+
+class FarClient(Client):
+    """One whose MEMORY (bytes of it from address 0 on) the server has by messages only, unless it is SILENT."""
+    memory, silent = None, False
+
+    def obey(self, identity, command, payload):
+        super().obey(identity, command, payload)
+        if self.silent:
+            return
+        address, count = struct.unpack_from("<QQ", payload)
+        if command == DMA_READ:
+            answer = payload[:16] + self.memory[address:address + count]
+        else:
+            assert command == DMA_WRITE and count == len(payload) - 16
+            self.memory[address:address + count] = payload[16:]
+            answer = payload[:16]
+        self.socket.sendall(struct.pack("<HHIII", identity, command, 16 + len(answer), 1, 0) + answer)
+
+    def pump(self):
+        """The commands of the server that are there."""
+        while select.select([self.socket], [], [], 0)[0]:
+            got, command, flags, _, payload = self.read_message()
+            assert flags == 0
+            self.obey(got, command, payload)
 
 
 class Memory:

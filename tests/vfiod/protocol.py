@@ -263,6 +263,9 @@ class Dma(Case):
             self.refused(errno.EINVAL, client.map, 0, PAGE, memory.fd, 4 * PAGE)
             self.refused(errno.EINVAL, client.map, 0, PAGE, memory.fd, 0, 0)
             self.refused(errno.ENOENT, client.unmap, 0, PAGE)
+            # Where the function's DMA cannot go.
+            self.refused(errno.EINVAL, client.map, 0xfee00000, PAGE, memory.fd)
+            self.refused(errno.ENOENT, client.unmap, 0xfee00000, PAGE)
             os.close(reader)
             os.close(writer)
 
@@ -378,6 +381,41 @@ class Of2021(Case):
             self.assertFalse(order(client, COPY, 0, 33 * PAGE, 4))
             client.ask(V2021_DIRTY, struct.pack("<II", 8, 2))
 
+    def test_parts_of_maps_are_unmapped(self):
+        """What is left of a map shows the same memory as before, and what was written there is still known."""
+        def unmap(page, pages):
+            client.ask(DMA_UNMAP, struct.pack("<QQQII", page * PAGE, pages * PAGE, 0, 3, 0))
+
+        def dirty():
+            got = client.ask(V2021_DIRTY, struct.pack("<IIQQQQQ", 48, 4, 0, 64 * PAGE, PAGE, 8, 0))
+            return [page for page in range(64) if int.from_bytes(got[24:], "little") >> page & 1]
+
+        with self.client() as client, Memory(64 * PAGE) as memory:
+            for page in range(64):
+                memory.map[page * PAGE] = page
+            client.ask(DMA_MAP, struct.pack("<QQQII", 0, 64 * PAGE, 0, 3, 1), [memory.fd])
+            client.ask(V2021_DIRTY, struct.pack("<II", 8, 1))
+            for page in (1, 9, 30, 40, 63):
+                self.assertTrue(order(client, COPY, 5 * PAGE, page * PAGE + 1, 1))
+            unmap(20, 2)  # of the middle
+            unmap(0, 8)   # the beginning
+            unmap(56, 8)  # the end
+            self.refused(errno.ENOENT, unmap, 7, 2)
+            self.refused(errno.ENOENT, unmap, 19, 4)
+            self.assertEqual(dirty(), [9, 30, 40])
+            last = memory.map[30 * PAGE]
+            for page, there in ((7, False), (8, True), (19, True), (20, False), (21, False), (22, True), (55, True), (56, False)):
+                self.assertEqual(order(client, COPY, page * PAGE, 30 * PAGE, 1), there, page)
+                last = page if there else last
+                self.assertEqual(memory.map[30 * PAGE], last)
+            self.assertFalse(order(client, COPY, 20 * PAGE - 1, 30 * PAGE, 2))
+            self.assertTrue(order(client, COPY, 8 * PAGE, 19 * PAGE + 1, 1))
+            self.assertEqual(dirty(), [19, 30])
+            unmap(8, 12)
+            unmap(22, 34)
+            self.refused(errno.ENOENT, unmap, 22, 1)
+        self.works()
+
     def test_interrupts_are_messages(self):
         with self.client() as client, Event() as event:
             self.assertTrue(order(client, SEND_VECTOR, 9))
@@ -386,6 +424,13 @@ class Of2021(Case):
             self.assertTrue(order(client, SEND_VECTOR, 9))
             self.assertEqual((len(client.own), event.count()), (1, 1))
             client.ask(V2021_RESET)
+
+    def test_as_much_as_a_message_may_have(self):
+        with self.client() as client:
+            client.write(MIGRATION, 0, struct.pack("<I", 4))
+            client.write(MIGRATION, 4096, bytes(1 << 20))
+            self.refused(errno.EINVAL, client.write, MIGRATION, 4096, bytes((1 << 20) + 1))
+            self.refused(errno.E2BIG, client.write, MIGRATION, 4096, bytes((1 << 20) + 300))
 
     def test_migration_region(self):
         def number(offset, size=8):

@@ -28,10 +28,12 @@
 #define VECTORS   40U
 #define MAPPABLE  16384U
 
+#define UNREACHABLE 0xfee00000U
+
 enum order {
     ORDER_COPY = 1,   /* from, to, length: from client memory to client memory */
     ORDER_INTX = 2,   /* level */
-    ORDER_VECTOR = 3, /* which */
+    ORDER_VECTOR = 3, /* which, how many times more than once */
     ORDER_FAIL = 4,   /* a status for the next access of BAR 0 */
     ORDER_RUN = 5,    /* address, length, write: how much can be had goes to memory 0..7 */
 };
@@ -39,6 +41,7 @@ enum order {
 enum { STOP = 0, RUNNING = 1, SAVING = 2, RESUMING = 4, BROKEN = 6 };
 
 static struct vfio_user_function description;
+static struct vfio_user_notify notify[QUEUES];
 static uint8_t memory[BAR1], ports[64], config[256], saved[MEMORY];
 static uint32_t state = RUNNING, read_at, loaded, kicks;
 static bool worked, wanted[VECTORS];
@@ -64,11 +67,12 @@ bool vdev_open(const char *options, bool vf)
     d->region[VFIO_USER_CONFIG].size = sizeof(config);
     d->intx = 1;
     d->vectors = VECTORS;
-    d->migrates = d->logs = true;
+    d->migrates = d->logs = d->split = true;
     d->notifies = QUEUES;
+    d->notify = notify;
     for (unsigned i = 0; i < QUEUES; i++) {
-        d->notify[i] = (struct vfio_user_notify){.size = 2, .offset = 16, .match = i, .io = true};
-        d->notify[i].handle = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        notify[i] = (struct vfio_user_notify){.size = 2, .offset = 16, .match = i, .io = true};
+        notify[i].handle = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     }
     memcpy(config, "\xf4\x1a\x01\x10", 4);
     return true;
@@ -80,6 +84,12 @@ void vdev_close(void)
 }
 
 const int *vdev_syscalls(unsigned *count)
+{
+    *count = 0;
+    return NULL;
+}
+
+const unsigned long *vdev_requests(unsigned *count)
 {
     *count = 0;
     return NULL;
@@ -115,7 +125,9 @@ static bool obey(uint32_t order, const uint64_t *argument)
         vfiod_intx(argument[0] != 0);
         return true;
     case ORDER_VECTOR:
-        vfiod_vector((uint32_t)argument[0]);
+        for (uint64_t i = 0; i <= argument[1]; i++) {
+            vfiod_vector((uint32_t)argument[0]);
+        }
         return argument[0] < VECTORS && wanted[argument[0]];
     case ORDER_FAIL:
         fails = (enum status)argument[0];
@@ -185,6 +197,17 @@ enum status vdev_reset(void)
     fails = STATUS_OK;
     vfiod_intx(false);
     return STATUS_OK;
+}
+
+void vdev_client_left(void) {}
+
+void vdev_dma_done(bool ok, const uint8_t *data) {}
+
+/* This address is none that it can reach. */
+enum status vdev_memory_comes(const struct vfio_user_map *map, void *here)
+{
+    (void)here;
+    return map->address == UNREACHABLE ? STATUS_INVALID : STATUS_OK;
 }
 
 void vdev_memory_leaves(uint64_t iova, uint64_t size)

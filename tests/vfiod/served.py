@@ -256,8 +256,114 @@ class Move(Case):
                 self.assertEqual(Disk(client, self.memory).read(3, 512), self.content[3 * 512:4 * 512])
 
 
+class FarDisk(Disk):
+    def finish(self, count):
+        done = []
+
+        def some():
+            self.function.client.pump()
+            done.extend(self.queue.take())
+            return len(done) >= count
+        wait_for(some, "used buffers")
+        return done
+
+
+class Far(Case):
+    """Memory without a handle, or some of it."""
+
+    def far_client(self, daemon, near=0, **capabilities):
+        client = FarClient(daemon, max_msg_fds=16, **capabilities)
+        client.memory = self.memory.map
+        if near:
+            client.map(0, near, self.memory.fd)
+        client.map(near, GUEST - near)
+        return client
+
+    def test_reads_and_writes(self):
+        data = os.urandom(8192)
+        # All of it; only the data; messages that are short.
+        for near, limits in ((0, {}), (Disk.DATA, {}), (0, {"max_data_xfer_size": 1000})):
+            with self.daemon() as daemon, self.far_client(daemon, near, **limits) as client, Event() as queue:
+                client.set_irqs(EVENTFD | TRIGGER, MSIX, 1, 1, [queue.fd])
+                disk = FarDisk(client, self.memory, msix=True)
+                for sector, size in ((0, 512), (7, 4096), (SECTORS - 32, 16384)):
+                    self.assertEqual(disk.read(sector, size), self.content[sector * 512:sector * 512 + size], (near, limits, sector))
+                    client.read(CONFIG, 0, 4)  # what it asked for last is answered
+                    queue.wait()
+                disk.write(100, data)
+                self.content[100 * 512:100 * 512 + 8192] = data
+                self.assertEqual(disk.read(99, 1024), self.content[99 * 512:101 * 512])
+                most = 16 + limits.get("max_data_xfer_size", 64 << 10)
+                self.assertTrue(all(len(payload) <= most for _, payload in client.own))
+            self.assertEqual(self.on_disk(), self.content)
+
+    def test_many_at_once(self):
+        with self.daemon(",queue-size=128") as daemon, self.far_client(daemon) as client:
+            disk = FarDisk(client, self.memory)
+            for slot in range(40):
+                disk.offer(slot, 0, 8 * slot, 4096)
+            disk.kick()
+            self.assertEqual([head for head, _ in disk.finish(40)], [3 * slot for slot in range(40)])
+            for slot in range(40):
+                at = disk.DATA + slot * 16384
+                self.assertEqual(self.memory.map[at:at + 4096], self.content[4096 * slot:4096 * (slot + 1)])
+
+    def test_a_client_that_does_not_answer(self):
+        """It has one message, and all else works; the next client has the function."""
+        with self.daemon() as daemon:
+            with self.far_client(daemon) as client:
+                disk = FarDisk(client, self.memory)
+                client.silent = True
+                disk.offer(0, 0, 5, 512)
+                disk.kick()
+                for _ in range(100):
+                    self.assertEqual(client.read(CONFIG, 0, 2), b"\xf4\x1a")
+                    disk.kick()
+                wait_for(lambda: client.read(CONFIG, 0, 2) and client.own, "message")
+                self.assertEqual(len(client.own), 1)
+                client.ask(RESET)
+            with self.client(daemon) as client:
+                self.assertEqual(Disk(client, self.memory).read(5, 512), self.content[5 * 512:6 * 512])
+        daemon = self.daemon()
+        with self.far_client(daemon) as client:
+            disk = FarDisk(client, self.memory)
+            client.silent = True
+            disk.offer(0, 0, 5, 512)
+            disk.kick()
+            wait_for(lambda: client.pump() or client.own, "message")
+            daemon.end()  # with the message not answered
+
+
+    def test_memory_goes_during_io(self):
+        """Under a message that is not answered yet: the answer comes, or an error, or none; a reset ends it."""
+        for ending in ("answer", "error", "none"):
+            with self.daemon() as daemon, self.far_client(daemon) as client:
+                disk = FarDisk(client, self.memory)
+                client.silent = True
+                disk.offer(0, 0, 5, 512)
+                disk.kick()
+                wait_for(lambda: client.pump() or client.own, "message")
+                command, payload = client.own[-1]
+                client.unmap(0, GUEST)
+                client.silent = False
+                if ending == "answer":
+                    client.obey(client.own_id, command, payload)
+                elif ending == "error":
+                    client.socket.sendall(struct.pack("<HHIII", client.own_id, command, 16, 0x21, 14))
+                self.assertEqual(client.read(CONFIG, 0, 2), b"\xf4\x1a")
+                client.ask(RESET)
+                client.map(0, GUEST)
+                if ending == "none":
+                    client.obey(client.own_id, command, payload)
+                self.assertEqual(FarDisk(client, self.memory).read(5, 512), self.content[5 * 512:6 * 512])
+
+
 class Released(Block):
     """All of it with the daemon that is installed, in its sandbox."""
+    program = "portolan-vfiod"
+
+
+class ReleasedFar(Far):
     program = "portolan-vfiod"
 
 

@@ -85,6 +85,21 @@ static bool move_pieces(int fd, struct iovec *piece, unsigned pieces, uint64_t a
     return true;
 }
 
+/* The same by way of a copy, for memory that is far. */
+static bool move_copy(int fd, const struct ring_segment *segment, unsigned segments,
+                      uint64_t offset, uint32_t count, uint64_t at, bool to_memory)
+{
+    static uint8_t bytes[CHUNK];
+    struct iovec piece = {bytes, count};
+
+    if (to_memory) {
+        return move_pieces(fd, &piece, 1, at, true) &&
+               dma_scatter(segment, segments, offset, bytes, count);
+    }
+    return dma_gather(segment, segments, offset, bytes, count) &&
+           move_pieces(fd, &piece, 1, at, false);
+}
+
 /* BYTES of the request's data from AT on, in the file, and from byte OFFSET of the segments. */
 static uint8_t transfer(struct sim *sim, const struct ring_chain *chain, const struct request *r,
                         uint64_t bytes)
@@ -102,9 +117,13 @@ static uint8_t transfer(struct sim *sim, const struct ring_chain *chain, const s
     for (uint64_t done = 0; done < bytes;) {
         uint64_t count = bytes - done < CHUNK ? bytes - done : CHUNK;
 
-        if (!dma_pieces(segment, to_memory ? chain->in : chain->out, offset + done, count,
-                        to_memory, piece, &pieces) ||
-            !move_pieces(sim->back_end.fd, piece, pieces, r->sector * SECTOR + done, to_memory)) {
+        unsigned segments = to_memory ? chain->in : chain->out;
+        uint64_t at = r->sector * SECTOR + done;
+
+        if (dma_pieces(segment, segments, offset + done, count, to_memory, piece, &pieces)
+                ? !move_pieces(sim->back_end.fd, piece, pieces, at, to_memory)
+                : !move_copy(sim->back_end.fd, segment, segments, offset + done, (uint32_t)count,
+                             at, to_memory)) {
             return STATUS_FAILED;
         }
         done += count;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #define _GNU_SOURCE /* accept4() */
-#include "tools/vfiod/memory.h"
+#include "tools/vfiod/backing.h"
 #include "tools/vfiod/vfiod.h"
 #include "vmm/base/format.h"
 
@@ -95,8 +95,9 @@ static void drop_client(struct connection *c)
     if (c->broken != NULL) {
         vfiod_say("the client was dropped: %s", c->broken);
     }
+    vdev_client_left();
     vfio_user_disconnected(c->server);
-    (void)memory_was_lost(); /* it was the client's */
+    (void)backing_was_lost(); /* it was the client's */
     (void)close(c->client);
     c->client = -1;
     c->used = c->handles = 0;
@@ -283,7 +284,7 @@ bool connection_poll(struct connection *c, const struct pollfd *fd, unsigned cou
          i++) {
         ready = receive(c);
     }
-    if (c->client >= 0 && memory_was_lost()) {
+    if (c->client >= 0 && backing_was_lost()) {
         c->broken = "it took away memory that it had mapped";
     }
     if (c->client >= 0 && (c->gone || c->broken != NULL)) {

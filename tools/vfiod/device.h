@@ -9,11 +9,11 @@
 #ifndef PORTOLAN_TOOLS_VFIOD_DEVICE_H
 #define PORTOLAN_TOOLS_VFIOD_DEVICE_H
 
-#include "vmm/vfio_user/vfio_user.h"
+#include "vmm/vfio_user/vfio_user_edge.h"
 
 #include <poll.h>
 
-#define VDEV_FDS_MAX 80U
+#define VDEV_FDS_MAX (VFIO_USER_NOTIFY_MAX + VFIO_USER_VECTORS_MAX)
 
 /* ---- Life ---- */
 
@@ -30,6 +30,9 @@ void vdev_close(void);
 /* The system calls (SYS_...) that the function makes after vdev_open(), besides read, write,
  * readv, writev, ppoll, memory management and the like, which the daemon needs itself. */
 const int *vdev_syscalls(unsigned *count);
+
+/* The requests of ioctl() that it makes then; others are not allowed. */
+const unsigned long *vdev_requests(unsigned *count);
 
 /* ---- What it is; fixed after vdev_open() ---- */
 
@@ -54,11 +57,22 @@ void vdev_vector_wanted(uint32_t vector, bool wanted);
 /* As an FLR. It is RUNNING afterwards. */
 enum status vdev_reset(void);
 
+/* The client has gone, and its memory goes next. */
+void vdev_client_left(void);
+
 /* ---- Memory ---- */
+
+/* These bytes of a file of the client's were mapped, whole pages, where memory_at() says: HERE. A
+ * status other than OK: the function's DMA cannot reach them, and they are not mapped. */
+enum status vdev_memory_comes(const struct vfio_user_map *map, void *here);
 
 /* What lies in this range is about to be unmapped: finish or forget what uses it. No pointer there
  * from memory_at() is used after it. */
 void vdev_memory_leaves(uint64_t iova, uint64_t size);
+
+/* The answer to vfiod_dma(): DATA, as many bytes as that said, if some were asked for. Not OK:
+ * there are none. */
+void vdev_dma_done(bool ok, const uint8_t *data);
 
 /* ---- Migration: bits of vmm/migrate/device_state.h; see vfio_user_edge.h ---- */
 
@@ -79,6 +93,11 @@ unsigned vdev_poll_fds(struct pollfd *fd, unsigned room, int *timeout_ms);
 void vdev_poll(const struct pollfd *fd, unsigned count);
 
 /* ---- What the function tells the daemon; the daemon has these ---- */
+
+/* Ask the client for COUNT bytes at ADDRESS of its memory, or write FROM there. Returns how many:
+ * as many as one message may have, or 0: it cannot be asked. One at a time; not from within a call
+ * of the client's. vdev_dma_done() tells, unless the client leaves. */
+uint32_t vfiod_dma(uint64_t address, uint32_t count, const uint8_t *from);
 
 void vfiod_intx(bool level);          /* INTA of the function; also when it is as it was */
 void vfiod_vector(uint32_t vector);   /* a message of MSI-X */

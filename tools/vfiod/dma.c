@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tools/vfiod/dma.h"
 
+#include "tools/vfiod/far.h"
 #include "tools/vfiod/memory.h"
 #include "tools/vfiod/ring.h"
 
@@ -11,6 +12,9 @@ bool dma_get16(uint64_t at, uint16_t *value)
     const uint16_t *here = memory_at(at, sizeof(*here), false);
 
     if (here == NULL) {
+        return dma_read(at, value, sizeof(*value));
+    }
+    if (!far_settle()) {
         return false;
     }
     *value = __atomic_load_n(here, __ATOMIC_RELAXED);
@@ -22,6 +26,9 @@ bool dma_put16(uint64_t at, uint16_t value)
     uint16_t *here = memory_at(at, sizeof(*here), true);
 
     if (here == NULL) {
+        return dma_write(at, &value, sizeof(value));
+    }
+    if (!far_settle()) {
         return false;
     }
     __atomic_store_n(here, value, __ATOMIC_RELAXED);
@@ -32,7 +39,7 @@ bool dma_put16(uint64_t at, uint16_t value)
 static uint8_t *run_at(uint64_t at, uint64_t size, bool write, uint64_t *run)
 {
     *run = memory_run(at, size, write);
-    return *run > 0 ? memory_at(at, *run, write) : NULL;
+    return *run > 0 && far_settle() ? memory_at(at, *run, write) : NULL;
 }
 
 bool dma_read(uint64_t at, void *to, uint32_t size)
@@ -42,10 +49,14 @@ bool dma_read(uint64_t at, void *to, uint32_t size)
     for (uint32_t done = 0; done < size; done += (uint32_t)run) {
         const uint8_t *here = run_at(at + done, size - done, false, &run);
 
-        if (here == NULL) {
+        if (here != NULL) {
+            memcpy((uint8_t *)to + done, here, run);
+            continue;
+        }
+        run = memory_far_run(at + done, size - done, false);
+        if (run == 0 || !far_read(at + done, (uint8_t *)to + done, (uint32_t)run)) {
             return false;
         }
-        memcpy((uint8_t *)to + done, here, run);
     }
     return true;
 }
@@ -57,10 +68,14 @@ bool dma_write(uint64_t at, const void *from, uint32_t size)
     for (uint32_t done = 0; done < size; done += (uint32_t)run) {
         uint8_t *here = run_at(at + done, size - done, true, &run);
 
-        if (here == NULL) {
+        if (here != NULL) {
+            memcpy(here, (const uint8_t *)from + done, run);
+            continue;
+        }
+        run = memory_far_run(at + done, size - done, true);
+        if (run == 0 || !far_write(at + done, (const uint8_t *)from + done, (uint32_t)run)) {
             return false;
         }
-        memcpy(here, (const uint8_t *)from + done, run);
     }
     return true;
 }
@@ -91,34 +106,39 @@ bool dma_pieces(const struct ring_segment *segment, unsigned count, uint64_t off
     return size == 0;
 }
 
+/* One after the other: DATA goes to the segments, or comes from there. */
+static bool copy(const struct ring_segment *segment, unsigned count, uint64_t offset, uint32_t size,
+                 bool write, uint8_t *data)
+{
+    uint32_t run;
+
+    for (unsigned i = 0; i < count && size > 0; i++) {
+        uint64_t at = segment[i].at + offset, left = segment[i].length;
+
+        if (offset >= left) {
+            offset -= left;
+            continue;
+        }
+        left -= offset;
+        offset = 0;
+        run = left < size ? (uint32_t)left : size;
+        if (write ? !dma_write(at, data, run) : !dma_read(at, data, run)) {
+            return false;
+        }
+        data += run;
+        size -= run;
+    }
+    return size == 0;
+}
+
 bool dma_gather(const struct ring_segment *segment, unsigned count, uint64_t offset, void *to,
                 uint32_t size)
 {
-    struct iovec piece[DMA_PIECES];
-    unsigned pieces;
-    uint8_t *end = to;
-
-    if (!dma_pieces(segment, count, offset, size, false, piece, &pieces)) {
-        return false;
-    }
-    for (unsigned i = 0; i < pieces; end += piece[i++].iov_len) {
-        memcpy(end, piece[i].iov_base, piece[i].iov_len);
-    }
-    return true;
+    return copy(segment, count, offset, size, false, to);
 }
 
 bool dma_scatter(const struct ring_segment *segment, unsigned count, uint64_t offset,
                  const void *from, uint32_t size)
 {
-    struct iovec piece[DMA_PIECES];
-    unsigned pieces;
-    const uint8_t *next = from;
-
-    if (!dma_pieces(segment, count, offset, size, true, piece, &pieces)) {
-        return false;
-    }
-    for (unsigned i = 0; i < pieces; next += piece[i++].iov_len) {
-        memcpy(piece[i].iov_base, next, piece[i].iov_len);
-    }
-    return true;
+    return copy(segment, count, offset, size, true, (uint8_t *)(uintptr_t)from);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A device's accesses to its client's memory. A failure says that some of it is no memory, or not
- * the device's to write. */
+/* A device's accesses to its client's memory, which is mapped here, or far.h's. A failure says that
+ * some of it is no memory, or not the device's to write; or far.h's reasons. */
 #ifndef PORTOLAN_TOOLS_VFIOD_DMA_H
 #define PORTOLAN_TOOLS_VFIOD_DMA_H
 
@@ -22,7 +22,7 @@ bool dma_write(uint64_t at, const void *from, uint32_t size);
 
 /*
  * Where the SIZE bytes from byte OFFSET of the COUNT segments on lie in this process: *PIECES of
- * DMA_PIECES at most. False: not all of it is there.
+ * DMA_PIECES at most. False: not all of it is there, or some of it is far.
  */
 bool dma_pieces(const struct ring_segment *segment, unsigned count, uint64_t offset, uint64_t size,
                 bool write, struct iovec *piece, unsigned *pieces);

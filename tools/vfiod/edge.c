@@ -3,7 +3,6 @@
 #include "tools/vfiod/memory.h"
 #include "tools/vfiod/vfiod.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
@@ -64,15 +63,28 @@ enum status vfio_user_edge_reset(struct vfio_user *server)
 
 enum status vfio_user_edge_map(struct vfio_user *server, const struct vfio_user_map *map)
 {
+    enum status status = memory_map(map);
+    void *here = status == STATUS_OK ? memory_base(map->address, map->size) : NULL;
+    uint32_t none = 0;
+
     (void)server;
-    return memory_map(map);
+    if (here != NULL) {
+        status = vdev_memory_comes(map, here);
+        if (status != STATUS_OK) {
+            (void)memory_unmap(map->address, map->size, &none);
+        }
+    }
+    return status;
 }
 
-enum status vfio_user_edge_unmap(struct vfio_user *server, uint64_t address, uint64_t size)
+enum status vfio_user_edge_unmap(struct vfio_user *server, uint64_t address, uint64_t size,
+                                 uint32_t *left)
 {
     (void)server;
-    vdev_memory_leaves(address, size);
-    return memory_unmap(address, size);
+    if (memory_base(address, size) != NULL) {
+        vdev_memory_leaves(address, size);
+    }
+    return memory_unmap(address, size, left);
 }
 
 void vfio_user_edge_unmap_all(struct vfio_user *server)
@@ -130,6 +142,17 @@ enum status vfio_user_edge_load(struct vfio_user *server, const uint8_t *data, u
 {
     (void)server;
     return vdev_load(data, size);
+}
+
+void vfio_user_edge_dma_done(struct vfio_user *server, bool ok, const uint8_t *data)
+{
+    (void)server;
+    vdev_dma_done(ok, data);
+}
+
+uint32_t vfiod_dma(uint64_t address, uint32_t count, const uint8_t *from)
+{
+    return vfio_user_dma(&vfio_user, address, count, from);
 }
 
 void vfiod_intx(bool level)

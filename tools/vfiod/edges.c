@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* vmm/legacy/legacy_edge.h over the simulated VF. One thread: locks are never contended. */
+/* vmm/legacy/legacy_edge.h over the VF, simulated or of this machine. One thread: locks are never
+ * contended. */
 #include "tools/vfiod/device.h"
 #include "tools/vfiod/function.h"
+#include "tools/vfiod/hostvf.h"
 
 #include "drivers/virtio/admin.h"
 #include "vmm/base/little_endian.h"
@@ -24,7 +26,7 @@ uint32_t legacy_edge_mmr_read(struct legacy_function *f, uint32_t offset, unsign
 {
     struct sim *sim = sim_of(f);
 
-    return sim_read(sim, normal(sim, offset), width);
+    return function.hosted ? hostvf_read(offset, width) : sim_read(sim, normal(sim, offset), width);
 }
 
 void legacy_edge_mmr_write(struct legacy_function *f, uint32_t offset, unsigned width,
@@ -32,7 +34,11 @@ void legacy_edge_mmr_write(struct legacy_function *f, uint32_t offset, unsigned 
 {
     struct sim *sim = sim_of(f);
 
-    sim_write(sim, normal(sim, offset), width, value);
+    if (function.hosted) {
+        hostvf_write(offset, width, value);
+    } else {
+        sim_write(sim, normal(sim, offset), width, value);
+    }
 }
 
 /* docs/mmr-device.md, 9: where the area of OPCODE begins in the block; 0 beyond it: not one. */
@@ -72,7 +78,7 @@ enum status legacy_edge_admin(struct legacy_function *f, uint16_t opcode, const 
     return STATUS_OK;
 }
 
-/* A store to memory would tell nobody: notifications are register writes. */
+/* There is no place where a store would tell the device: notifications are register writes. */
 volatile uint16_t *legacy_edge_doorbell(struct legacy_function *f, bool owner, unsigned bar,
                                         uint64_t offset)
 {
@@ -82,36 +88,58 @@ volatile uint16_t *legacy_edge_doorbell(struct legacy_function *f, bool owner, u
 void legacy_edge_flr(struct legacy_function *const *f, unsigned count, enum status *status)
 {
     for (unsigned i = 0; i < count; i++) {
-        sim_flr(sim_of(f[i]));
         status[i] = STATUS_OK;
+        if (function.hosted) {
+            status[i] = hostvf_flr();
+        } else {
+            sim_flr(sim_of(f[i]));
+        }
     }
 }
 
 void legacy_edge_bus_master(struct legacy_function *f, bool on)
 {
-    sim_of(f)->bus_master = on;
+    if (function.hosted) {
+        hostvf_bus_master(on);
+    } else {
+        sim_of(f)->bus_master = on;
+    }
 }
 
 enum status legacy_edge_msix_enable(struct legacy_function *f, bool on)
 {
+    if (function.hosted) {
+        return hostvf_msix(on);
+    }
     sim_of(f)->msix = on;
     return STATUS_OK;
 }
 
 enum status legacy_edge_vector_open(struct legacy_function *f, unsigned entry)
 {
+    if (function.hosted) {
+        return hostvf_vector_open(entry);
+    }
     sim_of(f)->entry[entry] = (struct sim_entry){.open = true};
     return STATUS_OK;
 }
 
 void legacy_edge_vector_close(struct legacy_function *f, unsigned entry)
 {
-    sim_of(f)->entry[entry] = (struct sim_entry){.masked = true};
+    if (function.hosted) {
+        hostvf_vector_close(entry);
+    } else {
+        sim_of(f)->entry[entry] = (struct sim_entry){.masked = true};
+    }
 }
 
 void legacy_edge_vector_mask(struct legacy_function *f, unsigned entry, bool masked)
 {
-    sim_of(f)->entry[entry].masked = masked;
+    if (function.hosted) {
+        hostvf_vector_mask(entry, masked);
+    } else {
+        sim_of(f)->entry[entry].masked = masked;
+    }
 }
 
 /* The data of an entry is its number: vdev_vector_wanted() wrote it. */

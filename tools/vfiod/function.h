@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The one function of a daemon: vmm/legacy over a simulated VF. Its files share this; device.h is
- * what the rest of the daemon sees.
+ * The one function of a daemon: vmm/legacy over a simulated VF, or over one of this machine. Its
+ * files share this; device.h is what the rest of the daemon sees.
  */
 #ifndef PORTOLAN_TOOLS_VFIOD_FUNCTION_H
 #define PORTOLAN_TOOLS_VFIOD_FUNCTION_H
@@ -9,6 +9,7 @@
 #include "tools/vfiod/sim.h"
 
 #include "vmm/migrate/device_state.h"
+#include "vmm/vfio_user/vfio_user.h"
 
 /* Bits of the Command register that a client's driver has, and where it put the BARs: to vmm/legacy
  * both are decoded all the time, at a place of their own, since the client decodes addresses. */
@@ -18,15 +19,17 @@ struct shown_registers {
 };
 
 struct function {
-    struct sim sim;
+    bool hosted;    /* the VF is hostvf.h's, ... */
+    struct sim sim; /* ... not this */
     struct legacy_set set;
     struct legacy_function legacy;
     struct shown_registers shown;
-    uint8_t table[SIM_ENTRIES * 16];   /* of MSI-X, as the client has written it */
+    uint8_t table[LEGACY_VECTORS_MAX * 16UL]; /* of MSI-X, as the client has written it */
     uint8_t held[LEGACY_CONFIG_SIZE];  /* written to configuration space while it was frozen, ... */
     bool held_set[LEGACY_CONFIG_SIZE]; /* ... where this is */
     bool line;                         /* INTA, as vmm/legacy drives it */
-    int notify[SIM_QUEUES];            /* eventfds */
+    unsigned notifies;                 /* eventfds, of the first queues */
+    int notify[VFIO_USER_NOTIFY_MAX];
     uint64_t wanted[LEGACY_VECTOR_WORDS]; /* vectors that the client listens to */
 
     struct vf_state_pf pf; /* of the state */

@@ -13,6 +13,7 @@
 
 #include "vmm/base/little_endian.h"
 #include "vmm/legacy/legacy_internal.h"
+#include "vmm/migrate/compare.h"
 #include "vmm/migrate/compatibility.h"
 #include "vmm/migrate/record.h"
 #include "vmm/state/state.h"
@@ -188,7 +189,7 @@ static enum status refuse(enum status status, const char *why)
 /* TEXT of LENGTH bytes, without a NUL, is that of a VF whose place this one could take? */
 static enum status judge(const uint8_t *text, uint32_t length)
 {
-    char source[COMPATIBILITY_MAX], mine[COMPATIBILITY_MAX], why[COMPATIBILITY_WHY_MAX] = "";
+    char source[COMPATIBILITY_MAX], mine[COMPATIBILITY_MAX], why[COMPARE_WHY_MAX] = "";
     enum status status = compose_text(true, mine);
 
     if (length >= sizeof(source)) {
@@ -197,7 +198,7 @@ static enum status judge(const uint8_t *text, uint32_t length)
     memcpy(source, text, length);
     source[length] = '\0';
     if (status == STATUS_OK) {
-        status = compatibility_compare(source, mine, why);
+        status = compare_texts(source, mine, why);
     }
     return status == STATUS_OK ? STATUS_OK
                                : refuse(status, why[0] != '\0' ? why : "it has no description");

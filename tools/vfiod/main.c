@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* portolan-vfiod: a legacy virtio function for one client of vfio-user. docs/vfio-user.md */
-#include "tools/vfiod/memory.h"
+#include "tools/vfiod/backing.h"
 #include "tools/vfiod/vfiod.h"
 #include "vmm/base/format.h"
 
@@ -54,7 +54,7 @@ static bool catch_signals(void)
     stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return stop_event >= 0 && sigaction(SIGTERM, &stop, NULL) == 0 &&
            sigaction(SIGINT, &stop, NULL) == 0 && sigaction(SIGPIPE, &ignore, NULL) == 0 &&
-           memory_init();
+           backing_init();
 }
 
 static int print_capabilities(void)
@@ -65,7 +65,7 @@ static int print_capabilities(void)
 
     (void)vfio_user_capabilities(&setup, VFIO_USER_TODAY, UINT32_MAX, today, sizeof(today));
     (void)vfio_user_capabilities(&setup, VFIO_USER_2021, UINT32_MAX, in_2021, sizeof(in_2021));
-    (void)printf("{\"type\":\"vfio-user\",\"functions\":[\"simulated\"],"
+    (void)printf("{\"type\":\"vfio-user\",\"functions\":[\"simulated\",\"vf\"],"
                  "\"protocols\":{\"today\":%s,\"2021\":%s}}\n",
                  today, in_2021);
     return EXIT_SUCCESS;

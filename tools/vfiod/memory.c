@@ -2,34 +2,15 @@
 #define _GNU_SOURCE /* twalk_r() */
 #include "tools/vfiod/memory.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/magic.h>
+#include "tools/vfiod/backing.h"
+
 #include <search.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #define LOG_PAGE   4096U
 #define RANGES_MAX 64U
-
-/*
- * A file that the client gave, mapped as a whole and once, however many maps show parts of it: a
- * client with an IOMMU has more maps than a process may have mappings.
- */
-struct backing {
-    struct backing *next;
-    dev_t dev;
-    ino_t inode;
-    uint8_t *base;
-    uint64_t size, page;
-    bool writable;
-    unsigned users;
-};
 
 struct map {
     uint64_t address, size;
@@ -39,10 +20,8 @@ struct map {
     uint64_t *written; /* a bit for each page; NULL: it is not noted */
 };
 
-static void *tree; /* of maps, which do not overlap, by address */
-static struct backing *backings;
+static void *tree;       /* of maps, which do not overlap, by address */
 static struct map *last; /* that was looked up */
-static volatile sig_atomic_t lost;
 
 static bool logging;
 static struct vfio_user_area logged[RANGES_MAX];
@@ -74,7 +53,7 @@ static struct map *find(uint64_t address, uint64_t size)
 
 static bool allows(const struct map *map, bool write)
 {
-    return map->base != NULL && (write ? map->writable : map->readable);
+    return write ? map->writable : map->readable;
 }
 
 /* ---- For the function ---- */
@@ -103,7 +82,7 @@ void *memory_at(uint64_t iova, uint64_t length, bool write)
 {
     struct map *map = map_of(iova);
 
-    if (map == NULL || length == 0 || !allows(map, write) ||
+    if (map == NULL || map->base == NULL || length == 0 || !allows(map, write) ||
         length > map->size - (iova - map->address)) {
         return NULL;
     }
@@ -113,134 +92,26 @@ void *memory_at(uint64_t iova, uint64_t length, bool write)
     return map->base + (iova - map->address);
 }
 
-uint64_t memory_run(uint64_t iova, uint64_t length, bool write)
+static uint64_t run(uint64_t iova, uint64_t length, bool write, bool far)
 {
     const struct map *map = map_of(iova);
     uint64_t rest;
 
-    if (map == NULL || !allows(map, write)) {
+    if (map == NULL || (map->base == NULL) != far || !allows(map, write)) {
         return 0;
     }
     rest = map->size - (iova - map->address);
     return length < rest ? length : rest;
 }
 
-/* ---- Files ---- */
-
-static void on_bus_error(int number, siginfo_t *info, void *context)
+uint64_t memory_run(uint64_t iova, uint64_t length, bool write)
 {
-    const uint8_t *at = info->si_addr;
-
-    (void)number;
-    (void)context;
-    for (struct backing *b = backings; b != NULL; b = b->next) {
-        if (at >= b->base && at < b->base + b->size) {
-            uint8_t *page = b->base + align_down((uint64_t)(at - b->base), b->page);
-            int flags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-
-            lost = 1;
-            if (mmap(page, b->page, PROT_READ | PROT_WRITE, flags, -1, 0) != MAP_FAILED) {
-                return;
-            }
-        }
-    }
-    abort(); /* it is our own fault */
+    return run(iova, length, write, false);
 }
 
-bool memory_init(void)
+uint64_t memory_far_run(uint64_t iova, uint64_t length, bool write)
 {
-    const struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
-
-    return sigaction(SIGBUS, &action, NULL) == 0;
-}
-
-bool memory_was_lost(void)
-{
-    bool was = lost != 0;
-
-    lost = 0;
-    return was;
-}
-
-static void release(struct backing *backing)
-{
-    struct backing **at = &backings;
-
-    if (backing == NULL || --backing->users != 0) {
-        return;
-    }
-    while (*at != backing) {
-        at = &(*at)->next;
-    }
-    *at = backing->next;
-    (void)munmap(backing->base, backing->size);
-    free(backing);
-}
-
-/* Map FILE, of which STAT tells. */
-static enum status open_backing(int file, const struct stat *stat, struct backing **out)
-{
-    struct backing *b = calloc(1, sizeof(*b));
-    int mode = fcntl(file, F_GETFL);
-    struct statfs fs;
-
-    if (b == NULL) {
-        return STATUS_NO_MEMORY;
-    }
-    b->dev = stat->st_dev;
-    b->inode = stat->st_ino;
-    b->writable = (mode & O_ACCMODE) == O_RDWR;
-    b->page = PAGE_SIZE;
-    if (fstatfs(file, &fs) == 0 && fs.f_type == HUGETLBFS_MAGIC) {
-        b->page = (uint64_t)fs.f_bsize;
-    }
-    b->size = align_up((uint64_t)stat->st_size, b->page);
-    b->base = mmap(NULL, b->size, PROT_READ | (b->writable ? PROT_WRITE : 0),
-                   MAP_SHARED | MAP_NORESERVE, file, 0);
-    if (b->base == MAP_FAILED) {
-        enum status status = errno == ENOMEM ? STATUS_NO_MEMORY : STATUS_INVALID;
-
-        free(b);
-        return status;
-    }
-    b->next = backings;
-    backings = b;
-    *out = b;
-    return STATUS_OK;
-}
-
-/* The part of FILE that MAP shows, mapped; one user more. */
-static enum status find_backing(int file, const struct vfio_user_map *map, struct backing **out)
-{
-    struct stat stat;
-    bool writes;
-
-    if (fstat(file, &stat) != 0 || !S_ISREG(stat.st_mode) || stat.st_size <= 0 ||
-        !range_fits(map->offset, map->size, align_up((uint64_t)stat.st_size, PAGE_SIZE))) {
-        return STATUS_INVALID;
-    }
-    /* What the client may not do with its handle we do not do for it. */
-    writes = (fcntl(file, F_GETFL) & O_ACCMODE) == O_RDWR;
-    if (map->writable && !writes) {
-        return STATUS_INVALID;
-    }
-    for (*out = backings; *out != NULL; *out = (*out)->next) {
-        struct backing *b = *out;
-
-        if (b->dev == stat.st_dev && b->inode == stat.st_ino && b->writable == writes &&
-            range_fits(map->offset, map->size, b->size)) {
-            break;
-        }
-    }
-    if (*out == NULL) {
-        enum status status = open_backing(file, &stat, out);
-
-        if (status != STATUS_OK) {
-            return status;
-        }
-    }
-    (*out)->users++;
-    return STATUS_OK;
+    return run(iova, length, write, true);
 }
 
 /* ---- Maps ---- */
@@ -257,13 +128,18 @@ static bool is_logged(const struct map *map)
     return logged_count == 0;
 }
 
+static size_t marks_size(const struct map *map)
+{
+    return (map->size / LOG_PAGE / 64 + 1) * sizeof(*map->written);
+}
+
 /* Begin to note what is written to MAP, if that is wanted. False: there is no memory for it. */
 static bool log_map(struct map *map)
 {
     if (!logging || map->base == NULL || map->written != NULL || !is_logged(map)) {
         return true;
     }
-    map->written = calloc(map->size / LOG_PAGE / 64 + 1, sizeof(*map->written));
+    map->written = calloc(1, marks_size(map));
     return map->written != NULL;
 }
 
@@ -271,7 +147,7 @@ static void free_map(void *at)
 {
     struct map *map = at;
 
-    release(map->backing);
+    backing_release(map->backing);
     free(map->written);
     free(map);
 }
@@ -289,7 +165,7 @@ static enum status add(const struct vfio_user_map *from)
     map->readable = from->readable;
     map->writable = from->writable;
     if (from->handle != NO_HANDLE) {
-        status = find_backing(from->handle, from, &map->backing);
+        status = backing_find(from, &map->backing);
         map->base = status == STATUS_OK ? map->backing->base + from->offset : NULL;
     }
     if (status == STATUS_OK && (!log_map(map) || tsearch(map, &tree, compare) == NULL)) {
@@ -311,16 +187,103 @@ enum status memory_map(const struct vfio_user_map *map)
     return status;
 }
 
-enum status memory_unmap(uint64_t address, uint64_t size)
+static struct map *find_exact(uint64_t address, uint64_t size)
 {
     struct map *map = find(address, size);
 
-    if (map == NULL || map->address != address || map->size != size) {
+    return map != NULL && map->address == address && map->size == size ? map : NULL;
+}
+
+void *memory_base(uint64_t address, uint64_t size)
+{
+    const struct map *map = find_exact(address, size);
+
+    return map != NULL ? map->base : NULL;
+}
+
+/* ---- What is left of a map of which a part goes ---- */
+
+static bool is_written(const struct map *map, uint64_t page)
+{
+    return (map->written[page / 64] >> page % 64 & 1) != 0;
+}
+
+/* MAP begins SIZE bytes later. */
+static void cut_front(struct map *map, uint64_t size)
+{
+    map->address += size;
+    map->size -= size;
+    if (map->base != NULL) {
+        map->base += size;
+    }
+    for (uint64_t page = 0; map->written != NULL && page < map->size / LOG_PAGE; page++) {
+        uint64_t bit = 1ULL << page % 64;
+        bool was = is_written(map, page + size / LOG_PAGE);
+
+        map->written[page / 64] = (map->written[page / 64] & ~bit) | (was ? bit : 0);
+    }
+}
+
+/* MAP ends after SIZE bytes, what is from NEXT on becomes a map of its own. False: there is no
+ * memory for that, and nothing changed. */
+static bool split(struct map *map, uint64_t size, uint64_t next)
+{
+    struct map *rest = malloc(sizeof(*rest));
+    uint64_t whole = map->size;
+
+    if (rest == NULL) {
+        return false;
+    }
+    *rest = *map;
+    rest->written = NULL;
+    if (rest->backing != NULL) {
+        rest->backing->users++;
+    }
+    if (map->written != NULL) {
+        rest->written = malloc(marks_size(map));
+        if (rest->written == NULL) {
+            free_map(rest);
+            return false;
+        }
+        memcpy(rest->written, map->written, marks_size(map));
+    }
+    cut_front(rest, next);
+    map->size = size;
+    if (tsearch(rest, &tree, compare) == NULL) {
+        map->size = whole;
+        free_map(rest);
+        return false;
+    }
+    return true;
+}
+
+enum status memory_unmap(uint64_t address, uint64_t size, uint32_t *left)
+{
+    struct map *map = find(address, size);
+    uint64_t before, behind;
+    uint32_t rest;
+
+    if (map == NULL || address < map->address || size > map->size - (address - map->address)) {
         return STATUS_NOT_FOUND;
     }
+    before = address - map->address;
+    behind = map->size - before - size;
+    rest = (before != 0) + (behind != 0);
+    if (rest > *left) {
+        return *left == 0 ? STATUS_NOT_FOUND : STATUS_NO_ROOM;
+    }
     last = NULL;
-    (void)tdelete(map, &tree, compare);
-    free_map(map);
+    if (rest == 0) {
+        (void)tdelete(map, &tree, compare);
+        free_map(map);
+    } else if (before == 0) {
+        cut_front(map, size);
+    } else if (behind == 0) {
+        map->size = before;
+    } else if (!split(map, before, before + size)) {
+        return STATUS_NO_MEMORY;
+    }
+    *left = rest;
     return STATUS_OK;
 }
 

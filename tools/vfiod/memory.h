@@ -23,22 +23,23 @@ void *memory_at(uint64_t iova, uint64_t length, bool write);
  * in the next map. */
 uint64_t memory_run(uint64_t iova, uint64_t length, bool write);
 
+/* The same of a map without a file: far.h. */
+uint64_t memory_far_run(uint64_t iova, uint64_t length, bool write);
+
 /* ---- For the daemon ---- */
+
+/* Where the map that is exactly this shows its file, whatever the client allows there. NULL: there
+ * is no such map, or it has no file. */
+void *memory_base(uint64_t address, uint64_t size);
 
 /* As vfio_user_edge_map() and others have it. */
 enum status memory_map(const struct vfio_user_map *map);
-enum status memory_unmap(uint64_t address, uint64_t size);
+enum status memory_unmap(uint64_t address, uint64_t size, uint32_t *left);
 void memory_unmap_all(void);
 enum status memory_log_start(uint64_t *page_size, const struct vfio_user_area *range,
                              uint32_t count);
 enum status memory_log_stop(void);
 enum status memory_log_report(const struct vfio_user_area *range, uint64_t page_size,
                               uint8_t *bitmap);
-
-/* Survive accesses to memory that the client took away. False: it cannot be. Once. */
-bool memory_init(void);
-
-/* The client took memory away since the last call. */
-bool memory_was_lost(void);
 
 #endif

@@ -227,7 +227,7 @@ static enum ring_outcome give_frame(struct sim *sim, const uint8_t *frame, uint3
         return RING_BROKEN;
     }
     ring_give(ring, chain.head, HEADER + length);
-    return RING_CHAIN;
+    return ring->broken ? RING_BROKEN : RING_CHAIN;
 }
 
 static enum ring_outcome receive(struct sim *sim)
@@ -253,13 +253,14 @@ static enum ring_outcome receive(struct sim *sim)
     return RING_CHAIN;
 }
 
-/* A frame of the driver's goes behind those that wait. */
-static bool take_frame(struct sim *sim, const struct ring_chain *chain)
+/* A frame of the driver's to behind those that wait, *SIZE bytes there: not yet one of them. */
+static bool take_frame(struct sim *sim, const struct ring_chain *chain, uint32_t *size)
 {
     struct net_stream *out = sim->back_end.out;
     uint64_t length = chain->out_bytes < HEADER ? 0 : chain->out_bytes - HEADER;
     uint8_t *at = out->bytes + out->used;
 
+    *size = 0;
     if (length == 0 || length > NET_FRAME_MAX || !sim->back_end.link) {
         return true; /* nothing that could be sent */
     }
@@ -267,7 +268,7 @@ static bool take_frame(struct sim *sim, const struct ring_chain *chain)
         return false;
     }
     put_length(at, (uint32_t)length);
-    out->used += LENGTH_SIZE + (uint32_t)length;
+    *size = LENGTH_SIZE + (uint32_t)length;
     return true;
 }
 
@@ -286,18 +287,20 @@ static enum ring_outcome transmit(struct sim *sim)
     struct ring *ring = &sim->queue[TRANSMIT].ring;
     enum ring_outcome outcome = RING_CHAIN;
     struct ring_chain chain;
+    uint32_t size;
 
     for (unsigned i = 0; i < TURN && outcome == RING_CHAIN; i++) {
         if (!has_room(sim)) {
             return RING_EMPTY; /* net_polled() goes on */
         }
         outcome = ring_take(ring, &chain);
-        if (outcome == RING_CHAIN && !take_frame(sim, &chain)) {
+        if (outcome == RING_CHAIN && !take_frame(sim, &chain, &size)) {
             ring->broken = true;
             outcome = RING_BROKEN;
         }
         if (outcome == RING_CHAIN) {
             ring_give(ring, chain.head, 0);
+            sim->back_end.out->used += ring->broken ? 0 : size;
         }
     }
     drain(sim);

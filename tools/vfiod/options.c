@@ -14,7 +14,7 @@ static const char usage[] =
     "  --socket-path=PATH        listen there; one client at a time\n"
     "  --fd=N                    or use this socket, which listens or is the client's\n"
     "  --simulated=TYPE,OPTIONS  a simulated device: block,file=disk.img or net,...\n"
-    "  --vf=0000:01:00.1         a VF of this machine\n"
+    "  --vf=0000:01:00.1         or a VF of this machine, which vfio-pci has\n"
     "  --protocol=FORM           auto (default), today or 2021\n"
     "  --seccomp=ACTION          kill (default), log or none\n"
     "  --print-capabilities      print what it can, as JSON, and end\n"

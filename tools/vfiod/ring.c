@@ -2,6 +2,8 @@
 #include "tools/vfiod/ring.h"
 
 #include "tools/vfiod/dma.h"
+#include "tools/vfiod/far.h"
+#include "tools/vfiod/memory.h"
 
 /* Virtio 1.3, 2.7. */
 #define DESCRIPTOR_SIZE 16U
@@ -65,6 +67,11 @@ void ring_open(struct ring *ring, uint64_t at, uint16_t size, uint16_t index)
     ring->size = size;
     ring->avail = ring->used = ring->told = index;
     ring->broken = false;
+}
+
+bool ring_is_far(const struct ring *ring)
+{
+    return memory_far_run(used_at(ring) + USED_INDEX, 2, false) != 0;
 }
 
 bool ring_used_index(const struct ring *ring, uint16_t *index)
@@ -210,6 +217,7 @@ void ring_give(struct ring *ring, uint16_t head, uint32_t length)
     }
     __atomic_thread_fence(__ATOMIC_RELEASE); /* the entry is there before the index says so */
     put16(ring, used_at(ring) + USED_INDEX, ++ring->used);
+    far_commit(ring);
 }
 
 bool ring_wants_interrupt(struct ring *ring)

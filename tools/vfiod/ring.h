@@ -44,6 +44,9 @@ void ring_open(struct ring *ring, uint64_t at, uint16_t size, uint16_t index);
 /* Where its used index stands in memory. False: it cannot be read. */
 bool ring_used_index(const struct ring *ring, uint16_t *index);
 
+/* Its used index is where only messages reach. */
+bool ring_is_far(const struct ring *ring);
+
 /* Take the next request. The driver is to notify of those that come after RING_EMPTY. */
 enum ring_outcome ring_take(struct ring *ring, struct ring_chain *chain);
 

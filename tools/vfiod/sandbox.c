@@ -28,6 +28,7 @@ static int allow_all(scmp_filter_ctx filter)
 {
     unsigned count;
     const int *more = vdev_syscalls(&count);
+    const unsigned long *request;
     int error = 0;
 
     for (unsigned i = 0; i < sizeof(allowed) / sizeof(allowed[0]) && error == 0; i++) {
@@ -35,6 +36,11 @@ static int allow_all(scmp_filter_ctx filter)
     }
     for (unsigned i = 0; i < count && error == 0; i++) {
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, more[i], 0);
+    }
+    request = vdev_requests(&count);
+    for (unsigned i = 0; i < count && error == 0; i++) {
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+                                 SCMP_A1(SCMP_CMP_EQ, request[i]));
     }
     for (unsigned i = 0; i < 2 && error == 0; i++) {
         error =

@@ -2,6 +2,8 @@
 /* The registers of a simulated VF, and its turn. */
 #include "tools/vfiod/sim.h"
 
+#include "tools/vfiod/far.h"
+
 #include "drivers/virtio/device.h"
 #include "vmm/base/little_endian.h"
 
@@ -27,6 +29,7 @@ bool sim_open(struct sim *sim, const struct sim_options *options)
 
 void sim_close(struct sim *sim)
 {
+    far_forget();
     back_end_close(sim);
 }
 
@@ -93,6 +96,7 @@ static void reset_queue(struct sim_queue *queue)
 
 static void reset_virtio(struct sim *sim)
 {
+    far_cancel();
     sim->driver_features = 0;
     sim->select = 0;
     sim->status = 0;
@@ -198,6 +202,9 @@ void sim_write(struct sim *sim, uint32_t offset, unsigned width, uint32_t value)
     if (sim->level == VF_STATE_FROZEN) {
         return; /* docs/migration-abi.md, 3.2 */
     }
+    if (offset != LEGACY_QUEUE_NOTIFY) {
+        far_cancel();
+    }
     if (offset >= CONFIG_BASE) {
         write_config(sim, offset - CONFIG_BASE, width, value);
     } else if (width == widths[offset]) {
@@ -225,19 +232,30 @@ static bool is_due(const struct sim *sim, unsigned i)
 {
     const struct sim_queue *queue = &sim->queue[i];
 
-    return queue->notified && queue->pfn != 0 && !queue->ring.broken;
+    return (queue->notified || queue->again) && queue->pfn != 0 && !queue->ring.broken;
 }
 
 static void serve(struct sim *sim, unsigned i)
 {
     struct sim_queue *queue = &sim->queue[i];
+    enum ring_outcome outcome;
 
-    enum ring_outcome outcome =
-        sim->options.type == VIRTIO_TYPE_BLOCK ? block_serve(sim, i) : net_serve(sim, i);
+    /* A notification that comes while an answer is missing is for the next time. */
+    queue->notified &= queue->again;
+    far_begin(&queue->ring);
+    outcome = sim->options.type == VIRTIO_TYPE_BLOCK ? block_serve(sim, i) : net_serve(sim, i);
+    queue->again = !far_end();
+    if (!queue->again) {
+        queue->away = outcome == RING_AWAY;
+        queue->notified |= outcome == RING_CHAIN || outcome == RING_AWAY;
+    }
+    queue->owed |= ring_wants_interrupt(&queue->ring);
+}
 
-    queue->away = outcome == RING_AWAY;
-    queue->notified = outcome == RING_CHAIN || outcome == RING_AWAY;
-    if (ring_wants_interrupt(&queue->ring)) {
+static void pay(struct sim *sim, struct sim_queue *queue)
+{
+    if (queue->owed && far_is_idle()) {
+        queue->owed = false;
         raise(sim, queue->vector);
     }
 }
@@ -252,8 +270,11 @@ int sim_delay_ms(const struct sim *sim)
     int delay = sim->config_news ? 0 : -1;
 
     for (unsigned i = 0; i < sim->queues && delay != 0; i++) {
-        if (is_due(sim, i)) {
+        if (is_due(sim, i) && far_may_serve(&sim->queue[i].ring)) {
             delay = sim->queue[i].away ? AWAY_MS : 0;
+        }
+        if (sim->queue[i].owed && far_is_idle()) {
+            delay = 0;
         }
     }
     return may_run(sim) ? delay : -1;
@@ -269,9 +290,13 @@ void sim_run(struct sim *sim)
         raise(sim, sim->config_vector);
     }
     for (unsigned i = 0; i < sim->queues; i++) {
-        if (is_due(sim, i)) {
+        struct sim_queue *queue = &sim->queue[i];
+
+        pay(sim, queue);
+        if (is_due(sim, i) && far_may_serve(&queue->ring)) {
             serve(sim, i);
         }
+        pay(sim, queue);
     }
 }
 

@@ -34,6 +34,8 @@ struct sim_queue {
     uint32_t pfn; /* 0: no ring */
     uint16_t vector;
     bool notified;
+    bool again;    /* it is served again when an answer has come (far.h) */
+    bool owed;     /* an interrupt, once the client has all that it is for */
     bool away;     /* its ring could not be read: later, perhaps */
     bool restored; /* its indexes are to be compared with memory, or taken from there, ... */
     bool indexed;  /* ... since the state has none */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The state of a simulated VF, in the form of either protocol: docs/migration-abi.md, 2.3 and 3.3.
  */
+#include "tools/vfiod/far.h"
 #include "tools/vfiod/sim.h"
 
 #include "drivers/virtio/device.h"
@@ -414,7 +415,10 @@ static bool take_up(struct sim_queue *queue)
     if (!queue->restored) {
         return true;
     }
-    if (!ring_used_index(&queue->ring, &used) || (queue->indexed && used != queue->ring.used)) {
+    if (queue->indexed && ring_is_far(&queue->ring)) {
+        used = queue->ring.used; /* it would take a message, and time, to see */
+    } else if (!ring_used_index(&queue->ring, &used) ||
+               (queue->indexed && used != queue->ring.used)) {
         return false;
     }
     queue->ring.avail = queue->ring.used = queue->ring.told = used;
@@ -424,6 +428,7 @@ static bool take_up(struct sim_queue *queue)
 
 enum status sim_set_level(struct sim *sim, enum vf_state_level level)
 {
+    far_cancel();
     if (level == VF_STATE_RUNNING && sim->level != VF_STATE_RUNNING) {
         for (unsigned i = 0; i < sim->queues; i++) {
             if (!take_up(&sim->queue[i])) {

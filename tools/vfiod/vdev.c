@@ -2,8 +2,11 @@
 /* tools/vfiod/device.h: a function of vmm/legacy as a client of vfio-user sees it. */
 #include "tools/vfiod/device.h"
 
+#include "tools/vfiod/far.h"
 #include "tools/vfiod/function.h"
+#include "tools/vfiod/hostvf.h"
 #include "tools/vfiod/sim_options.h"
+#include "tools/vfiod/vfio.h"
 
 #include "drivers/virtio/device.h"
 #include "vmm/base/little_endian.h"
@@ -21,8 +24,6 @@
 #define DECODING     (COMMAND_IO | COMMAND_MEMORY)
 #define BAR_IO_FLAGS 0x1U
 #define ENTRY_SIZE   16U
-#define NOTIFY_FDS   SIM_QUEUES
-#define POLL_LINK    NOTIFY_FDS
 
 enum { ENTRY_DATA = 8, ENTRY_CONTROL = 12 };
 
@@ -119,7 +120,7 @@ static uint8_t read_table(uint64_t offset)
 
 void function_apply_vectors(void)
 {
-    for (unsigned i = 0; i < SIM_ENTRIES; i++) {
+    for (unsigned i = 0; i < function.legacy.vectors; i++) {
         gpa_t at = {LEGACY_MMIO_BASE + (uint64_t)i * ENTRY_SIZE};
         gpa_t data = {at.raw + ENTRY_DATA}, control = {at.raw + ENTRY_CONTROL};
 
@@ -134,14 +135,14 @@ void function_apply_vectors(void)
 static void reset_table(void)
 {
     memset(function.table, 0, sizeof(function.table));
-    for (unsigned i = 0; i < SIM_ENTRIES; i++) {
-        function.table[i * ENTRY_SIZE + ENTRY_CONTROL] = ENTRY_MASKED;
+    for (unsigned i = 0; i < function.legacy.vectors; i++) {
+        function.table[(size_t)i * ENTRY_SIZE + ENTRY_CONTROL] = ENTRY_MASKED;
     }
 }
 
 void vdev_vector_wanted(uint32_t vector, bool wanted)
 {
-    if (vector >= SIM_ENTRIES) {
+    if (vector >= function.legacy.vectors) {
         return;
     }
     if (wanted) {
@@ -266,6 +267,7 @@ enum status vdev_reset(void)
 
 static void describe(void)
 {
+    static struct vfio_user_notify notifies[ARRAY_SIZE(function.notify)];
     struct vfio_user_function *d = &description;
 
     for (unsigned i = 0; i < VFIO_USER_PCI_REGIONS; i++) {
@@ -277,44 +279,55 @@ static void describe(void)
     d->intx = 1;
     d->vectors = function.legacy.vectors;
     d->migrates = d->logs = function.sim.options.abi != VF_STATE_NONE;
-    d->notifies = function.sim.queues;
+    d->split = !function.hosted; /* VFIO unmaps what was mapped */
+    d->notifies = function.notifies;
+    d->notify = notifies;
     for (unsigned i = 0; i < d->notifies; i++) {
-        d->notify[i] = (struct vfio_user_notify){.region = VFIO_USER_BAR0,
-                                                 .size = 2,
-                                                 .offset = LEGACY_QUEUE_NOTIFY,
-                                                 .match = i,
-                                                 .io = true,
-                                                 .handle = function.notify[i]};
+        notifies[i] = (struct vfio_user_notify){.region = VFIO_USER_BAR0,
+                                                .size = 2,
+                                                .offset = LEGACY_QUEUE_NOTIFY,
+                                                .match = i,
+                                                .io = true,
+                                                .handle = function.notify[i]};
     }
 }
 
-bool vdev_open(const char *options, bool vf)
+static bool open_simulated(const char *options, struct legacy_setup *setup)
 {
     struct sim_options parsed;
-    struct legacy_setup setup = {.slot = SLOT};
 
-    if (vf) {
-        vfiod_say("--vf %s: VFs of this machine cannot be served yet", options);
-        return false;
-    }
-    function = (struct function){0};
-    description = (struct vfio_user_function){0};
     if (!sim_options_parse(options, &parsed) || !sim_open(&function.sim, &parsed)) {
         return false;
     }
-    setup.type = parsed.type;
-    setup.vectors = (uint16_t)(1 + function.sim.queues);
-    setup.transport = parsed.transport;
-    setup.block_length = LEGACY_HEADER_MSIX + function.sim.config_size;
-    for (unsigned i = 0; i < SIM_QUEUES; i++) {
+    setup->type = parsed.type;
+    setup->vectors = (uint16_t)(1 + function.sim.queues);
+    setup->transport = parsed.transport;
+    setup->block_length = LEGACY_HEADER_MSIX + function.sim.config_size;
+    return true;
+}
+
+static bool open_notifies(void)
+{
+    function.notifies = function.hosted ? hostvf_queues(VFIO_USER_NOTIFY_MAX) : function.sim.queues;
+    for (unsigned i = 0; i < function.notifies; i++) {
         function.notify[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (function.notify[i] < 0) {
             vfiod_say("eventfd: %s", strerror(errno));
             return false;
         }
     }
+    return true;
+}
+
+bool vdev_open(const char *options, bool vf)
+{
+    struct legacy_setup setup = {.slot = SLOT};
+
+    function = (struct function){.hosted = vf};
+    description = (struct vfio_user_function){0};
     legacy_init(&function.set, "vfiod");
-    if (legacy_add(&function.set, &function.legacy, &setup) != STATUS_OK) {
+    if (!(vf ? hostvf_open(options, &setup) : open_simulated(options, &setup)) ||
+        legacy_add(&function.set, &function.legacy, &setup) != STATUS_OK || !open_notifies()) {
         return false;
     }
     describe();
@@ -327,18 +340,31 @@ void vdev_close(void)
         vfiod_say("%s: %s", function.sim.options.back_end.file, strerror(errno));
     }
     legacy_release(&function.set);
-    sim_close(&function.sim);
-    for (unsigned i = 0; i < SIM_QUEUES; i++) {
+    if (function.hosted) {
+        hostvf_close();
+    } else {
+        sim_close(&function.sim);
+    }
+    for (unsigned i = 0; i < function.notifies; i++) {
         close(function.notify[i]);
     }
 }
 
 const int *vdev_syscalls(unsigned *count)
 {
-    static const int calls[] = {SYS_preadv, SYS_pwritev, SYS_fdatasync, SYS_clock_gettime};
+    static const int simulated[] = {SYS_preadv, SYS_pwritev, SYS_fdatasync};
+    static const int hosted[] = {SYS_pread64, SYS_pwrite64};
 
-    *count = ARRAY_SIZE(calls);
-    return calls;
+    *count = function.hosted ? ARRAY_SIZE(hosted) : ARRAY_SIZE(simulated);
+    return function.hosted ? hosted : simulated;
+}
+
+const unsigned long *vdev_requests(unsigned *count)
+{
+    const unsigned long *requests = vfio_requests(count);
+
+    *count = function.hosted ? *count : 0;
+    return requests;
 }
 
 const struct vfio_user_function *vdev_describe(void)
@@ -346,8 +372,35 @@ const struct vfio_user_function *vdev_describe(void)
     return &description;
 }
 
-/* A request is done when it is taken: none uses this memory any more. */
-void vdev_memory_leaves(uint64_t iova, uint64_t size) {}
+/* ---- Memory ---- */
+
+enum status vdev_memory_comes(const struct vfio_user_map *map, void *here)
+{
+    return function.hosted ? hostvf_map(map->address, map->size, here, map->readable, map->writable)
+                           : STATUS_OK;
+}
+
+/* Of a simulated device a request is done when it is taken: none uses this memory any more. */
+void vdev_memory_leaves(uint64_t iova, uint64_t size)
+{
+    if (function.hosted) {
+        hostvf_unmap(iova, size);
+    }
+}
+
+void vdev_dma_done(bool ok, const uint8_t *data)
+{
+    far_answer(ok, data);
+}
+
+/* A VF goes on with DMA, to memory that is not there any more, until it is reset. */
+void vdev_client_left(void)
+{
+    far_forget();
+    if (function.hosted) {
+        (void)vdev_reset();
+    }
+}
 
 /* ---- The loop ---- */
 
@@ -356,8 +409,12 @@ unsigned vdev_poll_fds(struct pollfd *fd, unsigned room, int *timeout_ms)
     struct sim *sim = &function.sim;
     unsigned count = 0;
 
-    for (unsigned i = 0; i < sim->queues && count < room; i++) {
+    for (unsigned i = 0; i < function.notifies && count < room; i++) {
         fd[count++] = (struct pollfd){.fd = function.notify[i], .events = POLLIN};
+    }
+    if (function.hosted) {
+        *timeout_ms = -1;
+        return count + hostvf_poll_fds(fd + count, room - count);
     }
     if (sim->options.type == VIRTIO_TYPE_NET && net_events(sim) != 0 && count < room) {
         fd[count++] = (struct pollfd){.fd = sim->back_end.fd, .events = net_events(sim)};
@@ -366,21 +423,37 @@ unsigned vdev_poll_fds(struct pollfd *fd, unsigned room, int *timeout_ms)
     return count;
 }
 
+/* The client's guest has written the index of QUEUE to the notify port. */
+static void notify(unsigned queue)
+{
+    if (function.hosted) {
+        (void)legacy_port_write(&function.set, LEGACY_IO_BASE + LEGACY_QUEUE_NOTIFY, 2, queue);
+    } else {
+        sim_notify(&function.sim, queue);
+    }
+}
+
 void vdev_poll(const struct pollfd *fd, unsigned count)
 {
-    struct sim *sim = &function.sim;
     uint64_t value;
+    int entry;
 
     for (unsigned i = 0; i < count; i++) {
         if (fd[i].revents == 0) {
             continue;
         }
-        if (i >= sim->queues) {
-            net_polled(sim, fd[i].revents);
-        } else if (read(fd[i].fd, &value, sizeof(value)) == (ssize_t)sizeof(value)) {
-            sim_notify(sim, i);
+        if (i < function.notifies) {
+            if (read(fd[i].fd, &value, sizeof(value)) == (ssize_t)sizeof(value)) {
+                notify(i);
+            }
+        } else if (!function.hosted) {
+            net_polled(&function.sim, fd[i].revents);
+        } else if ((entry = hostvf_take_message(&fd[i], i - function.notifies)) >= 0) {
+            legacy_interrupt(&function.legacy, (unsigned)entry);
         }
     }
-    sim_run(sim);
-    function_deliver();
+    if (!function.hosted) {
+        sim_run(&function.sim);
+        function_deliver();
+    }
 }

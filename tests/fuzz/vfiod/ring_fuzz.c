@@ -2,7 +2,8 @@
 /*
  * A hostile client of the function that portolan-vfiod serves: it writes what the input says into
  * its rings and buffers, into registers, in any order, moves the device from state to state and
- * loads states of its own. The function must come to an end each time, stay in the client's memory,
+ * loads states of its own. Its memory may be such that only messages reach it, which it answers, or
+ * not, or with errors. The function must come to an end each time, stay in the client's memory,
  * and write only where it may.
  */
 #define _GNU_SOURCE
@@ -78,6 +79,8 @@ static void open_function(unsigned choice)
     if (!vdev_open(options, false)) {
         abort();
     }
+    client.far = (choice & 16) != 0;
+    client.patience = 200;
     client_enable((choice & 8) != 0);
     client_drive((choice & 8) != 0, UINT32_MAX, (choice & 1) + 1);
 }
@@ -158,7 +161,7 @@ static void step(void)
     unsigned op = (unsigned)next(1);
     uint64_t value;
 
-    switch (op % 12) {
+    switch (op % 13) {
     case 0:
         value = next(8);
         memcpy(client_memory(0x10000 + next(3) % (WINDOW - 16)), &value, 8);
@@ -194,6 +197,11 @@ static void step(void)
             client_enable((op & 1) != 0);
             client_drive((op & 1) != 0, (uint32_t)next(4), 2);
         }
+        break;
+    case 11:
+        client.silent = (op & 0x20) != 0;
+        client.refuses = (op & 0x40) != 0;
+        client.far = (op & 0x80) == 0 ? client.far : !client.far; /* the map is another now */
         break;
     default:
         client_notify(op / 12 % CLIENT_QUEUES);

@@ -5,6 +5,7 @@
  * model says what must come of it; each page of a file has its number in it.
  */
 #define _GNU_SOURCE /* memfd_create() */
+#include "tools/vfiod/backing.h"
 #include "tools/vfiod/memory.h"
 
 #include <fcntl.h>
@@ -135,22 +136,58 @@ static void do_map(struct input *in)
     }
 }
 
+/* Pages from FIRST on of MAP are a map of their own. */
+static struct model part_of(const struct model *whole, uint64_t first, uint64_t pages)
+{
+    struct model part = *whole;
+
+    part.address += first * PAGE_SIZE;
+    part.first += (uint32_t)first;
+    part.pages = pages;
+    memset(part.dirty, 0, sizeof(part.dirty));
+    memcpy(part.dirty, whole->dirty + first, pages * sizeof(bool));
+    return part;
+}
+
 static void do_unmap(struct input *in)
 {
     uint64_t address = take_address(in), pages = take_pages(in, address);
-    struct model *m;
+    uint32_t most = take(in) % 3, left = most, rest = 3;
+    struct model m;
 
     if ((pages & 1) != 0 && maps != 0) { /* one that is there */
-        m = &map[take(in) % maps];
-        address = m->address;
-        pages = m->pages;
+        m = map[take(in) % maps];
+        address = m.address;
+        pages = m.pages;
     }
-    m = model_at(address, pages);
-    bool exact = m != NULL && m->address == address && m->pages == pages;
+    struct model *at = model_at(address, pages);
+    uint64_t before = 0, behind = 0;
 
-    must(memory_unmap(address, pages * PAGE_SIZE) == (exact ? STATUS_OK : STATUS_NOT_FOUND));
-    if (exact) {
-        *m = map[--maps];
+    if (at != NULL && at->address <= address &&
+        address - at->address + pages * PAGE_SIZE <= at->pages * PAGE_SIZE) {
+        before = (address - at->address) / PAGE_SIZE;
+        behind = at->pages - before - pages;
+        rest = (before != 0) + (behind != 0);
+    }
+    if (rest == 2 && maps == MAPS) {
+        return; /* the protocol counts them */
+    }
+    enum status expected = rest <= most             ? STATUS_OK
+                           : rest == 3 || most == 0 ? STATUS_NOT_FOUND
+                                                    : STATUS_NO_ROOM;
+
+    must(memory_unmap(address, pages * PAGE_SIZE, &left) == expected);
+    must(left == (expected == STATUS_OK ? rest : most));
+    if (expected != STATUS_OK) {
+        return;
+    }
+    m = *at;
+    *at = map[--maps];
+    if (before != 0) {
+        map[maps++] = part_of(&m, 0, before);
+    }
+    if (behind != 0) {
+        map[maps++] = part_of(&m, before + pages, behind);
     }
 }
 
@@ -248,7 +285,7 @@ static void do_cut(struct input *in)
             }
         }
     }
-    must(memory_was_lost() == touched);
+    must(backing_was_lost() == touched);
 }
 
 static void end(void)
@@ -266,7 +303,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
     static bool caught;
     struct input in = {input, size};
 
-    caught = caught || memory_init();
+    caught = caught || backing_init();
     must(caught);
     make_files();
     while (in.left != 0 && !cut) {

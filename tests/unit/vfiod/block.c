@@ -25,6 +25,13 @@ static int start_read_only(void **state)
     return 0;
 }
 
+static int start_far(void **state)
+{
+    disk_start("");
+    client.far = true;
+    return 0;
+}
+
 static void looks_like_a_legacy_disk(void **state)
 {
     assert_int_equal(client_config_read(0x00, 4), 0x10011af4);
@@ -301,6 +308,10 @@ static void reset_forgets(void **state)
 }
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, disk_set_up, disk_tear_down)
+#define FAR(test)                                                     \
+    {                                                                 \
+#test " in far memory", test, start_far, disk_tear_down, NULL \
+    }
 #define ON_ADMIN(test)                                                \
     {                                                                 \
 #test " by commands", test, start_admin, disk_tear_down, NULL \
@@ -323,6 +334,14 @@ int main(void)
         TEST(no_dma_without_bus_master),
         cmocka_unit_test_setup_teardown(read_only_is_kept, start_read_only, disk_tear_down),
         TEST(reset_forgets),
+        FAR(reads_and_writes),
+        FAR(interrupts_by_line),
+        FAR(takes_indirect_chains),
+        FAR(takes_any_layout),
+        FAR(serves_many),
+        FAR(notify_by_its_eventfd),
+        FAR(no_dma_without_bus_master),
+        FAR(reset_forgets),
         ON_ADMIN(looks_like_a_legacy_disk),
         ON_ADMIN(reads_and_writes),
         ON_ADMIN(interrupts_by_line),

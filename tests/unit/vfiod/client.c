@@ -11,6 +11,7 @@
 
 struct client client;
 static uint8_t *low, *high;
+static uint8_t message[CLIENT_MESSAGE]; /* of asked_write */
 static char disk[] = "/tmp/portolan-vfiod-XXXXXX";
 
 void client_start(void)
@@ -53,7 +54,7 @@ const char *client_disk(uint64_t size)
 
 /* ---- tools/vfiod/memory.h ---- */
 
-uint64_t memory_run(uint64_t iova, uint64_t length, bool write)
+static uint64_t run(uint64_t iova, uint64_t length, bool write)
 {
     uint64_t end =
         iova < CLIENT_LOW ? CLIENT_LOW : CLIENT_HIGH + CLIENT_HIGH_SIZE / (write ? 2 : 1);
@@ -68,6 +69,16 @@ uint64_t memory_run(uint64_t iova, uint64_t length, bool write)
     return length < end - iova ? length : end - iova;
 }
 
+uint64_t memory_run(uint64_t iova, uint64_t length, bool write)
+{
+    return client.far ? 0 : run(iova, length, write);
+}
+
+uint64_t memory_far_run(uint64_t iova, uint64_t length, bool write)
+{
+    return client.far ? run(iova, length, write) : 0;
+}
+
 void *memory_at(uint64_t iova, uint64_t length, bool write)
 {
     if (length == 0 || memory_run(iova, length, write) != length) {
@@ -78,6 +89,42 @@ void *memory_at(uint64_t iova, uint64_t length, bool write)
 }
 
 /* ---- What the function tells ---- */
+
+uint32_t vfiod_dma(uint64_t address, uint32_t count, const uint8_t *from)
+{
+    count = count < CLIENT_MESSAGE ? count : CLIENT_MESSAGE;
+    if (client.asked) {
+        abort(); /* one at a time */
+    }
+    client.asked = true;
+    client.asked_at = address;
+    client.asked_count = count;
+    client.asked_write = from != NULL;
+    if (from != NULL) {
+        memcpy(message, from, count);
+    } else if (client.early && run(address, count, false) == count) {
+        memcpy(message, client_memory(address), count);
+    }
+    client.messages++;
+    return count;
+}
+
+/* The guest's memory as it is when the answer is given. */
+void client_step(void)
+{
+    bool ok = !client.refuses &&
+              run(client.asked_at, client.asked_count, client.asked_write) == client.asked_count;
+    uint8_t *here = ok ? client_memory(client.asked_at) : NULL;
+
+    client.asked = false;
+    if (ok && client.asked_write) {
+        memcpy(here, message, client.asked_count);
+    }
+    if (ok && client.early) {
+        here = message;
+    }
+    vdev_dma_done(ok, ok && !client.asked_write ? here : NULL);
+}
 
 void vfiod_intx(bool level)
 {
@@ -192,9 +239,16 @@ void client_turn(void)
     struct pollfd fd[VDEV_FDS_MAX];
     int timeout = 0;
 
-    for (unsigned i = 0; i < 1000; i++) {
+    for (unsigned i = 0; i < (client.far ? 100000 : 1000); i++) {
         unsigned count = vdev_poll_fds(fd, VDEV_FDS_MAX, &timeout);
 
+        if (client.far && client.patience != 0 && i == client.patience) {
+            return;
+        }
+        if (client.asked && !client.silent) {
+            client_step();
+            continue;
+        }
         if (poll(fd, count, 0) == 0 && timeout != 0) {
             return;
         }

@@ -12,6 +12,7 @@
 #define CLIENT_LOW       0x100000U /* the first map is from 0 to here */
 #define CLIENT_HIGH      0x200000U /* the second one from here on, ... */
 #define CLIENT_HIGH_SIZE 0x10000U  /* ... of this size, read only from its middle on */
+#define CLIENT_MESSAGE   600U      /* bytes in a message */
 #define CLIENT_QUEUES    2U
 #define CLIENT_SIZE      256U /* of a queue */
 
@@ -36,6 +37,17 @@ struct client {
     char words[512]; /* the last of it */
     bool away;       /* all its memory is unmapped */
     unsigned marks;  /* calls of memory_at() to write */
+
+    /* Only messages reach it; they are answered in client_turn(), but for those who are silent. */
+    bool far, silent;
+    bool early;        /* it looks when it is asked, and not when it answers */
+    bool refuses;      /* answers are errors */
+    unsigned patience; /* how many it gives in a turn; 0: all */
+    bool asked;        /* this has no answer yet */
+    uint64_t asked_at;
+    uint32_t asked_count;
+    bool asked_write;
+    unsigned messages;
     struct client_queue queue[CLIENT_QUEUES];
 };
 
@@ -69,6 +81,8 @@ void client_offer(unsigned queue, uint16_t head);
 void client_notify(unsigned queue);
 /* What the loop of the daemon does, until nothing is to be done at once. */
 void client_turn(void);
+/* Answer the message that is under way. */
+void client_step(void);
 /* The next used entry. False: there is none. */
 bool client_used(unsigned queue, uint32_t *head, uint32_t *length);
 

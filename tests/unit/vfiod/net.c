@@ -40,6 +40,13 @@ static int start(void **state)
     return 0;
 }
 
+static int start_far(void **state)
+{
+    (void)start(state);
+    client.far = true;
+    return 0;
+}
+
 static int end(void **state)
 {
     vdev_close();
@@ -251,6 +258,10 @@ static void hostile_frames(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(sends, start_far, end),
+        cmocka_unit_test_setup_teardown(receives, start_far, end),
+        cmocka_unit_test_setup_teardown(frames_come_in_pieces, start_far, end),
+        cmocka_unit_test_setup_teardown(a_frame_that_does_not_fit_is_lost, start_far, end),
         TEST(sends),
         TEST(receives),
         TEST(frames_come_in_pieces),
