@@ -7,22 +7,22 @@
 
 #define REASON 0xffffU
 
-bool __real_vmx_enter(struct vcpu *vcpu, bool launched);
-bool __wrap_vmx_enter(struct vcpu *vcpu, bool launched);
+uint32_t __real_vmx_enter(struct vcpu *vcpu, bool launched);
+uint32_t __wrap_vmx_enter(struct vcpu *vcpu, bool launched);
 
-bool __wrap_vmx_enter(struct vcpu *vcpu, bool launched)
+uint32_t __wrap_vmx_enter(struct vcpu *vcpu, bool launched)
 {
     const char *vmcs = entry_check_vmcs(), *guest = entry_check_guest();
 
     if (vmcs) {
         panic("the VMCS breaks a rule of VM entries: %s", vmcs);
     }
-    bool entered = __real_vmx_enter(vcpu, launched);
-    bool refused = (vmcs_read(VMCS_EXIT_REASON) & REASON) == VMCS_EXIT_BAD_STATE;
+    uint32_t reason = __real_vmx_enter(vcpu, launched);
+    bool refused = (reason & REASON) == VMCS_EXIT_BAD_STATE;
 
-    if (entered && !guest == refused) {
+    if (reason != VMX_NOT_ENTERED && !guest == refused) {
         panic("the CPU %s an entry of which the rules say: %s", refused ? "refuses" : "makes",
               guest ? guest : "good");
     }
-    return entered;
+    return reason;
 }

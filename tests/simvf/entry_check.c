@@ -89,6 +89,9 @@ static const char *check_execution(void)
     MUST(!(secondary & 1) || !(get(VMCS_APIC_ACCESS) & 0xfff), "27.2.1.1: APIC-access page");
     MUST(!delivery || (pin & 1), "27.2.1.1: delivery without external-interrupt exiting");
     MUST(!(secondary >> 5 & 1) || get(VMCS_VPID), "27.2.1.1: VPID 0");
+    MUST(!(secondary >> 25 & 1) || get(VMCS_TSC_MULTIPLIER), "27.2.1.1: TSC multiplier 0");
+    MUST(!(secondary & VMCS_SECONDARY_LOG) || (secondary >> 1 & 1), "27.2.1.1: PML without EPT");
+    MUST(!(secondary & VMCS_SECONDARY_LOG) || !(get(VMCS_LOG) & 0xfff), "27.2.1.1: PML's page");
     MUST((get(VMCS_EPT_POINTER) & 0xfff & ~0x40ULL) == VMCS_EPT_POINTER_BITS,
          "27.2.1.1: EPT pointer");
     return NULL;

@@ -368,6 +368,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         setup.ram = &ram;
         setup.inflight = n == 0 ? &inflight : NULL;
+        setup.standby = n == 0 && (kind & 0x40U) != 0;
         require(legacy_add(&set, &function[n], &setup) == STATUS_OK);
     }
     while (in.left != 0) {

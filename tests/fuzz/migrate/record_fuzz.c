@@ -9,6 +9,7 @@
 #include "tests/unit/fakes/log.h"
 #include "vmm/legacy/legacy.h"
 #include "vmm/legacy/legacy_internal.h"
+#include "vmm/migrate/compare.h"
 #include "vmm/migrate/compatibility.h"
 #include "vmm/migrate/record.h"
 #include "vmm/state/state.h"
@@ -226,7 +227,7 @@ static uint32_t from_bytes(void)
 
 static void read_text(const uint8_t *text, uint32_t size)
 {
-    char here[COMPATIBILITY_MAX], why[COMPATIBILITY_WHY_MAX];
+    char here[COMPATIBILITY_MAX], why[COMPARE_WHY_MAX];
 
     if (size >= sizeof(here)) {
         return;
@@ -240,7 +241,7 @@ static void read_text(const uint8_t *text, uint32_t size)
         const char *source = way == 1 ? good_text : here, *target = way == 2 ? good_text : here;
 
         memset(why, 0x5a, sizeof(why));
-        enum status status = compatibility_compare(source, target, why);
+        enum status status = compare_texts(source, target, why);
 
         require(memchr(why, '\0', sizeof(why)) != NULL);
         require((status == STATUS_OK) == (why[0] == '\0'));

@@ -79,9 +79,14 @@ static uint16_t pick_port(struct guest *g)
     return choice < 2 * sizeof(ports) / sizeof(ports[0]) ? ports[choice / 2] : (uint16_t)take(g, 2);
 }
 
+#define PORTAL_BASE 0xfebee000U /* after a reset */
+
 static gpa_t pick_address(struct guest *g)
 {
     uint16_t choice = (uint16_t)take(g, 2);
+    if ((choice & 0x4000U) != 0) {
+        return gpa(PORTAL_BASE + (choice & 0x3fU));
+    }
     if ((choice & 0x2000U) != 0) {
         return gpa(VGA_WINDOW + ((choice & 0x1000U) != 0 ? 0x18000 : 0) + (choice & 0xfffU));
     }
@@ -258,6 +263,16 @@ static void input(struct guest *g, uint8_t value)
     }
 }
 
+static void serve_portal(struct guest *g, uint8_t value)
+{
+    struct portal_look look;
+
+    pc_portal_look(g->pc, &look);
+    see(g, look.sent);
+    see(g, look.read);
+    pc_portal_tell(g->pc, look.session, look.sent, (uint32_t)take(g, 2), (value & 7U) == 0);
+}
+
 static void event(struct guest *g, uint8_t op)
 {
     unsigned vcpu = op % GUEST_VCPUS;
@@ -300,6 +315,8 @@ static void event(struct guest *g, uint8_t op)
             pc_reset(g->pc, g->now);
         } else if (value < 16) {
             pc_vcpu_init(g->pc, vcpu);
+        } else if (value < 48) {
+            serve_portal(g, value);
         } else {
             pc_vcpu_set_tsc_offset(g->pc, vcpu, take(g, 8), g->now);
         }
@@ -320,6 +337,7 @@ void guest_begin(struct guest *g, struct pc *pc, const uint8_t *data, size_t siz
     config.debug_output = (size & 8U) != 0;
     config.keyboard = (size & 2U) != 0;
     config.mouse = (size & 16U) != 0;
+    config.portal = (size & 64U) != 0;
     if ((size & 32U) != 0) {
         static const struct pc *first;
 

@@ -23,7 +23,7 @@ static uint8_t message[VFIO_USER_DATA_MIN * 3];
 /* What the function does meanwhile. */
 static void act(uint8_t what)
 {
-    switch (what % 5) {
+    switch (what % 6) {
     case 0:
         vfio_user_set_intx(&fake.server, (what & 8) != 0);
         break;
@@ -33,8 +33,15 @@ static void act(uint8_t what)
     case 2:
         vfio_user_unmask_intx(&fake.server);
         break;
+    case 4:
+        if (!fake.server.dma.waits) {
+            (void)vfio_user_dma(&fake.server, what, what * 40U + 1,
+                                (what & 8) != 0 ? message : NULL);
+        }
+        break;
     case 3:
-        fake.fails = (enum status)(what / 5 % STATUS_COUNT);
+        fake.fails = (enum status)(what / 5 % STATUS_AGAIN);
+        fake.again = what / 50;
         break;
     default:
         for (uint32_t i = 0; i < fake.maps; i++) {
@@ -57,6 +64,11 @@ static void send_message(uint8_t how, const uint8_t *bytes, uint32_t length)
         put32(message + 4, whole);
         put32(message + 8, get32(message + 8) & FLAG_NO_REPLY);
         bytes_put(message + 2, 2, message[2] % (COMMANDS + 1));
+        if (fake.server.dma.waits && (message[0] & 1) != 0) { /* it has the answer */
+            bytes_put(message, 2, fake.server.dma.id);
+            bytes_put(message + 2, 2, fake.server.dma.command);
+            put32(message + 8, FLAG_ANSWER | (message[12] & 1 ? FLAG_ERROR : 0));
+        }
     } else if (get32(message + 4) > whole && get32(message + 4) <= sizeof(message)) {
         whole = get32(message + 4); /* with what the last ones left there */
     }
@@ -84,6 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
     fake_start((enum vfio_user_form)(input[0] % 3), VFIO_USER_DATA_MIN);
     fake.function.migrates = (input[1] & 1) == 0;
     fake.function.logs = (input[1] & 2) == 0;
+    fake.function.fixed = (input[1] & 8) != 0;
     if ((input[1] & VERSION) == 0) { /* most of what is interesting comes after it */
         enum vfio_user_form form =
             input[0] % 3 == VFIO_USER_AUTO && (input[1] & 4) != 0 ? VFIO_USER_2021

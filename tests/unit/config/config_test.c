@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The configuration's parts one by one: values, defaults, what a full file gives, limits, files,
  * documentation. */
+#include "vmm/base/log.h"
 #include "vmm/config/config.h"
 #include "vmm/config/config_keys.h"
 #include "vmm/config/value.h"
@@ -9,7 +10,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -124,17 +124,18 @@ static void test_defaults(void **state)
     assert_int_equal(config.vms[0].modern, 0);
     assert_int_equal(config.vms[0].debug_exit, 0);
     assert_int_equal(config.vms[0].checkpoints, 0);
+    assert_int_equal(config.vms[0].tsc_khz, 0);
 }
 
 static void test_values_arrive(void **state)
 {
-    assert_int_equal(
-        parse("[vmm]\nserial = none\nlog = debug\nwhen_idle = poweroff\n"
-              "[pf 0001:02:03.4]\nnum_vfs = 64\ntransport = admin\n"
-              "[vm a]\ncpus = 3,1-2\nmemory = 6M\nmultiboot = t.elf\n"
-              "module = m.bin  a b \ncmdline = x = y # z\ndebug_exit = 0xf4\ncheckpoints = 20\n"
-              "vf = 1:02:03.4/63   slot=31\n"),
-        STATUS_OK);
+    assert_int_equal(parse("[vmm]\nserial = none\nlog = debug\nwhen_idle = poweroff\n"
+                           "[pf 0001:02:03.4]\nnum_vfs = 64\ntransport = admin\n"
+                           "[vm a]\ncpus = 3,1-2\nmemory = 6M\nmultiboot = t.elf\n"
+                           "module = m.bin  a b \ncmdline = x = y # z\ndebug_exit = "
+                           "0xf4\ncheckpoints = 20\ntsc_khz = 2400000\n"
+                           "vf = 1:02:03.4/63   slot=31\n"),
+                     STATUS_OK);
     assert_int_equal(config.vmm.serial.port, 0);
     assert_int_equal(config.vmm.log, LOG_DEBUG);
     assert_int_equal(config.vmm.when_idle, CONFIG_IDLE_POWEROFF);
@@ -152,6 +153,7 @@ static void test_values_arrive(void **state)
     assert_string_equal(vm->cmdline, "x = y # z");
     assert_int_equal(vm->debug_exit, 0xf4);
     assert_int_equal(vm->checkpoints, 20);
+    assert_int_equal(vm->tsc_khz, 2400000);
     assert_int_equal(vm->vfs.vf[0].index, 63);
     assert_int_equal(vm->vfs.vf[0].slot, 31);
     assert_true(bdf_equal(vm->vfs.vf[0].pf, config.pfs[0].bdf));

@@ -5,7 +5,6 @@
 #include "vmm/console/screen.h"
 #include "vmm/console/sinks.h"
 #include "vmm/host/map_physical.h"
-#include "vmm/host/spinlock.h"
 #include "vmm/host/time.h"
 
 #include "drivers/uart/ns16550.h"
@@ -14,7 +13,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>

@@ -5,7 +5,6 @@
 #include "vmm/base/log.h"
 #include "vmm/console/console.h"
 #include "vmm/console/line.h"
-#include "vmm/console/sinks.h"
 #include "vmm/vm/vm_edge.h"
 
 #include <pthread.h>

@@ -4,7 +4,6 @@
 #include "tests/unit/fakes/console.h"
 #include "vmm/base/log.h"
 #include "vmm/console/console.h"
-#include "vmm/vm/vm_edge.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -256,35 +255,46 @@ static void test_commands(void **state)
     static const struct {
         const char *line, *wanted;
     } cases[] = {
-        {"help",                  "  vm    button     NAME         press a VM's power button"    },
-        {"help vm nmi",           "usage: vm nmi NAME - send an NMI"                             },
-        {"help vm",               "  vm    list "                                                },
-        {"help log",              "usage: log [LINES] - "                                        },
-        {"help me",               "unknown command 'me'; these are known:\r\n  help "            },
-        {"  vm   list ",          "  1  web             running\r\n  2  db  "                    },
-        {"vm",                    "'vm' needs one of these behind it:\r\n  vm    list "          },
-        {"vm fly web",            "'vm' needs one of these behind it:\r\n  vm    list "          },
-        {"vm start",              "usage: vm start NAME - start a VM"                            },
-        {"vm start web db",       "usage: vm start NAME - start a VM"                            },
-        {"vm start mail",         "there is no VM 'mail'; 'vm list' shows the 3 that there are"  },
-        {"vm start 4",            "there is no VM '4'; "                                         },
-        {"vm start 0",            "there is no VM '0'; "                                         },
-        {"vm list all",           "usage: vm list  - "                                           },
-        {"log many",              "'many' is not a number of lines from 1 to 1000\r\nusage: log "},
-        {"log 0",                 "'0' is not a number of lines "                                },
-        {"log 99999999999",       "'99999999999' is not a number of lines "                      },
-        {"vm key web",            "usage: vm key NAME KEY... - strike"                           },
-        {"vm key web f13",        "'f13' is no key, or too long: "                               },
-        {"vm key mail a",         "there is no VM 'mail'"                                        },
-        {"vm mouse web 1",        "usage: vm mouse NAME RIGHT UP [BUTTONS] - "                   },
-        {"vm mouse web -5 x",     "'x' is no number from -999 to 999"                            },
-        {"vm mouse web 1 2 8",    "'8' are no buttons: 1, 2, 4 or a sum of them"                 },
-        {"vm mouse web -5 999 3", "mouse -5 999 0, 3"                                            },
-        {"bogus",                 "unknown command 'bogus'; these are known:"                    },
-        {"stats db",              "\r\ndb: 42 exits\r\nvmm> "                                    },
-        {"stats",                 "web: 42 exits\r\ndb: 42 exits\r\nold-mail-server: 42 exits\r\n"
-                  "the VMM: 7 KiB\r\nvmm> "                                     },
-        {"vm console db",         "[VM 2, db: running"                                           },
+        {"help",                                                                            "  vm    button     NAME         press a VM's power button"    },
+        {"help vm nmi",                                                                     "usage: vm nmi NAME - send an NMI"                             },
+        {"help vm",                                                                         "  vm    list "                                                },
+        {"help log",                                                                        "usage: log [LINES] - "                                        },
+        {"help me",                                                                         "unknown command 'me'; these are known:\r\n  help "            },
+        {"  vm   list ",                                                                    "  1  web             running\r\n  2  db  "                    },
+        {"vm",                                                                              "'vm' needs one of these behind it:\r\n  vm    list "          },
+        {"vm fly web",                                                                      "'vm' needs one of these behind it:\r\n  vm    list "          },
+        {"vm start",                                                                        "usage: vm start NAME - start a VM"                            },
+        {"vm start web db",                                                                 "usage: vm start NAME - start a VM"                            },
+        {"vm start mail",                                                                   "there is no VM 'mail'; 'vm list' shows the 3 that there are"  },
+        {"vm start 4",                                                                      "there is no VM '4'; "                                         },
+        {"vm start 0",                                                                      "there is no VM '0'; "                                         },
+        {"vm list all",                                                                     "usage: vm list  - "                                           },
+        {"log many",                                                                        "'many' is not a number of lines from 1 to 1000\r\nusage: log "},
+        {"log 0",                                                                           "'0' is not a number of lines "                                },
+        {"log 99999999999",                                                                 "'99999999999' is not a number of lines "                      },
+        {"vm key web",                                                                      "usage: vm key NAME KEY... - strike"                           },
+        {"vm key web f13",                                                                  "'f13' is no key, or too long: "                               },
+        {"vm key mail a",                                                                   "there is no VM 'mail'"                                        },
+        {"vm mouse web 1",                                                                  "usage: vm mouse NAME RIGHT UP [BUTTONS] - "                   },
+        {"vm mouse web -5 x",                                                               "'x' is no number from -999 to 999"                            },
+        {"vm mouse web 1 2 8",                                                              "'8' are no buttons: 1, 2, 4 or a sum of them"                 },
+        {"vm mouse web -5 999 3",                                                           "mouse -5 999 0, 3"                                            },
+        {"bogus",                                                                           "unknown command 'bogus'; these are known:"                    },
+        {"stats db",                                                                        "\r\ndb: 42 exits\r\nvmm> "                                    },
+        {"stats",                                                                           "web: 42 exits\r\ndb: 42 exits\r\nold-mail-server: 42 exits\r\n"
+                  "the VMM: 7 KiB\r\nvmm> "                                                                                               },
+        {"vm migrate web",                                                                  "usage: vm migrate NAME HOST[:PORT] - "                        },
+        {"vm migrate web a b",                                                              "usage: vm migrate NAME HOST[:PORT] - "                        },
+        {"vm migrate web a:4444",                                                           "\r\n  to 'a:4444'\r\nvmm> "                                   },
+        {"vm migrate 1 cancel",                                                             "\r\n  to 'cancel'\r\nvmm> "                                   },
+        {"vm migrate web resolve",                                                          "usage: vm migrate NAME "                                      },
+        {"vm migrate web resolve x",                                                        "usage: vm migrate NAME "                                      },
+        {"vm migrate web resolve here",                                                     "\r\n  it runs here\r\nvmm> "                                  },
+        {"vm migrate web resolve there",                                                    "\r\n  it runs there\r\nvmm> "                                 },
+        {"vm migrate mail a",                                                               "there is no VM 'mail'"                                        },
+        {"vm migrate web 1234567890123456789012345678901234567890123456789012345678901234",
+         "is too long for a host's name"                                                                                                                   },
+        {"vm console db",                                                                   "[VM 2, db: running"                                           },
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -295,8 +305,9 @@ static void test_commands(void **state)
     operator_type("\x01"
                   "0");
     assert_int_equal(fake_vms[0].actions | fake_vms[1].actions | fake_vms[2].actions, 0);
-    operator_type("a-word-that-is-longer-than-any-name-of-a-vm-could-ever-be 1 2 3 4 5 6 7 8 9\r");
-    expect_within("unknown command 'a-word-that-is-longer-than-any-'; ");
+    operator_type("a-word-that-is-longer-than-any-name-of-a-vm-or-of-a-host-could-ever-be 1 2 3\r");
+    expect_within(
+        "unknown command 'a-word-that-is-longer-than-any-name-of-a-vm-or-of-a-host-could-'; ");
 }
 
 static void test_actions(void **state)
@@ -305,20 +316,23 @@ static void test_actions(void **state)
         const char *word;
         enum console_action action;
     } actions[] = {
-        {"start",  CONSOLE_START },
-        {"stop",   CONSOLE_STOP  },
-        {"reset",  CONSOLE_RESET },
-        {"pause",  CONSOLE_PAUSE },
-        {"resume", CONSOLE_RESUME},
-        {"nmi",    CONSOLE_NMI   },
-        {"button", CONSOLE_BUTTON},
+        {"start",    CONSOLE_START   },
+        {"stop",     CONSOLE_STOP    },
+        {"reset",    CONSOLE_RESET   },
+        {"pause",    CONSOLE_PAUSE   },
+        {"resume",   CONSOLE_RESUME  },
+        {"nmi",      CONSOLE_NMI     },
+        {"button",   CONSOLE_BUTTON  },
+        {"incoming", CONSOLE_INCOMING},
     };
     char line[64], wanted[64];
 
     for (unsigned i = 0; i < ARRAY_SIZE(actions); i++) {
         (void)snprintf(line, sizeof(line), "vm %s %s\r", actions[i].word, i % 2 ? "2" : "db");
         (void)snprintf(wanted, sizeof(wanted), "\r\nvm %s db: %s\r\nvmm> ", actions[i].word,
-                       actions[i].action == CONSOLE_START ? "begun" : "done");
+                       actions[i].action == CONSOLE_START || actions[i].action == CONSOLE_INCOMING
+                           ? "begun"
+                           : "done");
         fake_vms[1].actions = 0;
         operator_type(line);
         expect_within(wanted);

@@ -66,9 +66,15 @@ void pc_mouse(struct pc *pc, const int16_t delta[3], uint8_t buttons, uint64_t n
     act();
 }
 
-void pc_power_button(struct pc *pc, uint64_t now)
+/* As vmm/vm/vm.c has it. */
+enum status vm_power_button(struct vm *of)
 {
+    if (!vm_touch(of)) {
+        return STATUS_STATE;
+    }
     act();
+    vm_touched(of);
+    return STATUS_OK;
 }
 
 void pc_nmi(struct pc *pc)

@@ -183,6 +183,18 @@ enum status console_edge_vm_checkpoint(unsigned vm, unsigned count)
     return STATUS_OK;
 }
 
+enum status console_edge_vm_migrate(unsigned vm, const char *to)
+{
+    console_print("  to '%s'", to);
+    return fake_vms[vm].answer;
+}
+
+enum status console_edge_vm_resolve(unsigned vm, bool here)
+{
+    console_print("  it runs %s", here ? "here" : "there");
+    return fake_vms[vm].answer;
+}
+
 enum status console_edge_vm_print(unsigned vm, const char *section)
 {
     console_print("  part '%s'", section);

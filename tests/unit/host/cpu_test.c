@@ -112,6 +112,27 @@ static void test_symbols(void **state)
     assert_null(symbol_search(table, 0, 0x300, 0x100));
 }
 
+static void test_symbol_names(void **state)
+{
+    /* "vm_", "a1"; "vm_" alone; what no name has; one that does not end. */
+    static const uint16_t words[] = {22 * 1600 + 13 * 40 + 37, 1 * 1600 + 28 * 40,
+                                     22 * 1600 + 13 * 40 + 37, 0, 39 * 1600};
+    uint16_t endless[SYMBOL_NAME_MAX];
+    char name[SYMBOL_NAME_MAX];
+
+    symbol_name(words, name);
+    assert_string_equal(name, "vm_a1");
+    symbol_name(words + 2, name);
+    assert_string_equal(name, "vm_");
+    symbol_name(words + 4, name);
+    assert_string_equal(name, "?");
+    for (unsigned i = 0; i < SYMBOL_NAME_MAX; i++) {
+        endless[i] = 1641;
+    }
+    symbol_name(endless, name);
+    assert_int_equal(strlen(name), SYMBOL_NAME_MAX - 1);
+}
+
 static void test_frame_pointers(void **state)
 {
     const uint64_t top = STACK_BASE + STACK_STRIDE;
@@ -150,9 +171,10 @@ static void test_descriptors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rates),          cmocka_unit_test(test_scale),
-        cmocka_unit_test(test_explanations),   cmocka_unit_test(test_symbols),
-        cmocka_unit_test(test_frame_pointers), cmocka_unit_test(test_descriptors),
+        cmocka_unit_test(test_rates),        cmocka_unit_test(test_scale),
+        cmocka_unit_test(test_explanations), cmocka_unit_test(test_symbols),
+        cmocka_unit_test(test_symbol_names), cmocka_unit_test(test_frame_pointers),
+        cmocka_unit_test(test_descriptors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -283,6 +283,30 @@ static void test_mark_words(void **state)
     ram_free(&ram);
 }
 
+/* Ranges that begin and end within words, or behind the RAM: each page of them, and no other. */
+static void test_mark_ranges(void **state)
+{
+    static uint64_t marks[M2 / PAGE_SIZE / RAM_MARKS_WORD];
+    static const uint64_t firsts[] = {0, 1, 63, 64, 130, 400};
+    static const uint64_t counts[] = {1, 2, 63, 64, 65, 128, 200};
+    struct ram ram;
+
+    assert_int_equal(ram_allocate(&ram, M2), STATUS_OK);
+    ram.marks = marks;
+    for (unsigned i = 0; i < ARRAY_SIZE(firsts) * ARRAY_SIZE(counts); i++) {
+        uint64_t first = firsts[i / ARRAY_SIZE(counts)], count = counts[i % ARRAY_SIZE(counts)];
+
+        memset(marks, 0, sizeof(marks));
+        /* Its first page and its last in part. */
+        ram_mark(&ram, gpa(first * PAGE_SIZE + 5), count * PAGE_SIZE - 6);
+        for (uint64_t page = 0; page < M2 / PAGE_SIZE; page++) {
+            assert_int_equal(marks[page / RAM_MARKS_WORD] >> page % RAM_MARKS_WORD & 1,
+                             page >= first && page < first + count);
+        }
+    }
+    ram_free(&ram);
+}
+
 static void test_pointers(void **state)
 {
     struct ram ram;
@@ -378,6 +402,7 @@ int main(void)
         cmocka_unit_test_setup(test_random_fragments, setup),
         cmocka_unit_test_setup(test_paging_fails, setup),
         cmocka_unit_test_setup(test_mark_words, setup),
+        cmocka_unit_test_setup(test_mark_ranges, setup),
         cmocka_unit_test_setup(test_pointers, setup),
         cmocka_unit_test_setup(test_copies, setup),
         cmocka_unit_test_setup(test_refusals, setup),

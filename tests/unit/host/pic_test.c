@@ -2,6 +2,7 @@
 /* The pair of 8259A, as the data sheet describes their initialisation, against pic_silence(). */
 #include "vmm/host/apic.h"
 
+#include "vmm/base/x86.h"
 #include "vmm/host/port_io.h"
 #include "vmm/host/trap.h"
 

@@ -3,6 +3,7 @@
 #include "vmm/host/trap.h"
 
 #include "tests/unit/fakes/log.h"
+#include "vmm/base/x86.h"
 #include "vmm/host/apic.h"
 #include "vmm/host/gdt.h"
 #include "vmm/host/panic.h"

@@ -2,7 +2,6 @@
 /* What the constructors make, against numbers worked out from the manuals by hand. */
 #include "drivers/iommu/amdvi_format.h"
 #include "drivers/iommu/vtd_format.h"
-#include "tests/unit/iommu/sim.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What is VT-d's own: kinds of unit, what firmware leaves behind, scopes, fault records. */
 #include "tests/unit/fakes/log.h"
-#include "tests/unit/fakes/pci_space.h"
 #include "tests/unit/iommu/machine.h"
 
 #include <setjmp.h>

@@ -45,7 +45,7 @@ static const struct element fields[] = {
     {9, 2,  9,  1},
 };
 
-static const uint8_t config_sizes[] = {[1] = 24, [2] = 60, [3] = 12, [5] = 16, [8] = 36, [9] = 10};
+static const uint8_t config_sizes[] = {[1] = 12, [2] = 60, [3] = 12, [5] = 16, [8] = 36, [9] = 10};
 
 static bool config_access_legal(const struct fake_vf *vf, uint32_t offset, unsigned width)
 {

@@ -333,6 +333,29 @@ static void refused_commands_read_all_ones(void **state)
     VF.bad = 0;
 }
 
+/* A network's configuration by commands is as long as registers in memory say it is. */
+static void a_network_has_the_fields_of_its_features(void **state)
+{
+    static const struct {
+        uint32_t features;
+        uint8_t length;
+    } cases[] = {
+        {0x79bf8064U,         8 },
+        {1U << 22 | 1U << 16, 10},
+        {1U << 3,             12},
+        {1U << 5,             6 }
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct legacy_setup given = fake_setup(2, LEGACY_TRANSPORT_ADMIN);
+
+        fake.vf[2].features = cases[i].features;
+        legacy_init(&guest, "test");
+        assert_int_equal(legacy_add(&guest, &guest_function[2], &given), STATUS_OK);
+        assert_int_equal(guest_function[2].config_length, cases[i].length);
+    }
+}
+
 static uint16_t *doorbell_with(const uint8_t *entries, size_t size)
 {
     struct legacy_setup given = fake_setup(2, LEGACY_TRANSPORT_ADMIN);
@@ -397,6 +420,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(commands_without_answer_mean_lost, setup_admin, teardown),
         cmocka_unit_test_setup_teardown(unknown_to_its_pf_means_lost, setup_admin, teardown),
         cmocka_unit_test_setup_teardown(refused_commands_read_all_ones, setup_admin, teardown),
+        cmocka_unit_test_setup_teardown(a_network_has_the_fields_of_its_features, setup_admin,
+                                        teardown),
         cmocka_unit_test_setup_teardown(only_sound_notification_entries_are_used, setup_admin,
                                         teardown),
     };

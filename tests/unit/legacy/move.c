@@ -268,6 +268,25 @@ static void reset_is_the_new_ones(void **unused)
     assert_int_equal(fake.messages, 0);
 }
 
+/* A device that is told to run reads its rings, also if its guest has switched Bus Master off. */
+static void master_is_lent(void **unused)
+{
+    use_intx();
+    config_out(0, 4, 2, ON & ~4U);
+    legacy_pause(&guest);
+    assert_int_equal(exchange(OLD, NEW), STATUS_OK);
+    assert_false(fake.vf[1].bus_master);
+    legacy_lend_master(NEW, true);
+    assert_true(fake.vf[1].bus_master);
+    assert_int_equal(legacy_save(NEW)->bus_master, 0);
+    legacy_lend_master(NEW, false);
+    assert_false(fake.vf[1].bus_master);
+    carry_device(0, 1);
+    finish(OLD, NEW, false);
+    config_out(0, 4, 2, ON);
+    assert_true(fake.vf[1].bus_master);
+}
+
 static void there_and_back(void **unused)
 {
     use_msix();
@@ -312,6 +331,8 @@ int main(void)
         TEST(masked_function_stays_so),
         TEST(without_vectors_the_old_one_goes_on),
         TEST(reset_is_the_new_ones),
+        TEST(master_is_lent),
+        BY_COMMANDS(master_is_lent),
         TEST(there_and_back),
         BY_COMMANDS(there_and_back),
     };

@@ -2,6 +2,8 @@
 /* BAR 0: which accesses of a guest become which accesses to the VF, over both transports. */
 #include "tests/unit/legacy/guest.h"
 
+#include "vmm/host/guest_ram.h"
+
 #define CONFIG_INTX (IO(0) + LEGACY_HEADER_INTX)
 #define CONFIG_MSIX (IO(0) + LEGACY_HEADER_MSIX)
 
@@ -33,6 +35,38 @@ static void registers_keep_their_widths(void **state)
     assert_int_equal(fake.vf[0].queue[1].pfn, 0x12345);
     out(IO(0) + LEGACY_STATUS, 1, 3);
     assert_int_equal(in(IO(0) + LEGACY_STATUS, 1), 3);
+}
+
+/* So no VF has to offer them that is to take its place. */
+static void features_that_are_not_offered_are_not_kept(void **state)
+{
+    out(IO(0) + LEGACY_GUEST_FEATURES, 4, 0xffffffff);
+    assert_int_equal(guest_function[0].state.features, 0x70000a5f);
+    assert_int_equal(fake.vf[0].guest_features, 0x70000a5f);
+}
+
+/* A ring has to lie in RAM, all of it: its queue stays without, or keeps the one that it has. */
+static void a_ring_outside_ram_is_none(void **state)
+{
+    static const struct ram ram;
+    /* Of 256 entries: 4 KiB of descriptors, the available ring, and behind it the used one. */
+    const uint32_t last = FAKE_RAM / 4096 - 3;
+    uint64_t before = guest_function[0].counters.ignored;
+
+    guest_function[0].setup.ram = &ram;
+    for (unsigned queue = 0; queue < 2; queue++) {
+        uint32_t had = queue == 0 ? 0 : last;
+
+        guest_queue(0, queue, had);
+        for (uint32_t pfn = last + 1; pfn != 0; pfn = pfn == UINT32_MAX ? 0
+                                                      : pfn < 0x1000    ? pfn * 2
+                                                                        : UINT32_MAX) {
+            guest_queue(0, queue, pfn);
+            assert_int_equal(fake.vf[0].queue[queue].pfn, had);
+            assert_int_equal(guest_function[0].state.queue[queue].pfn, had);
+        }
+    }
+    assert_true(guest_function[0].counters.ignored > before);
 }
 
 /* Every offset of the header, by every width: what starts at a register is that register. */
@@ -348,6 +382,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(registers_keep_their_widths, setup, teardown),
+        cmocka_unit_test_setup_teardown(features_that_are_not_offered_are_not_kept, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_ring_outside_ram_is_none, setup, teardown),
         cmocka_unit_test_setup_teardown(the_start_decides, setup, teardown),
         cmocka_unit_test_setup_teardown(wide_reads_leave_the_isr_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(odd_writes_do_what_their_start_says, setup, teardown),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Each key of a VF's text, and each of its rules. */
+#include "vmm/migrate/compare.h"
 #include "vmm/migrate/compatibility.h"
 
 #include "drivers/virtio/device.h"
@@ -13,7 +14,7 @@
 #include <cmocka.h>
 
 static struct legacy_description here, there;
-static char why[COMPATIBILITY_WHY_MAX];
+static char why[COMPARE_WHY_MAX];
 
 static int set_up(void **unused)
 {
@@ -37,7 +38,7 @@ static enum status compare(const char *abi, const char *other)
 
     assert_int_equal(compatibility_text(&here, abi, source), STATUS_OK);
     assert_int_equal(compatibility_text(&there, other, target), STATUS_OK);
-    return compatibility_compare(source, target, why);
+    return compare_texts(source, target, why);
 }
 
 static void refused(const char *text)
@@ -153,15 +154,15 @@ static void test_damaged(void **unused)
     assert_int_equal(compatibility_text(&here, "1.4", good), STATUS_OK);
     strcpy(bad, good);
     strstr(bad, "msix=4")[5] = '`'; /* no digit */
-    assert_int_equal(compatibility_compare(good, bad, why), STATUS_CONFLICT);
+    assert_int_equal(compare_texts(good, bad, why), STATUS_CONFLICT);
     for (size_t cut = 0; cut + 7 < strlen(good); cut++) { /* "type=2" is the last */
         memcpy(bad, good, cut);
         bad[cut] = '\0';
-        assert_int_not_equal(compatibility_compare(good, bad, why), STATUS_OK);
-        assert_int_not_equal(compatibility_compare(bad, good, why), STATUS_OK);
+        assert_int_not_equal(compare_texts(good, bad, why), STATUS_OK);
+        assert_int_not_equal(compare_texts(bad, good, why), STATUS_OK);
         assert_true(why[0] != '\0');
     }
-    assert_int_equal(compatibility_compare("virtio-vf/2;", good, why), STATUS_INVALID);
+    assert_int_equal(compare_texts("virtio-vf/2;", good, why), STATUS_INVALID);
 }
 
 /* Sizes that go up and down for ever have no text that is short enough: said, not cut. */

@@ -143,6 +143,13 @@ enum status vf_state_check(enum vf_state_kind kind, const void *state, uint32_t 
     return STATUS_OK;
 }
 
+/* The state goes on with the indexes in memory, whatever the device's are. */
+void vf_state_rewind(enum vf_state_kind kind, uint8_t *state, uint32_t size, const uint16_t *used,
+                     unsigned queues)
+{
+    set_sim.rewound = used[0];
+}
+
 const struct vf_state_facts *vf_state_facts(enum vf_state_kind kind)
 {
     static const struct vf_state_facts parts = {.name = "parts", .can_migrate = true};

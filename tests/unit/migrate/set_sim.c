@@ -25,7 +25,11 @@ _Static_assert(2 * MEMBERS <= 32, "a bit of 'fails_of' for each VF");
 
 struct workspace workspace = {.record = record, .store = store, .member = work};
 
-static const struct field fields[] = {FIELD(struct legacy_state, status, UINT8_MAX)};
+static const struct field fields[] = {
+    FIELD(struct legacy_state, status, UINT8_MAX),
+    FIELD_ARRAY(struct legacy_state, device_config, UINT8_MAX),
+    FIELD_ARRAY(struct legacy_state, device_written, 1),
+};
 const struct section legacy_section = SECTION(struct legacy_state, "legacy", 1, fields, NULL);
 
 /* ---- VFs ---- */
@@ -86,9 +90,9 @@ bool compatibility_has_news(const struct legacy_description *one,
     return false;
 }
 
-enum status compatibility_compare(const char *source, const char *target, char *why)
+enum status compare_texts(const char *source, const char *target, char *why)
 {
-    (void)format(why, COMPATIBILITY_WHY_MAX, "%s", strcmp(source, target) == 0 ? "" : "type");
+    (void)format(why, COMPARE_WHY_MAX, "%s", strcmp(source, target) == 0 ? "" : "type");
     return strcmp(source, target) == 0 ? STATUS_OK : STATUS_CONFLICT;
 }
 
@@ -113,8 +117,14 @@ enum status legacy_open_vectors(struct legacy_function *f, const struct legacy_f
     return hit(VECTORS, vf_with(f)) ? STATUS_NO_MEMORY : STATUS_OK;
 }
 
+void legacy_lend_master(struct legacy_function *f, bool lend)
+{
+    set_sim.lent[number(vf_with(f)) - MEMBERS] = lend;
+}
+
 void legacy_take_messages(struct legacy_function *to, struct legacy_function *from)
 {
+    assert_false(set_sim.lent[number(vf_with(to)) - MEMBERS]);
     assert_ptr_equal(vf_with(to), vf_with(from) + MEMBERS);
     assert_false(set_sim.retired[number(vf_with(from))]);
     set_sim.told[number(vf_with(to))] = true;

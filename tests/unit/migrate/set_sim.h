@@ -17,6 +17,8 @@ struct set_sim {
     struct vf vfs[2 * MEMBERS];
     struct vf_set set;
     struct vf *spares[MEMBERS], *sources[MEMBERS];
+    bool lent[MEMBERS];
+    uint16_t rewound; /* the index that the last state to be written was to have */
     bool retired[2 * MEMBERS], given_up[2 * MEMBERS], rebound[2 * MEMBERS], asleep[2 * MEMBERS];
     bool told[2 * MEMBERS]; /* of what its source has sent since it was saved */
     bool left[2 * MEMBERS]; /* its writes were reported for the last time */

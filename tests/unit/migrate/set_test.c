@@ -112,6 +112,7 @@ static void test_used_index_from_guest_memory(void **state)
     memcpy(&set_sim.rings[0][16 * 8 + 2], &(uint16_t){2}, sizeof(used));
     move_all();
     assert_true(fake_log_contains("queue 0: used index 65534 at the stop, now 65534 of 2 offered"));
+    assert_int_equal(set_sim.rewound, used);
 }
 
 /* No driver has looked at it: no ring, no queue size, and nothing is notified. */

@@ -3,8 +3,6 @@
 #include "tests/unit/pc/fake_edge.h"
 #include "tests/unit/pc/unit.h"
 
-#include "vmm/pc/pc_edge.h"
-
 #define VCPUS   4U
 #define SOURCE  FAKE_SOURCE
 #define LEVEL   0x8000U
@@ -99,6 +97,17 @@ static void test_edge(void **state)
     fake_edge_set_irq(&machine, SOURCE, 7, true);
     route(7, 0x51, 2); /* an edge on a masked pin is lost */
     assert_false(pc_interrupt_pending(&machine, 2));
+}
+
+/* A vector that there is not: an error, of whose interrupt a CPU that sleeps has to hear. */
+static void test_bad_vector(void **state)
+{
+    lapic_put(2, LAPIC_LVT + 0x50, 0xfe);
+    fake_edge.kicks[2] = 0;
+    assert_false(pc_msi(&machine, 0xfee02000, 0x400f));
+    assert_true(pc_interrupt_pending(&machine, 2));
+    assert_int_equal(fake_edge.kicks[2], 1);
+    assert_int_equal(pc_interrupt_take(&machine, 2), 0xfe);
 }
 
 static void test_level(void **state)
@@ -381,6 +390,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_registers),
         TEST(test_edge),
+        TEST(test_bad_vector),
         TEST(test_level),
         TEST(test_level_waits_for_unmask_and_enable),
         TEST(test_shared_line),

@@ -66,6 +66,11 @@ void pc_edge_reset(struct pc *pc)
     fake_edge.resets++;
 }
 
+void pc_edge_portal_rang(struct pc *pc)
+{
+    fake_edge.rings++;
+}
+
 bool pc_edge_is_stopping(struct pc *pc)
 {
     return false;

@@ -16,6 +16,7 @@ struct fake_edge {
     unsigned sipis[PC_VCPUS_MAX];
     uint8_t sipi_vector;
     unsigned resets;
+    unsigned rings; /* of the portal */
     unsigned power_offs;
     unsigned debug_exits;
     uint32_t debug_exit_value;

@@ -15,7 +15,28 @@
 
 static struct lapic own;
 static uint32_t page[1024];
-static struct lapic_lent lent;
+static struct {
+    uint8_t request, service;
+    uint64_t level[4];
+} lent;
+
+static void lend_more(void)
+{
+    lent.service = 0;
+    lent.request = lapic_lend_requests(&own, page);
+    for (unsigned i = 0; i < ARRAY_SIZE(lent.level); i++) {
+        lent.level[i] = lapic_levels(&own, i);
+        lapic_lend_levels(page, i, lent.level[i]);
+    }
+}
+
+static void lend(void)
+{
+    uint8_t service = lapic_lend(&own, page);
+
+    lend_more();
+    lent.service = service;
+}
 
 static int setup(void **state)
 {
@@ -58,7 +79,7 @@ static void test_registers(void **state)
     lapic_mmio_write(&own, LAPIC_ICR_HIGH, 0x05000000, 0, &effect);
     lapic_mmio_write(&own, LAPIC_INITIAL, 77, 0, &effect);
     lapic_fill_page(&own, page);
-    lapic_lend(&own, page, &lent);
+    lend();
     for (unsigned i = 0; i < ARRAY_SIZE(served); i++) {
         assert_int_equal(page[WORD(served[i])], lapic_mmio_read(&own, served[i], 0));
     }
@@ -73,10 +94,10 @@ static void test_delivery(void **state)
     assert_true(lapic_accept(&own, 0x31, false));
     assert_true(lapic_accept(&own, 0x52, true));
     assert_true(lapic_accept(&own, 0xe3, false));
-    lapic_lend(&own, page, &lent);
+    lend();
     assert_int_equal(lent.request, 0xe3);
     assert_int_equal(lent.service, 0);
-    assert_int_equal(lent.level[2], 1U << 0x12);
+    assert_int_equal(lent.level[1], 1U << 0x12);
     assert_int_equal(lapic_pending(&own), -1); /* it is lent */
     move(LAPIC_IRR, LAPIC_ISR, 0xe3);
     assert_true(lapic_accept(&own, 0xf0, false));
@@ -88,7 +109,7 @@ static void test_delivery(void **state)
     assert_int_equal(own.state.isr[7], 1U << 3);
     assert_int_equal(own.state.tpr, 0x45);
     assert_int_equal(own.state.icr, 0x0700000000040031);
-    lapic_lend(&own, page, &lent);
+    lend();
     assert_int_equal(lent.request, 0xf0);
     assert_int_equal(lent.service, 0xe3);
     assert_true(has(LAPIC_IRR, 0x31) && has(LAPIC_IRR, 0x52) && has(LAPIC_ISR, 0xe3));
@@ -100,7 +121,7 @@ static void test_ended(void **state)
     struct lapic_effect effect = {.kind = LAPIC_EFFECT_NONE};
 
     assert_true(lapic_accept(&own, 0x52, true));
-    lapic_lend(&own, page, &lent);
+    lend();
     move(LAPIC_IRR, 0, 0x52);
     (void)lapic_take_back(&own, page);
     lapic_has_ended(&own, 0x53, &effect);
@@ -114,15 +135,60 @@ static void test_ended(void **state)
     assert_int_equal(effect.message.vector, 0x52);
 }
 
+static unsigned highest(uint32_t offset)
+{
+    for (unsigned vector = 255; vector > 0; vector--) {
+        if (has(offset, vector)) {
+            return vector;
+        }
+    }
+    return 0;
+}
+
+/* What comes while the CPU has the state joins what waits there. */
+static void test_more(void **state)
+{
+    assert_true(lapic_accept(&own, 0x31, false));
+    lend();
+    assert_true(lapic_accept(&own, 0x33, true));
+    lend_more();
+    assert_int_equal(lent.request, 0x33);
+    assert_int_equal(lent.service, 0);
+    assert_int_equal(lent.level[0], 1ULL << 0x33);
+    assert_true(has(LAPIC_IRR, 0x31) && has(LAPIC_IRR, 0x33) && has(LAPIC_TMR, 0x33));
+    assert_int_equal(lapic_pending(&own), -1);
+    lend_more();
+    assert_int_equal(lent.request, 0);
+    assert_int_equal(lapic_take_back(&own, page), 0x33);
+    assert_int_equal(own.state.irr[1], 1U << 0x13 | 1U << 0x11);
+}
+
+/* The CPU delivers, ends or does nothing. */
+static void act_as_cpu(struct random *random, struct lapic *twin)
+{
+    unsigned request = highest(LAPIC_IRR), service = highest(LAPIC_ISR);
+    struct lapic_effect effect;
+
+    if ((request >> 4) > (service >> 4) && random_below(random, 2)) {
+        move(LAPIC_IRR, LAPIC_ISR, request);
+        assert_int_equal(lapic_pending(twin), request);
+        lapic_take(twin, (uint8_t)request);
+    } else if (service && random_below(random, 2)) {
+        move(LAPIC_ISR, 0, service);
+        lapic_end_of_interrupt(twin, &effect);
+    }
+}
+
 /* At random: what a CPU delivers and ends is what the software would have. */
 static void test_twins(void **state)
 {
     struct random random = {1};
     struct lapic twin = own;
-    struct lapic_effect effect;
+    bool is_lent = false;
 
     for (unsigned step = 0; step < 20000; step++) {
-        unsigned vector = 16 + random_below(&random, 240);
+        unsigned vector = 16 + random_below(&random, 240),
+                 before = is_lent ? highest(LAPIC_IRR) : 0;
 
         if (random_below(&random, 2)) {
             bool level = random_below(&random, 2);
@@ -130,26 +196,27 @@ static void test_twins(void **state)
             assert_true(lapic_accept(&own, (uint8_t)vector, level));
             assert_true(lapic_accept(&twin, (uint8_t)vector, level));
         }
-        lapic_lend(&own, page, &lent);
-        if ((lent.request >> 4) > (lent.service >> 4) && random_below(&random, 2)) {
-            move(LAPIC_IRR, LAPIC_ISR, lent.request);
-            assert_int_equal(lapic_pending(&twin), lent.request);
-            lapic_take(&twin, lent.request);
-        } else if (lent.service && random_below(&random, 2)) {
-            move(LAPIC_ISR, 0, lent.service);
-            lapic_end_of_interrupt(&twin, &effect);
+        if (is_lent) {
+            lend_more();
+        } else {
+            lend();
+            assert_int_equal(lent.service, highest(LAPIC_ISR));
         }
-        (void)lapic_take_back(&own, page);
-        assert_memory_equal(&own.state, &twin.state, sizeof(twin.state));
+        assert_int_equal(highest(LAPIC_IRR), lent.request > before ? lent.request : before);
+        act_as_cpu(&random, &twin);
+        is_lent = random_below(&random, 2);
+        if (!is_lent) {
+            assert_int_equal(lapic_take_back(&own, page), highest(LAPIC_IRR));
+            assert_memory_equal(&own.state, &twin.state, sizeof(twin.state));
+        }
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_registers, setup),
-        cmocka_unit_test_setup(test_delivery, setup),
-        cmocka_unit_test_setup(test_ended, setup),
+        cmocka_unit_test_setup(test_registers, setup), cmocka_unit_test_setup(test_delivery, setup),
+        cmocka_unit_test_setup(test_more, setup),      cmocka_unit_test_setup(test_ended, setup),
         cmocka_unit_test_setup(test_twins, setup),
     };
 

@@ -9,7 +9,6 @@
  */
 #include "drivers/pci/acs.h"
 #include "drivers/pci/caps.h"
-#include "drivers/pci/flr.h"
 #include "drivers/pci/pci_config.h"
 #include "drivers/pci/scan.h"
 #include "tests/unit/fakes/log.h"

@@ -2,7 +2,6 @@
 /* Sizes of BARs and windows of bridges. */
 #include "drivers/pci/bars.h"
 #include "drivers/pci/bridge.h"
-#include "drivers/pci/caps.h"
 #include "drivers/pci/pci_config.h"
 #include "drivers/pci/scan.h"
 #include "tests/unit/fakes/log.h"

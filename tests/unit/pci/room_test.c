@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Finding and making room for BARs behind bridges. */
-#include "drivers/pci/bars.h"
 #include "drivers/pci/bridge.h"
-#include "drivers/pci/pci_config.h"
 #include "drivers/pci/room.h"
 #include "drivers/pci/scan.h"
 #include "tests/unit/fakes/log.h"

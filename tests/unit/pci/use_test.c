@@ -6,7 +6,6 @@
 #include "drivers/pci/msix.h"
 #include "drivers/pci/pci_config.h"
 #include "drivers/pci/scan.h"
-#include "drivers/pci/sriov.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pci_model.h"
 #include "tests/unit/fakes/pci_space.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* How many VFs can be had: BARs, windows, buses and the table bound them. */
-#include "drivers/pci/caps.h"
 #include "drivers/pci/pci_config.h"
 #include "drivers/pci/room.h"
 #include "drivers/pci/scan.h"

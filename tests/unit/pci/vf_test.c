@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Switching VFs on and off, with everything that can be wrong with a device or the way to it. */
-#include "drivers/pci/caps.h"
 #include "drivers/pci/pci_config.h"
 #include "drivers/pci/scan.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pci_space.h"
 #include "tests/unit/pci/sriov_machine.h"
-#include "vmm/host/time.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

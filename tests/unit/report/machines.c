@@ -7,7 +7,6 @@
 #include "vmm/host/cpuid.h"
 #include "vmm/host/msr.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define LEAVES_MAX 16
@@ -120,7 +119,8 @@ static const struct machine machines[] = {
                 {0x80000008, {46, 0, 0, 0}}},
      .msrs = {{0x3a, 5},
               {0x481, CTL(6) | CTL(7)},
-              {0x48b, CTL(0) | CTL(1) | CTL(3) | CTL(5) | CTL(7) | CTL(8) | CTL(9) | CTL(17)},
+              {0x48b,
+               CTL(0) | CTL(1) | CTL(3) | CTL(5) | CTL(7) | CTL(8) | CTL(9) | CTL(17) | CTL(25)},
               {0x48c, 0x00000f0106f34141ULL}},
      .core = {112, {GIB(256), GIB(254), GIB(254), GIB(250)}},
      .cpus = 112,

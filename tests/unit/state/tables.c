@@ -7,6 +7,7 @@
 #include "vmm/pc/pc.h"
 #include "vmm/state/state.h"
 #include "vmm/vm/cpu_state.h"
+#include "vmm/vm/vm_clock.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +17,7 @@
 
 #include <cmocka.h>
 
-static const struct section *const others[] = {&cpu_section, &legacy_section};
+static const struct section *const others[] = {&cpu_section, &legacy_section, &clock_section};
 
 #define OTHERS   ARRAY_SIZE(others)
 #define SECTIONS (pc_section_count + OTHERS)
@@ -26,8 +27,10 @@ static const char *instances(unsigned i)
 {
     static char number[16];
 
+    static const char *const of_others[] = {"one for each vCPU", "one for each VF", "one"};
+
     if (i >= pc_section_count) {
-        return i == pc_section_count ? "one for each vCPU" : "one for each VF";
+        return of_others[i - pc_section_count];
     }
     (void)snprintf(number, sizeof(number), "%u of them", pc_sections[i].instances);
     return pc_sections[i].instances == 0   ? "one for each vCPU"

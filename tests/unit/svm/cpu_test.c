@@ -77,6 +77,7 @@ static void test_guards(void **state)
     fake_cpu_genoa();
     fake_cpuid_set(0x80000021, 0, (struct cpuid){.eax = 1U << 8});
     assert_int_equal(svm_init(), STATUS_OK);
+    assert_int_equal(svm_features()->tsc_ratio, cpuid_read(0x8000000a, 0).edx >> 4 & 1);
     fake_msr_set(EFER, 0xd01);
     fake_msr_set(HSAVE, 0);
     fake_pages_reset(8);

@@ -3,7 +3,6 @@
 #include "tests/unit/vm/fake_cpu.h"
 #include "tests/unit/vm/fake_vm.h"
 #include "tests/unit/vm/whole.h"
-#include "vmm/host/msr.h"
 #include "vmm/svm/svm.h"
 
 #include <setjmp.h>
@@ -19,7 +18,7 @@ static struct svm_vcpu *svm;
 
 const struct svm_features *svm_features(void)
 {
-    static const struct svm_features features = {.asids = 8};
+    static const struct svm_features features = {.asids = 8, .tsc_ratio = true};
 
     return &features;
 }

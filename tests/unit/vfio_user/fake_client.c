@@ -20,6 +20,8 @@ struct fake_client fake;
 
 static void describe(struct vfio_user_function *f)
 {
+    static struct vfio_user_notify notify[20];
+
     for (unsigned i = 0; i < VFIO_USER_PCI_REGIONS; i++) {
         f->region[i] = (struct vfio_user_region){.handle = NO_HANDLE};
     }
@@ -36,10 +38,11 @@ static void describe(struct vfio_user_function *f)
     f->region[VFIO_USER_CONFIG].size = 256;
     f->intx = 1;
     f->vectors = FAKE_VECTORS;
-    f->migrates = f->logs = true;
-    f->notifies = 20;
+    f->migrates = f->logs = f->split = true;
+    f->notifies = ARRAY_SIZE(notify);
+    f->notify = notify;
     for (unsigned i = 0; i < f->notifies; i++) {
-        f->notify[i] = (struct vfio_user_notify){
+        notify[i] = (struct vfio_user_notify){
             .size = 2, .offset = 16, .match = i, .io = true, .handle = FAKE_NOTIFY + (int)(i / 2)};
     }
 }
@@ -106,7 +109,11 @@ uint32_t fake_feed(const uint8_t *bytes, uint32_t size, const int *handle, uint3
         if (at == NULL) {
             break;
         }
-        must(room != 0);
+        if (room == 0) { /* it reads on when it has answered */
+            must(fake.server.waits);
+            (void)vfio_user_again(&fake.server);
+            continue;
+        }
         room = room < piece ? room : piece;
         room = room < size - done ? room : size - done;
         memcpy(at, bytes + done, room);
@@ -257,8 +264,19 @@ void vfio_user_edge_vector(struct vfio_user *server, uint32_t vector, bool wante
     fake.wanted[vector] = wanted;
 }
 
+/* Before anything is done. */
+static bool not_yet(void)
+{
+    fake.again -= fake.again != 0 ? 1 : 0;
+    return fake.again != 0;
+}
+
 enum status vfio_user_edge_reset(struct vfio_user *server)
 {
+    must(!fake.function.fixed);
+    if (not_yet()) {
+        return STATUS_AGAIN;
+    }
     fake.resets++;
     fake.state = 1;
     return fake.fails;
@@ -290,13 +308,32 @@ enum status vfio_user_edge_map(struct vfio_user *server, const struct vfio_user_
     return status;
 }
 
-enum status vfio_user_edge_unmap(struct vfio_user *server, uint64_t address, uint64_t size)
+enum status vfio_user_edge_unmap(struct vfio_user *server, uint64_t address, uint64_t size,
+                                 uint32_t *left)
 {
+    must(*left == 0 || (fake.function.split && fake.maps - 1 + *left <= VFIO_USER_MAPS_MAX));
     for (uint32_t i = 0; i < fake.maps; i++) {
-        if (fake.map[i].address == address && fake.map[i].size == size) {
-            fake.map[i] = fake.map[--fake.maps];
-            return STATUS_OK;
+        struct fake_map *map = &fake.map[i], behind = *map;
+        uint64_t before = address - map->address;
+        uint32_t rest;
+
+        if (before >= map->size || size > map->size - before) {
+            continue;
         }
+        behind.address = address + size;
+        behind.size = map->size - before - size;
+        rest = (before != 0) + (behind.size != 0);
+        if (rest > *left) {
+            return *left == 0 ? STATUS_NOT_FOUND : STATUS_NO_ROOM;
+        }
+        *left = rest;
+        map->size = before;
+        if (before == 0) {
+            *map = behind.size != 0 ? behind : fake.map[--fake.maps];
+        } else if (behind.size != 0) {
+            fake.map[fake.maps++] = behind;
+        }
+        return STATUS_OK;
     }
     return STATUS_NOT_FOUND;
 }
@@ -304,6 +341,17 @@ enum status vfio_user_edge_unmap(struct vfio_user *server, uint64_t address, uin
 void vfio_user_edge_unmap_all(struct vfio_user *server)
 {
     fake.maps = 0;
+}
+
+void vfio_user_edge_dma_done(struct vfio_user *server, bool ok, const uint8_t *data)
+{
+    must((data != NULL) == (ok && server->dma.command == COMMAND_DMA_READ));
+    fake.dma_done++;
+    fake.dma_ok = ok;
+    fake.dma_sum = 0;
+    for (uint32_t i = 0; data != NULL && i < server->dma.count; i++) {
+        fake.dma_sum += data[i];
+    }
 }
 
 enum status vfio_user_edge_log_start(struct vfio_user *server, uint64_t *page_size,
@@ -360,6 +408,9 @@ enum status vfio_user_edge_set_state(struct vfio_user *server, uint32_t state)
 {
     must(state <= 15 && ((state & 4) == 0 || (state & 3) == 0));
     must(fake.state != 6);
+    if (not_yet()) {
+        return STATUS_AGAIN;
+    }
     if (fake.fails != STATUS_OK) {
         fake.state = 6;
         return fake.fails;

@@ -46,7 +46,12 @@ struct fake_client {
     uint8_t region[VFIO_USER_PCI_REGIONS][8192];
     unsigned reads, writes, resets;
     bool wanted[FAKE_VECTORS];
+    unsigned again;    /* so often states, reset and the log are not there yet */
     enum status fails; /* what accesses, reset, maps and changes of state give, if not OK */
+
+    unsigned dma_done; /* answers to vfio_user_dma() ... */
+    bool dma_ok;       /* ... and how the last one was, with the sum of its bytes */
+    uint32_t dma_sum;
 
     uint32_t maps;
     bool logging;

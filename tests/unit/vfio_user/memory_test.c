@@ -191,6 +191,67 @@ static void maps_tables_in_2021(void **state)
     assert_int_equal(fake_command(COMMAND_DMA_UNMAP, table, 32, NULL, 0), 22);
 }
 
+static int unmap_pages_2021(uint64_t page, uint64_t pages)
+{
+    put_entry(0, page * PAGE, pages, 0, 0);
+    return fake_command(COMMAND_DMA_UNMAP, table, 32, NULL, 0);
+}
+
+/* The map at PAGE has PAGES. */
+static void expect_map(uint64_t page, uint64_t pages)
+{
+    for (uint32_t i = 0; i < fake.maps; i++) {
+        if (fake.map[i].address == page * PAGE) {
+            assert_int_equal(fake.map[i].size, pages * PAGE);
+            return;
+        }
+    }
+    fail();
+}
+
+static void unmaps_parts_in_2021(void **state)
+{
+    put_entry(0, 0, 16, 3, 0);
+    put_entry(1, 16 * PAGE, 16, 3, 0);
+    assert_int_equal(fake_command(COMMAND_DMA_MAP, table, 64, NULL, 0), 0);
+    assert_int_equal(unmap_pages_2021(4, 2), 0); /* two are left of it */
+    assert_int_equal(fake.server.maps, 3);
+    expect_map(0, 4);
+    expect_map(6, 10);
+    assert_int_equal(unmap_pages_2021(6, 3), 0); /* its beginning */
+    expect_map(9, 7);
+    assert_int_equal(unmap_pages_2021(2, 2), 0); /* its end */
+    expect_map(0, 2);
+    assert_int_equal(fake.server.maps, 3);
+    assert_int_equal(unmap_pages_2021(15, 2), 2); /* of two */
+    assert_int_equal(unmap_pages_2021(1, 2), 2);  /* not all is there */
+    assert_int_equal(unmap_pages_2021(0, 2), 0);
+    assert_int_equal(unmap_pages_2021(9, 7), 0);
+    assert_int_equal(fake.server.maps, 1);
+    /* Where the function cannot. */
+    fake.function.split = false;
+    assert_int_equal(unmap_pages_2021(16, 1), 2);
+    assert_int_equal(fake.server.maps, 1);
+}
+
+/* As many maps as there may be: none can become two, but one can become smaller. */
+static void a_part_needs_room_in_2021(void **state)
+{
+    for (uint32_t i = 0; i < VFIO_USER_MAPS_MAX; i += 255) {
+        for (uint32_t k = 0; k < 255; k++) {
+            put_entry(k, (i + k) * 3 * PAGE, 3, 3, 0);
+        }
+        assert_int_equal(fake_command(COMMAND_DMA_MAP, table, 255 * 32, NULL, 0), 0);
+    }
+    assert_int_equal(fake.server.maps, VFIO_USER_MAPS_MAX);
+    assert_int_equal(unmap_pages_2021(1, 1), 28);
+    assert_int_equal(unmap_pages_2021(0, 1), 0);
+    assert_int_equal(unmap_pages_2021(3, 3), 0);
+    assert_int_equal(unmap_pages_2021(7, 1), 0);
+    assert_int_equal(fake.server.maps, VFIO_USER_MAPS_MAX);
+    assert_int_equal(unmap_pages_2021(10, 1), 28);
+}
+
 /* DIRTY_PAGES with FLAGS; with a bitmap of SIZE bytes for PAGES pages from ADDRESS on. */
 static int dirty(uint32_t flags, uint64_t address, uint64_t pages, uint64_t page, uint64_t size)
 {
@@ -279,6 +340,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(refuses_wrong_maps, begin, end),
         cmocka_unit_test_setup_teardown(counts_maps, begin, end),
         cmocka_unit_test_setup_teardown(maps_tables_in_2021, begin_2021, end),
+        cmocka_unit_test_setup_teardown(unmaps_parts_in_2021, begin_2021, end),
+        cmocka_unit_test_setup_teardown(a_part_needs_room_in_2021, begin_2021, end),
         cmocka_unit_test_setup_teardown(reports_what_was_written_in_2021, begin_2021, end),
         cmocka_unit_test_setup_teardown(checks_unmaps_before_it_begins, begin_2021, end),
     };

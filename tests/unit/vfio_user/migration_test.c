@@ -226,7 +226,7 @@ static void tells_of_pre_copy(void **state)
 
 static void logs(void **state)
 {
-    uint8_t data[16 + 65 * 16] = {0};
+    uint8_t data[16 + 2 * 16] = {0};
     uint8_t map[32];
 
     fake_put32(map, 2, 32, 3);
@@ -268,8 +268,13 @@ static void logs(void **state)
     assert_int_equal(feature(8, SET | 7, NULL, 0), 0);
     fake_put64(data, 3, 0ULL, PAGE, PAGE);
     assert_int_equal(feature(64, GET | 8, data, 24), 16);
-    /* Ranges that are none, too many, cut off; another page size is said. */
-    memset(data, 0, sizeof(data));
+}
+
+/* Ranges that are none, too many, cut off; another page size is said. */
+static void logs_ranges(void **state)
+{
+    uint8_t data[16 + 65 * 16] = {0};
+
     fake_put64(data, 1, PAGE);
     fake_put32(data + 8, 1, 1);
     assert_int_equal(feature(40, SET | 6, data, 32), 22);
@@ -282,6 +287,13 @@ static void logs(void **state)
     fake_put64(data, 1, 512ULL);
     fake_put32(data + 8, 1, 65);
     assert_int_equal(feature(sizeof(data) + 8, SET | 6, data, sizeof(data)), 7);
+    fake_put32(data + 8, 1, 64);
+    for (uint64_t i = 0; i < 64; i++) {
+        fake_put64(data + 16 + i * 16, 2, i * 2 * PAGE, PAGE);
+    }
+    assert_int_equal(feature(sizeof(data) + 8, SET | 6, data, sizeof(data) - 16), 0);
+    assert_int_equal(fake.log_ranges, 64);
+    assert_int_equal(feature(8, SET | 7, NULL, 0), 0);
     fake_put32(data + 8, 1, 0);
     fake.log_page = PAGE;
     assert_int_equal(feature(24, SET | 6, data, 16), 0);
@@ -420,6 +432,46 @@ static void guards_the_registers(void **state)
     assert_int_equal(value(24, 8), 0);
 }
 
+/* An edge takes time: the message is carried out again from its beginning, and answered once. */
+static void waits(void **state)
+{
+    static const uint8_t payload[16] = {16, 0, 0, 0, 2, 0, 2, 0, STOP_COPY};
+    uint32_t room;
+
+    fake.again = 3;
+    assert_int_equal(fake_command(COMMAND_FEATURE, payload, sizeof(payload), NULL, 0), -1);
+    assert_non_null(vfio_user_space(&fake.server, &room));
+    assert_int_equal(room, 0);
+    assert_int_equal(fake.state, 1);
+    assert_false(vfio_user_again(&fake.server));
+    assert_int_equal(fake.sent_size, 0);
+    assert_true(vfio_user_again(&fake.server));
+    assert_int_equal(fake.state, 2);
+    assert_int_equal(fake.sent_size, HEADER + sizeof(payload));
+    assert_true(vfio_user_again(&fake.server)); /* nothing waits any more */
+    assert_int_equal(fake.sent_size, HEADER + sizeof(payload));
+    assert_non_null(vfio_user_space(&fake.server, &room));
+    assert_int_equal(room, HEADER);
+    /* The client goes meanwhile. */
+    fake.again = 5;
+    assert_int_equal(fake_command(COMMAND_RESET, NULL, 0, NULL, 0), -1);
+    vfio_user_disconnected(&fake.server);
+    assert_true(vfio_user_again(&fake.server));
+    assert_int_equal(fake.resets, 0);
+    fake.again = 0;
+}
+
+/* What has no reset says so. */
+static void has_no_reset(void **state)
+{
+    static const uint8_t payload[16] = {16};
+
+    fake.function.fixed = true;
+    assert_int_equal(fake_command(COMMAND_RESET, NULL, 0, NULL, 0), 95);
+    assert_int_equal(fake_command(COMMAND_GET_INFO, payload, sizeof(payload), NULL, 0), 0);
+    assert_int_equal(get32(fake.reply + 4), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -428,6 +480,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(moves_a_state, begin, end),
         cmocka_unit_test_setup_teardown(tells_of_pre_copy, begin, end),
         cmocka_unit_test_setup_teardown(logs, begin, end),
+        cmocka_unit_test_setup_teardown(logs_ranges, begin, end),
+        cmocka_unit_test_setup_teardown(waits, begin, end),
+        cmocka_unit_test_setup_teardown(has_no_reset, begin, end),
         cmocka_unit_test_setup_teardown(saves_by_the_region, begin_2021, end),
         cmocka_unit_test_setup_teardown(loads_by_the_region, begin_2021, end),
         cmocka_unit_test_setup_teardown(guards_the_registers, begin_2021, end),

@@ -56,6 +56,7 @@ static void tells_only_what_was_asked(void **state)
 {
     static const char json[] = "{\"capabilities\":{\"write_multiple\":true}}";
     static const char no[] = "{\"capabilities\":{\"write_multiple\":false}}";
+    static const char twin[] = "{\"capabilities\":{\"twin_socket\":{\"supported\":true}}}";
 
     fake_start(VFIO_USER_AUTO, DATA);
     assert_int_equal(version(0, 7, json, sizeof(json)), 0);
@@ -67,6 +68,11 @@ static void tells_only_what_was_asked(void **state)
     fake_start(VFIO_USER_AUTO, DATA);
     assert_int_equal(version(0, 0, no, sizeof(no)), 0);
     assert_null(strstr(said(), "write_multiple"));
+    fake_stop();
+    /* There is one socket. */
+    fake_start(VFIO_USER_AUTO, DATA);
+    assert_int_equal(version(0, 0, twin, sizeof(twin)), 0);
+    assert_null(strstr(said(), "twin"));
     fake_stop();
     /* Without a word. */
     fake_start(VFIO_USER_AUTO, DATA);

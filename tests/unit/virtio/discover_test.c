@@ -144,7 +144,7 @@ static void test_pf(void **state)
     assert_int_equal(function->sriov.total_vfs, 64);
     assert_int_equal(function->sriov.vf_device, 0x10f9);
     assert_false(function->sriov.enabled);
-    assert_int_equal(function->vfs_seen, 0);
+    assert_int_equal(function->vfs_mmr, 0);
     assert_int_equal(function->mmr.layout, VIRTIO_MMR_NONE);
     function = virtio_function_at(1);
     assert_int_equal(function->type, VIRTIO_TYPE_BLOCK);
@@ -192,7 +192,6 @@ static void test_mmr_layouts(void **state)
         assert_int_equal(virtio_mmr_find(fake_bdf(0, (uint8_t)(2 + i), 0), NULL, &mmr), STATUS_OK);
         assert_int_equal(mmr.layout, i == 0 ? VIRTIO_MMR_A : VIRTIO_MMR_B);
         assert_int_equal(mmr.capability, cap);
-        assert_int_equal(mmr.vsec_id, 0x1af4);
         assert_int_equal(mmr.region.bar, 2);
         assert_int_equal(mmr.region.offset, 0x1000);
         assert_int_equal(mmr.region.length, 0x100);
@@ -261,7 +260,7 @@ static void test_vfs_on(void **state)
     assert_int_equal(virtio_discover(), STATUS_OK);
     assert_true(fake_pci_reads() - before < 4096UL * 12);
     function = virtio_function_at(0);
-    assert_int_equal(function->vfs_seen, 4096);
+    assert_int_equal(function->sriov.num_vfs, 4096);
     assert_int_equal(function->vfs_mmr, 2048);
     assert_int_equal(function->vf_mmr.region.offset, 0x1000);
 }

@@ -106,6 +106,7 @@ static void make_state(enum vf_state_kind kind, uint32_t size)
     put_field(1, 64, 0);
     put_field(2, 38, 0);
     put_field(3, 6, 0);
+    memset(sim_state.blob + sim_state.size - 4, 0, 4); /* its indexes, as they are in memory */
     put_field(10, size - sim_state.size - 8, 0);
 }
 

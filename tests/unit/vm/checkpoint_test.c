@@ -8,8 +8,10 @@
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pages.h"
 #include "vmm/host/fpu.h"
+#include "vmm/pc/clock.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/low_memory.h"
+#include "vmm/vm/service.h"
 #include "vmm/vm/video.h"
 
 #include <setjmp.h>
@@ -22,6 +24,7 @@
 #define VCPUS  2U
 #define RIP    0xffffffff81000000ULL
 #define NOW_NS 123456789ULL
+#define TSC_HZ 2400000000ULL
 
 static struct vm vm;
 static struct vcpu vcpus[VCPUS];
@@ -31,9 +34,10 @@ static unsigned kicks;
 
 /* ---- What happens while a checkpoint is taken ---- */
 
-static bool vf_speaks;     /* between saving and loading */
-static bool turn_is_lost;  /* a part of the PC that nobody loads */
-static bool vf_is_refused; /* with what was saved of it */
+static bool vf_speaks;       /* between saving and loading */
+static bool turn_is_lost;    /* a part of the PC that nobody loads */
+static bool vf_is_refused;   /* with what was saved of it */
+static bool rate_is_refused; /* that of its TSC */
 static bool seen_filled;
 static uint64_t now_ns;
 
@@ -70,6 +74,18 @@ void pc_fill(struct pc *pc, uint8_t byte)
 
 /* Every part has been filled before it was loaded. */
 void video_settle(struct vm *of) {}
+void service_settle(struct vm *of) {}
+
+enum status vm_set_tsc_rate(struct vm *of, uint64_t *hz)
+{
+    assert_int_equal(*hz, TSC_HZ);
+    return rate_is_refused ? STATUS_UNSUPPORTED : STATUS_OK;
+}
+
+void pc_set_tsc_rate(struct pc *pc, uint64_t hz)
+{
+    assert_int_equal(hz, TSC_HZ);
+}
 
 void pc_derive(struct pc *pc)
 {
@@ -90,6 +106,11 @@ enum status legacy_load(struct legacy_function *f, const struct legacy_state *fr
     f->irq.arrived[0] |= from->arrived[0] | (vf_speaks ? 4 : 0);
     f->state = *from;
     return vf_is_refused ? STATUS_INVALID : STATUS_OK;
+}
+
+bool model_level_allows(const struct model_level *level, const struct cpu_state *state)
+{
+    return true;
 }
 
 void fpu_set_reset(struct fpu_registers *fpu) {}
@@ -158,7 +179,7 @@ static int setup(void **state)
     fake_log_clear();
     memset(&vm, 0, sizeof(vm));
     memset(&function, 0, sizeof(function));
-    vf_speaks = turn_is_lost = vf_is_refused = seen_filled = false;
+    vf_speaks = turn_is_lost = vf_is_refused = rate_is_refused = seen_filled = false;
     now_ns = 0;
     config.checkpoints = kicks = 0;
     vm.config = &config;
@@ -166,6 +187,7 @@ static int setup(void **state)
     vm.state = VM_RUNNING;
     vm.frozen = true;
     vm.clock.ns = NOW_NS;
+    vm.clock.tsc_hz = TSC_HZ;
     vm.pc.board.lowest_turn = 1;
     for (unsigned i = 0; i < VCPUS; i++) {
         vcpus[i] = (struct vcpu){
@@ -242,7 +264,15 @@ static void test_refusals(void **state)
     assert_true(
         fake_log_contains("section board, instance 0, field lowest_turn: element 0 is 0xa"));
     vm.pc.board.lowest_turn = 1;
+    vm.clock.ns = CLOCK_LAST; /* its devices could not count on from there */
+    assert_int_equal(checkpoint_take(&vm), STATUS_DEVICE);
+    assert_true(fake_log_contains("section clock, instance 0, field ns"));
+    vm.clock.ns = NOW_NS;
+    vm.clock.tsc_hz = TSC_HZ;
     vf_is_refused = true;
+    assert_int_equal(checkpoint_take(&vm), STATUS_DEVICE);
+    vf_is_refused = false;
+    rate_is_refused = true;
     assert_int_equal(checkpoint_take(&vm), STATUS_DEVICE);
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What guests see of four kinds of host, bit by bit. */
 #include "tests/unit/vm/fake_cpu.h"
-#include "vmm/vm/cpu_state.h"
 #include "vmm/vm/model.h"
 
 #include <setjmp.h>
@@ -14,8 +13,9 @@
 #define BIT(n) (1U << (n))
 
 static void (*const hosts[])(void) = {fake_cpu_milan, fake_cpu_genoa, fake_cpu_intel, fake_cpu_old};
-static const struct model_view one = {.vcpu_count = 1, .apic = true};
-static const struct model_view third = {.vcpu = 2, .vcpu_count = 4, .apic = true, .osxsave = true};
+static const struct model_view one = {.level = &model_host, .vcpu_count = 1, .apic = true};
+static const struct model_view third = {
+    .level = &model_host, .vcpu = 2, .vcpu_count = 4, .apic = true, .osxsave = true};
 
 static void expect(const struct model_view *view, uint32_t leaf, uint32_t subleaf,
                    struct cpuid wanted)
@@ -137,7 +137,7 @@ static void test_what_depends_on_the_vcpu(void **state)
 {
     fake_cpu_milan();
     for (unsigned count = 1; count <= 64; count++) {
-        struct model_view view = {.vcpu = count - 1, .vcpu_count = count};
+        struct model_view view = {.level = &model_host, .vcpu = count - 1, .vcpu_count = count};
         struct cpuid first = model_cpuid(&view, 1, 0), cores = model_cpuid(&view, 0x80000008, 0);
         unsigned bits = cores.ecx >> 12 & 0xf;
 

@@ -7,6 +7,7 @@
 #include "vmm/vm/backend.h"
 #include "vmm/vm/dirty.h"
 #include "vmm/vm/low_memory.h"
+#include "vmm/vm/service.h"
 #include "vmm/vm/video.h"
 #include "vmm/vm/vm_edge.h"
 
@@ -25,6 +26,7 @@ struct fake_backend fake_backend;
 struct fake_platform fake_platform;
 struct fake_console fake_console;
 unsigned fake_kicks, fake_marked;
+gpa_t fake_marked_at;
 uint64_t fake_now;
 unsigned fake_resets, fake_stops;
 jmp_buf fake_panicked;
@@ -43,6 +45,7 @@ void fake_vm_reset(void)
     fake_console = (struct fake_console){.room = UINT32_MAX};
     fake_vm.vcpu[0] = &fake_vcpu;
     fake_vm.vcpu_count = 1;
+    fake_vm.level = model_host;
     fake_backend = (struct fake_backend){
         .cr0 = CR0_PE | CR0_ET | CR0_NE, .pat = PAT_RESET, .cs_attributes = FAKE_CODE_32};
     fake_platform = (struct fake_platform){.vector = -1};
@@ -80,6 +83,12 @@ void fake_expect_nothing(void)
 void ram_mark(const struct ram *ram, gpa_t at, uint64_t size)
 {
     fake_marked++;
+    fake_marked_at = at;
+}
+
+bool ram_holds(const struct ram *ram, uint64_t at, uint64_t size)
+{
+    return range_fits(at, size, FAKE_RAM_SIZE);
 }
 
 bool dirty_fault(struct vcpu *vcpu, gpa_t at)
@@ -210,6 +219,11 @@ void low_memory_settle(struct vm *vm, bool anew)
 bool low_memory_is_lasting(const struct vm *vm, gpa_t at)
 {
     return true;
+}
+
+gpa_t low_memory_alias(const struct vm *vm, gpa_t at)
+{
+    return at;
 }
 
 void *low_memory_pointer(const struct vm *vm, gpa_t at, unsigned size, bool write)
@@ -370,6 +384,7 @@ bool legacy_port_write(struct legacy_set *set, uint16_t port, unsigned width, ui
 void legacy_settle(struct legacy_set *set) {}
 
 void video_settle(struct vm *of) {}
+void service_settle(struct vm *of) {}
 
 bool legacy_mmio_read(struct legacy_set *set, gpa_t address, unsigned width, uint64_t *value)
 {

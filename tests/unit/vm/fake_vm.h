@@ -64,6 +64,7 @@ extern struct fake_backend fake_backend;
 extern struct fake_platform fake_platform;
 extern unsigned fake_kicks;  /* how often the vCPU kicked itself */
 extern unsigned fake_marked; /* calls of ram_mark() */
+extern gpa_t fake_marked_at; /* ... and the last one's */
 extern uint64_t fake_now;
 extern unsigned fake_resets, fake_stops;
 #define fake_complaints fake_vm.log.lines

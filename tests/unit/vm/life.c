@@ -4,7 +4,6 @@
 #include "vmm/pc/rom.h"
 
 #include "tests/unit/fakes/log.h"
-#include "tests/unit/fakes/pages.h"
 #include "vmm/host/smp.h"
 #include "vmm/host/time.h"
 #include "vmm/host/timer.h"
@@ -25,6 +24,7 @@
 #include <unistd.h>
 
 #include "vmm/vf/vf.h"
+#include "vmm/vm/service.h"
 #include "vmm/vm/video.h"
 #include <cmocka.h>
 
@@ -36,6 +36,11 @@ struct life life = {.clock_ns = 1000};
 static uint32_t loads;      /* how often a program was loaded; atomic */
 static uint32_t sees[CPUS]; /* the load that each vCPU was reset after */
 static uint64_t mapped;     /* bytes of the nested tables' RAM */
+
+enum { SOUNDS, SILENT, RENEWED };
+static bool hidden[CONFIG_VMS_MAX]; /* between vm_edge_hide() and vf_unbind() */
+
+static unsigned vfs[CONFIG_VMS_MAX]; /* of the VM of that index */
 
 void life_check(bool good, const char *what, const char *file, int line)
 {
@@ -110,7 +115,13 @@ static bool has_giant_pages(void)
     return true;
 }
 
+static struct backend_ratio tsc_ratio(void)
+{
+    return life.ratio;
+}
+
 static const struct backend functions = {.name = "fake",
+                                         .tsc_ratio = tsc_ratio,
                                          .vcpu_size = PAGE_SIZE,
                                          .giant_pages = has_giant_pages,
                                          .serves_apic = serves_apic};
@@ -185,8 +196,11 @@ enum status ram_zero(const struct ram *ram, gpa_t at, uint64_t size)
 
 enum status pc_init(struct pc *pc, const struct pc_config *wanted)
 {
+    unsigned index = ((struct vm *)((uintptr_t)pc - offsetof(struct vm, pc)))->index;
+
     check(load(&life.in_guest) == 0);
     pc->config = *wanted;
+    vfs[index] = vfs[index] == SILENT ? RENEWED : vfs[index];
     return life.init_status;
 }
 
@@ -201,15 +215,22 @@ void pc_console_ready(struct pc *pc, uint64_t now)
 }
 
 /* Its last words come before "stopped". */
+void vm_edge_portal_ended(unsigned vm) {}
+
+/* The portal may look at a VM until here, but finds that it stops: its VFs are there still. */
+void vm_edge_hide(unsigned vm)
+{
+    const struct vm *stopping = vm_by_index(vm);
+
+    check(!vm_is_up(stopping) && !stopping->exposed && !hidden[vm]);
+    hidden[vm] = true;
+}
+
 void vm_edge_flush(unsigned vm)
 {
     check(load(&vm_by_index(vm)->state) < VM_ENDED);
     __atomic_fetch_add(&life.flushes, 1, __ATOMIC_RELAXED);
 }
-
-enum { SOUNDS, SILENT, RENEWED };
-
-static unsigned vfs[CONFIG_VMS_MAX]; /* of the VM of that index */
 
 void vf_silence(struct vf_set *set)
 {
@@ -441,22 +462,6 @@ void do_call(struct cpu *cpu)
     function(cpu->call_argument);
 }
 
-/* ---- Screens: there are none ---- */
-
-enum status video_create(struct vm *vm)
-{
-    return STATUS_OK;
-}
-
-void video_destroy(struct vm *vm) {}
-
-enum status video_begin(struct vm *vm, struct pc_config *config)
-{
-    return STATUS_OK;
-}
-
-void video_settle(struct vm *vm) {}
-
 /* ---- VFs: there are none ---- */
 
 enum status vf_create(struct vf_set *set, const struct vf_owner *owner)
@@ -468,6 +473,7 @@ enum status vf_create(struct vf_set *set, const struct vf_owner *owner)
 enum status vf_bind(struct vf_set *set)
 {
     life.held[set->owner.index] = false; /* they come anew */
+    vfs[set->owner.index] = SOUNDS;
     return STATUS_OK;
 }
 
@@ -483,4 +489,6 @@ void vf_unbind(struct vf_set *set)
         check(vm_start(vm) == STATUS_STATE);
         life.ask_while_it_ends = NULL;
     }
+    check(hidden[vm->index] || vm_state(vm) == VM_STARTING);
+    hidden[vm->index] = false;
 }

@@ -59,7 +59,7 @@ static void test_table(void **state)
 static const char *const meanings[] = {
     [MSR_KIND_PASSED] = "the guest's own, no exit",
     [MSR_KIND_PLATFORM] = "the virtual PC's",
-    [MSR_KIND_TSC] = "the host's plus an offset",
+    [MSR_KIND_TSC] = "the host's at the VM's rate, plus an offset",
     [MSR_KIND_EFER] = "checked; LMA follows CR0.PG",
     [MSR_KIND_PAT] = "checked, loaded",
     [MSR_KIND_MTRR_DEFAULT] = "checked, kept, no effect",
@@ -264,6 +264,31 @@ static void test_tsc(void **state)
     assert_int_equal(fake_platform.tsc_offset, vcpu->tsc_offset);
 }
 
+static uint64_t scaled_now(void)
+{
+    return vm_scale_tsc(&fake_vm, cpu_read_tsc()) - fake_vm.base_tsc + vcpu->tsc_offset;
+}
+
+/* At half the host's rate and more than twice as fast: what the CPU shows the guest, it reads. */
+static void test_scaled_tsc(void **state)
+{
+    static const uint64_t ratios[] = {1ULL << 31, 9ULL << 30};
+
+    fake_vm.tsc_fraction = 32;
+    for (unsigned i = 0; i < ARRAY_SIZE(ratios); i++) {
+        fake_vm.tsc_ratio = ratios[i];
+        fake_vm.base_tsc = vm_scale_tsc(&fake_vm, cpu_read_tsc());
+        write_ok(0x10, 1ULL << 50);
+        assert_int_equal(fake_backend.tsc_offset, vcpu->tsc_offset - fake_vm.base_tsc);
+        uint64_t before = scaled_now(), read = read_ok(0x10);
+
+        assert_in_range(read, before, scaled_now());
+        assert_in_range(read, 1ULL << 50, (1ULL << 50) + 3 * TSC_SLACK);
+    }
+    fake_vm.tsc_ratio = 0;
+    vcpu->tsc_offset = 0;
+}
+
 static void test_efer(void **state)
 {
     write_ok(0xc0000080, 0x901); /* SCE, LME, NXE */
@@ -324,6 +349,7 @@ int main(void)
         cmocka_unit_test_setup(test_mtrr_refusals, setup),
         cmocka_unit_test_setup(test_reset, setup),
         cmocka_unit_test_setup(test_tsc, setup),
+        cmocka_unit_test_setup(test_scaled_tsc, setup),
         cmocka_unit_test_setup(test_efer, setup),
         cmocka_unit_test_setup(test_small_ones, setup),
     };

@@ -4,7 +4,6 @@
  * requests, exits, and what the guest does, up to some length. What the guest's handlers see, and
  * what the local APIC holds at each exit, must be the same.
  */
-#include "tests/unit/pc/fake_edge.h"
 #include "tests/unit/pc/unit.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/interrupts.h"

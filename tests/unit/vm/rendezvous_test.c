@@ -2,7 +2,6 @@
 /* vCPUs on threads that are stopped, reset, paused and saved from all sides at once. */
 #include "tests/unit/vm/life.h"
 
-#include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pages.h"
 
 #include <pthread.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The state of a vCPU: what reset, INIT and SIPI make of it, and which states are refused. */
 #include "tests/unit/vm/fake_cpu.h"
-#include "vmm/host/msr.h"
 #include "vmm/vm/cpu_state.h"
 #include "vmm/vm/model.h"
 

@@ -2,8 +2,8 @@
 /* A screen's memory: taken, cleared, and in real nested tables where the VGA's BAR says. */
 #include "vmm/vm/video.h"
 
-#include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pages.h"
+#include "tests/unit/vm/nested_bits.h"
 #include "vmm/host/address_space.h"
 #include "vmm/host/frame.h"
 #include "vmm/host/paging.h"
@@ -18,15 +18,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static const struct radix_format bits = {.present = 1,
-                                         .table = 0x27,
-                                         .leaf = 0x05,
-                                         .write = 2,
-                                         .no_execute = 1ULL << 63,
-                                         .large = 0x80,
-                                         .accessed = 0x20,
-                                         .dirty = 0x40};
 
 static struct config_vm config;
 static struct vm vm;
@@ -85,7 +76,7 @@ static int setup(void **state)
     memset(&vm, 0, sizeof(vm));
     vm.config = &config;
     vm.nested = (struct radix){
-        .format = &bits, .page_sizes = PAGE_SIZE | PAGE_SIZE_2M, .levels = VM_NESTED_LEVELS};
+        .format = &nested_bits, .page_sizes = PAGE_SIZE | PAGE_SIZE_2M, .levels = VM_NESTED_LEVELS};
     fake_pages_reset(16);
     assert_int_equal(radix_init(&vm.nested), STATUS_OK);
     taken = flushes = 0;

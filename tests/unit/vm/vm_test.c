@@ -170,20 +170,70 @@ static void test_time(void **state)
     life.clock_ns = 1000;
 }
 
-/* However often and however long time stands still, TSC and clock go on in step. */
+/* However often and however long time stands still, TSC and clock go on in step; also a TSC that
+ * runs at another rate than the host's 3 GHz. */
 static void test_clocks_keep_step(void **state)
 {
+    static const uint64_t rates[] = {3000000000, 7500000000, 1500000000};
     struct vm *vm = named("one");
 
     life.tsc_per_ns = 3;
-    vm->base_tsc = cpu_read_tsc();
-    vm->base_ns = vm->base_tsc / life.tsc_per_ns;
-    for (unsigned i = 0; i < 10000; i++) {
-        vm_freeze_time(vm);
-        assert_in_range(vm->clock.tsc - 3 * vm->clock.ns + 2 * (i + 1), 0, 4 * (i + 1));
-        vm_thaw_time(vm);
+    life.ratio = (struct backend_ratio){.whole = 16, .fraction = 48};
+    for (unsigned rate = 0; rate < ARRAY_SIZE(rates); rate++) {
+        uint64_t hz = rates[rate], now = cpu_read_tsc();
+
+        assert_int_equal(vm_set_tsc_rate(vm, &hz), STATUS_OK);
+        assert_int_equal(hz, rates[rate]);
+        vm->base_tsc = vm_scale_tsc(vm, now);
+        vm->base_ns = now / life.tsc_per_ns;
+        for (uint64_t i = 1; i <= 10000; i++) {
+            vm_freeze_time(vm);
+            uint64_t ticks = vm->clock.tsc * 2, wanted = hz / 500000000 * vm->clock.ns;
+
+            assert_in_range(ticks - wanted + 16 * i, 0, 32 * i);
+            vm_thaw_time(vm);
+        }
     }
     life.tsc_per_ns = 0;
+    life.ratio = (struct backend_ratio){0};
+    vm->tsc_ratio = 0;
+}
+
+/* What a CPU can do, and what it need not; a rate that cannot be had changes nothing. */
+static void test_tsc_rates(void **state)
+{
+    static const struct backend_ratio none = {0}, amd = {8, 32}, intel = {16, 48};
+    static const struct {
+        struct backend_ratio bits;
+        uint64_t hz, runs, ratio; /* runs: 0: refused */
+    } rows[] = {
+        {intel, 0,             3000000000,    0                 }, /* whatever the host's is */
+        {intel, 3000000000,    3000000000,    0                 },
+        {none,  3000000000,    3000000000,    0                 },
+        {intel, 1500000000,    1500000000,    1ULL << 47        },
+        {amd,   1500000000,    1500000000,    1ULL << 31        },
+        {amd,   7500000000,    7500000000,    5ULL << 31        },
+        {amd,   3000000000000, 0,             0                 }, /* 1000 times */
+        {intel, 3000000000000, 3000000000000, 1000ULL << 48     },
+        {none,  1500000000,    0,             0                 },
+        {none,  3001500000,    3000000000,    0                 }, /* near enough */
+        {none,  2998500000,    3000000000,    0                 },
+        {none,  3001501000,    0,             0                 },
+        {intel, 3000001000,    3000001000,    0x100000597a7e0ULL},
+    };
+    struct vm *vm = named("one");
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        uint64_t hz = rows[i].hz;
+
+        life.ratio = rows[i].bits;
+        vm->tsc_ratio = 77;
+        assert_int_equal(vm_set_tsc_rate(vm, &hz), rows[i].runs ? STATUS_OK : STATUS_UNSUPPORTED);
+        assert_int_equal(hz, rows[i].runs ? rows[i].runs : rows[i].hz);
+        assert_int_equal(vm->tsc_ratio, rows[i].runs ? rows[i].ratio : 77);
+    }
+    life.ratio = none;
+    vm->tsc_ratio = 0;
 }
 
 static void test_complaints(void **state)
@@ -255,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_stop_while_starting),
         cmocka_unit_test(test_time),
         cmocka_unit_test(test_clocks_keep_step),
+        cmocka_unit_test(test_tsc_rates),
         cmocka_unit_test(test_complaints),
         cmocka_unit_test(test_flush),
         cmocka_unit_test(test_start_upon_last_words),

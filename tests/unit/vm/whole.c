@@ -74,6 +74,10 @@ static void make_up(struct cpu_state *state)
             memcpy((char *)state + field->offset + (size_t)n * field->stride, &value, field->width);
         }
     }
+    if (state->event_kind == VCPU_EVENT_NONE) {
+        state->event_vector = state->event_has_error = 0;
+        state->event_error = 0;
+    }
     own_settle(state);
     state->requests = state->startup_vector = 0; /* other CPUs' */
     fake_platform.cr8 = 0;                       /* as if the local APIC's state came later */
@@ -82,6 +86,7 @@ static void make_up(struct cpu_state *state)
 static void fill_with_garbage(void)
 {
     own_fill_with_garbage();
+    backend->write(vcpu, BACKEND_TSC_RATIO, GARBAGE_WORD);
     memset(vcpu, GARBAGE, offsetof(struct vcpu, event));
     memset(&vcpu->model, GARBAGE, sizeof(vcpu->model));
     memset(&fpu, GARBAGE, sizeof(fpu));
@@ -96,18 +101,33 @@ static void fill_with_garbage(void)
     fake_msr_set(MSR_TSC_AUX, GARBAGE);
 }
 
+/* The VM's own rate, whatever another one has left in the CPU. */
+static void check_tsc(const struct cpu_state *loaded)
+{
+    uint64_t one = 1ULL << backend->tsc_ratio().fraction;
+
+    assert_int_equal(backend->read(vcpu, BACKEND_TSC_RATIO),
+                     fake_vm.tsc_ratio ? fake_vm.tsc_ratio : one);
+    assert_int_equal(backend->read(vcpu, BACKEND_TSC_OFFSET), loaded->tsc_offset - 12345);
+}
+
 static void check_round(void)
 {
     static struct cpu_state first, second;
 
     make_up(&first);
+    fake_vm.tsc_ratio = (uint64_t)random() % 3;
     vcpu_load(vcpu, &first);
+    if (vcpu->event.kind == VCPU_EVENT_NONE) { /* backends leave what was delivered */
+        vcpu->event = (struct vcpu_event){VCPU_EVENT_NONE, GARBAGE, true, GARBAGE};
+    }
     memset(&second, GARBAGE, sizeof(second));
     vcpu_save(vcpu, &second);
     assert_memory_equal(&first, &second, sizeof(first));
     fill_with_garbage();
     vcpu_load(vcpu, &second);
     own_check_loaded(&first);
+    check_tsc(&first);
     assert_false(vcpu->window || vcpu->cr8_watched || vcpu->look_soon);
     assert_true(vcpu->timer_due);
     assert_int_equal(fake_msr(MSR_TSC_AUX), first.model.tsc_aux);

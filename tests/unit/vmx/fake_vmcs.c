@@ -9,7 +9,7 @@
 
 uint64_t fake_vmcs[0x8000];
 uint64_t fake_cr2, fake_dr6, fake_invept_pointer;
-unsigned fake_invepts, fake_nmis, fake_clears, fake_verws;
+unsigned fake_invepts, fake_nmis, fake_clears, fake_verws, fake_vmcs_writes;
 bool fake_vmxon_refuses;
 
 /* SDM 3, 25.11.2: bits 14:13 of an encoding are the width, bits 11:10 the type. */
@@ -29,6 +29,7 @@ uint64_t vmcs_read(enum vmcs_field field)
 void vmcs_write(enum vmcs_field field, uint64_t value)
 {
     assert_int_not_equal(field >> 10 & 3, 1);
+    fake_vmcs_writes++;
     fake_vmcs[field] = fit(field, value);
 }
 

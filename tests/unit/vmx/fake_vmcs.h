@@ -10,7 +10,7 @@
 
 extern uint64_t fake_vmcs[0x8000]; /* by encoding */
 extern uint64_t fake_cr2, fake_dr6;
-extern unsigned fake_invepts, fake_nmis, fake_clears, fake_verws;
+extern unsigned fake_invepts, fake_nmis, fake_clears, fake_verws, fake_vmcs_writes;
 extern uint64_t fake_invept_pointer;
 extern bool fake_vmxon_refuses;
 

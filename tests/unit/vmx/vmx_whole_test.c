@@ -32,32 +32,7 @@ const struct vmx_features *vmx_features(void)
     return &features;
 }
 
-const struct vmx_fixed *vmx_fixed(unsigned index)
-{
-    static const struct vmx_fixed fixed[] = {
-        {0x80000021, UINT32_MAX},
-        {0x2000,     UINT64_MAX}
-    };
-
-    return &fixed[index];
-}
-
-enum status vmx_init(void)
-{
-    return STATUS_OK;
-}
-
-enum status vmx_enable_cpu(void)
-{
-    return STATUS_OK;
-}
-
 void vmx_run(struct vcpu *entered, struct exit *exit) {}
-
-hpa_t vmx_msr_bitmap(void)
-{
-    return hpa(0x5000);
-}
 
 void vmx_renew_vmcs(void)
 {
@@ -116,8 +91,8 @@ void own_fill_with_garbage(void)
 {
     fake_vmcs_fill(0xa5a5a5a5a5a5a5a5);
     fake_cr2 = fake_dr6 = vmx->root = vmx->primary = vmx->interruptibility = 0xa5a5a5a5;
-    vmx->launched = vmx->event_stays = vmx->refused = true;
-    vmx->stale = vmx->pdptes_due = false;
+    vmx->launched = vmx->event_stays = true;
+    vmx->due = VMX_DUE_REPAIR;
     for (unsigned i = 0; i < ARRAY_SIZE(resident); i++) {
         fake_msr_set(resident[i], 0xa5);
     }
@@ -134,8 +109,8 @@ void own_check_loaded(const struct cpu_state *state)
     assert_int_equal(vmcs_read(VMCS_ENTRY_CONTROLS) >> 9 & 1, state->efer >> 10 & 1);
     assert_int_equal(vmcs_read(VMCS_CR0) & 0x60000020, 0x20); /* caches on, NE */
     assert_int_equal(vmcs_read(VMCS_CR4) & 0x2040, 0x2040);   /* VMXE, MCE */
-    assert_true(renewed && vmx->stale && vmx->pdptes_due);
-    assert_false(vmx->launched || vmx->event_stays || vmx->refused || vmx->interruptibility);
+    assert_true(renewed && vmx->due == (VMX_DUE_FLUSH | VMX_DUE_PDPTES));
+    assert_false(vmx->launched || vmx->event_stays || vmx->interruptibility);
     renewed = 0;
 }
 

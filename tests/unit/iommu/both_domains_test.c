@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What both kinds of unit must do, each checked by what the simulated hardware lets through. */
+/* What a function reaches on either kind of unit: its domain's memory, and nothing else. */
 #include "tests/unit/fakes/log.h"
-#include "tests/unit/iommu/machine.h"
+#include "tests/unit/iommu/both.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,31 +12,6 @@
 
 #define RW (IOMMU_READ | IOMMU_WRITE)
 #define GB (1ULL << 30)
-
-static enum sim_kind kind_of(void **state)
-{
-    return *(const enum sim_kind *)*state;
-}
-
-static int set_up(void **state)
-{
-    machine_up(kind_of(state));
-    return 0;
-}
-
-/* Everything was given back: domains, functions, interrupts, tables. */
-static void check_no_leak(unsigned pages)
-{
-    struct iommu_counters counters = iommu_counters();
-
-    assert_int_equal(counters.domains, 0);
-    assert_int_equal(counters.functions, 0);
-    assert_int_equal(counters.irqs, 0);
-    assert_int_equal(counters.table_pages, 0);
-    assert_int_equal(counters.mapped_bytes, 0);
-    assert_int_equal(counters.lost_pages, 0);
-    assert_int_equal(sim_pool_pages(), pages);
-}
 
 static void test_everything_is_blocked(void **state)
 {
@@ -100,7 +75,7 @@ static void test_a_function_reaches_its_domain_only(void **state)
     assert_int_equal(machine_unit[1]->commands, commands); /* it has nothing of the domain */
     assert_int_equal(iommu_domain_destroy(two), STATUS_OK);
     assert_in_range(sim_pool_pages(), 0, pages); /* context tables may stay */
-    check_no_leak(sim_pool_pages());
+    both_check_no_leak(sim_pool_pages());
 }
 
 static void test_rights(void **state)
@@ -282,190 +257,7 @@ static void test_random(void **state)
     machine_blocked(MACHINE_VF(0), machine_unit[0]->busy_iova, true);
     machine_blocked(MACHINE_OTHER, machine_unit[0]->busy_iova, true);
     assert_int_equal(iommu_domain_destroy(domain), STATUS_OK);
-    check_no_leak(sim_pool_pages());
-}
-
-static void test_interrupts(void **state)
-{
-    struct iommu_domain *domain = machine_domain(1);
-    struct iommu_message message, second;
-    uint32_t irq, other, apic_id = 0;
-    uint8_t vector = 0;
-    struct sim_unit *unit = machine_unit[0];
-
-    assert_int_equal(iommu_irq_allocate(MACHINE_VF(0), 1, 0x40, &irq, &message), STATUS_NOT_FOUND);
-    assert_int_equal(iommu_attach(domain, MACHINE_VF(0), MACHINE_PF), STATUS_OK);
-    assert_int_equal(iommu_attach(domain, MACHINE_VF(1), MACHINE_PF), STATUS_OK);
-    assert_int_equal(iommu_irq_allocate(MACHINE_VF(0), 1, 15, &irq, &message), STATUS_RANGE);
-    assert_int_equal(iommu_irq_allocate(MACHINE_VF(0), UINT32_MAX, 64, &irq, &message),
-                     STATUS_RANGE);
-    assert_int_equal(iommu_irq_allocate(MACHINE_VF(0), 0x12345, 0x41, &irq, &message), STATUS_OK);
-    assert_int_equal(iommu_irq_allocate(MACHINE_VF(1), 7, 0x42, &other, &second), STATUS_OK);
-    assert_true(message.remapped && second.remapped);
-    assert_true(sim_message(unit, 0x101, message.address, message.data, &apic_id, &vector));
-    assert_int_equal(apic_id, 0x12345);
-    assert_int_equal(vector, 0x41);
-    assert_true(sim_message(unit, 0x102, second.address, second.data, &apic_id, &vector));
-    assert_int_equal(apic_id, 7);
-    assert_int_equal(vector, 0x42);
-
-    /* Messages that are not the device's own do not pass as they are. */
-    if (kind_of(state) == SIM_VTD) {
-        assert_false(sim_message(unit, 0x102, message.address, message.data, &apic_id, &vector));
-    }
-    assert_false(
-        sim_message(unit, 0x101, message.address + 0x3e0, message.data + 31, &apic_id, &vector));
-    assert_false(sim_message(unit, 0x103, message.address, message.data, &apic_id, &vector));
-
-    assert_int_equal(iommu_detach(MACHINE_VF(0)), STATUS_STATE);
-    assert_int_equal(iommu_irq_free(irq), STATUS_OK);
-    assert_int_equal(iommu_irq_free(irq), STATUS_NOT_FOUND);
-    assert_false(sim_message(unit, 0x101, message.address, message.data, &apic_id, &vector));
-    assert_int_equal(iommu_detach(MACHINE_VF(0)), STATUS_OK);
-    assert_int_equal(iommu_irq_free(other), STATUS_OK);
-    assert_int_equal(iommu_detach(MACHINE_VF(1)), STATUS_OK);
-    assert_int_equal(iommu_domain_destroy(domain), STATUS_OK);
-    check_no_leak(sim_pool_pages());
-}
-
-/* A VM that takes all that it can get leaves each other one its share. */
-static void test_interrupts_of_others(void **state)
-{
-    enum { GREEDY = 14 };
-    static uint32_t irqs[IOMMU_IRQS_MAX];
-    struct iommu_domain *greedy = machine_domain(1), *late = machine_domain(2);
-    struct iommu_message message;
-    unsigned count = 0, mine = 0;
-
-    machine_unit[0]->delay = 0;
-    for (unsigned n = 0; n < GREEDY; n++) {
-        assert_int_equal(iommu_attach(greedy, MACHINE_VF(n), MACHINE_PF), STATUS_OK);
-        while (iommu_irq_allocate(MACHINE_VF(n), 1, 0x40, &irqs[count], &message) == STATUS_OK) {
-            count++;
-        }
-    }
-    assert_int_equal(iommu_attach(late, MACHINE_VF(GREEDY), MACHINE_PF), STATUS_OK);
-    for (; mine < IOMMU_IRQS_EACH; mine++) {
-        assert_int_equal(
-            iommu_irq_allocate(MACHINE_VF(GREEDY), 2, 0x50, &irqs[count + mine], &message),
-            STATUS_OK);
-    }
-    assert_int_equal(iommu_counters().irqs, count + mine);
-    while (mine > 0 || count > 0) {
-        assert_int_equal(iommu_irq_free(irqs[count + mine - 1]), STATUS_OK);
-        count -= mine == 0;
-        mine -= mine > 0;
-    }
-    for (unsigned n = 0; n <= GREEDY; n++) {
-        assert_int_equal(iommu_detach(MACHINE_VF(n)), STATUS_OK);
-    }
-    assert_int_equal(iommu_domain_destroy(greedy), STATUS_OK);
-    assert_int_equal(iommu_domain_destroy(late), STATUS_OK);
-    check_no_leak(sim_pool_pages());
-}
-
-/* Many interrupts of one function: no two share an entry; those freed are used again. */
-static void test_many_interrupts(void **state)
-{
-    enum { COUNT = IOMMU_IRQS_MAX };
-    static uint32_t irqs[COUNT];
-    struct iommu_domain *domain = machine_domain(1);
-    struct iommu_message message;
-    unsigned promised = (IOMMU_OWNERS - 1) * IOMMU_IRQS_EACH;
-    unsigned wanted = kind_of(state) == SIM_VTD ? COUNT - promised : 256, count = 0;
-    uint32_t apic_id;
-    uint8_t vector;
-
-    assert_int_equal(iommu_attach(domain, MACHINE_VF(0), MACHINE_PF), STATUS_OK);
-    machine_unit[0]->delay = 0;
-    fake_log_clear();
-    while (count < COUNT && iommu_irq_allocate(MACHINE_VF(0), count, (uint8_t)(0x20 + count % 64),
-                                               &irqs[count], &message) == STATUS_OK) {
-        if (count % 64 == 0) {
-            assert_true(sim_message(machine_unit[0], 0x101, message.address, message.data, &apic_id,
-                                    &vector));
-            assert_int_equal(apic_id, count);
-        }
-        count++;
-    }
-    assert_int_equal(count, wanted);
-    assert_int_equal(iommu_irq_allocate(MACHINE_VF(0), 5, 0x77, &irqs[0], &message),
-                     STATUS_NO_MEMORY);
-    assert_int_equal(iommu_counters().irqs, wanted);
-    assert_string_equal(fake_log_text(), ""); /* a guest can do this at will */
-    assert_int_equal(iommu_irq_free(irqs[100]), STATUS_OK);
-    assert_int_equal(iommu_irq_allocate(MACHINE_VF(0), 5, 0x77, &irqs[100], &message), STATUS_OK);
-    assert_true(
-        sim_message(machine_unit[0], 0x101, message.address, message.data, &apic_id, &vector));
-    assert_int_equal(vector, 0x77);
-    while (count > 0) {
-        assert_int_equal(iommu_irq_free(irqs[--count]), STATUS_OK);
-    }
-    assert_int_equal(iommu_detach(MACHINE_VF(0)), STATUS_OK);
-    assert_int_equal(iommu_domain_destroy(domain), STATUS_OK);
-    check_no_leak(sim_pool_pages());
-}
-
-static void test_faults_are_charged(void **state)
-{
-    struct iommu_domain *domain = machine_domain(42);
-
-    assert_int_equal(iommu_attach(domain, MACHINE_VF(0), MACHINE_PF), STATUS_OK);
-    machine_blocked(MACHINE_VF(0), 0x123456789000, true);
-    machine_blocked(MACHINE_VF(5), 0x2000, false);
-    assert_int_equal(iommu_poll_faults(), 2);
-    assert_int_equal(sim_edge_count, 2);
-    assert_true(bdf_equal(sim_edge[0].bdf, MACHINE_VF(0)));
-    assert_true(sim_edge[0].owned && sim_edge[0].write && !sim_edge[0].interrupt);
-    assert_int_equal(sim_edge[0].owner, 42);
-    assert_int_equal(sim_edge[0].address, 0x123456789000);
-    assert_true(bdf_equal(sim_edge[1].bdf, MACHINE_VF(5)));
-    assert_false(sim_edge[1].owned || sim_edge[1].write);
-    assert_true(fake_log_contains("IOMMU: blocked a write of 0000:01:00.1 at 0x123456789000: "));
-    assert_true(fake_log_contains("IOMMU: blocked a read of 0000:01:00.6 at 0x2000: "));
-    assert_int_equal(iommu_poll_faults(), 0);
-
-    /* Many of one: counted, told ever more rarely. */
-    fake_log_clear();
-    for (unsigned i = 0; i < 99; i++) {
-        machine_blocked(MACHINE_VF(0), 0x5000 + 0x1000UL * i, true);
-        assert_int_equal(iommu_poll_faults(), 1);
-    }
-    assert_true(fake_log_contains("(64 such so far)"));
-    assert_false(fake_log_contains("(63 such so far)") || fake_log_contains("(100 such so far)"));
-    assert_int_equal(iommu_counters().faults, 101);
-    assert_int_equal(iommu_detach(MACHINE_VF(0)), STATUS_OK);
-    assert_int_equal(iommu_domain_destroy(domain), STATUS_OK);
-}
-
-static void test_fault_table_is_bounded(void **state)
-{
-    for (unsigned i = 0; i < IOMMU_REQUESTERS + 20; i++) {
-        bdf_t bdf = {.bus = 1, .devfn = (uint8_t)i};
-
-        machine_blocked(bdf, 0x1000, true);
-        assert_int_equal(iommu_poll_faults(), 1);
-    }
-    assert_int_equal(iommu_counters().faults, IOMMU_REQUESTERS + 20);
-    /* Those beyond the table are told together: the first, the second, the fourth... */
-    assert_true(fake_log_contains("0000:01:08.0 at 0x1000: "));
-    assert_true(fake_log_contains("(16 such so far)"));
-    assert_false(fake_log_contains("(17 such so far)"));
-}
-
-static void test_overflow(void **state)
-{
-    unsigned room = kind_of(state) == SIM_VTD ? SIM_FAULTS : 255;
-
-    for (unsigned i = 0; i < room + 3; i++) {
-        machine_blocked(MACHINE_VF(3), 0x1000UL * i, true);
-    }
-    assert_int_equal(iommu_poll_faults(), room);
-    assert_int_equal(iommu_counters().faults_lost, 1);
-    assert_true(fake_log_contains("blocked more than it could record (1 times so far)"));
-    machine_blocked(MACHINE_VF(3), 0x7000, true);
-    assert_int_equal(iommu_poll_faults(), 1); /* it records again */
-    assert_int_equal(iommu_counters().faults_lost, 1);
+    both_check_no_leak(sim_pool_pages());
 }
 
 static void test_reserved_memory(void **state)
@@ -488,30 +280,17 @@ static void test_reserved_memory(void **state)
     assert_int_equal(iommu_domain_destroy(own), STATUS_OK);
 }
 
-#define BOTH(test)                                 \
-    {"vtd " #test, test, set_up, NULL, &vtd},      \
-    {                                              \
-        "amdvi " #test, test, set_up, NULL, &amdvi \
-    }
-
 int main(void)
 {
-    static enum sim_kind vtd = SIM_VTD, amdvi = SIM_AMDVI;
     const struct CMUnitTest tests[] = {
-        BOTH(test_everything_is_blocked),
-        BOTH(test_a_function_reaches_its_domain_only),
-        BOTH(test_rights),
-        BOTH(test_refusals),
-        BOTH(test_large_pages),
-        BOTH(test_interrupts_stay_on),
-        BOTH(test_random),
-        BOTH(test_interrupts),
-        BOTH(test_many_interrupts),
-        BOTH(test_interrupts_of_others),
-        BOTH(test_faults_are_charged),
-        BOTH(test_fault_table_is_bounded),
-        BOTH(test_overflow),
-        BOTH(test_reserved_memory),
+        BOTH_TEST(test_everything_is_blocked),
+        BOTH_TEST(test_a_function_reaches_its_domain_only),
+        BOTH_TEST(test_rights),
+        BOTH_TEST(test_refusals),
+        BOTH_TEST(test_large_pages),
+        BOTH_TEST(test_interrupts_stay_on),
+        BOTH_TEST(test_random),
+        BOTH_TEST(test_reserved_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
