@@ -49,11 +49,11 @@ def make_iso_by_hand(folder, grub, texts):
     return iso
 
 
-def pc_command(iso, cpus=2, memory="512M", cpu="EPYC", screen=False, icount=False, board="pc", extra=()):
-    """The command line of the QEMU machine; its first serial line is standard input and output."""
+def pc_command(iso, cpus=2, memory="512M", cpu="EPYC", screen=False, icount=False, board="pc", plugin="", extra=()):
+    """The command line of the QEMU machine; its first serial line is standard input and output. PLUGIN: more arguments of machine.PLUGIN."""
     command = [machine.QEMU, "-M", board, "-accel", "tcg,thread=single" if icount else "tcg", "-cpu", cpu, "-smp", str(cpus), "-m", memory,
                "-nodefaults", "-no-reboot", "-cdrom", iso]
-    command += machine.PLUGIN
+    command += [machine.PLUGIN[0], machine.PLUGIN[1] + plugin]
     command += machine.ICOUNT if icount else ()
     return command + (["-vga", "std"] if screen else []) + list(extra)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""demo.py [--vms N] [--move]: the main job before your eyes. Debian's kernel, unmodified, in a VM whose root file system is on a
+"""demo.py [--vms N] [--move] | --migrate: the main job before your eyes. Debian's kernel, unmodified, in a VM whose root file system is on a
 virtio-blk VF and whose network is a virtio-net VF; both VFs have their legacy registers in memory only. Ends 'demo: PASS'
 and 0, or says what failed."""
 
@@ -13,7 +13,9 @@ import sys
 import tempfile
 import typing
 
+import gaps
 import machine
+import qmp
 
 IMAGES = os.path.join(machine.BUILD, "linux")
 
@@ -97,6 +99,7 @@ class DemoMachine(machine.Machine):
     def __init__(self, image, disks, payload, plan, **options):
         self.disks, self.payload, self.plan = disks, payload, plan
         super().__init__(image, **options)
+        self.control = qmp.Qmp(control_of(payload)) if plan.moves else None
 
     def arguments(self, image, **options):
         """Behind each VM's VFs a network and a disk; with moves, behind as many other VFs the same once more. There a network is a hub."""
@@ -117,11 +120,18 @@ class DemoMachine(machine.Machine):
                       for transport in (self.plan.net, self.plan.block))
         extra += ["-device", f"portolan-net-pf,id=netpf,bus=rp1,{net},vf-backends={nets}",
                   "-device", f"portolan-blk-pf,id=blkpf,bus=rp2,{block},vf-backends={disks}"]
+        if self.plan.moves:
+            extra += qmp.arguments(control_of(self.payload))
+            options["plugin"] = gaps.COUNT
         return machine.qemu_command(image, pfs=False, extra=extra, **options)
 
 
+def control_of(payload):
+    return os.path.join(os.path.dirname(payload), "qmp")
+
+
 def frames_of(payload, number):
-    """Where the frames of network NUMBER are written to; PAYLOAD is the folder that it serves."""
+    """Where the frames of network NUMBER are written to."""
     return os.path.join(os.path.dirname(payload), f"net{number}.pcap")
 
 
@@ -283,7 +293,7 @@ def show_checkpoints(log, name, asked):
 
 class Move(typing.NamedTuple):
     """What the VMM said of one move; queues: used index when the VF stood still and later, and the index up to which buffers are there;
-    pages that were written since the move before: by the VM's CPUs, and by the VF, None if nobody can tell."""
+    pages that were written since the move before: by the VM's CPUs, and by the VF, None if nobody can tell; how the guest stood still."""
     vm: str
     here: str
     there: str
@@ -293,6 +303,7 @@ class Move(typing.NamedTuple):
     us: int
     by_cpu: int
     by_vf: int | None
+    pause: gaps.Pause
 
 
 def track(run, plan, name, vfs):
@@ -307,8 +318,10 @@ def move_set(run, plan, name, pairs):
     """VM NAME is moved from VFs to others, all PAIRS together."""
     mark = run.ask(f"vm dirty {name}")
     by_cpu = int(run.wait(mark, rf"vm dirty {name}: (\d+) pages").group(1))
+    gaps.forget(run.control)
     mark = run.order("vf move " + " ".join(vf for pair in pairs for vf in pair), ended=f"VM '{name}': stopped")
     us = run.wait(mark, rf"  us: .*; (\d+) in all|VM '{name}' does not run any more").group(1)
+    pause = gaps.on_one(run.control, cpus_of(plan, name)) if us else None
     told, moves = run.log(mark), []
     for here, there in pairs:
         match = re.search(rf"VM '{name}': moved from VF 0000:{here} to VF 0000:{there}: (\d+) bytes, of them (\d+) of the device", told)
@@ -318,9 +331,14 @@ def move_set(run, plan, name, pairs):
         queues = re.findall(r"  queue \d+: used index (\d+) at the stop, now (\d+) of (\d+) offered", own)
         by_vf = re.search(rf"VF 0000:{here}: (\d+) pages written since", told)
         moves.append(Move(name, here, there, int(match[1]), int(match[2]), [tuple(map(int, queue)) for queue in queues], int(us),
-                          by_cpu, int(by_vf[1]) if by_vf else None))
+                          by_cpu, int(by_vf[1]) if by_vf else None, pause))
     track(run, plan, name, [there for _, there in pairs])
     return moves
+
+
+def cpus_of(plan, name):
+    first = 1 + plan.cpus * [vm.name for vm in plan.vms].index(name)
+    return range(first, first + plan.cpus)
 
 
 def tell_guests(folder, word):
@@ -340,8 +358,7 @@ def move_vfs(run, folder, plan):
         run.wait(0, rf"VM '{vm.name}': started")
     for index, vm in enumerate(plan.vms):
         track(run, plan, vm.name, [f"{pf}:{index}" for pf in PFS])
-    choices = random.Random(1)
-    turn, left, moves = 0, plan.moves, []
+    choices, turn, left, moves = random.Random(1), 0, plan.moves, []
     while left:
         orders = []
         for index, vm in enumerate(plan.vms):
@@ -363,12 +380,14 @@ def move_vfs(run, folder, plan):
 
 
 def show_moves(folder, log, plan, moves, payload):
-    """A row for each move of a VF in use, and what came of the guests' rounds meanwhile."""
-    print(f"\n  {'VM':<8}{'from':<12}{'to':<12}{'us':>8}{'bytes':>8}{'device':>8}{'pages by CPU':>14}{'by VF':>8}"
+    """A row for each move of a VF in use, and what came of the guests' rounds meanwhile. 'us' is what the VMM says; 'us off' and the
+    instructions are those between two of the guest's own; exits are counted from the order on."""
+    print(f"\n  {'VM':<8}{'from':<12}{'to':<12}{'us':>8}{'us off':>9}{'instructions':>13}{'exits':>8}{'bytes':>8}{'device':>8}{'pages by CPU':>14}{'by VF':>8}"
           "   each queue: used at the stop, used and offered later")
     for move in filter(lambda move: move.queues, moves):
         queues = "; ".join(f"{stop}, {used} of {offered}" for stop, used, offered in move.queues)
-        print(f"  {move.vm:<8}{move.here:<12}{move.there:<12}{move.us:>8}{move.size:>8}{move.device:>8}{move.by_cpu:>14}"
+        print(f"  {move.vm:<8}{move.here:<12}{move.there:<12}{move.us:>8}{move.pause.us:>9}{move.pause.instructions:>13,}{move.pause.exits:>8}{move.size:>8}"
+              f"{move.device:>8}{move.by_cpu:>14}"
               f"{'-' if move.by_vf is None else move.by_vf:>8}   {queues}")
         if any((offered - used) % 65536 > QUEUE_SIZE or (offered - stop) % 65536 > QUEUE_SIZE for stop, used, offered in move.queues):
             raise machine.Failure("an index is not within its ring")
@@ -387,7 +406,8 @@ def show_moves(folder, log, plan, moves, payload):
         if in_use < plan.moves:
             raise machine.Failure(f"VM '{vm.name}' was moved {in_use} times while it used the VF")
         sent, received = (sum(int(each[i]) for each in rounds) for i in (1, 2))
-        row(f"{vm.name}: moves", f"{len(own)}, of which {in_use} of VFs in use; pauses of {min(move.us for move in own)} to {max(move.us for move in own)} us")
+        row(f"{vm.name}: moves", f"{len(own)}, of which {in_use} of VFs in use; pauses of {min(move.us for move in own)} to {max(move.us for move in own)} us, "
+            f"{min(move.pause.instructions for move in own):,} to {max(move.pause.instructions for move in own):,} instructions")
         if plan.abi == "2021" and not (any(move.by_cpu for move in own) and any(move.by_vf for move in own)):
             raise machine.Failure(f"nobody has seen the CPUs or the VFs of VM '{vm.name}' write")
         announced = announcements(frames_of(os.path.join(folder, "tftp"), number))
@@ -402,13 +422,13 @@ def start(folder, plan, payload, **options):
     """The test machine with the VMs of PLAN, each with a disk of its own."""
     config = CONFIG.format(plan=plan, vfs=vfs_of(plan))
     for index, vm in enumerate(plan.vms):
-        first = 1 + index * plan.cpus
+        cpus = cpus_of(plan, vm.name)
         words = "demo,rounds" if plan.moves else "demo"
         words += " pci=nomsi" if vm.interrupts == "INTx" else ""
         # A kernel that counts few ticks in 76 ms by its TSC panics: it has too little of a busy host's time, which vCPUs that wait
         # for each other at each checkpoint make worse. One that gets none at all hangs here, too, when it calibrates its timer.
         words += " no_timer_check" if plan.checkpoints else ""
-        config += SECTION.format(vm=vm, cpu=f"{first}-{first + plan.cpus - 1}", index=index, options=words)
+        config += SECTION.format(vm=vm, cpu="{}-{}".format(cpus[0], cpus[-1]), index=index, options=words)
     image = machine.make_image(folder, config)
     served = os.path.join(folder, "tftp")
     os.mkdir(served)
@@ -468,7 +488,11 @@ def main():
     parser = argparse.ArgumentParser(prog="portolan demo", description=__doc__)
     parser.add_argument("--vms", type=int, choices=(1, 2), default=1, help="VMs at once, on VFs of the same PFs")
     parser.add_argument("--move", action="store_true", help="each VF is exchanged for another and back, ten times, while the VM works")
+    parser.add_argument("--migrate", action="store_true", help="a VM goes to another test machine and back, three times, while it works")
     options = parser.parse_args()
+    if options.migrate:
+        import demo_migrate # it needs what no other demo does
+        demo_migrate.run()
     run_plan(Plan([Vm("left"), Vm("right")][:options.vms], moves=20 if options.move else 0, abi="2021" if options.move else "none"))
 
 

@@ -123,7 +123,7 @@ def check_large(path):
 
 def findings(text):
     """What the guest has said, without what the BIOS says on the same line."""
-    return re.findall(r"(life \d: .*|memory: .*|tables: .*|disk: .*|clock: .*|PASS: .*|FAIL: .*)", text.replace("\r", ""))
+    return re.findall(r"(life \d: .*|memory: .*|tables: .*|gate: .*|disk: .*|clock: .*|PASS: .*|FAIL: .*)", text.replace("\r", ""))
 
 
 def reference(path, cpus, large):

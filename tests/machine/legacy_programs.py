@@ -40,6 +40,7 @@ def see(run, pattern):
         if match := re.search(pattern, lines):
             print(lines)
             return match
+        time.sleep(1) # who asks all the time takes the CPU from who is to answer
     raise machine.Failure(f"no {pattern!r} on the screen")
 
 

@@ -161,8 +161,15 @@ class Machine:
     def __enter__(self):
         return self
 
+    def kill(self):
+        """End the emulator, if it still runs. pexpect kills it, but waits for no more than a moment for its end."""
+        try:
+            self.process.close(force=True)
+        except pexpect.ExceptionPexpect:
+            os.waitpid(self.process.pid, 0)
+
     def __exit__(self, kind, value, trace):
-        self.process.close(force=True)
+        self.kill()
         if kind is not None:
             self.explain(value)
         self.complaints.close()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""QEMU's machine protocol: JSON lines over a Unix socket."""
+"""QEMU's machine protocol, which portolan-agent speaks as well: JSON lines over a socket."""
 
 import json
 import os
@@ -12,23 +12,26 @@ PATIENCE = 600 # seconds
 
 
 class Qmp:
-    """A connection to a QEMU that was started with arguments(PATH)."""
+    """A connection to a QEMU that was started with arguments(PATH), or to what is at PATH (host, port)."""
 
     def __init__(self, path):
-        self.folder = os.path.dirname(path)
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(PATIENCE)
+        self.folder, self.events = os.path.dirname(path) if isinstance(path, str) else None, []
         end = time.monotonic() + PATIENCE
         while True:
+            self.socket = socket.socket(socket.AF_UNIX if isinstance(path, str) else socket.AF_INET)
+            self.socket.settimeout(PATIENCE)
             try:
                 self.socket.connect(path)
-                break
-            except OSError as error: # QEMU is not there yet
-                if time.monotonic() > end:
-                    raise machine.Failure(f"no QMP at {path}: {error}") from None
-                time.sleep(0.05)
-        self.file = self.socket.makefile("rw", encoding="utf-8")
-        self.receive() # the greeting
+                self.file = self.socket.makefile("rw", encoding="utf-8")
+                if self.file.readline(): # the greeting
+                    break
+                error = "it was closed at once"
+            except OSError as failure: # who serves it is not there yet
+                error = failure
+            self.socket.close()
+            if time.monotonic() > end:
+                raise machine.Failure(f"no QMP at {path}: {error}")
+            time.sleep(0.05)
         self.command("qmp_capabilities")
 
     def __enter__(self):
@@ -54,8 +57,14 @@ class Qmp:
             answer = self.receive()
             if "error" in answer:
                 raise machine.Failure(f"QMP: {name} {arguments}: {answer['error']['desc']}")
-            if "return" in answer: # the others are events
+            if "return" in answer:
                 return answer["return"]
+            self.events.append(answer)
+
+    def event_us(self, name):
+        """When the last event NAME was, of those that came with answers: microseconds of this host's clock; None: there was none."""
+        times = [event["timestamp"] for event in self.events if event["event"] == name]
+        return times[-1]["seconds"] * 1000000 + times[-1]["microseconds"] if times else None
 
     def set(self, device, **properties):
         """Set properties of the device with id DEVICE; '_' stands for '-'."""

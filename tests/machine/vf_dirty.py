@@ -57,7 +57,7 @@ def ram_of(control):
 def report(run):
     """How many pages the VF's device has written, then all that were written, by whom ever."""
     count = int(ask(run, f"vf dirty {VF} report", r": (\d+) pages written since the last report.*\n.*dirty report: done")[1])
-    return count, dirty.dirty(run)
+    return count, dirty.dirty(run, "writer")
 
 
 def check(before, after, count, found, exact):
@@ -97,7 +97,7 @@ def lives_on(run, exact):
     """A move has a last report; the next tracking is of the new VF; a reset ends it."""
     if exact:
         ask(run, f"vf dirty {VF} on", "dirty on: done")
-        go = ask(run, f"vf move {VF} {PF}:1", r": (\d+) pages written since the last report\n(.*\n)*.*VM 'writer': moved from")
+        go = ask(run, f"vf move {VF} {PF}:1", r": (\d+) pages written since the last report.*\n(.*\n)*.*VM 'writer': moved from")
         ask(run, f"vf dirty {PF}:1 on", "dirty on: done")
         ask(run, "vf list", rf"{PF}:1 +writer +running, its writes are noted")
         print(f"{go[1]} pages until the move")

@@ -83,7 +83,7 @@ class Test:
         for name in names:
             self.run.wait_said(name, 0, "PASS: ")
         print(self.run.log()[self.run.log().find("VM 'good': slot"):])
-        self.run.process.close(force=True)
+        self.run.kill()
         for name in names:
             vfdisk.check(os.path.join(folder, name + ".img"), written)
 

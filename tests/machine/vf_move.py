@@ -161,7 +161,7 @@ class Mover:
         self.run.forbid("PANIC", "ERROR", "FAIL", "nobody asked for", "was blocked", "the disk is gone", "' failed (")
         for name in VMS:
             self.run.wait_said(name, 0, "PASS: ")
-        self.run.process.close(force=True)
+        self.run.kill()
         for name in VMS:
             vfdisk.check(os.path.join(folder, name + ".img"), written)
 

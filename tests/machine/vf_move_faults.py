@@ -144,7 +144,7 @@ def test(folder, abi):
         run.wait(mark, r"VM 'hurt': stopped")
         if control.get("blkpf", "stray-dma") != 0:
             raise machine.Failure("a VF that was stopped tried to reach memory")
-        run.process.close(force=True)
+        run.kill()
     vfdisk.check(disk, written)
     print(f"{len(table.rows)} cells")
 

@@ -135,7 +135,7 @@ def test(folder, abi, other, way, count=20, seed=1):
         moves(run, control, {"blkpf": abi, "otherpf": other}, count, seed)
         run.forbid("PANIC", "ERROR", "FAIL", "nobody asked for", "was blocked", "the disk is gone")
         run.wait_said("set", 0, "PASS: ")
-        run.process.close(force=True)
+        run.kill()
     for disk in images:
         vfdisk.check(disk, written)
 

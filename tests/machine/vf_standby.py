@@ -149,7 +149,7 @@ def test(folder, abi, transport, queues):
         for name in NAMES:
             run.wait_said(name, 0, "PASS: ")
         print(run.log()[-6000:])
-        run.process.close(force=True)
+        run.kill()
     for name in NAMES:
         vfdisk.check(os.path.join(folder, name + ".img"), written)
 

@@ -380,6 +380,7 @@ void image_apply(PCIDevice *vf, const Image *image)
     VirtIOPCIProxy *proxy = VIRTIO_PCI(vf);
 
     legacy_reset(vf);
+    tap_queue_changed(vf);
     vdev->config_vector = use_vector(vf, image->config_vector);
     proxy->dfselect = image->device_feature_select;
     proxy->gfselect = image->driver_feature_select;

@@ -5,6 +5,7 @@
  */
 #include "device.h"
 #include "backend.h"
+#include "gaps.h"
 #include "qapi/error.h"
 #include "qemu/range.h"
 #include "qemu/units.h"
@@ -273,4 +274,5 @@ void pf_class_init(ObjectClass *oc, CompatClassData data)
     pc->romfile = NULL;
     compat_pf_class_init(DEVICE_CLASS(oc));
     properties_add(oc);
+    gaps_add_property(oc);
 }

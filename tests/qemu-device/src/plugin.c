@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How QEMU loads this: as a TCG plugin, before it creates devices.  Nothing
- * is instrumented; a plugin is the way into a stock binary.
+ * How QEMU loads this: as a TCG plugin, before it creates devices.  A plugin
+ * is the way into a stock binary; nothing is instrumented unless count=on.
  */
 #include "device.h"
+#include "gaps.h"
 #include "injection.h"
 #include "poll.h"
 #include "qapi/error.h"
@@ -69,13 +70,16 @@ static void register_family(const Family *f)
     type_register_static(&vf);
 }
 
-static bool mend_injection = true, mend_polls = true, lose_polls;
+static bool mend_injection = true, mend_polls = true, lose_polls, counts;
 
 /* A plugin has one function for this: a second would take the first's place. */
 static void cpu_made(qemu_plugin_id_t id, unsigned int index)
 {
     if (mend_injection) {
         injection_mend(index);
+    }
+    if (counts) {
+        gaps_cpu_made(index);
     }
     poll_handle(index, mend_polls, lose_polls);
 }
@@ -89,12 +93,18 @@ static bool apply_arguments(qemu_plugin_id_t id, int argc, char **argv)
             mend_polls = false;
         } else if (!strcmp(argv[i], "lose-polls=on")) {
             lose_polls = true;
+        } else if (!strcmp(argv[i], "count=on")) {
+            counts = true;
         } else {
             error_report("portolan-mmr: no argument '%s': there are "
-                         "mend-injection=off, mend-polls=off, lose-polls=on",
+                         "mend-injection=off, mend-polls=off, lose-polls=on, "
+                         "count=on",
                          argv[i]);
             return false;
         }
+    }
+    if (counts) {
+        gaps_count(id);
     }
     qemu_plugin_register_vcpu_init_cb(id, cpu_made);
     return true;

@@ -136,9 +136,11 @@ static IOMMUTLBEntry translate(IOMMUMemoryRegion *mr, hwaddr addr,
 {
     PCIDevice *vf = PCI_DEVICE(memory_region_owner(MEMORY_REGION(mr)));
     Tap *t = &vf_state(vf)->tap;
-    /* All of it maps to itself. */
+    /* All of it maps to itself.  A mask of all ones would do, but from address 0
+     * on it makes a length of 2^64, which is 0, and QEMU asks for ever. */
     IOMMUTLBEntry entry = {
-        .target_as = t->target, .addr_mask = UINT64_MAX, .perm = IOMMU_RW,
+        .target_as = t->target, .translated_addr = addr,
+        .addr_mask = INT64_MAX, .perm = IOMMU_RW,
     };
 
     if (flag == IOMMU_NONE) {
@@ -157,7 +159,6 @@ static IOMMUTLBEntry translate(IOMMUMemoryRegion *mr, hwaddr addr,
     } else if (flag & IOMMU_WO) {
         /* One page, so that the next one is asked for as well. */
         entry.addr_mask = DMA_PAGE - 1;
-        entry.translated_addr = addr;
         add_page(t, addr & ~(hwaddr)(DMA_PAGE - 1));
     }
     return entry;
@@ -271,6 +272,7 @@ void tap_queue_set_up(PCIDevice *vf, unsigned n)
     if (n < TAP_QUEUES) {
         t->address[n] = virtio_queue_get_desc_addr(virtio_of(vf), n);
         t->taken[n] = virtio_queue_get_last_avail_idx(virtio_of(vf), n);
+        t->stale += t->outstanding[n];
         t->outstanding[n] = 0;
         close_queue(vf, n);
     }
@@ -280,11 +282,19 @@ void tap_queue_changed(PCIDevice *vf)
 {
     VirtIODevice *vdev = virtio_of(vf);
     Tap *t = &vf_state(vf)->tap;
+    bool reset = true;
 
     for (unsigned n = 0; n < queue_count(vdev); n++) {
         if (virtio_queue_get_desc_addr(vdev, n) != t->address[n]) {
+            if (t->address[n]) {
+                look_at_taken(vf, n);
+            }
             tap_queue_set_up(vf, n);
         }
+        reset = reset && !t->address[n];
+    }
+    if (reset) {
+        t->stale = 0;
     }
 }
 
@@ -300,6 +310,7 @@ void tap_settle(PCIDevice *vf)
     if (backend->drain) {
         backend->drain(vf);
     }
+    t->stale = 0;
     for (unsigned n = 0; n < queue_count(vdev); n++) {
         t->taken[n] = virtio_queue_get_last_avail_idx(vdev, n);
         t->outstanding[n] = hold_count(vf, n);
@@ -307,23 +318,29 @@ void tap_settle(PCIDevice *vf)
     }
 }
 
-/* A driver that overlaps its rings can only make it look idle too early. */
+/*
+ * All queues together: what comes back to a ring that a driver gave to several of
+ * them counts for the first, and what comes back after a queue got another ring
+ * for that one.  A driver that overlaps its rings otherwise can only make it look
+ * idle too early.
+ */
 bool tap_idle(PCIDevice *vf)
 {
     VirtIODevice *vdev = virtio_of(vf);
+    Tap *t = &vf_state(vf)->tap;
+    int left;
 
     if (virtio_device_disabled(vdev)) {
         tap_settle(vf);
     }
+    left = t->stale;
     for (unsigned n = 0; n < queue_count(vdev); n++) {
         if (virtio_queue_get_addr(vdev, n)) {
             look_at_taken(vf, n);
-            if (vf_state(vf)->tap.outstanding[n] > (int)hold_stays(vf, n)) {
-                return false;
-            }
+            left += t->outstanding[n] - (int)hold_stays(vf, n);
         }
     }
-    return true;
+    return left <= 0;
 }
 
 void tap_close_gate(PCIDevice *vf)

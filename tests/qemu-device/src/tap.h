@@ -31,6 +31,7 @@ typedef struct Tap {
     uint32_t taking;                /* the buffer that is being taken */
     uint16_t taken[TAP_QUEUES];     /* last_avail_idx when last looked at */
     int32_t outstanding[TAP_QUEUES];
+    int32_t stale;          /* of rings that queues had before */
 } Tap;
 
 void tap_register_type(void);

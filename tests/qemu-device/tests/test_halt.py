@@ -8,7 +8,7 @@ import tempfile
 
 from qemu import wait_for
 from test_lifecycle import SLOW_DISK
-from virtio import QUEUE_SELECT, STATUS, BlockRegisters, Disk, Legacy, Nic
+from virtio import QUEUE_PFN, QUEUE_SELECT, STATUS, BlockRegisters, Disk, Legacy, Nic
 from ways import WayCase, by_each_way
 
 HUB = ["-netdev", "hubport,id=n1,hubid=0", "-netdev", "hubport,id=n2,hubid=0"]
@@ -147,6 +147,32 @@ class Outstanding(WayCase):
         wait_for("the first", lambda: self.admin.queue.done() == before + 4)
         self.assertEqual(self.qemu.get(slow, 1), b"\0", "status OK")
         self.assertEqual(self.disk.queues[0].done(), 12)
+
+    def test_a_buffer_at_address_0(self):
+        """An address as any other."""
+        self.start("blk")
+        disk = Disk(BlockRegisters(self.vfs[0]), self.memory)
+        header, body, status = 0, disk.buffer + 0x200, disk.buffer + 0x100
+        self.qemu.put(header, struct.pack("<IIQ", 0, 0, 1))
+        disk.queues[0].wait(disk.send(0, [(header, 16)], [(body, 512), (status, 1)]))
+        self.assertEqual(disk.status(), 0)
+
+    def test_queues_that_share_a_ring(self):
+        """What comes back to it is seen, whichever queue it belongs to."""
+        self.start("blk", "vf-queues=2")
+        disk = Disk(BlockRegisters(self.vfs[0]), self.memory)
+        disk.registers.write(QUEUE_SELECT, 1, 2)
+        disk.registers.write(QUEUE_PFN, self.memory.dma(disk.queues[0].desc) >> 12, 4)
+        for _ in range(2):
+            disk.start(0, 0, bytes(512))
+            disk.registers.notify(1)
+            wait_for("a request", lambda: disk.status() == 0)
+            self.admin.stop(1)
+            self.admin.resume(1)
+        disk.registers.write(QUEUE_SELECT, 0, 2)
+        disk.registers.write(QUEUE_PFN, self.memory.dma(self.memory.take(0x4000)) >> 12, 4)
+        self.admin.stop(1)
+        self.admin.resume(1)
 
     def test_bus_master_off_meanwhile(self):
         """What comes back then is lost; it does not count as outstanding for ever."""
