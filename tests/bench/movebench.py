@@ -14,11 +14,13 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 import bios  # noqa: E402
 import counted  # noqa: E402
 import figures  # noqa: E402
+import gaps  # noqa: E402
 import machine  # noqa: E402
 import qmp  # noqa: E402
 import vfdisk  # noqa: E402
 
 GUEST = os.path.join(machine.BUILD, "guest", "vblk.elf")
+CPUS = 1,  # the guest's
 PF, VFS = "02:00.0", 16  # that a VM can have; as many are free
 ABIS, SIZES = ("1.4", "2021"), (1, 2, 4, 8, 16)
 CONFIG = f"""[vmm]
@@ -33,7 +35,7 @@ cmdline = rounds way=0 disks={VFS} count=16
 """ + "".join(f"vf = {PF}/{number}\n" for number in range(VFS))
 
 # Every figure, its unit, and the most that it may be for each VF: about twice what it is today.
-FIGURES = {"pause": ("thousand_instructions", 1300), "commands": ("commands", 20), "state": ("bytes", 11000)}
+FIGURES = {"pause": ("thousand_instructions", 1300), "still": ("thousand_instructions", 1350), "commands": ("commands", 20), "state": ("bytes", 11000)}
 
 
 class Mover:
@@ -46,15 +48,19 @@ class Mover:
         """{FIGURE: value} of a move of SIZE VFs from the row HERE to the row THERE, of a VM that is at work before and after."""
         self.run.wait_said("guest", self.run.mark(), r"round \d+ ok")
         commands = self.control.get("blkpf", "admin-commands")
+        gaps.forget(self.control)
         mark = self.run.order(f"vf move {PF}:{here} {PF}:{there}")
         times = self.run.wait(mark, r"  us: .*; (\d+) in all")
         sizes = [int(number) for number in re.findall(r"VM 'guest': moved from .*: (\d+) bytes, of them", self.run.log(mark))]
         if len(sizes) != size:
             raise machine.Failure(f"{len(sizes)} of {size} VFs were moved")
-        print(f"{size:2} VFs, {times.group()}", flush=True)
+        pause, still = int(times.group(1)), gaps.on_one(self.control, CPUS).instructions // 1000
+        print(f"{size:2} VFs, {times.group()}; {still} thousand instructions without the guest", flush=True)
+        if not pause <= still <= pause * 1.1:
+            raise machine.Failure("the emulator has counted another pause than the VMM")
         commands = self.control.get("blkpf", "admin-commands") - commands
         self.run.wait_said("guest", self.run.mark(), r"round \d+ ok.*round \d+ ok")
-        return {"pause": int(times.group(1)), "commands": commands, "state": sum(sizes)}
+        return {"pause": pause, "still": still, "commands": commands, "state": sum(sizes)}
 
 
 def measure(folder, abi):
@@ -62,7 +68,7 @@ def measure(folder, abi):
     iso = bios.make_iso(folder, CONFIG, [(GUEST, "vblk.elf")])
     disk, path, values = vfdisk.make(folder), os.path.join(folder, "qmp" + abi), {}
     run = counted.VfMachine(iso, disks=[f"{machine.IMAGE},filename={disk},locking=off"] * 2 * VFS, properties=f",migration={abi}",
-                            more=qmp.arguments(path))
+                            more=qmp.arguments(path), plugin=gaps.COUNT)
     print(f"by {abi}:")
     with run, qmp.Qmp(path) as control:
         mover = Mover(run, control)

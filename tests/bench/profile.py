@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """profile.py [-o FILE] NAME...: where the VMM's instructions of an exit go, function by function; docs/performance.md.
 
-guest/bench repeats the figure NAME for ever while the emulator logs every instruction. Exits that are alike make one column;
+guest/bench, or guest/vbench if it is of the way to a VF, repeats the figure NAME for ever while the emulator logs every instruction. Exits that are alike make one column;
 a figure may have several (an interrupt that a CPU sends to itself is sent, delivered and ended). Not a test: a tool, with
 PORTOLAN_BUILD=build as the tests have it. -o writes the columns as JSON, {NAME: [{"exits": N, "functions": {...}}]}; -b reads such
 a file of before, and prints both beside each other as docs/performance.md has them.
@@ -22,6 +22,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "machine"))
 
 import bios  # noqa: E402
+import counted  # noqa: E402
 import figures  # noqa: E402
 import machine  # noqa: E402
 
@@ -31,6 +32,8 @@ TRACE = re.compile(r"^Trace (\d+): \S+ \[[0-9a-f]+/([0-9a-f]+)/([0-9a-f]+)/", re
 LOG_BYTES = 8 << 20
 SMALL = 20
 RARE = 0.02  # of all exits: interrupts of the machine itself
+VF_FIGURES = ("status_write", "select_write", "features_read", "size_read", "status_read", "config_read", "isr_read",
+              "msix", "msix_whole", "intx", "intx_whole")
 
 
 class Functions:
@@ -98,13 +101,20 @@ def columns_of(exits):
     return [{"exits": len(kind), "functions": dict(sorted(kind, key=lambda f: sum(f.values()))[len(kind) // 2])} for kind in common]
 
 
+def configuration(name):
+    """(guest, configuration, class of the machine, its options) for the figure NAME."""
+    if name in VF_FIGURES:
+        return "vbench.elf", counted.CONFIG + f"memory = 64M\nmultiboot = vbench.elf\ncmdline = loop={name}\n", counted.VfMachine, {}
+    return "bench.elf", figures.CONFIG.format(guest=f"bench.elf\ncmdline = loop={name}"), bios.PcMachine, {"cpus": 3, "icount": True}
+
+
 def profile(name, functions):
-    config = figures.CONFIG.format(guest=f"bench.elf\ncmdline = loop={name}")
-    guest = os.path.join(machine.BUILD, "guest", "bench.elf")
+    guest, config, kind, options = configuration(name)
     with tempfile.TemporaryDirectory(prefix="portolan-") as folder:
         path, log = os.path.join(folder, "qmp"), os.path.join(folder, "log")
-        iso = bios.make_iso(folder, config, [(guest, "bench.elf")])
-        with bios.PcMachine(iso, cpus=3, icount=True, extra=["-qmp", f"unix:{path},server=on,wait=off"]) as run:
+        iso = bios.make_iso(folder, config, [(os.path.join(machine.BUILD, "guest", guest), guest)])
+        monitor = ["-qmp", f"unix:{path},server=on,wait=off"]
+        with kind(iso, **{"more" if name in VF_FIGURES else "extra": monitor}, **options) as run:
             run.expect(rf"bench loops {name}\b")
             log_instructions(path, log)
         with open(log, encoding="ascii", errors="replace") as file:

@@ -50,16 +50,25 @@ for module in {modules}; do /bin/busybox insmod /$module.ko; done
 def make_initramfs(folder, guest, version, setup):
     root = os.path.join(folder, "root")
     os.makedirs(os.path.join(root, "bin"))
-    for module in setup["modules"]:
-        source = f"/lib/modules/{version}/kernel/{module}"
-        subprocess.run(["cp", source, root], check=True)
-    subprocess.run(["cp", "/bin/busybox", os.path.join(root, "bin", "busybox")], check=True)
+    copy_system(root, setup["modules"], f"/lib/modules/{version}", "/bin/busybox")
     subprocess.run(["cp", guest, os.path.join(root, "guest.elf")], check=True)
     subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", os.path.join(root, "kvmrun"),
                     os.path.join(HERE, "kvmrun.c"), os.path.join(HERE, "device.c")], check=True)
     with open(os.path.join(root, "init"), "w", encoding="ascii") as file:
         names = " ".join(os.path.basename(module).removesuffix(".ko") for module in setup["modules"])
         file.write(INIT.format(**{**setup, "modules": names}))
+    return pack(folder, root)
+
+
+def copy_system(root, modules, tree, busybox):
+    """What each initramfs has: MODULES of the kernel whose TREE of modules is named, and a shell."""
+    for module in modules:
+        subprocess.run(["cp", os.path.join(tree, "kernel", module), root], check=True)
+    subprocess.run(["cp", busybox, os.path.join(root, "bin", "busybox")], check=True)
+
+
+def pack(folder, root):
+    """The initramfs of ROOT, where 'init' is."""
     os.chmod(os.path.join(root, "init"), 0o755)
     archive = os.path.join(folder, "initramfs")
     with open(archive, "wb") as file:
@@ -113,4 +122,5 @@ def main():
         print(f"{name} {median} {smallest}")
 
 
-main()
+if __name__ == "__main__":
+    main()
