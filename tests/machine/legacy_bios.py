@@ -255,7 +255,7 @@ def press(run, key, pattern):
     while not re.search(pattern, MOVES.sub("", run.raw())):
         now = time.monotonic()
         if now > end:
-            raise machine.Failure(f"no {pattern!r} within the time limit")
+            raise machine.Late(f"no {pattern!r} within the time limit")
         if now > again:
             run.send(key)
             again = now + AGAIN

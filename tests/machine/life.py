@@ -63,7 +63,7 @@ class Life:
         want, end = len(self.ticks) + count, time.monotonic() + machine.patience()
         while len(self.ticks) < want:
             if self.failure or time.monotonic() > end:
-                raise machine.Failure(self.failure or "no word from the guest within the time limit")
+                raise machine.Failure(self.failure) if self.failure else machine.Late("no word from the guest within the time limit")
             time.sleep(0.05)
 
     def stop(self):

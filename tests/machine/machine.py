@@ -2,8 +2,10 @@
 """The test machine: a QEMU with OVMF, a boot image, and virtio PFs whose VFs have legacy registers
 in a memory BAR. Used by the machine tests, by './portolan run' and by './portolan demo'."""
 
+import contextlib
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -45,6 +47,7 @@ def patience():
 
 
 LAST_LINES = 40
+LOOK_SECONDS = 5 # at a machine that hangs
 
 # How many checkpoints a small guest's VM is to take while it lives, at random moments, and has to.
 CHECKPOINTS = 60
@@ -56,8 +59,17 @@ NOISE = "TCG doesn't support requested feature"
 PIECE = re.compile(r"(?:^|\x1b\[K)\[([^\]\n]+)\]([ +])(.*)")
 
 
+# A check of a small guest failed: it goes on, and what a test waits for may never come.
+GUEST_FAILED = re.compile(r"FAIL \w+: \S+:\d+: [^\n]*\n")
+GUEST_FAILED_WITHIN = 8192 # characters: more than come at once
+
+
 class Failure(Exception):
     """What a test expected did not happen; the message says what."""
+
+
+class Late(Failure):
+    """It did not happen in time."""
 
 
 def joined(text):
@@ -139,10 +151,11 @@ class Machine:
 
     def __init__(self, image, **machine):
         self.command = self.arguments(image, **machine)
-        self.command += ["-display", "none", "-monitor", "none", "-serial", "stdio"]
         self.seen, self.place = [], 0
         # What the emulator itself says goes elsewhere: it would come in the middle of a line of the machine's.
         self.complaints = tempfile.NamedTemporaryFile(prefix="portolan-")
+        self.monitor = self.complaints.name + "-monitor"
+        self.command += ["-display", "none", "-monitor", f"unix:{self.monitor},server=on,wait=off", "-serial", "stdio"]
         self.process = pexpect.spawn("/bin/sh", ["-c", 'exec 2>"$0"; exec "$@"', self.complaints.name] + self.command,
                                      timeout=None, encoding="utf-8", codec_errors="replace", echo=False)
         self.process.logfile_read = self
@@ -169,17 +182,54 @@ class Machine:
             os.waitpid(self.process.pid, 0)
 
     def __exit__(self, kind, value, trace):
+        registers = self.look() if isinstance(value, Late) else ""
         self.kill()
         if kind is not None:
-            self.explain(value)
+            self.explain(value, registers)
         self.complaints.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.monitor)
 
-    def explain(self, failure):
+    def look(self):
+        """Where everything stands in a machine that hangs: what the operator can see, which comes into the log, and its CPUs' registers."""
+        names = dict.fromkeys(re.findall(r"VM '([a-z0-9]+)': ", self.log()))
+        with contextlib.suppress(OSError): # one of two machines, say, may be at its end
+            self.send("\r".join(["", "vm list", "vf list", *(f"stats {name}" for name in names), ""]))
+        told = [self.registers()]
+        self.drain(LOOK_SECONDS)
+        return "\n--- the same, later:\n".join(told + [self.registers()])
+
+    def drain(self, seconds):
+        """Take what comes over the serial line for SECONDS."""
+        end = time.monotonic() + seconds
+        with contextlib.suppress(pexpect.TIMEOUT, pexpect.EOF):
+            while True:
+                self.process.expect(r"(?s).+", timeout=max(end - time.monotonic(), 0))
+
+    def registers(self):
+        """The registers of all CPUs, as the emulator has them; or why they are not to be had."""
+        told = b""
+        try:
+            with socket.socket(socket.AF_UNIX) as monitor:
+                monitor.settimeout(LOOK_SECONDS)
+                monitor.connect(self.monitor)
+                monitor.sendall(b"info registers -a\n")
+                while told.count(b"(qemu)") < 2:
+                    if not (more := monitor.recv(65536)):
+                        break
+                    told += more
+        except OSError as error:
+            told += f"[no more: {error}]".encode()
+        return told.decode(errors="replace").replace("\r", "")
+
+    def explain(self, failure, registers=""):
         """What is wanted to see why: the end of the story first, since who shows it may cut it."""
         print(f"FAILED: {failure}")
         print("--- the serial line's last words:\n" + "\n".join(self.log().splitlines()[-LAST_LINES:]))
         print("--- the emulator's own words:\n" + "".join(
             line for line in self.complaints.read().decode(errors="replace").splitlines(True) if NOISE not in line))
+        if registers:
+            print("--- its CPUs:\n" + registers)
         print("--- the test machine:", " ".join(self.command))
         print("--- all of its serial line:\n" + self.log())
         print("--- end of the serial line")
@@ -230,16 +280,22 @@ class Machine:
     def wait_in(self, text, pattern):
         end = time.monotonic() + patience()
         while not (match := re.search(pattern, text())):
+            self.forbid_failed_checks(pattern)
             try:
                 self.process.expect(r"(?s).+", timeout=max(end - time.monotonic(), 0))
             except pexpect.TIMEOUT:
-                raise Failure(f"no {pattern!r} within the time limit") from None
+                raise Late(f"no {pattern!r} within the time limit") from None
             except pexpect.EOF:
                 match = re.search(pattern, text())
                 if not match:
                     raise Failure(f"the machine ended before {pattern!r}") from None
                 break
         return match
+
+    def forbid_failed_checks(self, pattern):
+        """What PATTERN stands for has not come: no check of a guest's may have failed meanwhile, for it may wait in vain then."""
+        if failed := GUEST_FAILED.search(self.raw()[-GUEST_FAILED_WITHIN:]):
+            raise Failure(f"a check of a guest failed before {pattern!r}: {failed.group().strip()}")
 
     def expect_all(self, *patterns):
         """Wait for each of the regular expressions PATTERNS, in whatever order they come."""
@@ -253,7 +309,7 @@ class Machine:
         try:
             self.process.expect(pexpect.EOF, timeout=patience())
         except pexpect.TIMEOUT:
-            raise Failure("the machine did not switch itself off") from None
+            raise Late("the machine did not switch itself off") from None
         self.process.close()
         if self.process.signalstatus:
             raise Failure(f"the emulator died of signal {self.process.signalstatus}")

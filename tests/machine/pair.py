@@ -141,20 +141,24 @@ class PairMachine(machine.Machine):
             while not (match := re.search(pattern, text())):
                 if self.ended:
                     raise machine.Failure(f"machine '{self.name}' ended before {pattern!r}")
+                self.forbid_failed_checks(pattern)
                 if not self.news.wait(max(end - time.monotonic(), 0)) and time.monotonic() >= end:
-                    raise machine.Failure(f"machine '{self.name}': no {pattern!r} within the time limit")
+                    raise machine.Late(f"machine '{self.name}': no {pattern!r} within the time limit")
         return match
 
     def expect_end(self):
         self.reader.join(machine.patience())
         if not self.ended:
-            raise machine.Failure(f"machine '{self.name}' did not switch itself off")
+            raise machine.Late(f"machine '{self.name}' did not switch itself off")
         self.process.close()
 
-    def __exit__(self, kind, value, trace):
+    def drain(self, seconds):
+        self.reader.join(seconds)
+
+    def kill(self):
         self.process.kill(9)
         self.reader.join()
-        super().__exit__(kind, value, trace)
+        super().kill()
 
 
 class Outside:
@@ -241,7 +245,7 @@ class Pair(contextlib.ExitStack):
             if state in states:
                 return state
             if time.monotonic() > end:
-                raise machine.Failure(f"machine '{name}': the VM is {state}, not {' or '.join(states)}")
+                raise machine.Late(f"machine '{name}': the VM is {state}, not {' or '.join(states)}")
             time.sleep(0.1)
 
     def connect(self, late=False):
@@ -289,6 +293,6 @@ class Pair(contextlib.ExitStack):
         end = time.monotonic() + machine.patience()
         while (told := self.agents[here].command("query-migrate")).get("status") in ("setup", "active", "device", "cancelling"):
             if time.monotonic() > end:
-                raise machine.Failure(f"the move does not end: {told}")
+                raise machine.Late(f"the move does not end: {told}")
             time.sleep(0.2)
         return told

@@ -43,6 +43,8 @@ class Qmp:
     def receive(self):
         try:
             line = self.file.readline()
+        except TimeoutError:
+            raise machine.Late(f"QMP: no answer within {PATIENCE} s") from None
         except OSError as error:
             raise machine.Failure(f"QMP: {error}") from None
         if not line:
