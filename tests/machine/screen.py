@@ -28,15 +28,17 @@ checkpoints = 200
 """
 
 
-def asked(run, pattern):
-    """The text of the screen, as 'vm screen' says it, once PATTERN is on it."""
-    while True:
+def asked(run, pattern, name="dos"):
+    """The text of the screen of VM NAME, as 'vm screen' says it, once PATTERN is on it."""
+    end = time.monotonic() + machine.patience()
+    while time.monotonic() < end:
         mark = run.mark()
-        run.send("vm screen dos\r")
-        run.wait(mark, rf"(\|.*\n){{{LINES}}}|the screen is dark\n|a picture of .* points\n|vm screen dos: .*\n")
+        run.send(f"vm screen {name}\r")
+        run.wait(mark, rf"(\|.*\n){{{LINES}}}|the screen is dark\n|a picture of .* points\n|vm screen {name}: .*\n")
         lines = re.findall(r"(?m)^\|(.*)$", run.log(mark))
         if re.search(pattern, "\n".join(lines)):
             return lines
+    raise machine.Late(f"no {pattern!r} on the screen of VM '{name}'")
 
 
 def traced(run, pattern):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """vm_hosts_small.py CASE: a small guest whose disk is busy goes from one test machine to the other and back, again and again, once
 while it is paused, and then into a file and back. Its driver waits for each interrupt, and it looks at each byte that it reads; what it
-wrote is looked at from outside. Or SeaBIOS, in its boot menu."""
+wrote is looked at from outside. Or SeaBIOS, in its boot menu, by the serial line or on a screen."""
 
 import os
 import sys
@@ -11,6 +11,7 @@ import disks
 import legacy_bios
 import machine
 import pair
+import screen
 import vfdisk
 from pair import Host
 from vm_hosts import HEAD, LIMITS, line_of, row_of
@@ -36,6 +37,7 @@ ADMIN_INTEL, ADMIN_AMD = Host("intel", "admin"), Host("amd", "admin")
 CASES = {
     "mmr-admin": Case(MMR_INTEL, ADMIN_AMD, moves=10),
     "menu": Case(MMR_INTEL, ADMIN_AMD, abi="2021", moves=8),
+    "screen": Case(MMR_INTEL, MMR_INTEL, moves=3),
     # The long ones.
     "mmr-intx": Case(MMR_INTEL, MMR_AMD, INTX, 2, 1, "2021"),
     "admin": Case(ADMIN_INTEL, ADMIN_INTEL, MSIX, 1, 4, "2021"),
@@ -106,6 +108,37 @@ class Menu:
         legacy_bios.check_disk(disk)
 
 
+class Screen(Menu):
+    """The same on a screen: the menu is there after each move, letter by letter. SeaBIOS draws it once."""
+
+    def __init__(self):
+        self.menu = None
+
+    def lines(self):
+        return super().lines() + "vga_rom = vgabios-stdvga.bin\n"
+
+    def files(self):
+        return super().files() + [(screen.VGABIOS, "vgabios-stdvga.bin")]
+
+    def lives(self, run, mark):
+        if not mark:
+            screen.asked(run, "Press ESC for boot menu", "guest")
+            self.press(run, "esc")
+        lines = screen.asked(run, r"1\. Virtio disk PCI:\d\d:\d\d\.\d", "guest")
+        self.menu = self.menu or lines
+        if lines != self.menu:
+            raise machine.Failure(f"the screen was {self.menu}, and is {lines}")
+
+    def end(self, run, disk):
+        """It takes a key, as well."""
+        self.press(run, "1")
+        screen.asked(run, "Booting from Hard Disk", "guest")
+        run.ask("vm stop guest", r"VM 'guest': stopped\n")
+
+
+GUESTS = {"menu": Menu, "screen": Screen}
+
+
 def expect_paused(two, name, mark):
     """The guest is at machine NAME, and does not run: it says nothing behind MARK. Until the operator lets it go on."""
     two.wait_state(name, "paused")
@@ -135,11 +168,11 @@ def save_and_start(two, name):
 
 def test(folder, name):
     case, here, there = CASES[name], "a", "b"
-    guest = Menu() if name == "menu" else Rounds(case)
+    guest = GUESTS[name]() if name in GUESTS else Rounds(case)
     disk = guest.make_disk(folder)
     plan = pair.Plan({"a": case.a, "b": case.b}, guest.lines(), case.abi, case.cpus, case.queues, (disk,), guest.files(), net=False)
     with pair.Pair(folder, plan) as two:
-        two.connect(late=name == "menu") # it waits for a minute
+        two.connect(late=name in GUESTS) # it waits for a minute
         guest.lives(two.a, 0)
         print(HEAD, flush=True)
         for number in range(1, case.moves + 1):

@@ -19,7 +19,7 @@ void portal_edge_tell(uint32_t session, uint32_t taken, uint32_t come, bool ende
 bool portal_edge_must_pause(void);
 
 /*
- * BYTES of VM's RAM at ADDRESS, multiples of a page, show at OFFSET of the window, in the place of
+ * BYTES of VM's memory at ADDRESS, multiples of a page, show at OFFSET of the window, in the place of
  * what did. NO_MEMORY: nothing shows there; STATE: it is not exposed.
  */
 enum status portal_edge_show(unsigned vm, uint64_t address, uint64_t bytes, uint64_t offset,
@@ -66,10 +66,10 @@ enum status portal_edge_command(unsigned vm, enum portal_command command);
 /* TEXT was said of VM's move. */
 void portal_edge_progress(unsigned vm, const char *text);
 
-/* ---- A VM's RAM ---- */
+/* ---- A VM's memory: its RAM, and its screen's ---- */
 
 /*
- * VM's RAM may be reached from here on by portal_edge_show() and portal_edge_ram(), or no longer.
+ * VM's memory may be reached from here on by portal_edge_show() and portal_edge_ram(), or no longer.
  * When VM stops it may not, and nothing of it shows any more, before it can be started again.
  */
 void portal_edge_expose(unsigned vm, bool exposed);
@@ -77,11 +77,11 @@ void portal_edge_expose(unsigned vm, bool exposed);
 /* Run I of it, in the order of addresses. False: there are no more. */
 bool portal_edge_run(unsigned vm, unsigned i, struct vfio_user_area *run);
 
-/* SIZE bytes, all RAM; NULL: they are not, or it is not exposed. */
+/* SIZE bytes, all memory; NULL: they are not, or it is not exposed. */
 uint8_t *portal_edge_ram(unsigned vm, uint64_t address, uint32_t size);
 
 /* Take the bits of COUNT words of 64 pages from page FIRST on, a multiple of 64, and clear them;
- * what is no RAM is 0. */
+ * what is no memory is 0. */
 void portal_edge_collect(unsigned vm, uint64_t first, uint32_t count, uint64_t *bitmap);
 
 /* ---- Its move: as vmm/vm/vm_move.h has it ---- */

@@ -8,10 +8,10 @@
 #include "vmm/host/time.h"
 #include "vmm/host/timer.h"
 #include "vmm/portal/portal_edge.h"
-#include "vmm/vm/dirty.h"
 #include "vmm/vm/service.h"
 #include "vmm/vm/vm.h"
 #include "vmm/vm/vm_edge.h"
+#include "vmm/vm/vm_memory.h"
 
 #define TURN_MS 1U /* what one exit may take, too */
 
@@ -251,16 +251,16 @@ void portal_edge_progress(unsigned vm, const char *text)
               text);
 }
 
-/* ---- RAM ---- */
+/* ---- Memory ---- */
 
 bool portal_edge_run(unsigned vm, unsigned i, struct vfio_user_area *run)
 {
-    const struct ram *ram = &vm_by_index(vm)->ram;
+    struct ram_run memory;
 
-    if (i >= ram->run_count) {
+    if (!vm_memory_run(vm_by_index(vm), i, &memory)) {
         return false;
     }
-    *run = (struct vfio_user_area){ram->run[i].at.raw, ram->run[i].size};
+    *run = (struct vfio_user_area){memory.at.raw, memory.size};
     return true;
 }
 
@@ -274,13 +274,13 @@ uint8_t *portal_edge_ram(unsigned index, uint64_t address, uint32_t size)
     const struct vm *vm = vm_by_index(index);
 
     return __atomic_load_n(&vm->exposed, __ATOMIC_SEQ_CST)
-               ? ram_pointer(&vm->ram, gpa(address), size)
+               ? vm_memory_pointer(vm, gpa(address), size)
                : NULL;
 }
 
 void portal_edge_collect(unsigned vm, uint64_t first, uint32_t count, uint64_t *bitmap)
 {
-    (void)dirty_collect(vm_by_index(vm), first, (uint64_t)count * RAM_MARKS_WORD, bitmap);
+    vm_memory_collect(vm_by_index(vm), first, count, bitmap);
 }
 
 /* ---- Moves ---- */

@@ -4,6 +4,7 @@
 #include "vmm/host/instructions.h"
 #include "vmm/host/pool.h"
 #include "vmm/vm/vm.h"
+#include "vmm/vm/vm_memory.h"
 
 #include <string.h>
 
@@ -120,19 +121,19 @@ static enum status map_run(struct vm *vm, uint64_t at, const struct ram_run *run
     return status;
 }
 
-static enum status map_all(struct vm *vm, const struct ram *ram, gpa_t address, uint64_t bytes,
+static enum status map_all(struct vm *vm, const struct vm *other, gpa_t address, uint64_t bytes,
                            uint64_t at, unsigned rights)
 {
     enum status status = STATUS_OK;
+    struct ram_run run;
 
-    for (unsigned i = 0; i < ram->run_count && status == STATUS_OK; i++) {
-        const struct ram_run *run = &ram->run[i];
-        uint64_t from = address.raw > run->at.raw ? address.raw : run->at.raw;
-        uint64_t end = address.raw + bytes, run_end = run->at.raw + run->size;
+    for (unsigned i = 0; status == STATUS_OK && vm_memory_run(other, i, &run); i++) {
+        uint64_t from = address.raw > run.at.raw ? address.raw : run.at.raw;
+        uint64_t end = address.raw + bytes, run_end = run.at.raw + run.size;
 
         end = end < run_end ? end : run_end;
         if (from < end) {
-            status = map_run(vm, at + (from - address.raw), run, from, end - from, rights);
+            status = map_run(vm, at + (from - address.raw), &run, from, end - from, rights);
         }
     }
     return status;
@@ -147,7 +148,7 @@ enum status service_show(struct vm *vm, const struct vm *other, gpa_t address, u
     spinlock_acquire(&vm->nested_lock);
     /* Who stops it says so first, then takes this lock. */
     if (vm->window_at != 0 && __atomic_load_n(&other->exposed, __ATOMIC_SEQ_CST)) {
-        status = map_all(vm, &other->ram, address, bytes, vm->window_at + offset,
+        status = map_all(vm, other, address, bytes, vm->window_at + offset,
                          writable ? RADIX_READ | RADIX_WRITE : RADIX_READ);
     }
     spinlock_release(&vm->nested_lock);

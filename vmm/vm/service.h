@@ -24,9 +24,9 @@ void service_begin(struct vm *vm, struct pc_config *config);
 void service_settle(struct vm *vm);
 
 /*
- * BYTES of RAM of OTHER at ADDRESS, which are there, show at OFFSET of VM's window, in the place of
- * what did. STATE: the guest has the window nowhere, or OTHER is not exposed. NO_MEMORY: nothing of
- * it shows. As service_hide().
+ * BYTES of OTHER's memory at ADDRESS, which are there, show at OFFSET of VM's window, in the place
+ * of what did. STATE: the guest has the window nowhere, or OTHER is not exposed. NO_MEMORY: nothing
+ * of it shows. As service_hide().
  */
 enum status service_show(struct vm *vm, const struct vm *other, gpa_t address, uint64_t bytes,
                          uint64_t offset, bool writable);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What portal_vm.c hands on to, and turns_test.c does not ask for. */
 #include "vmm/portal/portal_vm.h"
-#include "vmm/vm/dirty.h"
 #include "vmm/vm/service.h"
 #include "vmm/vm/vm.h"
+#include "vmm/vm/vm_memory.h"
 
 #include <stdlib.h>
 
@@ -14,13 +14,14 @@
     }
 
 /* clang-format off */
-NOT_ASKED(bool, dirty_collect, struct vm *vm, uint64_t first, uint64_t pages, uint64_t *bitmap)
 NOT_ASKED(void, pc_portal_look, struct pc *pc, struct portal_look *look)
 NOT_ASKED(void, pc_portal_tell, struct pc *pc, uint32_t session, uint32_t taken, uint32_t come, bool ended)
 NOT_ASKED(enum status, portal_post, struct portal *portal, enum portal_wish wish, unsigned vm, const char *to)
-NOT_ASKED(void *, ram_pointer, const struct ram *ram, gpa_t at, uint64_t size)
 NOT_ASKED(enum status, service_show, struct vm *vm, const struct vm *other, gpa_t address, uint64_t bytes, uint64_t offset, bool writable)
 NOT_ASKED(bool, vm_is_up, const struct vm *vm)
+NOT_ASKED(void, vm_memory_collect, struct vm *vm, uint64_t first, uint32_t words, uint64_t *bitmap)
+NOT_ASKED(void *, vm_memory_pointer, const struct vm *vm, gpa_t at, uint64_t size)
+NOT_ASKED(bool, vm_memory_run, const struct vm *vm, unsigned i, struct ram_run *run)
 NOT_ASKED(enum status, vm_move_begin, struct vm *vm, enum vm_move_order order, uint32_t vf)
 NOT_ASKED(enum status, vm_move_confirm, struct vm *vm)
 NOT_ASKED(const uint8_t *, vm_move_data, struct vm *vm, uint32_t vf, uint32_t *size)

@@ -6,11 +6,14 @@
 #include "tests/unit/fakes/pages.h"
 #include "tests/unit/vm/nested_bits.h"
 #include "vmm/host/pool.h"
+#include "vmm/vm/dirty.h"
 #include "vmm/vm/vm.h"
+#include "vmm/vm/vm_memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -39,6 +42,17 @@ bool vcpu_has_flushed(const struct vcpu *which, uint32_t generation)
     assert_int_equal(generation, vm.nested_generation);
     asked -= asked != 0 ? 1 : 0;
     return asked == 0;
+}
+
+/* Of what goes to another host no more than the runs matters here. */
+bool dirty_collect(struct vm *which, uint64_t first, uint64_t pages, uint64_t *bitmap)
+{
+    abort();
+}
+
+void *ram_pointer(const struct ram *ram, gpa_t at, uint64_t size)
+{
+    abort();
 }
 
 static int setup(void **state)
@@ -122,6 +136,12 @@ static void test_window(void **state)
     assert_int_equal(leads_to(WINDOW + PAGE_SIZE, false), FRAMES + PAGE_SIZE_2M - PAGE_SIZE);
     assert_int_equal(leads_to(WINDOW + 2 * PAGE_SIZE, false), 3 * FRAMES);
     assert_int_equal(leads_to(WINDOW + 3 * PAGE_SIZE, false), 0);
+    /* Its screen's memory, too. */
+    other.video = hpa(5 * FRAMES);
+    assert_int_equal(
+        service_show(&vm, &other, gpa(VM_MEMORY_SCREEN + PAGE_SIZE), PAGE_SIZE, 0, false),
+        STATUS_OK);
+    assert_int_equal(leads_to(WINDOW, false), 5 * FRAMES + PAGE_SIZE);
     /* Another VM's pages take their place; who had the old ones has none of them any more. */
     flushes = 0;
     assert_int_equal(service_show(&vm, &other, gpa(0), PAGE_SIZE_2M, 0, true), STATUS_OK);
