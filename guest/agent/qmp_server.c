@@ -287,10 +287,16 @@ static void skip_space(struct qmp_client *c)
     }
 }
 
+/* No command is begun before it is known which VMs there are: it might be for the only one of two. */
+static bool must_wait(const struct qmp_client *c)
+{
+    return c->waits || !vm_table.known;
+}
+
 /* All commands that are there, until one has to wait. */
 static void run_input(struct qmp_client *c)
 {
-    while (c->fd >= 0 && !c->waits) {
+    while (c->fd >= 0 && !must_wait(c)) {
         bool broken = false;
 
         skip_space(c);
@@ -378,7 +384,7 @@ unsigned qmp_poll_fds(struct pollfd *fd)
         if (c->fd >= 0) {
             fd[count++] = (struct pollfd){
                 .fd = c->fd,
-                .events = (short)((c->waits || c->have == QMP_INPUT_MAX ? 0 : POLLIN) |
+                .events = (short)((must_wait(c) || c->have == QMP_INPUT_MAX ? 0 : POLLIN) |
                                   (c->out_have != 0 ? POLLOUT : 0))};
         }
     }
@@ -390,10 +396,10 @@ static void poll_client(struct qmp_client *c, short events)
     if ((events & POLLOUT) != 0) {
         flush(c);
     }
-    if (c->fd >= 0 && !c->waits && c->have != 0) {
+    if (c->fd >= 0 && !must_wait(c) && c->have != 0) {
         run_input(c);
     }
-    if (c->fd >= 0 && !c->waits && (events & (POLLIN | POLLHUP | POLLERR)) != 0) {
+    if (c->fd >= 0 && !must_wait(c) && (events & (POLLIN | POLLHUP | POLLERR)) != 0) {
         receive(c);
     } else if (c->fd >= 0 && (events & (POLLHUP | POLLERR)) != 0) {
         drop(c); /* it has gone while it was waited for */

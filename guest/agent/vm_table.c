@@ -63,10 +63,10 @@ struct vm_entry *vm_table_only(void)
     return only;
 }
 
-/* The tag of a question: VM + 1, or 0 for 'hello'. They are answered in order. */
+/* The tag of a question: VM + 1, or 0 for 'hello'. They are answered in order. What an older session
+ * said of the VMs stays until each is told anew: they are the same ones. */
 void vm_table_ask(void)
 {
-    vm_table.count = 0;
     vm_table.known = false;
     (void)portal_ask(PORTAL_ASKER_TABLE, 0, "hello");
 }
@@ -82,8 +82,16 @@ static void take_vm(uint32_t index, const char *answer)
                           .incoming = read_flag(answer, "incoming"),
                           .service = read_flag(answer, "service")};
 
+    struct vm_entry *old;
+
     vm.runs = vm.state == VM_RUNNING || vm.state == VM_MOVING;
-    if (agent_find_value(answer, "vm", vm.name, sizeof(vm.name)) && vm_table.count < VM_TABLE_MAX) {
+    if (!agent_find_value(answer, "vm", vm.name, sizeof(vm.name))) {
+        return;
+    }
+    old = vm_table_find(vm.name);
+    if (old != NULL) {
+        *old = vm;
+    } else if (vm_table.count < VM_TABLE_MAX) {
         vm_table.vm[vm_table.count++] = vm;
     }
 }

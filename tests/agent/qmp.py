@@ -111,6 +111,16 @@ def test_control(pair):
     other.close()
 
 
+def test_new_session(pair):
+    """A command without 'vm' that comes just when a session with the portal has ended is for the one VM that there is, as before."""
+    for _ in range(100):
+        said = pair.a.said()
+        pair.a.sim.order("end-session")
+        for _ in range(5):
+            assert pair.a.qmp.do("query-status")["running"]
+        wait_for(lambda: pair.a.said() != said, "the agent's word on the session") # pylint: disable=cell-var-from-loop
+
+
 def test_clients(pair):
     """Eight at a time; one that goes while its command is carried out; one that does not read."""
     clients = [Qmp(pair.a.path) for _ in range(7)]
@@ -174,7 +184,7 @@ def with_pair(test):
     return run
 
 
-TESTS = [with_pair(test) for test in (test_greeting, test_errors, test_ids, test_nonsense, test_control, test_clients, test_gone)]
+TESTS = [with_pair(test) for test in (test_greeting, test_errors, test_ids, test_nonsense, test_control, test_new_session, test_clients, test_gone)]
 
 if __name__ == "__main__":
     run_tests([*TESTS, test_several])
