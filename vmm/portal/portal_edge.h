@@ -19,8 +19,8 @@ void portal_edge_tell(uint32_t session, uint32_t taken, uint32_t come, bool ende
 bool portal_edge_must_pause(void);
 
 /*
- * BYTES of VM's memory at ADDRESS, multiples of a page, show at OFFSET of the window, in the place of
- * what did. NO_MEMORY: nothing shows there; STATE: it is not exposed.
+ * BYTES of VM's memory at ADDRESS, multiples of a page, show at OFFSET of the window, in the place
+ * of what did. NO_MEMORY: nothing shows there; STATE: it is not exposed.
  */
 enum status portal_edge_show(unsigned vm, uint64_t address, uint64_t bytes, uint64_t offset,
                              bool writable);
@@ -69,8 +69,9 @@ void portal_edge_progress(unsigned vm, const char *text);
 /* ---- A VM's memory: its RAM, and its screen's ---- */
 
 /*
- * VM's memory may be reached from here on by portal_edge_show() and portal_edge_ram(), or no longer.
- * When VM stops it may not, and nothing of it shows any more, before it can be started again.
+ * VM's memory may be reached from here on by portal_edge_show() and portal_edge_ram(), or no
+ * longer. When VM stops it may not, and nothing of it shows any more, before it can be started
+ * again.
  */
 void portal_edge_expose(unsigned vm, bool exposed);
 
