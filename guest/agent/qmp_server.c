@@ -287,7 +287,8 @@ static void skip_space(struct qmp_client *c)
     }
 }
 
-/* No command is begun before it is known which VMs there are: it might be for the only one of two. */
+/* No command is begun before it is known which VMs there are: it might be for the only one of two.
+ */
 static bool must_wait(const struct qmp_client *c)
 {
     return c->waits || !vm_table.known;

@@ -63,8 +63,8 @@ struct vm_entry *vm_table_only(void)
     return only;
 }
 
-/* The tag of a question: VM + 1, or 0 for 'hello'. They are answered in order. What an older session
- * said of the VMs stays until each is told anew: they are the same ones. */
+/* The tag of a question: VM + 1, or 0 for 'hello'. They are answered in order. What an older
+ * session said of the VMs stays until each is told anew: they are the same ones. */
 void vm_table_ask(void)
 {
     vm_table.known = false;
