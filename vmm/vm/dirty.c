@@ -131,8 +131,11 @@ void dirty_stop(struct vm *vm)
     if (!vm->ram.tracked) {
         return;
     }
-    protect_all(vm, RIGHTS_WRITE);
+    /* First of all no CPU logs any more: one that does sets bits in entries, and those of a table
+     * that are not alike do not make a large page. */
     __atomic_store_n(&vm->ram.tracked, false, __ATOMIC_SEQ_CST);
+    flush(vm, false);
+    protect_all(vm, RIGHTS_WRITE);
     low_memory_settle(vm, true);
     flush(vm, false);
     for (unsigned i = 0; i < vm->ram.run_count; i++) {

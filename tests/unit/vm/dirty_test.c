@@ -240,32 +240,47 @@ static unsigned collect_and_copy(void)
     return reported;
 }
 
-static void test_concurrent(void **state)
+static void begin_vcpus(pthread_t *threads)
 {
-    pthread_t threads[TRACKED_VCPUS];
-    uint64_t reported = 0;
-
     over = false;
     for (unsigned i = 0; i < TRACKED_VCPUS; i++) {
         tracked_vcpus[i].index = i;
         assert_int_equal(pthread_create(&threads[i], NULL, run_vcpu, &tracked_vcpus[i]), 0);
     }
+}
+
+static void end_vcpus(const pthread_t *threads)
+{
+    __atomic_store_n(&over, true, __ATOMIC_RELEASE);
+    for (unsigned i = 0; i < TRACKED_VCPUS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+}
+
+static void let_vcpus_run(void)
+{
+    unsigned before = __atomic_load_n(&runs, __ATOMIC_RELAXED);
+
+    while (__atomic_load_n(&runs, __ATOMIC_RELAXED) - before < 20) {
+        (void)sched_yield();
+    }
+}
+
+static void test_concurrent(void **state)
+{
+    pthread_t threads[TRACKED_VCPUS];
+    uint64_t reported = 0;
+
+    begin_vcpus(threads);
     assert_int_equal(dirty_start(&tracked_vm), STATUS_OK);
     for (unsigned i = 0; i < sizeof(tracked_ram); i++) {
         copy[i] = __atomic_load_n(&tracked_ram[i], __ATOMIC_RELAXED);
     }
     for (unsigned i = 0; i < ROUNDS; i++) {
-        unsigned before = __atomic_load_n(&runs, __ATOMIC_RELAXED);
-
-        while (__atomic_load_n(&runs, __ATOMIC_RELAXED) - before < 20) {
-            (void)sched_yield();
-        }
+        let_vcpus_run();
         reported += collect_and_copy();
     }
-    __atomic_store_n(&over, true, __ATOMIC_RELEASE);
-    for (unsigned i = 0; i < TRACKED_VCPUS; i++) {
-        assert_int_equal(pthread_join(threads[i], NULL), 0);
-    }
+    end_vcpus(threads);
     reported += collect_and_copy();
     assert_in_range(reported, 1, (uint64_t)PAGES * (ROUNDS + 1));
     assert_memory_equal(copy, tracked_ram, sizeof(tracked_ram));
@@ -320,6 +335,62 @@ static void test_logs(void **state)
     assert_int_equal(tracked_flushes, before);
 }
 
+/* A CPU that logs writes to PAGE until the last moment, and marks its entry. */
+static bool cpu_logs;
+
+static void log_until_flush(void)
+{
+    uint64_t *entry = tracked_entry(M2 + 9 * K4);
+
+    if (cpu_logs && (*entry & 2)) {
+        *entry |= TRACKED_LOGGED;
+    }
+    cpu_logs = tracked_logs && tracked_vm.ram.tracked;
+}
+
+/* What CPUs did in the tables meanwhile does not keep large pages apart. */
+static void test_logs_end(void **state)
+{
+    uint64_t tables = tracked_vm.nested.table_pages;
+
+    tracked_logs = true;
+    tracked_before_flush = log_until_flush;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(dirty_start(&tracked_vm), STATUS_OK);
+        assert_true(cpu_logs);
+        assert_true(dirty_fault(&tracked_vcpus[0], gpa(M2 + 5 * K4)));
+        tracked_expect_page(M2 + 9 * K4, K4, true);
+        dirty_stop(&tracked_vm);
+        assert_false(cpu_logs);
+        tracked_expect_page(M2, M2, true);
+        assert_false(*tracked_entry(M2) & TRACKED_LOGGED);
+        assert_int_equal(tracked_vm.nested.table_pages, tables);
+    }
+}
+
+/* The end of the tracking while vCPUs write: all is as it was before. */
+static void test_end_beside_guests(void **state)
+{
+    uint64_t tables = tracked_vm.nested.table_pages;
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        pthread_t threads[TRACKED_VCPUS];
+
+        tracked_logs = i % 2 == 0;
+        begin_vcpus(threads);
+        assert_int_equal(dirty_start(&tracked_vm), STATUS_OK);
+        let_vcpus_run();
+        dirty_stop(&tracked_vm);
+        let_vcpus_run();
+        end_vcpus(threads);
+        for (uint64_t at = 0; at < TRACKED_LOW_SIZE; at += M2) {
+            tracked_expect_page(at, M2, true);
+        }
+        tracked_expect_page(TRACKED_HIGH, M2, true);
+        assert_int_equal(tracked_vm.nested.table_pages, tables);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +400,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_concurrent, tracked_set_up, tracked_tear_down),
         cmocka_unit_test_setup_teardown(test_concurrent_logs, tracked_set_up, tracked_tear_down),
         cmocka_unit_test_setup_teardown(test_logs, tracked_set_up, tracked_tear_down),
+        cmocka_unit_test_setup_teardown(test_logs_end, tracked_set_up, tracked_tear_down),
+        cmocka_unit_test_setup_teardown(test_end_beside_guests, tracked_set_up, tracked_tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

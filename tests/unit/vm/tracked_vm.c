@@ -30,6 +30,7 @@ uint8_t tracked_rom[TRACKED_ROM_SIZE] __attribute__((aligned(4096)));
 uint8_t tracked_rom_file[TRACKED_ROM_SIZE];
 unsigned tracked_stops, tracked_flushes, tracked_forgets;
 bool tracked_gate_shut;
+void (*tracked_before_flush)(void);
 
 bool i8042_a20(const struct i8042 *kbc)
 {
@@ -96,6 +97,9 @@ enum status vm_stop(struct vm *stopped, const char *why)
 
 void vm_flush(struct vm *flushed)
 {
+    if (tracked_before_flush) {
+        tracked_before_flush();
+    }
     __atomic_fetch_add(&flushed->nested_generation, 1, __ATOMIC_SEQ_CST);
     __atomic_fetch_add(&tracked_flushes, 1, __ATOMIC_RELAXED);
 }
@@ -163,6 +167,7 @@ uint64_t *tracked_entry(uint64_t at)
 int tracked_set_up(void **state)
 {
     tracked_logs = false;
+    tracked_before_flush = NULL;
     fake_pages_reset(64);
     fake_log_clear();
     memset(&tracked_vm, 0, sizeof(tracked_vm));

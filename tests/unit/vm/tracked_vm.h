@@ -27,6 +27,9 @@ extern bool tracked_gate_shut; /* its A20 gate */
 #define TRACKED_LOGGED (1ULL << 9)
 extern bool tracked_logs;
 
+/* Called before a flush of the VM takes effect, as long as it is not NULL. */
+extern void (*tracked_before_flush)(void);
+
 /* The nested tables' last entry for AT, which is mapped. */
 uint64_t *tracked_entry(uint64_t at);
 
