@@ -105,6 +105,7 @@ void vm_edge_hide(unsigned vm)
     uint32_t now = __atomic_load_n(&turns, __ATOMIC_SEQ_CST);
 
     while ((now & 1) != 0 && __atomic_load_n(&turns, __ATOMIC_SEQ_CST) == now) {
+        timer_service(); /* the turn may be waiting for a device */
         cpu_relax();
     }
 }

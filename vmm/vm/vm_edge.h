@@ -36,7 +36,7 @@ void vm_edge_portal(unsigned vm);
 
 /* VM has stopped, and its RAM is not exposed any more: on return nothing of it shows in a window,
  * and the portal looks at nothing that vm_is_up() allowed it. Waits for the service VM's CPUs, and
- * for the turn that the portal is at. The last of its CPUs. */
+ * for the turn that the portal is at, while this CPU's own work goes on. The last of its CPUs. */
 void vm_edge_hide(unsigned vm);
 
 /* The service VM has stopped: what it has open ends, and on return nobody looks at it any more.
