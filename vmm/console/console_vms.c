@@ -68,6 +68,7 @@ enum status console_edge_vm_do(unsigned index, enum console_action action)
 {
     struct vm *vm = vm_by_index(index);
 
+    __atomic_store_n(&vm->by_service, false, __ATOMIC_RELAXED);
     switch (action) {
     case CONSOLE_START:
         return vm_start(vm);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/migrate/migrate.h"
 
+#include "vmm/host/percpu.h"
 #include "vmm/host/pool.h"
 #include "vmm/host/timer.h"
 #include "vmm/legacy/inflight.h"
@@ -128,7 +129,7 @@ static bool is_answered(struct vf *vf)
            virtio_admin_takes(&vf->pf->virtio.admin, VIRTIO_GROUP_SRIOV, vf->control.member);
 }
 
-/* It has, too late: the VF is told to run, as if the operator did. */
+/* It has, too late: the VF is told to run. */
 static void wake(void)
 {
     for (unsigned i = 0; i < CONFIG_VMS_MAX; i++) {
@@ -137,7 +138,7 @@ static void wake(void)
         for (uint32_t k = 0; set && k < set->count; k++) {
             if (is_answered(set->vf[k]) && migrate_reserve(PHASE_ACCEPTED)) {
                 __atomic_store_n(&set->vf[k]->asleep, false, __ATOMIC_RELEASE);
-                order = (struct migrate_order){.action = MIGRATE_RUN, .count = 1};
+                order = (struct migrate_order){.action = MIGRATE_RUN, .own = true, .count = 1};
                 ordered[0] = set->vf[k];
                 set_phase(PHASE_WAITING);
                 return;
@@ -180,6 +181,7 @@ static void look_after(struct vf *vf)
     const struct config_vf *standby = &vf->set->owner.config->standby;
     const struct migrate_order wanted = {
         .action = MIGRATE_MOVE,
+        .own = true,
         .count = 1,
         .vf = {{vf->place.pf, vf->place.index}},
         .to = {{standby->pf, standby->index}},
@@ -215,7 +217,9 @@ static void look_after_all(void)
 
         legacy_inflight_poll(function);
         if (__atomic_load_n(&function->standby, __ATOMIC_ACQUIRE) && get_phase() == PHASE_NONE) {
+            cpu_current()->guest_log = set->owner.log;
             look_after(set->vf[0]);
+            cpu_current()->guest_log = NULL;
         }
     }
 }
@@ -259,10 +263,20 @@ static int go_on(void)
     return -1;
 }
 
+/* A guest that resets itself all the time may cause as many of the VMM's own orders. */
+static void limit_lines(void)
+{
+    bool own = order.own && get_phase() != PHASE_NONE;
+
+    cpu_current()->guest_log = own ? ordered[0]->set->owner.log : NULL;
+}
+
 int migrate_poll(void)
 {
+    limit_lines();
     int vm = go_on();
 
+    cpu_current()->guest_log = NULL;
     look_after_all();
     return vm;
 }
@@ -271,6 +285,7 @@ void migrate_cancel(void)
 {
     uint32_t waiting = PHASE_WAITING;
 
+    limit_lines();
     if (__atomic_compare_exchange_n(&phase, &waiting, PHASE_NONE, false, __ATOMIC_SEQ_CST,
                                     __ATOMIC_SEQ_CST)) {
         warn("VM '%s' does not run any more: nothing is done with its VF " VF_NAME,
@@ -279,6 +294,7 @@ void migrate_cancel(void)
             close_spares();
         }
     }
+    cpu_current()->guest_log = NULL;
 }
 
 void migrate_act(struct vf_set *set, bool stays)
@@ -293,13 +309,16 @@ void migrate_act(struct vf_set *set, bool stays)
         set_phase(PHASE_WAITING);
         return;
     }
+    if (!order.own) { /* the operator's: all of it is said */
+        cpu_current()->guest_log = NULL;
+    }
     if (order.action == MIGRATE_MOVE) {
         migrate_move(ordered, order.count);
-        set_phase(PHASE_CLEANING);
     } else {
         migrate_do_order(order.action, ordered[0], stays);
-        set_phase(PHASE_NONE);
     }
+    cpu_current()->guest_log = set->owner.log;
+    set_phase(order.action == MIGRATE_MOVE ? PHASE_CLEANING : PHASE_NONE);
 }
 
 void migrate_resume(struct vf_set *set)

@@ -34,6 +34,7 @@ struct migrate_place {
 
 struct migrate_order {
     enum migrate_action action;
+    bool own;       /* the VMM has thought of it itself: its lines are within the VM's limit */
     uint32_t count; /* at least 1; more than 1 only for MOVE: VFs of one VM, which go together */
     struct migrate_place vf[CONFIG_VM_VFS_MAX];
     struct migrate_place to[CONFIG_VM_VFS_MAX]; /* MOVE */

@@ -3,6 +3,7 @@
  * Which pages a VF writes: into the marks of its VM's RAM, where the writes of CPUs are, too. What
  * cannot be told counts as written; docs/migration.md says why rings cannot tell it.
  */
+#include "vmm/host/percpu.h"
 #include "vmm/host/time.h"
 #include "vmm/migrate/migrate_internal.h"
 
@@ -71,9 +72,11 @@ enum status migrate_dirty_report(struct vf *vf)
         status = vf_state_report(&vf->control);
         pages = vf->control.reported;
     }
-    say("VF " VF_NAME ": %lu pages written since the last report, which took %lu us%s",
-        VF_NAME_OF(vf), pages, (time_now_ns() - began) / 1000,
-        status == STATUS_OK ? "" : "; all count that it was not told of");
+    /* Whole moves have many of these: the guest's limit is not for them. */
+    log_write(cpu_current()->guest_log ? LOG_DEBUG : LOG_INFO,
+              "VF " VF_NAME ": %lu pages written since the last report, which took %lu us%s",
+              VF_NAME_OF(vf), pages, (time_now_ns() - began) / 1000,
+              status == STATUS_OK ? "" : "; all count that it was not told of");
     return status;
 }
 

@@ -14,9 +14,9 @@
 #define VF_NAME        BDF_FORMAT ":%u"
 #define VF_NAME_OF(vf) BDF_ARGS((vf)->place.pf), (vf)->place.index
 
-/* Lines for the operator are not the guest's doing. */
-#define say(...)  log_write_always(LOG_INFO, __VA_ARGS__)
-#define warn(...) log_write_always(LOG_WARN, __VA_ARGS__)
+/* What the operator has ordered is not the guest's doing: migrate_act() sees to that. */
+#define say(...)  log_info(__VA_ARGS__)
+#define warn(...) log_warn(__VA_ARGS__)
 
 /* A VF of a VM that is moved, alone or with others of that VM. */
 struct member {

@@ -110,6 +110,12 @@ void vm_edge_hide(unsigned vm)
     }
 }
 
+/* What is said of what comes of it is the service VM's doing. */
+static void order_by_service(struct vm *vm)
+{
+    __atomic_store_n(&vm->by_service, true, __ATOMIC_RELAXED);
+}
+
 /* What the service VM wants of VMs that are off; vm_start() and vm_await() are CPU 0's alone. */
 static void start_all(uint32_t *wanted, bool without_program)
 {
@@ -118,9 +124,10 @@ static void start_all(uint32_t *wanted, bool without_program)
     for (; left != 0; left &= left - 1) {
         struct vm *vm = vm_by_index((unsigned)__builtin_ctz(left));
 
+        order_by_service(vm);
         if ((without_program ? vm_move_await(vm) : vm_start(vm)) != STATUS_OK) {
-            log_warn("VM '%s' is not started, as VM '%s' wants it: it is not off", vm->config->name,
-                     service->config->name);
+            guest_log(&service->log, LOG_WARN, "VM '%s' is not started, as it wants: it is not off",
+                      vm->config->name);
         }
     }
 }
@@ -220,6 +227,7 @@ enum status portal_edge_command(unsigned index, enum portal_command command)
     static const char why[] = "the service VM wants it";
     struct vm *vm = vm_by_index(index);
 
+    order_by_service(vm);
     switch (command) {
     case PORTAL_PAUSE:
         return vm_pause(vm);

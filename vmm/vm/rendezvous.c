@@ -116,7 +116,7 @@ static void set_paused(struct vm *vm, bool paused)
             migrate_resume(&vm->vfs);
             legacy_resume(&vm->vfs.legacy);
         }
-        log_write_always(LOG_INFO, "VM '%s': %s", vm->config->name, paused ? "paused" : "resumed");
+        vm_say(vm, "VM '%s': %s", vm->config->name, paused ? "paused" : "resumed");
         vm->clock.paused = paused;
         vm_set_parked(vm, paused);
     }

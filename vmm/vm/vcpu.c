@@ -330,6 +330,5 @@ void vcpu_main(void *argument)
     }
     timer_set(TIMER_VCPU, TIMER_NEVER);
     vcpu_go(vcpu, VCPU_AWAY);
-    cpu_current()->guest_log = NULL;
     vm_vcpu_ended(vcpu);
 }

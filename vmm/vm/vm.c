@@ -247,8 +247,8 @@ static enum status ask(struct vm *vm, uint32_t request, const char *what, const 
     if (!why || (before & request)) {
         return STATUS_OK;
     }
-    if (request == VM_REQUEST_STOP) { /* once for each start, so it needs no limit */
-        log_write_always(LOG_INFO, "VM '%s': %s: %s", vm->config->name, what, why);
+    if (request == VM_REQUEST_STOP) { /* once for each start */
+        vm_say(vm, "VM '%s': %s: %s", vm->config->name, what, why);
     } else {
         guest_log(&vm->log, LOG_INFO, "%s: %s", what, why);
     }
@@ -321,6 +321,9 @@ void vm_vcpu_ended(struct vcpu *vcpu)
 {
     struct vm *vm = vcpu->vm;
 
+    if (!vm_is_by_service(vm)) {
+        vcpu->cpu->guest_log = NULL;
+    }
     if (__atomic_sub_fetch(&vm->active, 1, __ATOMIC_SEQ_CST) == 0) {
         /* Before anything of it goes: what the portal is at may be this VM. */
         __atomic_store_n(&vm->exposed, false, __ATOMIC_SEQ_CST);
@@ -339,4 +342,5 @@ void vm_vcpu_ended(struct vcpu *vcpu)
         log_info("VM '%s': stopped", vm->config->name);
         __atomic_store_n(&vm->state, VM_STOPPED, __ATOMIC_SEQ_CST);
     }
+    vcpu->cpu->guest_log = NULL;
 }

@@ -113,6 +113,8 @@ struct vm {
     struct reset_loop reset_loop; /* the leader's */
     struct trace trace;
     struct guest_log log; /* what may be said of its guest's doing */
+    bool by_service;      /* the service VM, not the operator, was the last to have it started,
+                             stopped or paused: what is said of that is limited, too; atomic */
     gpa_t rsdp;
     struct load_entry entry;
 };
@@ -150,8 +152,9 @@ enum status vm_make_new(struct vm *vm);
 /*
  * Ask it to stop, reset, pause or resume; does not wait. STATE: it is not in a state for that, or
  * stops already. What is asked for already may be asked for again, which changes nothing and is not
- * logged. WHY: the line's end; NULL: no line. A stop is always logged, the others within the limit
- * of the guest's lines. Any CPU, also under the platform lock.
+ * logged. WHY: the line's end; NULL: no line. A stop is always logged, unless the service VM was
+ * the last to start or stop it; that and the others within the limit of the guest's lines. Any CPU,
+ * also under the platform lock.
  */
 enum status vm_stop(struct vm *vm, const char *why);
 /* Without WHY it is for a fault of the guest's, and after many of these the VM stays off. */
@@ -191,6 +194,17 @@ uint64_t vm_now(const struct vm *vm);
 /* Log what the guest did wrong, unless there were too many such lines. */
 #define vm_complain(vm, ...) guest_log(&(vm)->log, LOG_WARN, __VA_ARGS__)
 
+static inline bool vm_is_by_service(const struct vm *vm)
+{
+    return __atomic_load_n(&vm->by_service, __ATOMIC_RELAXED);
+}
+
+/* Log that VM does something that it cannot do again before somebody acts: always if he is the
+ * operator, else within the limit of who acts on this CPU. */
+#define vm_say(vm, ...)                                      \
+    (vm_is_by_service(vm) ? log_write(LOG_INFO, __VA_ARGS__) \
+                          : log_write_always(LOG_INFO, __VA_ARGS__))
+
 static inline enum vm_state vm_state(const struct vm *vm)
 {
     return (enum vm_state)__atomic_load_n(&vm->state, __ATOMIC_ACQUIRE);
@@ -222,7 +236,7 @@ void vm_reset_time(struct vm *vm);
 void vm_freeze_time(struct vm *vm);
 void vm_thaw_time(struct vm *vm);
 
-/* VCPU has left its guest for the last time. Its own CPU. */
+/* VCPU has left its guest for the last time; its CPU acts for nobody then. Its own CPU. */
 void vm_vcpu_ended(struct vcpu *vcpu);
 
 /* The leader, with all vCPUs parked: they stay so from here on, or no longer. */

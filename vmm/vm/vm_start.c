@@ -58,10 +58,9 @@ static enum status power_on(struct vm *vm)
     enum status status = vm_set_tsc_rate(vm, &config.tsc_hz);
 
     if (status != STATUS_OK) {
-        log_error(
-            "VM '%s': this CPU cannot run a guest's TSC at %u kHz: only at its own %lu; leave "
-            "'tsc_khz' out",
-            vm->config->name, vm->config->tsc_khz, time_facts()->tsc_khz);
+        log_warn("VM '%s': this CPU cannot run a guest's TSC at %u kHz: only at its own %lu; leave "
+                 "'tsc_khz' out",
+                 vm->config->name, vm->config->tsc_khz, time_facts()->tsc_khz);
         return status;
     }
     vm_reset_time(vm);
@@ -145,7 +144,9 @@ static void launch_vcpus(struct vm *vm)
     }
     __atomic_store_n(&vm->active, vm->vcpu_count, __ATOMIC_SEQ_CST);
     checkpoint_begin(vm);
-    guest_log_refill(&vm->log);
+    if (!vm_is_by_service(vm)) {
+        guest_log_refill(&vm->log);
+    }
     if (vm->awaits) {
         legacy_pause(&vm->vfs.legacy);
         hold(vm);
@@ -158,10 +159,20 @@ static void launch_vcpus(struct vm *vm)
     }
 }
 
+/* One that has nothing else to do, if the VM has one. */
+static struct cpu *choose_cpu(const struct vm *vm)
+{
+    struct cpu *first = vm->vcpu[0]->cpu;
+
+    return first->index == 0 && vm->vcpu_count > 1 ? vm->vcpu[1]->cpu : first;
+}
+
 static void start(void *argument)
 {
     struct vm *vm = argument;
+    struct cpu *cpu = choose_cpu(vm); /* this one */
 
+    cpu->guest_log = vm_is_by_service(vm) ? &vm->log : NULL;
     while (__atomic_exchange_n(&starting, 1, __ATOMIC_ACQUIRE)) {
         timer_service();
         cpu_relax();
@@ -175,14 +186,7 @@ static void start(void *argument)
         log_warn("VM '%s': not started: %s", vm->config->name, status_name(status));
         __atomic_store_n(&vm->state, VM_STOPPED, __ATOMIC_SEQ_CST);
     }
-}
-
-/* One that has nothing else to do, if the VM has one. */
-static struct cpu *choose_cpu(const struct vm *vm)
-{
-    struct cpu *first = vm->vcpu[0]->cpu;
-
-    return first->index == 0 && vm->vcpu_count > 1 ? vm->vcpu[1]->cpu : first;
+    cpu->guest_log = NULL;
 }
 
 /* Who reads that a VM has stopped may start it, however slow the CPU is that says so. */

@@ -56,10 +56,15 @@ static void keep(const char *fmt, va_list args)
     text[used] = '\0';
 }
 
+bool (*fake_log_passes)(void);
+
 void log_write(enum log_level level, const char *fmt, ...)
 {
     va_list args;
 
+    if (fake_log_passes && !fake_log_passes()) {
+        return;
+    }
     va_start(args, fmt);
     keep(fmt, args);
     va_end(args);

@@ -12,4 +12,8 @@ const char *fake_log_text(void);
 unsigned fake_log_lines(void);
 extern uint64_t fake_log_now_ns; /* log_time_ns() */
 
+/* May a line pass that is said for whom this CPU acts? NULL: always. Those that are said always are
+ * not asked for. */
+extern bool (*fake_log_passes)(void);
+
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a VF writes is in its VM's marks: as its device says, or all of it. */
+#include "tests/unit/fakes/cpu.h"
 #include "tests/unit/fakes/log.h"
+#include "vmm/host/percpu.h"
 #include "vmm/host/time.h"
 #include "vmm/migrate/migrate_internal.h"
 
@@ -120,6 +122,7 @@ static int setup(void **state)
     no_memory = false;
     given = &memory;
     fake_log_clear();
+    fake_cpu_acts_for(NULL);
     return 0;
 }
 
@@ -235,6 +238,35 @@ static void test_leave(void **state)
     assert_false(migrate_is_tracked(&vf));
 }
 
+static struct guest_log guest = {.vm = "vm"};
+
+static bool passes(void)
+{
+    uint64_t dropped;
+
+    return !cpu_current()->guest_log || guest_log_pass(&guest, 0, &dropped);
+}
+
+/* Moves of whole VMs report as often as the service VM likes; the operator has his answers. */
+static void test_limit(void **state)
+{
+    fake_log_passes = passes;
+    fake_cpu_acts_for(&guest);
+    for (unsigned i = 0; i < 1000; i++) {
+        vf.all_written = false;
+        map_size = 0;
+        on_track = STATUS_UNSUPPORTED;
+        assert_int_equal(migrate_dirty_begin(&vf), STATUS_OK);
+        assert_int_equal(migrate_dirty_report(&vf), STATUS_OK);
+    }
+    assert_int_equal(fake_log_lines(), GUEST_LOG_BURST);
+    fake_log_clear();
+    fake_cpu_acts_for(NULL);
+    assert_int_equal(migrate_dirty_report(&vf), STATUS_OK);
+    assert_true(fake_log_contains("pages written"));
+    fake_log_passes = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +276,7 @@ int main(void)
         cmocka_unit_test_setup(test_the_iommu_tells, setup),
         cmocka_unit_test_setup(test_failures, setup),
         cmocka_unit_test_setup(test_leave, setup),
+        cmocka_unit_test_setup(test_limit, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

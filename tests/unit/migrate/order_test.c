@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Orders to move VFs: which are taken, and what becomes of their spares. */
+#include "tests/unit/fakes/cpu.h"
 #include "tests/unit/fakes/log.h"
 #include "vmm/host/pool.h"
 #include "vmm/host/time.h"
@@ -204,6 +205,7 @@ static int setup(void **state)
     memset(spares, 0, sizeof(spares));
     cannot_be_had = fails = moved = 0;
     fake_log_clear();
+    fake_cpu_acts_for(NULL);
     return (int)migrate_create(&config);
 }
 

@@ -14,6 +14,14 @@ static int setup_standby(void **state)
     return failed;
 }
 
+/* A guest may reset itself as often as it likes, and lose its VF each time. */
+static void only_limited(void)
+{
+    assert_int_equal(unlimited, 0);
+    assert_int_not_equal(limited, 0);
+    assert_null(cpu_current()->guest_log);
+}
+
 /* The VF is lost: the VM is moved, and once. */
 static void move_once(void)
 {
@@ -27,6 +35,7 @@ static void move_once(void)
     }
     assert_int_equal(opened + moved + closed, 3);
     assert_false(forsaken);
+    only_limited();
 }
 
 static void test_lost(void **state)
@@ -75,6 +84,7 @@ static void given_up(void)
     assert_true(forsaken);
     assert_int_equal(migrate_poll(), -1);
     assert_int_equal(moved, 0);
+    only_limited();
 }
 
 static void test_standby_is_taken(void **state)

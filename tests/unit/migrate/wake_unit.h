@@ -4,7 +4,9 @@
 #define PORTOLAN_TESTS_UNIT_MIGRATE_WAKE_UNIT_H
 
 #include "drivers/pci/pci_config.h"
+#include "tests/unit/fakes/cpu.h"
 #include "tests/unit/fakes/log.h"
+#include "vmm/host/percpu.h"
 #include "vmm/host/pool.h"
 #include "vmm/host/time.h"
 #include "vmm/host/timer.h"
@@ -26,6 +28,7 @@ static struct config_pf config_pf;
 static struct pf pf;
 static struct config_vm configs[VMS];
 static struct vf_set sets[VMS];
+static struct guest_log logs[VMS];
 static struct vf vfs[VMS];
 static struct vf_state_facts facts = {.name = "fake", .can_migrate = true};
 static bool owed[VMS + 1]; /* by member */
@@ -254,6 +257,18 @@ void legacy_give_up(struct legacy_function *function, const char *why)
 
 /* ---- The tests ---- */
 
+/* Lines within the limit of VM 0, and those of nobody. */
+static unsigned limited, unlimited;
+
+static inline bool note_limit(void)
+{
+    const struct guest_log *guest = cpu_current()->guest_log;
+
+    assert_true(guest == NULL || guest == sets[0].owner.log);
+    *(guest == NULL ? &unlimited : &limited) += 1;
+    return true;
+}
+
 static inline int setup(void **state)
 {
     const struct config config = {.pf_count = 1};
@@ -267,10 +282,10 @@ static inline int setup(void **state)
                              .device_state = DEVICE_RUNNING,
                              .control = {.member = (uint16_t)(i + 1)}};
         sets[i] = (struct vf_set){
-            .owner = {.config = &configs[i], .index = i},
+            .owner = {.config = &configs[i], .index = i, .log = &logs[i]},
             .bound = true,
             .count = 1,
-            .vf = {&vfs[i]                    }
+            .vf = {&vfs[i]     }
         };
     }
     tries = busy = followed = pokes = opened = moved = closed = late = 0;
@@ -279,6 +294,9 @@ static inline int setup(void **state)
     lost = silent = forsaken = reset_fails = taken = false;
     configs[0].standby = (struct config_vf){0};
     fake_log_clear();
+    fake_log_passes = note_limit;
+    limited = unlimited = 0;
+    fake_cpu_acts_for(NULL);
     return (int)migrate_create(&config);
 }
 
@@ -288,7 +306,12 @@ static inline void order(enum migrate_action action, unsigned vm)
 
     assert_int_equal(migrate_begin(&wanted), STATUS_OK);
     assert_int_equal(migrate_poll(), vm);
+    fake_cpu_acts_for(&logs[vm]); /* the CPU of the VM's vCPU 0 */
+    limited = 0;
     migrate_act(&sets[vm], false);
+    assert_int_equal(limited, 0); /* what the operator has ordered is always said */
+    assert_ptr_equal(cpu_current()->guest_log, &logs[vm]);
+    fake_cpu_acts_for(NULL);
 }
 
 #endif

@@ -3,6 +3,7 @@
  * starts VMs. The portal itself is fake_portal_run(). */
 #include "vmm/portal/portal_vm.h"
 
+#include "tests/unit/fakes/log.h"
 #include "vmm/host/pool.h"
 #include "vmm/host/time.h"
 #include "vmm/host/timer.h"
@@ -225,6 +226,25 @@ static void test_starts_are_cpu_0s(void **state)
     assert_int_equal(awaits, 1);
 }
 
+/* The service VM may want as often as it likes what cannot be done: its limit has the lines. */
+static void test_lines_about_starts(void **state)
+{
+    vms[OTHER].state = VM_STOPPED;
+    vms[SERVICE].log = (struct guest_log){.vm = "svc"};
+    configs[OTHER].incoming = 1;
+    fake_log_clear();
+    for (unsigned i = 0; i < 1000; i++) {
+        assert_int_equal(portal_edge_command(OTHER, PORTAL_AWAIT), STATUS_OK);
+        portal_poll(); /* vm_move_await() refuses */
+    }
+    assert_int_equal(fake_log_lines(), GUEST_LOG_BURST);
+    assert_true(vms[OTHER].by_service);
+    /* What others do when it has ordered it is its doing, too. */
+    vms[OTHER].by_service = false;
+    assert_int_equal(portal_edge_command(OTHER, PORTAL_START), STATUS_OK);
+    assert_true(vms[OTHER].by_service);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +252,7 @@ int main(void)
         cmocka_unit_test_setup(test_stop_of_both, setup),
         cmocka_unit_test_setup(test_bell, setup),
         cmocka_unit_test_setup(test_starts_are_cpu_0s, setup),
+        cmocka_unit_test_setup(test_lines_about_starts, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

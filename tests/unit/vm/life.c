@@ -10,8 +10,6 @@
 #include "vmm/migrate/migrate.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/checkpoint.h"
-#include "vmm/vm/dirty.h"
-#include "vmm/vm/low_memory.h"
 #include "vmm/vm/vm_edge.h"
 
 #include "drivers/rtc/cmos.h"
@@ -144,13 +142,6 @@ void vcpu_go(struct vcpu *vcpu, enum vcpu_place place)
     check(place == VCPU_AWAY);
 }
 
-enum status dirty_create(struct vm *vm)
-{
-    return STATUS_OK;
-}
-
-void dirty_destroy(struct vm *vm) {}
-
 enum status ram_allocate(struct ram *ram, uint64_t size)
 {
     ram->below_4g = life.ram_status == STATUS_OK ? size : 0;
@@ -273,13 +264,6 @@ void legacy_resume(struct legacy_set *set)
     *held_of(set) = false;
 }
 
-enum status rom_create(struct vm *vm)
-{
-    return STATUS_OK;
-}
-
-void rom_destroy(struct vm *vm) {}
-
 enum status program_load(struct vm *vm)
 {
     check(load(&life.in_guest) == 0);
@@ -372,6 +356,7 @@ void *life_run_cpu(void *argument)
 {
     struct cpu *cpu = argument;
 
+    (void)life_be(cpu);
     while (!load(&life.quit)) {
         cpu_function function = __atomic_load_n(&cpu->call, __ATOMIC_ACQUIRE);
 
@@ -405,6 +390,7 @@ void vcpu_main(void *argument)
     struct vcpu *vcpu = argument;
     unsigned entries = 0;
 
+    vcpu->cpu->guest_log = &vcpu->vm->log;
     if (vcpu == life.unable) {
         check(vm_stop(vcpu->vm, "one of its CPUs cannot run guests") == STATUS_OK);
     } else {
@@ -419,6 +405,7 @@ void vcpu_main(void *argument)
         }
     }
     vm_vcpu_ended(vcpu);
+    check(vcpu->cpu->guest_log == NULL);
 }
 
 struct config_vm *add_vm(const char *name, unsigned vcpus)
@@ -450,6 +437,7 @@ void make_all_well(void)
     life.load_status = life.nested_status = life.ram_status = life.map_status = life.init_status =
         STATUS_OK;
     fake_log_clear();
+    fake_log_passes = life_log_passes;
 }
 
 /* What the CPU's idle loop does with its mailbox. */
@@ -459,7 +447,10 @@ void do_call(struct cpu *cpu)
 
     assert_non_null(function);
     cpu->call = NULL;
+    struct cpu *before = life_be(cpu);
+
     function(cpu->call_argument);
+    (void)life_be(before);
 }
 
 /* ---- VFs: there are none ---- */

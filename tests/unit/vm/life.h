@@ -51,6 +51,11 @@ struct vm *named(const char *name);
 /* Nothing fails from here on, and the log is empty. */
 void make_all_well(void);
 
+/* This thread acts as CPU, whose limit log lines are within; as which one before? And may there be
+ * one more? */
+struct cpu *life_be(struct cpu *cpu);
+bool life_log_passes(void);
+
 /* A CPU's idle loop, for a thread: ARGUMENT is the CPU. And one turn of it. */
 void *life_run_cpu(void *argument);
 void do_call(struct cpu *cpu);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What VMs of the tests have no screen, portal and power button for. */
+/* What VMs of the tests have no screen, portal and power button for; and who logs. */
+#include "tests/unit/fakes/log.h"
 #include "tests/unit/vm/life.h"
+#include "vmm/vm/dirty.h"
+#include "vmm/vm/low_memory.h"
 #include "vmm/vm/service.h"
 #include "vmm/vm/video.h"
 
@@ -27,3 +30,35 @@ void service_destroy(struct vm *vm) {}
 void service_begin(struct vm *vm, struct pc_config *config) {}
 void service_settle(struct vm *vm) {}
 void pc_power_button(struct pc *pc, uint64_t now) {}
+
+enum status rom_create(struct vm *vm)
+{
+    return STATUS_OK;
+}
+
+void rom_destroy(struct vm *vm) {}
+
+enum status dirty_create(struct vm *vm)
+{
+    return STATUS_OK;
+}
+
+void dirty_destroy(struct vm *vm) {}
+
+static _Thread_local struct cpu *this_cpu;
+
+struct cpu *life_be(struct cpu *cpu)
+{
+    struct cpu *before = this_cpu;
+
+    this_cpu = cpu;
+    return before;
+}
+
+bool life_log_passes(void)
+{
+    struct guest_log *guest = this_cpu ? this_cpu->guest_log : NULL;
+    uint64_t dropped;
+
+    return !guest || guest_log_pass(guest, fake_log_now_ns, &dropped);
+}

@@ -2,6 +2,7 @@
 /* vCPUs on threads that are stopped, reset, paused and saved from all sides at once. */
 #include "tests/unit/vm/life.h"
 
+#include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pages.h"
 
 #include <pthread.h>
@@ -179,6 +180,33 @@ static void test_pause(void **state)
     end_threads(threads, CPUS);
 }
 
+/* The service VM may pause a VM as often as it likes; the operator's orders are always told. */
+static void test_many_pauses(void **state)
+{
+    struct vm *vm = named("three");
+    pthread_t threads[CPUS];
+
+    make_all_well();
+    life.own_resets = 0;
+    start_threads(threads);
+    vm->log.full_at_ns = 0;
+    vm->by_service = true;
+    check(vm_start(vm) == STATUS_OK);
+    await_state(vm, VM_RUNNING);
+    for (unsigned round = 0; round < GUEST_LOG_BURST; round++) {
+        pause_it(vm);
+        check(vm_resume(vm) == STATUS_OK);
+        await_state(vm, VM_RUNNING);
+    }
+    check(fake_log_lines() == GUEST_LOG_BURST);
+    __atomic_store_n(&vm->by_service, false, __ATOMIC_RELAXED);
+    pause_it(vm);
+    check(vm_stop(vm, "test") == STATUS_OK);
+    wait_until_stopped(vm);
+    check(fake_log_lines() == GUEST_LOG_BURST + 3); /* paused, stop, stopped */
+    end_threads(threads, CPUS);
+}
+
 /* Each vCPU loads what it has saved, whether the VM runs or is paused; a failure ends the VM. */
 static void test_checkpoint(void **state)
 {
@@ -268,7 +296,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_in_turn),     cmocka_unit_test(test_all_at_once),
         cmocka_unit_test(test_from_within), cmocka_unit_test(test_pause),
-        cmocka_unit_test(test_checkpoint),  cmocka_unit_test(test_unable),
+        cmocka_unit_test(test_many_pauses), cmocka_unit_test(test_checkpoint),
+        cmocka_unit_test(test_unable),
     };
 
     return cmocka_run_group_tests(tests, make_vms, NULL);

@@ -253,6 +253,45 @@ static void test_complaints(void **state)
     assert_false(fake_log_contains("number 33"));
 }
 
+/* The VM is started and stopped by whom BY_SERVICE says; CPU is his. */
+static void start_and_stop(struct vm *vm, bool by_service, struct cpu *cpu)
+{
+    vm->by_service = by_service;
+    assert_int_equal(vm_start(vm), STATUS_OK);
+    do_call(&life.cpus[0]); /* it is made ready */
+    (void)life_be(cpu);
+    assert_int_equal(vm_stop(vm, "somebody wants it"), STATUS_OK);
+    (void)life_be(NULL);
+    do_call(&life.cpus[0]); /* its vCPU */
+    assert_int_equal(vm_state(vm), VM_STOPPED);
+}
+
+/* However often the service VM starts and stops a VM, or in vain: two limits, its own and that
+ * VM's. What the operator does is said always. */
+static void test_service_orders(void **state)
+{
+    struct vm *vm = named("one");
+    struct guest_log log = {.vm = "svc"};
+    struct cpu cpu = {.guest_log = &log};
+
+    make_all_well();
+    vm->log = (struct guest_log){.vm = "one"};
+    for (unsigned i = 0; i < 1000; i++) {
+        start_and_stop(vm, true, &cpu);
+        life.init_status = STATUS_CONFLICT;
+        assert_int_equal(vm_start(vm), STATUS_OK);
+        do_call(&life.cpus[0]);
+        life.init_status = STATUS_OK;
+    }
+    assert_int_equal(fake_log_lines(), 2 * GUEST_LOG_BURST);
+    fake_log_clear();
+    start_and_stop(vm, false, NULL);
+    assert_true(fake_log_contains("VM 'one': started"));
+    assert_true(fake_log_contains("VM 'one': stop: somebody wants it"));
+    assert_true(fake_log_contains("VM 'one': stopped"));
+    assert_int_equal(life.failures, 0);
+}
+
 static void test_flush(void **state)
 {
     struct vm *vm = named("three");
@@ -307,6 +346,7 @@ int main(void)
         cmocka_unit_test(test_clocks_keep_step),
         cmocka_unit_test(test_tsc_rates),
         cmocka_unit_test(test_complaints),
+        cmocka_unit_test(test_service_orders),
         cmocka_unit_test(test_flush),
         cmocka_unit_test(test_start_upon_last_words),
     };
