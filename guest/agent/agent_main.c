@@ -145,19 +145,34 @@ static void take_signal(void)
     }
 }
 
+/* What was under way fails without the portal, too: its peer is told, and its file goes. */
+static void end_task(void)
+{
+    uint64_t end = agent_now() + 2 * WIRE_LAST_WORD, deadline;
+
+    while (task_is_active() && agent_now() < end) {
+        struct pollfd state = {.fd = -1};
+
+        state.fd = task_fd(&state.events, &deadline);
+        (void)poll(&state, 1, 10);
+        task_resume();
+    }
+}
+
 /* The session has ended: what was under way fails, and a new one begins. */
 static bool renew_session(void)
 {
-    if (portal.bus.gone) {
-        agent_say("the portal does not answer any more");
-        return false;
-    }
-    agent_say("the portal's session has ended: a new one begins");
+    agent_say(portal.bus.gone ? "the portal does not answer any more"
+                              : "the portal's session has ended: a new one begins");
     move_session_ended();
     if (task_is_active()) {
         task_resume(); /* while it can see that */
     }
     portal_begin_session();
+    if (portal.bus.gone) {
+        end_task();
+        return false;
+    }
     vm_table_ask();
     return !portal.ended;
 }

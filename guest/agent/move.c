@@ -109,7 +109,7 @@ const char *move_begin_source(const char *name, const char *where)
     if (vm == NULL || strlen(where) >= MOVE_WHERE) {
         return vm == NULL ? "there is no such VM" : "the uri is too long";
     }
-    if (!to_host && strncmp(where, "file:", 5) != 0) {
+    if (!to_host && (strncmp(where, "file:", 5) != 0 || where[5] == '\0')) {
         return "the uri has to be tcp:HOST:PORT or file:PATH";
     }
     if (to_host && !tls_is_decided()) {

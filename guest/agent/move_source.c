@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PAGES_MEASURED 256U /* fewer say nothing about how fast it goes */
@@ -33,29 +34,66 @@ static void part_path(const struct move *m, char *path)
     (void)snprintf(path, MOVE_WHERE + sizeof(PART), "%s" PART, m->where + strlen("file:"));
 }
 
+/* ---- The file ---- */
+
+/* One that has come there meanwhile keeps the name, where the file system can see to that. */
+static bool rename_file(const char *from, const char *to)
+{
+    return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0 ||
+           (errno == EINVAL && rename(from, to) == 0);
+}
+
+/*
+ * Make the file that all is written to. Whether it can have its name in the end is found out while
+ * nothing is in it, and nothing has been done with the VM: it has it for a moment.
+ */
+static bool make_file(struct move *m)
+{
+    char path[MOVE_WHERE + sizeof(PART)];
+    const char *to = m->where + strlen("file:");
+    struct stat there;
+
+    if (lstat(to, &there) == 0) {                 /* not stat(): a link has the name, too */
+        return move_fail(m, "it exists: %s", to); /* a long name may be cut, not the reason */
+    }
+    if (errno != ENOENT) {
+        return move_fail(m, "%s: %s", strerror(errno), to);
+    }
+    part_path(m, path);
+    if (!wire_open_file(&m->wire, path, true)) {
+        return move_fail(m, "%s", m->wire.why);
+    }
+    if (!rename_file(path, to)) {
+        return move_fail(m, "%s: %s", strerror(errno), to);
+    }
+    if (!rename_file(to, path)) {
+        (void)move_fail(m, "%s: %s", strerror(errno), path);
+        (void)unlink(to);
+        wire_close(&m->wire, false); /* what is at PATH now is somebody else's */
+        return false;
+    }
+    return true;
+}
+
 /* ---- The steps ---- */
+
+static bool connect_host(struct move *m)
+{
+    char host[MOVE_WHERE];
+    const char *port;
+
+    if (!agent_split_host(m->where + strlen("tcp:"), host, sizeof(host), &port) ||
+        host[0] == '\0') {
+        return move_fail(m, "%s: no host", m->where);
+    }
+    return wire_connect(&m->wire, host, port != NULL ? port : MOVE_PORT) ||
+           move_fail(m, "%s", task_is_cancelled() ? "cancelled" : m->wire.why);
+}
 
 static bool connect_target(struct move *m)
 {
-    char host[MOVE_WHERE], path[MOVE_WHERE + sizeof(PART)];
-    const char *port;
-    bool connected;
-
-    if (strncmp(m->where, "file:", 5) == 0) {
-        if (access(m->where + 5, F_OK) == 0) {
-            return move_fail(m, "%s: it exists", m->where + 5);
-        }
-        part_path(m, path);
-        connected = wire_open_file(&m->wire, path, true);
-    } else {
-        if (!agent_split_host(m->where + strlen("tcp:"), host, sizeof(host), &port) ||
-            host[0] == '\0') {
-            return move_fail(m, "%s: no host", m->where);
-        }
-        connected = wire_connect(&m->wire, host, port != NULL ? port : MOVE_PORT);
-    }
-    if (!connected) {
-        return move_fail(m, "%s", task_is_cancelled() ? "cancelled" : m->wire.why);
+    if (!(strncmp(m->where, "file:", 5) == 0 ? make_file(m) : connect_host(m))) {
+        return false;
     }
     m->wire.limit = agent_options.max_bandwidth;
     m->wire.deadline = agent_now() + MOVE_GREETING;
@@ -317,17 +355,15 @@ static bool hand_over(struct move *m)
     return m->handed_over;
 }
 
-/* The file gets its name, and keeps it if the machine fails; one that has come there meanwhile,
- * too. */
+/* The file gets its name, and keeps it if the machine fails. */
 static bool name_file(struct move *m)
 {
     char path[MOVE_WHERE + sizeof(PART)];
     const char *to = m->where + strlen("file:");
 
     part_path(m, path);
-    if (renameat2(AT_FDCWD, path, AT_FDCWD, to, RENAME_NOREPLACE) != 0 &&
-        (errno != EINVAL || rename(path, to) != 0)) { /* not all file systems can */
-        return move_fail(m, "%s: %s; all is in it", path, strerror(errno));
+    if (!rename_file(path, to)) {
+        return move_fail(m, "%s; all is in %s", strerror(errno), path);
     }
     return sync_folder(m, path);
 }

@@ -149,7 +149,10 @@ bool wire_open_file(struct wire *w, const char *path, bool writing)
 
     w->is_file = true;
     w->fd = open(path, flags | O_CLOEXEC | O_NONBLOCK, 0600); /* it may be a pipe */
-    return w->fd >= 0 || fail(w, path);
+    if (w->fd < 0) {
+        (void)snprintf(w->why, sizeof(w->why), "%s: %s", strerror(errno), path);
+    }
+    return w->fd >= 0;
 }
 
 int wire_listen(const char *where)

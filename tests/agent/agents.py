@@ -237,6 +237,38 @@ def move(source, target, port=None):
     return status
 
 
+# ---- A stream, as tests make it ----
+
+
+def checksum(data):
+    """CRC-32C."""
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def record(kind, flags, payload):
+    header = struct.pack("<HHII", kind, flags, len(payload), checksum(payload))
+    return header + struct.pack("<I", checksum(header)) + payload
+
+
+def preamble(version, needs):
+    start = b"PORTMOVE" + struct.pack("<HH", version, needs)
+    return start + struct.pack("<I", checksum(start))
+
+
+def records(data):
+    """(type, bytes) of a stream behind its preamble."""
+    at = 16
+    while at < len(data):
+        kind, _, size = struct.unpack_from("<HHI", data, at)
+        yield kind, data[at:at + 16 + size]
+        at += 16 + size
+
+
 class Between:
     """
     A proxy for one connection without TLS, that reads its records. HOOK(from the source?, type, bytes) is called for each before it

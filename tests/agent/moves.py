@@ -3,11 +3,11 @@
 """Whole moves between two agents: there and back, by QMP and by the console, limits, cancel, files. The simulated VM that loads a
 stream compares all its RAM with what it was; a VM that runs twice ends its machine."""
 import os
-import struct
 import tempfile
 import time
 
-from agents import DEVICE, PAGES, Host, Pair, Refused, check_moved, free_port, move, run_tests, wait_for
+from agents import (DEVICE, PAGES, Host, Pair, Refused, check_moved, free_port, move, preamble, record, records, run_tests,
+                    wait_for)
 
 
 def test_there_and_back(folder):
@@ -109,26 +109,6 @@ def test_refused(folder):
         assert pair.a.runs() and pair.b.state() == "off"
 
 
-def checksum(data):
-    """CRC-32C."""
-    crc = 0xffffffff
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
-    return crc ^ 0xffffffff
-
-
-def record(kind, flags, payload):
-    header = struct.pack("<HHII", kind, flags, len(payload), checksum(payload))
-    return header + struct.pack("<I", checksum(header)) + payload
-
-
-def preamble(version, needs):
-    start = b"PORTMOVE" + struct.pack("<HH", version, needs)
-    return start + struct.pack("<I", checksum(start))
-
-
 def test_newer(folder):
     """Streams of later versions: with something new that is optional, with something that is not, and with a need."""
     with Pair(folder, vm="memory=2M,vfs=1") as pair:
@@ -144,15 +124,6 @@ def test_newer(folder):
             status = pair.b.qmp.ended()
             assert (says in status.get("error-desc", "")) if says else status["status"] == "completed", (says, status)
         wait_for(pair.b.runs, "VM from a newer stream")
-
-
-def records(data):
-    """(type, bytes) of a stream behind its preamble."""
-    at = 16
-    while at < len(data):
-        kind, _, size = struct.unpack_from("<HHI", data, at)
-        yield kind, data[at:at + 16 + size]
-        at += 16 + size
 
 
 def test_order(folder):
@@ -230,6 +201,52 @@ def test_file(folder):
         assert pair.b.qmp.ended()["status"] == "failed" and pair.b.runs()
 
 
+def test_file_names(folder):
+    """A file that cannot get its name in the end is not begun: the VM is not touched, and nothing is left."""
+    with Pair(folder) as pair:
+        home = os.path.join(folder, "home")
+        os.mkdir(home)
+        os.symlink("nowhere", os.path.join(home, "link"))
+        os.mkdir(os.path.join(home, "folder"))
+        before = sorted(os.listdir(home))
+        for name, says in (("link", "it exists"), ("folder", "it exists"), ("no/file", "No such file"), ("no/", "No such file"),
+                           ("x" * 256, "too long"), ("x" * 252, "too long"), ("link/file", "No such file")):
+            try:
+                pair.a.qmp.do("migrate", uri=f"file:{home}/{name}")
+                status = pair.a.qmp.ended()
+                assert status["status"] == "failed" and says in status["error-desc"], (name, status)
+                assert status["x-portolan-step"] == "connect" and not status["x-portolan-undecided"], (name, status)
+            except Refused as error:
+                assert says in error.args[1], (name, error)
+            assert pair.a.runs() and sorted(os.listdir(home)) == before, (name, os.listdir(home))
+        try:
+            pair.a.qmp.do("migrate", uri="file:")
+            assert False, "a file without a name"
+        except Refused as error:
+            assert "file:PATH" in error.args[1]
+        # What fails later leaves nothing either.
+        for order in ("stop", "save-vf"):
+            pair.a.sim.order(f"fault g {order} device-error")
+            pair.a.qmp.do("migrate", uri=f"file:{home}/saved")
+            assert pair.a.qmp.ended()["status"] == "failed" and pair.a.runs()
+            assert sorted(os.listdir(home)) == before, (order, os.listdir(home))
+        pair.a.qmp.do("migrate", uri=f"file:{home}/saved")
+        assert pair.a.qmp.ended()["status"] == "completed"
+        assert sorted(os.listdir(home)) == sorted([*before, "saved"])
+
+
+def test_file_without_portal(folder):
+    """The portal is gone in the middle: so is the agent, and the half file."""
+    host, path = Host(folder, "a", ["g,memory=16M,rate=100,migrate"], listen=False), os.path.join(folder, "saved")
+    wait_for(lambda: host.qmp.do("query-status")["status"] == "running", "start")
+    host.qmp.do("migrate-set-parameters", max_bandwidth=1 << 20)
+    host.qmp.do("migrate", uri=f"file:{path}")
+    wait_for(lambda: os.path.exists(path + ".part") and os.stat(path + ".part").st_size > 1 << 16, "half a file")
+    host.sim.process.kill()
+    assert host.agent.wait() == 1 and "does not answer any more" in host.said() and "ERROR" not in host.said(), host.said()
+    assert not os.path.exists(path + ".part") and not os.path.exists(path)
+
+
 def test_paused(folder):
     """'stop', then 'migrate': to another host and back, to a file and from it, or not at all: it is paused until 'cont'."""
     with Pair(folder) as pair:
@@ -304,7 +321,7 @@ def test_later(folder):
 
 
 TESTS = [test_there_and_back, test_events, test_console, test_bandwidth, test_downtime, test_blind, test_refused, test_newer, test_order,
-         test_file, test_paused, test_sigterm, test_later]
+         test_file, test_file_names, test_file_without_portal, test_paused, test_sigterm, test_later]
 
 if __name__ == "__main__":
     run_tests(TESTS)
