@@ -16,6 +16,8 @@
 #define VM_VFS_MAX     16U
 #define VM_RUNS_MAX    8U /* of RAM */
 
+#define MOVE_ROUNDS_MAX 1000000U /* of pages, in which a VM is moved while it runs */
+
 enum compress { COMPRESS_AUTO, COMPRESS_ALWAYS, COMPRESS_NEVER };
 
 struct agent_options {

@@ -119,7 +119,7 @@ static bool read_limit(int option, const char *text, struct agent_options *o)
         o->downtime_limit = (uint32_t)number;
         return read;
     default:
-        read = read_number("max-rounds", text, 1000000, false, &number);
+        read = read_number("max-rounds", text, MOVE_ROUNDS_MAX, false, &number);
         o->max_rounds = (uint32_t)number;
         return read;
     }

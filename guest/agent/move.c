@@ -46,7 +46,7 @@ static void end_figures(struct move *m)
         uint64_t us = (f->ended - f->running) / 1000;
 
         f->bits_rate = (m->source ? m->wire.sent : m->wire.received) * 8 * 1000000 / us;
-        f->pages_rate = (m->chunk.data + m->chunk.zero + m->chunk.pattern) * 1000000 / us;
+        f->pages_rate = move_pages(m) * 1000000 / us;
     }
 }
 

@@ -13,11 +13,17 @@
 #include "guest/agent/stream_record.h"
 #include "guest/agent/wire.h"
 
-#define MOVE_PORT     "49152"             /* where nobody says another one */
-#define MOVE_WHERE    300U                /* of a URI */
+#define MOVE_PORT    "49152" /* where nobody says another one */
+#define MOVE_WHERE   300U    /* of a URI */
+#define MOVE_CHANNEL 1U      /* the VM's; those of its VFs follow */
+
+/* Tests have an agent of less patience. */
+#ifndef MOVE_GREETING
 #define MOVE_GREETING (30000 * AGENT_MS)  /* for a peer's first words */
 #define MOVE_PATIENCE (300000 * AGENT_MS) /* for READY and RUNNING: meanwhile nobody runs */
-#define MOVE_CHANNEL  1U                  /* the VM's; those of its VFs follow */
+#endif
+#define MOVE_PACE      (4 * AGENT_MS) /* so long a source may take for a byte, on average */
+#define MOVE_RAM_TIMES 1000U          /* so often all RAM of the VM may come, in all rounds */
 
 /* As QEMU names them. */
 enum move_status {
@@ -88,12 +94,19 @@ struct move {
     struct chunk_reader reader;
     uint32_t open_device; /* whose state is being received; 0: none */
     uint32_t loaded;      /* of devices, bit i */
+    uint32_t unyielded;   /* pages since others had their turn */
 
     uint8_t output[STREAM_HEADER + STREAM_PAYLOAD_MAX];
     uint8_t input[STREAM_PAYLOAD_MAX];
 };
 
 extern struct move move;
+
+/* Pages that were sent, or have come. */
+static inline uint64_t move_pages(const struct move *m)
+{
+    return m->chunk.zero + m->chunk.pattern + m->chunk.data;
+}
 
 /* ---- From the loop ---- */
 
@@ -183,6 +196,11 @@ bool move_report(struct move *m);
 
 /* Send what is marked. */
 bool move_send_pages(struct move *m);
+
+/* ---- Target: pages ---- */
+
+/* Put those of a record PAGES into the VM's RAM; no more of them than the rounds so far have. */
+bool move_take_pages(struct move *m, const struct stream_record *record);
 
 /* ---- Bodies of the task ---- */
 

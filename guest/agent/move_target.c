@@ -169,85 +169,6 @@ static bool begin(struct move *m)
     return move_check(m, 0, "RESUMING", vfu_set_state(MOVE_CHANNEL, VFU_RESUMING));
 }
 
-/* ---- Pages ---- */
-
-static void write_page(uint8_t *page, const struct chunk_entry *entry, uint64_t index)
-{
-    static uint8_t now[PAGE_SIZE];
-    uint64_t filler = 0;
-
-    if (entry->kind == CHUNK_DATA) {
-        memcpy(page, entry->data + index * PAGE_SIZE, PAGE_SIZE);
-        return;
-    }
-    if (entry->kind == CHUNK_PATTERN) {
-        memcpy(&filler, entry->data, sizeof(filler));
-    }
-    /* Pages that are so already are not written: the VMM need not give them memory. */
-    portal_bus_load_page(now, page);
-    if (memcmp(now, &filler, sizeof(filler)) == 0 &&
-        memcmp(now, now + sizeof(filler), PAGE_SIZE - sizeof(filler)) == 0) {
-        return;
-    }
-    for (uint64_t at = 0; at < PAGE_SIZE; at += sizeof(filler)) {
-        memcpy(page + at, &filler, sizeof(filler));
-    }
-}
-
-static bool lies_in_ram(const struct move *m, uint64_t address)
-{
-    for (uint32_t i = 0; i < m->vm.runs; i++) {
-        if (address - m->vm.run[i].address < m->vm.run[i].size) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool take_entry(struct move *m, const struct chunk_entry *entry)
-{
-    uint64_t size, *counts[] = {&m->chunk.zero, &m->chunk.pattern, &m->chunk.data};
-
-    for (uint64_t i = 0; i < entry->pages; i++) {
-        uint64_t address = entry->address + i * PAGE_SIZE;
-
-        if (!lies_in_ram(m, address)) {
-            return move_fail(m, "a page for %#lx came, where the VM has no RAM",
-                             (unsigned long)address);
-        }
-        uint8_t *page = move_show(m, address, &size);
-
-        if (page == NULL) {
-            return false;
-        }
-        write_page(page, entry, i);
-    }
-    *counts[entry->kind] += entry->pages;
-    m->figures.remaining -=
-        entry->pages < m->figures.remaining ? entry->pages : m->figures.remaining;
-    return true;
-}
-
-static bool take_pages(struct move *m, const struct stream_record *record)
-{
-    char why[AGENT_TEXT_MAX] = "";
-    struct chunk_entry entry;
-
-    if (m->loaded != 0 || m->open_device != 0) { /* devices look at RAM when they are loaded */
-        return move_fail(m, "pages come out of turn");
-    }
-    if (!chunk_open(&m->reader, record->payload, record->length, why)) {
-        return move_fail(m, "%s", why);
-    }
-    while (chunk_next(&m->reader, &entry, why)) {
-        if (!take_entry(m, &entry)) {
-            return false;
-        }
-    }
-    move_sample(m);
-    return why[0] == '\0' || move_fail(m, "%s", why);
-}
-
 /* ---- States ---- */
 
 /* A bit for each; the VM's own, which comes last, is bit 0. */
@@ -267,6 +188,9 @@ static bool take_device(struct move *m, const struct stream_record *record)
         (device == 0 && m->loaded != all_devices(m) - 1) ||
         (m->open_device != 0 && m->open_device != device + 1)) {
         return move_fail(m, "states of devices come out of turn");
+    }
+    if (left == 0 && !last) {
+        return move_fail(m, "a piece of a device's state has nothing in it");
     }
     if (m->open_device == 0 && device != 0 &&
         !move_check(m, device, "RESUMING", vfu_set_state(MOVE_CHANNEL + device, VFU_RESUMING))) {
@@ -291,49 +215,64 @@ static bool take_device(struct move *m, const struct stream_record *record)
 static bool take_round(struct move *m, const struct stream_record *record)
 {
     uint64_t left = bytes_get(record->payload + 8, 8), all = m->figures.total / PAGE_SIZE;
+    uint64_t number = bytes_get(record->payload, 8), before = m->figures.rounds;
 
-    m->figures.rounds = bytes_get(record->payload, 8);
+    if (number <= before || number > MOVE_ROUNDS_MAX + 1) {
+        return move_fail(m, "round %lu came after round %lu", (unsigned long)number,
+                         (unsigned long)before);
+    }
+    m->figures.rounds = number;
     m->figures.remaining = left < all ? left : all;
     return true;
 }
 
 static bool take_end(struct move *m, const struct stream_record *record)
 {
-    uint64_t pages = m->chunk.zero + m->chunk.pattern + m->chunk.data;
-
-    return (bytes_get(record->payload, 8) == pages && m->loaded == all_devices(m)) ||
+    return (bytes_get(record->payload, 8) == move_pages(m) && m->loaded == all_devices(m)) ||
            move_fail(m, "the stream ends, and not all of the VM has come");
 }
 
+static bool take(struct move *m, const struct stream_record *record)
+{
+    switch (record->type) {
+    case STREAM_ROUND:
+        return take_round(m, record);
+    case STREAM_PAGES:
+        return move_take_pages(m, record);
+    case STREAM_DEVICE:
+        return take_device(m, record);
+    case STREAM_END:
+        return take_end(m, record);
+    default:
+        return move_fail(m, "a record %s came out of turn", stream_type_name(record->type));
+    }
+}
+
+/*
+ * A source is given up that is silent, and one whose bytes trickle: each moves its deadline on, up
+ * to PATIENCE from now. What this side takes for a record is not the source's fault.
+ */
 static bool receive_all(struct move *m)
 {
-    struct stream_record record;
+    struct stream_record record = {.type = 0};
+    uint64_t deadline = agent_now() + MOVE_PATIENCE;
 
-    for (;;) {
-        m->wire.deadline = agent_now() + MOVE_PATIENCE;
-        bool taken = move_receive(m, &record);
+    while (record.type != STREAM_END) {
+        uint64_t before = m->wire.received, come, now;
 
-        switch (taken ? record.type : 0) {
-        case STREAM_ROUND:
-            taken = take_round(m, &record);
-            break;
-        case STREAM_PAGES:
-            taken = take_pages(m, &record);
-            break;
-        case STREAM_DEVICE:
-            taken = take_device(m, &record);
-            break;
-        case STREAM_END:
-            return take_end(m, &record);
-        default:
-            return taken
-                       ? move_fail(m, "a record %s came out of turn", stream_type_name(record.type))
-                       : false;
-        }
-        if (!taken) {
+        m->wire.deadline = deadline;
+        if (!move_receive(m, &record)) {
             return false;
         }
+        come = agent_now();
+        if (!take(m, &record)) {
+            return false;
+        }
+        now = agent_now();
+        deadline += now - come + (m->wire.received - before) * MOVE_PACE;
+        deadline = deadline < now + MOVE_PATIENCE ? deadline : now + MOVE_PATIENCE;
     }
+    return true;
 }
 
 /* ---- From the whole stream to a VM that runs ---- */
@@ -448,8 +387,7 @@ void move_target_run(void *argument)
     bool cancelled = !done && task_is_cancelled() && !m->lost;
 
     if (done) {
-        agent_say("%s is here: %lu pages, %lu bytes", m->vm.name,
-                  (unsigned long)(m->chunk.data + m->chunk.zero + m->chunk.pattern),
+        agent_say("%s is here: %lu pages, %lu bytes", m->vm.name, (unsigned long)move_pages(m),
                   (unsigned long)m->wire.received);
         move_close(m);
     } else {

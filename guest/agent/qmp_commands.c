@@ -222,7 +222,7 @@ static void set_parameters(const struct call *call)
         (downtime != NULL &&
          (json_integer_value(downtime) < 0 || json_integer_value(downtime) > 2000000)) ||
         (rounds != NULL &&
-         (json_integer_value(rounds) < 0 || json_integer_value(rounds) > 1000000))) {
+         (json_integer_value(rounds) < 0 || json_integer_value(rounds) > MOVE_ROUNDS_MAX))) {
         qmp_fail(call->answer, GENERIC,
                  "Parameter is out of its range: max-bandwidth from 0 on, "
                  "downtime-limit from 0 to 2000000 milliseconds");

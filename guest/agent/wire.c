@@ -252,6 +252,12 @@ bool wire_read(struct wire *w, uint8_t *bytes, size_t size)
 {
     for (size_t done = 0; done < size;) {
         short events = POLLIN;
+
+        if (w->deadline != 0 && agent_now() >= w->deadline) { /* also if there is always more */
+            (void)snprintf(w->why, sizeof(w->why), "%s is given up: what had to come took too long",
+                           w->is_file ? "the file" : "the peer");
+            return false;
+        }
         ssize_t now = w->tls != NULL ? tls_read(w, bytes + done, size - done, &events)
                                      : read(w->fd, bytes + done, size - done);
 
