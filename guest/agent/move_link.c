@@ -83,6 +83,9 @@ bool move_receive(struct move *m, struct stream_record *record)
     do {
         /* A peer that has always more to say does not keep the loop from its work. */
         task_wait_always(-1, 0, agent_now());
+        if (task_is_cancelled()) { /* whatever has come since that was said */
+            return move_fail(m, "cancelled");
+        }
         if (!receive_one(m, record)) {
             return false;
         }

@@ -4,6 +4,7 @@ import atexit
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import struct
@@ -38,9 +39,15 @@ def wait_for(condition, what):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """None of those that the kernel gives to whoever connects: an agent that is started again has to find it free."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 LIVING = []
@@ -272,11 +279,11 @@ def records(data):
 class Between:
     """
     A proxy for one connection without TLS, that reads its records. HOOK(from the source?, type, bytes) is called for each before it
-    goes on; it returns what goes on instead, or None to let the link be cut.
+    goes on; it returns what goes on instead, or None to let the link be cut. PASSED() is called when that is done, too.
     """
 
-    def __init__(self, port, hook):
-        self.target, self.hook = port, hook
+    def __init__(self, port, hook, passed=lambda: None):
+        self.target, self.hook, self.passed = port, hook, passed
         self.listener = socket.socket()
         self.listener.bind(("127.0.0.1", 0))
         self.listener.listen(1)
@@ -318,10 +325,13 @@ class Between:
                     header, payload = data, self.read(here, struct.unpack_from("<I", data, 4)[0])
                     kind = struct.unpack_from("<H", data)[0]
                 data = self.hook(from_source, kind, header + payload)
-                if data is None:
-                    self.cut()
-                    return
-                there.sendall(data)
+                try:
+                    if data is None:
+                        self.cut()
+                        return
+                    there.sendall(data)
+                finally:
+                    self.passed()
                 kind = -1 if kind == 0 else kind
         except (EOFError, OSError):
             try:

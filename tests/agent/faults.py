@@ -41,7 +41,8 @@ class Fault:
         self.counts = collections.Counter()
         self.delivered = set()  # (from the source?, record)
         self.armed = threading.Event()  # 'migrate' has been answered
-        self.happened = threading.Event()
+        self.struck = False
+        self.happened = threading.Event()  # and the record has gone on
         self.refused = False  # to cancel it
         self.cut_next = False
         self.before = set()  # what was delivered before the fault
@@ -51,10 +52,14 @@ class Fault:
         self.counts[from_source, kind] += 1
         if self.place == (from_source, kind, self.counts[from_source, kind]):
             data = self.strike(data)
-            self.happened.set()
+            self.struck = True
         if data is not None:
             self.delivered.add((from_source, kind))
         return data
+
+    def passed(self):
+        if self.struck:
+            self.happened.set()
 
     def strike(self, data):
         self.armed.wait()
@@ -185,7 +190,7 @@ def play(pair, place, kind, number):
     """One cell: what to print, and who is source and target afterwards."""
     source, target = pair
     fault = Fault(kind, place, source, target)
-    between = Between(target.port, lambda *record: hook(fault, *record))
+    between = Between(target.port, lambda *record: hook(fault, *record), fault.passed)
     source.qmp.do("migrate", uri=f"tcp:127.0.0.1:{between.port}")
     fault.armed.set()
     wait_for(fault.happened.is_set, lambda: f"{place}: {source.qmp.status()}")
