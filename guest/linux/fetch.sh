@@ -32,7 +32,7 @@ read_lists() {
 # The name of the kernel that a package without contents depends on; any other package is meant itself.
 real_name() {
     case $1 in
-    linux-image-[0-9]*) printf '%s\n' "${1%:*}" ;; # a kernel itself
+    linux-image-*.*) printf '%s\n' "${1%:*}" ;; # a kernel itself
     linux-image-*)
         apt-cache show --no-all-versions "$1" 2>>"$apt/log" |
             sed -n 's/^Depends:.*\(linux-image-[^ ,]*\).*/\1/p' | grep . || return 1

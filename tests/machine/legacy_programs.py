@@ -12,7 +12,7 @@ import bios
 import machine
 from ipxe import FOREIGN, KERNEL_ROM
 from qmp import Qmp
-from screen import SEABIOS, VGABIOS, compare
+from screen import SEABIOS, VGABIOS, Wanted, compare
 
 FILES = [(SEABIOS, "bios-256k.bin"), (VGABIOS, "vgabios-stdvga.bin"), (KERNEL_ROM, "linuxboot_dma.bin")]
 
@@ -106,8 +106,8 @@ def gfxterm(folder):
         run.expect("VM 'old': started")
         run.send("\x011")
         with Qmp(path) as connection:
-            compare(folder, connection, ["-kernel", os.path.join(FOREIGN, "memdisk"), "-initrd", iso, "-append", "iso"], (640, 480),
-                    (slice(0, 200), b"\xa8\xa8\xa8"))
+            compare(folder, connection, ["-kernel", os.path.join(FOREIGN, "memdisk"), "-initrd", iso, "-append", "iso"],
+                    Wanted((640, 480), slice(0, 200), b"\xa8\xa8\xa8"))
         mark = run.mark()
         run.send("\x010")
         run.wait(mark, "VMM: 'help'")

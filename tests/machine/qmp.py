@@ -8,18 +8,15 @@ import time
 
 import machine
 
-PATIENCE = 600 # seconds
-
-
 class Qmp:
     """A connection to a QEMU that was started with arguments(PATH), or to what is at PATH (host, port)."""
 
     def __init__(self, path):
         self.folder, self.events = os.path.dirname(path) if isinstance(path, str) else None, []
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + machine.patience()
         while True:
             self.socket = socket.socket(socket.AF_UNIX if isinstance(path, str) else socket.AF_INET)
-            self.socket.settimeout(PATIENCE)
+            self.socket.settimeout(machine.patience())
             try:
                 self.socket.connect(path)
                 self.file = self.socket.makefile("rw", encoding="utf-8")
@@ -44,7 +41,7 @@ class Qmp:
         try:
             line = self.file.readline()
         except TimeoutError:
-            raise machine.Late(f"QMP: no answer within {PATIENCE} s") from None
+            raise machine.Late("QMP: no answer within the time limit") from None
         except OSError as error:
             raise machine.Failure(f"QMP: {error}") from None
         if not line:
