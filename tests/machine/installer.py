@@ -36,13 +36,13 @@ vf = 01:00.0/0
 checkpoints = 20
 """
 
-# In place of the menu: the installer with PARAMETERS of its kernel and its own. A plain QEMU's timer check fails now and then on a busy
-# host, and its kernel gives up: neither of both is to make it.
+# In place of the menu: the installer with PARAMETERS of its kernel and its own. On a busy host a plain QEMU's timer check fails now and then,
+# so that its kernel gives up, and CPUs stand still for so long that watchdogs write over the screen: both kernels are without.
 PXELINUX = """default install
 prompt 0
 label install
   kernel debian-installer/i386/linux
-  append {parameters} initrd=debian-installer/i386/initrd.gz --- quiet no_timer_check
+  append {parameters} initrd=debian-installer/i386/initrd.gz --- quiet no_timer_check nowatchdog
 """
 # As the netboot's own help has it (boot-screens/f8.txt), without a frame buffer; nomodeset keeps the kernel's own driver for this VGA away.
 TEXT = "vga=normal fb=false nomodeset"
@@ -52,7 +52,7 @@ MENU = Wanted((640, 480), slice(140, 200), b"\xff\xff\xff") # rows where somethi
 # QEMU shows the last dot of the characters B0h to DFh twice (hw/display/vga.c, vga_draw_text); a VGA, as VGADOC's VGA.TXT has it (port 3C0h,
 # index 10h, bit 2), that of C0h to DFh: the shades B0h to B2h, of which one is beside a list, are others in their ninth dot.
 # Where it stands that is to be chosen, there is more than one word's room of red.
-QUESTION_TEXT = Wanted((640, 400), slice(224, 240), b"\xa8\0\0" * 80, nine=False)
+QUESTION_TEXT = Wanted((720, 400), slice(224, 240), b"\xa8\0\0" * 80, ninth=False)
 QUESTION_VESA = Wanted((800, 600), slice(368, 384), b"\xad\0\0" * 80)
 
 # What its shell is to do: get the module, which it has none of for a disk, as it gets others when it has come so far; read the disk.
@@ -67,8 +67,8 @@ echo "disk: $(sha256sum </dev/vda | cut -c 1-64)"
 
 
 def plain_arguments(served):
-    return ["-m", "512", "-netdev", f"user,id=net,ipv6=off,tftp={served},bootfile=pxelinux.0", "-device", "virtio-net-pci,netdev=net,disable-modern=on",
-            "-boot", "n"]
+    return ["-m", "512", "-boot", "n", "-netdev", f"user,id=net,ipv6=off,tftp={served},bootfile=pxelinux.0",
+            "-device", "virtio-net-pci,netdev=net,disable-modern=on"]
 
 
 def serve(folder, parameters):

@@ -21,12 +21,12 @@ LOOK_AGAIN = 0.3 # seconds: who looks all the time takes the CPU from who draws
 
 
 class Wanted(typing.NamedTuple):
-    """A picture of SIZE in points, in some of whose ROWS there are the bytes COLOUR, RGB of points one beside the other; without NINE
-    what is the ninth dot of each character is left out, of both size and picture."""
+    """A picture of SIZE in points, in some of whose ROWS there are the bytes COLOUR, RGB of points one beside the other. Without NINTH it
+    is one of a text mode where the ninth dot of a character does not count behind eight that alternate, as a shade's do."""
     size: tuple
     rows: slice
     colour: bytes
-    nine: bool = True
+    ninth: bool = True
 
 
 MENU = Wanted((720, 400), slice(32, 48), b"\xa8\xa8\xa8") # the menu's line
@@ -104,9 +104,14 @@ def dump(connection, path):
     return width, height, [pixels[3 * width * y:3 * width * (y + 1)] for y in range(height)]
 
 
-def without_nines(width, rows):
-    """The picture of a text mode whose characters are 9 dots wide, without each ninth dot."""
-    return width // 9 * 8, [b"".join(row[at:at + 24] for at in range(0, len(row), 27)) for row in rows]
+def without_ninth(rows):
+    """The rows of a text mode whose characters are 9 dots wide; the ninth is black where the eight before it alternate."""
+    for row in rows:
+        changed = bytearray(row)
+        for at in range(0, len(row) - 26, 27):
+            if row[at:at + 3] != row[at + 3:at + 6] and row[at:at + 24] == 4 * row[at:at + 6]:
+                changed[at + 24:at + 27] = bytes(3)
+        yield bytes(changed)
 
 
 def pair(connection, other, folder, wanted):
@@ -117,8 +122,8 @@ def pair(connection, other, folder, wanted):
     left, top = 3 * ((all_width - width) // 2), (all_height - height) // 2
     own = [row[left:left + 3 * width] for row in all_rows[top:top + height]]
     border = b"".join(all_rows[:top] + all_rows[top + height:]) + b"".join(row[:left] + row[left + 3 * width:] for row in all_rows)
-    if not wanted.nine:
-        (_, own), (width, rows) = without_nines(width, own), without_nines(width, rows)
+    if not wanted.ninth:
+        own, rows = list(without_ninth(own)), list(without_ninth(rows))
     return own, (width, height, rows), set(border)
 
 
