@@ -14,7 +14,7 @@
 #define CLOCKING_HALF  0x08U
 #define CLOCKING_OFF   0x20U
 #define SHOWN          0x20U /* of the attribute's index */
-#define ATTR_LINES     0x04U /* line graphics: the ninth dot is the eighth */
+#define ATTR_LINES     0x04U /* line graphics, C0h to DFh (VGADOC): the ninth dot is the eighth */
 #define ATTR_BLINK     0x08U
 #define ATTR_PAN_TOP   0x20U /* only what is above the line compare is panned */
 #define ATTR_16_SETS   0x80U

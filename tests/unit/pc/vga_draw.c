@@ -124,14 +124,17 @@ static void test_text(void **context)
     assert_int_equal(picture.lines, 25);
     put_glyph(0, 'A', 5, 0x99);
     put_glyph(0, 0xc4, 5, 0x0f);
+    put_glyph(0, 0xbf, 5, 0x55);
     put_cell(81, 'A', 0x1e);
     put_cell(82, 0xc4, 0x70);
+    put_cell(83, 0xbf, 0x70);
     expect_dots(line(16 + 5) + 9, "#..##..#.", 14, 1);
     expect_dots(line(16 + 5) + 18, "....####.", 0, 7);
     expect_dots(line(16 + 4) + 9, ".........", 14, 1);
     state.attribute[ATTR_MODE] = 0x04; /* line graphics */
     look(0);
     expect_dots(line(16 + 5) + 18, "....#####", 0, 7);
+    expect_dots(line(16 + 5) + 27, ".#.#.#.#.", 0, 7); /* no line: QEMU's VGA continues it */
     expect_dots(line(16 + 5) + 9, "#..##..#.", 14, 1);
     state.sequencer[1] = 1; /* 8 dots */
     look(0);
