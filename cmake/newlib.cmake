@@ -40,6 +40,9 @@ function(portolan_newlib_subset name)
   add_library(${name}-format OBJECT ${NEWLIB_LIBC}/stdio/vfprintf.c)
   target_compile_definitions(${name}-format PRIVATE INTEGER_ONLY STRING_ONLY _WANT_IO_C99_FORMATS)
   add_library(${name} STATIC ${newlib_subset} $<TARGET_OBJECTS:${name}-format>)
+  # Messages and searches in texts are on no guest's way: they are to be small.
+  set_source_files_properties(${NEWLIB_LIBC}/string/strstr.c ${NEWLIB_LIBC}/stdlib/strtoul.c ${NEWLIB_LIBC}/stdlib/strtoull.c
+    ${NEWLIB_LIBC}/stdio/vsniprintf.c ${NEWLIB_LIBC}/stdio/fflush.c PROPERTIES COMPILE_OPTIONS -Os)
   foreach(target ${name} ${name}-format)
     set_target_properties(${target} PROPERTIES EXPORT_COMPILE_COMMANDS OFF)
     target_compile_definitions(${target} PRIVATE _COMPILING_NEWLIB)
@@ -52,6 +55,7 @@ function(portolan_newlib_subset name)
       -fno-omit-frame-pointer -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
       ${ARGN})
   endforeach()
+  target_compile_options(${name}-format PRIVATE -Os)
 endfunction()
 
 portolan_newlib_subset(newlib-core -mcmodel=kernel -fno-pic -fno-pie ${PORTOLAN_BRANCH_FLAGS})
