@@ -97,6 +97,8 @@ enum status pc_init(struct pc *pc, const struct pc_config *config)
     pc->vga.memory = config->screen;
     pc->vga.rom = config->screen_rom;
     pc->vga.rom_size = config->screen_rom_size;
+    pc->vga.bars_from =
+        config->memory_below_4g > PC_LOW_END ? config->memory_below_4g : PC_LOW_END;
     pc->portal.present = config->portal;
     ports_place_windows(pc);
     if (config->debug_exit != 0 && ports_claim(pc, config->debug_exit, 4)) {

@@ -391,29 +391,31 @@ void vga_vbe_write(struct vga *vga, uint16_t port, uint16_t value)
 
 /* ---- PCI ---- */
 
-static uint64_t base_of(const struct vga_state *s, unsigned at, uint64_t size)
+/* Anywhere but in RAM and from the APICs on: OVMF begins at 2 GiB, or where RAM ends. */
+static uint64_t base_of(const struct vga *vga, unsigned at, uint64_t size)
 {
+    const struct vga_state *s = &vga->state;
     uint64_t base = bytes_get(&s->config[at], 4) & ~(size - 1);
-    bool fits = base >= PCI_HOLE_BASE && base + size <= PCI_HOLE_END;
+    bool fits = base >= vga->bars_from && base + size <= PCI_HOLE_END;
 
     return (s->config[CONFIG_COMMAND] & COMMAND_MEMORY) != 0 && fits ? base : 0;
 }
 
-uint64_t vga_frame_base(const struct vga_state *state)
+uint64_t vga_frame_base(const struct vga *vga)
 {
-    return base_of(state, CONFIG_BAR0, VGA_MEMORY_SIZE);
+    return base_of(vga, CONFIG_BAR0, VGA_MEMORY_SIZE);
 }
 
-uint64_t vga_register_base(const struct vga_state *state)
+uint64_t vga_register_base(const struct vga *vga)
 {
-    return base_of(state, CONFIG_BAR2, REGISTERS_SIZE);
+    return base_of(vga, CONFIG_BAR2, REGISTERS_SIZE);
 }
 
 uint64_t vga_rom_base(const struct vga *vga)
 {
     bool on = vga->rom && (vga->state.config[CONFIG_ROM] & ROM_ENABLE) != 0;
 
-    return on ? base_of(&vga->state, CONFIG_ROM, VGA_ROM_MAX) : 0;
+    return on ? base_of(vga, CONFIG_ROM, VGA_ROM_MAX) : 0;
 }
 
 void vga_config_written(struct vga *vga)

@@ -128,7 +128,8 @@ struct vga {
     /* Configuration; NULL: there is no screen, or no ROM. */
     uint32_t *memory; /* VGA_MEMORY_SIZE bytes; the guest writes there too */
     const uint8_t *rom;
-    uint32_t rom_size; /* at most VGA_ROM_MAX */
+    uint32_t rom_size;  /* at most VGA_ROM_MAX */
+    uint64_t bars_from; /* where RAM ends: below there are no BARs */
     uint32_t clear;    /* bytes of the memory that vga_clear() has to clear; atomic */
 };
 
@@ -165,8 +166,8 @@ uint32_t vga_register_read(struct vga *vga, uint32_t offset, unsigned width, uin
 void vga_register_write(struct vga *vga, uint32_t offset, unsigned width, uint32_t value);
 
 /* Where BAR 0 shows the video memory; 0: nowhere, or where a guest has no BARs. */
-uint64_t vga_frame_base(const struct vga_state *state);
-uint64_t vga_register_base(const struct vga_state *state);
+uint64_t vga_frame_base(const struct vga *vga);
+uint64_t vga_register_base(const struct vga *vga);
 uint64_t vga_rom_base(const struct vga *vga);
 
 #endif

@@ -144,8 +144,8 @@ static enum vga_area {
         uint64_t base, size;
     } areas[] = {
         [AREA_WINDOW] = {VGA_WINDOW,                     VGA_WINDOW_SIZE},
-        [AREA_FRAME] = {vga_frame_base(&vga->state),    VGA_MEMORY_SIZE},
-        [AREA_REGISTERS] = {vga_register_base(&vga->state), REGISTERS_SIZE },
+        [AREA_FRAME] = {vga_frame_base(vga),    VGA_MEMORY_SIZE},
+        [AREA_REGISTERS] = {vga_register_base(vga), REGISTERS_SIZE },
         [AREA_ROM] = {vga_rom_base(vga),              VGA_ROM_MAX    },
     };
 

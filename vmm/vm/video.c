@@ -68,7 +68,7 @@ void video_settle(struct vm *vm)
         return;
     }
     spinlock_acquire(&vm->nested_lock);
-    uint64_t wanted = vga_frame_base(&vm->pc.vga.state), was = vm->video_at;
+    uint64_t wanted = vga_frame_base(&vm->pc.vga), was = vm->video_at;
 
     if (wanted != was) {
         if (was != 0) { /* whole pages: no table is needed */

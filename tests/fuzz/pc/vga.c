@@ -61,8 +61,8 @@ static void touch_vbe(struct guest *g, uint8_t op)
 /* A place in any of the areas, now and then beside one. */
 static gpa_t pick_address(struct guest *g)
 {
-    const uint64_t bases[] = {VGA_WINDOW, VGA_WINDOW, vga_frame_base(&pc.vga.state),
-                              vga_register_base(&pc.vga.state), vga_rom_base(&pc.vga)};
+    const uint64_t bases[] = {VGA_WINDOW, VGA_WINDOW, vga_frame_base(&pc.vga),
+                              vga_register_base(&pc.vga), vga_rom_base(&pc.vga)};
     unsigned which = (unsigned)take(g, 1) % ARRAY_SIZE(bases);
     uint64_t offset = take(g, 3);
 

@@ -87,8 +87,8 @@ static void test_areas(void **state)
 {
     static const uint8_t rom[] = {0x55, 0xaa, 0x4d};
 
-    assert_int_equal(vga_frame_base(&card.state), 0xfd000000);
-    assert_int_equal(vga_register_base(&card.state), 0xfebf0000);
+    assert_int_equal(vga_frame_base(&card), 0xfd000000);
+    assert_int_equal(vga_register_base(&card), 0xfebf0000);
     assert_int_equal(vga_rom_base(&card), 0);
     vga_memory_write(&card, 0xfd000ffe, 4, 0x44332211);
     assert_int_equal(vga_memory_read(&card, 0xfd000fff, 2, 0), 0x3322);
@@ -108,15 +108,22 @@ static void test_areas(void **state)
     assert_true(vga_claims(&card, 0xfeb0ffff));
     assert_false(vga_claims(&card, 0xfeb10000));
     configure(0x04, 1);
-    assert_int_equal(vga_frame_base(&card.state), 0);
+    assert_int_equal(vga_frame_base(&card), 0);
     assert_false(vga_claims(&card, 0xfeb00000));
     configure(0x04, 2);
-    configure(0x10, 0x1000008); /* where RAM is */
-    assert_int_equal(vga_frame_base(&card.state), 0);
+    card.bars_from = 0x2100000;
+    configure(0x10, 0x2000008); /* where RAM is, in part */
+    assert_int_equal(vga_frame_base(&card), 0);
+    configure(0x10, 0x3000008); /* as OVMF does */
+    assert_int_equal(vga_frame_base(&card), 0x3000000);
+    configure(0x18, 0x2100000);
+    assert_int_equal(vga_register_base(&card), 0x2100000);
+    configure(0x18, 0x20ff000);
+    assert_int_equal(vga_register_base(&card), 0);
     configure(0x10, 0xff000008);
-    assert_int_equal(vga_frame_base(&card.state), 0);
+    assert_int_equal(vga_frame_base(&card), 0);
     configure(0x10, 0xe0000008);
-    assert_int_equal(vga_frame_base(&card.state), 0xe0000000);
+    assert_int_equal(vga_frame_base(&card), 0xe0000000);
     card.memory[0] = 0x01020304;
     assert_int_equal(vga_memory_read(&card, 0xe0000000, 4, 0), 0x01020304);
 }

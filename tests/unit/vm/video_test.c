@@ -64,9 +64,9 @@ enum status vm_edge_find_file(const char *name, const uint8_t **data, uint64_t *
     return rom_size == 0 ? STATUS_NOT_FOUND : STATUS_OK;
 }
 
-uint64_t vga_frame_base(const struct vga_state *state)
+uint64_t vga_frame_base(const struct vga *vga)
 {
-    return (uint64_t)state->config[0x13] << 24;
+    return (uint64_t)vga->state.config[0x13] << 24;
 }
 
 static int setup(void **state)
