@@ -149,8 +149,37 @@ enum status vm_edge_find_file(const char *name, const uint8_t **data, uint64_t *
     return STATUS_NOT_FOUND;
 }
 
+/* The first line that was logged, without its mark. */
+static const char *log_text(void)
+{
+    static const char prefix[] = "load: ";
+    const char *text = check_log_first();
+
+    return text + (strncmp(text, prefix, strlen(prefix)) == 0 ? strlen(prefix) : 0);
+}
+
+/* What is only doubtful is a warning here, at the line that names the file. */
+static enum status check_nvram(const struct config_vm *vm, const struct load_file *firmware,
+                               struct config_report *report)
+{
+    struct load_file file = {.name = vm->nvram.text};
+    uint32_t line = vm->lines.key[VM_NVRAM];
+
+    if (vm_edge_find_file(file.name, &file.data, &file.size) != STATUS_OK) {
+        return STATUS_OK;
+    }
+    if (load_nvram_check(&file, firmware) != STATUS_OK) {
+        config_error(report, line, "VM '%s' cannot be loaded: %s", vm->name, log_text());
+    } else if (check_log_first()[0]) {
+        config_warning(report, line, "VM '%s': %s", vm->name, log_text());
+    }
+    check_log_clear();
+    return STATUS_OK;
+}
+
 /* A VM with firmware; a file that is missing has been complained of. */
-static enum status check_firmware(const struct config_vm *vm, const struct load_input *input)
+static enum status check_firmware(const struct config_vm *vm, const struct load_input *input,
+                                  struct config_report *report)
 {
     static const enum config_vm_key roms[] = {VM_VGA_ROM, VM_NET_ROM, VM_KERNEL_ROM};
     static uint8_t setup[LOAD_SETUP_MAX];
@@ -159,6 +188,9 @@ static enum status check_firmware(const struct config_vm *vm, const struct load_
     enum status status = vm_edge_find_file(file.name, &file.data, &file.size);
 
     status = status == STATUS_OK ? load_firmware_check(&file) : STATUS_OK;
+    if (status == STATUS_OK && vm->nvram.text[0]) {
+        status = check_nvram(vm, &file, report);
+    }
     if (status == STATUS_OK && vm->kernel.text[0]) {
         status = load_real_mode(input, setup, parts);
     }
@@ -180,13 +212,9 @@ static void check_vm(const struct config_vm *vm, struct config_report *report)
     check_log_clear();
     /* A file that is missing has been complained of. */
     if (input_gather(vm, &input, modules) == STATUS_OK &&
-        (vm->firmware.text[0] ? check_firmware(vm, &input) : load_plan_build(&input, &plan)) !=
-            STATUS_OK) {
-        static const char prefix[] = "load: ";
-        const char *text = check_log_first();
-
-        text += strncmp(text, prefix, strlen(prefix)) == 0 ? strlen(prefix) : 0;
-        config_error(report, line, "VM '%s' cannot be loaded: %s", vm->name, text);
+        (vm->firmware.text[0] ? check_firmware(vm, &input, report)
+                              : load_plan_build(&input, &plan)) != STATUS_OK) {
+        config_error(report, line, "VM '%s' cannot be loaded: %s", vm->name, log_text());
     }
 }
 

@@ -128,6 +128,7 @@ struct config_vm {
     struct config_path initrd;
     struct config_path multiboot;
     struct config_path firmware;
+    struct config_path nvram;
     struct config_path vga_rom;
     struct config_path net_rom;
     struct config_path kernel_rom;

@@ -73,6 +73,7 @@ static void check_companions(const struct config_vm *vm, struct config_report *r
         {VM_KERNEL_ROM, VM_KERNEL,    VM_KERNEL   },
         {VM_KERNEL_ROM, VM_FIRMWARE,  VM_FIRMWARE },
         {VM_NET_ROM,    VM_FIRMWARE,  VM_FIRMWARE },
+        {VM_NVRAM,      VM_FIRMWARE,  VM_FIRMWARE },
         {VM_MODULE,     VM_MULTIBOOT, VM_MULTIBOOT},
         {VM_CMDLINE,    VM_KERNEL,    VM_MULTIBOOT},
         {VM_BOOT,       VM_FIRMWARE,  VM_FIRMWARE },

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define VM_FILES (7U + CONFIG_MODULES_MAX)
+#define VM_FILES (8U + CONFIG_MODULES_MAX)
 
 struct file_use {
     const char *name; /* "" : no file */
@@ -20,6 +20,7 @@ static struct file_use vm_file(const struct config_vm *vm, uint32_t use)
         {vm->initrd.text,     vm->lines.key[VM_INITRD]    },
         {vm->multiboot.text,  vm->lines.key[VM_MULTIBOOT] },
         {vm->firmware.text,   vm->lines.key[VM_FIRMWARE]  },
+        {vm->nvram.text,      vm->lines.key[VM_NVRAM]     },
         {vm->vga_rom.text,    vm->lines.key[VM_VGA_ROM]   },
         {vm->net_rom.text,    vm->lines.key[VM_NET_ROM]   },
         {vm->kernel_rom.text, vm->lines.key[VM_KERNEL_ROM]},

@@ -52,6 +52,7 @@ static const struct config_key vm_keys[] = {
     [VM_MIGRATE]     = {"migrate",     TYPE_YES_NO,  VM(migrate),     0,    0,      0,    NULL},
     [VM_INCOMING]    = {"incoming",    TYPE_YES_NO,  VM(incoming),    0,    0,      0,    NULL},
     [VM_CPU]         = {"cpu",         TYPE_CPU,     VM(cpu),         0,    0,      0,    "host base v2"},
+    [VM_NVRAM]       = {"nvram",       TYPE_PATH,    VM(nvram),       0,    0,      0,    NULL},
 };
 
 static const struct config_key pf_keys[] = {

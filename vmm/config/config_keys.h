@@ -60,6 +60,7 @@ enum config_vm_key {
     VM_MIGRATE,
     VM_INCOMING,
     VM_CPU,
+    VM_NVRAM,
 };
 enum config_pf_key {
     PF_NUM_VFS,

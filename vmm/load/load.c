@@ -7,7 +7,6 @@
 #include <string.h>
 
 #define LOAD_FIRMWARE_MIN  (64ULL << 10)
-#define LOAD_FIRMWARE_MAX  (8ULL << 20)
 #define RESET_VECTOR_BYTES 16U
 
 static enum status memory_check(const struct load_input *input)
@@ -108,9 +107,9 @@ enum status load_firmware_check(const struct load_file *file)
         return STATUS_INVALID;
     }
     if (file->size < LOAD_FIRMWARE_MIN || file->size > LOAD_FIRMWARE_MAX ||
-        file->size % LOAD_FIRMWARE_MIN != 0) {
+        file->size % PAGE_SIZE != 0) {
         log_warn(
-            "load: %s: %#lx bytes are no BIOS image: a multiple of 64 KiB, at most 8 MiB; SeaBIOS "
+            "load: %s: %#lx bytes are no BIOS image: a multiple of 4 KiB, 64 KiB to 8 MiB; SeaBIOS "
             "is bios-256k.bin of Debian's package seabios",
             file->name, file->size);
         return STATUS_NOTE(STATUS_RANGE);
@@ -122,6 +121,34 @@ enum status load_firmware_check(const struct load_file *file)
                  "no BIOS image, or not all of it",
                  file->name);
         return STATUS_NOTE(STATUS_INVALID);
+    }
+    return STATUS_OK;
+}
+
+enum status load_nvram_check(const struct load_file *file, const struct load_file *firmware)
+{
+    uint64_t all = file->size + firmware->size;
+
+    if (file_check(file) != STATUS_OK) {
+        return STATUS_INVALID;
+    }
+    if (file->size % LOAD_NVRAM_BLOCK != 0) {
+        log_warn("load: %s: %#lx bytes are no firmware's variables: a multiple of 4 KiB, the block "
+                 "that is erased; OVMF's are OVMF_VARS.fd of Debian's package ovmf",
+                 file->name, file->size);
+        return STATUS_NOTE(STATUS_RANGE);
+    }
+    if (file->size > LOAD_FIRMWARE_MAX || all > LOAD_FIRMWARE_MAX) {
+        log_warn("load: %s: %#lx bytes, which lie below the %#lx of %s: both have the last 8 MiB "
+                 "below 4 GiB, and no more; choose smaller ones",
+                 file->name, file->size, firmware->size, firmware->name);
+        return STATUS_NOTE(STATUS_RANGE);
+    }
+    if ((all & (all - 1)) != 0) {
+        log_warn("load: %s: %#lx bytes do not seem to belong to %s with its %#lx: of OVMF both "
+                 "together are a power of two; OVMF_VARS_4M.fd goes with OVMF_CODE_4M.fd, "
+                 "OVMF_VARS.fd with OVMF_CODE.fd",
+                 file->name, file->size, firmware->name, firmware->size);
     }
     return STATUS_OK;
 }

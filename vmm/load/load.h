@@ -121,8 +121,16 @@ enum status load_real_mode(const struct load_input *input, uint8_t setup[LOAD_SE
 
 /*
  * Can FILE be the ROM at a VM's reset vector? INVALID: not by its end; RANGE: not by its size: a
- * multiple of 64 KiB, at most 8 MiB. Logged likewise.
+ * multiple of 4 KiB, 64 KiB to LOAD_FIRMWARE_MAX. Logged likewise.
  */
+#define LOAD_FIRMWARE_MAX (8ULL << 20) /* and of the variables below it, both together */
 enum status load_firmware_check(const struct load_file *file);
+
+/*
+ * Can FILE be the flash below FIRMWARE, which was checked? INVALID: it is empty; RANGE: not by its
+ * size. Logged likewise; that the two do not seem to belong together is only logged.
+ */
+#define LOAD_NVRAM_BLOCK 4096U
+enum status load_nvram_check(const struct load_file *file, const struct load_file *firmware);
 
 #endif

@@ -23,6 +23,7 @@
 #include "vmm/base/types.h"
 #include "vmm/pc/acpi_pm.h"
 #include "vmm/pc/chipset.h"
+#include "vmm/pc/flash.h"
 #include "vmm/pc/fw_cfg.h"
 #include "vmm/pc/i8042.h"
 #include "vmm/pc/ioapic.h"
@@ -49,6 +50,9 @@ struct pc_config {
     void *screen;             /* VGA_MEMORY_SIZE bytes for a VGA; NULL: there is none */
     const void *screen_rom;   /* and its option ROM; NULL: none */
     uint32_t screen_rom_size; /* at most VGA_ROM_MAX */
+    uint8_t *flash;           /* FLASH_SIZE bytes below the firmware, for its variables; */
+    uint32_t flash_size;      /* a multiple of FLASH_BLOCK, at most FLASH_SIZE_MAX; 0: none */
+    uint64_t flash_at;        /* their guest-physical address */
     bool firmware;            /* there is a ROM; the guest begins at its reset vector */
     bool debug_output;        /* port 402h writes to the console */
     bool portal;              /* a function to speak to the VMM */
@@ -121,6 +125,7 @@ struct pc {
     struct pci_host_state pci;
     struct fw_cfg fw_cfg;
     struct vga vga;
+    struct flash flash;
     struct portal_function portal;
     uint16_t window[PORT_WINDOW_COUNT];   /* the first port; 0: nowhere. Atomic */
     uint32_t port_pages[PORT_PAGE_WORDS]; /* a bit each: a device has some of its ports. Atomic */
@@ -144,8 +149,9 @@ enum status pc_init(struct pc *pc, const struct pc_config *config);
 void pc_reset(struct pc *pc, uint64_t now);
 
 /*
- * All sections of a struct pc, and where its state lies in it. Nothing of the VM runs while it is
- * saved or loaded, and nothing raises interrupts.
+ * All sections of a struct pc that every PC has, and where its state lies in it; one with a flash
+ * has flash_section and flash_block_section beside them. Nothing of the VM runs while it is saved
+ * or loaded, and nothing raises interrupts.
  */
 extern const struct section_place pc_sections[];
 extern const unsigned pc_section_count;

@@ -40,6 +40,9 @@ void pc_edge_reset(struct pc *pc);
 /* Will the VM stop, whatever its guest does? Any context. */
 bool pc_edge_is_stopping(struct pc *pc);
 
+/* Its flash is read as memory from now on, or not any more. Without the lock. */
+void pc_edge_flash_changed(struct pc *pc);
+
 /* The guest rang at its portal, or began a new session: somebody is to look, pc_portal_look(). */
 void pc_edge_portal_rang(struct pc *pc);
 

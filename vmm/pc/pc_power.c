@@ -66,6 +66,7 @@ static void reset_devices(struct pc *p)
     uart_reset(&p->uart);
     i8042_reset(&p->kbc, p->config.keyboard, p->config.mouse);
     vga_reset(&p->vga);
+    flash_reset(&p->flash);
     portal_function_reset(&p->portal);
     p->chipset = (struct chipset_state){0};
     pci_host_reset(&p->pci);
@@ -99,6 +100,8 @@ enum status pc_init(struct pc *pc, const struct pc_config *config)
     pc->vga.rom_size = config->screen_rom_size;
     pc->vga.bars_from =
         config->memory_below_4g > PC_LOW_END ? config->memory_below_4g : PC_LOW_END;
+    pc->flash = (struct flash){
+        .bytes = config->flash, .size = config->flash_size, .base = config->flash_at};
     pc->portal.present = config->portal;
     ports_place_windows(pc);
     if (config->debug_exit != 0 && ports_claim(pc, config->debug_exit, 4)) {
@@ -180,6 +183,10 @@ void pc_fill(struct pc *pc, uint8_t byte)
             memset((uint8_t *)pc + place->offset + (size_t)n * place->stride, byte,
                    place->section->size);
         }
+    }
+    memset(&pc->flash.state, byte, sizeof(pc->flash.state));
+    if (pc->flash.size != 0) {
+        memset(pc->flash.bytes, byte, pc->flash.size);
     }
     for (unsigned vcpu = 0; vcpu < pc->config.vcpu_count; vcpu++) {
         memset(&pc->lapic[vcpu].timer_next, byte, sizeof(pc->lapic[vcpu].timer_next));

@@ -101,6 +101,28 @@ static void write_vga(struct pc *p, gpa_t at, unsigned width, uint64_t value)
     vga_clear(&p->vga);
 }
 
+static uint64_t read_flash(struct pc *p, gpa_t at, unsigned width)
+{
+    pc_edge_lock(p);
+    uint64_t value = flash_read(&p->flash, (uint32_t)(at.raw - p->flash.base), width);
+    pc_edge_unlock(p);
+    return value;
+}
+
+static void write_flash(struct pc *p, gpa_t at, unsigned width, uint64_t value)
+{
+    pc_edge_lock(p);
+    bool was = flash_is_array(&p->flash);
+
+    flash_write(&p->flash, (uint32_t)(at.raw - p->flash.base), width, value);
+    bool changed = flash_is_array(&p->flash) != was;
+
+    pc_edge_unlock(p);
+    if (changed) {
+        pc_edge_flash_changed(p);
+    }
+}
+
 static uint32_t read_ioapic(struct pc *p, uint32_t offset)
 {
     pc_edge_lock(p);
@@ -119,7 +141,7 @@ static void write_ioapic(struct pc *p, uint32_t offset, uint32_t value, uint64_t
     pc_edge_unlock(p);
 }
 
-enum device { DEVICE_NONE, DEVICE_LAPIC, DEVICE_IOAPIC, DEVICE_VGA, DEVICE_PORTAL };
+enum device { DEVICE_NONE, DEVICE_LAPIC, DEVICE_IOAPIC, DEVICE_VGA, DEVICE_PORTAL, DEVICE_FLASH };
 
 /* All device memory that there is; the local APIC is that of the vCPU that asks. */
 static enum device find(const struct pc *p, unsigned vcpu, gpa_t address, uint32_t *offset)
@@ -131,9 +153,10 @@ static enum device find(const struct pc *p, unsigned vcpu, gpa_t address, uint32
     if (address.raw - IOAPIC_BASE < IOAPIC_SIZE) {
         return DEVICE_IOAPIC;
     }
-    return vga_claims(&p->vga, address.raw)   ? DEVICE_VGA
-           : pc_portal_claims(p, address.raw) ? DEVICE_PORTAL
-                                              : DEVICE_NONE;
+    return vga_claims(&p->vga, address.raw)       ? DEVICE_VGA
+           : pc_portal_claims(p, address.raw)     ? DEVICE_PORTAL
+           : flash_claims(&p->flash, address.raw) ? DEVICE_FLASH
+                                                  : DEVICE_NONE;
 }
 
 static uint64_t width_mask(unsigned width)
@@ -163,6 +186,10 @@ bool pc_mmio_read(struct pc *pc, unsigned vcpu, gpa_t address, unsigned width, u
         *value = width == 4 ? pc_portal_read(pc, offset, width) : width_mask(width);
         return true;
     }
+    if (device == DEVICE_FLASH) {
+        *value = read_flash(pc, address, width);
+        return true;
+    }
     if (within < REGISTER_SIZE) {
         uint32_t reg = offset - within;
 
@@ -185,6 +212,10 @@ bool pc_mmio_write(struct pc *pc, unsigned vcpu, gpa_t address, unsigned width, 
     }
     if (device == DEVICE_PORTAL) {
         pc_portal_write(pc, offset, width, (uint32_t)value);
+        return true;
+    }
+    if (device == DEVICE_FLASH) {
+        write_flash(pc, address, width, value);
         return true;
     }
     if (device == DEVICE_NONE || offset % REGISTER_STRIDE != 0 || width < REGISTER_SIZE) {

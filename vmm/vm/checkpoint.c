@@ -8,6 +8,7 @@
 #include "vmm/pc/clock.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/low_memory.h"
+#include "vmm/vm/nvram.h"
 #include "vmm/vm/service.h"
 #include "vmm/vm/video.h"
 
@@ -50,6 +51,18 @@ static void collect(struct vm *vm)
     }
 }
 
+/* Its flash, if it has one: with what is in it, block by block. */
+static void put_flash(const struct vm *vm, struct state_writer *writer)
+{
+    if (vm->nvram_size == 0) {
+        return;
+    }
+    state_put_section(writer, &flash_section, 0, &vm->pc.flash.state);
+    for (uint32_t at = 0; at < vm->nvram_size; at += FLASH_BLOCK) {
+        state_put_section(writer, &flash_block_section, at / FLASH_BLOCK, nvram_bytes(vm) + at);
+    }
+}
+
 static void put_all(const struct vm *vm, struct state_writer *writer)
 {
     state_put_section(writer, &clock_section, 0, &vm->clock);
@@ -57,6 +70,7 @@ static void put_all(const struct vm *vm, struct state_writer *writer)
         state_put_section(writer, &cpu_section, i, &vm->vcpu[i]->saved);
     }
     state_put_all(writer, pc_sections, pc_section_count, vm->vcpu_count, &vm->pc);
+    put_flash(vm, writer);
     for (uint32_t i = 0; i < vm->vfs.legacy.count; i++) {
         state_put_section(writer, &legacy_section, i, &vm->vfs.legacy.function[i]->state);
     }
@@ -67,6 +81,20 @@ void vm_save(struct vm *vm, struct state_writer *writer)
 {
     collect(vm);
     put_all(vm, writer);
+}
+
+static enum status load_flash(struct vm *vm, struct state_reader *reader)
+{
+    enum status status = STATUS_OK;
+
+    if (vm->nvram_size != 0) {
+        status = state_find_section(reader, &flash_section, 0, &vm->pc.flash.state);
+    }
+    for (uint32_t at = 0; at < vm->nvram_size && status == STATUS_OK; at += FLASH_BLOCK) {
+        status = state_find_section(reader, &flash_block_section, at / FLASH_BLOCK,
+                                    nvram_bytes(vm) + at);
+    }
+    return status;
 }
 
 static enum status load_functions(struct vm *vm, struct state_reader *reader)
@@ -113,12 +141,16 @@ enum status vm_load(struct vm *vm, struct state_reader *reader)
     if (status == STATUS_OK) {
         status = state_get_all(reader, pc_sections, pc_section_count, vm->vcpu_count, &vm->pc);
     }
+    if (status == STATUS_OK) {
+        status = load_flash(vm, reader);
+    }
     if (status != STATUS_OK) {
         return status;
     }
     pc_set_tsc_rate(&vm->pc, vm->clock.tsc_hz);
     pc_derive(&vm->pc);
     low_memory_settle(vm, false);
+    nvram_settle(vm);
     video_settle(vm);
     service_settle(vm);
     status = load_functions(vm, reader);
@@ -357,7 +389,7 @@ struct place {
     const void *state;
 };
 
-/* Section INDEX of VM, counted as vm_save() does. False: there are not so many. */
+/* Section INDEX of VM, in the order of vm_save(). False: there are not so many. */
 static bool find_place(struct vm *vm, unsigned index, struct place *place, unsigned *instance)
 {
     *instance = 0;
@@ -382,6 +414,11 @@ static bool find_place(struct vm *vm, unsigned index, struct place *place, unsig
             return true;
         }
         index -= instances;
+    }
+    if (vm->nvram_size != 0 && index-- == 0) { /* its contents are too much to be shown */
+        *place = (struct place){&flash_section, &vm->pc.flash.state};
+        *instance = 0;
+        return true;
     }
     if (index >= vm->vfs.legacy.count) {
         return false;

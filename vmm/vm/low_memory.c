@@ -10,8 +10,6 @@
 
 #include <string.h>
 
-#define ROM_END 0x100000000ULL
-
 /* Of a ROM's end, so much appears below 1 MiB. */
 #define ROM_LOW_MAX 0x20000U
 
@@ -137,6 +135,17 @@ bool low_memory_may_write(const struct vm *vm, uint64_t at)
            (PC_LOW_READS(vm->low_kinds, area) && PC_LOW_WRITES(vm->low_kinds, area));
 }
 
+/* RAM; or a flash that is read as memory, so that code there can be emulated. */
+static void *find_outside(const struct vm *vm, gpa_t at, unsigned size, bool write)
+{
+    const struct flash *flash = &vm->pc.flash;
+    void *memory = ram_pointer(&vm->ram, at, size);
+
+    return !memory && !write && flash_claims(flash, at.raw) && flash_is_array(flash)
+               ? flash->bytes + (at.raw - flash->base)
+               : memory;
+}
+
 void *low_memory_pointer(const struct vm *vm, gpa_t at, unsigned size, bool write)
 {
     uint32_t kinds = __atomic_load_n(&vm->low_kinds, __ATOMIC_ACQUIRE);
@@ -149,7 +158,7 @@ void *low_memory_pointer(const struct vm *vm, gpa_t at, unsigned size, bool writ
             return ram_pointer(&vm->ram, at, size);
         }
     } else if (at.raw < ROM_END - vm->rom_size || at.raw >= ROM_END) {
-        return ram_pointer(&vm->ram, at, size);
+        return find_outside(vm, at, size, write);
     }
     return !write && find_in_rom(vm, at.raw, &offset) ? (uint8_t *)rom_view(vm) + offset : NULL;
 }

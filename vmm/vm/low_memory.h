@@ -10,6 +10,8 @@
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
 
+#define ROM_END 0x100000000ULL /* where it ends; it begins as far below as its size says */
+
 struct vm;
 
 /* Nothing without firmware; else read its file into memory of its own. Boot CPU. */

@@ -4,6 +4,7 @@
 
 #include "vmm/base/log.h"
 #include "vmm/host/irq.h"
+#include "vmm/vm/nvram.h"
 #include "vmm/vm/vm.h"
 #include "vmm/vm/vm_edge.h"
 
@@ -59,6 +60,11 @@ void pc_edge_vcpu_signal(struct pc *pc, unsigned vcpu, enum apic_delivery signal
 void pc_edge_reset(struct pc *pc)
 {
     (void)vm_reset(vm_of(pc), "its guest wants it");
+}
+
+void pc_edge_flash_changed(struct pc *pc)
+{
+    nvram_settle(vm_of(pc));
 }
 
 void pc_edge_portal_rang(struct pc *pc)

@@ -13,6 +13,7 @@
 #include "vmm/migrate/migrate.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/checkpoint.h"
+#include "vmm/vm/nvram.h"
 #include "vmm/vm/service.h"
 #include "vmm/vm/video.h"
 #include "vmm/vm/vm.h"
@@ -91,6 +92,7 @@ static bool reset(struct vm *vm)
     __atomic_fetch_add(&vm->resets, 1, __ATOMIC_RELAXED);
     vf_silence(&vm->vfs);
     pc_reset(&vm->pc, vm_now(vm));
+    nvram_settle(vm);
     video_settle(vm);
     service_settle(vm);
     vf_reset(&vm->vfs);

@@ -9,6 +9,7 @@
 #include "vmm/vm/checkpoint.h"
 #include "vmm/vm/dirty.h"
 #include "vmm/vm/low_memory.h"
+#include "vmm/vm/nvram.h"
 #include "vmm/vm/service.h"
 #include "vmm/vm/video.h"
 #include "vmm/vm/vm_edge.h"
@@ -56,6 +57,10 @@ static enum status map_ram(struct vm *vm)
 {
     hpa_t rom = hpa(vm->ram.run[0].frames.raw + ROM_BASE);
     enum status status = rom_create(vm);
+
+    if (status == STATUS_OK) {
+        status = nvram_create(vm);
+    }
 
     if (status == STATUS_OK && vm->rom_size == 0) {
         status = radix_map(&vm->nested, ROM_HIGH, rom, ROM_SIZE, RADIX_READ | RADIX_EXECUTE, NULL);
@@ -128,6 +133,7 @@ static void destroy(struct vm *vm)
     dirty_destroy(vm);
     checkpoint_destroy(vm);
     rom_destroy(vm);
+    nvram_destroy(vm);
     video_destroy(vm);
     service_destroy(vm);
     ram_free(&vm->ram);

@@ -75,8 +75,11 @@ struct vm {
 
     hpa_t rom; /* of its firmware */
     uint64_t rom_size;
-    uint32_t rom_sum;   /* of it, for vm_move_text(), whose alone it is; 0: nobody asked yet */
-    uint32_t low_kinds; /* what of PC_LOW_... is mapped; atomic, changes under nested_lock */
+    uint32_t rom_sum;    /* of it, for vm_move_text(), whose alone it is; 0: nobody asked yet */
+    uint32_t low_kinds;  /* what of PC_LOW_... is mapped; atomic, changes under nested_lock */
+    hpa_t nvram;         /* of its flash */
+    uint32_t nvram_size; /* 0: it has none */
+    bool nvram_mapped;   /* under nested_lock */
     struct firmware firmware;
     hpa_t video;       /* of its screen; 0: it has none */
     uint64_t video_at; /* where it is mapped; 0: nowhere. Under nested_lock */

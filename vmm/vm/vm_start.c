@@ -12,6 +12,7 @@
 #include "vmm/migrate/migrate_whole.h"
 #include "vmm/vf/vf.h"
 #include "vmm/vm/checkpoint.h"
+#include "vmm/vm/nvram.h"
 #include "vmm/vm/service.h"
 #include "vmm/vm/video.h"
 #include "vmm/vm/vm.h"
@@ -64,12 +65,16 @@ static enum status power_on(struct vm *vm)
         return status;
     }
     vm_reset_time(vm);
-    status = video_begin(vm, &config);
+    status = nvram_begin(vm, &config);
+    if (status == STATUS_OK) {
+        status = video_begin(vm, &config);
+    }
     if (status == STATUS_OK) {
         service_begin(vm, &config);
         status = pc_init(&vm->pc, &config);
     }
     if (status == STATUS_OK) {
+        nvram_settle(vm);
         video_settle(vm);
         service_settle(vm);
     }

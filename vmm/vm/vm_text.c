@@ -124,9 +124,14 @@ static void put_machine(struct text *text, struct vm *vm)
 
         put(text, "%s%u:%u", i > 0 ? "," : "", setup->slot, setup->type);
     }
-    put(text, ";vga=%u.%x;rom=%lx.%x;fwcfg=%x;debug=%x.%u;", pc->screen ? 1U : 0U,
+    put(text, ";vga=%u.%x;rom=%lx.%x", pc->screen ? 1U : 0U,
         pc->screen_rom ? state_checksum(pc->screen_rom, pc->screen_rom_size) : 0U, vm->rom_size,
-        sum_rom(vm), sum_offers(&vm->pc.fw_cfg), pc->debug_exit, pc->debug_output);
+        sum_rom(vm));
+    if (vm->nvram_size != 0) { /* VMMs that know of none must not take it for a VM without */
+        put(text, "+%x", vm->nvram_size);
+    }
+    put(text, ";fwcfg=%x;debug=%x.%u;", sum_offers(&vm->pc.fw_cfg), pc->debug_exit,
+        pc->debug_output);
 }
 
 /* Can a guest's TSC run at another rate than this machine's? */

@@ -124,4 +124,16 @@ for key in net_rom vga_rom; do
     vm 512M firmware bios.bin "$key = boot/bios.bin\n"
     expect 1 "cannot be loaded: boot/bios.bin: '$key' wants an option ROM" "$work/vm.cfg"
 done
+# The variables of a firmware: whole blocks, not too many; with a doubt where the two are no pair.
+truncate -s 64K "$work/boot/vars.fd"
+vm 512M firmware bios.bin 'nvram = boot/vars.fd\n'
+expect 0 "good" "$work/vm.cfg"
+truncate -s 60K "$work/boot/vars.fd"
+expect 0 "vm.cfg:5: warning: VM 'one': boot/vars.fd: 0xf000 bytes do not seem to belong to boot/bios.bin with its 0x10000" "$work/vm.cfg"
+truncate -s 61000 "$work/boot/vars.fd"
+expect 1 "vm.cfg:5: error: VM 'one' cannot be loaded: boot/vars.fd: 0xee48 bytes are no firmware's variables: a multiple of 4 KiB" "$work/vm.cfg"
+truncate -s 8M "$work/boot/vars.fd"
+expect 1 "vm.cfg:5: error: VM 'one' cannot be loaded: boot/vars.fd: 0x800000 bytes, which lie below the 0x10000 of boot/bios.bin" "$work/vm.cfg"
+vm 512M firmware bios.bin 'nvram = boot/none.fd\n'
+expect 1 "vm.cfg:5: error: the file 'boot/none.fd' is missing" "$work/vm.cfg"
 exit "$failed"

@@ -223,15 +223,16 @@ static void test_firmware(void **state)
         enum status status;
         const char *words;
     } cases[] = {
-        {64U << 10,         0xea, STATUS_OK,      NULL                         },
-        {256U << 10,        0xea, STATUS_OK,      NULL                         },
-        {8U << 20,          0x90, STATUS_OK,      NULL                         },
-        {sizeof(rom),       0xea, STATUS_RANGE,   "no BIOS image"              },
-        {32U << 10,         0xea, STATUS_RANGE,   "no BIOS image"              },
-        {(64U << 10) + 512, 0xea, STATUS_RANGE,   "no BIOS image"              },
-        {128U << 10,        0xff, STATUS_INVALID, "no code at the reset vector"},
-        {128U << 10,        0x00, STATUS_INVALID, "no code at the reset vector"},
-        {0,                 0xea, STATUS_INVALID, "empty"                      },
+        {64U << 10,          0xea, STATUS_OK,      NULL                         },
+        {256U << 10,         0xea, STATUS_OK,      NULL                         },
+        {(64U << 10) + 4096, 0xea, STATUS_OK,      NULL                         },
+        {8U << 20,           0x90, STATUS_OK,      NULL                         },
+        {sizeof(rom),        0xea, STATUS_RANGE,   "no BIOS image"              },
+        {32U << 10,          0xea, STATUS_RANGE,   "no BIOS image"              },
+        {(64U << 10) + 512,  0xea, STATUS_RANGE,   "no BIOS image"              },
+        {128U << 10,         0xff, STATUS_INVALID, "no code at the reset vector"},
+        {128U << 10,         0x00, STATUS_INVALID, "no code at the reset vector"},
+        {0,                  0xea, STATUS_INVALID, "empty"                      },
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -240,6 +241,35 @@ static void test_firmware(void **state)
         memset(rom, cases[i].vector, sizeof(rom));
         fake_log_clear();
         assert_int_equal(load_firmware_check(&file), cases[i].status);
+        assert_true(cases[i].words ? fake_log_contains(cases[i].words) : fake_log_text()[0] == 0);
+    }
+}
+
+static void test_nvram(void **state)
+{
+    static const struct {
+        uint64_t size, firmware;
+        enum status status;
+        const char *words;
+    } cases[] = {
+        {0x20000,               0x1e0000,              STATUS_OK,      NULL                      },
+        {0x84000,               0x37c000,              STATUS_OK,      NULL                      },
+        {LOAD_FIRMWARE_MAX / 2, LOAD_FIRMWARE_MAX / 2, STATUS_OK,      NULL                      },
+        {0x20000,               0x37c000,              STATUS_OK,      "do not seem to belong to"},
+        {0x20000 - 512,         0x1e0000,              STATUS_RANGE,   "a multiple of 4 KiB"     },
+        {0x20000,               LOAD_FIRMWARE_MAX,     STATUS_RANGE,   "the last 8 MiB"          },
+        {UINT64_MAX - 0xfff,    0x1e0000,              STATUS_RANGE,   "the last 8 MiB"          },
+        {0,                     0x1e0000,              STATUS_INVALID, "empty"                   },
+    };
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        static const uint8_t byte = 0xff;
+        const struct load_file file = {.data = &byte, .size = cases[i].size, .name = "vars"};
+        const struct load_file firmware = {
+            .data = &byte, .size = cases[i].firmware, .name = "code"};
+
+        fake_log_clear();
+        assert_int_equal(load_nvram_check(&file, &firmware), cases[i].status);
         assert_true(cases[i].words ? fake_log_contains(cases[i].words) : fake_log_text()[0] == 0);
     }
 }
@@ -256,6 +286,7 @@ int main(void)
         cmocka_unit_test_setup(test_map, plan_create),
         cmocka_unit_test_setup(test_low_full, plan_create),
         cmocka_unit_test(test_firmware),
+        cmocka_unit_test(test_nvram),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

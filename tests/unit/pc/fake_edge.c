@@ -66,6 +66,13 @@ void pc_edge_reset(struct pc *pc)
     fake_edge.resets++;
 }
 
+/* It takes what it needs of the VM's: no lock is held. */
+void pc_edge_flash_changed(struct pc *pc)
+{
+    fake_edge.bad_locking += fake_edge.locked != 0;
+    fake_edge.flash_changes++;
+}
+
 void pc_edge_portal_rang(struct pc *pc)
 {
     fake_edge.rings++;

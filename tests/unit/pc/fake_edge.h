@@ -17,6 +17,7 @@ struct fake_edge {
     uint8_t sipi_vector;
     unsigned resets;
     unsigned rings; /* of the portal */
+    unsigned flash_changes;
     unsigned power_offs;
     unsigned debug_exits;
     uint32_t debug_exit_value;

@@ -17,7 +17,8 @@
 
 #include <cmocka.h>
 
-static const struct section *const others[] = {&cpu_section, &legacy_section, &clock_section};
+static const struct section *const others[] = {&cpu_section, &legacy_section, &clock_section,
+                                               &flash_section, &flash_block_section};
 
 #define OTHERS   ARRAY_SIZE(others)
 #define SECTIONS (pc_section_count + OTHERS)
@@ -27,7 +28,9 @@ static const char *instances(unsigned i)
 {
     static char number[16];
 
-    static const char *const of_others[] = {"one for each vCPU", "one for each VF", "one"};
+    static const char *const of_others[] = {"one for each vCPU", "one for each VF", "one",
+                                            "one in a VM with `nvram`",
+                                            "one for each 4 KiB of it, in a VM with `nvram`"};
 
     if (i >= pc_section_count) {
         return of_others[i - pc_section_count];

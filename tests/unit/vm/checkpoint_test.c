@@ -11,6 +11,7 @@
 #include "vmm/pc/clock.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/low_memory.h"
+#include "vmm/vm/nvram.h"
 #include "vmm/vm/service.h"
 #include "vmm/vm/video.h"
 
@@ -67,9 +68,22 @@ static const struct field legacy_fields[] = {
 const struct section legacy_section =
     SECTION(struct legacy_state, "legacy", 1, legacy_fields, NULL);
 
+#define FLASH_SIZE (3 * FLASH_BLOCK)
+
+static uint8_t flash[FLASH_SIZE];
+
+uint8_t *nvram_bytes(const struct vm *of)
+{
+    return flash;
+}
+
+void nvram_settle(struct vm *of) {}
+
 void pc_fill(struct pc *pc, uint8_t byte)
 {
     memset(&pc->board, byte, sizeof(pc->board));
+    memset(&pc->flash.state, byte, sizeof(pc->flash.state));
+    memset(flash, byte, sizeof(flash));
 }
 
 /* Every part has been filled before it was loaded. */
@@ -173,7 +187,7 @@ void vcpu_kick_self(struct vcpu *vcpu)
 
 /* ---- The tests ---- */
 
-static int setup(void **state)
+static int set_up(uint32_t flash_size)
 {
     fake_pages_reset(100);
     fake_log_clear();
@@ -195,6 +209,7 @@ static int setup(void **state)
         };
         vm.vcpu[i] = &vcpus[i];
     }
+    vm.nvram_size = flash_size;
     vm.vfs.count = 1;
     assert_int_equal(checkpoint_create(&vm), STATUS_OK);
     vm.vfs.legacy.count = 1;
@@ -203,6 +218,16 @@ static int setup(void **state)
     assert_int_equal(checkpoint_request(&vm, 2), STATUS_OK);
     assert_int_equal(checkpoint_request(&vm, 1), STATUS_OK); /* more */
     return 0;
+}
+
+static int setup(void **state)
+{
+    return set_up(0);
+}
+
+static int setup_with_flash(void **state)
+{
+    return set_up(FLASH_SIZE);
 }
 
 static int teardown(void **state)
@@ -226,6 +251,55 @@ static void test_all_comes_back(void **state)
         assert_int_equal(vm.clock.ns, NOW_NS);
     }
     assert_true(fake_log_contains("VM 'fake': 3 checkpoints taken, of"));
+}
+
+static void test_flash_comes_back(void **state)
+{
+    uint8_t before[FLASH_SIZE];
+
+    for (unsigned i = 0; i < FLASH_SIZE; i++) {
+        flash[i] = before[i] = (uint8_t)(i * 5 + i / FLASH_BLOCK);
+    }
+    vm.pc.flash.state = (struct flash_state){
+        .mode = FLASH_STATUS, .step = FLASH_DATA, .left = 7, .buffer_at = 0x100, .buffer = {1, 2}
+    };
+    assert_int_equal(checkpoint_take(&vm), STATUS_OK);
+    assert_true(seen_filled);
+    assert_memory_equal(flash, before, FLASH_SIZE);
+    assert_int_equal(vm.pc.flash.state.step, FLASH_DATA);
+    assert_int_equal(vm.pc.flash.state.left, 7);
+    assert_int_equal(vm.pc.flash.state.buffer[1], 2);
+}
+
+/* What one VM has and the other has not is refused, and said. */
+static void test_flash_of_another(void **state)
+{
+    static uint8_t stream[2 * FLASH_SIZE];
+    struct state_writer writer;
+    struct state_reader reader;
+    static const struct {
+        uint32_t saved, loaded;
+        const char *words;
+    } cases[] = {
+        {FLASH_SIZE,               0,                        "section legacy, instance 0, is missing; in its place is flash"},
+        {0,                        FLASH_SIZE,               "section flash, instance 0, is missing; in its place is legacy"},
+        {FLASH_SIZE,               FLASH_SIZE - FLASH_BLOCK,
+         "section legacy, instance 0, is missing; in its place is flash-block"                                              },
+        {FLASH_SIZE - FLASH_BLOCK, FLASH_SIZE,
+         "section flash-block, instance 2, is missing; in its place is legacy"                                              },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        state_writer_init(&writer, stream, sizeof(stream));
+        vm.nvram_size = cases[i].saved;
+        vm_save(&vm, &writer);
+        assert_false(state_overflowed(&writer));
+        vm.nvram_size = cases[i].loaded;
+        state_reader_init(&reader, stream, writer.used);
+        assert_int_equal(vm_load(&vm, &reader), STATUS_INVALID);
+        assert_non_null(strstr(reader.problem, cases[i].words));
+    }
+    vm.nvram_size = FLASH_SIZE;
 }
 
 /* A vCPU that has parked is asked for something by one that has not yet. */
@@ -380,6 +454,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_all_comes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_flash_comes_back, setup_with_flash, teardown),
+        cmocka_unit_test_setup_teardown(test_flash_of_another, setup_with_flash, teardown),
         cmocka_unit_test_setup_teardown(test_requests_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_messages_meanwhile, setup, teardown),
         cmocka_unit_test_setup_teardown(test_differences, setup, teardown),

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What VMs of the tests have no screen, portal and power button for; and who logs. */
+/* What VMs of the tests have no screen, flash, portal and power button for; and who logs. */
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/vm/life.h"
 #include "vmm/vm/dirty.h"
 #include "vmm/vm/low_memory.h"
+#include "vmm/vm/nvram.h"
 #include "vmm/vm/service.h"
 #include "vmm/vm/video.h"
 
@@ -20,6 +21,20 @@ enum status video_begin(struct vm *vm, struct pc_config *config)
 }
 
 void video_settle(struct vm *vm) {}
+
+enum status nvram_create(struct vm *vm)
+{
+    return STATUS_OK;
+}
+
+void nvram_destroy(struct vm *vm) {}
+
+enum status nvram_begin(struct vm *vm, struct pc_config *config)
+{
+    return STATUS_OK;
+}
+
+void nvram_settle(struct vm *vm) {}
 
 enum status service_create(struct vm *vm)
 {

@@ -125,6 +125,24 @@ static void test_rom(void **state)
     rom_destroy(&tracked_vm);
 }
 
+/* Below the ROM: memory while it is read as that. */
+static void test_flash(void **state)
+{
+    static uint8_t bytes[PAGE_SIZE];
+    struct flash *flash = &tracked_vm.pc.flash;
+    gpa_t at = gpa(ROM_AT - 16);
+
+    start_firmware();
+    *flash = (struct flash){.bytes = bytes, .size = PAGE_SIZE, .base = ROM_AT - PAGE_SIZE};
+    assert_ptr_equal(low_memory_pointer(&tracked_vm, at, 16, false), bytes + PAGE_SIZE - 16);
+    assert_null(low_memory_pointer(&tracked_vm, at, 16, true));
+    assert_null(low_memory_pointer(&tracked_vm, gpa(ROM_AT - PAGE_SIZE - 8), 8, false));
+    flash->state.mode = FLASH_STATUS;
+    assert_null(low_memory_pointer(&tracked_vm, at, 16, false));
+    *flash = (struct flash){0};
+    rom_destroy(&tracked_vm);
+}
+
 /* The ROM, read-only RAM and what is nothing stay so while pages are noted, and behind that. */
 static void test_tracked_shadow(void **state)
 {
@@ -209,6 +227,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_shadow, tracked_set_up, tracked_tear_down),
         cmocka_unit_test_setup_teardown(test_tracked_shadow, tracked_set_up, tracked_tear_down),
         cmocka_unit_test_setup_teardown(test_rom, tracked_set_up, tracked_tear_down),
+        cmocka_unit_test_setup_teardown(test_flash, tracked_set_up, tracked_tear_down),
         cmocka_unit_test_setup_teardown(test_gate, tracked_set_up, tracked_tear_down),
     };
 

@@ -125,6 +125,9 @@ static void change(unsigned which)
         vm.rom = hpa((uint64_t)rom - DIRECT_BASE);
         vm.rom_size = sizeof(rom);
         break;
+    case 11:
+        vm.nvram_size = 0x20000;
+        break;
     default:
         fake_cpu_genoa();
         level(CONFIG_CPU_HOST);
@@ -134,8 +137,9 @@ static void change(unsigned which)
 
 static void test_differences(void **state)
 {
-    static const char *const keys[] = {"cpus ",  "ram ",   "slots ", "slots ", "vga ", "vga ",
-                                       "fwcfg ", "fwcfg ", "debug ", "tsc ",   "rom ", "sig "};
+    static const char *const keys[] = {"cpus ", "ram ",   "slots ", "slots ", "vga ",
+                                       "vga ",  "fwcfg ", "fwcfg ", "debug ", "tsc ",
+                                       "rom ",  "rom ",   "sig "};
     char text[VM_MOVE_TEXT_MAX], again[VM_MOVE_TEXT_MAX], other[VM_MOVE_TEXT_MAX];
     char why[COMPARE_WHY_MAX];
 
