@@ -98,8 +98,7 @@ enum status pc_init(struct pc *pc, const struct pc_config *config)
     pc->vga.memory = config->screen;
     pc->vga.rom = config->screen_rom;
     pc->vga.rom_size = config->screen_rom_size;
-    pc->vga.bars_from =
-        config->memory_below_4g > PC_LOW_END ? config->memory_below_4g : PC_LOW_END;
+    pc->vga.bars_from = config->memory_below_4g > PC_LOW_END ? config->memory_below_4g : PC_LOW_END;
     pc->flash = (struct flash){
         .bytes = config->flash, .size = config->flash_size, .base = config->flash_at};
     pc->portal.present = config->portal;

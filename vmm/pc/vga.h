@@ -130,7 +130,7 @@ struct vga {
     const uint8_t *rom;
     uint32_t rom_size;  /* at most VGA_ROM_MAX */
     uint64_t bars_from; /* where RAM ends: below there are no BARs */
-    uint32_t clear;    /* bytes of the memory that vga_clear() has to clear; atomic */
+    uint32_t clear;     /* bytes of the memory that vga_clear() has to clear; atomic */
 };
 
 extern const struct section vga_section; /* struct vga_state */

@@ -143,10 +143,10 @@ static enum vga_area {
     const struct {
         uint64_t base, size;
     } areas[] = {
-        [AREA_WINDOW] = {VGA_WINDOW,                     VGA_WINDOW_SIZE},
+        [AREA_WINDOW] = {VGA_WINDOW,             VGA_WINDOW_SIZE},
         [AREA_FRAME] = {vga_frame_base(vga),    VGA_MEMORY_SIZE},
         [AREA_REGISTERS] = {vga_register_base(vga), REGISTERS_SIZE },
-        [AREA_ROM] = {vga_rom_base(vga),              VGA_ROM_MAX    },
+        [AREA_ROM] = {vga_rom_base(vga),      VGA_ROM_MAX    },
     };
 
     for (unsigned i = AREA_WINDOW; i <= AREA_ROM; i++) {
