@@ -232,7 +232,8 @@ static bool check(const void *state)
 {
     const struct flash_state *s = state;
 
-    return (s->step == FLASH_COMMAND || s->mode == FLASH_STATUS) &&
+    return (s->status & ~STATUS_SEQUENCE) == 0 &&
+           (s->step == FLASH_COMMAND || s->mode == FLASH_STATUS) &&
            (s->step != FLASH_DATA || s->left > 0) && s->buffer_at % FLASH_BUFFER == 0;
 }
 

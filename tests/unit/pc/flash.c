@@ -236,6 +236,10 @@ static void test_state(void **state)
     struct flash_state s = flash.state;
 
     assert_true(flash_section.check(&s));
+    s.status = 0x81; /* a bit that no register has would stay, and not be taken again */
+    assert_false(flash_section.check(&s));
+    s.status = 0x90;
+    assert_true(flash_section.check(&s));
     s.step = FLASH_ERASE;
     assert_false(flash_section.check(&s)); /* in the array's mode */
     s.mode = FLASH_STATUS;
