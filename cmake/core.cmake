@@ -44,7 +44,7 @@ function(portolan_link_core)
     "vmm/vmx/(vmx_controls|vmx_cpu|vmx_log)"
     "vmm/pc/(acpi_tables|fw_cfg|i8042|mp_table|pc_power|pci_host|pci_registers|flash|portal_function|ps2|rom|rtc|table_writer|vga|vga_draw)"
     "vmm/vf/(pfs|vf_faults|vf_isolation|vf_print|vf_recover|vf_reset|vf_spare|vfs)"
-    "vmm/vm/(backend|checkpoint|cpu_section|guest_firmware|input|low_memory|nvram|program|trace|vcpu_state|reset_loop|service|video|vm|vm_clock|vm_move|vm_start|vm_text)")
+    "vmm/vm/(backend|checkpoint|cpu_section|guest_firmware|input|low_memory|nvram|program|trace|vcpu_state|reset_loop|service|video|vm|vm_clock|vm_memory|vm_move|vm_start|vm_text)")
   foreach(source ${sources})
     foreach(cold ${cold_folders} ${cold_files}) # one by one: CMake's expressions may have 32 parentheses
       if(source MATCHES "/${cold}(/|[.]c$)")

@@ -139,15 +139,13 @@ enum status load_nvram_check(const struct load_file *file, const struct load_fil
         return STATUS_NOTE(STATUS_RANGE);
     }
     if (file->size > LOAD_FIRMWARE_MAX || all > LOAD_FIRMWARE_MAX) {
-        log_warn("load: %s: %#lx bytes, which lie below the %#lx of %s: both have the last 8 MiB "
-                 "below 4 GiB, and no more; choose smaller ones",
+        log_warn("load: %s: %#lx bytes, and %#lx of %s: more than 8 MiB; choose smaller ones",
                  file->name, file->size, firmware->size, firmware->name);
         return STATUS_NOTE(STATUS_RANGE);
     }
     if ((all & (all - 1)) != 0) {
-        log_warn("load: %s: %#lx bytes do not seem to belong to %s with its %#lx: of OVMF both "
-                 "together are a power of two; OVMF_VARS_4M.fd goes with OVMF_CODE_4M.fd, "
-                 "OVMF_VARS.fd with OVMF_CODE.fd",
+        log_warn("load: %s: %#lx bytes do not belong to %s with its %#lx, it seems: together "
+                 "they are no power of two, as OVMF_VARS_4M.fd is with OVMF_CODE_4M.fd",
                  file->name, file->size, firmware->name, firmware->size);
     }
     return STATUS_OK;

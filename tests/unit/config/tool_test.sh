@@ -129,7 +129,7 @@ truncate -s 64K "$work/boot/vars.fd"
 vm 512M firmware bios.bin 'nvram = boot/vars.fd\n'
 expect 0 "good" "$work/vm.cfg"
 truncate -s 60K "$work/boot/vars.fd"
-expect 0 "vm.cfg:5: warning: VM 'one': boot/vars.fd: 0xf000 bytes do not seem to belong to boot/bios.bin with its 0x10000" "$work/vm.cfg"
+expect 0 "vm.cfg:5: warning: VM 'one': boot/vars.fd: 0xf000 bytes do not belong to boot/bios.bin with its 0x10000" "$work/vm.cfg"
 truncate -s 61000 "$work/boot/vars.fd"
 expect 1 "vm.cfg:5: error: VM 'one' cannot be loaded: boot/vars.fd: 0xee48 bytes are no firmware's variables: a multiple of 4 KiB" "$work/vm.cfg"
 truncate -s 8M "$work/boot/vars.fd"
