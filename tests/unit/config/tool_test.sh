@@ -133,7 +133,7 @@ expect 0 "vm.cfg:5: warning: VM 'one': boot/vars.fd: 0xf000 bytes do not belong 
 truncate -s 61000 "$work/boot/vars.fd"
 expect 1 "vm.cfg:5: error: VM 'one' cannot be loaded: boot/vars.fd: 0xee48 bytes are no firmware's variables: a multiple of 4 KiB" "$work/vm.cfg"
 truncate -s 8M "$work/boot/vars.fd"
-expect 1 "vm.cfg:5: error: VM 'one' cannot be loaded: boot/vars.fd: 0x800000 bytes, which lie below the 0x10000 of boot/bios.bin" "$work/vm.cfg"
+expect 1 "vm.cfg:5: error: VM 'one' cannot be loaded: boot/vars.fd: 0x800000 bytes, and 0x10000 of boot/bios.bin: more than 8 MiB" "$work/vm.cfg"
 vm 512M firmware bios.bin 'nvram = boot/none.fd\n'
 expect 1 "vm.cfg:5: error: the file 'boot/none.fd' is missing" "$work/vm.cfg"
 exit "$failed"

@@ -252,14 +252,14 @@ static void test_nvram(void **state)
         enum status status;
         const char *words;
     } cases[] = {
-        {0x20000,               0x1e0000,              STATUS_OK,      NULL                      },
-        {0x84000,               0x37c000,              STATUS_OK,      NULL                      },
-        {LOAD_FIRMWARE_MAX / 2, LOAD_FIRMWARE_MAX / 2, STATUS_OK,      NULL                      },
-        {0x20000,               0x37c000,              STATUS_OK,      "do not belong to"        },
-        {0x20000 - 512,         0x1e0000,              STATUS_RANGE,   "a multiple of 4 KiB"     },
-        {0x20000,               LOAD_FIRMWARE_MAX,     STATUS_RANGE,   "more than 8 MiB"         },
-        {UINT64_MAX - 0xfff,    0x1e0000,              STATUS_RANGE,   "more than 8 MiB"         },
-        {0,                     0x1e0000,              STATUS_INVALID, "empty"                   },
+        {0x20000,               0x1e0000,              STATUS_OK,      NULL                 },
+        {0x84000,               0x37c000,              STATUS_OK,      NULL                 },
+        {LOAD_FIRMWARE_MAX / 2, LOAD_FIRMWARE_MAX / 2, STATUS_OK,      NULL                 },
+        {0x20000,               0x37c000,              STATUS_OK,      "do not belong to"   },
+        {0x20000 - 512,         0x1e0000,              STATUS_RANGE,   "a multiple of 4 KiB"},
+        {0x20000,               LOAD_FIRMWARE_MAX,     STATUS_RANGE,   "more than 8 MiB"    },
+        {UINT64_MAX - 0xfff,    0x1e0000,              STATUS_RANGE,   "more than 8 MiB"    },
+        {0,                     0x1e0000,              STATUS_INVALID, "empty"              },
     };
 
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
