@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -34,7 +35,7 @@ LARGE = 129 << 30
 RUN_MAX = 256 << 10 # so much at most of a sparse file is there where a few sectors were written
 
 CONFIG = """[vmm]
-when_idle = poweroff
+when_idle = {idle}
 [pf 01:00.0]
 num_vfs = 1
 transport = {first}
@@ -145,10 +146,10 @@ def reference(path, cpus, large):
     return findings(text)
 
 
-def boot(folder, disks, vms, model=VfMachine, **options):
-    config = CONFIG.format(first="admin" if model is VfMachine else "auto", vms="".join(VM.format(checkpoints=machine.CHECKPOINTS, **vm) for vm in vms))
-    image = machine.make_image(folder, config, [(SEABIOS, "bios-256k.bin")])
-    return model(image, disks[1:], others=disks[:1], **options)
+def boot(folder, disks, vms, model=VfMachine, idle="poweroff", files=((SEABIOS, "bios-256k.bin"),), **options):
+    config = CONFIG.format(idle=idle, first="admin" if model is VfMachine else "auto",
+                           vms="".join(VM.format(checkpoints=machine.CHECKPOINTS, **vm) for vm in vms))
+    return model(machine.make_image(folder, config, files), disks[1:], others=disks[:1], **options)
 
 
 def transports(folder):
@@ -189,6 +190,7 @@ def make_linux(folder, arch):
 STEPS = ("SeaBIOS \\(version", "Found QEMU fw_cfg", "Relocating init", "PCI bus & bridge init", "allocation pass #1", "PCI: init bdf=00:01.3",
          "Found 2 cpu", "Copying MPTABLE", "parse DSDT", "found virtio-scsi", "PS2 keyboard initialized", "Space available for UMB",
          "enter handle_19")
+ONE_CPU_STEPS = tuple(step for step in STEPS if "2 cpu" not in step and "scsi" not in step)
 
 
 class ScsiMachine(VfMachine):
@@ -216,6 +218,42 @@ def resets(folder):
         run.require_checkpoints("bios")
         run.forbid("PANIC", "ERROR", "was blocked", "stays off")
     check_disk(disk)
+
+
+# A guest without a BIOS, whose disk is the second of CONFIG's second PF.
+LINUX = """[vm linux]
+cpus = 3
+memory = 256M
+kernel = amd64/vmlinuz
+initrd = amd64/initrd.img
+cmdline = console=ttyS0 panic=-1 quiet root=/dev/vda portolan.test=data
+vf = 02:00.0/1
+"""
+
+
+def beside(folder):
+    """Two guests with a BIOS and Linux at the same time; the operator stops the first and starts it again where SeaBIOS has come to each
+    of STEPS. All three come to their ends, and what they have on their disks is right."""
+    disks = [make_disk(folder, f"{name}.img") for name in ("first", "second")] + [os.path.join(folder, "root.img")]
+    shutil.copy(os.path.join(machine.BUILD, "linux", "amd64", "rootfs.img"), disks[2])
+    vms = [{"name": "first", "cpus": "1", "vf": "01:00.0/0", "more": "debugcon = yes\n"},
+           {"name": "second", "cpus": "2", "vf": "02:00.0/0", "more": LINUX}]
+    files = [(SEABIOS, "bios-256k.bin"), (os.path.join(machine.BUILD, "linux", "amd64"), "amd64")]
+    with boot(folder, disks, vms, idle="halt", files=files, cpus=4, memory="1G") as run:
+        mark = 0
+        for step in ONE_CPU_STEPS:
+            run.wait_said("first", mark, step)
+            run.ask("vm stop first", r"VM 'first': stopped\n")
+            mark = run.ask("vm start first", r"VM 'first': started\n")
+        for vm in vms:
+            run.wait(0, rf"VM '{vm['name']}': debug exit, status {EXIT_PASSED}\b")
+            run.wait(0, rf"VM '{vm['name']}': debug exit(.|\n)*VM '{vm['name']}': stopped\n")
+        run.wait_said("linux", 0, "data: right(.|\n)*test data ended with status 0")
+        run.wait(0, "VM 'linux': stopped\n")
+        run.require_checkpoints("second")
+        run.forbid("PANIC", "ERROR", "was blocked", "stays off")
+    for disk in disks[:2]:
+        check_disk(disk)
 
 
 class CdMachine(VfMachine):
@@ -289,24 +327,25 @@ class PlainPc(machine.Machine):
                 "-device", "virtio-blk-pci,drive=disk,disable-modern=on,disable-legacy=off"]
 
 
-def linux(arch):
+def linux(arch, rounds):
     def case(folder):
         """SeaBIOS, GRUB, its menu by the serial line, chainloader, Debian's kernel with its root on the VF; then the same disk
-        under plain QEMU."""
+        under plain QEMU. ROUNDS times."""
         disk = make_linux(folder, arch)
         config = ("[vmm]\nwhen_idle = poweroff\n[pf 02:00.0]\nnum_vfs = 1\n"
                   "[vm linux]\ncpus = 1\nmemory = 256M\nfirmware = bios-256k.bin\nvf = 02:00.0/0\n")
         image = machine.make_image(folder, config, [(SEABIOS, "bios-256k.bin")])
-        with VfMachine(image, [disk], memory="1G") as run:
-            choose(run)
-            run.expect("VM 'linux': stop: its guest has switched it off")
-            run.expect_end()
-            run.forbid("PANIC", "ERROR", "was blocked", "stays off")
-        with PlainPc(disk) as run:
-            wait_screen(run, 0, "Press enter to boot")
-            run.send("\r")
-            run.expect("data: right")
-            run.expect_end()
+        for _ in range(rounds):
+            with VfMachine(image, [disk], memory="1G") as run:
+                choose(run)
+                run.expect("VM 'linux': stop: its guest has switched it off")
+                run.expect_end()
+                run.forbid("PANIC", "ERROR", "was blocked", "stays off")
+            with PlainPc(disk) as run:
+                wait_screen(run, 0, "Press enter to boot")
+                run.send("\r")
+                run.expect("data: right")
+                run.expect_end()
     return case
 
 
@@ -325,7 +364,7 @@ def without_disk(engine):
     return case
 
 
-CASES = {"transports": transports, "cd": compact_disc, "resets": resets, "linux-i386": linux("i386"), "linux-amd64": linux("amd64"),
+CASES = {"transports": transports, "cd": compact_disc, "resets": resets, "beside": beside, "linux-i386": linux("i386", 1), "linux-amd64": linux("amd64", 3),
          "bochs": without_disk("bochs"), "vmx": without_disk("vmx")}
 
 if __name__ == "__main__":
