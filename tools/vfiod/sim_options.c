@@ -151,7 +151,7 @@ static bool set(struct sim_options *o, const char *key, const char *value)
 }
 
 /* The next item of TEXT, up to a comma that stands alone; returns what follows. NULL: it is too
- * long. */
+ * long, and ITEM has its beginning. */
 static const char *next_item(const char *text, char *item, size_t room)
 {
     size_t used = 0;
@@ -159,6 +159,7 @@ static const char *next_item(const char *text, char *item, size_t room)
     for (; *text != '\0' && (*text != ',' || text[1] == ','); text++) {
         text += *text == ',';
         if (used + 1 >= room) {
+            item[used] = '\0';
             return NULL;
         }
         item[used++] = *text;
