@@ -17,6 +17,7 @@ from qmp import Qmp
 SEABIOS = "/usr/share/seabios/bios-256k.bin"
 VGABIOS = "/usr/share/seabios/vgabios-stdvga.bin"
 COLUMNS, LINES = 80, 25
+CUT = re.compile(r"\x1b(\[[?\d;]*)?$") # the beginning of an order to the terminal whose end has not come yet
 LOOK_AGAIN = 0.3 # seconds: who looks all the time takes the CPU from who draws
 
 
@@ -74,7 +75,7 @@ def drawn(text):
     """What a terminal shows that got TEXT."""
     cells = [[" "] * COLUMNS for _ in range(LINES)]
     line = column = 0
-    text = text[text.rindex("\x1b[2J"):]
+    text = CUT.sub("", text[text.rindex("\x1b[2J"):])
     for first, second, kind, character in re.findall(r"\x1b\[\??(\d*);?(\d*)[\d;]*([A-Za-z])|([ -~])", text):
         if kind == "H":
             line, column = int(first or 1) - 1, int(second or 1) - 1
