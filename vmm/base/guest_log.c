@@ -6,15 +6,16 @@
 bool guest_log_pass(struct guest_log *log, uint64_t now_ns, uint64_t *dropped)
 {
     uint64_t full_at = __atomic_load_n(&log->full_at_ns, __ATOMIC_RELAXED), next;
+    uint64_t times = log->times > 0 ? log->times : 1, each_ns = GUEST_LOG_EACH_NS / times;
 
     __atomic_fetch_add(&log->lines, 1, __ATOMIC_RELAXED);
     do {
-        if (full_at > now_ns + (GUEST_LOG_BURST - 1) * GUEST_LOG_EACH_NS) {
+        if (full_at > now_ns + (GUEST_LOG_BURST * times - 1) * each_ns) {
             __atomic_fetch_add(&log->dropped, 1, __ATOMIC_RELAXED);
             __atomic_fetch_add(&log->left_out, 1, __ATOMIC_RELAXED);
             return false;
         }
-        next = (full_at > now_ns ? full_at : now_ns) + GUEST_LOG_EACH_NS;
+        next = (full_at > now_ns ? full_at : now_ns) + each_ns;
     } while (!__atomic_compare_exchange_n(&log->full_at_ns, &full_at, next, false, __ATOMIC_RELAXED,
                                           __ATOMIC_RELAXED));
     *dropped = __atomic_exchange_n(&log->dropped, 0, __ATOMIC_RELAXED);

@@ -19,9 +19,10 @@
 #define GUEST_LOG_BURST   32U
 #define GUEST_LOG_EACH_NS 60000000000ULL /* for one more */
 
-/* But for 'vm' all zero: nothing was logged yet. All that changes is atomic. */
+/* But for 'vm' and 'times' all zero: nothing was logged yet. All that changes is atomic. */
 struct guest_log {
     const char *vm;      /* its name, which must stay */
+    uint32_t times;      /* this many times the burst, and as often one more; 0 is once */
     uint64_t full_at_ns; /* when the whole burst will be there again */
     uint64_t dropped;    /* lines left out since the last one that passed */
     uint64_t lines;      /* that there were, with those left out */

@@ -262,10 +262,11 @@ void console_edge_vm_stats(unsigned index)
 {
     const struct vm *vm = vm_by_index(index);
     const struct pc_counters *unclaimed = &vm->pc.unclaimed;
+    uint64_t left_out = vm->log.left_out + vm->orders_log.left_out;
 
     console_print("%s: %s, %u resets, %lu lines of the log, %lu more left out", vm->config->name,
-                  console_edge_vm_state(index), vm->resets, vm->log.lines - vm->log.left_out,
-                  vm->log.left_out);
+                  console_edge_vm_state(index), vm->resets,
+                  vm->log.lines + vm->orders_log.lines - left_out, left_out);
     console_print("  accesses to nothing: %lu port reads, %lu port writes, %lu memory, %lu model "
                   "registers",
                   unclaimed->port_reads, unclaimed->port_writes, unclaimed->mmio, unclaimed->msrs);

@@ -126,8 +126,8 @@ static void start_all(uint32_t *wanted, bool without_program)
 
         order_by_service(vm);
         if ((without_program ? vm_move_await(vm) : vm_start(vm)) != STATUS_OK) {
-            guest_log(&service->log, LOG_WARN, "VM '%s' is not started, as it wants: it is not off",
-                      vm->config->name);
+            guest_log(&vm->orders_log, LOG_WARN,
+                      "not started, as the service VM wants: it is not off");
         }
     }
 }
@@ -256,8 +256,7 @@ enum status portal_edge_command(unsigned index, enum portal_command command)
 
 void portal_edge_progress(unsigned vm, const char *text)
 {
-    guest_log(&service->log, LOG_INFO, "VM '%s' on its way: %s", vm_by_index(vm)->config->name,
-              text);
+    guest_log(&vm_by_index(vm)->orders_log, LOG_INFO, "on its way: %s", text);
 }
 
 /* ---- Memory ---- */

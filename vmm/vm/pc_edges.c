@@ -87,7 +87,7 @@ void pc_edge_debug_exit(struct pc *pc, uint32_t value)
     struct vm *vm = vm_of(pc);
 
     if (!vm_is_stopping(vm)) {
-        vm_say(vm, "VM '%s': debug exit, status %u", vm->config->name, DEBUG_EXIT_STATUS(value));
+        vm_say(vm, "debug exit, status %u", DEBUG_EXIT_STATUS(value));
     }
     (void)vm_stop(vm, "it wrote to its debug exit port");
 }

@@ -118,10 +118,23 @@ static void set_paused(struct vm *vm, bool paused)
             migrate_resume(&vm->vfs);
             legacy_resume(&vm->vfs.legacy);
         }
-        vm_say(vm, "VM '%s': %s", vm->config->name, paused ? "paused" : "resumed");
+        vm_say(vm, "%s", paused ? "paused" : "resumed");
         vm->clock.paused = paused;
         vm_set_parked(vm, paused);
     }
+}
+
+/* What is said of a move is no guest's doing. */
+static enum vm_after act_for_move(struct vm *vm)
+{
+    struct cpu *cpu = vm->vcpu[0]->cpu; /* this one: the leader's */
+    struct guest_log *guest = cpu->guest_log;
+
+    cpu->guest_log = &vm->orders_log;
+    enum vm_after after = vm_move_act(vm);
+
+    cpu->guest_log = guest;
+    return after;
 }
 
 static enum vm_after touch_state(struct vm *vm, uint32_t requests)
@@ -138,7 +151,7 @@ static enum vm_after touch_state(struct vm *vm, uint32_t requests)
         after = checkpoint_take(vm) == STATUS_OK ? VM_AFTER_LOAD : VM_AFTER_STOP;
     }
     if ((requests & VM_REQUEST_MOVE) && after != VM_AFTER_STOP) {
-        enum vm_after moved = vm_move_act(vm);
+        enum vm_after moved = act_for_move(vm);
 
         after = moved != VM_AFTER_GO_ON ? moved : after;
     }

@@ -161,7 +161,8 @@ static enum status create(const struct config_vm *config)
     spinlock_init(&vm->nested_lock, LOCK_NESTED);
     spinlock_init(&vm->trace.lock, LOCK_TRACE);
     vm->config = config;
-    vm->log.vm = config->name;
+    vm->log.vm = vm->orders_log.vm = config->name;
+    vm->orders_log.times = VM_ORDERS_TIMES;
     vm->index = count;
     vm->vcpu_count = config->cpus.count;
     enum status status = create_parts(vm);
@@ -254,7 +255,7 @@ static enum status ask(struct vm *vm, uint32_t request, const char *what, const 
         return STATUS_OK;
     }
     if (request == VM_REQUEST_STOP) { /* once for each start */
-        vm_say(vm, "VM '%s': %s: %s", vm->config->name, what, why);
+        vm_say(vm, "%s: %s", what, why);
     } else {
         guest_log(&vm->log, LOG_INFO, "%s: %s", what, why);
     }
@@ -327,9 +328,7 @@ void vm_vcpu_ended(struct vcpu *vcpu)
 {
     struct vm *vm = vcpu->vm;
 
-    if (!vm_is_by_service(vm)) {
-        vcpu->cpu->guest_log = NULL;
-    }
+    vcpu->cpu->guest_log = vm_orders_log(vm);
     if (__atomic_sub_fetch(&vm->active, 1, __ATOMIC_SEQ_CST) == 0) {
         /* Before anything of it goes: what the portal is at may be this VM. */
         __atomic_store_n(&vm->exposed, false, __ATOMIC_SEQ_CST);

@@ -115,9 +115,11 @@ struct vm {
     uint32_t powerdowns;          /* the power button was pressed; atomic */
     struct reset_loop reset_loop; /* the leader's */
     struct trace trace;
-    struct guest_log log; /* what may be said of its guest's doing */
-    bool by_service;      /* the service VM, not the operator, was the last to have it started,
-                             stopped or paused: what is said of that is limited, too; atomic */
+    struct guest_log log;        /* what may be said of its guest's doing */
+    struct guest_log orders_log; /* of what the service VM orders, a share of its own: who moves
+                                    a VM wants to read of it, whatever its guest has said */
+    bool by_service;             /* the service VM, not the operator, was the last to have it
+                                    started, stopped or paused; atomic */
     gpa_t rsdp;
     struct load_entry entry;
 };
@@ -202,11 +204,18 @@ static inline bool vm_is_by_service(const struct vm *vm)
     return __atomic_load_n(&vm->by_service, __ATOMIC_RELAXED);
 }
 
-/* Log that VM does something that it cannot do again before somebody acts: always if he is the
- * operator, else within the limit of who acts on this CPU. */
-#define vm_say(vm, ...)                                      \
-    (vm_is_by_service(vm) ? log_write(LOG_INFO, __VA_ARGS__) \
-                          : log_write_always(LOG_INFO, __VA_ARGS__))
+/* Whose limit has what VM does until somebody acts again. NULL: nobody's, he is the operator. */
+static inline struct guest_log *vm_orders_log(struct vm *vm)
+{
+    return vm_is_by_service(vm) ? &vm->orders_log : NULL;
+}
+
+/* Log that VM does something that it cannot do again before somebody acts. */
+#define VM_ORDERS_TIMES 4U /* a move takes some nine lines */
+#define vm_say(vm, fmt, ...)                                        \
+    (vm_is_by_service(vm)                                           \
+         ? guest_log(&(vm)->orders_log, LOG_INFO, fmt, __VA_ARGS__) \
+         : log_write_always(LOG_INFO, "VM '%s': " fmt, (vm)->config->name, __VA_ARGS__))
 
 static inline enum vm_state vm_state(const struct vm *vm)
 {

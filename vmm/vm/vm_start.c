@@ -151,6 +151,7 @@ static void launch_vcpus(struct vm *vm)
     checkpoint_begin(vm);
     if (!vm_is_by_service(vm)) {
         guest_log_refill(&vm->log);
+        guest_log_refill(&vm->orders_log);
     }
     if (vm->awaits) {
         legacy_pause(&vm->vfs.legacy);
@@ -177,7 +178,7 @@ static void start(void *argument)
     struct vm *vm = argument;
     struct cpu *cpu = choose_cpu(vm); /* this one */
 
-    cpu->guest_log = vm_is_by_service(vm) ? &vm->log : NULL;
+    cpu->guest_log = vm_orders_log(vm);
     while (__atomic_exchange_n(&starting, 1, __ATOMIC_ACQUIRE)) {
         timer_service();
         cpu_relax();

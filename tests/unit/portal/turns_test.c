@@ -226,11 +226,11 @@ static void test_starts_are_cpu_0s(void **state)
     assert_int_equal(awaits, 1);
 }
 
-/* The service VM may want as often as it likes what cannot be done: its limit has the lines. */
+/* The service VM may want as often as it likes what cannot be done: the lines have a limit. */
 static void test_lines_about_starts(void **state)
 {
     vms[OTHER].state = VM_STOPPED;
-    vms[SERVICE].log = (struct guest_log){.vm = "svc"};
+    vms[OTHER].orders_log = (struct guest_log){.vm = "other"};
     configs[OTHER].incoming = 1;
     fake_log_clear();
     for (unsigned i = 0; i < 1000; i++) {

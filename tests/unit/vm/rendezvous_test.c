@@ -189,21 +189,21 @@ static void test_many_pauses(void **state)
     make_all_well();
     life.own_resets = 0;
     start_threads(threads);
-    vm->log.full_at_ns = 0;
+    guest_log_refill(&vm->orders_log);
     vm->by_service = true;
     check(vm_start(vm) == STATUS_OK);
     await_state(vm, VM_RUNNING);
-    for (unsigned round = 0; round < GUEST_LOG_BURST; round++) {
+    for (unsigned round = 0; round < VM_ORDERS_TIMES * GUEST_LOG_BURST; round++) {
         pause_it(vm);
         check(vm_resume(vm) == STATUS_OK);
         await_state(vm, VM_RUNNING);
     }
-    check(fake_log_lines() == GUEST_LOG_BURST);
+    check(fake_log_lines() == VM_ORDERS_TIMES * GUEST_LOG_BURST);
     __atomic_store_n(&vm->by_service, false, __ATOMIC_RELAXED);
     pause_it(vm);
     check(vm_stop(vm, "test") == STATUS_OK);
     wait_until_stopped(vm);
-    check(fake_log_lines() == GUEST_LOG_BURST + 3); /* paused, stop, stopped */
+    check(fake_log_lines() == VM_ORDERS_TIMES * GUEST_LOG_BURST + 3); /* paused, stop, stopped */
     end_threads(threads, CPUS);
 }
 
