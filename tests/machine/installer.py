@@ -13,7 +13,7 @@ from ipxe import FOREIGN, NET_ROM, NetMachine, Server, write
 from legacy_bios import SEABIOS
 from legacy_programs import see
 from qmp import Qmp
-from screen import LOOK_AGAIN, VGABIOS, Wanted, plain_qemu, same
+from screen import VGABIOS, Wanted, plain_qemu, same
 
 NETBOOT = os.path.join(FOREIGN, "netboot")
 MODULE = "virtio_blk.ko"
@@ -104,20 +104,6 @@ def show(run, folder, connections, wanted):
     run.wait(mark, "VMM: 'help'")
 
 
-def strike(run, keys):
-    """Strike KEYS of the VM's keyboard, as soon as it has taken those before."""
-    end = time.monotonic() + machine.patience()
-    while time.monotonic() < end:
-        mark = run.mark()
-        run.send(f"vm key old {keys}\r")
-        run.send("vm list\r")
-        run.wait(mark, r"1  old ")
-        if "not now" not in run.log(mark):
-            return
-        time.sleep(LOOK_AGAIN)
-    raise machine.Late(f"the VM never took {keys!r}")
-
-
 def start(folder, served, disk):
     """The test machine with the VM, its network's files at SERVED."""
     image = machine.make_image(folder, CONFIG, [(SEABIOS, "bios-256k.bin"), (VGABIOS, "vgabios-stdvga.bin"), (NET_ROM, "pxe-virtio.rom")])
@@ -139,7 +125,7 @@ def picture(folder):
             Qmp(os.path.join(folder, "machine.qmp")) as connection:
         wait_picture(run, "640 x 480")
         show(run, folder, (connection, plain), MENU)
-        strike(run, "enter")
+        run.strike("old", "enter")
         wait_picture(run, "1024 x 768")
         stop(run)
 
@@ -158,7 +144,7 @@ def question(parameters, wait, wanted):
 
 def typed(run, *words):
     """Type WORDS in the VM's shell, and Enter."""
-    strike(run, " space ".join("'" + word for word in words) + " enter")
+    run.strike("old", " space ".join("'" + word for word in words) + " enter")
 
 
 def shell(folder):
@@ -171,9 +157,9 @@ def shell(folder):
         contents = file.read()
     with start(folder, served, disk) as run:
         see(run, "Select a language")
-        strike(run, "alt-f2")
+        run.strike("old", "alt-f2")
         see(run, "Please press Enter to activate this console")
-        strike(run, "enter")
+        run.strike("old", "enter")
         see(run, "(?m)^~ #")
         typed(run, "udhcpc", "-i", "eth0")
         see(run, r"lease of 10\.0\.2\.15 obtained(.|\n)*\n~ #")

@@ -88,7 +88,7 @@ def memdisk(folder):
     files = [(os.path.join(FOREIGN, "memdisk"), "memdisk"), (make_floppy(folder), "floppy.img")]
     with start(folder, "kernel = memdisk\ninitrd = floppy.img\ncmdline = floppy\n", files) as run:
         see(run, r"text of the floppy(.|\n)*the configuration is read(.|\n)*boot:")
-        run.send("vm key old 'again enter\r")
+        run.strike("old", "'again enter")
         see(run, r"the second is read(.|\n)*boot:")
         stop(run)
 

@@ -60,7 +60,7 @@ PIECE = re.compile(r"(?:^|\x1b\[K)\[([^\]\n]+)\]([ +])(.*)")
 
 
 # A check of a small guest failed: it goes on, and what a test waits for may never come.
-GUEST_FAILED = re.compile(r"FAIL \w+: \S+:\d+: [^\n]*\n")
+GUEST_FAILED = re.compile(r"FAIL(?: \w+: \S+:\d+)?: [^\n]*\n")
 GUEST_FAILED_WITHIN = 8192 # characters: more than come at once
 
 
@@ -324,6 +324,20 @@ class Machine:
         for answer in answers:
             self.wait(mark, answer)
         return mark
+
+    def strike(self, name, keys):
+        """Strike KEYS on the keyboard of VM NAME, once it has taken those before. Where that begins in the log."""
+        end = time.monotonic() + patience()
+        while time.monotonic() < end:
+            mark = self.mark()
+            self.send(f"vm key {name} {keys}\r")
+            self.ask("vm list", rf"\d  {name} +\w")
+            refused = re.search(rf"vm key {name}: ([^\n]*)", self.log(mark))
+            if not refused:
+                return mark
+            if "not now, the VM is 'running'" not in refused.group():
+                raise Failure(f"no key could be struck: {refused.group(1)}")
+        raise Late(f"VM '{name}' never took the keys before {keys!r}")
 
     def order(self, text, ended="VMs that are gone"):
         """Type TEXT, an order for a VF, until it is begun: FLRs of the last move may be under way, or a PF owe an answer. Where that

@@ -189,7 +189,7 @@ def test(folder):
         run.send("\x010")
         run.wait(mark, "VMM: 'help'")
         run.send("vm trace dos int\r")
-        run.send("vm key dos esc\r")
+        run.strike("dos", "esc")
         lines = asked(run, "Select boot device:")
         traced(run, r" us, vCPU 0 at [0-9a-f]+h: interrupt 9h") # the keyboard's
         run.send("vm trace dos ports\r")

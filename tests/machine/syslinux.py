@@ -82,7 +82,7 @@ def in_vm(image, disk):
     """SYSLINUX's menu is on the VM's screen, Down and Enter choose, and the kernel has its root on the VF."""
     with VfMachine(image, [disk], memory="1G") as run:
         see(run, rf"SYSLINUX of an old disk(.|\n)*This menu once more *(.|\n)*{CHOICE}")
-        run.send("vm key old enter down enter\r")
+        run.strike("old", "enter down enter")
         run.expect("data: right")
         run.expect("test data ended with status 0")
         run.expect("VM 'old': stop: its guest has switched it off")
