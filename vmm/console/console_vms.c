@@ -57,11 +57,17 @@ static enum status send_nmi(struct vm *vm)
 /* The marks of one that is moved are not the operator's to take. */
 static enum status track(struct vm *vm, bool on)
 {
-    if (vm_move_is_under_way(vm)) {
+    enum status status = STATUS_STATE;
+
+    if (!dirty_claim(vm)) {
         return STATUS_STATE;
     }
-    dirty_stop(vm);
-    return on ? dirty_start(vm) : STATUS_OK;
+    if (!vm_move_is_under_way(vm)) {
+        dirty_stop(vm);
+        status = on ? dirty_start(vm) : STATUS_OK;
+    }
+    dirty_release(vm);
+    return status;
 }
 
 enum status console_edge_vm_do(unsigned index, enum console_action action)

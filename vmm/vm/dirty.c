@@ -94,6 +94,16 @@ static void protect_all(struct vm *vm, unsigned rights)
     }
 }
 
+bool dirty_claim(struct vm *vm)
+{
+    return !__atomic_exchange_n(&vm->dirty_claimed, true, __ATOMIC_ACQUIRE);
+}
+
+void dirty_release(struct vm *vm)
+{
+    __atomic_store_n(&vm->dirty_claimed, false, __ATOMIC_RELEASE);
+}
+
 enum status dirty_start(struct vm *vm)
 {
     if (vm->ram.tracked) {

@@ -22,9 +22,16 @@ enum status dirty_create(struct vm *vm);
 void dirty_destroy(struct vm *vm);
 
 /*
+ * One at a time begins and ends it: false: another CPU is at it. Who was let in looks then whether
+ * it is his to begin, and releases it. Any CPU; does not wait, for the other may wait for us.
+ */
+bool dirty_claim(struct vm *vm);
+void dirty_release(struct vm *vm);
+
+/*
  * Begin: from the return on every write is seen. STATE: it is tracked already. Any CPU, interrupts
- * on, no lock held; waits until each vCPU has left its guest once, and has seen to its exit. One
- * caller at a time for this and the next two.
+ * on, no lock held; waits until each vCPU has left its guest once, and has seen to its exit. For
+ * this and the next two who has claimed it, or has begun it for a move.
  */
 enum status dirty_start(struct vm *vm);
 

@@ -71,6 +71,7 @@ struct vm {
     struct spinlock nested_lock; /* changes of it, with interrupts as they are */
     struct vf_set vfs;
     uint32_t nested_generation; /* grows when the TLBs must forget; atomic */
+    bool dirty_claimed;         /* dirty_claim(); atomic */
     bool no_split;              /* no memory was left to split large pages; under nested_lock */
 
     hpa_t rom; /* of its firmware */

@@ -182,10 +182,8 @@ void vm_move_data_clear(struct vm *vm, uint32_t vf)
 
 /* ---- Orders: the source ---- */
 
-static enum status track(struct vm *vm)
+static enum status begin_tracking(struct vm *vm)
 {
-    uint64_t began = time_now_ns();
-
     dirty_stop(vm); /* the operator's */
     enum status status = dirty_start(vm);
 
@@ -196,6 +194,21 @@ static enum status track(struct vm *vm)
     if (status != STATUS_OK) {
         migrate_whole_untrack(&vm->vfs);
         dirty_stop(vm);
+    }
+    return status;
+}
+
+static enum status track(struct vm *vm)
+{
+    uint64_t began = time_now_ns();
+
+    if (!dirty_claim(vm)) { /* the operator is at it just now */
+        return STATUS_STATE;
+    }
+    enum status status = begin_tracking(vm);
+
+    dirty_release(vm);
+    if (status != STATUS_OK) {
         return status;
     }
     log_info("VM '%s': what it writes is noted, which took %lu us to begin", vm->config->name,

@@ -4,7 +4,9 @@
  * machine that is being saved or loaded would be half there.
  */
 #include "vmm/console/console_edge.h"
+#include "vmm/vm/dirty.h"
 #include "vmm/vm/vm.h"
+#include "vmm/vm/vm_move.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -102,10 +104,64 @@ static void test_only_while_time_goes_on(void **state)
     }
 }
 
+/* ---- What the operator may do to the marks of a VM's pages, beside a move ---- */
+
+static bool claimed, moving;
+static unsigned starts, stops;
+
+bool dirty_claim(struct vm *of)
+{
+    return !claimed && (claimed = true);
+}
+
+void dirty_release(struct vm *of)
+{
+    assert_true(claimed);
+    claimed = false;
+}
+
+/* What it says holds as long as nobody else may begin: one has to have claimed it first. */
+bool vm_move_is_under_way(const struct vm *of)
+{
+    assert_true(claimed);
+    return moving;
+}
+
+enum status dirty_start(struct vm *of)
+{
+    assert_true(claimed && !moving);
+    starts++;
+    return STATUS_OK;
+}
+
+void dirty_stop(struct vm *of)
+{
+    assert_true(claimed && !moving);
+    stops++;
+}
+
+static void test_marks(void **state)
+{
+    assert_int_equal(console_edge_vm_do(0, CONSOLE_TRACK), STATUS_OK);
+    assert_int_equal(console_edge_vm_do(0, CONSOLE_UNTRACK), STATUS_OK);
+    assert_int_equal(starts, 1);
+    assert_int_equal(stops, 2);
+    moving = true;
+    assert_int_equal(console_edge_vm_do(0, CONSOLE_UNTRACK), STATUS_STATE);
+    moving = false;
+    assert_false(claimed);
+    claimed = true; /* a move begins */
+    assert_int_equal(console_edge_vm_do(0, CONSOLE_TRACK), STATUS_STATE);
+    assert_true(claimed);
+    assert_int_equal(starts, 1);
+    assert_int_equal(stops, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_only_while_time_goes_on),
+        cmocka_unit_test(test_marks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,8 +44,21 @@ static enum status part(enum move_part which)
     return life_move.status[which];
 }
 
+bool dirty_claim(struct vm *vm)
+{
+    return life_move.status[PART_CLAIM] == STATUS_OK && !life_move.claimed &&
+           (life_move.claimed = true);
+}
+
+void dirty_release(struct vm *vm)
+{
+    check(life_move.claimed);
+    life_move.claimed = false;
+}
+
 enum status dirty_start(struct vm *vm)
 {
+    check(life_move.claimed);
     check(!life_move.dirty);
     life_move.dirty = part(PART_DIRTY) == STATUS_OK;
     return life_move.status[PART_DIRTY];

@@ -9,6 +9,7 @@
 #define MOVE_STREAM 4096U
 
 enum move_part {
+    PART_CLAIM,
     PART_DIRTY,
     PART_TRACK,
     PART_REPORT,
@@ -28,6 +29,7 @@ extern struct life_move {
     enum status check; /* of migrate_whole_check() */
     enum move_vfs vfs;
     bool dirty, tracked; /* the CPUs' writes; the VFs' */
+    bool claimed;        /* dirty_claim() */
     bool record;         /* somebody has the memory for it */
     unsigned ended;      /* calls of vm_edge_move_ended(); atomic */
     unsigned news;       /* VFs that go on were told to look at their configuration */
