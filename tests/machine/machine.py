@@ -194,7 +194,7 @@ class Machine:
         """Where everything stands in a machine that hangs: what the operator can see, which comes into the log, and its CPUs' registers."""
         names = dict.fromkeys(re.findall(r"VM '([a-z0-9]+)': ", self.log()))
         with contextlib.suppress(OSError): # one of two machines, say, may be at its end
-            self.send("\r".join(["", "vm list", "vf list", *(f"stats {name}" for name in names), ""]))
+            self.send("\x010" + "\r".join(["", "vm list", "vf list", *(f"stats {name}" for name in names), ""])) # whoever is in the foreground
         told = [self.registers()]
         self.drain(LOOK_SECONDS)
         return "\n--- the same, later:\n".join(told + [self.registers()])
