@@ -43,17 +43,6 @@ const char *console_edge_vm_state(unsigned vm)
     return vm_is_stopping(vm_by_index(vm)) ? "stopping" : names[vm_state(vm_by_index(vm))];
 }
 
-/* While it is paused nothing of its machine may change. */
-static enum status send_nmi(struct vm *vm)
-{
-    if (!vm_touch(vm)) {
-        return STATUS_STATE;
-    }
-    pc_nmi(&vm->pc);
-    vm_touched(vm);
-    return STATUS_OK;
-}
-
 /* The marks of one that is moved are not the operator's to take. */
 static enum status track(struct vm *vm, bool on)
 {
@@ -90,9 +79,9 @@ enum status console_edge_vm_do(unsigned index, enum console_action action)
     case CONSOLE_UNTRACK:
         return track(vm, action == CONSOLE_TRACK);
     case CONSOLE_NMI:
-        return send_nmi(vm);
+        return vm_press(vm, VM_PRESS_NMI);
     case CONSOLE_BUTTON:
-        return vm_power_button(vm);
+        return vm_press(vm, VM_PRESS_POWER);
     case CONSOLE_INCOMING:
         return vm_move_await(vm);
     case CONSOLE_VF_SHOW:

@@ -236,7 +236,7 @@ enum status portal_edge_command(unsigned index, enum portal_command command)
     case PORTAL_RESET:
         return vm_reset(vm, why);
     case PORTAL_POWERDOWN:
-        return vm_power_button(vm);
+        return vm_press(vm, VM_PRESS_POWER);
     case PORTAL_STOP:
         return vm_stop(vm, why);
     case PORTAL_AWAIT:

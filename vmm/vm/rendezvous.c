@@ -205,6 +205,7 @@ static void lead(struct vm *vm)
         vm_thaw_time(vm);
         /* The console may have said so in vain meanwhile, or have been another one before. */
         pc_console_ready(&vm->pc, vm_now(vm));
+        vm_press_held(vm);
     }
     store(&vm->after, after);
     store(&vm->parked, 0);

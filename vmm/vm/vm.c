@@ -282,14 +282,29 @@ void vm_touched(struct vm *vm)
     __atomic_fetch_sub(&vm->touched, 1, __ATOMIC_SEQ_CST);
 }
 
-enum status vm_power_button(struct vm *vm)
+void vm_press_held(struct vm *vm)
 {
-    if (!vm_touch(vm)) {
+    uint32_t held = __atomic_exchange_n(&vm->presses, 0, __ATOMIC_SEQ_CST);
+
+    if (held & VM_PRESS_POWER) {
+        pc_power_button(&vm->pc, vm_now(vm));
+        __atomic_fetch_add(&vm->powerdowns, 1, __ATOMIC_RELAXED);
+    }
+    if (held & VM_PRESS_NMI) {
+        pc_nmi(&vm->pc);
+    }
+}
+
+enum status vm_press(struct vm *vm, enum vm_press which)
+{
+    __atomic_fetch_or(&vm->presses, which, __ATOMIC_SEQ_CST);
+    if (vm_touch(vm)) {
+        vm_press_held(vm);
+        vm_touched(vm);
+    } else if (vm_state(vm) != VM_RUNNING) {
+        __atomic_fetch_and(&vm->presses, ~(uint32_t)which, __ATOMIC_SEQ_CST);
         return STATUS_STATE;
     }
-    pc_power_button(&vm->pc, vm_now(vm));
-    vm_touched(vm);
-    __atomic_fetch_add(&vm->powerdowns, 1, __ATOMIC_RELAXED);
     return STATUS_OK;
 }
 

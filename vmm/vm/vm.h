@@ -58,6 +58,12 @@ struct vm_checkpoints {
     bool due;
 };
 
+/* Buttons of the machine. */
+enum vm_press {
+    VM_PRESS_POWER = 1,
+    VM_PRESS_NMI = 2,
+};
+
 /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 struct vm {
     const struct config_vm *config;
@@ -100,6 +106,7 @@ struct vm {
     bool frozen;           /* its time stands still, at the next; atomic */
     struct vm_clock clock;
     uint32_t touched; /* by those from outside who do something to the machine; atomic */
+    uint32_t presses; /* enum vm_press: buttons that are held; atomic */
 
     uint32_t state;   /* enum vm_state; atomic */
     uint32_t request; /* VM_REQUEST_...; atomic */
@@ -178,8 +185,14 @@ enum status vm_request(struct vm *vm, uint32_t request);
 bool vm_touch(struct vm *vm);
 void vm_touched(struct vm *vm);
 
-/* Press its power button. STATE: it does not run. Any CPU. */
-enum status vm_power_button(struct vm *vm);
+/*
+ * Press its power button, or the one for an NMI. While its time stands still, as for a checkpoint,
+ * the button is held until it goes on. STATE: it does not run. Any CPU; does not wait.
+ */
+enum status vm_press(struct vm *vm, enum vm_press which);
+
+/* Its time goes on: carry out what is held. Any CPU that has touched it, or the leader. */
+void vm_press_held(struct vm *vm);
 
 /* Does it still run, but not for long: it was asked to stop, or its VFs are being reset? Any CPU.
  */

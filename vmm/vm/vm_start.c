@@ -140,6 +140,7 @@ enum status vm_make_new(struct vm *vm)
 static void launch_vcpus(struct vm *vm)
 {
     vm->parked = 0;
+    __atomic_store_n(&vm->presses, 0, __ATOMIC_SEQ_CST);
     vm->paused = vm->awaits;
     vm->clock.paused = 0;
     vm->died = false;

@@ -307,6 +307,10 @@ enum status checkpoint_take(struct vm *vm)
     check(load(&life.in_guest) == 0);
     check(vm->frozen);
     check(!vm_touch(vm));
+    enum status held = vm_press(vm, VM_PRESS_POWER);
+
+    check((held == STATUS_OK) == (vm_state(vm) == VM_RUNNING));
+    life.holds += held == STATUS_OK;
     vm->checkpoints.taken++;
     return life.checkpoint_status;
 }

@@ -23,6 +23,7 @@ extern struct life {
     uint32_t consoles;           /* calls of pc_console_ready() */
     uint32_t resumes;            /* of vCPUs; atomic */
     uint32_t moves;              /* calls of migrate_act(); atomic */
+    uint32_t holds, presses;     /* of the power button while time stands still; when it goes on */
     uint32_t flushes, ram_frees; /* how often */
     unsigned destroyed;          /* nested tables */
     bool held[CONFIG_VMS_MAX];   /* the VFs of the VM of that index are paused */

@@ -44,7 +44,17 @@ enum status service_create(struct vm *vm)
 void service_destroy(struct vm *vm) {}
 void service_begin(struct vm *vm, struct pc_config *config) {}
 void service_settle(struct vm *vm) {}
-void pc_power_button(struct pc *pc, uint64_t now) {}
+
+/* A button that was held, or is pressed now: time goes on. */
+void pc_power_button(struct pc *pc, uint64_t now)
+{
+    const struct vm *vm = (const void *)((const char *)pc - offsetof(struct vm, pc));
+
+    check(!__atomic_load_n(&vm->frozen, __ATOMIC_SEQ_CST));
+    __atomic_fetch_add(&life.presses, 1, __ATOMIC_SEQ_CST);
+}
+
+void pc_nmi(struct pc *pc) {}
 
 enum status rom_create(struct vm *vm)
 {

@@ -222,7 +222,7 @@ static void test_checkpoint(void **state)
     for (unsigned i = 0; i < 3; i++) {
         vm->vcpu[i]->rip = 100 + i; /* nobody else writes it */
     }
-    vm->checkpoints.taken = life.consoles = life.moves = 0;
+    vm->checkpoints.taken = life.consoles = life.moves = life.holds = life.presses = 0;
     for (unsigned round = 1; round <= ROUNDS; round++) {
         if (round == ROUNDS / 2) {
             pause_it(vm);
@@ -245,6 +245,7 @@ static void test_checkpoint(void **state)
         check(vm->vcpu[i]->rip == 100 + i);
     }
     check(life.consoles >= ROUNDS / 2); /* the other half was paused */
+    check(life.holds >= ROUNDS / 2 - 1 && load(&life.presses) == life.holds);
     life.checkpoint_status = STATUS_DEVICE;
     check(vm_request(vm, VM_REQUEST_CHECKPOINT) == STATUS_OK);
     wait_until_stopped(vm);
