@@ -165,9 +165,9 @@ enum status vm_make_new(struct vm *vm);
 /*
  * Ask it to stop, reset, pause or resume; does not wait. STATE: it is not in a state for that, or
  * stops already. What is asked for already may be asked for again, which changes nothing and is not
- * logged. WHY: the line's end; NULL: no line. A stop is always logged, unless the service VM was
- * the last to start or stop it; that and the others within the limit of the guest's lines. Any CPU,
- * also under the platform lock.
+ * logged. WHY: the line's end; NULL: no line. A stop is always logged, or, if the service VM was
+ * the last to start or stop it, within the limit of its orders; the others within that of the
+ * guest's lines. Any CPU, also under the platform lock.
  */
 enum status vm_stop(struct vm *vm, const char *why);
 /* Without WHY it is for a fault of the guest's, and after many of these the VM stays off. */
@@ -187,7 +187,8 @@ void vm_touched(struct vm *vm);
 
 /*
  * Press its power button, or the one for an NMI. While its time stands still, as for a checkpoint,
- * the button is held until it goes on. STATE: it does not run. Any CPU; does not wait.
+ * the button is held until it goes on; a VM that is let go to another host does not take it along.
+ * STATE: it does not run, or is paused. Any CPU; does not wait.
  */
 enum status vm_press(struct vm *vm, enum vm_press which);
 
@@ -224,8 +225,11 @@ static inline struct guest_log *vm_orders_log(struct vm *vm)
     return vm_is_by_service(vm) ? &vm->orders_log : NULL;
 }
 
-/* Log that VM does something that it cannot do again before somebody acts. */
-#define VM_ORDERS_TIMES 4U /* a move takes some nine lines */
+/* What the service VM orders may have logged, in a guest's bursts: a move takes some nine lines. */
+#define VM_ORDERS_TIMES 4U
+
+/* Log that VM does something that it cannot do again before somebody acts: always if he is the
+ * operator, else within the limit of the service VM's orders. */
 #define vm_say(vm, fmt, ...)                                        \
     (vm_is_by_service(vm)                                           \
          ? guest_log(&(vm)->orders_log, LOG_INFO, fmt, __VA_ARGS__) \
