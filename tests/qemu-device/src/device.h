@@ -105,6 +105,7 @@ typedef struct PFState {
     uint32_t parts_set_limit;
     bool strict_lists;
     bool list_in_flight;
+    bool answer_at_once;
     uint32_t dirty_modes;       /* bit n is mode n + 1 */
     uint32_t dirty_ranges;      /* of a VF */
     Faults faults;

@@ -10,6 +10,7 @@
  * not say any more what they were: only a reset of the VF ends them.
  */
 #include "device.h"
+#include "backend.h"
 #include "hold.h"
 #include "image.h"
 #include "hw/virtio/virtio-blk.h"
@@ -53,6 +54,9 @@ static void handle_queue(VirtIODevice *vdev, VirtQueue *vq)
     if (!is_holding(vf) || !take(vf, vq)) {
         vf_state(vf)->held_passed |= held_of(vf)->len > 0;
         virtio_blk_handle_vq(VIRTIO_BLK(vdev), vq);
+        if (pf_state(pf_of(vf))->answer_at_once) {
+            family_of(vf)->backend->drain(vf);
+        }
     }
 }
 

@@ -57,6 +57,8 @@ static const PFProperty properties[] = {
       "lists of commands are the standard's, not what Linux needs" },
     { "list-in-flight", KIND_BOOL, FIXED, AT(list_in_flight), 0,
       "2021: requests that are held are listed in the state, not finished" },
+    { "answer-at-once", KIND_BOOL, FIXED, AT(answer_at_once), 0,
+      "block requests are answered before the write that notifies returns" },
     { "dirty-modes", KIND_U32, FIXED, AT(dirty_modes), 15,
       "2021: maps of dirty pages: 1, 2 push bitmap, bytemap; 4, 8 pull" },
     { "dirty-ranges", KIND_U32, FIXED, AT(dirty_ranges), 255,

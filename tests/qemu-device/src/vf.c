@@ -232,8 +232,8 @@ static void arrange_bars(PCIDevice *d)
     if (migrates(d)) {
         guard_init(d);
         tap_init(d);
-        hold_init(d);
     }
+    hold_init(d);
 }
 
 /* A subregion holds a reference to its owner: the VF would never go. */

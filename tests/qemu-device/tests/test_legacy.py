@@ -150,3 +150,22 @@ class Traffic(DeviceCase):
         self.assertEqual(self.qemu.read(disk.vf.bar(1) + 0x800, 4), 2, "pending bit of vector 1")
         self.qemu.write(entry + 12, 0, 4)
         self.assertEqual(disk.message(1), 0xABC1)
+
+
+class AtOnce(DeviceCase):
+    """A disk that is slow, and whose requests are done when the doorbell's write returns all the same."""
+
+    SLOW = ["-blockdev", "driver=null-co,node-name=slow,size=1048576,read-zeroes=on,latency-ns=200000000"]
+
+    def done_at_once(self, properties):
+        vf = self.machine(("blk", "vfs=1,vf-backends=slow" + properties), extra=self.SLOW).enable(1)[0]
+        self.disk = Disk(BlockRegisters(vf), self.memory)
+        self.disk.start(0, 1, bytes(512))
+        return self.disk.queues[0].done()
+
+    def test_on(self):
+        self.assertEqual((self.done_at_once(",answer-at-once=on"), self.disk.status()), (1, 0))
+
+    def test_off(self):
+        self.assertEqual(self.done_at_once(""), 0)
+        self.disk.queues[0].wait(1)
