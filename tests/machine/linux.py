@@ -30,7 +30,7 @@ def vm_section(name, cpus, kind="amd64", test=None, words=""):
 
 def start(folder, *sections, **options):
     """The test machine with the VMs of SECTIONS; it goes off when the last VM does. The kernels are those of IMAGES. It
-    starts from BIOS, which takes a tenth of UEFI's time; the demo, and shell.py, start from UEFI."""
+    starts from BIOS, which takes a tenth of UEFI's time; the demo, and examples.py, start from UEFI."""
     iso = bios.make_iso(folder, "[vmm]\nwhen_idle = poweroff\n" + "".join(sections))
     return bios.PcMachine(iso, memory="1G", **options)
 
