@@ -303,7 +303,7 @@ static void move_mouse(const struct command *command, const struct words *words,
     if (buttons > BUTTONS_MAX || held[1]) {
         console_print("'%s' are no buttons: 1, 2, 4 or a sum of them", held);
     } else if (parse_move(words->word[3], &delta[0]) && parse_move(words->word[4], &delta[1])) {
-        say_refusal(command, vm, console_edge_vm_mouse(vm, delta, (uint8_t)buttons));
+        say_refusal(command, vm, keys_move(vm, delta, (uint8_t)buttons));
     }
 }
 

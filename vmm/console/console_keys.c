@@ -19,12 +19,20 @@
 #define CTRL_C     0x03U
 #define CTRL_CLOSE 0x1dU /* Ctrl-] */
 
+/* What a VM's mouse is to do as soon as the VM's time goes on. */
+struct motion {
+    bool waits;
+    int16_t delta[3];
+    uint8_t buttons;
+};
+
 /* What was typed for a VM and it had no room for. */
 struct queue {
     uint32_t first, count;
     uint64_t stroke_ns; /* the next stroke comes no earlier */
     uint64_t lost;
     bool told; /* that it overflowed, or that the VM does not run */
+    struct motion motion;
     uint16_t item[QUEUE_MAX];
 };
 
@@ -71,10 +79,20 @@ static bool give(unsigned vm, uint16_t item, uint64_t now_ns)
     return true;
 }
 
+static void offer_motion(unsigned vm)
+{
+    struct motion *motion = &queues[vm].motion;
+
+    /* STATE: its time stands still */
+    motion->waits = motion->waits && console_edge_vm_runs(vm) &&
+                    console_edge_vm_mouse(vm, motion->delta, motion->buttons) == STATUS_STATE;
+}
+
 static void offer(unsigned vm, uint64_t now_ns)
 {
     struct queue *queue = &queues[vm];
 
+    offer_motion(vm);
     if (queue->count > 0 && !console_edge_vm_runs(vm)) {
         queue->lost += queue->count;
         queue->count = 0;
@@ -123,6 +141,24 @@ bool keys_strike(unsigned vm, const uint16_t *strokes, unsigned count)
         type_to_vm(vm, strokes[i] | STROKE);
     }
     return true;
+}
+
+enum status keys_move(unsigned vm, const int16_t delta[3], uint8_t buttons)
+{
+    struct motion *motion = &queues[vm].motion;
+
+    if (motion->waits) {
+        return STATUS_STATE;
+    }
+    enum status status = console_edge_vm_mouse(vm, delta, buttons);
+
+    if (status == STATUS_STATE && console_edge_vm_runs(vm)) {
+        motion->waits = true;
+        memcpy(motion->delta, delta, sizeof(motion->delta));
+        motion->buttons = buttons;
+        return STATUS_OK;
+    }
+    return status;
 }
 
 static void echo(const char *text)

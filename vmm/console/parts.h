@@ -40,6 +40,13 @@ void keys_poll(uint64_t now_ns);
  * many have no room now; nothing was done. */
 bool keys_strike(unsigned vm, const uint16_t *strokes, unsigned count);
 
+/*
+ * Move VM's mouse by DELTA (right, up, wheel), BUTTONS held: now, or when its time goes on, as
+ * behind a checkpoint. STATE: it does not run, or a move before waits still. NOT_FOUND: it has no
+ * mouse.
+ */
+enum status keys_move(unsigned vm, const int16_t delta[3], uint8_t buttons);
+
 /* Show the prompt, if it belongs on the line and is not there. */
 void keys_show_prompt(void);
 

@@ -351,6 +351,35 @@ static void test_actions(void **state)
     expect_within("vmm> vm start ");
 }
 
+/* While a VM's time stands still, as for a checkpoint, its mouse waits; one move. */
+static void test_motion(void **state)
+{
+    fake_vms[1].answer = STATUS_STATE;
+    operator_type("vm mouse db 5 -7 1\r");
+    expect_line("vm mouse db 5 -7 1\r\nvmm> ");
+    operator_type("vm mouse db 1 1\r");
+    expect_within("vm mouse db: not now, the VM is 'running'");
+    fake_vms[1].answer = STATUS_OK;
+    operator_poll();
+    expect_line(ERASE "mouse 5 -7 0, 1\r\nvmm> ");
+    operator_poll();
+    expect_line("");
+    /* It is not for the VM's next life. */
+    fake_vms[1].answer = STATUS_STATE;
+    operator_type("vm mouse db 3 3\r");
+    fake_vms[1].off = true;
+    operator_poll();
+    operator_type("vm mouse db 4 4\r");
+    expect_within("vm mouse db: not now, the VM is 'off'");
+    fake_vms[1].off = false;
+    fake_vms[1].answer = STATUS_OK;
+    operator_poll();
+    expect_line("");
+    fake_vms[1].answer = STATUS_NOT_FOUND;
+    operator_type("vm mouse db 4 4\r");
+    expect_within("vm mouse db: ");
+}
+
 static void test_dumps(void **state)
 {
     char line[32];
@@ -415,6 +444,7 @@ int main(void)
         cmocka_unit_test_setup(test_strokes, operator_setup),
         cmocka_unit_test_setup(test_commands, operator_setup),
         cmocka_unit_test_setup(test_actions, operator_setup),
+        cmocka_unit_test_setup(test_motion, operator_setup),
         cmocka_unit_test_setup(test_dumps, operator_setup),
         cmocka_unit_test_setup(test_no_vms, operator_setup),
     };

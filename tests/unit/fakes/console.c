@@ -250,7 +250,9 @@ bool console_edge_vm_key(unsigned vm, uint16_t stroke)
 
 enum status console_edge_vm_mouse(unsigned vm, const int16_t delta[3], uint8_t buttons)
 {
-    console_print("mouse %d %d %d, %u", delta[0], delta[1], delta[2], buttons);
+    if (fake_vms[vm].answer == STATUS_OK) {
+        console_print("mouse %d %d %d, %u", delta[0], delta[1], delta[2], buttons);
+    }
     return fake_vms[vm].answer;
 }
 
