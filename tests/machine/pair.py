@@ -283,13 +283,14 @@ class Pair(contextlib.ExitStack):
             self.wait_state(name, "incoming")
 
     def begin(self, here, there, **parameters):
+        self.ended(here) # the move by which the VM came: its source is done with it first
         agent = self.agents[here]
         if parameters:
             agent.command("migrate-set-parameters", **{key.replace("_", "-"): value for key, value in parameters.items()})
         agent.command("migrate", uri=f"tcp:{SERVICE_IP[there]}:{STREAM_PORT}", vm="guest")
 
     def ended(self, here):
-        """What 'query-migrate' of machine HERE says when the move is over."""
+        """What 'query-migrate' of machine HERE says when the move, from it or to it, is over."""
         end = time.monotonic() + machine.patience()
         while (told := self.agents[here].command("query-migrate")).get("status") in ("setup", "active", "device", "cancelling"):
             if time.monotonic() > end:

@@ -148,6 +148,7 @@ def expect_paused(two, name, mark):
 def save_and_start(two, name):
     """The guest of machine NAME is paused, goes into a file, and comes back from it."""
     agent = two.agents[name]
+    two.ended(name)
     agent.command("stop", vm="guest")
     two.wait_state(name, "paused")
     agent.command("migrate", uri="file:/saved", vm="guest")
