@@ -40,7 +40,7 @@ vf = 02:00.0/1
 FIGURES = {
     "bios_boot": ("thousand_instructions", 1, 112755),
     "bios_read": ("instructions", 1, 14500),
-    "bios_read_exits": ("exits_per_64_KiB", 1, 16),
+    "bios_read_exits": ("exits_per_64_KiB", 1, 13),
     "bios_scroll": ("thousand_instructions", 1, 500000),
     "bios_scroll_exits": ("exits_per_screen", 1, 17300),
 }

@@ -29,7 +29,10 @@ static bool is_holding(PCIDevice *vf)
 {
     const PFState *s = pf_state(pf_of(vf));
 
-    return s->faults.hold && (!s->faults.vf || s->faults.vf == vf_number(vf));
+    /* Without the guard of VFs that migrate a modern driver's reset is not
+     * seen here, and would leave what is held behind. */
+    return vf_state(vf)->tap.present && s->faults.hold &&
+           (!s->faults.vf || s->faults.vf == vf_number(vf));
 }
 
 /* False: there may be more. */
@@ -154,7 +157,8 @@ void hold_list(PCIDevice *vf, Image *image)
     }
 }
 
-/* Takes the place of QEMU's handler, which is reached by name. */
+/* Takes the place of QEMU's handler, which is reached by name; for
+ * answer-at-once whether the VF migrates or not. */
 void hold_init(PCIDevice *vf)
 {
     VirtIODevice *vdev = virtio_of(vf);
