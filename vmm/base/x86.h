@@ -59,12 +59,18 @@
 #define VECTOR_UD         6U
 #define VECTOR_DF         8U
 #define VECTOR_TS         10U
+#define VECTOR_NP         11U
 #define VECTOR_SS         12U
 #define VECTOR_GP         13U
 #define VECTOR_PF         14U
 #define VECTOR_AC         17U
 #define VECTOR_MC         18U
 #define VECTOR_EXCEPTIONS 32U
+
+/* Vectors of exceptions that push an error code; the others that do no guest can raise. */
+#define VECTORS_WITH_ERROR                                                                     \
+    (1U << VECTOR_DF | 1U << VECTOR_TS | 1U << VECTOR_NP | 1U << VECTOR_SS | 1U << VECTOR_GP | \
+     1U << VECTOR_PF | 1U << VECTOR_AC)
 
 /*
  * Segment attributes in the order of a VMCB (APM 2 15.5.1): descriptor bits 55:52 and 47:40. For

@@ -10,8 +10,7 @@
  */
 #include "vmm/svm/svm.h"
 
-#define DR6_HITS  0xfULL
-#define HAS_ERROR (1U << 8 | 1U << 10 | 1U << 11 | 1U << 12 | 1U << 13 | 1U << 14 | 1U << 17)
+#define DR6_HITS 0xfULL
 
 void svm_iret_reached(struct vcpu *vcpu)
 {
@@ -67,7 +66,7 @@ static void take_fault(struct vcpu *vcpu, struct exit *exit)
         svm->vmcb.cr2 = exit->info2;
         svm_changed(svm, VMCB_CLEAN_CR2);
     }
-    vcpu_raise(vcpu, (uint8_t)vector, HAS_ERROR >> vector & 1, exit->exception.error);
+    vcpu_raise(vcpu, (uint8_t)vector, VECTORS_WITH_ERROR >> vector & 1, exit->exception.error);
     exit->reason = EXIT_RETRY;
 }
 

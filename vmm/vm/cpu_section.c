@@ -3,8 +3,6 @@
 #include "vmm/base/x86.h"
 #include "vmm/vm/model.h"
 
-#define EXCEPTIONS     32U
-#define HAS_ERROR      (1U << 8 | 7U << 10 | 1U << 13 | 1U << 14 | 1U << 17 | 1U << 21)
 #define FLAG           1U
 #define CPL_MAX        3U
 #define CR8_MAX        15U
@@ -144,8 +142,13 @@ static bool addresses_are_valid(const struct cpu_state *state)
            (segment[STATE_TR].attributes & TSS_KIND) == TSS; /* not busy: QEMU leaves it so */
 }
 
+/* Whether an exception has an error code is no choice: VMX refuses the entry else (27.2.1.3). */
 static bool event_is_valid(const struct cpu_state *state)
 {
+    bool exception = state->event_vector < VECTOR_EXCEPTIONS;
+    bool has_error =
+        exception && (VECTORS_WITH_ERROR >> state->event_vector & 1) && (state->cr0 & CR0_PE);
+
     switch ((enum vcpu_event_kind)state->event_kind) {
     case VCPU_EVENT_NONE:
     case VCPU_EVENT_INTERRUPT:
@@ -153,9 +156,8 @@ static bool event_is_valid(const struct cpu_state *state)
     case VCPU_EVENT_NMI:
         return !state->event_has_error && state->event_vector == VECTOR_NMI;
     case VCPU_EVENT_EXCEPTION:
-        return state->event_vector < EXCEPTIONS && state->event_vector != VECTOR_NMI &&
-               (!state->event_has_error ||
-                ((HAS_ERROR >> state->event_vector & 1) && (state->cr0 & CR0_PE)));
+        return exception && state->event_vector != VECTOR_NMI &&
+               !state->event_has_error == !has_error;
     case VCPU_EVENT_KINDS:
         break;
     }

@@ -205,9 +205,16 @@ static void test_events(void **state)
     now.event_vector = 13;
     now.event_has_error = true;
     assert_true(state_check(&now));
+    now.event_has_error = false; /* VMX would refuse to enter */
+    expect_refused();
+    now.event_vector = 21; /* no guest has what raises it */
+    assert_true(state_check(&now));
+    now.event_has_error = true;
+    expect_refused();
     setup(NULL); /* real mode has no error codes */
     now.event_kind = VCPU_EVENT_EXCEPTION;
     now.event_vector = 13;
+    assert_true(state_check(&now));
     now.event_has_error = true;
     expect_refused();
 }

@@ -102,6 +102,8 @@ static const struct {
     {{{VMCS_ENTRY_EVENT, VALID | 3U << 8 | 32}}, "27.2.1.3: vector of an exception", NULL},
     {{{VMCS_ENTRY_EVENT, VALID | 1U << 12 | 3U << 8}}, "27.2.1.3: event's", NULL},
     {{{VMCS_ENTRY_EVENT, VALID | 1U << 11 | 2U << 8 | 2}}, "27.2.1.3: error code", NULL},
+    {{{VMCS_ENTRY_EVENT, VALID | 3U << 8 | 13}}, "27.2.1.3: error code", NULL},
+    {{{VMCS_ENTRY_EVENT, VALID | 1U << 11 | 3U << 8 | 21}}, "27.2.1.3: error code", NULL},
     {{{VMCS_ENTRY_EVENT, VALID | 1U << 11 | 3U << 8 | 13}, {VMCS_ENTRY_ERROR, 0x10000}}, "27.2.1.3: error code's", NULL},
     {{{VMCS_HOST_CR0, 0x11}}, "27.2.2: host CR0", NULL},
     {{{VMCS_HOST_CR4, 0x6a0}}, "27.2.2: host CR4", NULL},
