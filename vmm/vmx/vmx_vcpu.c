@@ -220,8 +220,9 @@ void vmx_run(struct vcpu *vcpu, struct exit *exit)
     uint32_t reason = vmx_enter(vcpu, vmx->launched);
 
     if (reason == VMX_NOT_ENTERED) {
-        panic("VM '%s', vCPU %u: VMX refuses the entry: error %lu", vcpu->vm->config->name,
-              vcpu->index, vmcs_read(VMCS_INSTRUCTION_ERROR));
+        /* A fault of ours: this VM stops, for no such exit is known. */
+        log_error("VM '%s', vCPU %u: VMX refuses the entry: error %lu", vcpu->vm->config->name,
+                  vcpu->index, vmcs_read(VMCS_INSTRUCTION_ERROR));
     }
     /* Else it was not entered: what was to be delivered still is. */
     if (!(reason & VMCS_EXIT_REFUSED) || count_quick(vcpu) != quick) {

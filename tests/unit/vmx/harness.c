@@ -81,11 +81,13 @@ uint32_t vmx_enter(struct vcpu *entered, bool resume)
     }
     fake_vmcs[VMCS_VECTORING_EVENT] = 0;
     guest();
-    if ((vmcs_read(VMCS_EXIT_REASON) & 0xffff) != VMCS_EXIT_BAD_STATE) {
+    unsigned reason = (uint32_t)vmcs_read(VMCS_EXIT_REASON);
+
+    if ((reason & 0xffff) != VMCS_EXIT_BAD_STATE && reason != VMX_NOT_ENTERED) {
         launched = true;
         fake_vmcs[VMCS_ENTRY_EVENT] &= ~(uint64_t)VALID;
     }
-    return (uint32_t)vmcs_read(VMCS_EXIT_REASON);
+    return reason;
 }
 
 /* ---- guests ---- */

@@ -95,6 +95,22 @@ static void test_refusals(void **state)
     run(host_interrupt);
 }
 
+static void refuse_controls(void)
+{
+    exit_with(VMX_NOT_ENTERED, 0, 0);
+}
+
+/* Only the VM that the VMM has prepared so comes to its end by that. */
+static void test_controls_refused(void **state)
+{
+    vcpu->event = (struct vcpu_event){.kind = VCPU_EVENT_NMI, .vector = 2};
+    run(refuse_controls);
+    assert_int_equal(last.reason, EXIT_UNKNOWN);
+    assert_int_equal(vcpu->event.kind, VCPU_EVENT_NMI);
+    assert_false(vmx_of_vcpu()->launched);
+    run(host_interrupt);
+}
+
 static uint64_t writes_wanted;
 
 static void count_writes(void)
@@ -166,6 +182,7 @@ int main(void)
         cmocka_unit_test_setup(test_guards, setup),
         cmocka_unit_test_setup(test_interruptibility, setup),
         cmocka_unit_test_setup(test_refusals, setup),
+        cmocka_unit_test_setup(test_controls_refused, setup),
         cmocka_unit_test_setup(test_writes, setup),
         cmocka_unit_test_setup(test_flush, setup),
         cmocka_unit_test_setup(test_pdptes, setup),
