@@ -135,6 +135,7 @@ void svm_repair(struct svm_vcpu *svm)
         make_canonical(&vmcb->segment[i].base);
     }
     make_canonical(&vmcb->lstar);
+    make_canonical(&vmcb->cstar);
     make_canonical(&vmcb->kernel_gs_base);
     make_canonical(&vmcb->sysenter_esp);
     make_canonical(&vmcb->sysenter_eip);

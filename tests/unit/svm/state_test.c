@@ -19,7 +19,8 @@ static void test_state(void **state)
     for (unsigned i = 0; i < ARRAY_SIZE(in.segment); i++) {
         in.segment[i].base = 0x5a5a5a5a5a5a; /* what more there is of an address is taken out */
     }
-    in.lstar = in.kernel_gs_base = in.sysenter_esp = in.sysenter_eip = in.cr3 = 0x5a5a5a5a5a5a;
+    in.lstar = in.cstar = in.kernel_gs_base = in.sysenter_esp = in.sysenter_eip = in.cr3 =
+        0x5a5a5a5a5a5a;
     in.cr0 = in.dr6 = in.dr7 = 0x5a5a5a5a;
     svm_set_state(vcpu, &in);
     assert_int_equal(vmcb->efer & EFER_SVME, EFER_SVME);

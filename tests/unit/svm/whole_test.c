@@ -81,6 +81,7 @@ static void mend(struct cpu_state *state)
         state->segment[i].base = canonical(state->segment[i].base);
     }
     state->lstar = canonical(state->lstar);
+    state->cstar = canonical(state->cstar);
     state->kernel_gs_base = canonical(state->kernel_gs_base);
     state->sysenter_esp = canonical(state->sysenter_esp);
     state->sysenter_eip = canonical(state->sysenter_eip);
@@ -123,6 +124,7 @@ static void test_mended(void **state)
     vcpu_load(&fake_vcpu, &made);
     fake_vcpu.rflags = 0xffd82008;
     svm->vmcb.sysenter_esp = 0x1800000000000;
+    svm->vmcb.cstar = 1ULL << 63;
     svm->vmcb.kernel_gs_base = 0xffff000000001000;
     svm->vmcb.segment[STATE_GDTR].base = 0xabc7923456789abc;
     svm->vmcb.dr7 = svm->vmcb.dr6 = 0x100000400;
@@ -141,6 +143,7 @@ static void test_mended(void **state)
     assert_int_equal(saved.dr7, 0x400);
     assert_int_equal(saved.cr3, 0x1000);
     assert_int_equal(saved.cr0, CR0_PE | CR0_ET);
+    assert_true(state_check(&saved)); /* and can be loaded */
 }
 
 int main(void)
