@@ -105,7 +105,7 @@ static __attribute__((noinline)) void set_watches(const struct vcpu *vcpu, struc
 /*
  * What is blocked while the first instruction runs: nothing by STI or MOV SS if an interrupt or NMI
  * is delivered; NMIs not yet, if one is (27.3.1.5). A trap by TF that the shadow holds back is told
- * apart: it is pending.
+ * apart: it is pending. So are breakpoints of a MOV SS, which stay.
  */
 static __attribute__((noinline)) void set_interruptibility(const struct vcpu *vcpu,
                                                            struct vmx_vcpu *vmx)
@@ -117,7 +117,9 @@ static __attribute__((noinline)) void set_interruptibility(const struct vcpu *vc
         value = vcpu->rflags & RFLAGS_IF ? VMCS_BLOCKED_BY_STI : VMCS_BLOCKED_BY_MOV_SS;
     }
     if (value || (vmx->interruptibility & SHADOW)) {
-        vmcs_write(VMCS_PENDING_DEBUG, value && (vcpu->rflags & RFLAGS_TF) ? VMCS_PENDING_BS : 0);
+        uint64_t step = value && (vcpu->rflags & RFLAGS_TF) ? VMCS_PENDING_BS : 0;
+
+        vmcs_write(VMCS_PENDING_DEBUG, (vmcs_read(VMCS_PENDING_DEBUG) & ~VMCS_PENDING_BS) | step);
     }
     if (vcpu->nmi_blocked && kind != VCPU_EVENT_NMI) {
         value |= VMCS_BLOCKED_BY_NMI;

@@ -75,6 +75,21 @@ static void test_interruptibility(void **state)
     }
 }
 
+/* The operand of a MOV SS was watched, and the instruction behind it exits and is tried again. */
+static void test_breakpoint_of_mov_ss(void **state)
+{
+    static const uint64_t watched = 1U << 12 | 1;
+
+    vcpu->shadow = true;
+    vcpu->rflags = RFLAGS_FIXED | RFLAGS_TF;
+    fake_vmcs[VMCS_PENDING_DEBUG] = watched;
+    run(host_interrupt);
+    assert_int_equal(vmcs_read(VMCS_PENDING_DEBUG), watched | 1U << 14);
+    vcpu->shadow = false;
+    run(host_interrupt);
+    assert_int_equal(vmcs_read(VMCS_PENDING_DEBUG), watched);
+}
+
 /* A refused entry has delivered nothing and launched nothing. */
 static void test_refusals(void **state)
 {
@@ -181,6 +196,7 @@ int main(void)
         cmocka_unit_test_setup(test_watches, setup),
         cmocka_unit_test_setup(test_guards, setup),
         cmocka_unit_test_setup(test_interruptibility, setup),
+        cmocka_unit_test_setup(test_breakpoint_of_mov_ss, setup),
         cmocka_unit_test_setup(test_refusals, setup),
         cmocka_unit_test_setup(test_controls_refused, setup),
         cmocka_unit_test_setup(test_writes, setup),
