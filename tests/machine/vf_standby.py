@@ -13,6 +13,7 @@ import vfdisk
 from disks import VfMachine, vm_section, written
 
 PF, NAMES, ALL = "0000:02:00.0", ("kept", "plain"), 0
+CHECKPOINTS = "checkpoints = 500\n" # in each of its lives, the most in its beginning: nobody is to take its VF for lost meanwhile
 NO_STANDBY = rf"(VM 'kept': VF {PF}:0 is lost, and its standby cannot be had|VF {PF}:2 cannot be reset; its VM is not moved)"
 
 
@@ -124,8 +125,8 @@ class Test:
 
 def test(folder, abi, transport, queues):
     image = disks.make_image(folder, {"02:00.0": f"num_vfs = 5\ntransport = {transport}\n"},
-                             vm_section("kept", f"rounds deep way=2 queues={queues} count=16", "02:00.0/0", more="standby = 02:00.0/2\n"),
-                             vm_section("plain", f"rounds way=1 queues={queues} count=16", "02:00.0/1", cpus=2))
+                             vm_section("kept", f"rounds deep way=2 queues={queues} count=16", "02:00.0/0", more=f"standby = 02:00.0/2\n{CHECKPOINTS}"),
+                             vm_section("plain", f"rounds way=1 queues={queues} count=16", "02:00.0/1", cpus=2, more=CHECKPOINTS))
     path, images = os.path.join(folder, "qmp"), [vfdisk.make(folder, name + ".img") for name in NAMES]
     properties = f",migration={abi},vf-queues={queues}" + (",mmr=off" if transport == "admin" else "")
     run = VfMachine(image, images * 2 + images[:1], properties=properties, cpus=3, extra=qmp.arguments(path))

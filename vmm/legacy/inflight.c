@@ -207,7 +207,8 @@ void legacy_inflight_poll(struct legacy_function *f)
     }
     unsigned *turn = &f->setup.inflight->turn;
 
-    for (unsigned i = 0, looks = 0; i < LEGACY_QUEUES_MAX && looks < POLLED; i++) {
+    for (unsigned i = 0, looks = 0; i < LEGACY_QUEUES_MAX && looks < POLLED && !f->rebuilding;
+         i++) {
         *turn = (*turn + 1) % LEGACY_QUEUES_MAX;
         if (has_ring(f, *turn)) {
             look_at(f, *turn);

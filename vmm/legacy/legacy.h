@@ -122,6 +122,7 @@ struct legacy_function {
     bool command_bus_master; /* as the guest has it */
     bool vf_msix;            /* MSI-X Enable of the VF */
     bool lost_master;        /* lost: 'bus_master' of the state until then */
+    bool rebuilding;         /* legacy_rebuild(): its state may be none */
     bool standby; /* if it is lost the guest waits for another VF to take its place; atomic */
     uint64_t touched[LEGACY_QUEUE_WORDS]; /* queues whose vector the VF may have */
     uint64_t open[LEGACY_VECTOR_WORDS];   /* entries that have a vector of the VMM */
@@ -178,6 +179,14 @@ void legacy_resume(struct legacy_set *set);
 
 /* The state of a paused FUNCTION, complete; valid until it is resumed. */
 const struct legacy_state *legacy_save(struct legacy_function *function);
+
+/*
+ * A paused FUNCTION is about to be saved, loaded again and compared (BEGUN), or has been: meanwhile
+ * CPU 0 does not follow its requests, nor give it up. legacy_fill() makes its state BYTEs, but for
+ * 'lost', at which others may look. Takes the registers lock.
+ */
+void legacy_rebuild(struct legacy_function *function, bool begun);
+void legacy_fill(struct legacy_function *function, uint8_t byte);
 
 /*
  * Give a paused FUNCTION the state FROM, whose fields are in their ranges and may else be anything,
@@ -257,7 +266,7 @@ bool legacy_is_lost(const struct legacy_function *function);
 void legacy_retire(struct legacy_function *function);
 
 /* FUNCTION's VF cannot go on: it is lost, with the message WHY. legacy_try_give_up() is for CPU 0,
- * and does nothing, and is false, while somebody has the registers lock. */
+ * and does nothing, and is false, while somebody has the registers lock, or it is rebuilt. */
 void legacy_give_up(struct legacy_function *function, const char *why);
 bool legacy_try_give_up(struct legacy_function *function, const char *why);
 

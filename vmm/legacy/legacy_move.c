@@ -212,9 +212,13 @@ bool legacy_try_give_up(struct legacy_function *f, const char *why)
     if (!spinlock_try(&f->lock)) {
         return false;
     }
-    legacy_life_lose(f, why);
+    bool now = !f->rebuilding;
+
+    if (now) {
+        legacy_life_lose(f, why);
+    }
     spinlock_release(&f->lock);
-    return true;
+    return now;
 }
 
 void legacy_give_up(struct legacy_function *f, const char *why)

@@ -3,6 +3,8 @@
 
 #include "vmm/legacy/legacy_internal.h"
 
+#include <string.h>
+
 #define S struct legacy_state
 
 static const struct field fields[] = {
@@ -58,6 +60,22 @@ static bool entries_fit(const struct legacy_function *f, const struct legacy_sta
         }
     }
     return true;
+}
+
+void legacy_rebuild(struct legacy_function *f, bool begun)
+{
+    spinlock_acquire(&f->lock);
+    f->rebuilding = begun;
+    spinlock_release(&f->lock);
+}
+
+void legacy_fill(struct legacy_function *f, uint8_t byte)
+{
+    uint8_t *bytes = (uint8_t *)&f->state;
+    size_t lost = offsetof(struct legacy_state, lost), behind = lost + sizeof(f->state.lost);
+
+    memset(bytes, byte, lost);
+    memset(bytes + behind, byte, sizeof(f->state) - behind);
 }
 
 enum status legacy_load(struct legacy_function *f, const struct legacy_state *from)

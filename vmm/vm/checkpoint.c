@@ -229,7 +229,7 @@ static void scramble(struct vm *vm)
     }
     pc_fill(&vm->pc, FILL);
     for (uint32_t i = 0; i < vm->vfs.legacy.count; i++) {
-        memset(&vm->vfs.legacy.function[i]->state, FILL, sizeof(struct legacy_state));
+        legacy_fill(vm->vfs.legacy.function[i], FILL);
     }
 }
 
@@ -249,19 +249,13 @@ static enum status fail(const struct vm *vm, const char *why)
     return STATUS_NOTE(STATUS_DEVICE);
 }
 
-enum status checkpoint_take(struct vm *vm)
+/* *SIZE: bytes that were saved. */
+static enum status save_and_load(struct vm *vm, size_t *size)
 {
     struct vm_checkpoints *own = &vm->checkpoints;
     struct state_writer writer, again;
     struct state_reader reader;
 
-    bool due = own->due;
-
-    own->due = false;
-    /* One more may have been asked for while the last one was taken. */
-    if (!due && __atomic_load_n(&own->wanted, __ATOMIC_SEQ_CST) == 0) {
-        return STATUS_OK;
-    }
     state_writer_init(&writer, own->stream[0], own->size);
     state_writer_init(&again, own->stream[1], own->size);
     vm_save(vm, &writer);
@@ -277,6 +271,35 @@ enum status checkpoint_take(struct vm *vm)
     if (again.used != writer.used || memcmp(writer.buffer, again.buffer, writer.used) != 0) {
         return fail(vm, "what was loaded is not what was saved");
     }
+    *size = writer.used;
+    return STATUS_OK;
+}
+
+static void mark_functions(struct vm *vm, bool begun)
+{
+    for (uint32_t i = 0; i < vm->vfs.legacy.count; i++) {
+        legacy_rebuild(vm->vfs.legacy.function[i], begun);
+    }
+}
+
+enum status checkpoint_take(struct vm *vm)
+{
+    struct vm_checkpoints *own = &vm->checkpoints;
+    bool due = own->due;
+    size_t size;
+
+    own->due = false;
+    /* One more may have been asked for while the last one was taken. */
+    if (!due && __atomic_load_n(&own->wanted, __ATOMIC_SEQ_CST) == 0) {
+        return STATUS_OK;
+    }
+    mark_functions(vm, true);
+    enum status status = save_and_load(vm, &size);
+
+    mark_functions(vm, false);
+    if (status != STATUS_OK) {
+        return status;
+    }
     if (due) {
         own->done++;
         return STATUS_OK;
@@ -284,7 +307,7 @@ enum status checkpoint_take(struct vm *vm)
     own->taken++;
     if (__atomic_sub_fetch(&own->wanted, 1, __ATOMIC_SEQ_CST) == 0) {
         log_write_always(LOG_INFO, "VM '%s': %u checkpoints taken, of %lu bytes each",
-                         vm->config->name, own->taken, writer.used);
+                         vm->config->name, own->taken, size);
     }
     return STATUS_OK;
 }

@@ -236,6 +236,12 @@ static void test_poll(void **state)
     legacy_inflight_poll(&ring_function);
     spinlock_release(&ring_function.lock);
     RING_CHECK_LEFT(3);
+    ring_function.rebuilding = true; /* where the ring is said to be is nonsense */
+    ring_function.state.queue[RING_QUEUE].pfn = 0xa5a5a5a5;
+    legacy_inflight_poll(&ring_function);
+    ring_function.state.queue[RING_QUEUE].pfn = RING_PFN;
+    ring_function.rebuilding = false;
+    RING_CHECK_LEFT(3);
 }
 
 int main(void)

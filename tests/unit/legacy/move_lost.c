@@ -172,6 +172,31 @@ static void forsaken_one_is_gone(void **unused)
     assert_int_equal(config_in(0, 0, 4), UINT32_MAX);
 }
 
+/* What others see of a function whose state is taken apart and put together again. */
+static void nobody_gives_up_what_is_rebuilt(void **state)
+{
+    use_intx();
+    legacy_pause(&guest);
+    legacy_rebuild(OLD, true);
+    carried = *legacy_save(OLD);
+    assert_false(legacy_try_give_up(OLD, "fails"));
+    legacy_fill(OLD, 0xa5);
+    assert_int_equal(OLD->state.queue[0].pfn, 0xa5a5a5a5);
+    assert_int_equal(OLD->state.arrived[LEGACY_VECTOR_WORDS - 1], 0xa5a5a5a5a5a5a5a5);
+    assert_false(legacy_is_lost(OLD));
+    assert_int_equal(legacy_load(OLD, &carried), STATUS_OK);
+    assert_memory_equal(&OLD->state, &carried, sizeof(carried));
+    assert_false(legacy_try_give_up(OLD, "fails")); /* it is compared */
+    legacy_rebuild(OLD, false);
+    assert_true(legacy_try_give_up(OLD, "fails"));
+    assert_true(legacy_is_lost(OLD));
+    legacy_rebuild(OLD, true);
+    legacy_fill(OLD, 0);
+    assert_true(legacy_is_lost(OLD));
+    legacy_rebuild(OLD, false);
+    legacy_resume(&guest);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +210,7 @@ int main(void)
         BY_COMMANDS(requests_are_followed_through_a_move),
         TEST(lost_one_has_no_queue_sizes),
         TEST(forsaken_one_is_gone),
+        TEST(nobody_gives_up_what_is_rebuilt),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

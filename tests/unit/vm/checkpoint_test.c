@@ -36,6 +36,7 @@ static unsigned kicks;
 /* ---- What happens while a checkpoint is taken ---- */
 
 static bool vf_speaks;       /* between saving and loading */
+static bool vf_dies;         /* while it is loaded */
 static bool turn_is_lost;    /* a part of the PC that nobody loads */
 static bool vf_is_refused;   /* with what was saved of it */
 static bool rate_is_refused; /* that of its TSC */
@@ -79,6 +80,13 @@ uint8_t *nvram_bytes(const struct vm *of)
 
 void nvram_settle(struct vm *of) {}
 
+static void give_up(struct legacy_function *f)
+{
+    if (vf_dies && !f->rebuilding) {
+        f->state.isr = 0;
+    }
+}
+
 void pc_fill(struct pc *pc, uint8_t byte)
 {
     memset(&pc->board, byte, sizeof(pc->board));
@@ -109,6 +117,18 @@ void pc_derive(struct pc *pc)
 
 void low_memory_settle(struct vm *settled, bool anew) {}
 
+/* CPU 0 gives it up as soon as it may. */
+void legacy_rebuild(struct legacy_function *f, bool begun)
+{
+    f->rebuilding = begun;
+    give_up(f);
+}
+
+void legacy_fill(struct legacy_function *f, uint8_t byte)
+{
+    memset(&f->state, byte, sizeof(f->state));
+}
+
 const struct legacy_state *legacy_save(struct legacy_function *f)
 {
     memcpy(f->state.arrived, f->irq.arrived, sizeof(f->state.arrived));
@@ -119,6 +139,7 @@ enum status legacy_load(struct legacy_function *f, const struct legacy_state *fr
 {
     f->irq.arrived[0] |= from->arrived[0] | (vf_speaks ? 4 : 0);
     f->state = *from;
+    give_up(f);
     return vf_is_refused ? STATUS_INVALID : STATUS_OK;
 }
 
@@ -193,7 +214,7 @@ static int set_up(uint32_t flash_size)
     fake_log_clear();
     memset(&vm, 0, sizeof(vm));
     memset(&function, 0, sizeof(function));
-    vf_speaks = turn_is_lost = vf_is_refused = rate_is_refused = seen_filled = false;
+    vf_speaks = vf_dies = turn_is_lost = vf_is_refused = rate_is_refused = seen_filled = false;
     now_ns = 0;
     config.checkpoints = kicks = 0;
     vm.config = &config;
@@ -322,6 +343,16 @@ static void test_messages_meanwhile(void **state)
     assert_int_equal(checkpoint_take(&vm), STATUS_OK);
     assert_int_equal(function.state.arrived[0], 1);
     assert_int_equal(function.irq.arrived[0], 5);
+}
+
+/* A VF that is given up as soon as it is loaded is not as it was saved. */
+static void test_loss_meanwhile(void **state)
+{
+    function.state.isr = 1;
+    vf_dies = true;
+    assert_int_equal(checkpoint_take(&vm), STATUS_OK);
+    assert_int_equal(function.state.isr, 0);
+    assert_false(function.rebuilding);
 }
 
 static void test_differences(void **state)
@@ -458,6 +489,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_flash_of_another, setup_with_flash, teardown),
         cmocka_unit_test_setup_teardown(test_requests_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_messages_meanwhile, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_loss_meanwhile, setup, teardown),
         cmocka_unit_test_setup_teardown(test_differences, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_moments, setup, teardown),
