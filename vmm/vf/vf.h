@@ -31,7 +31,7 @@ struct vf_set {
     struct vf_owner owner;
     struct iommu_domain *domain;      /* while the VM runs */
     enum status fit;                  /* not OK: it cannot be started; see the log. As of boot */
-    bool bound;                       /* from vf_bind() to the end of vf_unbind(); atomic */
+    bool bound;                       /* from the end of vf_bind() to that of vf_unbind(); atomic */
     struct legacy_inflight *inflight; /* of its only VF; NULL: it never has a standby */
     bool held;                        /* its VM goes to another host, or comes: no orders; atomic */
     bool tainted;                     /* a unit of the IOMMU may still reach its memory */

@@ -328,7 +328,6 @@ enum status vf_bind(struct vf_set *set)
     if (status != STATUS_OK) {
         return status;
     }
-    __atomic_store_n(&set->bound, true, __ATOMIC_RELEASE);
     status = attach(set);
     if (status == STATUS_OK) {
         status = show(set);
@@ -339,6 +338,8 @@ enum status vf_bind(struct vf_set *set)
         vf_unbind(set);
         return status;
     }
+    /* Not before: CPU 0 looks into the functions of a set that is bound, locks and all. */
+    __atomic_store_n(&set->bound, true, __ATOMIC_RELEASE);
     report(set);
     return STATUS_OK;
 }
