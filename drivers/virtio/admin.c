@@ -5,6 +5,7 @@
 #include "vmm/base/log.h"
 #include "vmm/host/time.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #define REFUSAL_MEMBER 48
@@ -18,6 +19,15 @@
 #define FOREGROUND     2U  /* slots that commands in the background leave free */
 #define PATIENCE       32U /* times its limit that such a command waits for its turn */
 #define LISTS          (1ULL << VIRTIO_ADMIN_LIST_QUERY | 1ULL << VIRTIO_ADMIN_LIST_USE)
+
+void virtio_admin_clear(struct virtio_admin *admin)
+{
+    const size_t kept = offsetof(struct virtio_admin, transport);
+
+    spinlock_acquire(&admin->lock);
+    memset((uint8_t *)admin + kept, 0, sizeof(*admin) - kept);
+    spinlock_release(&admin->lock);
+}
 
 enum status virtio_admin_set_up(struct virtio_admin *admin,
                                 const struct virtio_transport *transport,

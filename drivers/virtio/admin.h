@@ -181,6 +181,9 @@ struct virtio_admin_command {
     unsigned retries;
 };
 
+/* Forget all but the lock, which it takes: ADMIN refuses all commands, and none was counted. */
+void virtio_admin_clear(struct virtio_admin *admin);
+
 /*
  * Set up the first administration queue of TRANSPORT, which has negotiated ADMIN_VQ and is before
  * DRIVER_OK. MEMORY is VIRTIO_ADMIN_MEMORY bytes, the queue's until the device is reset. Errors as

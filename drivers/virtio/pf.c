@@ -96,8 +96,10 @@ enum status virtio_pf_start(struct virtio_pf *pf, const struct virtio_function *
     bdf_t bdf = function->pci->bdf;
     enum status status;
 
-    *pf = (struct virtio_pf){.function = function};
-    spinlock_init(&pf->admin.lock, LOCK_ADMIN);
+    pf->function = function;
+    pf->has_admin = false;
+    pf->transport = (struct virtio_transport){0};
+    virtio_admin_clear(&pf->admin);
     command_change(bdf, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_OFF, PCI_COMMAND_BUS_MASTER);
     status = virtio_transport_map(&pf->transport, bdf, &function->regions, bars);
     if (status != STATUS_OK) {

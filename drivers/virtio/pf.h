@@ -30,6 +30,9 @@ enum status virtio_pf_allocate(struct virtio_dma *memory);
  * virtio_pf_allocate(), is the device's until virtio_pf_stop() says OK. Bridges above must let bus
  * mastering through. This may clear VF Enable: switch VFs on afterwards.
  *
+ * Before its first start PF is all zero but for admin.lock, which its owner has initialised. At
+ * later ones somebody may have that, to count commands.
+ *
  * Errors as in transport.h and admin.h; then the function is reset, and bus mastering is off. One
  * CPU at a time for a PF.
  */

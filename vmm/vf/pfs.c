@@ -183,6 +183,7 @@ static void start_pf(struct pf *pf)
 {
     enum status status = STATUS_NOT_FOUND;
 
+    spinlock_init(&pf->virtio.admin.lock, LOCK_ADMIN);
     pf->function = find_virtio(pf->config->bdf);
     if (pf->function) {
         status = bring_up(pf);

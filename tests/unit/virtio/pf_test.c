@@ -67,6 +67,24 @@ static void test_up_and_down(void **state)
     assert_int_equal(virtio_pf_stop(&pf), STATUS_OK);
 }
 
+/* Somebody may have the lock, or wait for it, at a restart: its tickets go on, all else is new. */
+static void test_restart(void **state)
+{
+    assert_int_equal(start(), STATUS_OK);
+    assert_int_equal(virtio_pf_stop(&pf), STATUS_OK);
+    pf.admin.counters.sent = 7;
+    pf.admin.timeout_ms = 1;
+
+    uint32_t tickets = pf.admin.lock.next;
+
+    assert_int_equal(start(), STATUS_OK);
+    assert_true(pf.admin.lock.next > tickets);
+    assert_int_equal(pf.admin.lock.serving, pf.admin.lock.next);
+    assert_int_equal(virtio_admin_count(&pf.admin).sent, 0);
+    assert_int_equal(pf.admin.timeout_ms, 0);
+    assert_int_equal(virtio_pf_stop(&pf), STATUS_OK);
+}
+
 static void test_memory(void **state)
 {
     struct virtio_dma memory;
@@ -319,6 +337,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_up_and_down, set_up),
+        cmocka_unit_test_setup(test_restart, set_up),
         cmocka_unit_test_setup(test_memory, set_up),
         cmocka_unit_test_setup(test_was_running, set_up),
         cmocka_unit_test_setup(test_features, set_up),
