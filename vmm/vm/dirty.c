@@ -5,6 +5,7 @@
 #include "vmm/host/frame.h"
 #include "vmm/host/instructions.h"
 #include "vmm/host/paging.h"
+#include "vmm/host/time.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/low_memory.h"
 #include "vmm/vm/vm.h"
@@ -14,6 +15,7 @@
 #define STEP          (64ULL << 20) /* bytes for which the lock is held at a time */
 #define MERGE_STEP    PAGE_SIZE_1G
 #define PRUNE_AT_ONCE 64U
+#define EXITS_NS      500000000U /* more than any exit takes that does not wait for a device */
 
 #define RIGHTS_READ  ((unsigned)RADIX_READ | RADIX_EXECUTE)
 #define RIGHTS_WRITE (RIGHTS_READ | RADIX_WRITE)
@@ -57,21 +59,42 @@ void dirty_destroy(struct vm *vm)
 }
 
 /*
- * From the return on no vCPU runs its guest with what the nested tables said before the call, and
- * with EXITS none is at an exit any more that began before. Ends: a kick ends the guest's run, and
- * the next begins with a flush.
+ * From the return on no vCPU runs its guest with what the nested tables said before the call. Ends:
+ * a kick ends the guest's run, and the next begins with a flush.
  */
-static void flush(struct vm *vm, bool exits)
+static void flush(struct vm *vm)
 {
     vm_flush(vm);
     uint32_t wanted = __atomic_load_n(&vm->nested_generation, __ATOMIC_SEQ_CST);
 
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
-        while (exits ? !vcpu_has_passed(vm->vcpu[i], wanted)
-                     : !vcpu_has_flushed(vm->vcpu[i], wanted)) {
+        while (!vcpu_has_flushed(vm->vcpu[i], wanted)) {
             cpu_relax();
         }
     }
+}
+
+/*
+ * From the return on none is at an exit any more that began before, either. False: one is at it for
+ * so long that it waits for a device, or for a vCPU that does. That may be this CPU's: an exit that
+ * waits goes on with the CPU's service, and so perhaps with the call of this.
+ */
+static bool flush_exits(struct vm *vm)
+{
+    uint64_t until = time_now_ns() + EXITS_NS;
+
+    vm_flush(vm);
+    uint32_t wanted = __atomic_load_n(&vm->nested_generation, __ATOMIC_SEQ_CST);
+
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        while (!vcpu_has_passed(vm->vcpu[i], wanted)) {
+            if (time_now_ns() >= until) {
+                return false;
+            }
+            cpu_relax();
+        }
+    }
+    return true;
 }
 
 /* Change the rights of all RAM, a step at a time. */
@@ -115,7 +138,10 @@ enum status dirty_start(struct vm *vm)
     __atomic_store_n(&vm->ram.tracked, true, __ATOMIC_SEQ_CST);
     protect_all(vm, RIGHTS_READ);
     low_memory_settle(vm, true);
-    flush(vm, true);
+    if (!flush_exits(vm)) {
+        dirty_stop(vm);
+        return STATUS_STATE;
+    }
     return STATUS_OK;
 }
 
@@ -130,7 +156,7 @@ static void merge(struct vm *vm, uint64_t at, uint64_t size)
         count = radix_prune(&vm->nested, at, size, true, pruned, PRUNE_AT_ONCE);
         spinlock_release(&vm->nested_lock);
         if (count > 0) {
-            flush(vm, false);
+            flush(vm);
             radix_free(&vm->nested, pruned, count);
         }
     } while (count > 0);
@@ -144,10 +170,10 @@ void dirty_stop(struct vm *vm)
     /* First of all no CPU logs any more: one that does sets bits in entries, and those of a table
      * that are not alike do not make a large page. */
     __atomic_store_n(&vm->ram.tracked, false, __ATOMIC_SEQ_CST);
-    flush(vm, false);
+    flush(vm);
     protect_all(vm, RIGHTS_WRITE);
     low_memory_settle(vm, true);
-    flush(vm, false);
+    flush(vm);
     for (unsigned i = 0; i < vm->ram.run_count; i++) {
         const struct ram_run *run = &vm->ram.run[i];
 
@@ -195,7 +221,7 @@ bool dirty_collect(struct vm *vm, uint64_t first, uint64_t pages, uint64_t *bitm
     bool any = false;
 
     if (vm->ram.tracked && vm->ram.logged) {
-        flush(vm, false); /* what has been logged is marked when a vCPU leaves its guest */
+        flush(vm); /* what has been logged is marked when a vCPU leaves its guest */
     }
     for (uint64_t i = 0; i < pages / RAM_MARKS_WORD; i++) {
         uint64_t page = first + i * RAM_MARKS_WORD;
@@ -206,7 +232,7 @@ bool dirty_collect(struct vm *vm, uint64_t first, uint64_t pages, uint64_t *bitm
         any = any || bitmap[i] != 0;
     }
     if (any) {
-        flush(vm, false);
+        flush(vm);
     }
     return any;
 }

@@ -29,9 +29,10 @@ bool dirty_claim(struct vm *vm);
 void dirty_release(struct vm *vm);
 
 /*
- * Begin: from the return on every write is seen. STATE: it is tracked already. Any CPU, interrupts
- * on, no lock held; waits until each vCPU has left its guest once, and has seen to its exit. For
- * this and the next two who has claimed it, or has begun it for a move.
+ * Begin: from the return on every write is seen. Any CPU, interrupts on, no lock held; waits until
+ * each vCPU has left its guest once, and has seen to its exit, which those that are parked have.
+ * STATE: it is tracked already, or an exit took half a second, since it waits for a device; then it
+ * is not tracked. For this and the next two who has claimed it, or has begun it for a move.
  */
 enum status dirty_start(struct vm *vm);
 

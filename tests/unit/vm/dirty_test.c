@@ -62,6 +62,24 @@ static void test_faults(void **state)
     tracked_expect_dirty(NULL, 0); /* what was marked before counts no more */
 }
 
+/*
+ * vCPU 1 is at an exit that waits for a device, or for vCPU 0 whose CPU goes on with its service
+ * meanwhile, which may be what calls: it is not waited for without an end.
+ */
+static void test_an_exit_waits(void **state)
+{
+    tracked_tick_ns = 1000000;
+    tracked_vcpus[1].place = VCPU_AT_EXIT;
+    assert_int_equal(dirty_start(&tracked_vm), STATUS_STATE);
+    assert_false(tracked_vm.ram.tracked);
+    tracked_expect_page(0, M2, true);
+    tracked_expect_page(TRACKED_HIGH, M2, true);
+    assert_int_equal(ram_write(&tracked_vm.ram, gpa(K4), "x", 1), STATUS_OK);
+    tracked_expect_dirty(NULL, 0);
+    tracked_vcpus[1].place = VCPU_AWAY;
+    assert_int_equal(dirty_start(&tracked_vm), STATUS_OK);
+}
+
 static void test_own_writes(void **state)
 {
     uint8_t bytes[2 * K4];
@@ -395,6 +413,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_faults, tracked_set_up, tracked_tear_down),
+        cmocka_unit_test_setup_teardown(test_an_exit_waits, tracked_set_up, tracked_tear_down),
         cmocka_unit_test_setup_teardown(test_own_writes, tracked_set_up, tracked_tear_down),
         cmocka_unit_test_setup_teardown(test_no_memory, tracked_set_up, tracked_tear_down),
         cmocka_unit_test_setup_teardown(test_concurrent, tracked_set_up, tracked_tear_down),

@@ -8,6 +8,7 @@
 #include "vmm/host/frame.h"
 #include "vmm/host/paging.h"
 #include "vmm/host/pool.h"
+#include "vmm/host/time.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/dirty.h"
 #include "vmm/vm/vm_edge.h"
@@ -31,6 +32,7 @@ uint8_t tracked_rom_file[TRACKED_ROM_SIZE];
 unsigned tracked_stops, tracked_flushes, tracked_forgets;
 bool tracked_gate_shut;
 void (*tracked_before_flush)(void);
+uint64_t tracked_tick_ns;
 
 bool i8042_a20(const struct i8042 *kbc)
 {
@@ -131,6 +133,13 @@ bool vcpu_has_passed(const struct vcpu *vcpu, uint32_t generation)
     return has_seen(is_at(vcpu, VCPU_AWAY), vcpu, generation);
 }
 
+uint64_t time_now_ns(void)
+{
+    static uint64_t now;
+
+    return now += tracked_tick_ns;
+}
+
 static void forget(struct vcpu *vcpu)
 {
     __atomic_fetch_add(&tracked_forgets, 1, __ATOMIC_RELAXED);
@@ -168,6 +177,7 @@ int tracked_set_up(void **state)
 {
     tracked_logs = false;
     tracked_before_flush = NULL;
+    tracked_tick_ns = 0;
     fake_pages_reset(64);
     fake_log_clear();
     memset(&tracked_vm, 0, sizeof(tracked_vm));

@@ -30,6 +30,8 @@ extern bool tracked_logs;
 /* Called before a flush of the VM takes effect, as long as it is not NULL. */
 extern void (*tracked_before_flush)(void);
 
+extern uint64_t tracked_tick_ns; /* so much later it is each time that somebody looks */
+
 /* The nested tables' last entry for AT, which is mapped. */
 uint64_t *tracked_entry(uint64_t at);
 
