@@ -302,6 +302,8 @@ void vf_reset(struct vf_set *set)
     legacy_reset(&set->legacy);
 }
 
+void vf_destroy(struct vf_set *set) {}
+
 void vf_unbind(struct vf_set *set)
 {
     __atomic_store_n(&sims[set->owner.index].live, false, __ATOMIC_RELEASE);

@@ -61,6 +61,10 @@ void vf_start_pfs(const struct config *config, const struct handoff_region *map,
  */
 enum status vf_create(struct vf_set *set, const struct vf_owner *owner);
 
+/* The VM is left out: what vf_create() has found is given back. Nothing if that did not come to be,
+ * and SET is all zero. Boot CPU. */
+void vf_destroy(struct vf_set *set);
+
 /*
  * Say what of a VM's VFs gets past the IOMMU. Unless UNSAFE, a VM with VFs cannot be started where
  * interrupts are not remapped; nor can, of two VMs of which one could reach a VF of the other since

@@ -161,9 +161,11 @@ static void choose_slots(struct vf_set *set)
 
 _Static_assert(CONFIG_VM_VFS_MAX < LAST_SLOT - FIRST_SLOT + 1, "there is a slot for every VF");
 
-/* Of a VM that is left out. */
-static void give_back(struct vf_set *set)
+void vf_destroy(struct vf_set *set)
 {
+    if (sets[set->owner.index] == set) {
+        sets[set->owner.index] = NULL;
+    }
     for (; set->count > 0; set->count--) {
         struct vf *vf = set->vf[set->count - 1];
 
@@ -195,7 +197,7 @@ enum status vf_create(struct vf_set *set, const struct vf_owner *owner)
         struct vf *vf = pool_allocate(sizeof(*vf), PAGE_SIZE);
 
         if (!vf) {
-            give_back(set);
+            vf_destroy(set);
             return STATUS_NOTE(STATUS_NO_MEMORY);
         }
         vf->set = set;

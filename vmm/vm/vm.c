@@ -132,6 +132,7 @@ static void destroy(struct vm *vm)
 {
     dirty_destroy(vm);
     checkpoint_destroy(vm);
+    vf_destroy(&vm->vfs);
     rom_destroy(vm);
     nvram_destroy(vm);
     video_destroy(vm);

@@ -221,11 +221,52 @@ static void test_start_fails(void **state)
     assert_true(fake_log_contains("VM 'vm' is not started: its VFs cannot be given to it"));
 }
 
+/* A VM that is left out after its VFs were found: nothing of it stays. */
+static void test_left_out(void **state)
+{
+    struct vf_set none = {.count = 0};
+
+    config.vfs.count = 1;
+    config.standby.line = 7;
+    assert_int_equal(create(), STATUS_OK);
+    assert_int_equal(tables, 1);
+    assert_int_equal(blocks, 1);
+    assert_non_null(set.inflight);
+    vf_destroy(&none); /* one that did not come to its VFs */
+    assert_ptr_equal(vf_set_at(0), &set);
+    vf_destroy(&set);
+    assert_null(vf_set_at(0));
+    assert_int_equal(tables, 0);
+    assert_int_equal(blocks, 0);
+    assert_int_equal(fake_pages_used(), 0);
+    vf_destroy(&set);
+}
+
+static void test_no_memory(void **state)
+{
+    unsigned limit = 0;
+
+    config.vfs.count = 1;
+    config.standby.line = 7;
+    for (fake_pages_limit(0); create() == STATUS_NO_MEMORY; fake_pages_limit(++limit)) {
+        vf_destroy(&set); /* again: it was given back already */
+        assert_null(vf_set_at(0));
+        assert_int_equal(tables, 0);
+        assert_int_equal(blocks, 0);
+        assert_int_equal(fake_pages_used(), 0);
+    }
+    assert_true(limit > 1);
+    vf_destroy(&set);
+    assert_int_equal(fake_pages_used(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_bound_when_all_is_there, setup),
         cmocka_unit_test_setup(test_start_fails, setup),
+        cmocka_unit_test_setup(test_left_out, setup),
+        cmocka_unit_test_setup(test_no_memory, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

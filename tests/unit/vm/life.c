@@ -289,9 +289,10 @@ void vcpu_reset(struct vcpu *vcpu)
     sees[vcpu->cpu->index] = load(&loads);
 }
 
+/* It is what is made last. */
 enum status checkpoint_create(struct vm *vm)
 {
-    return STATUS_OK;
+    return life.last_status;
 }
 
 void checkpoint_destroy(struct vm *vm) {}
@@ -438,8 +439,8 @@ struct vm *named(const char *name)
 
 void make_all_well(void)
 {
-    life.load_status = life.nested_status = life.ram_status = life.map_status = life.init_status =
-        STATUS_OK;
+    life.load_status = life.nested_status = life.ram_status = life.map_status = life.last_status =
+        life.init_status = STATUS_OK;
     fake_log_clear();
     fake_log_passes = life_log_passes;
 }
@@ -462,7 +463,13 @@ void do_call(struct cpu *cpu)
 enum status vf_create(struct vf_set *set, const struct vf_owner *owner)
 {
     set->owner = *owner;
+    life.vf_sets++;
     return STATUS_OK;
+}
+
+void vf_destroy(struct vf_set *set)
+{
+    life.vf_sets -= set->owner.config != NULL;
 }
 
 enum status vf_bind(struct vf_set *set)

@@ -26,8 +26,10 @@ extern struct life {
     uint32_t holds, presses;     /* of the power button while time stands still; when it goes on */
     uint32_t flushes, ram_frees; /* how often */
     unsigned destroyed;          /* nested tables */
+    unsigned vf_sets;            /* that were made and not destroyed */
     bool held[CONFIG_VMS_MAX];   /* the VFs of the VM of that index are paused */
-    enum status load_status, nested_status, ram_status, map_status, init_status, checkpoint_status;
+    enum status load_status, nested_status, ram_status, map_status, last_status, init_status,
+        checkpoint_status;
     struct vm *ask_while_it_ends; /* NULL: nobody asks */
     struct vcpu *unable;          /* its CPU cannot run guests; NULL: each can */
     unsigned own_resets;          /* every so many entries a guest resets its machine itself */
