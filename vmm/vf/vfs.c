@@ -20,12 +20,13 @@ struct vf_set *vf_set_at(unsigned index)
 
 /* ---- At boot ---- */
 
-/* Of a VM that runs it is one that it was to be moved to. */
+/* Of a VM that runs it is one that it was to be moved to: at each of its resets perhaps, if that is
+ * its standby. */
 static enum status refuse(const struct vf *vf, enum status status, const char *why)
 {
-    log_write_always(LOG_WARN, "VM '%s' cannot have VF %u of " BDF_FORMAT "%s: %s",
-                     vf->set->owner.config->name, vf->place.index, BDF_ARGS(vf->place.pf),
-                     vf->set->bound ? "" : " and is not started", why);
+    log_warn("VM '%s' cannot have VF %u of " BDF_FORMAT "%s: %s", vf->set->owner.config->name,
+             vf->place.index, BDF_ARGS(vf->place.pf), vf->set->bound ? "" : " and is not started",
+             why);
     return status;
 }
 

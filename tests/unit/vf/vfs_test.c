@@ -242,6 +242,30 @@ static void test_left_out(void **state)
     vf_destroy(&set);
 }
 
+static bool too_many(void)
+{
+    return false;
+}
+
+/* A guest that resets itself all the time, with its VF lost and no standby to be had, asks each
+ * time: within the limit of its lines. */
+static void test_refusals_are_limited(void **state)
+{
+    pci_vfs[1].present = false;
+    assert_int_equal(create(), STATUS_OK);
+    assert_int_equal(set.fit, STATUS_DEVICE);
+    assert_true(fake_log_contains("VM 'vm' cannot have VF 1 of 0000:01:00.0 and is not started: "
+                                  "the VF does not answer"));
+    set.bound = true;
+    fake_log_clear();
+    assert_int_equal(vf_find(set.vf[1]), STATUS_DEVICE);
+    assert_true(fake_log_contains("VM 'vm' cannot have VF 1 of 0000:01:00.0: the VF does not"));
+    fake_log_clear();
+    fake_log_passes = too_many;
+    assert_int_equal(vf_find(set.vf[1]), STATUS_DEVICE);
+    assert_int_equal(fake_log_lines(), 0);
+}
+
 static void test_no_memory(void **state)
 {
     unsigned limit = 0;
@@ -266,6 +290,7 @@ int main(void)
         cmocka_unit_test_setup(test_bound_when_all_is_there, setup),
         cmocka_unit_test_setup(test_start_fails, setup),
         cmocka_unit_test_setup(test_left_out, setup),
+        cmocka_unit_test_setup(test_refusals_are_limited, setup),
         cmocka_unit_test_setup(test_no_memory, setup),
     };
 
