@@ -282,20 +282,17 @@ void vcpu_resume(struct vcpu *vcpu)
     __atomic_fetch_add(&life.resumes, 1, __ATOMIC_SEQ_CST);
 }
 
-/* INIT, SIPI and NMI that were sent since the VM's new life began must be there still. */
+/* vCPU 0 has the last one started as soon as it goes on, and that is perhaps still asleep. */
 void vcpu_reset(struct vcpu *vcpu)
 {
+    struct vcpu *last = vcpu->vm->vcpu[vcpu->vm->vcpu_count - 1];
+
     vcpu->interrupts++; /* a sign of life */
     sees[vcpu->cpu->index] = load(&loads);
+    if (vcpu->index == 0) {
+        __atomic_fetch_or(&last->requests, VCPU_REQUEST_STARTUP, __ATOMIC_SEQ_CST);
+    }
 }
-
-/* It is what is made last. */
-enum status checkpoint_create(struct vm *vm)
-{
-    return life.last_status;
-}
-
-void checkpoint_destroy(struct vm *vm) {}
 
 void checkpoint_begin(struct vm *vm)
 {

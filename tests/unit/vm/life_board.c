@@ -2,6 +2,7 @@
 /* What VMs of the tests have no screen, flash, portal and power button for; and who logs. */
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/vm/life.h"
+#include "vmm/vm/checkpoint.h"
 #include "vmm/vm/dirty.h"
 #include "vmm/vm/low_memory.h"
 #include "vmm/vm/nvram.h"
@@ -69,6 +70,14 @@ enum status dirty_create(struct vm *vm)
 }
 
 void dirty_destroy(struct vm *vm) {}
+
+/* It is what is made last. */
+enum status checkpoint_create(struct vm *vm)
+{
+    return life.last_status;
+}
+
+void checkpoint_destroy(struct vm *vm) {}
 
 static _Thread_local struct cpu *this_cpu;
 

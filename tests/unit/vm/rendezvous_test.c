@@ -96,6 +96,18 @@ static void end_threads(const pthread_t *threads, unsigned count)
     assert_int_equal(life.failures, 0);
 }
 
+/* What the last life was asked for is forgotten; what the new one is asked for is not, though it
+ * comes before all vCPUs are awake. */
+static void check_requests(struct vm *vm)
+{
+    while (load(&life.in_guest) != 3) {
+        rest();
+    }
+    check(load(&vm->vcpu[2]->requests) == VCPU_REQUEST_STARTUP);
+    check(load(&vm->vcpu[1]->requests) == 0);
+    vm->vcpu[1]->requests = vm->vcpu[2]->requests = VCPU_REQUEST_INIT | VCPU_REQUEST_NMI;
+}
+
 /* One after the other: every reset is carried out, every stop ends all. */
 static void test_in_turn(void **state)
 {
@@ -111,6 +123,7 @@ static void test_in_turn(void **state)
         check(vm_start(vm) == STATUS_OK);
         await_state(vm, VM_RUNNING);
         for (unsigned i = 1; i <= 3; i++) {
+            check_requests(vm);
             check(vm_reset(vm, NULL) == STATUS_OK);
             while (load(&vm->resets) != resets + i) {
                 rest();

@@ -391,6 +391,19 @@ static void test_request_ends_the_run(void **state)
     assert_int_equal(looks, 1);
 }
 
+/* What it is asked for in the new life of its VM may come before it has begun that itself. */
+static void test_reset_keeps_requests(void **state)
+{
+    const uint32_t sent = VCPU_REQUEST_INIT | VCPU_REQUEST_STARTUP | VCPU_REQUEST_NMI;
+
+    vcpu.requests = sent;
+    vcpu_reset(&vcpu);
+    assert_int_equal(vcpu.requests, sent);
+    vcpu_see_to_requests(&vcpu);
+    assert_int_equal(vcpu.requests, 0);
+    assert_true(vcpu.nmi_pending);
+}
+
 /* One IPI until it has looked, and again one behind that. */
 static void test_one_interrupt_for_many_kicks(void **state)
 {
@@ -442,6 +455,7 @@ int main(void)
         cmocka_unit_test_setup(test_offers_are_settled, setup),
         cmocka_unit_test_setup(test_deadline, setup),
         cmocka_unit_test_setup(test_request_ends_the_run, setup),
+        cmocka_unit_test_setup(test_reset_keeps_requests, setup),
         cmocka_unit_test_setup(test_one_interrupt_for_many_kicks, setup),
         cmocka_unit_test_setup(test_nothing_is_lost, setup),
     };
