@@ -2,6 +2,8 @@
 /* A VM's first program: from the boot's files into guest memory. */
 #include "vmm/base/log.h"
 #include "vmm/base/x86.h"
+#include "vmm/host/instructions.h"
+#include "vmm/host/timer.h"
 #include "vmm/load/load.h"
 #include "vmm/pc/guest_tables.h"
 #include "vmm/pc/rom.h"
@@ -13,21 +15,36 @@
 #define ATTRIBUTES_CODE64 0xa9bU
 #define ATTRIBUTES_DATA   0xc93U
 
-/* One plan for all VMs: it is big, and needed for a moment only. */
+#define STEP (4ULL << 20) /* bytes between two looks at CPU 0's service */
+
+/* One plan for all VMs: it is big, and needed for a moment only. Nothing in CPU 0's service loads a
+ * program, so that may go on while the lock is held. */
 static struct load_plan plan;
 static struct spinlock plan_lock = SPINLOCK(LOCK_PLAN);
+
+static enum status put(const struct ram *ram, const struct load_piece *piece)
+{
+    uint64_t end = piece->size + piece->zero, step;
+    enum status status = STATUS_OK;
+
+    for (uint64_t done = 0; done < end && status == STATUS_OK; done += step) {
+        gpa_t to = gpa(piece->to.raw + done);
+        bool copy = done < piece->size;
+        uint64_t left = (copy ? piece->size : end) - done;
+
+        step = left < STEP ? left : STEP;
+        status = copy ? ram_write(ram, to, piece->from + done, step) : ram_zero(ram, to, step);
+        timer_service();
+    }
+    return status;
+}
 
 static enum status carry_out(struct vm *vm)
 {
     enum status status = STATUS_OK;
 
     for (unsigned i = 0; i < plan.piece_count && status == STATUS_OK; i++) {
-        const struct load_piece *piece = &plan.piece[i];
-
-        status = ram_write(&vm->ram, piece->to, piece->from, piece->size);
-        if (status == STATUS_OK) {
-            status = ram_zero(&vm->ram, gpa(piece->to.raw + piece->size), piece->zero);
-        }
+        status = put(&vm->ram, &plan.piece[i]);
     }
     vm->entry = plan.entry;
     return status;
@@ -67,7 +84,10 @@ enum status program_load(struct vm *vm)
     }
     if (status == STATUS_OK) {
         input.acpi_rsdp = vm->rsdp;
-        spinlock_acquire(&plan_lock);
+        while (!spinlock_try(&plan_lock)) { /* another VM's kernel and initrd may be large */
+            timer_service();
+            cpu_relax();
+        }
         status = load_plan_build(&input, &plan);
         if (status == STATUS_OK) {
             status = carry_out(vm);
