@@ -43,8 +43,8 @@ void console_line(const char *line)
     uart_write("\r\n", 2);
 }
 
-/* For screen.c, which asks the core's page tables otherwise. What the MTRRs say of device space
- * holds here. */
+/* For vmm/console/screen.c, which asks the core's page tables otherwise. What the MTRRs say of
+ * device space holds here. */
 void *map_physical(hpa_t base, uint64_t size, enum map_kind kind)
 {
     return range_fits(base.raw, size, MAPPED_END) ? (void *)base.raw : NULL;

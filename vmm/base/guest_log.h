@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The limit of all that is logged of one guest's doing: a burst, then a line a minute. So a guest
- * can neither wipe the log's ring (a burst is a twentieth of it, and the rest would take it hours)
- * nor hold the serial line. What a service VM orders for a VM has some times that, apart from it
- * (vmm/vm/vm.h, orders_log). What is left out is counted, and said before the next line.
+ * can neither wipe the log's ring (a burst is an eighth of it at most, of lines of 100 bytes a
+ * twentieth, and the rest would take it hours) nor hold the serial line. What a service VM orders
+ * for a VM has some times that, apart from it (vmm/vm/vm.h, orders_log). What is left out is
+ * counted, and said before the next line.
  *
  * Whatever log_write() is asked for on a CPU that acts for a guest (struct cpu, guest_log) goes
  * through that guest's limit too, so no line needs to be remembered here. guest_log() is for lines

@@ -59,7 +59,8 @@ struct config_cpu {
     uint32_t mask[CPU_WORDS]; /* MASK: bits that stay */
 };
 
-/* Where a section and each of its keys stand, for messages; 0: not given. Indexed as in keys.c. */
+/* Where a section and each of its keys stand, for messages; 0: not given. Indexed as in
+ * config_keys.c. */
 struct config_lines {
     uint32_t section;
     uint32_t key[CONFIG_KEYS_MAX];

@@ -32,7 +32,7 @@ struct config_key {
     const char *words;
 };
 
-/* Indices of keys that the checks ask for by name; the order in keys.c. */
+/* Indices of keys that the checks ask for by name; the order in config_keys.c. */
 enum config_vm_key {
     VM_CPUS,
     VM_MEMORY,

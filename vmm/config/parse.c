@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Lines, sections and keys. What a value means is store.c's business, what fits together check.c's.
+/* Lines, sections and keys. What a value means is store.c's business, what fits together
+ * config_check.c's.
  */
 #include "vmm/base/format.h"
 #include "vmm/base/log.h"

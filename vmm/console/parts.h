@@ -29,7 +29,7 @@ void terminal_flush_quiet(uint64_t now_ns);
 size_t terminal_read(unsigned vm, uint64_t *from, char *buffer, size_t size);
 uint64_t terminal_written(unsigned vm);
 
-/* ---- keys.c: what the operator types ---- */
+/* ---- console_keys.c: what the operator types ---- */
 
 void keys_init(void);
 

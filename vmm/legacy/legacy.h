@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The legacy virtio functions of one VM: what a guest with old drivers sees of its VFs.
- * docs/legacy.md explains; edge.h is what is needed from below; docs/mmr-device.md is the
+ * docs/legacy.md explains; legacy_edge.h is what is needed from below; docs/mmr-device.md is the
  * contract with the device.
  *
  * Who calls what. A guest's port access goes first to legacy_notify() (writes of two bytes), then

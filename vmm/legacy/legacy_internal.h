@@ -54,7 +54,7 @@ static inline bool has_ring(const struct legacy_function *f, unsigned queue)
     return f->state.queue[queue].pfn != 0;
 }
 
-/* ---- transport.c: the VF's registers; the registers lock is held ---- */
+/* ---- legacy_transport.c: the VF's registers; the registers lock is held ---- */
 
 enum legacy_area { LEGACY_AREA_HEADER, LEGACY_AREA_CONFIG };
 
@@ -72,7 +72,7 @@ void legacy_transport_write(struct legacy_function *f, enum legacy_area area, un
 /* Find where notifications go, if there is such a place. At creation. */
 void legacy_transport_find_doorbell(struct legacy_function *f);
 
-/* ---- registers.c: the guest's view of BAR 0; the registers lock is held ---- */
+/* ---- legacy_registers.c: the guest's view of BAR 0; the registers lock is held ---- */
 
 uint32_t legacy_registers_read(struct legacy_function *f, unsigned offset, unsigned width);
 void legacy_registers_write(struct legacy_function *f, unsigned offset, unsigned width,
@@ -126,7 +126,7 @@ bool legacy_config_fits(const struct legacy_function *f, const uint8_t *config);
 /* Derive ports, Bus Master and interrupts from configuration space. The registers lock is held. */
 void legacy_config_derive(struct legacy_function *f);
 
-/* ---- ports.c ---- */
+/* ---- legacy_ports.c ---- */
 
 /* The function's BARs are at IO and MMIO from now on; 0: not decoded. Takes the ports lock. */
 void legacy_ports_place(struct legacy_function *f, uint32_t io, uint32_t mmio);

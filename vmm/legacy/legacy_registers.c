@@ -6,7 +6,7 @@
  * register read all ones and ignore writes. So no wide read clears the ISR, and no wide write
  * notifies.
  *
- * The ISR is not here: it is synthetic and needs another lock (ports.c).
+ * The ISR is not here: it is synthetic and needs another lock (legacy_ports.c).
  */
 #include "vmm/legacy/inflight.h"
 #include "vmm/legacy/legacy_internal.h"

@@ -52,7 +52,7 @@ enum status portal_carry_out(struct portal_channel *channel, enum portal_order o
 enum status portal_set_state(struct portal_channel *channel, uint32_t state);
 uint32_t portal_get_state(const struct portal_channel *channel);
 
-/* Data of CHANNEL: as vfio_user_edge.h has it. */
+/* Data of CHANNEL: as vmm/vfio_user/vfio_user_edge.h has it. */
 uint32_t portal_pending(const struct portal_channel *channel);
 enum status portal_save(struct portal_channel *channel, uint8_t *data, uint32_t *size);
 enum status portal_load(struct portal_channel *channel, const uint8_t *data, uint32_t size);
