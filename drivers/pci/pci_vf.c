@@ -176,9 +176,10 @@ static enum status prepare(const struct pci_function *pf, uint16_t *count, struc
     return sriov->page_size == PAGE_SIZE_4K ? STATUS_OK : STATUS_NOTE(STATUS_DEVICE);
 }
 
-/* Give the VF BARs addresses, in the device and in *SRIOV. VF MSE is clear. */
+/* Give the VF BARs addresses, in the device and in *SRIOV. VF MSE is clear. Bridges come last, when
+ * every BAR has found room: their windows only ever grow. */
 static enum status place_bars(const struct pci_function *pf, struct pci_sriov *sriov,
-                              enum log_level level)
+                              enum log_level level, bool fit)
 {
     uint32_t placed = 0;
     enum status status = pci_bars_size_vf(pf->bdf, sriov);
@@ -197,7 +198,7 @@ static enum status place_bars(const struct pci_function *pf, struct pci_sriov *s
             bar->base = base.raw;
             placed++;
         } else if (status == STATUS_NO_ROOM) {
-            pci_room_explain(pf, bar, bar->size * sriov->num_vfs, level);
+            pci_room_explain(pf, bar, bar->size * sriov->num_vfs, level, fit);
         }
     }
     if (status == STATUS_OK && placed == 0) {
@@ -205,7 +206,7 @@ static enum status place_bars(const struct pci_function *pf, struct pci_sriov *s
                  BDF_ARGS(pf->bdf));
         return STATUS_NOTE(STATUS_UNSUPPORTED);
     }
-    return status;
+    return status == STATUS_OK ? pci_room_apply(pf) : status;
 }
 
 /*
@@ -324,8 +325,8 @@ static struct pci_pf *pf_free(void)
     return NULL;
 }
 
-/* Find places for COUNT VFs of PF: in the table, on the buses, for their BARs. */
-static enum status place(struct pci_pf *pf, uint16_t count, enum log_level level)
+/* Find places for COUNT VFs of PF: in the table, on the buses, for their BARs. FIT: or fewer. */
+static enum status place(struct pci_pf *pf, uint16_t count, enum log_level level, bool fit)
 {
     pf->vfs = count;
     if (pf_free() == NULL || !table_find(count, &pf->first)) {
@@ -336,10 +337,11 @@ static enum status place(struct pci_pf *pf, uint16_t count, enum log_level level
     enum status status = pci_vf_plan(pf->function, &pf->sriov, count, level);
 
     if (status == STATUS_OK) {
-        status = place_bars(pf->function, &pf->sriov, level);
+        status = place_bars(pf->function, &pf->sriov, level, fit);
     }
     if (status != STATUS_OK) {
         forget_bars(pf->function);
+        pci_room_forget(pf->function);
     }
     return status;
 }
@@ -356,11 +358,11 @@ static enum status place_most(struct pci_pf *pf, uint16_t many, enum status stat
     while (bad - good > 1 && status != STATUS_DEVICE) {
         uint16_t count = (uint16_t)(good + (bad - good) / 2);
 
-        status = place(pf, count, LOG_DEBUG);
+        status = place(pf, count, LOG_DEBUG, true);
         *(status == STATUS_OK ? &good : &bad) = count;
     }
     if (status != STATUS_OK && status != STATUS_DEVICE && good > 0) {
-        status = place(pf, good, LOG_WARN);
+        status = place(pf, good, LOG_WARN, true);
     }
     if (status == STATUS_OK) {
         log_info("PCI " BDF_FORMAT ": %u of its %u VFs have room and are used ('num_vfs = fit'); "
@@ -386,7 +388,7 @@ enum status pci_vf_enable(bdf_t bdf, uint16_t count)
     }
     status = prepare(function, &count, &next.sriov);
     if (status == STATUS_OK) {
-        status = place(&next, count, LOG_WARN);
+        status = place(&next, count, LOG_WARN, fit);
         if (fit && status != STATUS_OK && pf_free() != NULL) {
             status = place_most(&next, count, status);
         }

@@ -225,3 +225,17 @@ void pci_room_release(const struct pci_function *function, uint32_t slot)
 {
     (void)pci_room_entry_set(pci_room_owner(function), (uint8_t)slot, 0, 0);
 }
+
+void pci_room_forget(const struct pci_function *function)
+{
+    const struct pci_function *bridge = function;
+
+    while ((bridge = pci_upstream(bridge->bdf.segment, bridge->bdf.bus)) != NULL) {
+        for (uint32_t kind = 0; kind < PCI_WINDOWS; kind++) {
+            struct pci_window window = pci_window_read(bridge, (enum pci_window_kind)kind);
+
+            (void)pci_room_entry_set(pci_room_owner(bridge), (uint8_t)(PCI_ROOM_WINDOW + kind),
+                                     window.base, window.size);
+        }
+    }
+}

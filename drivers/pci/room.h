@@ -48,16 +48,28 @@ enum status pci_room_find(const struct pci_function *function, uint32_t slot, hp
 /*
  * Addresses for SLOT of FUNCTION: TOTAL bytes (> 0, a multiple of bar->size), aligned to bar->size.
  * bar->base is kept when it is sound: in the windows of all bridges above, and nobody else's. Else
- * room is found, or made by growing windows. The BAR itself is not written. NO_ROOM when there is
- * none, NO_MEMORY when the list is full, DEVICE when a bridge does not take its window; what SLOT
- * had is free then.
+ * room is found, or made by growing windows. No register is written: when all slots have addresses,
+ * pci_room_apply() grows the windows; when one has none, pci_room_forget() drops their growth.
+ * NO_ROOM when there is none, NO_MEMORY when the list is full; what SLOT had is free then.
  */
 enum status pci_room_assign(const struct pci_function *function, uint32_t slot,
                             const struct pci_bar *bar, uint64_t total, hpa_t *base);
 
-/* Log at LEVEL why pci_room_assign() has just said NO_ROOM: bridge, need, what is free, remedy. */
+/*
+ * Let the bridges above FUNCTION forward what pci_room_assign() has found. DEVICE when one does not
+ * take its window: those above it may have grown, and stay so.
+ */
+enum status pci_room_apply(const struct pci_function *function);
+
+/* What the windows above FUNCTION were to grow by is free again. */
+void pci_room_forget(const struct pci_function *function);
+
+/*
+ * Log at LEVEL why pci_room_assign() has just said NO_ROOM: bridge, need, what is free, remedy; if
+ * FIT, the number of VFs is adjusted to the room anyway.
+ */
 void pci_room_explain(const struct pci_function *function, const struct pci_bar *bar,
-                      uint64_t total, enum log_level level);
+                      uint64_t total, enum log_level level, bool fit);
 
 /* SLOT of FUNCTION has no addresses any more. */
 void pci_room_release(const struct pci_function *function, uint32_t slot);

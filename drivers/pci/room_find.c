@@ -137,7 +137,14 @@ static void chain_build(bdf_t bdf)
     while (chain.levels < LEVELS_MAX && (bridge = pci_upstream(bdf.segment, bdf.bus)) != NULL) {
         chain.bridges[chain.levels] = bridge;
         for (uint32_t kind = 0; kind < PCI_WINDOWS; kind++) {
-            chain.windows[chain.levels][kind] = pci_window_read(bridge, (enum pci_window_kind)kind);
+            struct pci_window *window = &chain.windows[chain.levels][kind];
+            hpa_t base;
+
+            *window = pci_window_read(bridge, (enum pci_window_kind)kind);
+            /* As it is to be, while its growth is only planned. */
+            if (pci_room_find(bridge, PCI_ROOM_WINDOW + kind, &base, &window->size) == STATUS_OK) {
+                window->base = base.raw;
+            }
         }
         bit_set(chain.members, pci_room_owner(bridge));
         bdf = bridge->bdf;
@@ -268,27 +275,17 @@ static bool plan_growth(uint64_t at, uint64_t size, enum pci_window_kind kind)
     return true;
 }
 
-/* Carry the plan out, outermost first, so that no bridge ever forwards more than those above. */
-static enum status plan_apply(enum pci_window_kind kind)
+/* Note the planned windows as taken; pci_room_apply() writes the registers. */
+static enum status plan_note(enum pci_window_kind kind)
 {
-    for (uint32_t level = plan.levels; level-- > 0;) {
-        const struct pci_function *bridge = chain.bridges[level];
-        uint64_t base = plan.windows[level].base;
-        uint64_t size = plan.windows[level].end - base;
-        enum status status = pci_window_grow(bridge, kind, base, size);
+    enum status status = STATUS_OK;
 
-        if (status == STATUS_OK) {
-            status = pci_room_entry_set(pci_room_owner(bridge),
-                                        (uint8_t)(PCI_ROOM_WINDOW + (uint32_t)kind), base, size);
-        }
-        if (status != STATUS_OK) {
-            return status;
-        }
-        log_info("PCI " BDF_FORMAT ": the bridge's %s window is now %#lx-%#lx",
-                 BDF_ARGS(bridge->bdf), kind == PCI_WINDOW_MEMORY ? "memory" : "prefetchable",
-                 (unsigned long)base, (unsigned long)(base + size - 1));
+    for (uint32_t i = 0; i < plan.levels && status == STATUS_OK; i++) {
+        status = pci_room_entry_set(
+            pci_room_owner(chain.bridges[i]), (uint8_t)(PCI_ROOM_WINDOW + (uint32_t)kind),
+            plan.windows[i].base, plan.windows[i].end - plan.windows[i].base);
     }
-    return STATUS_OK;
+    return status;
 }
 
 /* Directly above what is used in WINDOW, or directly below it: where growth costs least. */
@@ -413,7 +410,7 @@ static struct request request_of(const struct pci_bar *bar, uint64_t total)
 }
 
 void pci_room_explain(const struct pci_function *function, const struct pci_bar *bar,
-                      uint64_t total, enum log_level level)
+                      uint64_t total, enum log_level level, bool fit)
 {
     enum pci_window_kind kind = kind_of(bar);
     struct request want = request_of(bar, total);
@@ -436,8 +433,9 @@ void pci_room_explain(const struct pci_function *function, const struct pci_bar 
     log_write(level,
               "PCI " BDF_FORMAT
               ": switch on SR-IOV support and 'above 4G decoding' (64-bit MMIO) in the firmware "
-              "set-up, or use fewer VFs: 'num_vfs = fit' takes as many as there is room for",
-              BDF_ARGS(function->bdf));
+              "set-up%s",
+              BDF_ARGS(function->bdf),
+              fit ? "" : ", or use fewer VFs: 'num_vfs = fit' takes as many as there is room for");
 }
 
 enum status pci_room_assign(const struct pci_function *function, uint32_t slot,
@@ -466,10 +464,33 @@ enum status pci_room_assign(const struct pci_function *function, uint32_t slot,
         if (!found) {
             return STATUS_NOTE(STATUS_NO_ROOM);
         }
-        if (plan_apply(kind) != STATUS_OK) {
-            return STATUS_NOTE(STATUS_DEVICE);
+        if (plan_note(kind) != STATUS_OK) {
+            return STATUS_NOTE(STATUS_NO_MEMORY);
         }
     }
     *base = hpa(at);
     return pci_room_entry_set(pci_room_owner(function), (uint8_t)slot, at, total);
+}
+
+enum status pci_room_apply(const struct pci_function *function)
+{
+    chain_build(function->bdf);
+    /* Outermost first, so that no bridge ever forwards more than those above. */
+    for (uint32_t i = chain.levels * PCI_WINDOWS; i-- > 0;) {
+        const struct pci_function *bridge = chain.bridges[i / PCI_WINDOWS];
+        enum pci_window_kind kind = (enum pci_window_kind)(i % PCI_WINDOWS);
+        struct pci_window then = chain.windows[i / PCI_WINDOWS][kind];
+        struct pci_window now = pci_window_read(bridge, kind);
+
+        if (now.base == then.base && now.size == then.size) {
+            continue;
+        }
+        if (pci_window_grow(bridge, kind, then.base, then.size) != STATUS_OK) {
+            return STATUS_NOTE(STATUS_DEVICE);
+        }
+        log_info("PCI " BDF_FORMAT ": the bridge's %s window is now %#lx-%#lx",
+                 BDF_ARGS(bridge->bdf), kind == PCI_WINDOW_MEMORY ? "memory" : "prefetchable",
+                 (unsigned long)then.base, (unsigned long)(then.base + then.size - 1));
+    }
+    return STATUS_OK;
 }

@@ -41,7 +41,7 @@ def test(folder):
              "-device", f"portolan-blk-pf,id=blkpf,bus=rp2,vfs={VFS},vf-backends={':' * (VFS - 1)}disk"]
     with bios.PcMachine(bios.make_iso(folder, CONFIG, files), board="q35,kernel-irqchip=split", extra=extra) as run:
         run.expect(r"PCI 0000:01:00\.0: no room for \d+ MiB of VF BAR in the \w+ window of bridge 0000:00:02\.0")
-        run.expect(r"PCI 0000:01:00\.0: switch on SR-IOV support and 'above 4G decoding'[^\n]*'num_vfs = fit'")
+        run.expect(r"PCI 0000:01:00\.0: switch on SR-IOV support and 'above 4G decoding' \(64-bit MMIO\) in the firmware set-up\s")
         fit = int(run.expect(rf"PCI 0000:01:00\.0: (\d+) of its {VFS} VFs have room and are used").group(1))
         run.expect(rf"PF 0000:01:00\.0: {fit} VFs, ")
         run.expect(r"PCI 0000:00:02\.1: the bridge's memory window is now 0x[bcdef]\w{7}-0x[bcdef]\w{7}\s")

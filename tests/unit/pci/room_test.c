@@ -132,11 +132,33 @@ static void test_grow_up(void **state)
     init();
     assert_int_equal(pci_room_assign(pf, SLOT, &wanted, 32 * wanted.size, &base), STATUS_OK);
     assert_true(base.raw == HIGH + (64 << 10));
+    assert_int_equal(fake_pci_writes(), 0); /* it is only planned */
+    assert_int_equal(pci_room_apply(pf), STATUS_OK);
     assert_true(window(port_bdf, PCI_WINDOW_PREFETCHABLE).base == HIGH);
     assert_true(window(port_bdf, PCI_WINDOW_PREFETCHABLE).size == 3 * MIB);
     assert_true(fake_log_contains("prefetchable window is now 0x4000000000-0x40002fffff"));
     assert_true(fake_pci_written(port_bdf));
     assert_false(fake_pci_written(other_bdf) || fake_pci_written(pf_bdf));
+}
+
+/* Growth that is only planned counts for the next BAR, and is free again when it is forgotten. */
+static void test_forget(void **state)
+{
+    hpa_t base;
+
+    add(1, 4);
+    init();
+    assert_int_equal(pci_room_assign(pf, SLOT, &wanted, 32 * wanted.size, &base), STATUS_OK);
+    assert_int_equal(pci_room_assign(pf, SLOT + 2, &wanted, 32 * wanted.size, &base), STATUS_OK);
+    assert_true(base.raw == HIGH + 33 * (64 << 10));
+    pci_room_release(pf, SLOT);
+    pci_room_release(pf, SLOT + 2);
+    pci_room_forget(pf);
+    assert_int_equal(pci_room_apply(pf), STATUS_OK); /* nothing is to be done */
+    assert_int_equal(fake_pci_writes(), 0);
+    assert_int_equal(pci_room_assign(pci_find(other_bdf), PCI_ROOM_BAR, &wanted, MIB, &base),
+                     STATUS_OK);
+    assert_true(base.raw == HIGH + MIB);
 }
 
 /* Down, when the next window is in the way above: another root port opens the span below. */
@@ -150,6 +172,7 @@ static void test_grow_down(void **state)
     init();
     assert_int_equal(pci_room_assign(pf, SLOT, &wanted, 32 * wanted.size, &base), STATUS_OK);
     assert_true(base.raw == HIGH - 2 * MIB);
+    assert_int_equal(pci_room_apply(pf), STATUS_OK);
     assert_true(window(port_bdf, PCI_WINDOW_PREFETCHABLE).base == HIGH - 2 * MIB);
     assert_true(window(port_bdf, PCI_WINDOW_PREFETCHABLE).size == 3 * MIB);
 }
@@ -169,7 +192,7 @@ static void test_full(void **state)
     list_behind();
     assert_int_equal(pci_room_assign(pf, SLOT, &wanted, 64 * wanted.size, &base), STATUS_NO_ROOM);
     assert_false(fake_log_contains("no room"));
-    pci_room_explain(pf, &wanted, 64 * wanted.size, LOG_WARN);
+    pci_room_explain(pf, &wanted, 64 * wanted.size, LOG_WARN, false);
     assert_true(
         fake_log_contains("0000:01:00.0: no room for 4 MiB of VF BAR in the prefetchable "
                           "window of bridge 0000:00:02.0 (1 MiB, about 512 KiB in one piece "
@@ -257,6 +280,7 @@ static void test_open(void **state)
     init();
     assert_int_equal(pci_room_assign(pf, SLOT, &wanted, 17 * wanted.size, &base), STATUS_OK);
     assert_true(base.raw == HIGH + 2 * MIB); /* after the other port's */
+    assert_int_equal(pci_room_apply(pf), STATUS_OK);
     assert_true(window(port_bdf, PCI_WINDOW_PREFETCHABLE).base == HIGH + 2 * MIB);
     assert_true(window(port_bdf, PCI_WINDOW_PREFETCHABLE).size == 2 * MIB);
 }
@@ -273,6 +297,7 @@ static void test_memory(void **state)
     assert_true(base.raw == 0xc0001000);
     assert_int_equal(pci_room_assign(pf, SLOT + 1, &bar, 1024 * bar.size, &base), STATUS_OK);
     assert_true(base.raw == 0xc0041000);
+    assert_int_equal(pci_room_apply(pf), STATUS_OK);
     assert_true(window(port_bdf, PCI_WINDOW_MEMORY).size == 5 * MIB);
     bar = (struct pci_bar){.size = 4096, .kind = PCI_BAR_MEMORY_64};
     assert_int_equal(pci_room_assign(pf, SLOT + 2, &bar, 4 * bar.size, &base), STATUS_OK);
@@ -362,6 +387,7 @@ static void test_deep(void **state)
     fake_pci_forget_accesses();
     assert_int_equal(pci_room_assign(pf, SLOT, &wanted, 17 * wanted.size, &base), STATUS_OK);
     assert_true(base.raw == HIGH);
+    assert_int_equal(pci_room_apply(pf), STATUS_OK);
     assert_true(fake_pci_reads() + fake_pci_writes() < 256UL * 40);
     for (unsigned bus = 1; bus < 255; bus++) {
         struct pci_window opened = window(fake_bdf((uint8_t)bus, 0, 0), PCI_WINDOW_PREFETCHABLE);
@@ -426,6 +452,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_inside, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_keep, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_grow_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_forget, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_grow_down, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_apertures, set_up, tear_down),

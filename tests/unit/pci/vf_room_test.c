@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* How many VFs can be had: BARs, windows, buses and the table bound them. */
+#include "drivers/pci/bridge.h"
 #include "drivers/pci/pci_config.h"
 #include "drivers/pci/room.h"
 #include "drivers/pci/scan.h"
@@ -72,6 +73,44 @@ static void test_fit_none(void **state)
     assert_int_equal(pci_vf_enable(pf, PCI_VFS_FIT), STATUS_NO_ROOM);
     /* What was found for the first BAR is nobody's. */
     assert_int_equal(pci_room_find(pci_find(pf), PCI_ROOM_VF_BAR, &base, &size), STATUS_NOT_FOUND);
+}
+
+/*
+ * BAR 0 of 64 VFs makes the prefetchable window grow; BAR 2, in the window of 2 MiB that cannot,
+ * has room for 8. What is for more than are there in the end is not kept: another port needs it.
+ */
+static void test_grow_for_all(void **state)
+{
+    const bdf_t other = {.bus = 0, .devfn = 0x18};
+    struct pci_window window;
+
+    add_port(1, 1, true);
+    fake_model_windows(port, 0xc0000000, 2 * MIB, HIGH, MIB, true);
+    fake_pci_add_bridge(other, 2, 2, PCI_PORT_ROOT);
+    fake_model_windows(other, 0xc0200000, MIB, HIGH + 256 * MIB, MIB, true);
+    add_pf(pf, 64);
+    behave((struct fake_sriov){
+        .pf = pf, .offset = {1, 1},
+             .stride = {1, 1}
+    });
+    fake_model_bar(pf, cap + 0x24U, 0xc, MIB, 0);
+    fake_model_bar(pf, cap + 0x2cU, 0, MIB / 4, 0);
+    init();
+    assert_int_equal(pci_room_reserve(hpa(0xbff00000), MIB, true), STATUS_OK);
+    assert_int_equal(pci_vf_enable(pf, 64), STATUS_NO_ROOM);
+    assert_true(fake_log_contains("'num_vfs = fit' takes as many as there is room for"));
+    assert_false(fake_log_contains("window is now"));
+    window = pci_window_read(pci_find(port), PCI_WINDOW_PREFETCHABLE);
+    assert_true(window.base == HIGH && window.size == MIB);
+
+    fake_log_clear();
+    assert_int_equal(pci_vf_enable(pf, PCI_VFS_FIT), STATUS_OK);
+    assert_int_equal(pci_pf_find(pf)->vfs, 8);
+    assert_true(fake_log_contains("'above 4G decoding' (64-bit MMIO) in the firmware set-up\n"));
+    window = pci_window_read(pci_find(port), PCI_WINDOW_PREFETCHABLE);
+    assert_true(window.base == HIGH && window.size == 9 * MIB);
+    assert_true(pci_window_read(pci_find(port), PCI_WINDOW_MEMORY).size == 2 * MIB);
+    assert_true(pci_vf_bar(pci_vf_of(pci_pf_find(pf), 7), 0).base + MIB <= HIGH + 9 * MIB);
 }
 
 /* Without ARI 7 fit; buses and the table bound them, too. */
@@ -223,6 +262,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_room, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_fit_bars, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_fit_none, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_grow_for_all, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_fit_places, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_fit_buses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_buses, set_up, tear_down),
