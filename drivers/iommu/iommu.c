@@ -102,19 +102,22 @@ static void fill_owner(struct iommu_fault *fault)
 
 void iommu_fault_report(struct iommu_fault *fault)
 {
-    fill_owner(fault);
-    uint64_t *counter = counter_of(fault->bdf);
+    uint64_t count = 0;
 
-    (*counter)++;
+    fill_owner(fault);
     total++;
     polled++;
-    if (is_told(*counter)) {
+    /* A VM can have as many as it likes: iommu_edge_fault() tells them within its limit. */
+    if (!fault->owned || fault->owner == IOMMU_OWNER_VMM) {
+        count = ++*counter_of(fault->bdf);
+    }
+    if (count > 0 && is_told(count)) {
         log_warn("IOMMU: blocked %s of " BDF_FORMAT " %s %#llx: %s (%llu such so far)",
                  fault->interrupt ? "an interrupt"
                  : fault->write   ? "a write"
                                   : "a read",
                  BDF_ARGS(fault->bdf), fault->interrupt ? "through entry" : "at",
-                 (unsigned long long)fault->address, fault->reason, (unsigned long long)*counter);
+                 (unsigned long long)fault->address, fault->reason, (unsigned long long)count);
     }
     iommu_edge_fault(fault);
 }

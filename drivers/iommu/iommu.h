@@ -165,8 +165,9 @@ enum status iommu_irq_allocate(bdf_t bdf, uint32_t apic_id, uint8_t vector, uint
 enum status iommu_irq_free(uint32_t irq);
 
 /*
- * Take what the units recorded, count and log it, and hand each fault to iommu_edge_fault().
- * Returns how many there were, at most a few hundred a call. Takes the fault lock.
+ * Take what the units recorded, count it, log what is no VM's, and hand each fault to
+ * iommu_edge_fault(), which logs a VM's. Returns how many there were, at most a few hundred a
+ * call. Takes the fault lock.
  */
 uint32_t iommu_poll_faults(void);
 

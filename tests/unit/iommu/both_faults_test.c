@@ -24,7 +24,8 @@ static void test_faults_are_charged(void **state)
     assert_int_equal(sim_edge[0].address, 0x123456789000);
     assert_true(bdf_equal(sim_edge[1].bdf, MACHINE_VF(5)));
     assert_false(sim_edge[1].owned || sim_edge[1].write);
-    assert_true(fake_log_contains("IOMMU: blocked a write of 0000:01:00.1 at 0x123456789000: "));
+    /* A VM's are told by the edge, within its limit. */
+    assert_false(fake_log_contains("0000:01:00.1"));
     assert_true(fake_log_contains("IOMMU: blocked a read of 0000:01:00.6 at 0x2000: "));
     assert_int_equal(iommu_poll_faults(), 0);
 
@@ -34,10 +35,29 @@ static void test_faults_are_charged(void **state)
         machine_blocked(MACHINE_VF(0), 0x5000 + 0x1000UL * i, true);
         assert_int_equal(iommu_poll_faults(), 1);
     }
+    assert_int_equal(sim_edge_count, 101);
+    assert_int_equal(fake_log_lines(), 0);
+    for (unsigned i = 0; i < 99; i++) {
+        machine_blocked(MACHINE_VF(5), 0x5000 + 0x1000UL * i, true);
+        assert_int_equal(iommu_poll_faults(), 1);
+    }
     assert_true(fake_log_contains("(64 such so far)"));
     assert_false(fake_log_contains("(63 such so far)") || fake_log_contains("(100 such so far)"));
-    assert_int_equal(iommu_counters().faults, 101);
+    assert_int_equal(iommu_counters().faults, 200);
     assert_int_equal(iommu_detach(MACHINE_VF(0)), STATUS_OK);
+    assert_int_equal(iommu_domain_destroy(domain), STATUS_OK);
+}
+
+/* Those of the VMM's own functions are nobody's to limit. */
+static void test_own_faults(void **state)
+{
+    struct iommu_domain *domain = machine_domain(IOMMU_OWNER_VMM);
+
+    assert_int_equal(iommu_attach(domain, MACHINE_PF, MACHINE_PF), STATUS_OK);
+    machine_blocked(MACHINE_PF, 0x3000, true);
+    assert_int_equal(iommu_poll_faults(), 1);
+    assert_true(fake_log_contains("IOMMU: blocked a write of 0000:01:00.0 at 0x3000: "));
+    assert_int_equal(iommu_detach(MACHINE_PF), STATUS_OK);
     assert_int_equal(iommu_domain_destroy(domain), STATUS_OK);
 }
 
@@ -75,6 +95,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BOTH_TEST(test_faults_are_charged),
+        BOTH_TEST(test_own_faults),
         BOTH_TEST(test_fault_table_is_bounded),
         BOTH_TEST(test_overflow),
     };
