@@ -117,8 +117,9 @@ void pc_port_write(struct pc *pc, uint16_t port, unsigned width, uint32_t value,
     pc_advance(pc, now);
     ports_write(pc, port, width, value);
     pc_settle(pc);
+    uint32_t size = vga_take_clear(&pc->vga);
     pc_edge_unlock(pc);
-    vga_clear(&pc->vga);
+    vga_clear(&pc->vga, size);
 }
 
 bool pc_dma_run(struct pc *pc)

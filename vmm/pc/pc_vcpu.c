@@ -97,8 +97,9 @@ static void write_vga(struct pc *p, gpa_t at, unsigned width, uint64_t value)
 {
     pc_edge_lock(p);
     vga_memory_write(&p->vga, at.raw, width, value);
+    uint32_t size = vga_take_clear(&p->vga);
     pc_edge_unlock(p);
-    vga_clear(&p->vga);
+    vga_clear(&p->vga, size);
 }
 
 static uint64_t read_flash(struct pc *p, gpa_t at, unsigned width)

@@ -333,10 +333,8 @@ static void vbe_enable(struct vga *vga, uint16_t value)
     }
 }
 
-void vga_clear(struct vga *vga)
+void vga_clear(struct vga *vga, uint32_t size)
 {
-    uint32_t size = __atomic_exchange_n(&vga->clear, 0, __ATOMIC_RELAXED);
-
     if (size != 0) {
         memset(vga->memory, 0, size);
     }

@@ -130,7 +130,7 @@ struct vga {
     const uint8_t *rom;
     uint32_t rom_size;  /* at most VGA_ROM_MAX */
     uint64_t bars_from; /* where RAM ends: below there are no BARs */
-    uint32_t clear;     /* bytes of the memory that vga_clear() has to clear; atomic */
+    uint32_t clear;     /* bytes of the memory for vga_take_clear() */
 };
 
 extern const struct section vga_section; /* struct vga_state */
@@ -146,9 +146,20 @@ void vga_port_write(struct vga *vga, uint16_t port, uint8_t value);
 uint16_t vga_vbe_read(const struct vga *vga, uint16_t port);
 void vga_vbe_write(struct vga *vga, uint16_t port, uint16_t value);
 
-/* After a write to either, without the lock: a mode of VBE may begin with a memory of zeros, and
- * that takes milliseconds. */
-void vga_clear(struct vga *vga);
+/*
+ * A mode of VBE may begin with a memory of zeros, and that takes milliseconds. After a write to
+ * either, under the same lock: how many bytes are to be cleared for it; then, without the lock,
+ * vga_clear(), before the write is over for the guest.
+ */
+static inline uint32_t vga_take_clear(struct vga *vga)
+{
+    uint32_t size = vga->clear;
+
+    vga->clear = 0;
+    return size;
+}
+
+void vga_clear(struct vga *vga, uint32_t size);
 
 /* Its configuration space was written: without a ROM there is no BAR for it. */
 void vga_config_written(struct vga *vga);

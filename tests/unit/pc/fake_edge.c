@@ -44,6 +44,12 @@ void pc_edge_unlock(struct pc *pc)
 {
     fake_edge.locked--;
     fake_edge.bad_locking += fake_edge.locked != 0;
+    void (*other)(void) = fake_edge.unlocked;
+
+    fake_edge.unlocked = NULL;
+    if (other) {
+        other();
+    }
 }
 
 void pc_edge_vcpu_kick(struct pc *pc, unsigned vcpu)

@@ -9,7 +9,8 @@
 
 struct fake_edge {
     int locked;
-    unsigned bad_locking; /* taken twice, given back without being held */
+    void (*unlocked)(void); /* what another vCPU does as soon as the lock is free; once */
+    unsigned bad_locking;   /* taken twice, given back without being held */
     unsigned kicks[PC_VCPUS_MAX];
     unsigned nmis[PC_VCPUS_MAX];
     unsigned inits[PC_VCPUS_MAX];

@@ -318,6 +318,39 @@ static void test_debug_exit_at_a_device(void **state)
     assert_true(fake_log_contains("debug_exit = 0x3f7"));
 }
 
+static uint32_t video[VGA_MEMORY_SIZE / 4];
+static unsigned others;
+
+/* The other vCPU's accesses, between the end of a mode's OUT under the lock and its clearing. */
+static void wait_and_write(void)
+{
+    others++;
+    out(0x80, 1, 0);
+    (void)pc_mmio_write(&machine, 1, gpa(0xfebf0500), 2, 0, now);
+    assert_int_equal(video[0], 0xeeeeeeee);
+}
+
+/* The memory for a mode is cleared by who sets the mode, before its access is over: not by another
+ * vCPU, which may be slow, so that it would wipe out what is drawn by then. */
+static void test_screen_is_cleared_by_its_writer(void **state)
+{
+    struct pc_config config = fake_edge_config(2);
+
+    config.screen = video;
+    assert_int_equal(pc_init(&machine, &config), STATUS_OK);
+    out(VGA_VBE_PORTS, 2, VBE_ENABLE);
+    memset(video, 0xee, sizeof(video));
+    fake_edge.unlocked = wait_and_write;
+    out(VGA_VBE_PORTS + 1, 2, VBE_ENABLED);
+    assert_int_equal(video[0], 0);
+    out(VGA_VBE_PORTS + 1, 2, 0);
+    memset(video, 0xee, sizeof(video));
+    fake_edge.unlocked = wait_and_write;
+    (void)pc_mmio_write(&machine, 0, gpa(0xfebf0508), 2, VBE_ENABLED, now);
+    assert_int_equal(video[0], 0);
+    assert_int_equal(others, 2);
+}
+
 static void test_size(void **state)
 {
     assert_true(sizeof(struct pc) <= 22UL * 1024);
@@ -343,6 +376,7 @@ int main(void)
         TEST(test_fw_cfg),
         TEST(test_smbus_has_no_devices),
         TEST(test_debug_exit_at_a_device),
+        TEST(test_screen_is_cleared_by_its_writer),
         TEST(test_size),
     };
 

@@ -48,7 +48,7 @@ void card_vbe_put(uint16_t index, uint16_t value)
 {
     vga_vbe_write(&card, 0x1ce, index);
     vga_vbe_write(&card, 0x1cf, value);
-    vga_clear(&card);
+    vga_clear(&card, vga_take_clear(&card));
 }
 
 uint16_t card_vbe_get(uint16_t index)
