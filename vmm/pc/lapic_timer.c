@@ -93,8 +93,8 @@ void lapic_timer_reset(struct lapic *l)
 }
 
 /*
- * Before the mode changes. What counts goes on from where it is; a one-shot that has run out stays
- * at its end until a count is written, whatever its mode becomes (SDM 11.5.4; so does KVM).
+ * Before mode or divisor change. What counts goes on from where it is; a one-shot that has run out
+ * stays at its end until a count is written, whatever its mode becomes (SDM 11.5.4; so does KVM).
  */
 static void hold_count(struct lapic *l, uint64_t now)
 {
@@ -154,13 +154,14 @@ uint32_t lapic_timer_current(const struct lapic *l, uint64_t now)
 /* The count goes on from where it is, at the new speed; one that is at its end stays there. */
 void lapic_timer_write_divide(struct lapic *l, uint32_t value, uint64_t now)
 {
+    hold_count(l, now);
     uint32_t current = lapic_timer_current(l, now);
 
     l->state.divide = value & DIVIDE_WRITABLE;
     uint64_t gone = (uint64_t)(l->state.initial_count - current) * divisor(l);
 
-    /* A count that is older than the VM (only after a slower divisor, right after the start) begins
-     * anew instead. */
+    /* One that at a slower speed would have begun before the VM did begins anew instead; of one
+     * that has run out it does not matter. */
     l->state.count_start = now >= gone ? now - gone : now;
     arm(l, now);
 }

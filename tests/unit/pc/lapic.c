@@ -183,7 +183,11 @@ static void test_one_shot(void **state)
     assert_int_equal(lapic_pending(&l), 0x30);
     assert_int_equal(get(LAPIC_CURRENT, 16500), 0);
     assert_int_equal(lapic_timer_next_event(&l), CLOCK_NEVER);
-    put(LAPIC_DIVIDE, 0xa, 200000); /* by 128: what has ended does not go on */
+    put(LAPIC_DIVIDE, 0xa, 100000); /* by 128: what has ended does not go on */
+    assert_int_equal(lapic_timer_next_event(&l), CLOCK_NEVER);
+    assert_int_equal(get(LAPIC_CURRENT, 100000), 0);
+    put(LAPIC_DIVIDE, 0x3, 110000);
+    put(LAPIC_DIVIDE, 0xa, 200000);
     assert_int_equal(lapic_timer_next_event(&l), CLOCK_NEVER);
     assert_int_equal(get(LAPIC_CURRENT, 200000), 0);
     put(LAPIC_INITIAL, 1000, 200000);
