@@ -21,7 +21,7 @@ struct iommu_domain {
     uint16_t id; /* 1.. : 0 is reserved where units cache what is not present */
     uint32_t owner;
     uint32_t functions;
-    uint32_t irqs;        /* of its functions */
+    uint32_t irqs;        /* of its functions, and what they have lost */
     uint64_t units;       /* those that may have something of it cached */
     struct spinlock lock; /* what it maps; taken before the IOMMU lock, interrupts as they are */
     uint64_t mapped_bytes;

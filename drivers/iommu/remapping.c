@@ -162,11 +162,13 @@ static enum status irq_free(uint32_t slot)
         iommu_state.interrupts ? iommu_backend->irq_write(function, &irqs[slot], false) : STATUS_OK;
 
     function->irqs--;
-    function->domain->irqs--;
     if (status != STATUS_OK) {
-        irqs[slot].lost = true; /* its entry is never used again: a unit may have it cached */
+        /* Its entry is never used again: a unit may have it cached. It stays the domain's, or a
+         * slot that is not free would be promised to it anew. */
+        irqs[slot].lost = true;
         return status;
     }
+    function->domain->irqs--;
     irqs[slot] = (struct iommu_irq){0};
     irq_count--;
     return STATUS_OK;

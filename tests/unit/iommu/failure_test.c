@@ -97,13 +97,14 @@ static enum status refuse_irq(struct iommu_function *function, const struct iomm
     return STATUS_DEVICE;
 }
 
-/* What a unit has not let go of stays out of use, also when the unit works again. */
+/* What a unit has not let go of stays out of use, also when the unit works again; and whoever lost
+ * it is not promised another one in its place, which others would lack. */
 static void test_lost_entry(void **state)
 {
     struct iommu_domain *domain = machine_domain(1);
     struct iommu_message lost, message;
     const struct iommu_backend *works;
-    uint32_t irq;
+    uint32_t irq, promised;
 
     assert_int_equal(iommu_attach(domain, MACHINE_VF(0), MACHINE_PF), STATUS_OK);
     assert_int_equal(iommu_irq_allocate(MACHINE_VF(0), 1, 0x40, &irq, &lost), STATUS_OK);
@@ -112,12 +113,18 @@ static void test_lost_entry(void **state)
 
     failing.irq_write = refuse_irq;
     iommu_backend = &failing;
+    promised = iommu_irqs_promised();
+    assert_int_equal(promised, IOMMU_OWNERS * IOMMU_IRQS_EACH - 1);
     assert_int_equal(iommu_irq_free(irq), STATUS_DEVICE);
     iommu_backend = works;
+    assert_int_equal(iommu_irqs_promised(), promised);
     for (unsigned i = 0; i < 8; i++) {
         assert_int_equal(iommu_irq_allocate(MACHINE_VF(0), 1, 0x41, &irq, &message), STATUS_OK);
         assert_true(message.address != lost.address || message.data != lost.data);
     }
+    assert_int_equal(iommu_irqs_promised(), promised - 8);
+    assert_int_equal(iommu_irq_free(irq), STATUS_OK);
+    assert_int_equal(iommu_irqs_promised(), promised - 7);
 }
 
 /* A unit that stops answering: no memory of the domain is used again, and nothing hangs. */
