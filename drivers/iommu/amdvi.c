@@ -294,7 +294,7 @@ static enum status amdvi_irq_write(struct iommu_function *function, const struct
 /* Section 2.2.5.1: bits 10:0 of the data choose the entry of the sender's own table. */
 static struct iommu_message amdvi_irq_message(uint16_t entry)
 {
-    return (struct iommu_message){.address = IOMMU_MESSAGES_BASE, .data = entry, .remapped = true};
+    return (struct iommu_message){.address = MSI_BASE, .data = entry, .remapped = true};
 }
 
 static void amdvi_poll(void)

@@ -167,7 +167,7 @@ enum status iommu_domain_destroy(struct iommu_domain *domain)
 
 static bool touches_messages(uint64_t base, uint64_t size)
 {
-    return ranges_overlap(base, size, IOMMU_MESSAGES_BASE, IOMMU_MESSAGES_SIZE);
+    return ranges_overlap(base, size, MSI_BASE, MSI_SIZE);
 }
 
 static enum status map_check(const struct iommu_domain *domain, uint64_t iova, uint64_t base,

@@ -32,10 +32,6 @@
 #define IOMMU_REQUESTERS    64U /* requester ids whose faults are counted one by one */
 #define IOMMU_WAIT_US       100000U
 
-/* Messages of every kind go here; DMA to it is never memory. VT-d 4.1, section 3.14. */
-#define IOMMU_MESSAGES_BASE 0xfee00000ULL
-#define IOMMU_MESSAGES_SIZE 0x100000ULL
-
 /* The owner of the VMM's own domain; VMs have their ids. */
 #define IOMMU_OWNER_VMM 0xffffffffU
 

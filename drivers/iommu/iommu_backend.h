@@ -7,6 +7,7 @@
 #define PORTOLAN_DRIVERS_IOMMU_IOMMU_BACKEND_H
 
 #include "drivers/iommu/iommu.h"
+#include "vmm/base/msi.h"
 #include "vmm/host/radix.h"
 #include "vmm/host/shared.h"
 #include "vmm/host/spinlock.h"

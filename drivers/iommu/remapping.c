@@ -24,8 +24,7 @@ void iommu_irq_count(struct iommu_counters *counters)
 /* Intel SDM 3, section 11.11: physical destination, fixed delivery, edge. */
 static struct iommu_message plain_message(uint32_t apic_id, uint8_t vector)
 {
-    return (struct iommu_message){.address = IOMMU_MESSAGES_BASE | (uint64_t)apic_id << 12,
-                                  .data = vector};
+    return (struct iommu_message){.address = MSI_ADDRESS(apic_id), .data = vector};
 }
 
 static enum status target_check(uint32_t apic_id, uint8_t vector)

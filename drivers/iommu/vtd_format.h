@@ -7,6 +7,7 @@
 #ifndef PORTOLAN_DRIVERS_IOMMU_VTD_FORMAT_H
 #define PORTOLAN_DRIVERS_IOMMU_VTD_FORMAT_H
 
+#include "vmm/base/msi.h"
 #include "vmm/base/types.h"
 
 /* Section 11.4; all widths as the specification gives them. */
@@ -131,7 +132,7 @@ static inline struct vtd_pair vtd_irq_entry(uint32_t apic_id, uint8_t vector, ui
 /* Section 5.1.2.2: the remappable format, without a sub-handle. */
 static inline uint64_t vtd_irq_address(uint16_t entry)
 {
-    return 0xfee00000ULL | (entry & 0x7fffULL) << 5 | 1ULL << 4 | (entry >> 15 & 1ULL) << 2;
+    return MSI_BASE | (entry & 0x7fffULL) << 5 | 1ULL << 4 | (entry >> 15 & 1ULL) << 2;
 }
 
 /* Section 6.5.2: invalidation descriptors. */

@@ -10,6 +10,7 @@
 
 #include "drivers/virtio/device.h"
 #include "vmm/base/little_endian.h"
+#include "vmm/base/msi.h"
 #include "vmm/legacy/legacy_internal.h"
 
 #include <errno.h>
@@ -20,7 +21,6 @@
 
 #define SLOT         2U
 #define DEVFN        (SLOT << 3)
-#define MESSAGES     0xfee00000ULL
 #define DECODING     (COMMAND_IO | COMMAND_MEMORY)
 #define BAR_IO_FLAGS 0x1U
 #define ENTRY_SIZE   16U
@@ -124,7 +124,7 @@ void function_apply_vectors(void)
         gpa_t at = {LEGACY_MMIO_BASE + (uint64_t)i * ENTRY_SIZE};
         gpa_t data = {at.raw + ENTRY_DATA}, control = {at.raw + ENTRY_CONTROL};
 
-        (void)legacy_mmio_write(&function.set, at, 8, MESSAGES);
+        (void)legacy_mmio_write(&function.set, at, 8, MSI_BASE);
         (void)legacy_mmio_write(&function.set, data, 4, i);
         (void)legacy_mmio_write(&function.set, control, 4,
                                 bit_get(function.wanted, i) ? 0 : ENTRY_MASKED);

@@ -21,15 +21,12 @@
  *
  * line = (isr != 0 and MSI-X is off and INTx is not disabled), always; a lost VF's isr is 0.
  */
+#include "vmm/base/msi.h"
 #include "vmm/host/irq.h"
 #include "vmm/legacy/legacy_edge.h"
 #include "vmm/legacy/legacy_internal.h"
 
 #include <string.h>
-
-/* Where interrupt messages go: FEEx_xxxxh (Intel SDM 3, 11.11.1). */
-#define MESSAGE_BASE 0xfee00000ULL
-#define MESSAGE_MASK 0xfffffffffff00000ULL
 
 static uint64_t lock(struct legacy_function *f)
 {
@@ -80,7 +77,7 @@ static void send(struct legacy_function *f, unsigned entry)
 {
     const struct legacy_msix_entry *message = &f->state.table[entry];
 
-    if ((message->address & MESSAGE_MASK) != MESSAGE_BASE) {
+    if (!MSI_IS_MESSAGE(message->address)) {
         f->counters.messages_invalid++;
     } else if (!legacy_edge_msi(f, message->address, message->data)) {
         f->counters.messages_unclaimed++;

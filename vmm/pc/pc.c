@@ -3,14 +3,11 @@
 #include "vmm/pc/pc.h"
 
 #include "vmm/base/little_endian.h"
+#include "vmm/base/msi.h"
 #include "vmm/pc/clock.h"
 #include "vmm/pc/irq_lines.h"
 #include "vmm/pc/pc_edge.h"
 #include "vmm/pc/ports.h"
-
-#define MSI_BASE           0xfeeU
-#define MSI_LOGICAL        0x4U
-#define MSI_DESTINATION(a) ((uint32_t)((a) >> 12 & 0xffU))
 
 /* ---- Time and lines of the shared devices: under the lock ---- */
 
@@ -210,8 +207,8 @@ bool pc_msi(struct pc *pc, uint64_t address, uint32_t data)
         .destination = MSI_DESTINATION(address),
         .vector = (uint8_t)data,
         .delivery = data >> 8 & 7U,
-        .logical = (address & MSI_LOGICAL) != 0,
+        .logical = MSI_IS_LOGICAL(address),
     };
 
-    return address >> 20 == MSI_BASE && apic_bus_deliver(pc, &message);
+    return MSI_IS_MESSAGE(address) && apic_bus_deliver(pc, &message);
 }

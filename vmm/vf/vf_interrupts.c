@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The interrupts of VFs: entries of their MSI-X tables, and vectors of the CPUs that run the VM. */
+#include "vmm/base/msi.h"
 #include "vmm/host/vector.h"
 #include "vmm/legacy/legacy_edge.h"
 #include "vmm/vf/vf_internal.h"
-
-/* The guest's message: Intel SDM 3, 11.11.1. */
-#define MESSAGE_TARGET_SHIFT 12U
-#define MESSAGE_TARGET_MASK  0xffU
-#define MESSAGE_LOGICAL      (1U << 2)
 
 static void handle(void *argument, unsigned entry)
 {
@@ -21,9 +17,9 @@ static void handle(void *argument, unsigned entry)
 static unsigned preferred(const struct vf *vf, unsigned entry)
 {
     uint64_t address = vf->function.state.table[entry].address;
-    unsigned target = address >> MESSAGE_TARGET_SHIFT & MESSAGE_TARGET_MASK;
+    unsigned target = MSI_DESTINATION(address);
 
-    return vf->function.irq.msix && !(address & MESSAGE_LOGICAL) &&
+    return vf->function.irq.msix && !MSI_IS_LOGICAL(address) &&
                    target < vf->set->owner.config->cpus.count
                ? target
                : 0;
