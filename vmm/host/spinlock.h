@@ -29,9 +29,9 @@ enum lock_rank {
     LOCK_POOL,
     LOCK_FRAMES,
     LOCK_PCI_PORTS,
+    LOCK_TRACE, /* of a VM: with interrupts on, so before those that handlers take */
     LOCK_INTERRUPTS,
     LOCK_PC,
-    LOCK_TRACE,
     LOCK_LOG,
     LOCK_LINE,
     LOCK_RANKS
