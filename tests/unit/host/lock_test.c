@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* With PORTOLAN_CHECK_LOCKS: every pair of ranks in both orders. */
+/* With PORTOLAN_CHECK_LOCKS: every pair of ranks in both orders, and each with interrupts on and
+ * off. */
 #include "tests/unit/fakes/cpu.h"
 #include "vmm/base/guest_log.h"
+#include "vmm/base/x86.h"
+#include "vmm/host/irq.h"
 #include "vmm/host/panic.h"
 #include "vmm/host/spinlock.h"
 
@@ -13,6 +16,20 @@
 #include <cmocka.h>
 
 static jmp_buf panicked;
+static uint64_t rflags;
+
+uint64_t irq_save(void)
+{
+    uint64_t before = rflags;
+
+    rflags = 0;
+    return before;
+}
+
+void irq_restore(uint64_t flags)
+{
+    rflags |= flags & RFLAGS_IF;
+}
 
 void panic(const char *fmt, ...)
 {
@@ -42,6 +59,7 @@ static int setup(void **state)
     static struct guest_log guest;
 
     fake_cpu_acts_for(&guest); /* so that the CPU has its area */
+    rflags = 0;
     return 0;
 }
 
@@ -71,11 +89,37 @@ static void test_others(void **state)
     }
 }
 
+static bool take(enum lock_rank rank)
+{
+    static struct spinlock lock;
+
+    spinlock_init(&lock, rank);
+    if (setjmp(panicked) != 0) {
+        return false;
+    }
+    spinlock_acquire(&lock);
+    spinlock_release(&lock);
+    return true;
+}
+
+/* What handlers take, and what must not wait for one, is held with interrupts off. */
+static void test_interrupts(void **state)
+{
+    for (unsigned rank = 1; rank < LOCK_RANKS; rank++) {
+        bool any = rank < LOCK_FAULTS || (rank > LOCK_VECTORS && rank < LOCK_INTERRUPTS);
+
+        rflags = RFLAGS_IF;
+        assert_int_equal(take((enum lock_rank)rank), any);
+        assert_int_equal(rflags, RFLAGS_IF);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_pairs, setup),
         cmocka_unit_test_setup(test_others, setup),
+        cmocka_unit_test_setup(test_interrupts, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
