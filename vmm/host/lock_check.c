@@ -38,12 +38,18 @@ void lock_check_acquire(enum lock_rank rank)
         panic("a lock of rank %u is taken with interrupts on", (unsigned)rank);
     }
     cpu->locks |= 1U << rank;
+    cpu->registers += rank == LOCK_REGISTERS;
 }
 
 void lock_check_release(enum lock_rank rank)
 {
-    if (cpu_has_area()) {
-        cpu_current()->locks &= ~(1U << rank);
+    if (!cpu_has_area()) {
+        return;
+    }
+    struct cpu *cpu = cpu_current();
+
+    if (rank != LOCK_REGISTERS || --cpu->registers == 0) {
+        cpu->locks &= ~(1U << rank);
     }
 }
 

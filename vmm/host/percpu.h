@@ -32,6 +32,7 @@ struct cpu {
     timer_service_function service;
     bool in_service;              /* it is running: a wait within it does not call it again */
     uint32_t locks;               /* that it holds, bit n: rank n; where that is checked */
+    uint32_t registers;           /* how many of rank LOCK_REGISTERS are among them */
     struct guest_log *guest_log;  /* whose doing this is: limits the log; NULL: nobody's */
     struct vector_table *vectors; /* of devices: see vmm/host/vector.h; NULL: none yet */
 };

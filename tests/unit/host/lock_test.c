@@ -102,6 +102,21 @@ static bool take(enum lock_rank rank)
     return true;
 }
 
+/* Of several functions' registers, the first given back leaves the others held. */
+static void test_registers(void **state)
+{
+    static struct spinlock first = SPINLOCK(LOCK_REGISTERS), second = SPINLOCK(LOCK_REGISTERS);
+
+    spinlock_acquire(&first);
+    spinlock_acquire(&second);
+    spinlock_release(&second);
+    assert_false(take(LOCK_FILES));
+    assert_true(take(LOCK_REGISTERS));
+    assert_false(take(LOCK_FILES));
+    spinlock_release(&first);
+    assert_true(take(LOCK_FILES));
+}
+
 /* What handlers take, and what must not wait for one, is held with interrupts off. */
 static void test_interrupts(void **state)
 {
@@ -120,6 +135,7 @@ int main(void)
         cmocka_unit_test_setup(test_pairs, setup),
         cmocka_unit_test_setup(test_others, setup),
         cmocka_unit_test_setup(test_interrupts, setup),
+        cmocka_unit_test_setup(test_registers, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
