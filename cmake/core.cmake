@@ -2,8 +2,9 @@
 #
 # The VMM core: a freestanding ELF at HANDOFF_CORE_VA, carried by every boot loader.
 #
-#   portolan_core_sources(FILE...)   adds files of the calling folder to it
-#   portolan_link_core()             links it, with its own symbol table for backtraces
+#   portolan_core_sources(FILE...)         adds files of the calling folder to it
+#   portolan_link_core(NAME FOLDER ...)    FOLDER/portolan-core.elf of NAME-objects, which have the definitions that follow;
+#                                          with its own symbol table for backtraces
 
 # A guest may have trained the predictor of indirect jumps: none is left that asks it.
 set(PORTOLAN_BRANCH_FLAGS -mindirect-branch=thunk-inline -mindirect-branch-register -fno-jump-tables)
@@ -27,11 +28,11 @@ endfunction()
 
 option(PORTOLAN_CHECK_LOCKS "Panic where locks are not taken in their order (vmm/host/spinlock.h)" OFF)
 
-function(portolan_link_core)
+function(portolan_link_core name folder)
   get_property(sources GLOBAL PROPERTY PORTOLAN_CORE_SOURCES)
   set(script ${CMAKE_SOURCE_DIR}/vmm/core.lds)
   set(tools ${CMAKE_SOURCE_DIR}/tools)
-  add_library(core-objects OBJECT ${sources})
+  add_library(${name}-objects OBJECT ${sources})
   # What runs while no guest does, by an order, or once in the life of a guest is to be small.
   set(cold_folders "vmm/(config|console|load|migrate|portal|report|state|vfio_user)" "drivers/(acpi|iommu|pci|rtc|uart)")
   set(cold_files
@@ -52,34 +53,37 @@ function(portolan_link_core)
       endif()
     endforeach()
   endforeach()
-  target_compile_options(core-objects PRIVATE
+  target_compile_options(${name}-objects PRIVATE
     ${PORTOLAN_CORE_FLAGS} $<$<COMPILE_LANGUAGE:C>:${PORTOLAN_WARNINGS}>)
-  target_compile_definitions(core-objects PRIVATE PORTOLAN_VERSION="${PROJECT_VERSION}"
-    $<$<BOOL:${PORTOLAN_CHECK_LOCKS}>:PORTOLAN_CHECK_LOCKS>)
-  target_compile_definitions(core-objects PRIVATE
+  target_compile_definitions(${name}-objects PRIVATE PORTOLAN_VERSION="${PROJECT_VERSION}" ${ARGN})
+  target_compile_definitions(${name}-objects PRIVATE
     $<$<COMPILE_LANGUAGE:ASM>:PORTOLAN_FONT="${CMAKE_BINARY_DIR}/font.psf">)
-  add_dependencies(core-objects font)
-  target_include_directories(core-objects PRIVATE ${CMAKE_SOURCE_DIR})
-  target_include_directories(core-objects SYSTEM PRIVATE ${NEWLIB_INCLUDES})
+  add_dependencies(${name}-objects font)
+  target_include_directories(${name}-objects PRIVATE ${CMAKE_SOURCE_DIR})
+  target_include_directories(${name}-objects SYSTEM PRIVATE ${NEWLIB_INCLUDES})
 
   # Linked twice: the first pass gives the addresses for the table of symbols, which lies behind
   # everything else and so moves nothing in the second.
   set(link gcc -nostdlib -static -no-pie -Wl,--gc-sections -Wl,-z,max-page-size=4096
       -Wl,-z,noexecstack -Wl,--build-id=none -Wl,--orphan-handling=error -Wl,--fatal-warnings
       -T ${script})
-  set(elf ${CMAKE_BINARY_DIR}/portolan-core.elf)
+  file(MAKE_DIRECTORY ${folder})
+  set(elf ${folder}/portolan-core.elf)
+  set(kib 512)
+  if(ARGN) # checks take room, and nobody has them who does not look for a fault
+    set(kib 576)
+  endif()
   add_custom_command(
     OUTPUT ${elf} ${elf}.stripped
-    COMMAND ${link} -o ${elf}.pass1 $<TARGET_OBJECTS:core-objects> $<TARGET_FILE:newlib-core>
-    COMMAND ${tools}/symbols.sh ${elf}.pass1 ${CMAKE_BINARY_DIR}/symbols.S
-    COMMAND gcc -c -o ${CMAKE_BINARY_DIR}/symbols.o ${CMAKE_BINARY_DIR}/symbols.S
-    COMMAND ${link} -o ${elf} $<TARGET_OBJECTS:core-objects> ${CMAKE_BINARY_DIR}/symbols.o
+    COMMAND ${link} -o ${elf}.pass1 $<TARGET_OBJECTS:${name}-objects> $<TARGET_FILE:newlib-core>
+    COMMAND ${tools}/symbols.sh ${elf}.pass1 ${folder}/symbols.S
+    COMMAND gcc -c -o ${folder}/symbols.o ${folder}/symbols.S
+    COMMAND ${link} -o ${elf} $<TARGET_OBJECTS:${name}-objects> ${folder}/symbols.o
             $<TARGET_FILE:newlib-core>
-    COMMAND ${tools}/check-core.sh ${elf}.pass1 ${elf}
+    COMMAND ${tools}/check-core.sh ${elf}.pass1 ${elf} ${kib}
     COMMAND objcopy --strip-all ${elf} ${elf}.stripped
-    DEPENDS core-objects $<TARGET_OBJECTS:core-objects> newlib-core ${script} ${tools}/symbols.sh
+    DEPENDS ${name}-objects $<TARGET_OBJECTS:${name}-objects> newlib-core ${script} ${tools}/symbols.sh
             ${tools}/check-core.sh
-    COMMENT "VMM core" COMMAND_EXPAND_LISTS VERBATIM)
-  add_custom_target(core ALL DEPENDS ${elf} ${elf}.stripped)
-  set(PORTOLAN_CORE_ELF ${elf}.stripped PARENT_SCOPE)
+    COMMENT "VMM core: ${name}" COMMAND_EXPAND_LISTS VERBATIM)
+  add_custom_target(${name} ALL DEPENDS ${elf} ${elf}.stripped)
 endfunction()

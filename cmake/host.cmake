@@ -6,8 +6,8 @@
 #   portolan_fuzz_test(NAME n SOURCES ... [CORPUS dir] [RUNS n] [MAX_LEN n] [LIBRARIES ...])
 #                                                a libFuzzer program, a fixed number of runs per
 #                                                test, label fuzz; for longer: build/fuzz-NAME DIR
-#   portolan_machine_test(NAME n SCRIPT file [ARGS ...] [TAKES s] [LABELS ...])
-#                                                a script that boots an emulator, label machine
+#   portolan_machine_test(NAME n SCRIPT file [ARGS ...] [TAKES s] [LABELS ...] [BUILD folder])
+#                                                a script that boots an emulator with what is in the folder, label machine
 # Sources are relative to the top folder.
 
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
@@ -82,15 +82,18 @@ function(portolan_fuzz_test)
 endfunction()
 
 function(portolan_machine_test)
-  cmake_parse_arguments(T "" "NAME;SCRIPT;TAKES" "ARGS;LABELS" ${ARGN})
+  cmake_parse_arguments(T "" "NAME;SCRIPT;TAKES;BUILD" "ARGS;LABELS" ${ARGN})
   if(NOT T_TAKES)
     set(T_TAKES 60)
+  endif()
+  if(NOT T_BUILD)
+    set(T_BUILD ${CMAKE_BINARY_DIR})
   endif()
   add_test(NAME machine-${T_NAME}
            COMMAND ${PORTOLAN_MACHINE_PYTHON} ${CMAKE_SOURCE_DIR}/${T_SCRIPT} ${T_ARGS}
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(machine-${T_NAME} PROPERTIES
     LABELS "machine;${T_LABELS}"
-    ENVIRONMENT "PORTOLAN_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
+    ENVIRONMENT "PORTOLAN_BUILD=${T_BUILD};PYTHONDONTWRITEBYTECODE=1")
   portolan_limit(machine-${T_NAME} ${T_TAKES})
 endfunction()

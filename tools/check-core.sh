@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# check-core.sh PASS1 FINAL: what the build promises of the VMM core.
+# check-core.sh PASS1 FINAL [KIB]: what the build promises of the VMM core, which has KIB at most.
 set -euo pipefail
-pass1=$1 final=$2 size_max=$((512 * 1024))
+pass1=$1 final=$2 size_max=$((${3:-512} * 1024))
 
 fail() {
     echo "check-core: $*" >&2

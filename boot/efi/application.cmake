@@ -2,6 +2,7 @@
 #
 # How EFI applications are built, to be included where one is:
 #   portolan_efi_application(TARGET OUTPUT SOURCE...)   builds OUTPUT, an absolute path
+#   portolan_efi_link(TARGET OUTPUT OBJECT...)          the same from objects that others have built
 
 set(PORTOLAN_EFI_FLAGS
     -O2 -g -fpic -ffreestanding -fno-builtin-printf -mgeneral-regs-only -mno-red-zone
@@ -30,17 +31,21 @@ function(portolan_efi_application target output)
   target_include_directories(${target}-objects PRIVATE ${CMAKE_SOURCE_DIR})
   target_include_directories(${target}-objects SYSTEM PRIVATE
     ${NEWLIB_INCLUDES} ${GNU_EFI_INCLUDE} ${GNU_EFI_INCLUDE}/x86_64)
+  portolan_efi_link(${target} ${output} $<TARGET_OBJECTS:${target}-objects>)
+endfunction()
+
+function(portolan_efi_link target output)
   set(script ${GNU_EFI_LIB}/elf_x86_64_efi.lds)
   add_custom_command(
     OUTPUT ${output}
     COMMAND ld -nostdlib -znocombreloc -znoexecstack -shared -Bsymbolic --no-undefined
             -T ${script} -o ${output}.so ${GNU_EFI_LIB}/crt0-efi-x86_64.o
-            $<TARGET_OBJECTS:${target}-objects> $<TARGET_FILE:newlib-pic>
+            ${ARGN} $<TARGET_FILE:newlib-pic>
             ${GNU_EFI_LIB}/libgnuefi.a
     COMMAND objcopy -j .text -j .sdata -j .data -j .dynamic -j .dynsym -j .rel -j .rela
             -j .rel.* -j .rela.* -j .reloc --target=efi-app-x86_64 --subsystem=10
             ${output}.so ${output}
-    DEPENDS ${target}-objects $<TARGET_OBJECTS:${target}-objects> newlib-pic ${script}
+    DEPENDS ${ARGN} newlib-pic ${script}
     COMMENT "${output}" COMMAND_EXPAND_LISTS VERBATIM)
   add_custom_target(${target} ALL DEPENDS ${output})
 endfunction()

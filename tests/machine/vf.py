@@ -122,6 +122,25 @@ def pauses(folder):
     vfdisk.check(os.path.join(folder, "disk.img"), written)
 
 
+def traced(folder):
+    """All that a VM does is kept, and shown, while its VF interrupts it."""
+    with boot(folder, cmdline="count=2000", idle="halt") as run:
+        run.expect("group INTx")
+        run.send("vm trace guest all\r")
+        run.expect("vm trace guest: all")
+        shown = 0
+        while "VM 'guest': stopped" not in run.log():
+            run.send("vm trace guest\r")
+            run.expect(r"vm trace guest: \d+ entries\n|VM 'guest': stopped")
+            shown += 1
+        run.require("PASS: ", "VM 'guest': debug exit, status 1", ": interrupt ", ": port ", ": mmio ")
+        run.forbid("PANIC", "ERROR", "FAIL", "nobody asked for", "was blocked")
+        print(f"the trace was shown {shown} times")
+        if shown < 5:
+            raise machine.Failure(f"the trace was shown {shown} times only")
+    vfdisk.check(os.path.join(folder, "disk.img"), written)
+
+
 def no_acs(folder):
     """Ports that let requests past the IOMMU: VFs of two VMs below them are not used together, unless that is asked for."""
     options = {"more": OTHER, "port": ",disable-acs=on", "cmdline": "count=8"}
@@ -145,7 +164,7 @@ def no_remapping(folder):
               vmm="unsafe_dma = yes\n", forbid=["was blocked"])
 
 
-CASES = {case.__name__: case for case in (mmr, stray, admin, amd, cycles, pauses, no_acs, no_remapping)}
+CASES = {case.__name__: case for case in (mmr, stray, admin, amd, cycles, pauses, traced, no_acs, no_remapping)}
 
 if __name__ == "__main__":
     machine.run_test(CASES[sys.argv[1]])
