@@ -17,6 +17,8 @@
 #define PM_HZ        3579545UL
 #define PM_MASK      0xffffffU
 #define DEADLINE     (1U << 24) /* of CPUID 1 ECX */
+#define LEAF_RATES   0x15
+#define TIMER_HZ     1000000000U
 #define VECTOR       0x61
 #define LOOKS        2000
 #define PRECISION    500 /* a rate may be off by one in so many */
@@ -93,6 +95,22 @@ static void check_deadlines(void)
     apic_write(APIC_LVT_TIMER, APIC_LVT_MASKED);
 }
 
+/* What CPUID tells, where it does: the TSC's rate and the local APIC's timer's. */
+static void check_told(void)
+{
+    uint32_t highest[4], rates[4];
+
+    cpuid(0, 0, highest);
+    cpuid(LEAF_RATES, 0, rates);
+    if (highest[0] < LEAF_RATES || rates[0] == 0) {
+        printf("skipped: CPUID tells no rates\n");
+        return;
+    }
+    printf("tsc: %lu Hz, by CPUID\n", (uint64_t)rates[2] * rates[1] / rates[0]);
+    CHECK_EQUAL((uint64_t)rates[2] * rates[1] / rates[0], khz * 1000);
+    CHECK_EQUAL(rates[2], TIMER_HZ);
+}
+
 static void test_all(const char *when)
 {
     test_group(when);
@@ -112,6 +130,8 @@ int main(void)
     pic_mask_all();
     apic_enable();
     interrupt_set_handler(VECTOR, handle);
+    test_group("told");
+    check_told();
     test_all("as it comes");
     if (lenient) {
         printf("skipped: writes: plain QEMU ignores them\n");

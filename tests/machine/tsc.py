@@ -30,8 +30,8 @@ def scaled(folder):
                    for cpu, (name, khz) in enumerate(RATES.items()))
     with bochs.BochsMachine(make_iso(folder, text), model="tigerlake", cpus=len(RATES), memory=256) as run:
         run.expect_end()
-        for name in RATES:
-            run.require(f"[{name}] PASS: ", f"VM '{name}': debug exit, status 1")
+        for name, khz in RATES.items():
+            run.require(f"[{name}] PASS: ", f"[{name}] tsc: {khz}000 Hz, by CPUID", f"VM '{name}': debug exit, status 1")
         run.require_checkpoints(*RATES)
         run.forbid("PANIC", "ERROR", "FAIL")
         print(run.log()[run.log().find("started"):])

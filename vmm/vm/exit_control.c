@@ -21,6 +21,7 @@ void handle_cpuid(struct vcpu *vcpu, const struct exit *exit)
         .vcpu_count = vcpu->vm->vcpu_count,
         .osxsave = leaf == 1 && (backend->read(vcpu, BACKEND_CR4) & CR4_OSXSAVE),
         .apic = vcpu->vm->pc.lapic[vcpu->index].state.mode != LAPIC_DISABLED,
+        .tsc_hz = vcpu->vm->pc.config.tsc_hz,
     };
     struct cpuid out = model_cpuid(&view, leaf, (uint32_t)vcpu->gpr[INSN_RCX]);
 

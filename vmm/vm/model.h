@@ -28,6 +28,7 @@ struct model_view {
     unsigned vcpu_count;
     bool osxsave; /* the guest's CR4.OSXSAVE */
     bool apic;    /* its local APIC is on */
+    uint64_t tsc_hz;
 };
 
 /* What a guest's CPU is, as far as it depends on the host's; it does not change. */

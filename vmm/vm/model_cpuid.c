@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* THE table of CPUID: every leaf a guest can see; what is not here reads as zero. */
 #include "vmm/host/fpu.h"
+#include "vmm/pc/clock.h"
 #include "vmm/vm/model.h"
 
 #include <string.h>
@@ -89,7 +90,7 @@ static const struct row rows[] = {
     {0x00000004, ALL, ALL,         ALL,         ALL        }, /* see caches() */
     {0x00000007, 0,   L7_EBX_PASS, L7_ECX_PASS, L7_EDX_PASS},
     {0x0000000d, 0,   0,           0,           0          }, /* see area_leaf() */
-    {0x00000015, ALL, ALL,         ALL,         0          }, /* the TSC's rate */
+    {0x00000015, ALL, ALL,         0,           0          }, /* see rates() */
     {0x80000000, 0,   ALL,         ALL,         ALL        },
     {0x80000001, ALL, ALL,         X1_ECX_PASS, X1_EDX_PASS},
     {0x80000002, ALL, ALL,         ALL,         ALL        }, /* brand */
@@ -251,9 +252,35 @@ static uint32_t smaller(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
+static uint32_t common_divisor(uint32_t a, uint32_t b)
+{
+    while (b != 0) {
+        uint32_t rest = a % b;
+
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/*
+ * Leaf 15h, if the host says something there: ECX ticks of the local APIC's timer are ECX * EBX /
+ * EAX of the guest's TSC. Linux takes both for known then, and multiplies kHz by EBX in 32 bits: it
+ * is to measure a rate for which these are too few.
+ */
+static struct cpuid rates(const struct cpuid *host, uint64_t tsc_hz)
+{
+    const uint32_t timer_khz = CLOCK_NS_PER_S / 1000;
+    uint32_t tsc_khz = (uint32_t)(tsc_hz / 1000), common = common_divisor(timer_khz, tsc_khz);
+    struct cpuid out = {timer_khz / common, tsc_khz / common, CLOCK_NS_PER_S, 0};
+    bool told = host->eax != 0 && host->ebx != 0 && out.ebx <= UINT32_MAX / timer_khz;
+
+    return told ? out : (struct cpuid){0};
+}
+
 /* The leaves that say more than the table, of the basic ones and of the extended ones. */
-static const uint32_t special[2] = {1U << 1 | 1U << 4 | 1U << 7 | 1U << 0xb | 1U << 0xd,
-                                    1U << 1 | 1U << 8};
+static const uint32_t special[2] = {
+    1U << 1 | 1U << 4 | 1U << 7 | 1U << 0xb | 1U << 0xd | 1U << 0x15, 1U << 1 | 1U << 8};
 
 /* IN_TABLE is what the table says. Out of line: what is asked at each exit is the table alone. */
 static __attribute__((noinline)) struct cpuid special_leaf(const struct model_view *view,
@@ -274,6 +301,8 @@ static __attribute__((noinline)) struct cpuid special_leaf(const struct model_vi
         return topology(view, subleaf);
     case 0xd:
         return area_leaf(view->level, subleaf);
+    case 0x15:
+        return rates(in_table, view->tsc_hz);
     case EXTENDED + 1:
         return extended_features(out, view);
     default:

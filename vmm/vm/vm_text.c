@@ -17,7 +17,8 @@
 /* Grows with each change of the virtual PC that is not in its state. */
 #define PC_VERSION 1U
 
-#define EXTENDED 0x80000000U
+#define EXTENDED   0x80000000U
+#define TSC_HZ_ANY 1000000000U
 
 struct text {
     char *at;
@@ -29,10 +30,11 @@ struct text {
          (text)->at + (text)->used,  \
          (text)->used < VM_MOVE_TEXT_MAX ? VM_MOVE_TEXT_MAX - (text)->used : 0, __VA_ARGS__))
 
+/* At any rate of the TSC: it is compared by itself. */
 static struct cpuid ask(const struct vm *vm, uint32_t leaf, uint32_t subleaf)
 {
     const struct model_view view = {
-        .level = &vm->level, .vcpu_count = vm->vcpu_count, .apic = true};
+        .level = &vm->level, .vcpu_count = vm->vcpu_count, .apic = true, .tsc_hz = TSC_HZ_ANY};
 
     return model_cpuid(&view, leaf, subleaf);
 }

@@ -13,9 +13,14 @@
 #define BIT(n) (1U << (n))
 
 static void (*const hosts[])(void) = {fake_cpu_milan, fake_cpu_genoa, fake_cpu_intel, fake_cpu_old};
-static const struct model_view one = {.level = &model_host, .vcpu_count = 1, .apic = true};
-static const struct model_view third = {
-    .level = &model_host, .vcpu = 2, .vcpu_count = 4, .apic = true, .osxsave = true};
+static const struct model_view one = {
+    .level = &model_host, .vcpu_count = 1, .apic = true, .tsc_hz = 2100000000};
+static const struct model_view third = {.level = &model_host,
+                                        .vcpu = 2,
+                                        .vcpu_count = 4,
+                                        .apic = true,
+                                        .osxsave = true,
+                                        .tsc_hz = 2100000000};
 
 static void expect(const struct model_view *view, uint32_t leaf, uint32_t subleaf,
                    struct cpuid wanted)
@@ -96,9 +101,34 @@ static void test_intel(void **state)
     expect(&one, 0xa, 0, (struct cpuid){0});
     expect(&one, 0xb, 0, (struct cpuid){0, 1, 0x100, 0});
     expect(&one, 0xb, 1, (struct cpuid){0, 1, 0x201, 0});
-    expect(&one, 0x15, 0, (struct cpuid){2, 0xa8, 0, 0});
+    expect(&one, 0x15, 0, (struct cpuid){10, 21, 1000000000, 0});
     expect(&one, 0x80000008, 0, (struct cpuid){0x302e, 0, 0, 0});
     assert_int_equal(model_facts.efer, 0xd01);
+}
+
+/* Leaf 15h: the local APIC's timer, which counts nanoseconds, and the TSC's rate in terms of it. As
+ * Linux has it: a product of 32 bits. */
+static void test_rates(void **state)
+{
+    static const uint32_t told[] = {100000, 700000, 2100000, 2995200, 3000000, 6000000, 10000000};
+
+    fake_cpu_intel();
+    for (unsigned i = 0; i < ARRAY_SIZE(told); i++) {
+        const struct model_view view = {
+            .level = &model_host, .vcpu_count = 1, .tsc_hz = told[i] * 1000ULL};
+        struct cpuid out = model_cpuid(&view, 0x15, 0);
+
+        assert_int_equal(out.ecx, 1000000000);
+        assert_int_equal(out.ecx / 1000 * out.ebx / out.eax, told[i]);
+        assert_int_equal(out.edx, 0);
+    }
+    /* What is no such product is measured. */
+    expect(&(const struct model_view){.level = &model_host, .tsc_hz = 2994375000}, 0x15, 0,
+           (struct cpuid){0});
+    fake_cpuid_set(0x15, 0, (struct cpuid){0, 0, 25000000, 0}); /* it says nothing */
+    expect(&one, 0x15, 0, (struct cpuid){0});
+    fake_cpuid_set(0x15, 0, (struct cpuid){2, 0xa8, 25000000, 0});
+    expect(&one, 0x15, 0, (struct cpuid){10, 21, 1000000000, 0});
 }
 
 static void test_old(void **state)
@@ -178,6 +208,8 @@ static struct cpuid made_up(uint32_t leaf, uint32_t subleaf)
         return (struct cpuid){.eax = 7, .ebx = 0xff, .ecx = 0x3ff, .edx = 0xff};
     case 0xd:
         return (struct cpuid){.ecx = subleaf == 0 ? 0xfff : 0};
+    case 0x15: /* rates */
+        return (struct cpuid){UINT32_MAX, UINT32_MAX, UINT32_MAX, 0};
     case 0x80000001:
         return (struct cpuid){.ecx = BIT(1)};
     case 0x80000008:
@@ -293,6 +325,7 @@ int main(void)
         cmocka_unit_test(test_milan),
         cmocka_unit_test(test_genoa),
         cmocka_unit_test(test_intel),
+        cmocka_unit_test(test_rates),
         cmocka_unit_test(test_old),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_what_depends_on_the_vcpu),

@@ -187,6 +187,28 @@ static void test_scaling(void **state)
     assert_int_equal(compare_texts(other, text, why), STATUS_CONFLICT);
 }
 
+/* Leaf 15h tells what TSCs run at, which is compared by itself; but whether it tells anything
+ * counts. */
+static void test_rates(void **state)
+{
+    char text[VM_MOVE_TEXT_MAX], other[VM_MOVE_TEXT_MAX], why[COMPARE_WHY_MAX];
+
+    fake_cpu_intel();
+    level(CONFIG_CPU_HOST);
+    get(text);
+    ratio = (struct backend_ratio){.whole = 8, .fraction = 32};
+    vm.pc.config.tsc_hz = 2994375000;
+    fake_cpuid_set(0x15, 0, (struct cpuid){3, 0xfa, 24000000, 0});
+    level(CONFIG_CPU_HOST);
+    get(other);
+    assert_int_equal(compare_texts(text, other, why), STATUS_OK);
+    fake_cpuid_set(0x15, 0, (struct cpuid){0});
+    level(CONFIG_CPU_HOST);
+    get(other);
+    assert_int_equal(compare_texts(text, other, why), STATUS_CONFLICT);
+    assert_memory_equal(why, "cache ", 6);
+}
+
 /* All that there can be has room, and can be compared. */
 static void test_longest(void **state)
 {
@@ -210,6 +232,7 @@ int main(void)
         cmocka_unit_test_setup(test_differences, setup),
         cmocka_unit_test_setup(test_levels, setup),
         cmocka_unit_test_setup(test_scaling, setup),
+        cmocka_unit_test_setup(test_rates, setup),
         cmocka_unit_test_setup(test_longest, setup),
     };
 
