@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* THE table of CPUID: every leaf a guest can see; what is not here reads as zero. */
+/* THE table of CPUID: every leaf a guest can see but 40000000h, which is ours; what is not here
+ * reads as zero. */
 #include "vmm/host/fpu.h"
 #include "vmm/pc/clock.h"
 #include "vmm/vm/model.h"
@@ -88,7 +89,9 @@ static const struct row rows[] = {
     {0x00000001, ALL, 0xff00,      L1_ECX_PASS, L1_EDX_PASS},
     {0x00000002, ALL, ALL,         ALL,         ALL        }, /* caches and TLBs; 0 on AMD */
     {0x00000004, ALL, ALL,         ALL,         ALL        }, /* see caches() */
+    {0x00000006, 0,   0,           0,           0          }, /* see learn() */
     {0x00000007, 0,   L7_EBX_PASS, L7_ECX_PASS, L7_EDX_PASS},
+    {0x0000000b, 0,   0,           0,           0          }, /* see topology() */
     {0x0000000d, 0,   0,           0,           0          }, /* see area_leaf() */
     {0x00000015, ALL, ALL,         0,           0          }, /* see rates() */
     {0x80000000, 0,   ALL,         ALL,         ALL        },
