@@ -150,6 +150,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_nothing_remains, setup),
+        cmocka_unit_test_setup(whole_test_passed, setup),
         cmocka_unit_test_setup(whole_test_requests, setup),
         cmocka_unit_test_setup(test_mended, setup),
     };

@@ -6,6 +6,7 @@
 #include "tests/unit/vm/fake_vm.h"
 #include "vmm/host/msr.h"
 #include "vmm/host/pool.h"
+#include "vmm/vm/msr_table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -143,6 +144,29 @@ void whole_check_rounds(unsigned rounds)
     for (unsigned i = 0; i < rounds; i++) {
         check_round();
     }
+}
+
+void whole_test_passed(void **state)
+{
+    static struct cpu_state made, saved;
+    unsigned passed = 0;
+
+    state_set_reset(&made);
+    for (unsigned i = 0; i < msr_row_count; i++) {
+        if (msr_rows[i].kind == MSR_KIND_PASSED) {
+            ((uint64_t *)&made)[msr_rows[i].kept] = 0x1000 + i;
+        }
+    }
+    backend->set_state(vcpu, &made);
+    backend->get_state(vcpu, &saved);
+    for (unsigned i = 0; i < msr_row_count; i++) {
+        if (msr_rows[i].kind == MSR_KIND_PASSED) {
+            assert_int_equal(msr_rows[i].first, msr_rows[i].last);
+            assert_int_equal(((uint64_t *)&saved)[msr_rows[i].kept], 0x1000 + i);
+            passed++;
+        }
+    }
+    assert_true(passed > 0);
 }
 
 void whole_test_requests(void **state)

@@ -24,6 +24,9 @@ void own_settle(struct cpu_state *state); /* let STATE be one that the backend c
 void own_fill_with_garbage(void);         /* the backend's part of the vCPU */
 void own_check_loaded(const struct cpu_state *state); /* after it was loaded */
 
+/* Each model register that a guest has for itself goes in and out by the backend alone. */
+void whole_test_passed(void **state);
+
 /* What other CPUs ask for while a vCPU is saved or loaded is still to be seen to. */
 void whole_test_requests(void **state);
 
