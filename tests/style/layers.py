@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Includes of the product point to layers above or the own folder, by the table in docs/architecture.md; and no two of
-its sources share a file name."""
+"""Includes of the product point to layers above or the own folder, by the table in docs/architecture.md; no two of
+its sources share a file name; and what is for both vendors' CPUs has no names of one's."""
 import collections
 import pathlib
 import re
@@ -10,6 +10,9 @@ import tempfile
 
 SUFFIXES = {".c", ".h", ".S"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
+NEUTRAL = "vmm/vm/"
+NO_CODE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.S)
+VENDOR = re.compile(r"\b(?:svm|vmx|vmcb|vmcs)\w*", re.I)
 
 
 def read_table(text):
@@ -26,13 +29,15 @@ def check(root, table):
     complaints, names = [], collections.defaultdict(list)
     files = sorted(f for top in ("boot", "vmm", "drivers") for f in (root / top).rglob("*") if f.suffix in SUFFIXES)
     for file in files:
-        path = str(file.relative_to(root))
+        path, text = str(file.relative_to(root)), file.read_text()
         mine = place_of(table, path)
         names[file.name].append(path)
         if mine is None:
             complaints.append(f"{path}: is in no layer of docs/architecture.md")
             continue
-        for target in INCLUDE.findall(file.read_text()):
+        if path.startswith(NEUTRAL):
+            complaints += [f"{path}: {name} is one vendor's" for name in VENDOR.findall(NO_CODE.sub(" ", text))]
+        for target in INCLUDE.findall(text):
             theirs = place_of(table, target)
             if theirs is None:
                 complaints.append(f"{path}: {target} is in no layer of docs/architecture.md")
@@ -50,6 +55,8 @@ def test_itself(table):
                           ({"vmm/load/beside.c": '#include "vmm/base/a.h"\n# include "vmm/pc/b.h"\n'}, 1),
                           ({"vmm/base/unknown.c": '#include "vmm/nowhere/x.h"\n'}, 1),
                           ({"vmm/nowhere/x.h": ""}, 1),
+                          ({"vmm/vm/c.c": '/* svm_a\n * VMCB */ // vmx_b\nchar *c = "VMX \\" SVM";\n'}, 0),
+                          ({"vmm/vm/c.c": "int a = svm_a(VMCB_B, vmcs);\n"}, 3),
                           ({"drivers/pci/b.h": ""}, 1)):
         with tempfile.TemporaryDirectory() as name:
             for path, text in {**good, **extra}.items():
