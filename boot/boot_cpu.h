@@ -3,11 +3,11 @@
 #ifndef PORTOLAN_BOOT_BOOT_CPU_H
 #define PORTOLAN_BOOT_BOOT_CPU_H
 
+#include "vmm/base/x86.h"
+
 #include <cpuid.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-#define CR4_LA57 (1ULL << 12)
 
 static inline uint64_t cpu_read_tsc(void)
 {

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Bits of the CPU's registers, exceptions and segments, once for the host's CPUs and the guests'.
- * AMD APM 2, chapters 3, 4 and 8. */
+/*
+ * Bits of the CPU's registers, exceptions and segments, once for the host's CPUs, the guests' and
+ * the loaders. AMD APM 2, chapters 3, 4 and 8. For C: the assembler knows no suffixes of numbers,
+ * so vmm/host/trampoline.S and boot/multiboot2/start.S have the few that they use themselves.
+ */
 #ifndef PORTOLAN_VMM_BASE_X86_H
 #define PORTOLAN_VMM_BASE_X86_H
 
@@ -53,9 +56,17 @@
 #define RFLAGS_VM      (1ULL << 17)
 #define RFLAGS_AC      (1ULL << 18)
 
+#define DR6_HITS  0xfULL /* one for each breakpoint */
+#define DR6_BS    (1ULL << 14)
+#define DR6_RESET 0xffff0ff0ULL
+#define DR7_GD    (1ULL << 13)
+#define DR7_RESET 0x400ULL
+
 #define VECTOR_DE         0U
 #define VECTOR_DB         1U
 #define VECTOR_NMI        2U
+#define VECTOR_BP         3U
+#define VECTOR_OF         4U
 #define VECTOR_UD         6U
 #define VECTOR_DF         8U
 #define VECTOR_TS         10U
@@ -76,6 +87,14 @@
  * Segment attributes in the order of a VMCB (APM 2 15.5.1): descriptor bits 55:52 and 47:40. For
  * VMX: (rights & 0xff) | (rights >> 4 & 0xf00), and 0 for a segment that is marked unusable.
  */
+#define SEGMENT_CODE16 0x09bU /* these are whole: of ring 0, and loaded */
+#define SEGMENT_CODE32 0xc9bU
+#define SEGMENT_CODE64 0xa9bU
+#define SEGMENT_DATA16 0x093U
+#define SEGMENT_DATA32 0xc93U
+#define SEGMENT_LDT    0x082U
+#define SEGMENT_TSS    0x08bU
+
 #define SEGMENT_TYPE_WRITE  0x002U /* data: writable; code: readable */
 #define SEGMENT_TYPE_DOWN   0x004U /* data: expand-down */
 #define SEGMENT_TYPE_CODE   0x008U

@@ -15,14 +15,6 @@
 #define LEAF_WIDTHS    0x80000008U
 #define LEAF_SVM       0x8000000aU
 
-#define MSR_FEATURE_CONTROL 0x03aU
-#define CONTROL_LOCK        (1ULL << 0)
-#define CONTROL_VMX         (1ULL << 2) /* VMXON outside SMX */
-
-#define MSR_VM_CR    0xc0010114U
-#define VM_CR_LOCK   (1ULL << 3)
-#define VM_CR_SVMDIS (1ULL << 4)
-
 #define VPIDS 65536U
 
 static enum cpu_vendor vendor_read(void)
@@ -121,8 +113,9 @@ static enum virtualization_lock lock_read(const struct platform_facts *facts)
         if (msr_read(MSR_FEATURE_CONTROL, &value) != STATUS_OK) {
             return VIRTUALIZATION_UNKNOWN;
         }
-        return (value & CONTROL_LOCK) != 0 && (value & CONTROL_VMX) == 0 ? VIRTUALIZATION_OFF
-                                                                         : VIRTUALIZATION_OPEN;
+        return (value & FEATURE_CONTROL_LOCK) != 0 && (value & FEATURE_CONTROL_VMXON) == 0
+                   ? VIRTUALIZATION_OFF
+                   : VIRTUALIZATION_OPEN;
     }
     return VIRTUALIZATION_ABSENT;
 }

@@ -18,11 +18,7 @@
 #define SVM_EDX_BY_ASID  (1U << 6)
 #define SVM_EDX_ASSISTS  (1U << 7)
 #define SVM_EDX_PAUSE    (1U << 10)
-#define MSR_VM_CR        0xc0010114U
 #define MSR_VM_HSAVE_PA  0xc0010117U
-#define MSR_DE_CFG       0xc0011029U
-#define VM_CR_SVMDIS     (1ULL << 4)
-#define DE_CFG_LFENCE    (1ULL << 1)
 #define EFER_AIBRSE      (1ULL << 21)
 #define ASIDS_USABLE_MIN 2U
 

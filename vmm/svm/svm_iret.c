@@ -10,8 +10,6 @@
  */
 #include "vmm/svm/svm.h"
 
-#define DR6_HITS 0xfULL
-
 void svm_iret_reached(struct vcpu *vcpu)
 {
     struct svm_vcpu *svm = vcpu->backend;

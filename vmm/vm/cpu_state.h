@@ -112,9 +112,6 @@ extern const struct section cpu_section;
 #define CR0_KNOWN                                                                              \
     (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | \
      CR0_PG)
-#define DR6_RESET 0xffff0ff0ULL
-#define DR6_BS    (1ULL << 14)
-#define DR7_RESET 0x400ULL
 #define PAT_RESET 0x0007040600070406ULL
 
 /* What the CPU holds after power-on or reset (AMD APM 2, table 14-1), model_reset() apart. */

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Events in the words of the hardware: vmm/vm/backend.h. */
+#include "vmm/base/x86.h"
 #include "vmm/vm/backend.h"
-
-#define EXCEPTIONS        32U
-#define VECTOR_BREAKPOINT 3U
-#define VECTOR_OVERFLOW   4U
 
 static const uint8_t types[] = {
     [VCPU_EVENT_INTERRUPT] = VCPU_EVENT_TYPE_INTERRUPT,
@@ -39,10 +36,10 @@ struct vcpu_event vcpu_event_of(uint32_t word, uint32_t error)
         (type == VCPU_EVENT_TYPE_EXCEPTION && event.vector == VECTOR_NMI)) {
         event.kind = VCPU_EVENT_NMI;
         event.vector = VECTOR_NMI;
-    } else if (type == VCPU_EVENT_TYPE_INTERRUPT || event.vector >= EXCEPTIONS) {
+    } else if (type == VCPU_EVENT_TYPE_INTERRUPT || event.vector >= VECTOR_EXCEPTIONS) {
         event.kind = VCPU_EVENT_INTERRUPT;
-    } else if (type == VCPU_EVENT_TYPE_EXCEPTION && event.vector != VECTOR_BREAKPOINT &&
-               event.vector != VECTOR_OVERFLOW) {
+    } else if (type == VCPU_EVENT_TYPE_EXCEPTION && event.vector != VECTOR_BP &&
+               event.vector != VECTOR_OF) {
         event.kind = VCPU_EVENT_EXCEPTION;
         event.has_error = word & VCPU_EVENT_HAS_ERROR;
         event.error = event.has_error ? error : 0;

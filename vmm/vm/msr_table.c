@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/vm/msr_table.h"
 
+#include "vmm/host/msr.h"
 #include "vmm/vm/cpu_state.h"
 
 #define MTRR_CAP      0x0508U /* 8 variable ranges, fixed ranges, write-combining */
 #define MISC_ENABLE   0x1801U /* fast strings; no BTS, no PEBS */
 #define HWCR_TSC_FREQ (1ULL << 24)
-#define VM_CR_OFF     0x18U       /* SVM off, and locked */
-#define DE_CFG_LFENCE (1ULL << 1) /* the VMM has set it */
+#define VM_CR_OFF     (VM_CR_SVMDIS | VM_CR_LOCK)
 
 #define KEPT(member) (offsetof(struct cpu_state, member) / sizeof(uint64_t))
 

@@ -11,10 +11,6 @@
 #include "vmm/vm/input.h"
 #include "vmm/vm/vm.h"
 
-#define ATTRIBUTES_CODE32 0xc9bU
-#define ATTRIBUTES_CODE64 0xa9bU
-#define ATTRIBUTES_DATA   0xc93U
-
 #define STEP (4ULL << 20) /* bytes between two looks at CPU 0's service */
 
 /* One plan for all VMs: it is big, and needed for a moment only. Nothing in CPU 0's service loads a
@@ -116,9 +112,9 @@ void program_enter(const struct vm *vm, struct cpu_state *state)
     bool long_mode = entry->mode == LOAD_ENTRY_LONG64;
 
     for (unsigned i = STATE_ES; i <= STATE_GS; i++) {
-        state->segment[i] = flat(entry->ds, ATTRIBUTES_DATA);
+        state->segment[i] = flat(entry->ds, SEGMENT_DATA32);
     }
-    state->segment[STATE_CS] = flat(entry->cs, long_mode ? ATTRIBUTES_CODE64 : ATTRIBUTES_CODE32);
+    state->segment[STATE_CS] = flat(entry->cs, long_mode ? SEGMENT_CODE64 : SEGMENT_CODE32);
     state->segment[STATE_GDTR] =
         (struct state_segment){.limit = entry->gdt_limit, .base = entry->gdt.raw};
     state->cr0 = CR0_PE | CR0_ET | CR0_NE | (long_mode ? CR0_PG : 0);

@@ -14,13 +14,10 @@
 
 #include <string.h>
 
-#define CPUID_1_ECX_VMX     (1U << 5)
-#define MSR_FEATURE_CONTROL 0x3aU
-#define CONTROL_LOCK        (1ULL << 0)
-#define CONTROL_VMXON       (1ULL << 2) /* outside of SMX */
-#define MSR_FIXED           0x486U      /* CR0: must be 1; may be 1; then the same for CR4 */
-#define BASIC_REVISION      0x7fffffffU
-#define MSR_SPEC_CTRL       0x48U
+#define CPUID_1_ECX_VMX (1U << 5)
+#define MSR_FIXED       0x486U /* CR0: must be 1; may be 1; then the same for CR4 */
+#define BASIC_REVISION  0x7fffffffU
+#define MSR_SPEC_CTRL   0x48U
 
 /* The bitmap's halves: 2000h registers from 0 on and as many from C0000000h on, first the bits for
  * reading, then 800h bytes further those for writing (25.6.9). */
@@ -112,11 +109,11 @@ static bool is_allowed(void)
     if (msr_read(MSR_FEATURE_CONTROL, &control) != STATUS_OK) {
         return false;
     }
-    if (!(control & CONTROL_LOCK)) {
-        control |= CONTROL_LOCK | CONTROL_VMXON;
+    if (!(control & FEATURE_CONTROL_LOCK)) {
+        control |= FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMXON;
         (void)msr_write(MSR_FEATURE_CONTROL, control);
     }
-    return control & CONTROL_VMXON;
+    return control & FEATURE_CONTROL_VMXON;
 }
 
 /* What guests have taught the branch predictors does not steer us, where the CPU can see to that

@@ -3,8 +3,6 @@
 #include "vmm/pc/lapic.h"
 #include "vmm/vmx/vmx.h"
 
-#define DR6_HITS     0xfULL
-#define DR7_GD       (1ULL << 13)
 #define REASON_BASIC 0xffffU
 
 /* Exits that need no more than their name, by code. What is not here is unknown. */
