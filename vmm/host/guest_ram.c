@@ -2,18 +2,11 @@
 #include "vmm/host/guest_ram.h"
 
 #include "vmm/base/guest_map.h"
-#include "vmm/host/address_space.h"
-#include "vmm/host/frame.h"
-#include "vmm/host/paging.h"
+#include "vmm/host/direct.h"
 
 #include <string.h>
 
 #define FOUR_GIB (1ULL << 32)
-
-static void *direct(hpa_t address)
-{
-    return (void *)(DIRECT_BASE + address.raw);
-}
 
 static enum status take_run(struct ram *ram, uint64_t at, uint64_t size)
 {
@@ -22,15 +15,9 @@ static enum status take_run(struct ram *ram, uint64_t at, uint64_t size)
     if (ram->run_count == RAM_RUNS_MAX) {
         return STATUS_NOTE(STATUS_NO_MEMORY);
     }
-    enum status status = frame_allocate(size, PAGE_SIZE_2M, FRAME_ANYWHERE, &run->frames);
+    enum status status = direct_take(size, PAGE_SIZE_2M, &run->frames);
 
     if (status != STATUS_OK) {
-        return status;
-    }
-    status = paging_map(DIRECT_BASE + run->frames.raw, run->frames, size, PAGING_WRITE);
-    if (status != STATUS_OK) {
-        paging_unmap(DIRECT_BASE + run->frames.raw, size);
-        (void)frame_free(run->frames, size);
         return status;
     }
     run->at = gpa(at);
@@ -76,9 +63,7 @@ enum status ram_allocate(struct ram *ram, uint64_t size)
 void ram_free(struct ram *ram)
 {
     for (unsigned i = 0; i < ram->run_count; i++) {
-        /* Other CPUs may keep the translation: it stays true as long as the direct view exists. */
-        paging_unmap(DIRECT_BASE + ram->run[i].frames.raw, ram->run[i].size);
-        (void)frame_free(ram->run[i].frames, ram->run[i].size);
+        direct_give(ram->run[i].frames, ram->run[i].size);
     }
     *ram = (struct ram){0};
 }
@@ -101,7 +86,7 @@ void *ram_pointer(const struct ram *ram, gpa_t at, uint64_t size)
     if (!run || !range_fits(at.raw - run->at.raw, size, run->size)) {
         return NULL;
     }
-    return direct(hpa(run->frames.raw + (at.raw - run->at.raw)));
+    return direct_view(hpa(run->frames.raw + (at.raw - run->at.raw)));
 }
 
 bool ram_holds(const struct ram *ram, uint64_t at, uint64_t size)
@@ -160,7 +145,7 @@ static void *part(const struct ram *ram, uint64_t at, uint64_t size, uint64_t *l
     uint64_t offset = at - run->at.raw, left = run->size - offset;
 
     *length = size < left ? size : left;
-    return direct(hpa(run->frames.raw + offset));
+    return direct_view(hpa(run->frames.raw + offset));
 }
 
 /* FROM is NULL: zeros. */

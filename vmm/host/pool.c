@@ -3,9 +3,8 @@
 
 #include "vmm/base/log.h"
 #include "vmm/base/ranges.h"
-#include "vmm/host/address_space.h"
+#include "vmm/host/direct.h"
 #include "vmm/host/frame.h"
-#include "vmm/host/paging.h"
 #include "vmm/host/panic.h"
 #include "vmm/host/spinlock.h"
 
@@ -61,14 +60,9 @@ static enum status pool_take(uint64_t size, uint64_t align, uint64_t *base)
 static enum status pool_grow(void)
 {
     hpa_t base;
-    enum status status = frame_allocate(PAGE_SIZE_2M, PAGE_SIZE_2M, FRAME_ANYWHERE, &base);
+    enum status status = direct_take(PAGE_SIZE_2M, PAGE_SIZE_2M, &base);
 
     if (status != STATUS_OK) {
-        return status;
-    }
-    status = paging_map(DIRECT_BASE + base.raw, base, PAGE_SIZE_2M, PAGING_WRITE);
-    if (status != STATUS_OK) {
-        (void)frame_free(base, PAGE_SIZE_2M);
         return status;
     }
     spinlock_acquire(&lock);

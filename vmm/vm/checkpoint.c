@@ -3,6 +3,7 @@
 
 #include "vmm/base/format.h"
 #include "vmm/base/log.h"
+#include "vmm/host/direct.h"
 #include "vmm/host/instructions.h"
 #include "vmm/host/pool.h"
 #include "vmm/pc/clock.h"
@@ -59,7 +60,8 @@ static void put_flash(const struct vm *vm, struct state_writer *writer)
     }
     state_put_section(writer, &flash_section, 0, &vm->pc.flash.state);
     for (uint32_t at = 0; at < vm->nvram_size; at += FLASH_BLOCK) {
-        state_put_section(writer, &flash_block_section, at / FLASH_BLOCK, nvram_bytes(vm) + at);
+        state_put_section(writer, &flash_block_section, at / FLASH_BLOCK,
+                          direct_view(vm->nvram) + at);
     }
 }
 
@@ -92,7 +94,7 @@ static enum status load_flash(struct vm *vm, struct state_reader *reader)
     }
     for (uint32_t at = 0; at < vm->nvram_size && status == STATUS_OK; at += FLASH_BLOCK) {
         status = state_find_section(reader, &flash_block_section, at / FLASH_BLOCK,
-                                    nvram_bytes(vm) + at);
+                                    direct_view(vm->nvram) + at);
     }
     return status;
 }

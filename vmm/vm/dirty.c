@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/vm/dirty.h"
 
-#include "vmm/host/address_space.h"
-#include "vmm/host/frame.h"
+#include "vmm/host/direct.h"
 #include "vmm/host/instructions.h"
-#include "vmm/host/paging.h"
 #include "vmm/host/time.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/low_memory.h"
@@ -33,28 +31,18 @@ enum status dirty_create(struct vm *vm)
     struct ram *ram = &vm->ram;
     uint64_t size = map_size(ram);
     hpa_t frames;
-    enum status status = frame_allocate(size, PAGE_SIZE, FRAME_ANYWHERE, &frames);
+    enum status status = direct_take(size, PAGE_SIZE, &frames);
 
-    if (status != STATUS_OK) {
-        return status;
+    if (status == STATUS_OK) {
+        ram->marks = memset(direct_view(frames), 0, size);
     }
-    status = paging_map(DIRECT_BASE + frames.raw, frames, size, PAGING_WRITE);
-    if (status != STATUS_OK) {
-        (void)frame_free(frames, size);
-        return status;
-    }
-    ram->marks = (uint64_t *)(DIRECT_BASE + frames.raw);
-    memset(ram->marks, 0, size);
-    return STATUS_OK;
+    return status;
 }
 
 void dirty_destroy(struct vm *vm)
 {
-    uint64_t base = (uint64_t)vm->ram.marks, size = map_size(&vm->ram);
-
-    if (base != 0) {
-        paging_unmap(base, size);
-        (void)frame_free(hpa(base - DIRECT_BASE), size);
+    if (vm->ram.marks) {
+        direct_give(hpa((uint64_t)vm->ram.marks - DIRECT_BASE), map_size(&vm->ram));
     }
 }
 

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/vm/low_memory.h"
 
-#include "vmm/host/address_space.h"
-#include "vmm/host/frame.h"
-#include "vmm/host/paging.h"
+#include "vmm/host/direct.h"
 #include "vmm/load/load.h"
 #include "vmm/vm/vm.h"
 #include "vmm/vm/vm_edge.h"
@@ -12,11 +10,6 @@
 
 /* Of a ROM's end, so much appears below 1 MiB. */
 #define ROM_LOW_MAX 0x20000U
-
-static void *rom_view(const struct vm *vm)
-{
-    return (void *)(DIRECT_BASE + vm->rom.raw);
-}
 
 enum status rom_create(struct vm *vm)
 {
@@ -31,15 +24,11 @@ enum status rom_create(struct vm *vm)
         status = load_firmware_check(&file);
     }
     if (status == STATUS_OK) {
-        status = frame_allocate(file.size, PAGE_SIZE, FRAME_ANYWHERE, &vm->rom);
+        status = direct_take(file.size, PAGE_SIZE, &vm->rom);
     }
-    if (status != STATUS_OK) {
-        return status;
-    }
-    vm->rom_size = file.size;
-    status = paging_map((uint64_t)rom_view(vm), vm->rom, file.size, PAGING_WRITE);
     if (status == STATUS_OK) {
-        memcpy(rom_view(vm), file.data, file.size);
+        vm->rom_size = file.size;
+        memcpy(direct_view(vm->rom), file.data, file.size);
         status = radix_map(&vm->nested, ROM_END - file.size, vm->rom, file.size,
                            RADIX_READ | RADIX_EXECUTE, NULL);
     }
@@ -49,8 +38,7 @@ enum status rom_create(struct vm *vm)
 void rom_destroy(struct vm *vm)
 {
     if (vm->rom_size != 0) {
-        paging_unmap((uint64_t)rom_view(vm), vm->rom_size);
-        (void)frame_free(vm->rom, vm->rom_size);
+        direct_give(vm->rom, vm->rom_size);
     }
 }
 
@@ -160,5 +148,5 @@ void *low_memory_pointer(const struct vm *vm, gpa_t at, unsigned size, bool writ
     } else if (at.raw < ROM_END - vm->rom_size || at.raw >= ROM_END) {
         return find_outside(vm, at, size, write);
     }
-    return !write && find_in_rom(vm, at.raw, &offset) ? (uint8_t *)rom_view(vm) + offset : NULL;
+    return !write && find_in_rom(vm, at.raw, &offset) ? direct_view(vm->rom) + offset : NULL;
 }

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/vm/nvram.h"
 
-#include "vmm/host/address_space.h"
-#include "vmm/host/frame.h"
-#include "vmm/host/paging.h"
+#include "vmm/host/direct.h"
 #include "vmm/load/load.h"
 #include "vmm/vm/low_memory.h"
 #include "vmm/vm/vm.h"
@@ -15,11 +13,6 @@ _Static_assert(LOAD_NVRAM_BLOCK == FLASH_BLOCK && LOAD_FIRMWARE_MAX == FLASH_SIZ
                "what was checked is what there is");
 _Static_assert(ROM_END - LOAD_FIRMWARE_MAX >= LAPIC_BASE + LAPIC_SIZE && LAPIC_BASE >= PCI_HOLE_END,
                "firmware and flash lie above all other device memory");
-
-uint8_t *nvram_bytes(const struct vm *vm)
-{
-    return (uint8_t *)(DIRECT_BASE + vm->nvram.raw);
-}
 
 static uint64_t base_of(const struct vm *vm)
 {
@@ -48,15 +41,11 @@ enum status nvram_create(struct vm *vm)
         status = load_nvram_check(&file, &firmware);
     }
     if (status == STATUS_OK) {
-        status = frame_allocate(file.size, PAGE_SIZE, FRAME_ANYWHERE, &vm->nvram);
+        status = direct_take(file.size, PAGE_SIZE, &vm->nvram);
     }
-    if (status != STATUS_OK) {
-        return status;
-    }
-    vm->nvram_size = (uint32_t)file.size;
-    status = paging_map((uint64_t)nvram_bytes(vm), vm->nvram, file.size, PAGING_WRITE);
     if (status == STATUS_OK) {
-        memcpy(nvram_bytes(vm), file.data, file.size);
+        vm->nvram_size = (uint32_t)file.size;
+        memcpy(direct_view(vm->nvram), file.data, file.size);
     }
     return status;
 }
@@ -64,8 +53,7 @@ enum status nvram_create(struct vm *vm)
 void nvram_destroy(struct vm *vm)
 {
     if (vm->nvram_size != 0) {
-        paging_unmap((uint64_t)nvram_bytes(vm), vm->nvram_size);
-        (void)frame_free(vm->nvram, vm->nvram_size);
+        direct_give(vm->nvram, vm->nvram_size);
     }
 }
 
@@ -76,7 +64,7 @@ enum status nvram_begin(struct vm *vm, struct pc_config *config)
     if (vm->nvram_size == 0) {
         return STATUS_OK;
     }
-    config->flash = nvram_bytes(vm);
+    config->flash = direct_view(vm->nvram);
     config->flash_size = vm->nvram_size;
     config->flash_at = base_of(vm);
     if (!vm->awaits) {
@@ -85,7 +73,7 @@ enum status nvram_begin(struct vm *vm, struct pc_config *config)
     enum status status = find(vm->config->nvram.text, &file);
 
     if (status == STATUS_OK) {
-        memcpy(nvram_bytes(vm), file.data, vm->nvram_size);
+        memcpy(direct_view(vm->nvram), file.data, vm->nvram_size);
     }
     return status;
 }

@@ -24,7 +24,4 @@ enum status nvram_begin(struct vm *vm, struct pc_config *config);
 /* Let the nested tables show it, or not, as its registers say now. Any CPU, no lock. */
 void nvram_settle(struct vm *vm);
 
-/* What is in it, vm->nvram_size bytes. */
-uint8_t *nvram_bytes(const struct vm *vm);
-
 #endif

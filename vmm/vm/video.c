@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/vm/video.h"
 
-#include "vmm/host/address_space.h"
-#include "vmm/host/frame.h"
-#include "vmm/host/paging.h"
+#include "vmm/host/direct.h"
 #include "vmm/host/timer.h"
 #include "vmm/vm/input.h"
 #include "vmm/vm/vm.h"
@@ -14,32 +12,15 @@
 
 _Static_assert(CONFIG_VGA_MEMORY == VGA_MEMORY_SIZE, "what a configuration counts is taken");
 
-static void *view(const struct vm *vm)
-{
-    return (void *)(DIRECT_BASE + vm->video.raw);
-}
-
 enum status video_create(struct vm *vm)
 {
-    hpa_t frames;
-
-    if (!vm->config->vga) {
-        return STATUS_OK;
-    }
-    enum status status = frame_allocate(VGA_MEMORY_SIZE, PAGE_SIZE_2M, FRAME_ANYWHERE, &frames);
-
-    if (status == STATUS_OK) {
-        vm->video = frames;
-        status = paging_map((uint64_t)view(vm), frames, VGA_MEMORY_SIZE, PAGING_WRITE);
-    }
-    return status;
+    return vm->config->vga ? direct_take(VGA_MEMORY_SIZE, PAGE_SIZE_2M, &vm->video) : STATUS_OK;
 }
 
 void video_destroy(struct vm *vm)
 {
     if (vm->video.raw != 0) {
-        paging_unmap((uint64_t)view(vm), VGA_MEMORY_SIZE);
-        (void)frame_free(vm->video, VGA_MEMORY_SIZE);
+        direct_give(vm->video, VGA_MEMORY_SIZE);
     }
 }
 
@@ -49,10 +30,10 @@ enum status video_begin(struct vm *vm, struct pc_config *config)
         return STATUS_OK;
     }
     for (uint32_t done = 0; done < VGA_MEMORY_SIZE; done += CLEAR_STEP) {
-        memset((uint8_t *)view(vm) + done, 0, CLEAR_STEP);
+        memset(direct_view(vm->video) + done, 0, CLEAR_STEP);
         timer_service();
     }
-    config->screen = view(vm);
+    config->screen = direct_view(vm->video);
     config->mouse = true;
     struct load_file rom;
     enum status status = input_rom(vm->config, VM_VGA_ROM, &rom);

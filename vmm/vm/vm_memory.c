@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/vm/vm_memory.h"
 
-#include "vmm/host/address_space.h"
+#include "vmm/host/direct.h"
 #include "vmm/vm/dirty.h"
 #include "vmm/vm/vm.h"
 
@@ -37,7 +37,7 @@ static bool is_screen(const struct vm *vm, uint64_t at, uint64_t size)
 void *vm_memory_pointer(const struct vm *vm, gpa_t at, uint64_t size)
 {
     return is_screen(vm, at.raw, size)
-               ? (void *)(DIRECT_BASE + vm->video.raw + (at.raw - VM_MEMORY_SCREEN))
+               ? direct_view(hpa(vm->video.raw + (at.raw - VM_MEMORY_SCREEN)))
                : ram_pointer(&vm->ram, at, size);
 }
 

@@ -4,7 +4,7 @@
  * vmm/migrate/compare.c has the keys' rules, docs/migration.md what they mean.
  */
 #include "vmm/base/format.h"
-#include "vmm/host/address_space.h"
+#include "vmm/host/direct.h"
 #include "vmm/host/time.h"
 #include "vmm/state/state.h"
 #include "vmm/vm/backend.h"
@@ -110,7 +110,7 @@ static uint32_t sum_offers(const struct fw_cfg *fw)
 static uint32_t sum_rom(struct vm *vm)
 {
     if (vm->rom_size != 0 && vm->rom_sum == 0) {
-        vm->rom_sum = state_checksum((const uint8_t *)(DIRECT_BASE + vm->rom.raw), vm->rom_size);
+        vm->rom_sum = state_checksum(direct_view(vm->rom), vm->rom_size);
     }
     return vm->rom_sum;
 }

@@ -27,7 +27,7 @@ static uint8_t used[PIECES]; /* 0: free, 1: taken, 2: never there */
 static uint64_t mapped;      /* bytes in the direct view */
 static unsigned paging_budget;
 
-/* As if HOST were the direct view: guest_ram.c adds DIRECT_BASE. */
+/* As if HOST were the direct view: direct.c adds DIRECT_BASE. */
 static uint64_t frame_of(unsigned piece)
 {
     return (uint64_t)host + piece * M2 - DIRECT_BASE;

@@ -7,6 +7,7 @@
 
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pages.h"
+#include "vmm/host/address_space.h"
 #include "vmm/host/fpu.h"
 #include "vmm/pc/clock.h"
 #include "vmm/vm/backend.h"
@@ -72,11 +73,6 @@ const struct section legacy_section =
 #define FLASH_SIZE (3 * FLASH_BLOCK)
 
 static uint8_t flash[FLASH_SIZE];
-
-uint8_t *nvram_bytes(const struct vm *of)
-{
-    return flash;
-}
 
 void nvram_settle(struct vm *of) {}
 
@@ -230,6 +226,7 @@ static int set_up(uint32_t flash_size)
         };
         vm.vcpu[i] = &vcpus[i];
     }
+    vm.nvram = hpa((uint64_t)flash - DIRECT_BASE);
     vm.nvram_size = flash_size;
     vm.vfs.count = 1;
     assert_int_equal(checkpoint_create(&vm), STATUS_OK);

@@ -42,7 +42,7 @@ bool i8042_a20(const struct i8042 *kbc)
 static uint64_t map[PAGE_SIZE] __attribute__((aligned(4096)));
 static bool map_taken;
 
-/* ---- what dirty.c, guest_ram.c and low_memory.c need ---- */
+/* ---- what dirty.c, direct.c and low_memory.c need ---- */
 
 static hpa_t frame_of(const void *memory)
 {
