@@ -7,6 +7,8 @@
 #ifndef PORTOLAN_VMM_BASE_X86_H
 #define PORTOLAN_VMM_BASE_X86_H
 
+#include <stdint.h>
+
 #define CR0_PE (1ULL << 0)
 #define CR0_MP (1ULL << 1)
 #define CR0_EM (1ULL << 2)
@@ -101,5 +103,13 @@
 #define SEGMENT_PRESENT     0x080U
 #define SEGMENT_LONG        0x200U
 #define SEGMENT_DEFAULT_BIG 0x400U
+
+/* In the order of a VMCB. */
+struct x86_segment {
+    uint16_t selector;
+    uint16_t attributes;
+    uint32_t limit; /* bytes - 1, already scaled by G */
+    uint64_t base;
+};
 
 #endif

@@ -14,14 +14,6 @@
 
 struct vcpu;
 
-/* In the order of a vCPU's state. */
-struct emulate_segment {
-    uint16_t selector; /* not looked at */
-    uint16_t attributes;
-    uint32_t limit; /* bytes - 1, already scaled by G */
-    uint64_t base;
-};
-
 struct emulate_memo;
 
 /*
@@ -36,7 +28,7 @@ struct emulate_cpu {
     uint64_t rflags;
     uint64_t cr0, cr3, cr4, efer;
     uint64_t pdpte[4]; /* used if pdpte_cached: VMX keeps them in the VMCS, SVM in memory */
-    struct emulate_segment segment[INSN_SEGMENT_COUNT];
+    struct x86_segment segment[INSN_SEGMENT_COUNT]; /* their selectors are not looked at */
     uint8_t cpl;
     uint8_t physical_bits; /* the guest's MAXPHYADDR, 32..52 */
     bool pdpte_cached;

@@ -69,8 +69,7 @@ static bool segment_type_allows(const struct emulate_cpu *cpu, unsigned attribut
 }
 
 /* SDM 3 5.3: OFFSET is below 4 GiB. An expand-down segment begins behind its limit. */
-static bool segment_limit_allows(const struct emulate_segment *segment, uint64_t offset,
-                                 unsigned size)
+static bool segment_limit_allows(const struct x86_segment *segment, uint64_t offset, unsigned size)
 {
     unsigned kind = SEGMENT_TYPE_CODE | SEGMENT_TYPE_DOWN;
     uint64_t last = offset + size - 1;
@@ -93,7 +92,7 @@ static bool segment_check(struct engine *engine, enum insn_segment segment, uint
                           unsigned size, bool write)
 {
     const struct emulate_cpu *cpu = engine->cpu;
-    const struct emulate_segment *s = &cpu->segment[segment];
+    const struct x86_segment *s = &cpu->segment[segment];
     uint64_t linear = linear_of(cpu, segment, offset);
     bool allowed;
 
@@ -261,7 +260,7 @@ bool memory_exchange(struct engine *engine, const struct span *span, uint64_t ol
 bool memory_fetch(struct engine *engine, uint8_t *bytes, unsigned *count)
 {
     const struct emulate_cpu *cpu = engine->cpu;
-    const struct emulate_segment *code = &cpu->segment[INSN_SEGMENT_CS];
+    const struct x86_segment *code = &cpu->segment[INSN_SEGMENT_CS];
     uint64_t offset = cpu->rip + *count;
     uint64_t linear = linear_of(cpu, INSN_SEGMENT_CS, offset);
     uint64_t size = PAGE_SIZE - linear % PAGE_SIZE;

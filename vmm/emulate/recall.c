@@ -94,7 +94,7 @@ void recall_keep_walk(const struct emulate_cpu *cpu, const struct emulate_walk *
 /* Where the LENGTH bytes of the code at rip are now; NULL: that takes a fetch to find out. */
 static const uint8_t *code_at(const struct emulate_cpu *cpu, unsigned length)
 {
-    const struct emulate_segment *code = &cpu->segment[INSN_SEGMENT_CS];
+    const struct x86_segment *code = &cpu->segment[INSN_SEGMENT_CS];
     uint64_t linear = cpu->rip;
 
     if (cpu->byte_count != 0) {

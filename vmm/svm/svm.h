@@ -130,7 +130,6 @@ void svm_iret_end(struct vcpu *vcpu, struct exit *exit);
 static inline void svm_code_context(const struct svm_vcpu *svm, struct emulate_cpu *cpu)
 {
     const struct vmcb *vmcb = &svm->vmcb;
-    const struct state_segment *code = &vmcb->segment[STATE_CS];
 
     cpu->cr0 = vmcb->cr0;
     cpu->cr3 = vmcb->cr3;
@@ -138,8 +137,7 @@ static inline void svm_code_context(const struct svm_vcpu *svm, struct emulate_c
     cpu->efer = vmcb->efer;
     cpu->cpl = vmcb->cpl;
     cpu->pdpte_cached = false;
-    cpu->segment[INSN_SEGMENT_CS] = (struct emulate_segment){
-        .attributes = code->attributes, .limit = code->limit, .base = code->base};
+    cpu->segment[INSN_SEGMENT_CS] = vmcb->segment[STATE_CS];
 }
 
 /*

@@ -52,14 +52,6 @@ static void svm_write(struct vcpu *vcpu, enum backend_register reg, uint64_t val
     }
 }
 
-_Static_assert(sizeof(struct emulate_segment) == sizeof(struct state_segment) &&
-                   offsetof(struct emulate_segment, attributes) ==
-                       offsetof(struct state_segment, attributes) &&
-                   offsetof(struct emulate_segment, limit) ==
-                       offsetof(struct state_segment, limit) &&
-                   offsetof(struct emulate_segment, base) == offsetof(struct state_segment, base),
-               "segments are copied as they are");
-
 static void svm_context(const struct vcpu *vcpu, struct emulate_cpu *cpu)
 {
     const struct svm_vcpu *svm = vcpu->backend;

@@ -123,7 +123,7 @@ struct vmcb {
     uint8_t bytes[15];
     uint8_t reserved0e0[0x400 - 0xe0];
 
-    struct state_segment segment[STATE_SEGMENTS];
+    struct x86_segment segment[STATE_SEGMENTS];
     uint8_t reserved4a0[0x4cb - 0x4a0];
     uint8_t cpl;
     uint32_t reserved4cc;

@@ -113,7 +113,7 @@ static bool is_canonical(uint64_t address)
 
 static bool addresses_are_valid(const struct cpu_state *state)
 {
-    const struct state_segment *segment = state->segment;
+    const struct x86_segment *segment = state->segment;
     const uint64_t linear[] = {
         segment[STATE_FS].base,
         segment[STATE_GS].base,

@@ -7,14 +7,6 @@
 #include "vmm/base/x86.h"
 #include "vmm/host/fpu.h"
 
-/* Attributes as in vmm/base/x86.h. */
-struct state_segment {
-    uint16_t selector;
-    uint16_t attributes;
-    uint32_t limit;
-    uint64_t base;
-};
-
 /* The first six as ModRM numbers them. */
 enum state_segment_index {
     STATE_ES,
@@ -71,7 +63,7 @@ struct cpu_state {
     uint64_t gpr[16]; /* as ModRM numbers them */
     uint64_t rip;
     uint64_t rflags;
-    struct state_segment segment[STATE_SEGMENTS];
+    struct x86_segment segment[STATE_SEGMENTS];
     uint64_t cr0;
     uint64_t cr2;
     uint64_t cr3;

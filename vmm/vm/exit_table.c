@@ -76,7 +76,7 @@ static void describe_state(const struct vcpu *vcpu, char *text)
     struct emulate_cpu cpu;
 
     backend->context(vcpu, &cpu);
-    const struct emulate_segment *cs = &cpu.segment[INSN_SEGMENT_CS];
+    const struct x86_segment *cs = &cpu.segment[INSN_SEGMENT_CS];
 
     (void)format(text, STATE_TEXT_MAX,
                  "rip 0x%lx cs 0x%lx/0x%x rflags 0x%lx cr0 0x%lx cr3 0x%lx cr4 0x%lx efer 0x%lx",

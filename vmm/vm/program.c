@@ -96,9 +96,9 @@ enum status program_load(struct vm *vm)
     return status;
 }
 
-static struct state_segment flat(uint16_t selector, uint16_t attributes)
+static struct x86_segment flat(uint16_t selector, uint16_t attributes)
 {
-    return (struct state_segment){
+    return (struct x86_segment){
         .selector = selector, .attributes = attributes, .limit = UINT32_MAX};
 }
 
@@ -116,7 +116,7 @@ void program_enter(const struct vm *vm, struct cpu_state *state)
     }
     state->segment[STATE_CS] = flat(entry->cs, long_mode ? SEGMENT_CODE64 : SEGMENT_CODE32);
     state->segment[STATE_GDTR] =
-        (struct state_segment){.limit = entry->gdt_limit, .base = entry->gdt.raw};
+        (struct x86_segment){.limit = entry->gdt_limit, .base = entry->gdt.raw};
     state->cr0 = CR0_PE | CR0_ET | CR0_NE | (long_mode ? CR0_PG : 0);
     state->cr4 = long_mode ? CR4_PAE : 0;
     state->efer = long_mode ? EFER_LME | EFER_LMA : 0;

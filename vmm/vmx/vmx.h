@@ -115,7 +115,7 @@ void vmx_write(struct vcpu *vcpu, enum backend_register reg, uint64_t value);
 void vmx_context(const struct vcpu *vcpu, struct emulate_cpu *cpu);
 
 /* A segment as the guest has it (STATE_...), and its CPL. */
-void vmx_get_segment(struct state_segment *segment, unsigned i);
+void vmx_get_segment(struct x86_segment *segment, unsigned i);
 unsigned vmx_get_cpl(void);
 
 /* Does CR3 point to four entries that the CPU keeps in the VMCS? */

@@ -96,11 +96,7 @@ void vmx_context(const struct vcpu *vcpu, struct emulate_cpu *cpu)
     cpu->efer = vmcs_read(VMCS_EFER);
     cpu->cpl = vmx_get_cpl();
     for (unsigned i = 0; i < INSN_SEGMENT_COUNT; i++) {
-        struct state_segment from;
-
-        vmx_get_segment(&from, i);
-        cpu->segment[i] = (struct emulate_segment){
-            .attributes = from.attributes, .limit = from.limit, .base = from.base};
+        vmx_get_segment(&cpu->segment[i], i);
     }
     cpu->pdpte_cached = vmx_has_pdptes(vcpu);
     for (unsigned i = 0; cpu->pdpte_cached && i < ARRAY_SIZE(cpu->pdpte); i++) {

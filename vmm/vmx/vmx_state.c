@@ -96,11 +96,11 @@ static bool is_resident(const struct msr_row *row)
            row->first != MSR_GS_BASE;
 }
 
-void vmx_get_segment(struct state_segment *segment, unsigned i)
+void vmx_get_segment(struct x86_segment *segment, unsigned i)
 {
     uint32_t rights = VMCS_RIGHTS_UNUSABLE;
 
-    *segment = (struct state_segment){
+    *segment = (struct x86_segment){
         .limit = (uint32_t)vmcs_read(field_of(VMCS_LIMITS, i)),
         .base = vmcs_read(field_of(VMCS_BASES, i)),
     };
@@ -128,7 +128,7 @@ static uint32_t granularity(uint32_t rights, uint32_t limit)
 }
 
 /* SS has the CPL as its DPL, be it usable or not. */
-static void set_segment(const struct state_segment *segment, unsigned i, unsigned cpl)
+static void set_segment(const struct x86_segment *segment, unsigned i, unsigned cpl)
 {
     vmcs_write(field_of(VMCS_LIMITS, i), segment->limit);
     vmcs_write(field_of(VMCS_BASES, i), segment->base);
@@ -250,7 +250,7 @@ void vmx_load_pdptes(struct vcpu *vcpu)
 /* Clear what an entry must not see, and a CPU may have let the guest load. */
 void vmx_repair(struct vcpu *vcpu)
 {
-    struct state_segment segment;
+    struct x86_segment segment;
     unsigned cpl = vmx_get_cpl();
 
     for (unsigned i = 0; i < STATE_SEGMENTS; i++) {

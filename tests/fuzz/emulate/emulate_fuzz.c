@@ -118,7 +118,7 @@ static void change(struct input *input)
 {
     uint8_t kind = (uint8_t)take(input, 1);
     struct emulate_cpu *cpu = &guest.cpu;
-    struct emulate_segment *segment = &cpu->segment[kind >> 4 & 3];
+    struct x86_segment *segment = &cpu->segment[kind >> 4 & 3];
 
     switch (kind & 15) {
     case 0:

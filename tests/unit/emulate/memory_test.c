@@ -213,7 +213,7 @@ static void test_addresses_wrap(void **unused)
 
 static void test_segment_limits(void **unused)
 {
-    struct emulate_segment *data = &guest.cpu.segment[INSN_SEGMENT_DS];
+    struct x86_segment *data = &guest.cpu.segment[INSN_SEGMENT_DS];
 
     guest_reset(INSN_MODE_16, GUEST_FLAT);
     gpr[INSN_RBX] = 0xffff;
@@ -246,7 +246,7 @@ static void test_segment_limits(void **unused)
 
 static void test_segment_types(void **unused)
 {
-    struct emulate_segment *data = &guest.cpu.segment[INSN_SEGMENT_DS];
+    struct x86_segment *data = &guest.cpu.segment[INSN_SEGMENT_DS];
 
     guest_reset(INSN_MODE_32, GUEST_FLAT);
     gpr[INSN_RBX] = GUEST_DATA;

@@ -161,7 +161,7 @@ static void fake_context(const struct vcpu *vcpu, struct emulate_cpu *cpu)
     cpu->cpl = fake_backend.cpl;
     cpu->pdpte_cached = false;
     for (unsigned i = 0; i < INSN_SEGMENT_COUNT; i++) {
-        cpu->segment[i] = (struct emulate_segment){.limit = UINT32_MAX, .attributes = 0xc93};
+        cpu->segment[i] = (struct x86_segment){.limit = UINT32_MAX, .attributes = 0xc93};
     }
     cpu->segment[INSN_SEGMENT_CS].attributes = fake_backend.cs_attributes;
 }

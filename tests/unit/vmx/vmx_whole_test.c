@@ -56,7 +56,7 @@ static int setup(void **state)
  * the CPL, and G fits the limit. */
 static void settle_segment(struct cpu_state *state, unsigned i)
 {
-    struct state_segment *segment = &state->segment[i];
+    struct x86_segment *segment = &state->segment[i];
 
     if (i == STATE_GDTR || i == STATE_IDTR) {
         segment->selector = segment->attributes = 0;
