@@ -76,7 +76,6 @@ struct svm_features {
     bool next_rip;
     bool decode_assists;
     bool flush_by_asid;
-    bool tsc_ratio;
     bool clean_bits;
     bool pause_filter;
     uint32_t guards; /* enum guard_action's bits */

@@ -89,28 +89,11 @@ static const struct radix_format nested_format = {
     .uncached = 0x18, .combining = 0x08, .large = 0x80, .accessed = 0x20, .dirty = 0x40,
 };
 
-#define RATIO_WHOLE    8U
-#define RATIO_FRACTION 32U
-
-static struct backend_ratio svm_tsc_ratio(void)
-{
-    return svm_features()->tsc_ratio ? (struct backend_ratio){RATIO_WHOLE, RATIO_FRACTION}
-                                     : (struct backend_ratio){0};
-}
-
-/* Long mode's 1 GiB pages came before nested paging (CPUID 80000001h). */
-static bool svm_giant_pages(void)
-{
-    return true;
-}
-
 const struct backend svm_backend = {
     .name = "SVM",
     .vcpu_size = sizeof(struct svm_vcpu),
     .nested = &nested_format,
-    .giant_pages = svm_giant_pages,
     .takes_offers = true,
-    .tsc_ratio = svm_tsc_ratio,
     .init = svm_init,
     .enable_cpu = svm_enable_cpu,
     .enter = svm_run,

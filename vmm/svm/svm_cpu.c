@@ -21,6 +21,7 @@
 #define MSR_VM_HSAVE_PA  0xc0010117U
 #define EFER_AIBRSE      (1ULL << 21)
 #define ASIDS_USABLE_MIN 2U
+#define RATIO            ((struct backend_ratio){8, 32}) /* of MSR C0000104h: 15.30.5 */
 
 /* What a CPU has for its guests; made when SVM is switched on there. */
 static struct svm_cpu {
@@ -51,10 +52,13 @@ enum status svm_init(void)
         .next_rip = svm.edx & SVM_EDX_NEXT_RIP,
         .decode_assists = svm.edx & SVM_EDX_ASSISTS,
         .flush_by_asid = svm.edx & SVM_EDX_BY_ASID,
-        .tsc_ratio = svm.edx & SVM_EDX_TSC,
         .clean_bits = svm.edx & SVM_EDX_CLEAN,
         .pause_filter = svm.edx & SVM_EDX_PAUSE,
         .guards = guards_init(),
+    };
+    backend_offers = (struct backend_offers){
+        .giant_pages = true, /* long mode's came before nested paging (CPUID 80000001h) */
+        .tsc_ratio = svm.edx & SVM_EDX_TSC ? RATIO : (struct backend_ratio){0},
     };
     return maps_init();
 }

@@ -2,6 +2,7 @@
 #include "vmm/vm/backend.h"
 
 const struct backend *backend;
+struct backend_offers backend_offers;
 
 enum status backend_choose(const struct backend *const *list, unsigned count)
 {

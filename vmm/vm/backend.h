@@ -22,13 +22,30 @@ enum backend_register {
     BACKEND_PAT,
     BACKEND_DR6,
     BACKEND_TSC_OFFSET, /* guest's TSC less the host's, at the guest's rate */
-    BACKEND_TSC_RATIO,  /* the guest's rate by the host's: see tsc_ratio() */
+    BACKEND_TSC_RATIO,  /* the guest's rate by the host's: see backend_offers */
     BACKEND_REGISTERS
 };
 
-/* Bits before the point, and behind it. */
-struct backend_ratio {
-    uint8_t whole, fraction;
+/* What the machine's CPUs have: init() sets it. */
+struct backend_offers {
+    bool giant_pages; /* of 1 GiB, in the nested page tables */
+
+    /* May vcpu->apic be set? Then each VM has a page of its own at LAPIC_BASE in its nested tables,
+     * vm->apic_page, which stands for the local APIC. */
+    bool serves_apic;
+
+    /*
+     * Can a CPU mark the pages that its guest writes? Then it does so while vm->ram.tracked is set,
+     * from the first flush on: what was written is marked when the guest has been left, once for
+     * each time that the page's nested entry, of 4 KiB, is made anew.
+     */
+    bool logs_writes;
+
+    /* How BACKEND_TSC_RATIO has a ratio as a fixed-point number: bits before the point, and behind
+     * it. No bits at all: guests' TSCs run at the host's rate, and nobody writes it. */
+    struct backend_ratio {
+        uint8_t whole, fraction;
+    } tsc_ratio;
 };
 
 struct backend {
@@ -38,29 +55,12 @@ struct backend {
      * contiguous. */
     size_t vcpu_size;
 
-    /* Its nested page tables, and, after init(), whether it knows pages of 1 GiB there. */
-    const struct radix_format *nested;
-    bool (*giant_pages)(void);
-
-    /* May vcpu->apic be set? Then each VM has a page of its own at LAPIC_BASE in its nested tables,
-     * vm->apic_page, which stands for the local APIC. No function: no. After init(). */
-    bool (*serves_apic)(void);
-
-    /*
-     * Can a CPU mark the pages that its guest writes? Then it does so while vm->ram.tracked is set,
-     * from the first flush on: what was written is marked when the guest has been left, once for
-     * each time that the page's nested entry, of 4 KiB, is made anew. It may be NULL.
-     */
-    bool (*logs_writes)(void);
+    const struct radix_format *nested; /* its nested page tables */
 
     /* May vcpu->offer be set? */
     bool takes_offers;
 
-    /* How BACKEND_TSC_RATIO has a ratio as a fixed-point number. No bits at all: guests' TSCs run
-     * at the host's rate, and nobody writes it. After init(). */
-    struct backend_ratio (*tsc_ratio)(void);
-
-    /* UNSUPPORTED: not this CPU's. Boot CPU, once. */
+    /* Also sets backend_offers. UNSUPPORTED: not this CPU's. Boot CPU, once. */
     enum status (*init)(void);
 
     /* Switch virtualisation on for this CPU, once or again. UNSUPPORTED: the firmware forbids it;
@@ -120,6 +120,7 @@ struct vcpu_event vcpu_event_of(uint32_t word, uint32_t error);
 
 /* The one that was chosen; NULL: this machine runs no VMs. */
 extern const struct backend *backend;
+extern struct backend_offers backend_offers;
 
 /* Choose the first of COUNT that this CPU is made for. UNSUPPORTED: none. Boot CPU, once. */
 enum status backend_choose(const struct backend *const *list, unsigned count);

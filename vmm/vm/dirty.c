@@ -122,7 +122,7 @@ enum status dirty_start(struct vm *vm)
     }
     memset(vm->ram.marks, 0, map_size(&vm->ram));
     vm->no_split = false;
-    vm->ram.logged = backend->logs_writes && backend->logs_writes();
+    vm->ram.logged = backend_offers.logs_writes;
     __atomic_store_n(&vm->ram.tracked, true, __ATOMIC_SEQ_CST);
     protect_all(vm, RIGHTS_READ);
     low_memory_settle(vm, true);

@@ -57,13 +57,11 @@ static void put_events(struct vcpu *vcpu, const struct cpu_state *state)
 /* Where there is such a register it may have another VM's. */
 static void set_tsc_ratio(struct vcpu *vcpu)
 {
-    struct backend_ratio bits =
-        backend->tsc_ratio ? backend->tsc_ratio() : (struct backend_ratio){0};
-
-    if (bits.whole) {
+    if (backend_offers.tsc_ratio.whole) {
         uint64_t ratio = vcpu->vm->tsc_ratio;
 
-        backend->write(vcpu, BACKEND_TSC_RATIO, ratio ? ratio : 1ULL << bits.fraction);
+        backend->write(vcpu, BACKEND_TSC_RATIO,
+                       ratio ? ratio : 1ULL << backend_offers.tsc_ratio.fraction);
     }
 }
 

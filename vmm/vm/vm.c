@@ -83,12 +83,12 @@ static enum status create_parts(struct vm *vm)
 {
     vm->nested = (struct radix){
         .format = backend->nested,
-        .page_sizes = PAGE_SIZE | PAGE_SIZE_2M | (backend->giant_pages() ? PAGE_SIZE_1G : 0),
+        .page_sizes = PAGE_SIZE | PAGE_SIZE_2M | (backend_offers.giant_pages ? PAGE_SIZE_1G : 0),
         .levels = VM_NESTED_LEVELS,
     };
     enum status status = radix_init(&vm->nested);
 
-    if (status == STATUS_OK && backend->serves_apic && backend->serves_apic()) {
+    if (status == STATUS_OK && backend_offers.serves_apic) {
         vm->apic_page = pool_allocate(LAPIC_SIZE, LAPIC_SIZE);
         status = vm->apic_page ? STATUS_OK : STATUS_NOTE(STATUS_NO_MEMORY);
     }

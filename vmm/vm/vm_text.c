@@ -136,12 +136,6 @@ static void put_machine(struct text *text, struct vm *vm)
         pc->debug_output);
 }
 
-/* Can a guest's TSC run at another rate than this machine's? */
-static bool scales_tsc(void)
-{
-    return backend->tsc_ratio && backend->tsc_ratio().fraction != 0;
-}
-
 enum status vm_move_text(struct vm *vm, char *to)
 {
     struct text text = {.at = to};
@@ -151,7 +145,7 @@ enum status vm_move_text(struct vm *vm, char *to)
     }
     put_machine(&text, vm);
     put_model(&text, vm);
-    put(&text, "tsc=%lu;scale=%u;msr=%x", vm->pc.config.tsc_hz, scales_tsc() ? 1U : 0U,
-        sum_registers());
+    put(&text, "tsc=%lu;scale=%u;msr=%x", vm->pc.config.tsc_hz,
+        backend_offers.tsc_ratio.fraction != 0 ? 1U : 0U, sum_registers());
     return text.used < VM_MOVE_TEXT_MAX ? STATUS_OK : STATUS_NOTE(STATUS_RANGE);
 }

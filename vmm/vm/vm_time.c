@@ -18,19 +18,18 @@ static bool is_near(uint64_t hz, uint64_t host)
 
 enum status vm_set_tsc_rate(struct vm *vm, uint64_t *hz)
 {
-    struct backend_ratio bits =
-        backend->tsc_ratio ? backend->tsc_ratio() : (struct backend_ratio){0};
+    const struct backend_ratio *bits = &backend_offers.tsc_ratio;
     uint64_t host = time_facts()->tsc_khz * 1000, ratio = 0;
 
     if (*hz != 0 && *hz != host) {
-        ratio = ratio_find(*hz, host, bits.fraction, bits.whole);
+        ratio = ratio_find(*hz, host, bits->fraction, bits->whole);
         if (ratio == 0 && !is_near(*hz, host)) {
             return STATUS_NOTE(STATUS_UNSUPPORTED);
         }
     }
     *hz = ratio ? *hz : host;
     vm->tsc_ratio = ratio;
-    vm->tsc_fraction = bits.fraction;
+    vm->tsc_fraction = bits->fraction;
     return STATUS_OK;
 }
 

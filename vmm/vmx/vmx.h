@@ -45,8 +45,8 @@ extern const uint32_t vmx_word_msr[VMX_WORDS];
 /* What was chosen: the words of VMX_PIN and above go into the VMCS. */
 struct vmx_features {
     uint32_t control[VMX_WORDS];
-    bool giant_pages;
     bool invept_one;
+    struct backend_offers offers;
     uint32_t guards; /* enum guard_action's bits */
 };
 
@@ -128,21 +128,19 @@ void vmx_load_pdptes(struct vcpu *vcpu);
 void vmx_repair(struct vcpu *vcpu);
 
 /*
- * APICv: does the CPU have it? vcpu->apic says whether it is used. Switch it on or off; before an
- * entry, if it has not all of the local APIC's state, see to it that the CPU has it; take it back,
- * if it has; see whether EXIT, which is not one of VMX_KEEPS_APIC, wants that.
+ * APICv: vcpu->apic says whether it is used. Switch it on or off; before an entry, if it has not
+ * all of the local APIC's state, see to it that the CPU has it; take it back, if it has; see
+ * whether EXIT, which is not one of VMX_KEEPS_APIC, wants that.
  */
-bool vmx_serves_apic(void);
 void vmx_apic_switch(struct vcpu *vcpu, struct vmx_vcpu *vmx);
 void vmx_apic_lend(struct vcpu *vcpu, struct vmx_vcpu *vmx);
 void vmx_apic_take_back(struct vcpu *vcpu);
 void vmx_apic_see_exit(struct vcpu *vcpu, struct vmx_vcpu *vmx, struct exit *exit);
 
 /*
- * Page-modification logging (29.3.6): does the CPU have it? Before an entry, switch it on if the VM
- * is tracked, else off; mark what the CPU has logged: at each exit, while it is on.
+ * Page-modification logging (29.3.6): before an entry, switch it on if the VM is tracked, else off;
+ * mark what the CPU has logged: at each exit, while it is on.
  */
-bool vmx_logs_writes(void);
 void vmx_log_switch(const struct vcpu *vcpu, struct vmx_vcpu *vmx);
 void vmx_log_drain(const struct vcpu *vcpu, struct vmx_vcpu *vmx);
 

@@ -10,11 +10,6 @@
 /* What may change its registers, or has changed the page's copies of them. */
 #define CHANGES_REGISTERS (1U << EXIT_MEMORY | 1U << EXIT_STRING_IO | 1U << EXIT_APIC_WRITE)
 
-bool vmx_serves_apic(void)
-{
-    return vmx_features()->control[VMX_SECONDARY] & VMCS_SECONDARY_APIC_ACCESS;
-}
-
 /* Which interrupts the CPU may not end alone: 30.1.4. The bitmap has four fields of 64 bits. */
 static void set_levels(struct vmx_vcpu *vmx)
 {

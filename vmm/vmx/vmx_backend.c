@@ -127,27 +127,10 @@ static const struct radix_format nested_format = {
     .type = 0x38,   .cached = 0x30, .uncached = 0x00, .combining = 0x08, .large = 0x80,
 };
 
-static bool vmx_giant_pages(void)
-{
-    return vmx_features()->giant_pages;
-}
-
-static struct backend_ratio vmx_tsc_ratio(void)
-{
-    bool scales = vmx_features()->control[VMX_SECONDARY] & VMCS_SECONDARY_TSC_SCALING;
-
-    return scales ? (struct backend_ratio){64 - VMX_TSC_FRACTION, VMX_TSC_FRACTION}
-                  : (struct backend_ratio){0};
-}
-
 const struct backend vmx_backend = {
     .name = "VMX",
     .vcpu_size = sizeof(struct vmx_vcpu),
     .nested = &nested_format,
-    .giant_pages = vmx_giant_pages,
-    .serves_apic = vmx_serves_apic,
-    .logs_writes = vmx_logs_writes,
-    .tsc_ratio = vmx_tsc_ratio,
     .init = vmx_init,
     .enable_cpu = vmx_enable_cpu,
     .enter = vmx_run,

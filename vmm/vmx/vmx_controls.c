@@ -75,10 +75,9 @@ static bool is_met(const struct vmx_row *row, uint64_t capability)
 
 const char *vmx_choose(const uint64_t *capability, struct vmx_features *features)
 {
-    *features = (struct vmx_features){
-        .giant_pages = capability[VMX_EPT] >> EPT_GIANT_PAGES & 1,
-        .invept_one = capability[VMX_EPT] >> EPT_INVEPT_ONE & 1,
-    };
+    uint32_t *secondary = &features->control[VMX_SECONDARY];
+
+    *features = (struct vmx_features){.invept_one = capability[VMX_EPT] >> EPT_INVEPT_ONE & 1};
     for (unsigned word = VMX_PIN; word < VMX_WORDS; word++) {
         features->control[word] = (uint32_t)capability[word];
     }
@@ -94,11 +93,20 @@ const char *vmx_choose(const uint64_t *capability, struct vmx_features *features
             features->control[row->word] |= 1U << row->bit;
         }
     }
-    if (~features->control[VMX_SECONDARY] & VMCS_SECONDARY_APIC) {
-        features->control[VMX_SECONDARY] &= ~VMCS_SECONDARY_APIC;
+    if (~*secondary & VMCS_SECONDARY_APIC) {
+        *secondary &= ~VMCS_SECONDARY_APIC;
     }
     if (!(capability[VMX_EPT] >> EPT_DIRTY & 1)) {
-        features->control[VMX_SECONDARY] &= ~VMCS_SECONDARY_LOG;
+        *secondary &= ~VMCS_SECONDARY_LOG;
+    }
+    features->offers = (struct backend_offers){
+        .giant_pages = capability[VMX_EPT] >> EPT_GIANT_PAGES & 1,
+        .serves_apic = *secondary & VMCS_SECONDARY_APIC_ACCESS,
+        .logs_writes = *secondary & VMCS_SECONDARY_LOG,
+    };
+    if (*secondary & VMCS_SECONDARY_TSC_SCALING) {
+        features->offers.tsc_ratio =
+            (struct backend_ratio){64 - VMX_TSC_FRACTION, VMX_TSC_FRACTION};
     }
     return NULL;
 }

@@ -98,6 +98,7 @@ enum status vmx_init(void)
     }
     fill_bitmap(msr_bitmap);
     features.guards = guards_init();
+    backend_offers = features.offers;
     return STATUS_OK;
 }
 

@@ -10,11 +10,6 @@
 
 #define LAST (VMX_LOG_ENTRIES - 1) /* where the CPU begins, and counts down */
 
-bool vmx_logs_writes(void)
-{
-    return vmx_features()->control[VMX_SECONDARY] & VMCS_SECONDARY_LOG;
-}
-
 void vmx_set_secondary(const struct vmx_vcpu *vmx)
 {
     uint32_t control = vmx_features()->control[VMX_SECONDARY];
@@ -26,7 +21,8 @@ void vmx_set_secondary(const struct vmx_vcpu *vmx)
 
 void vmx_log_switch(const struct vcpu *vcpu, struct vmx_vcpu *vmx)
 {
-    bool on = vmx_logs_writes() && __atomic_load_n(&vcpu->vm->ram.tracked, __ATOMIC_SEQ_CST);
+    bool on = vmx_features()->offers.logs_writes &&
+              __atomic_load_n(&vcpu->vm->ram.tracked, __ATOMIC_SEQ_CST);
 
     if (on == vmx->logs) {
         return;

@@ -186,7 +186,7 @@ static void set_controls(const struct vcpu *vcpu, struct vmx_vcpu *vmx)
     vmcs_write(VMCS_ENTRY_CONTROLS, control[VMX_ENTRY]);
     vmcs_write(VMCS_MSR_BITMAP, vmx_msr_bitmap().raw);
     vmcs_write(VMCS_VIRTUAL_APIC, pool_hpa(vmx).raw);
-    if (vmx_serves_apic()) {
+    if (vmx_features()->offers.serves_apic) {
         vmcs_write(VMCS_APIC_ACCESS, pool_hpa(vcpu->vm->apic_page).raw);
     }
     vmcs_write(VMCS_CR0_MASK, ~(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_WP | CR0_AM | CR0_PG));

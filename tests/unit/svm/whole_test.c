@@ -18,7 +18,7 @@ static struct svm_vcpu *svm;
 
 const struct svm_features *svm_features(void)
 {
-    static const struct svm_features features = {.asids = 8, .tsc_ratio = true};
+    static const struct svm_features features = {.asids = 8};
 
     return &features;
 }
@@ -60,6 +60,7 @@ hpa_t maps_msr(void)
 static int setup(void **state)
 {
     fake_cpu_milan();
+    backend_offers.tsc_ratio = (struct backend_ratio){8, 32};
     whole_setup(&svm_backend);
     svm = fake_vcpu.backend;
     return 0;

@@ -5,6 +5,7 @@
 #include "tests/unit/emulate/random.h"
 #include "tests/unit/fakes/pages.h"
 #include "tests/unit/vm/tracked_vm.h"
+#include "vmm/vm/backend.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -225,8 +226,8 @@ static void *run_vcpu(void *argument)
 
         if (generation != vcpu->flushed) {
             memset(tlb, 0, PAGES);
-            logs[vcpu->index].on =
-                tracked_logs && __atomic_load_n(&tracked_vm.ram.tracked, __ATOMIC_SEQ_CST);
+            logs[vcpu->index].on = backend_offers.logs_writes &&
+                                   __atomic_load_n(&tracked_vm.ram.tracked, __ATOMIC_SEQ_CST);
             __atomic_store_n(&vcpu->flushed, generation, __ATOMIC_RELEASE);
         }
         guest_runs(vcpu, tlb, &random);
@@ -309,7 +310,7 @@ static void test_concurrent(void **state)
 
 static void test_concurrent_logs(void **state)
 {
-    tracked_logs = true;
+    backend_offers.logs_writes = true;
     test_concurrent(state);
 }
 
@@ -317,7 +318,7 @@ static void test_concurrent_logs(void **state)
  * forbidden. */
 static void test_logs(void **state)
 {
-    tracked_logs = true;
+    backend_offers.logs_writes = true;
     assert_int_equal(dirty_start(&tracked_vm), STATUS_OK);
     tracked_expect_page(M2, M2, false);
     assert_true(dirty_fault(&tracked_vcpus[0], gpa(M2 + 5 * K4)));
@@ -363,7 +364,7 @@ static void log_until_flush(void)
     if (cpu_logs && (*entry & 2)) {
         *entry |= TRACKED_LOGGED;
     }
-    cpu_logs = tracked_logs && tracked_vm.ram.tracked;
+    cpu_logs = backend_offers.logs_writes && tracked_vm.ram.tracked;
 }
 
 /* What CPUs did in the tables meanwhile does not keep large pages apart. */
@@ -371,7 +372,7 @@ static void test_logs_end(void **state)
 {
     uint64_t tables = tracked_vm.nested.table_pages;
 
-    tracked_logs = true;
+    backend_offers.logs_writes = true;
     tracked_before_flush = log_until_flush;
     for (unsigned i = 0; i < 2; i++) {
         assert_int_equal(dirty_start(&tracked_vm), STATUS_OK);
@@ -394,7 +395,7 @@ static void test_end_beside_guests(void **state)
     for (unsigned i = 0; i < ROUNDS; i++) {
         pthread_t threads[TRACKED_VCPUS];
 
-        tracked_logs = i % 2 == 0;
+        backend_offers.logs_writes = i % 2 == 0;
         begin_vcpus(threads);
         assert_int_equal(dirty_start(&tracked_vm), STATUS_OK);
         let_vcpus_run();

@@ -181,6 +181,7 @@ static const struct backend functions = {
 };
 
 const struct backend *backend = &functions;
+struct backend_offers backend_offers;
 
 void vcpu_kick_self(struct vcpu *vcpu)
 {

@@ -103,28 +103,10 @@ struct cpu *cpu_by_index(uint32_t index)
     return &life.cpus[index];
 }
 
-static bool serves_apic(void)
-{
-    return true;
-}
-
-static bool has_giant_pages(void)
-{
-    return true;
-}
-
-static struct backend_ratio tsc_ratio(void)
-{
-    return life.ratio;
-}
-
-static const struct backend functions = {.name = "fake",
-                                         .tsc_ratio = tsc_ratio,
-                                         .vcpu_size = PAGE_SIZE,
-                                         .giant_pages = has_giant_pages,
-                                         .serves_apic = serves_apic};
+static const struct backend functions = {.name = "fake", .vcpu_size = PAGE_SIZE};
 
 const struct backend *backend = &functions;
+struct backend_offers backend_offers = {.giant_pages = true, .serves_apic = true};
 
 void radix_destroy(struct radix *radix)
 {

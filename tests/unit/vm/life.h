@@ -16,7 +16,6 @@ extern struct life {
     struct cpu cpus[CPUS];
     uint64_t clock_ns;
     uint64_t tsc_per_ns;         /* 0: the clock is CLOCK_NS, whatever the TSC */
-    struct backend_ratio ratio;  /* what CPUs can scale TSCs by */
     uint32_t in_guest;           /* vCPUs that run guest code; atomic */
     uint32_t quit;               /* life_run_cpu() is to return; atomic */
     uint32_t failures;           /* of check(); atomic */

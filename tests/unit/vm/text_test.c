@@ -21,7 +21,6 @@ static struct vm vm;
 static struct legacy_function functions[LEGACY_FUNCTIONS_MAX];
 static uint8_t rom[64], screen_rom[64];
 static bool up;
-static struct backend_ratio ratio;
 
 bool vm_is_up(const struct vm *which)
 {
@@ -29,13 +28,7 @@ bool vm_is_up(const struct vm *which)
     return up;
 }
 
-static struct backend_ratio tsc_ratio(void)
-{
-    return ratio;
-}
-
-static const struct backend with_ratio = {.tsc_ratio = tsc_ratio};
-const struct backend *backend = &with_ratio;
+struct backend_offers backend_offers;
 
 static void level(enum config_cpu_level wanted)
 {
@@ -49,7 +42,7 @@ static int setup(void **state)
     memset(functions, 0, sizeof(functions));
     memset(rom, 1, sizeof(rom));
     up = true;
-    ratio = (struct backend_ratio){0};
+    backend_offers.tsc_ratio = (struct backend_ratio){0};
     vm.vcpu_count = 2;
     vm.pc.config.memory_below_4g = 0xc0000000;
     vm.pc.config.memory_above_4g = 0x40000000;
@@ -180,7 +173,7 @@ static void test_scaling(void **state)
     char text[VM_MOVE_TEXT_MAX], other[VM_MOVE_TEXT_MAX], why[COMPARE_WHY_MAX];
 
     get(text);
-    ratio = (struct backend_ratio){.whole = 8, .fraction = 32};
+    backend_offers.tsc_ratio = (struct backend_ratio){.whole = 8, .fraction = 32};
     vm.pc.config.tsc_hz = 2000000000;
     get(other);
     assert_int_equal(compare_texts(text, other, why), STATUS_OK);

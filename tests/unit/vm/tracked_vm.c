@@ -145,15 +145,9 @@ static void forget(struct vcpu *vcpu)
     __atomic_fetch_add(&tracked_forgets, 1, __ATOMIC_RELAXED);
 }
 
-bool tracked_logs;
-
-static bool logs_writes(void)
-{
-    return tracked_logs;
-}
-
-static const struct backend functions = {.flush = forget, .logs_writes = logs_writes};
+static const struct backend functions = {.flush = forget};
 const struct backend *backend = &functions;
+struct backend_offers backend_offers;
 
 /* ---- the VM ---- */
 
@@ -175,7 +169,7 @@ uint64_t *tracked_entry(uint64_t at)
 
 int tracked_set_up(void **state)
 {
-    tracked_logs = false;
+    backend_offers.logs_writes = false;
     tracked_before_flush = NULL;
     tracked_tick_ns = 0;
     fake_pages_reset(64);

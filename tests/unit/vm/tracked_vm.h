@@ -23,9 +23,8 @@ extern unsigned tracked_stops, tracked_flushes, tracked_forgets;
 
 extern bool tracked_gate_shut; /* its A20 gate */
 
-/* CPUs log what their guests write; in the entries that they come by they set the bit for that. */
+/* CPUs that log what their guests write set this bit in the entries that they come by. */
 #define TRACKED_LOGGED (1ULL << 9)
-extern bool tracked_logs;
 
 /* Called before a flush of the VM takes effect, as long as it is not NULL. */
 extern void (*tracked_before_flush)(void);

@@ -183,7 +183,7 @@ static void test_clocks_keep_step(void **state)
     struct vm *vm = named("one");
 
     life.tsc_per_ns = 3;
-    life.ratio = (struct backend_ratio){.whole = 16, .fraction = 48};
+    backend_offers.tsc_ratio = (struct backend_ratio){.whole = 16, .fraction = 48};
     for (unsigned rate = 0; rate < ARRAY_SIZE(rates); rate++) {
         uint64_t hz = rates[rate], now = cpu_read_tsc();
 
@@ -200,7 +200,7 @@ static void test_clocks_keep_step(void **state)
         }
     }
     life.tsc_per_ns = 0;
-    life.ratio = (struct backend_ratio){0};
+    backend_offers.tsc_ratio = (struct backend_ratio){0};
     vm->tsc_ratio = 0;
 }
 
@@ -231,13 +231,13 @@ static void test_tsc_rates(void **state)
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         uint64_t hz = rows[i].hz;
 
-        life.ratio = rows[i].bits;
+        backend_offers.tsc_ratio = rows[i].bits;
         vm->tsc_ratio = 77;
         assert_int_equal(vm_set_tsc_rate(vm, &hz), rows[i].runs ? STATUS_OK : STATUS_UNSUPPORTED);
         assert_int_equal(hz, rows[i].runs ? rows[i].runs : rows[i].hz);
         assert_int_equal(vm->tsc_ratio, rows[i].runs ? rows[i].ratio : 77);
     }
-    life.ratio = none;
+    backend_offers.tsc_ratio = none;
     vm->tsc_ratio = 0;
 }
 

@@ -105,7 +105,7 @@ static void fill_with_garbage(void)
 /* The VM's own rate, whatever another one has left in the CPU. */
 static void check_tsc(const struct cpu_state *loaded)
 {
-    uint64_t one = 1ULL << backend->tsc_ratio().fraction;
+    uint64_t one = 1ULL << backend_offers.tsc_ratio.fraction;
 
     assert_int_equal(backend->read(vcpu, BACKEND_TSC_RATIO),
                      fake_vm.tsc_ratio ? fake_vm.tsc_ratio : one);

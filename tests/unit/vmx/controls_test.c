@@ -51,7 +51,7 @@ static bool is_set(const struct vmx_row *row)
 static void test_full(void **state)
 {
     assert_null(vmx_choose(capability, &chosen));
-    assert_true(chosen.giant_pages && chosen.invept_one);
+    assert_true(chosen.offers.giant_pages && chosen.invept_one);
     assert_int_equal(chosen.control[VMX_PIN], FORCED_PIN | 0x29);
     for (unsigned i = 0; i < vmx_row_count; i++) {
         const struct vmx_row *row = &vmx_rows[i];
@@ -116,6 +116,8 @@ static void test_all_options(void **state)
             apic = apic && (!is_apic(options[i]) || set >> i & 1);
             log = log && (!(is_log(options[i]) || is_dirty_bits) || set >> i & 1);
         }
+        assert_int_equal(chosen.offers.serves_apic, apic);
+        assert_int_equal(chosen.offers.logs_writes, log);
         for (unsigned i = 0; i < count; i++) {
             if (options[i]->word >= VMX_PIN) {
                 assert_int_equal(is_set(options[i]), is_apic(options[i])  ? apic

@@ -53,7 +53,7 @@ static int set_up(void **state)
 /* From the flush on that the start of the tracking brings, to that of its end. */
 static void test_switch(void **state)
 {
-    assert_true(vmx_backend.logs_writes());
+    assert_true(chosen.offers.logs_writes);
     run(host_interrupt);
     assert_false(is_on());
     fake_vm.ram.tracked = true;
@@ -119,7 +119,7 @@ static void test_full(void **state)
 static void test_without(void **state)
 {
     chosen.control[VMX_SECONDARY] &= ~VMCS_SECONDARY_LOG;
-    assert_false(vmx_backend.logs_writes());
+    chosen.offers.logs_writes = false;
     track(true);
     assert_false(is_on());
 }

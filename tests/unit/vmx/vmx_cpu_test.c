@@ -45,6 +45,8 @@ void panic(const char *fmt, ...)
     abort();
 }
 
+struct backend_offers backend_offers;
+
 static void make_machine(void)
 {
     fake_cpu_intel();
@@ -73,6 +75,7 @@ static void test_init(void **state)
     assert_int_equal(vmx_init(), STATUS_NO_MEMORY);
     fake_pages_limit(8);
     assert_int_equal(vmx_init(), STATUS_OK);
+    assert_memory_equal(&backend_offers, &features.offers, sizeof(backend_offers));
 }
 
 /* Reading and writing exit together, but for the registers that the table passes. */

@@ -27,7 +27,10 @@ static const uint32_t resident[] = {0xc0000081, 0xc0000082, 0xc0000083, 0xc00000
 
 const struct vmx_features *vmx_features(void)
 {
-    static const struct vmx_features features = {.control = {[VMX_SECONDARY] = UINT32_MAX}};
+    static const struct vmx_features features = {
+        .control = {[VMX_SECONDARY] = UINT32_MAX},
+        .offers = { .serves_apic = true, .logs_writes = true, .tsc_ratio = {16, 48}},
+    };
 
     return &features;
 }
@@ -47,6 +50,7 @@ static int setup(void **state)
     for (unsigned i = 0; i < ARRAY_SIZE(resident); i++) {
         fake_msr_set(resident[i], 0);
     }
+    backend_offers = vmx_features()->offers;
     whole_setup(&vmx_backend);
     vmx = fake_vcpu.backend;
     return 0;
