@@ -2,7 +2,6 @@
 #include "vmm/vm/dirty.h"
 
 #include "vmm/host/direct.h"
-#include "vmm/host/instructions.h"
 #include "vmm/host/time.h"
 #include "vmm/vm/backend.h"
 #include "vmm/vm/low_memory.h"
@@ -43,22 +42,6 @@ void dirty_destroy(struct vm *vm)
 {
     if (vm->ram.marks) {
         direct_give(hpa((uint64_t)vm->ram.marks - DIRECT_BASE), map_size(&vm->ram));
-    }
-}
-
-/*
- * From the return on no vCPU runs its guest with what the nested tables said before the call. Ends:
- * a kick ends the guest's run, and the next begins with a flush.
- */
-static void flush(struct vm *vm)
-{
-    vm_flush(vm);
-    uint32_t wanted = __atomic_load_n(&vm->nested_generation, __ATOMIC_SEQ_CST);
-
-    for (unsigned i = 0; i < vm->vcpu_count; i++) {
-        while (!vcpu_has_flushed(vm->vcpu[i], wanted)) {
-            cpu_relax();
-        }
     }
 }
 
@@ -144,7 +127,7 @@ static void merge(struct vm *vm, uint64_t at, uint64_t size)
         count = radix_prune(&vm->nested, at, size, true, pruned, PRUNE_AT_ONCE);
         spinlock_release(&vm->nested_lock);
         if (count > 0) {
-            flush(vm);
+            vm_flush_and_wait(vm);
             radix_free(&vm->nested, pruned, count);
         }
     } while (count > 0);
@@ -158,10 +141,10 @@ void dirty_stop(struct vm *vm)
     /* First of all no CPU logs any more: one that does sets bits in entries, and those of a table
      * that are not alike do not make a large page. */
     __atomic_store_n(&vm->ram.tracked, false, __ATOMIC_SEQ_CST);
-    flush(vm);
+    vm_flush_and_wait(vm);
     protect_all(vm, RIGHTS_WRITE);
     low_memory_settle(vm, true);
-    flush(vm);
+    vm_flush_and_wait(vm);
     for (unsigned i = 0; i < vm->ram.run_count; i++) {
         const struct ram_run *run = &vm->ram.run[i];
 
@@ -209,7 +192,7 @@ bool dirty_collect(struct vm *vm, uint64_t first, uint64_t pages, uint64_t *bitm
     bool any = false;
 
     if (vm->ram.tracked && vm->ram.logged) {
-        flush(vm); /* what has been logged is marked when a vCPU leaves its guest */
+        vm_flush_and_wait(vm); /* what has been logged is marked when a vCPU leaves its guest */
     }
     for (uint64_t i = 0; i < pages / RAM_MARKS_WORD; i++) {
         uint64_t page = first + i * RAM_MARKS_WORD;
@@ -220,7 +203,7 @@ bool dirty_collect(struct vm *vm, uint64_t first, uint64_t pages, uint64_t *bitm
         any = any || bitmap[i] != 0;
     }
     if (any) {
-        flush(vm);
+        vm_flush_and_wait(vm);
     }
     return any;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/vm/service.h"
 
-#include "vmm/host/instructions.h"
 #include "vmm/host/pool.h"
 #include "vmm/vm/vm.h"
 #include "vmm/vm/vm_memory.h"
@@ -31,19 +30,6 @@ void service_begin(struct vm *vm, struct pc_config *config)
     if (vm->rings) {
         memset(vm->rings, 0, RINGS_SIZE);
         config->portal = true;
-    }
-}
-
-/* All its CPUs are to look at the tables anew; wait until none uses them as they were. */
-static void wait_for_flush(struct vm *vm)
-{
-    vm_flush(vm);
-    uint32_t wanted = __atomic_load_n(&vm->nested_generation, __ATOMIC_SEQ_CST);
-
-    for (unsigned i = 0; i < vm->vcpu_count; i++) {
-        while (!vcpu_has_flushed(vm->vcpu[i], wanted)) {
-            cpu_relax();
-        }
     }
 }
 
@@ -104,7 +90,7 @@ void service_hide(struct vm *vm, uint64_t offset, uint64_t bytes)
         (void)unmap(vm, vm->window_at + offset, bytes);
     }
     spinlock_release(&vm->nested_lock);
-    wait_for_flush(vm); /* also if the guest has just moved the window away */
+    vm_flush_and_wait(vm); /* also if the guest has just moved the window away */
 }
 
 /* In pages of 4 KiB, so that each can be taken away without a table. */

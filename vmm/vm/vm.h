@@ -7,6 +7,7 @@
 #include "vmm/base/guest_log.h"
 #include "vmm/config/config.h"
 #include "vmm/host/guest_ram.h"
+#include "vmm/host/instructions.h"
 #include "vmm/host/radix.h"
 #include "vmm/host/ratio.h"
 #include "vmm/host/spinlock.h"
@@ -207,6 +208,22 @@ bool vm_is_up(const struct vm *vm);
 
 /* All vCPUs are to look at the nested tables anew; does not wait. */
 void vm_flush(struct vm *vm);
+
+/*
+ * From the return on no vCPU runs its guest with what the nested tables said before the call. Ends:
+ * a kick ends the guest's run, and the next begins with a flush.
+ */
+static inline void vm_flush_and_wait(struct vm *vm)
+{
+    vm_flush(vm);
+    uint32_t wanted = __atomic_load_n(&vm->nested_generation, __ATOMIC_SEQ_CST);
+
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        while (!vcpu_has_flushed(vm->vcpu[i], wanted)) {
+            cpu_relax();
+        }
+    }
+}
 
 /* Virtual time in nanoseconds; stands still while the VM is paused. Any CPU. */
 uint64_t vm_now(const struct vm *vm);
