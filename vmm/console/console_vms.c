@@ -72,9 +72,9 @@ enum status console_edge_vm_do(unsigned index, enum console_action action)
     case CONSOLE_RESET:
         return vm_reset(vm, "the operator wants it");
     case CONSOLE_PAUSE:
-        return vm_pause(vm);
+        return vm_request(vm, VM_REQUEST_PAUSE);
     case CONSOLE_RESUME:
-        return vm_resume(vm);
+        return vm_request(vm, VM_REQUEST_RESUME);
     case CONSOLE_TRACK:
     case CONSOLE_UNTRACK:
         return track(vm, action == CONSOLE_TRACK);

@@ -230,9 +230,9 @@ enum status portal_edge_command(unsigned index, enum portal_command command)
     order_by_service(vm);
     switch (command) {
     case PORTAL_PAUSE:
-        return vm_pause(vm);
+        return vm_request(vm, VM_REQUEST_PAUSE);
     case PORTAL_RESUME:
-        return vm_resume(vm);
+        return vm_request(vm, VM_REQUEST_RESUME);
     case PORTAL_RESET:
         return vm_reset(vm, why);
     case PORTAL_POWERDOWN:

@@ -322,16 +322,6 @@ enum status vm_reset(struct vm *vm, const char *why)
     return ask(vm, VM_REQUEST_RESET, "reset", why);
 }
 
-enum status vm_pause(struct vm *vm)
-{
-    return vm_request(vm, VM_REQUEST_PAUSE);
-}
-
-enum status vm_resume(struct vm *vm)
-{
-    return vm_request(vm, VM_REQUEST_RESUME);
-}
-
 void vm_flush(struct vm *vm)
 {
     __atomic_fetch_add(&vm->nested_generation, 1, __ATOMIC_SEQ_CST);

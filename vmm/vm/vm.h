@@ -173,10 +173,7 @@ enum status vm_make_new(struct vm *vm);
 enum status vm_stop(struct vm *vm, const char *why);
 /* Without WHY it is for a fault of the guest's, and after many of these the VM stays off. */
 enum status vm_reset(struct vm *vm, const char *why);
-enum status vm_pause(struct vm *vm);
-enum status vm_resume(struct vm *vm);
-
-/* Set REQUEST, VM_REQUEST_CHECKPOINT or one of those above, likewise. */
+/* Set REQUEST, from VM_REQUEST_PAUSE on, likewise. */
 enum status vm_request(struct vm *vm, uint32_t request);
 
 /*

@@ -62,7 +62,7 @@ static void expect(const char *state)
     if (vm_state(mover) == VM_PAUSED) {
         assert_int_equal(load(&life.in_guest), 0);
         assert_true(life.held[mover->index] && mover->frozen);
-        assert_int_equal(vm_resume(mover), STATUS_STATE);
+        assert_int_equal(vm_request(mover, VM_REQUEST_RESUME), STATUS_STATE);
         assert_int_equal(vm_reset(mover, "test"), STATUS_STATE);
         assert_int_equal(vm_request(mover, VM_REQUEST_CHECKPOINT), STATUS_STATE);
         assert_false(vm_touch(mover));
@@ -324,9 +324,9 @@ static void test_refusals(void **state)
         const char *name = rows[i].state;
 
         if (strcmp(name, "paused") == 0) {
-            assert_int_equal(vm_pause(mover), STATUS_OK);
+            assert_int_equal(vm_request(mover, VM_REQUEST_PAUSE), STATUS_OK);
         } else if (strcmp(name, "moving") == 0) {
-            assert_int_equal(vm_resume(mover), STATUS_OK);
+            assert_int_equal(vm_request(mover, VM_REQUEST_RESUME), STATUS_OK);
             await_guests();
             save_all();
         } else if (strcmp(name, "handed-over") == 0) {
@@ -419,7 +419,7 @@ static void expect_paused(void)
 /* What the operator has paused runs on no host before he resumes it. */
 static void test_paused(void **state)
 {
-    assert_int_equal(vm_pause(mover), STATUS_OK);
+    assert_int_equal(vm_request(mover, VM_REQUEST_PAUSE), STATUS_OK);
     expect_paused();
     assert_int_equal(order(VM_MOVE_TRACK, 0), STATUS_OK);
     save_all();
@@ -437,7 +437,7 @@ static void test_paused(void **state)
     assert_int_equal(order(VM_MOVE_LOAD, 0), STATUS_OK);
     assert_int_equal(order(VM_MOVE_RUN, 0), STATUS_OK);
     expect_paused();
-    assert_int_equal(vm_resume(mover), STATUS_OK);
+    assert_int_equal(vm_request(mover, VM_REQUEST_RESUME), STATUS_OK);
     await_guests();
     expect_source_runs();
 }

@@ -45,10 +45,10 @@ static void await_state(const struct vm *vm, enum vm_state state)
 /* Nobody is in the guest of a VM that is paused, and a reset or a stop is carried out there too. */
 static void pause_it(struct vm *vm)
 {
-    check(vm_pause(vm) == STATUS_OK);
+    check(vm_request(vm, VM_REQUEST_PAUSE) == STATUS_OK);
     await_state(vm, VM_PAUSED);
     check(load(&life.in_guest) == 0 && life.held[vm->index]);
-    check(vm_pause(vm) == STATUS_STATE);
+    check(vm_request(vm, VM_REQUEST_PAUSE) == STATUS_STATE);
 }
 
 /* Resets and stops, all the time, without looking. */
@@ -60,9 +60,9 @@ static void *trouble(void *argument)
         if (i % 7 == 0) {
             (void)vm_stop(vm, NULL);
         } else if (i % 7 == 1) {
-            (void)vm_pause(vm);
+            (void)vm_request(vm, VM_REQUEST_PAUSE);
         } else if (i % 7 == 2) {
-            (void)vm_resume(vm);
+            (void)vm_request(vm, VM_REQUEST_RESUME);
         } else if (i % 7 < 5) {
             (void)vm_reset(vm, NULL);
         } else {
@@ -179,7 +179,7 @@ static void test_pause(void **state)
             rest();
         }
         check(vm_state(vm) == VM_PAUSED);
-        check(vm_resume(vm) == STATUS_OK);
+        check(vm_request(vm, VM_REQUEST_RESUME) == STATUS_OK);
         await_state(vm, VM_RUNNING);
         check(!life.held[vm->index]);
         while (load(&life.in_guest) != 3) {
@@ -208,7 +208,7 @@ static void test_many_pauses(void **state)
     await_state(vm, VM_RUNNING);
     for (unsigned round = 0; round < VM_ORDERS_TIMES * GUEST_LOG_BURST; round++) {
         pause_it(vm);
-        check(vm_resume(vm) == STATUS_OK);
+        check(vm_request(vm, VM_REQUEST_RESUME) == STATUS_OK);
         await_state(vm, VM_RUNNING);
     }
     check(fake_log_lines() == VM_ORDERS_TIMES * GUEST_LOG_BURST);
@@ -249,7 +249,7 @@ static void test_checkpoint(void **state)
             rest();
         }
     }
-    check(vm_resume(vm) == STATUS_OK);
+    check(vm_request(vm, VM_REQUEST_RESUME) == STATUS_OK);
     await_state(vm, VM_RUNNING);
     while (load(&life.in_guest) != 3) {
         rest();

@@ -92,10 +92,10 @@ static void test_start_refusals(void **state)
     assert_int_equal(vm_running(), 1);
     assert_int_equal(vm_start(vm), STATUS_STATE);
     assert_int_equal(vm_reset(vm, "test"), STATUS_STATE);
-    assert_int_equal(vm_pause(vm), STATUS_STATE);
+    assert_int_equal(vm_request(vm, VM_REQUEST_PAUSE), STATUS_STATE);
     do_call(&life.cpus[0]);
     assert_int_equal(vm_state(vm), VM_RUNNING);
-    assert_int_equal(vm_resume(vm), STATUS_STATE);
+    assert_int_equal(vm_request(vm, VM_REQUEST_RESUME), STATUS_STATE);
     assert_int_equal(vm->pc.config.tsc_hz, 3000000000);
     assert_int_equal(vm->pc.config.memory_below_4g, 64 << 20);
     assert_int_equal(vm_start(vm), STATUS_STATE);
