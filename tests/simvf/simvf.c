@@ -292,16 +292,6 @@ enum status vf_bind(struct vf_set *set)
     return status;
 }
 
-void vf_silence(struct vf_set *set)
-{
-    legacy_silence(&set->legacy);
-}
-
-void vf_reset(struct vf_set *set)
-{
-    legacy_reset(&set->legacy);
-}
-
 void vf_destroy(struct vf_set *set) {}
 
 void vf_unbind(struct vf_set *set)

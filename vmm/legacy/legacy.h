@@ -156,7 +156,10 @@ void legacy_init(struct legacy_set *set, const char *vm);
 enum status legacy_add(struct legacy_set *set, struct legacy_function *function,
                        const struct legacy_setup *setup);
 
-/* No interrupts and no DMA of any function from here to legacy_reset(). No vCPU runs. */
+/*
+ * Their VM is to be reset: no interrupts and no DMA of any function from here to legacy_reset(), so
+ * that none of them gets into the new life of the pc. No vCPU runs.
+ */
 void legacy_silence(struct legacy_set *set);
 
 /*

@@ -80,13 +80,6 @@ void vf_check_isolation(bool unsafe);
 enum status vf_bind(struct vf_set *set);
 
 /*
- * The VM is reset: its VFs too. No vCPU runs. First they are silenced, so that none of their
- * interrupts gets into the new life of the pc; after pc_reset() they are reset.
- */
-void vf_silence(struct vf_set *set);
-void vf_reset(struct vf_set *set);
-
-/*
  * Take its VFs away again. No vCPU runs any more. If a unit of the IOMMU does not confirm, the VM
  * cannot be started again, and its memory is never used for anything else. Any CPU.
  */

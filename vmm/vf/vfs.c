@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* VFs come to a VM, are reset with it, and leave it. */
+/* VFs come to a VM, and leave it. */
 #include "drivers/pci/acs.h"
 #include "drivers/pci/caps.h"
 #include "vmm/base/log.h"
@@ -345,16 +345,6 @@ enum status vf_bind(struct vf_set *set)
     __atomic_store_n(&set->bound, true, __ATOMIC_RELEASE);
     report(set);
     return STATUS_OK;
-}
-
-void vf_silence(struct vf_set *set)
-{
-    legacy_silence(&set->legacy);
-}
-
-void vf_reset(struct vf_set *set)
-{
-    legacy_reset(&set->legacy);
 }
 
 void vf_note_release(struct vf_set *set, enum status status)

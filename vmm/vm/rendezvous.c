@@ -90,12 +90,12 @@ static bool reset(struct vm *vm)
         return false;
     }
     __atomic_fetch_add(&vm->resets, 1, __ATOMIC_RELAXED);
-    vf_silence(&vm->vfs);
+    legacy_silence(&vm->vfs.legacy);
     pc_reset(&vm->pc, vm_now(vm));
     nvram_settle(vm);
     video_settle(vm);
     service_settle(vm);
-    vf_reset(&vm->vfs);
+    legacy_reset(&vm->vfs.legacy);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         /* Those of the VM's last life. */
         __atomic_fetch_and(&vm->vcpu[i]->requests, VCPU_REQUEST_PORTAL, __ATOMIC_SEQ_CST);

@@ -120,7 +120,7 @@ static void hold(struct vm *vm)
 
 enum status vm_make_new(struct vm *vm)
 {
-    vf_silence(&vm->vfs);
+    legacy_silence(&vm->vfs.legacy);
     enum status status = clear_ram(&vm->ram);
 
     if (status == STATUS_OK) {
@@ -129,7 +129,7 @@ enum status vm_make_new(struct vm *vm)
     if (status != STATUS_OK) {
         return status;
     }
-    vf_reset(&vm->vfs);
+    legacy_reset(&vm->vfs.legacy);
     hold(vm);
     for (unsigned i = 0; i < vm->vcpu_count; i++) {
         __atomic_store_n(&vm->vcpu[i]->requests, 0, __ATOMIC_SEQ_CST);

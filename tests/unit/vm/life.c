@@ -205,11 +205,16 @@ void vm_edge_flush(unsigned vm)
     __atomic_fetch_add(&life.flushes, 1, __ATOMIC_RELAXED);
 }
 
-void vf_silence(struct vf_set *set)
+static unsigned owner_of(struct legacy_set *set)
+{
+    return ((struct vf_set *)((uintptr_t)set - offsetof(struct vf_set, legacy)))->owner.index;
+}
+
+void legacy_silence(struct legacy_set *set)
 {
     check(load(&life.in_guest) == 0);
-    check(vfs[set->owner.index] == SOUNDS);
-    vfs[set->owner.index] = SILENT;
+    check(vfs[owner_of(set)] == SOUNDS);
+    vfs[owner_of(set)] = SILENT;
 }
 
 /* An interrupt of a VF between this and its reset would be one of the VM's last life. */
@@ -222,28 +227,22 @@ void pc_reset(struct pc *pc, uint64_t now)
     vfs[index] = RENEWED;
 }
 
-void vf_reset(struct vf_set *set)
+void legacy_reset(struct legacy_set *set)
 {
-    check(vfs[set->owner.index] == RENEWED);
-    vfs[set->owner.index] = SOUNDS;
-}
-
-static bool *held_of(struct legacy_set *set)
-{
-    return &life.held[((struct vf_set *)((uintptr_t)set - offsetof(struct vf_set, legacy)))
-                          ->owner.index];
+    check(vfs[owner_of(set)] == RENEWED);
+    vfs[owner_of(set)] = SOUNDS;
 }
 
 void legacy_pause(struct legacy_set *set)
 {
-    check(load(&life.in_guest) == 0 && !*held_of(set));
-    *held_of(set) = true;
+    check(load(&life.in_guest) == 0 && !life.held[owner_of(set)]);
+    life.held[owner_of(set)] = true;
 }
 
 void legacy_resume(struct legacy_set *set)
 {
-    check(load(&life.in_guest) == 0 && *held_of(set));
-    *held_of(set) = false;
+    check(load(&life.in_guest) == 0 && life.held[owner_of(set)]);
+    life.held[owner_of(set)] = false;
 }
 
 enum status program_load(struct vm *vm)
