@@ -38,7 +38,9 @@ bool vf_spare_is_reset(uint32_t n, enum status *status);
  */
 enum status vf_spare_add(uint32_t n, const struct vf *old);
 
-/* VF reaches the memory of its VM's domain no more; or again. Bus Master is off, no interrupts. */
+/* VF reaches the memory of its VM's domain no more; or from now on. Bus Master is off, no
+ * interrupts.
+ */
 enum status vf_cut(struct vf *vf);
 enum status vf_join(struct vf *vf);
 

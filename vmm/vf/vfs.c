@@ -5,7 +5,7 @@
 #include "vmm/base/log.h"
 #include "vmm/host/pool.h"
 #include "vmm/legacy/inflight.h"
-#include "vmm/vf/vf_internal.h"
+#include "vmm/vf/vf_spare.h"
 
 #define FIRST_SLOT 2U
 #define LAST_SLOT  31U
@@ -170,10 +170,7 @@ void vf_destroy(struct vf_set *set)
     for (; set->count > 0; set->count--) {
         struct vf *vf = set->vf[set->count - 1];
 
-        if (vf->fit == STATUS_OK) {
-            pci_msix_close(&vf->msix);
-        }
-        mmr_close(&vf->mmr);
+        vf_forget(vf);
         pool_free(vf, sizeof(*vf));
     }
     if (set->inflight) {
@@ -249,10 +246,7 @@ static enum status attach(struct vf_set *set)
         status = map_ram(set);
     }
     for (uint32_t i = 0; i < set->count && status == STATUS_OK; i++) {
-        struct vf *vf = set->vf[i];
-
-        status = iommu_attach(set->domain, vf->pci->bdf, vf->pf->config->bdf);
-        vf->attached = status == STATUS_OK;
+        status = vf_join(set->vf[i]);
     }
     return status;
 }
@@ -363,12 +357,7 @@ void vf_unbind(struct vf_set *set)
     }
     legacy_release(&set->legacy);
     for (uint32_t i = 0; i < set->count; i++) {
-        struct vf *vf = set->vf[i];
-
-        if (vf->attached) {
-            vf->attached = false;
-            vf_note_release(set, iommu_detach(vf->pci->bdf));
-        }
+        (void)vf_cut(set->vf[i]);
     }
     if (set->domain) {
         vf_note_release(set, iommu_domain_destroy(set->domain));

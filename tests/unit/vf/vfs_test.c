@@ -6,6 +6,7 @@
 #include "tests/unit/fakes/pages.h"
 #include "vmm/legacy/inflight.h"
 #include "vmm/vf/vf_internal.h"
+#include "vmm/vf/vf_spare.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -132,16 +133,26 @@ enum status iommu_map(struct iommu_domain *domain, gpa_t iova, hpa_t base, uint6
     return STATUS_OK;
 }
 
-enum status iommu_attach(struct iommu_domain *domain, bdf_t bdf, bdf_t of)
+enum status vf_join(struct vf *vf)
 {
     attached++;
+    vf->attached = true;
     return STATUS_OK;
 }
 
-enum status iommu_detach(bdf_t bdf)
+enum status vf_cut(struct vf *vf)
 {
-    attached--;
+    attached -= vf->attached;
+    vf->attached = false;
     return STATUS_OK;
+}
+
+void vf_forget(struct vf *vf)
+{
+    if (vf->fit == STATUS_OK) {
+        pci_msix_close(&vf->msix);
+    }
+    mmr_close(&vf->mmr);
 }
 
 /* ---- The legacy functions ---- */
