@@ -79,8 +79,12 @@ void migrate_open(struct device *device, struct vf *vf);
 enum status migrate_text(struct vf *vf, const uint32_t *features, struct legacy_description *d,
                          char *text);
 
-/* Write the record of VF, whose device is SAVING; *SIZE bytes. NO_MEMORY: it is too large. */
-enum status migrate_save(struct device *device, struct vf *vf, const char *text, uint32_t *size);
+/*
+ * Bring DEVICE of VF to SAVING and write its record, *SIZE bytes; RECORD is where its parts are, if
+ * it is not NULL. NO_MEMORY: it is too large; others as the device fails.
+ */
+enum status migrate_save(struct device *device, struct vf *vf, const char *text, uint32_t *size,
+                         struct record *record);
 
 /* Is noted, or counted, what VF writes? */
 bool migrate_is_tracked(const struct vf *vf);

@@ -69,14 +69,8 @@ enum status migrate_lost_take(struct member *m)
 enum status migrate_lost_rebuild(struct member *m, struct record *record)
 {
     legacy_replay(&m->to->function);
-    enum status status = migrate_to(&m->target, DEVICE_SAVING);
+    enum status status = migrate_save(&m->target, m->to, m->text, &m->size, record);
 
-    if (status == STATUS_OK) {
-        status = migrate_save(&m->target, m->to, m->text, &m->size);
-    }
-    if (status == STATUS_OK) {
-        status = record_parse(workspace.record, m->size, record);
-    }
     if (status == STATUS_OK) {
         status = migrate_to(&m->target, DEVICE_RESUMING);
     }

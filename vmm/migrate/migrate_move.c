@@ -155,16 +155,13 @@ static enum status compare(struct member *m)
 
 static enum status save(struct member *m, struct record *record)
 {
-    enum status status = migrate_to(&m->source, DEVICE_SAVING);
+    enum status status = migrate_save(&m->source, m->from, m->text, &m->size, record);
 
-    if (status == STATUS_OK) {
-        status = migrate_save(&m->source, m->from, m->text, &m->size);
+    if (status != STATUS_OK) {
+        return status;
     }
-    if (status == STATUS_OK) {
-        note_indexes(m);
-        status = record_parse(workspace.record, m->size, record);
-    }
-    return status == STATUS_OK ? migrate_to(&m->source, DEVICE_STOP) : status;
+    note_indexes(m);
+    return migrate_to(&m->source, DEVICE_STOP);
 }
 
 static enum status restore(struct member *m, const struct record *record)

@@ -45,13 +45,7 @@ static enum status save_and_run(struct device *device, struct vf *vf)
     enum status status = migrate_text(vf, NULL, &workspace.here, workspace.text);
 
     if (status == STATUS_OK) {
-        status = migrate_to(device, DEVICE_SAVING);
-    }
-    if (status == STATUS_OK) {
-        status = migrate_save(device, vf, workspace.text, &size);
-    }
-    if (status == STATUS_OK) {
-        status = record_parse(workspace.record, size, &record);
+        status = migrate_save(device, vf, workspace.text, &size, &record);
     }
     if (status == STATUS_OK) {
         say("VF " VF_NAME ": saved: %u bytes, of them %u of the device", VF_NAME_OF(vf), size,

@@ -131,17 +131,24 @@ static enum status put_device(struct record_writer *w, struct device *device)
     return status;
 }
 
-enum status migrate_save(struct device *device, struct vf *vf, const char *text, uint32_t *size)
+enum status migrate_save(struct device *device, struct vf *vf, const char *text, uint32_t *size,
+                         struct record *record)
 {
     uint32_t kind = device->vf->control->kind;
     struct record_writer w;
+    enum status status = migrate_to(device, DEVICE_SAVING);
 
+    if (status != STATUS_OK) {
+        return status;
+    }
     record_begin(&w, workspace.record, WORKSPACE_RECORD);
     put_part(&w, RECORD_COMPATIBILITY, text, (uint32_t)strlen(text));
     put_function(&w, &vf->function);
     put_part(&w, RECORD_KIND, &kind, sizeof(kind));
-    enum status status = put_device(&w, device);
-
+    status = put_device(&w, device);
     *size = record_end(&w);
-    return status == STATUS_OK && *size == 0 ? STATUS_NOTE(STATUS_NO_MEMORY) : status;
+    if (status == STATUS_OK && *size == 0) {
+        status = STATUS_NOTE(STATUS_NO_MEMORY);
+    }
+    return status == STATUS_OK && record ? record_parse(workspace.record, *size, record) : status;
 }

@@ -234,12 +234,10 @@ enum status migrate_whole_save(struct vf_set *set, uint32_t index)
         return status;
     }
     migrate_open(&device, vf);
-    status = migrate_to(&device, DEVICE_SAVING);
-    if (status == STATUS_OK) {
-        enum status back;
+    status = migrate_save(&device, vf, workspace.texts[index], &record_size, NULL);
+    if (vf->device_state == DEVICE_SAVING) {
+        enum status back = migrate_to(&device, DEVICE_STOP);
 
-        status = migrate_save(&device, vf, workspace.texts[index], &record_size);
-        back = migrate_to(&device, DEVICE_STOP);
         status = status == STATUS_OK ? back : status;
     }
     if (status != STATUS_OK) {

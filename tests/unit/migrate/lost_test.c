@@ -102,8 +102,7 @@ NEVER(enum status, compatibility_text, const struct legacy_description *d, const
 NEVER(const struct vf_state_facts *, vf_state_facts, enum vf_state_kind kind)
 NEVER(enum status, migrate_to, struct device *device, unsigned wanted)
 NEVER(enum status, migrate_save, struct device *device, struct vf *of, const char *text,
-      uint32_t *size)
-NEVER(enum status, record_parse, const void *bytes, uint32_t size, struct record *record)
+      uint32_t *size, struct record *record)
 
 void legacy_replay(struct legacy_function *f)
 {

@@ -182,8 +182,7 @@ NEVER(enum status, migrate_dirty_end, struct vf *vf)
 NEVER(enum status, migrate_text, struct vf *vf, const uint32_t *features,
       struct legacy_description *d, char *text)
 NEVER(enum status, migrate_save, struct device *device, struct vf *vf, const char *text,
-      uint32_t *size)
-NEVER(enum status, record_parse, const void *bytes, uint32_t size, struct record *record)
+      uint32_t *size, struct record *record)
 NEVER(enum status, vf_state_next, enum vf_state_kind kind, const void *state, uint32_t size,
       uint32_t *at, struct vf_state_part *part)
 

@@ -137,7 +137,8 @@ static void put(struct record_writer *w, enum record_type type, const void *data
     record_close(w, size);
 }
 
-enum status migrate_save(struct device *device, struct vf *one, const char *text, uint32_t *size)
+enum status migrate_save(struct device *device, struct vf *one, const char *text, uint32_t *size,
+                         struct record *parsed)
 {
     uint8_t function[256];
     struct legacy_state state = {.features = 0x77};
@@ -145,8 +146,12 @@ enum status migrate_save(struct device *device, struct vf *one, const char *text
     struct record_writer w;
     uint32_t kind = VF_STATE_2021;
 
-    assert_int_equal(one->device_state, DEVICE_SAVING);
+    assert_int_equal(one->device_state, DEVICE_STOP);
     assert_string_equal(text, "text");
+    assert_null(parsed);
+    if (change(device, DEVICE_SAVING) != STATUS_OK) {
+        return STATUS_DEVICE;
+    }
     state_writer_init(&stream, function, sizeof(function));
     state_put_section(&stream, &legacy_section, 0, &state);
     record_begin(&w, record, sizeof(record));
