@@ -24,26 +24,8 @@ enum { TYPE_INT = 0, TYPE_NMI = 1, TYPE_EXTINT = 3 };
 #define LEVEL_HIGH       0xdU
 #define FIRST_PCI_SLOT   2U
 #define PCI_SLOTS        32U
-
-/* Where ISA interrupts go: 2 is the cascade, 5, 10 and 11 belong to PCI. */
-static const struct {
-    uint8_t irq;
-    uint8_t pin;
-    uint8_t flags;
-} isa_interrupts[] = {
-    {0,               IRQ_GSI_TIMER,   0         },
-    {1,               1,               0         },
-    {3,               3,               0         },
-    {4,               4,               0         },
-    {6,               6,               0         },
-    {7,               7,               0         },
-    {8,               8,               0         },
-    {ACPI_PM_SCI_IRQ, ACPI_PM_SCI_IRQ, LEVEL_HIGH},
-    {12,              12,              0         },
-    {13,              13,              0         },
-    {14,              14,              0         },
-    {15,              15,              0         },
-};
+#define ISA_IRQS         16U
+#define NOT_ISA          (1U << 2 | 1U << 5 | 1U << 10 | 1U << 11) /* the cascade; PCI's */
 
 struct mp_writer {
     struct table_writer *w;
@@ -87,9 +69,11 @@ static void add_interrupt(struct mp_writer *mp, uint32_t entry, uint32_t type, u
 
 static void add_interrupts(struct mp_writer *mp)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(isa_interrupts); i++) {
-        add_interrupt(mp, ENTRY_INTERRUPT, TYPE_INT, isa_interrupts[i].flags, BUS_ISA,
-                      isa_interrupts[i].irq, 0, isa_interrupts[i].pin);
+    for (uint32_t irq = 0; irq < ISA_IRQS; irq++) {
+        if (~NOT_ISA >> irq & 1) {
+            add_interrupt(mp, ENTRY_INTERRUPT, TYPE_INT, irq == ACPI_PM_SCI_IRQ ? LEVEL_HIGH : 0,
+                          BUS_ISA, irq, 0, irq == 0 ? IRQ_GSI_TIMER : irq);
+        }
     }
     for (uint32_t slot = FIRST_PCI_SLOT; slot < PCI_SLOTS; slot++) {
         for (uint32_t pin = 1; pin <= PCI_PIRQS; pin++) {
