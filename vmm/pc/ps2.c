@@ -45,25 +45,10 @@ static const uint8_t third[0x59] = {
 };
 
 /* The same of those with it. */
-static const uint8_t third_extended[][2] = {
-    {0x1c, 0x79},
-    {0x1d, 0x58},
-    {0x35, 0x77},
-    {0x37, 0x57},
-    {0x38, 0x39},
-    {0x47, 0x6e},
-    {0x48, 0x63},
-    {0x49, 0x6f},
-    {0x4b, 0x61},
-    {0x4d, 0x6a},
-    {0x4f, 0x65},
-    {0x50, 0x60},
-    {0x51, 0x6d},
-    {0x52, 0x67},
-    {0x53, 0x64},
-    {0x5b, 0x8b},
-    {0x5c, 0x8c},
-    {0x5d, 0x8d},
+static const uint8_t third_extended[] = {
+    [0x1c] = 0x79, [0x1d] = 0x58, [0x35] = 0x77, [0x37] = 0x57, [0x38] = 0x39, [0x47] = 0x6e,
+    [0x48] = 0x63, [0x49] = 0x6f, [0x4b] = 0x61, [0x4d] = 0x6a, [0x4f] = 0x65, [0x50] = 0x60,
+    [0x51] = 0x6d, [0x52] = 0x67, [0x53] = 0x64, [0x5b] = 0x8b, [0x5c] = 0x8c, [0x5d] = 0x8d,
 };
 
 /* What the keyboard answers to each command; of RESET and the others it does what they say. */
@@ -152,15 +137,12 @@ static uint8_t second_code(uint8_t key)
 
 static uint8_t third_code(uint8_t key)
 {
-    if ((key & PS2_EXTENDED) == 0) {
-        return key < ARRAY_SIZE(third) ? third[key] : 0;
+    unsigned at = key & ~PS2_EXTENDED;
+
+    if (at == key) {
+        return at < ARRAY_SIZE(third) ? third[at] : 0;
     }
-    for (unsigned i = 0; i < ARRAY_SIZE(third_extended); i++) {
-        if (third_extended[i][0] == (key & ~PS2_EXTENDED)) {
-            return third_extended[i][1];
-        }
-    }
-    return 0;
+    return at < ARRAY_SIZE(third_extended) ? third_extended[at] : 0;
 }
 
 static void send_key(struct ps2_keyboard *keyboard, uint8_t key, bool up)
