@@ -135,16 +135,17 @@ const struct config_vmm *main_configure(const struct handoff *handoff)
     return &config.vmm;
 }
 
-enum status vm_edge_find_file(const char *name, const uint8_t **data, uint64_t *size)
+enum status vm_edge_find_file(const char *name, struct load_file *file)
 {
     enum status status = STATUS_NOT_FOUND;
 
+    *file = (struct load_file){.name = name};
     spinlock_acquire(&files_lock);
     for (uint32_t i = 0; i < config_file_count(&config); i++) {
         if (files[i].present && strcmp(config_file_name(&config, i), name) == 0) {
             status = map_file(&files[i]);
-            *data = files[i].data;
-            *size = files[i].size;
+            file->data = files[i].data;
+            file->size = files[i].size;
         }
     }
     spinlock_release(&files_lock);

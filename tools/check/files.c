@@ -137,12 +137,13 @@ void files_check(const struct config *config, const char *config_path, const cha
 }
 
 /* The VMM's name for what the boot loader has brought. */
-enum status vm_edge_find_file(const char *name, const uint8_t **data, uint64_t *size)
+enum status vm_edge_find_file(const char *name, struct load_file *file)
 {
+    *file = (struct load_file){.name = name};
     for (uint32_t i = 0; i < file_count; i++) {
         if (strcmp(files[i].name, name) == 0 && files[i].size > 0) {
-            *data = files[i].data;
-            *size = files[i].size;
+            file->data = files[i].data;
+            file->size = files[i].size;
             return STATUS_OK;
         }
     }
@@ -162,10 +163,10 @@ static const char *log_text(void)
 static enum status check_nvram(const struct config_vm *vm, const struct load_file *firmware,
                                struct config_report *report)
 {
-    struct load_file file = {.name = vm->nvram.text};
+    struct load_file file;
     uint32_t line = vm->lines.key[VM_NVRAM];
 
-    if (vm_edge_find_file(file.name, &file.data, &file.size) != STATUS_OK) {
+    if (vm_edge_find_file(vm->nvram.text, &file) != STATUS_OK) {
         return STATUS_OK;
     }
     if (load_nvram_check(&file, firmware) != STATUS_OK) {
@@ -184,8 +185,8 @@ static enum status check_firmware(const struct config_vm *vm, const struct load_
     static const enum config_vm_key roms[] = {VM_VGA_ROM, VM_NET_ROM, VM_KERNEL_ROM};
     static uint8_t setup[LOAD_SETUP_MAX];
     struct load_piece parts[LOAD_PARTS];
-    struct load_file file = {.name = vm->firmware.text}, rom;
-    enum status status = vm_edge_find_file(file.name, &file.data, &file.size);
+    struct load_file file, rom;
+    enum status status = vm_edge_find_file(vm->firmware.text, &file);
 
     status = status == STATUS_OK ? load_firmware_check(&file) : STATUS_OK;
     if (status == STATUS_OK && vm->nvram.text[0]) {

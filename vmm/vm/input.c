@@ -8,12 +8,6 @@
 #define ROM_MAX  (128U << 10)
 #define ROM_MARK 0xaa55U /* an option ROM begins with these two bytes */
 
-static enum status find_file(const char *name, const char *arguments, struct load_file *file)
-{
-    *file = (struct load_file){.name = name, .arguments = arguments};
-    return vm_edge_find_file(name, &file->data, &file->size);
-}
-
 enum status input_gather(const struct config_vm *config, struct load_input *input,
                          struct load_file *modules)
 {
@@ -27,18 +21,19 @@ enum status input_gather(const struct config_vm *config, struct load_input *inpu
         .memory_below_4g = guest_map_below_4g(config->memory),
         .memory_above_4g = config->memory - guest_map_below_4g(config->memory),
     };
-    enum status status = find_file(linux_kernel               ? config->kernel.text
-                                   : config->firmware.text[0] ? config->firmware.text
-                                                              : config->multiboot.text,
-                                   NULL, &input->image);
+    enum status status = vm_edge_find_file(linux_kernel               ? config->kernel.text
+                                           : config->firmware.text[0] ? config->firmware.text
+                                                                      : config->multiboot.text,
+                                           &input->image);
 
     if (status == STATUS_OK && config->initrd.text[0]) {
-        status = find_file(config->initrd.text, NULL, &input->initrd);
+        status = vm_edge_find_file(config->initrd.text, &input->initrd);
     }
     for (unsigned i = 0; i < config->modules.count && status == STATUS_OK; i++) {
         const struct config_module *module = &config->modules.module[i];
 
-        status = find_file(module->path.text, module->arguments, &modules[i]);
+        status = vm_edge_find_file(module->path.text, &modules[i]);
+        modules[i].arguments = module->arguments;
     }
     return status;
 }
@@ -53,7 +48,7 @@ enum status input_rom(const struct config_vm *config, enum config_vm_key key, st
     if (!name[0]) {
         return STATUS_OK;
     }
-    enum status status = find_file(name, NULL, rom);
+    enum status status = vm_edge_find_file(name, rom);
 
     if (status == STATUS_OK &&
         (rom->size < 2 || rom->size > limit || (rom->data[0] | rom->data[1] << 8) != ROM_MARK)) {

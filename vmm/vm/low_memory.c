@@ -13,12 +13,12 @@
 
 enum status rom_create(struct vm *vm)
 {
-    struct load_file file = {.name = vm->config->firmware.text};
+    struct load_file file;
 
-    if (!file.name[0]) {
+    if (!vm->config->firmware.text[0]) {
         return STATUS_OK;
     }
-    enum status status = vm_edge_find_file(file.name, &file.data, &file.size);
+    enum status status = vm_edge_find_file(vm->config->firmware.text, &file);
 
     if (status == STATUS_OK) {
         status = load_firmware_check(&file);

@@ -19,12 +19,6 @@ static uint64_t base_of(const struct vm *vm)
     return ROM_END - vm->rom_size - vm->nvram_size;
 }
 
-static enum status find(const char *name, struct load_file *file)
-{
-    *file = (struct load_file){.name = name};
-    return vm_edge_find_file(name, &file->data, &file->size);
-}
-
 enum status nvram_create(struct vm *vm)
 {
     struct load_file file, firmware;
@@ -32,10 +26,10 @@ enum status nvram_create(struct vm *vm)
     if (!vm->config->nvram.text[0]) {
         return STATUS_OK;
     }
-    enum status status = find(vm->config->nvram.text, &file);
+    enum status status = vm_edge_find_file(vm->config->nvram.text, &file);
 
     if (status == STATUS_OK) {
-        status = find(vm->config->firmware.text, &firmware);
+        status = vm_edge_find_file(vm->config->firmware.text, &firmware);
     }
     if (status == STATUS_OK) {
         status = load_nvram_check(&file, &firmware);
@@ -70,7 +64,7 @@ enum status nvram_begin(struct vm *vm, struct pc_config *config)
     if (!vm->awaits) {
         return STATUS_OK;
     }
-    enum status status = find(vm->config->nvram.text, &file);
+    enum status status = vm_edge_find_file(vm->config->nvram.text, &file);
 
     if (status == STATUS_OK) {
         memcpy(direct_view(vm->nvram), file.data, vm->nvram_size);

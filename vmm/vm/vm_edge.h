@@ -5,6 +5,7 @@
 
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
+#include "vmm/load/load.h"
 
 /*
  * VM's UART sent BYTE, and vm_edge_has_room() was true before; one CPU at a time, with the VM's
@@ -50,9 +51,9 @@ void vm_edge_portal_ended(unsigned vm);
 void vm_edge_move_ended(unsigned vm);
 
 /*
- * The file that the configuration calls NAME: *DATA, which stays mapped, and its *SIZE in bytes.
+ * *FILE (overwritten) is the one that the configuration calls NAME, whose data stay mapped.
  * NOT_FOUND: the boot loader has not brought it; NO_MEMORY: no room to map it. Any CPU.
  */
-enum status vm_edge_find_file(const char *name, const uint8_t **data, uint64_t *size);
+enum status vm_edge_find_file(const char *name, struct load_file *file);
 
 #endif

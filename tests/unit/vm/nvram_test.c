@@ -57,11 +57,11 @@ void vm_flush(struct vm *flushed)
     flushes++;
 }
 
-enum status vm_edge_find_file(const char *name, const uint8_t **data, uint64_t *size)
+enum status vm_edge_find_file(const char *name, struct load_file *found)
 {
-    *data = file;
-    *size = strcmp(name, "vars") == 0 ? file_size : ROM_SIZE;
-    return *size == 0 ? STATUS_NOT_FOUND : STATUS_OK;
+    *found = (struct load_file){
+        .name = name, .data = file, .size = strcmp(name, "vars") == 0 ? file_size : ROM_SIZE};
+    return found->size == 0 ? STATUS_NOT_FOUND : STATUS_OK;
 }
 
 enum status load_nvram_check(const struct load_file *checked, const struct load_file *firmware)

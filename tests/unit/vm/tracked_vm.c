@@ -79,10 +79,10 @@ enum status paging_map(uint64_t va, hpa_t base, uint64_t size, unsigned rights)
 
 void paging_unmap(uint64_t va, uint64_t size) {}
 
-enum status vm_edge_find_file(const char *name, const uint8_t **data, uint64_t *size)
+enum status vm_edge_find_file(const char *name, struct load_file *found)
 {
-    *data = tracked_rom_file;
-    *size = sizeof(tracked_rom_file);
+    *found = (struct load_file){
+        .name = name, .data = tracked_rom_file, .size = sizeof(tracked_rom_file)};
     return STATUS_OK;
 }
 

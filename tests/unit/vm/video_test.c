@@ -56,11 +56,10 @@ void vm_flush(struct vm *flushed)
     flushes++;
 }
 
-enum status vm_edge_find_file(const char *name, const uint8_t **data, uint64_t *size)
+enum status vm_edge_find_file(const char *name, struct load_file *found)
 {
     assert_string_equal(name, "vgabios.bin");
-    *data = rom;
-    *size = rom_size;
+    *found = (struct load_file){.name = name, .data = rom, .size = rom_size};
     return rom_size == 0 ? STATUS_NOT_FOUND : STATUS_OK;
 }
 
