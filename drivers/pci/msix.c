@@ -75,12 +75,21 @@ enum status pci_msix_open(struct pci_msix_table *table, bdf_t bdf, uint16_t capa
     return table->table != NULL ? STATUS_OK : STATUS_NOTE(STATUS_NO_MEMORY);
 }
 
+/* The control register with just BITS of Enable and Function Mask; false if it does not stick. */
+static bool write_control(const struct pci_msix_table *table, uint32_t bits)
+{
+    uint32_t control = pci_config_change(table->bdf, table->capability + CONTROL_AT,
+                                         CONTROL_ON | CONTROL_MASK, bits);
+
+    return (control & (CONTROL_ON | CONTROL_MASK)) == bits;
+}
+
 void pci_msix_close(struct pci_msix_table *table)
 {
     if (table->table == NULL) {
         return;
     }
-    pci_msix_disable(table);
+    (void)write_control(table, 0);
     map_release(table->table, table_size(table->vectors));
     *table = (struct pci_msix_table){0};
 }
@@ -101,15 +110,6 @@ static void entry_mask(const struct pci_msix_table *table, uint32_t vector, bool
     (void)mmio_read32(control);
 }
 
-/* The control register with just BITS of Enable and Function Mask; false if it does not stick. */
-static bool write_control(const struct pci_msix_table *table, uint32_t bits)
-{
-    uint32_t control = pci_config_change(table->bdf, table->capability + CONTROL_AT,
-                                         CONTROL_ON | CONTROL_MASK, bits);
-
-    return (control & (CONTROL_ON | CONTROL_MASK)) == bits;
-}
-
 enum status pci_msix_enable(const struct pci_msix_table *table)
 {
     if (table->table == NULL) {
@@ -128,13 +128,6 @@ enum status pci_msix_enable(const struct pci_msix_table *table)
         return STATUS_NOTE(STATUS_DEVICE);
     }
     return STATUS_OK;
-}
-
-void pci_msix_disable(const struct pci_msix_table *table)
-{
-    if (table->table != NULL) {
-        (void)write_control(table, 0);
-    }
 }
 
 enum status pci_msix_set(const struct pci_msix_table *table, uint32_t vector, uint64_t address,

@@ -43,7 +43,6 @@ void pci_msix_close(struct pci_msix_table *table);
  * warning, when the function does not take it.
  */
 enum status pci_msix_enable(const struct pci_msix_table *table);
-void pci_msix_disable(const struct pci_msix_table *table);
 
 /*
  * Let VECTOR send DATA to ADDRESS (a multiple of 4), and unmask it. It is masked while it changes:

@@ -155,9 +155,9 @@ void legacy_edge_bus_master(struct legacy_function *function, bool on)
     sim_of(function)->master = on;
 }
 
-enum status legacy_edge_msix_enable(struct legacy_function *function, bool on)
+enum status legacy_edge_msix_enable(struct legacy_function *function)
 {
-    sim_of(function)->msix = on;
+    sim_of(function)->msix = true;
     return STATUS_OK;
 }
 

@@ -106,12 +106,12 @@ void legacy_edge_bus_master(struct legacy_function *f, bool on)
     }
 }
 
-enum status legacy_edge_msix_enable(struct legacy_function *f, bool on)
+enum status legacy_edge_msix_enable(struct legacy_function *f)
 {
     if (function.hosted) {
-        return hostvf_msix(on);
+        return hostvf_msix(true);
     }
-    sim_of(f)->msix = on;
+    sim_of(f)->msix = true;
     return STATUS_OK;
 }
 

@@ -60,8 +60,8 @@ void legacy_edge_flr(struct legacy_function *const *function, unsigned count, en
 
 void legacy_edge_bus_master(struct legacy_function *function, bool on);
 
-/* MSI-X Enable in the VF's own capability; the function mask is clear, every entry masked. */
-enum status legacy_edge_msix_enable(struct legacy_function *function, bool on);
+/* Set MSI-X Enable in the VF's own capability; the function mask is clear, every entry masked. */
+enum status legacy_edge_msix_enable(struct legacy_function *function);
 
 /*
  * Give entry ENTRY of the VF's MSI-X table a vector of the VMM, whose handler calls

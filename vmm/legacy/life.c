@@ -178,7 +178,7 @@ static void stop_using(struct legacy_function *f)
 static enum status start_using(struct legacy_function *f, enum status status)
 {
     if (status == STATUS_OK) {
-        status = legacy_edge_msix_enable(f, true);
+        status = legacy_edge_msix_enable(f);
         f->vf_msix = true;
     }
     if (status != STATUS_OK) {

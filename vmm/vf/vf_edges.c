@@ -118,16 +118,10 @@ void legacy_edge_bus_master(struct legacy_function *function, bool on)
     }
 }
 
-enum status legacy_edge_msix_enable(struct legacy_function *function, bool on)
+enum status legacy_edge_msix_enable(struct legacy_function *function)
 {
-    const struct pci_msix_table *table = &vf_of(function)->msix;
-
-    if (on) {
-        __atomic_store_n(&vf_of(function)->fresh, false, __ATOMIC_RELEASE);
-        return pci_msix_enable(table);
-    }
-    pci_msix_disable(table);
-    return STATUS_OK;
+    __atomic_store_n(&vf_of(function)->fresh, false, __ATOMIC_RELEASE);
+    return pci_msix_enable(&vf_of(function)->msix);
 }
 
 /* ---- The virtual PC ---- */

@@ -164,9 +164,9 @@ void legacy_edge_bus_master(struct legacy_function *f, bool on)
     enter_registers(f)->bus_master = on;
 }
 
-enum status legacy_edge_msix_enable(struct legacy_function *f, bool on)
+enum status legacy_edge_msix_enable(struct legacy_function *f)
 {
-    enter_registers(f)->msix = on;
+    enter_registers(f)->msix = true;
     return STATUS_OK;
 }
 
