@@ -29,7 +29,6 @@
 #define CR4_OSXMMEXCPT (1ULL << 10)
 #define CR4_LA57       (1ULL << 12)
 #define CR4_VMXE       (1ULL << 13)
-#define CR4_FSGSBASE   (1ULL << 16)
 #define CR4_PCIDE      (1ULL << 17)
 #define CR4_OSXSAVE    (1ULL << 18)
 #define CR4_SMEP       (1ULL << 20)

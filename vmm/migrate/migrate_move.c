@@ -11,15 +11,9 @@
 
 #include <string.h>
 
-/* Legacy rings: virtio 1.3, 2.7.2. */
-#define RING_ALIGN      4096U
-#define DESCRIPTOR_SIZE 16U
-#define AVAIL_INDEX     2U
-#define AVAIL_RING      4U
-#define USED_INDEX      2U
-#define QUEUES_SHOWN    4U
-#define NET_MAC         (1U << 5) /* its configuration begins with the address */
-#define ADDRESS_SIZE    6U
+#define QUEUES_SHOWN 4U
+#define NET_MAC      (1U << 5) /* its configuration begins with the address */
+#define ADDRESS_SIZE 6U
 
 enum step {
     STEP_PREPARE,
