@@ -172,7 +172,7 @@ static void settle(struct legacy_function *f)
     bool enable = (msix & MSIX_ENABLE) != 0;
 
     place(f, command);
-    if (legacy_lost(f)) {
+    if (legacy_is_lost(f)) {
         return;
     }
     if (master != f->command_bus_master) {

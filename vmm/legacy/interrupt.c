@@ -143,7 +143,7 @@ void legacy_interrupt(struct legacy_function *f, unsigned entry)
     if (f->irq.paused && entry < f->vectors) {
         bit_set(f->irq.arrived, entry);
         hold(f, entry);
-    } else if (legacy_lost(f) || entry >= f->vectors) {
+    } else if (legacy_is_lost(f) || entry >= f->vectors) {
         f->counters.interrupts_late++;
     } else if (f->irq.msix) {
         deliver(f, entry, true);
@@ -187,7 +187,7 @@ void legacy_interrupt_recover(struct legacy_function *f)
     uint64_t flags = lock(f);
     bool any = false;
 
-    for (unsigned queue = 0; queue < LEGACY_QUEUES_MAX && !legacy_lost(f); queue++) {
+    for (unsigned queue = 0; queue < LEGACY_QUEUES_MAX && !legacy_is_lost(f); queue++) {
         if (!has_ring(f, queue)) {
             continue;
         }
@@ -236,7 +236,7 @@ static void resume(struct legacy_function *f)
         bool arrived = bit_get(f->irq.arrived, entry);
 
         bit_clear(f->irq.arrived, entry);
-        if (arrived && !legacy_lost(f)) {
+        if (arrived && !legacy_is_lost(f)) {
             if (f->irq.msix) {
                 bit_set(f->state.pending, entry);
             } else {

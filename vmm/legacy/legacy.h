@@ -263,7 +263,10 @@ void legacy_replay(struct legacy_function *function);
 void legacy_forsake(struct legacy_function *function);
 
 /* FUNCTION's VF is lost. Any CPU. */
-bool legacy_is_lost(const struct legacy_function *function);
+static inline bool legacy_is_lost(const struct legacy_function *function)
+{
+    return __atomic_load_n(&function->state.lost, __ATOMIC_ACQUIRE);
+}
 
 /* FUNCTION is no VM's any more: no interrupts and no DMA of its VF. */
 void legacy_retire(struct legacy_function *function);

@@ -38,15 +38,10 @@ static inline void bit_clear(uint64_t *words, unsigned bit)
     words[bit / 64] &= ~(1ULL << bit % 64);
 }
 
-static inline bool legacy_lost(const struct legacy_function *f)
-{
-    return __atomic_load_n(&f->state.lost, __ATOMIC_ACQUIRE);
-}
-
 /* Lost, and the guest is to see it: no other VF takes its place. */
 static inline bool legacy_gone(const struct legacy_function *f)
 {
-    return legacy_lost(f) && !__atomic_load_n(&f->standby, __ATOMIC_ACQUIRE);
+    return legacy_is_lost(f) && !__atomic_load_n(&f->standby, __ATOMIC_ACQUIRE);
 }
 
 static inline bool has_ring(const struct legacy_function *f, unsigned queue)

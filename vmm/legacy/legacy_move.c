@@ -60,7 +60,7 @@ enum status legacy_describe(struct legacy_function *f, const uint32_t *features,
     }
     describe_queues(f, features, d);
     spinlock_release(&f->lock);
-    return legacy_lost(f) ? STATUS_NOTE(STATUS_DEVICE) : STATUS_OK;
+    return legacy_is_lost(f) ? STATUS_NOTE(STATUS_DEVICE) : STATUS_OK;
 }
 
 void legacy_hand_over(struct legacy_function *from, struct legacy_function *to)
@@ -193,11 +193,6 @@ void legacy_replay(struct legacy_function *f)
 void legacy_forsake(struct legacy_function *f)
 {
     __atomic_store_n(&f->standby, false, __ATOMIC_RELEASE);
-}
-
-bool legacy_is_lost(const struct legacy_function *f)
-{
-    return legacy_lost(f);
 }
 
 void legacy_retire(struct legacy_function *f)

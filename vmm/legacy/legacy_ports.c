@@ -92,7 +92,7 @@ bool legacy_port_waits(const struct legacy_set *set, uint16_t port)
 {
     unsigned owner = __atomic_load_n(&set->owner[port / LEGACY_PORT_PAGE], __ATOMIC_ACQUIRE);
 
-    return owner != 0 && legacy_lost(set->function[owner - 1]) &&
+    return owner != 0 && legacy_is_lost(set->function[owner - 1]) &&
            !legacy_gone(set->function[owner - 1]);
 }
 
@@ -104,7 +104,7 @@ bool legacy_port_read(struct legacy_set *set, uint16_t port, unsigned width, uin
     if (f == NULL) {
         return false;
     }
-    if (legacy_lost(f)) {
+    if (legacy_is_lost(f)) {
         *value = all_ones(width);
     } else if (offset == LEGACY_ISR) {
         *value = legacy_interrupt_read_isr(f);
@@ -133,7 +133,8 @@ bool legacy_port_write(struct legacy_set *set, uint16_t port, unsigned width, ui
 /* Is there only a register to read or write, and nothing to wait for? Takes the lock. */
 static bool acquire_now(struct legacy_function *f)
 {
-    return f->setup.transport == LEGACY_TRANSPORT_MMR && !legacy_lost(f) && spinlock_try(&f->lock);
+    return f->setup.transport == LEGACY_TRANSPORT_MMR && !legacy_is_lost(f) &&
+           spinlock_try(&f->lock);
 }
 
 bool legacy_port_read_now(struct legacy_set *set, uint16_t port, unsigned width, uint32_t *value)
@@ -141,7 +142,7 @@ bool legacy_port_read_now(struct legacy_set *set, uint16_t port, unsigned width,
     unsigned offset = 0;
     struct legacy_function *f = find(set, port, width, &offset);
 
-    if (f == NULL || legacy_lost(f)) {
+    if (f == NULL || legacy_is_lost(f)) {
         return false;
     }
     if (offset == LEGACY_ISR) {
@@ -153,7 +154,7 @@ bool legacy_port_read_now(struct legacy_set *set, uint16_t port, unsigned width,
     }
     *value = legacy_registers_read(f, offset, width);
     spinlock_release(&f->lock);
-    return !legacy_lost(f);
+    return !legacy_is_lost(f);
 }
 
 /* Of the writes only these: a queue's ring may need a vector, a status of 0 is a reset. */
@@ -177,5 +178,5 @@ bool legacy_port_write_now(struct legacy_set *set, uint16_t port, unsigned width
         legacy_registers_write(f, offset, width, value);
     }
     spinlock_release(&f->lock);
-    return plain && !legacy_lost(f);
+    return plain && !legacy_is_lost(f);
 }

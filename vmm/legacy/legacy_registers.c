@@ -182,7 +182,7 @@ uint32_t legacy_registers_read(struct legacy_function *f, unsigned offset, unsig
     } else if (!read_header(f, offset, &value)) {
         value = all_ones(4);
     }
-    if (legacy_lost(f)) {
+    if (legacy_is_lost(f)) {
         value = all_ones(4);
     }
     return value & all_ones(width);
@@ -237,7 +237,7 @@ static void write_pfn(struct legacy_function *f, uint32_t value)
     if (value != 0) {
         return;
     }
-    if (has_reset_itself(f) && !legacy_lost(f)) {
+    if (has_reset_itself(f) && !legacy_is_lost(f)) {
         f->state.status = 0;
         legacy_vectors_restart(f);
     }
@@ -315,7 +315,7 @@ void legacy_registers_write(struct legacy_function *f, unsigned offset, unsigned
 {
     unsigned header = header_size(f);
 
-    if (legacy_lost(f)) {
+    if (legacy_is_lost(f)) {
         return;
     }
     if (offset >= header) {

@@ -132,7 +132,7 @@ static void mmr_write(struct legacy_function *f, enum legacy_area area, unsigned
 uint32_t legacy_transport_read(struct legacy_function *f, enum legacy_area area, unsigned offset,
                                unsigned width)
 {
-    if (legacy_lost(f)) {
+    if (legacy_is_lost(f)) {
         return all_ones(width);
     }
     f->counters.reads++;
@@ -143,7 +143,7 @@ uint32_t legacy_transport_read(struct legacy_function *f, enum legacy_area area,
 void legacy_transport_write(struct legacy_function *f, enum legacy_area area, unsigned offset,
                             unsigned width, uint32_t value)
 {
-    if (legacy_lost(f)) {
+    if (legacy_is_lost(f)) {
         return;
     }
     f->counters.writes++;

@@ -58,7 +58,7 @@ void legacy_life_take_off(struct legacy_function *f)
 
 void legacy_life_lose(struct legacy_function *f, const char *why)
 {
-    if (legacy_lost(f)) {
+    if (legacy_is_lost(f)) {
         return;
     }
     f->lost_master = f->state.bus_master;
@@ -78,7 +78,7 @@ static void wait_for_reset(struct legacy_function *f)
     while (legacy_transport_read(f, LEGACY_AREA_HEADER, LEGACY_STATUS, 1) != 0) {
         uint64_t passed = time_now_ns() - start;
 
-        if (legacy_lost(f)) {
+        if (legacy_is_lost(f)) {
             return;
         }
         if (passed > RESET_NS) {
@@ -97,7 +97,7 @@ void legacy_life_reset_device(struct legacy_function *f)
 {
     legacy_transport_write(f, LEGACY_AREA_HEADER, LEGACY_STATUS, 1, 0);
     wait_for_reset(f);
-    if (!legacy_lost(f)) {
+    if (!legacy_is_lost(f)) {
         f->state.status = 0;
         legacy_vectors_restart(f);
     }
@@ -187,7 +187,7 @@ static enum status start_using(struct legacy_function *f, enum status status)
     }
     legacy_transport_find_doorbell(f);
     legacy_life_reset_device(f);
-    return legacy_lost(f) ? STATUS_NOTE(STATUS_DEVICE) : STATUS_OK;
+    return legacy_is_lost(f) ? STATUS_NOTE(STATUS_DEVICE) : STATUS_OK;
 }
 
 static enum status refuse(const struct legacy_set *set, const struct legacy_setup *setup,
@@ -234,7 +234,7 @@ static enum status take_over(struct legacy_set *set, struct legacy_function *f)
     f->config_length = (uint8_t)config_length(f);
     f->io_size = io_size(f->config_length);
     legacy_config_reset(f, set->count);
-    return legacy_lost(f) ? STATUS_NOTE(STATUS_DEVICE) : STATUS_OK;
+    return legacy_is_lost(f) ? STATUS_NOTE(STATUS_DEVICE) : STATUS_OK;
 }
 
 enum status legacy_add(struct legacy_set *set, struct legacy_function *f,

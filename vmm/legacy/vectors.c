@@ -25,7 +25,7 @@
 /* VECTOR as the VF may get it: an open entry or none. */
 static uint16_t open_vector(struct legacy_function *f, uint16_t vector)
 {
-    if (vector >= f->vectors || legacy_lost(f)) {
+    if (vector >= f->vectors || legacy_is_lost(f)) {
         return LEGACY_NO_VECTOR;
     }
     if (!bit_get(f->open, vector)) {
@@ -79,7 +79,7 @@ static bool selected_exists(struct legacy_function *f)
     if (queue->size == 0) {
         uint32_t size = legacy_transport_read(f, LEGACY_AREA_HEADER, LEGACY_QUEUE_SIZE, 2);
 
-        queue->size = legacy_lost(f) ? 0 : (uint16_t)size;
+        queue->size = legacy_is_lost(f) ? 0 : (uint16_t)size;
     }
     return queue->size != 0;
 }
@@ -196,7 +196,7 @@ void legacy_rebind(struct legacy_function *f)
             bit_set(f->touched, i);
         }
     }
-    if (!legacy_lost(f)) {
+    if (!legacy_is_lost(f)) {
         rewrite(f);
     }
     for (unsigned i = 0; i < f->type->field_count; i++) {

@@ -139,11 +139,6 @@ void legacy_give_up(struct legacy_function *function, const char *why)
     fail_msg("nothing is given up");
 }
 
-bool legacy_is_lost(const struct legacy_function *function)
-{
-    return false;
-}
-
 /* ---- What is not called ---- */
 
 void legacy_forsake(struct legacy_function *function)

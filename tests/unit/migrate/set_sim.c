@@ -174,11 +174,6 @@ bool migrate_is_gone(const struct vf *vf)
     return false;
 }
 
-bool legacy_is_lost(const struct legacy_function *f)
-{
-    return false;
-}
-
 void legacy_forsake(struct legacy_function *f)
 {
     fail_msg("no VF has a standby");

@@ -43,7 +43,7 @@ static void test_lost(void **state)
     assert_int_equal(migrate_poll(), -1);
     assert_int_equal(opened, 0);
     assert_int_equal(followed, 1);
-    lost = true;
+    vfs[0].function.state.lost = true;
     move_once();
     assert_int_equal(followed, 6); /* and while its VM is moved, and on the standby */
 }
@@ -73,7 +73,8 @@ static void test_lost_asleep(void **state)
     migrate_wake_later(&vfs[0]);
     vfs[0].device_state = DEVICE_ERROR;
     vfs[0].control.member = 1;
-    owed[1] = lost = true;
+    vfs[0].function.state.lost = true;
+    owed[1] = true;
     move_once();
     owed[1] = false;
 }
@@ -89,7 +90,8 @@ static void given_up(void)
 
 static void test_standby_is_taken(void **state)
 {
-    lost = taken = true;
+    vfs[0].function.state.lost = true;
+    taken = true;
     assert_int_equal(migrate_poll(), -1);
     assert_int_equal(opened, 0);
     given_up();
@@ -97,7 +99,8 @@ static void test_standby_is_taken(void **state)
 
 static void test_standby_is_broken(void **state)
 {
-    lost = reset_fails = true;
+    vfs[0].function.state.lost = true;
+    reset_fails = true;
     assert_int_equal(migrate_poll(), -1);
     assert_int_equal(migrate_poll(), -1);
     assert_int_equal(closed, 1);
@@ -107,7 +110,8 @@ static void test_standby_is_broken(void **state)
 /* A VM that is off, or that has none, is left alone. */
 static void test_no_standby(void **state)
 {
-    lost = silent = true;
+    vfs[0].function.state.lost = true;
+    silent = true;
     sets[0].bound = false;
     assert_int_equal(migrate_poll(), -1);
     sets[0].bound = true;

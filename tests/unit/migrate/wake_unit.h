@@ -160,14 +160,9 @@ const char *device_state_name(unsigned state)
 /* ---- A standby ---- */
 
 static unsigned followed, tries, busy;
-static bool lost, silent, forsaken, reset_fails;
+static bool silent, forsaken, reset_fails;
 static unsigned opened, moved, closed;
 static struct vf standby;
-
-bool legacy_is_lost(const struct legacy_function *function)
-{
-    return lost && function == &vfs[0].function;
-}
 
 bool migrate_is_gone(const struct vf *vf)
 {
@@ -218,8 +213,8 @@ bool legacy_try_give_up(struct legacy_function *function, const char *why)
 {
     assert_ptr_equal(function, &vfs[0].function);
     tries++;
-    lost = tries > busy;
-    return lost;
+    function->state.lost = tries > busy;
+    return function->state.lost;
 }
 
 void legacy_inflight_poll(struct legacy_function *function)
@@ -290,7 +285,7 @@ static inline int setup(void **state)
     tries = busy = followed = pokes = opened = moved = closed = late = 0;
     refusal = STATUS_OK;
     memset(owed, 0, sizeof(owed));
-    lost = silent = forsaken = reset_fails = taken = false;
+    silent = forsaken = reset_fails = taken = false;
     configs[0].standby = (struct config_vf){0};
     fake_log_clear();
     fake_log_passes = note_limit;

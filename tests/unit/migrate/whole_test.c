@@ -36,7 +36,7 @@ static struct vf_set set;
 /* What fails: a change to state FAIL_STATE, or a part, of VF FAIL_OF. */
 static enum { CHANGE, TEXT, SAVE, COMPARE, WRITE, REBIND, TRACK } fail;
 static uint32_t fail_of, fail_state;
-static bool reserved, lost[VFS], gone[VFS], tracked[VFS];
+static bool reserved, gone[VFS], tracked[VFS];
 static unsigned run[VFS], rebound[VFS], marked_all, reports;
 
 static uint32_t number_of(const struct vf *one)
@@ -195,17 +195,12 @@ void legacy_rebind(struct legacy_function *function)
 {
     assert_int_equal(with(function)->device_state, DEVICE_RUNNING | DEVICE_NDMA);
     rebound[number_of(with(function))]++;
-    lost[number_of(with(function))] = fails(REBIND, number_of(with(function)));
-}
-
-bool legacy_is_lost(const struct legacy_function *function)
-{
-    return lost[number_of((const struct vf *)function)];
+    function->state.lost = fails(REBIND, number_of(with(function)));
 }
 
 void legacy_give_up(struct legacy_function *function, const char *why)
 {
-    lost[number_of(with(function))] = true;
+    function->state.lost = true;
 }
 
 bool migrate_is_gone(const struct vf *one)
@@ -250,7 +245,6 @@ uint64_t migrate_dirty_mark_all(const struct vf *one)
 static int setup(void **state)
 {
     memset(vf, 0, sizeof(vf));
-    memset(lost, 0, sizeof(lost));
     memset(gone, 0, sizeof(gone));
     memset(run, 0, sizeof(run));
     memset(rebound, 0, sizeof(rebound));
@@ -377,7 +371,7 @@ static void test_checks(void **state)
     assert_int_equal(migrate_whole_text(&set, 0, NULL, text), STATUS_OK);
     gone[1] = true;
     assert_int_equal(migrate_whole_stop(&set), STATUS_DEVICE);
-    assert_true(lost[1]);
+    assert_true(vf[1].function.state.lost);
     expect_all_run();
 }
 
