@@ -74,7 +74,7 @@ void migrate_whole_record_free(const struct vf_set *set, uint32_t vf)
     }
 }
 
-static void free_all(const struct vf_set *set)
+void migrate_whole_free(const struct vf_set *set)
 {
     const struct vf_set *texts = set;
 
@@ -210,7 +210,7 @@ enum status migrate_whole_stop(struct vf_set *set)
     }
     status = note_texts(set);
     if (status != STATUS_OK) {
-        free_all(set);
+        migrate_whole_free(set);
         return status;
     }
     hold(set, true);
@@ -246,16 +246,11 @@ enum status migrate_whole_save(struct vf_set *set, uint32_t index)
     return status;
 }
 
-void migrate_whole_end_save(const struct vf_set *set)
-{
-    free_all(set);
-}
-
 /* ---- The target ---- */
 
 void migrate_whole_await(struct vf_set *set)
 {
-    free_all(set);
+    migrate_whole_free(set);
     hold(set, true);
 }
 
@@ -349,7 +344,7 @@ void migrate_whole_go_on(struct vf_set *set, bool news)
 {
     enum status each[CONFIG_VM_VFS_MAX];
 
-    free_all(set);
+    migrate_whole_free(set);
     (void)bring_all(set, DEVICE_RUNNING, each);
     for (uint32_t i = 0; i < set->count; i++) {
         migrate_go_on(set->vf[i], each[i], news);
@@ -359,7 +354,7 @@ void migrate_whole_go_on(struct vf_set *set, bool news)
 
 void migrate_whole_forget(struct vf_set *set)
 {
-    free_all(set);
+    migrate_whole_free(set);
     hold(set, false);
 }
 

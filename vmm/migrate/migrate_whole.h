@@ -32,8 +32,8 @@ enum status migrate_whole_stop(struct vf_set *set);
 /* Make the record of VF, which is stopped. STATE: somebody else has the memory for it. */
 enum status migrate_whole_save(struct vf_set *set, uint32_t vf);
 
-/* All that is to be saved of SET is. Any CPU. */
-void migrate_whole_end_save(const struct vf_set *set);
+/* Keep no records and texts of SET: all that is to be saved is. Any CPU. */
+void migrate_whole_free(const struct vf_set *set);
 
 /* SET waits for what its devices are to be like: no 'vf' order touches it. */
 void migrate_whole_await(struct vf_set *set);

@@ -436,7 +436,7 @@ enum status vm_move_hand_over(struct vm *vm)
                                      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
         return STATUS_STATE;
     }
-    migrate_whole_end_save(&vm->vfs);
+    migrate_whole_free(&vm->vfs);
     log_info("VM '%s': handed over to another host", vm->config->name);
     return STATUS_OK;
 }

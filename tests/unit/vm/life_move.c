@@ -114,7 +114,7 @@ enum status migrate_whole_save(struct vf_set *set, uint32_t vf)
     return part(PART_SAVE_VF);
 }
 
-void migrate_whole_end_save(const struct vf_set *set)
+void migrate_whole_free(const struct vf_set *set)
 {
     owner = NULL;
 }
