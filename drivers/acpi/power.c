@@ -32,17 +32,15 @@ static uint32_t register_get(const struct acpi_register *reg, void *mapped)
     if (mapped == NULL) {
         return port_read((uint16_t)reg->address, reg->width);
     }
-    return reg->width == 1 ? mmio_read8(mapped) : mmio_read16(mapped);
+    return mmio_read(mapped, reg->width);
 }
 
 static void register_put(const struct acpi_register *reg, void *mapped, uint32_t value)
 {
     if (mapped == NULL) {
         port_write((uint16_t)reg->address, reg->width, value);
-    } else if (reg->width == 1) {
-        mmio_write8(mapped, (uint8_t)value);
     } else {
-        mmio_write16(mapped, (uint16_t)value);
+        mmio_write(mapped, reg->width, value);
     }
 }
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/pci/pci_config.h"
 
+#include "vmm/base/little_endian.h"
 #include "vmm/base/log.h"
 #include "vmm/host/map_physical.h"
+#include "vmm/host/mmio.h"
 #include "vmm/host/port_io.h"
 #include "vmm/host/spinlock.h"
 
@@ -135,52 +137,15 @@ static volatile void *ecam_address(bdf_t bdf, uint32_t offset)
     return *slot + ((uint32_t)bdf.devfn << 12) + offset;
 }
 
-/*
- * Not a plain pointer: AMD's manuals, from family 10h to today's ('MMIO Configuration Coding
- * Requirements'), define ECAM accesses only for MOV between memory and AL, AX or EAX.
- */
-static uint32_t ecam_read(const volatile void *address, unsigned width)
-{
-    uint32_t value = 0;
-
-    switch (width) {
-    case 1:
-        __asm__ volatile("movb (%1), %%al" : "+a"(value) : "r"(address) : "memory");
-        break;
-    case 2:
-        __asm__ volatile("movw (%1), %%ax" : "+a"(value) : "r"(address) : "memory");
-        break;
-    default:
-        __asm__ volatile("movl (%1), %%eax" : "+a"(value) : "r"(address) : "memory");
-        break;
-    }
-    return value;
-}
-
-static void ecam_write(volatile void *address, unsigned width, uint32_t value)
-{
-    switch (width) {
-    case 1:
-        __asm__ volatile("movb %%al, (%1)" ::"a"(value), "r"(address) : "memory");
-        break;
-    case 2:
-        __asm__ volatile("movw %%ax, (%1)" ::"a"(value), "r"(address) : "memory");
-        break;
-    default:
-        __asm__ volatile("movl %%eax, (%1)" ::"a"(value), "r"(address) : "memory");
-        break;
-    }
-}
-
 uint32_t pci_config_read(bdf_t bdf, uint32_t offset, unsigned width)
 {
     if (!access_valid(bdf, offset, width)) {
-        return width < 4 ? (1U << 8 * width) - 1 : 0xffffffffU;
+        return all_ones(width);
     }
     if (ecam == NULL) {
         return port_config_read(bdf, offset, width);
     }
-    return ecam_read(ecam_address(bdf, offset), width);
+    return mmio_read(ecam_address(bdf, offset), width);
 }
 
 void pci_config_write(bdf_t bdf, uint32_t offset, unsigned width, uint32_t value)
@@ -194,5 +159,5 @@ void pci_config_write(bdf_t bdf, uint32_t offset, unsigned width, uint32_t value
         port_config_write(bdf, offset, width, value);
         return;
     }
-    ecam_write(ecam_address(bdf, offset), width, value);
+    mmio_write(ecam_address(bdf, offset), width, value);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/virtio/admin_internal.h"
 
-#include "drivers/virtio/registers.h"
+#include "drivers/virtio/virtio_wait.h"
 #include "vmm/base/log.h"
 #include "vmm/host/time.h"
 

@@ -2,9 +2,10 @@
 #include "drivers/virtio/mmr.h"
 
 #include "drivers/pci/pci_config.h"
-#include "drivers/virtio/registers.h"
+#include "vmm/base/little_endian.h"
 #include "vmm/base/log.h"
 #include "vmm/host/map_physical.h"
+#include "vmm/host/mmio.h"
 
 /* Where the block is, by the configuration. */
 static enum status place_configured(const struct mmr_place *place, const struct virtio_bar *bars,
@@ -102,13 +103,13 @@ static bool reachable(const struct mmr *mmr, uint32_t offset, unsigned width)
 
 uint32_t mmr_read(const struct mmr *mmr, uint32_t offset, unsigned width)
 {
-    return reachable(mmr, offset, width) ? virtio_register_read(mmr->registers + offset, width)
-                                         : UINT32_MAX >> (32 - 8 * width);
+    return reachable(mmr, offset, width) ? mmio_read(mmr->registers + offset, width)
+                                         : all_ones(width);
 }
 
 void mmr_write(const struct mmr *mmr, uint32_t offset, unsigned width, uint32_t value)
 {
     if (reachable(mmr, offset, width)) {
-        virtio_register_write(mmr->registers + offset, width, value);
+        mmio_write(mmr->registers + offset, width, value);
     }
 }

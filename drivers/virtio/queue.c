@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/virtio/queue.h"
 
-#include "drivers/virtio/registers.h"
 #include "vmm/base/log.h"
 #include "vmm/host/map_physical.h"
+#include "vmm/host/mmio.h"
 
 #include <string.h>
 
@@ -140,7 +140,7 @@ unsigned virtqueue_submit(struct virtqueue *queue, const struct virtqueue_part *
     queue->added++;
     __atomic_store_n(&rings->avail.index, queue->added, __ATOMIC_RELEASE);
     /* The doorbell is uncached: x86 makes the stores before it visible first. */
-    virtio_register_write(queue->doorbell, DOORBELL_WIDTH, queue->index);
+    mmio_write(queue->doorbell, DOORBELL_WIDTH, queue->index);
     return head;
 }
 

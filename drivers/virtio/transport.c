@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "drivers/virtio/transport.h"
 
-#include "drivers/virtio/registers.h"
+#include "drivers/virtio/virtio_wait.h"
 #include "vmm/base/log.h"
 #include "vmm/host/map_physical.h"
+#include "vmm/host/mmio.h"
 
 #include <string.h>
 
@@ -13,20 +14,20 @@
 uint32_t virtio_common_read(const struct virtio_transport *transport,
                             enum virtio_common_register reg, unsigned width)
 {
-    return virtio_register_read(transport->common + reg, width);
+    return mmio_read(transport->common + reg, width);
 }
 
 void virtio_common_write(const struct virtio_transport *transport, enum virtio_common_register reg,
                          unsigned width, uint32_t value)
 {
-    virtio_register_write(transport->common + reg, width, value);
+    mmio_write(transport->common + reg, width, value);
 }
 
 void virtio_common_write64(const struct virtio_transport *transport,
                            enum virtio_common_register reg, uint64_t value)
 {
-    virtio_register_write(transport->common + reg, 4, (uint32_t)value);
-    virtio_register_write(transport->common + reg + 4, 4, (uint32_t)(value >> 32));
+    mmio_write(transport->common + reg, 4, (uint32_t)value);
+    mmio_write(transport->common + reg + 4, 4, (uint32_t)(value >> 32));
 }
 
 /* Where REGION is, when it lies whole in one of BARS and begins at a multiple of 4. */
@@ -221,7 +222,7 @@ enum status virtio_transport_config(const struct virtio_transport *transport, ui
 
         for (unsigned field = 0; field < count; field++) {
             const uint8_t *from = transport->device + offset + (uint64_t)field * unit;
-            uint32_t value = virtio_register_read(from, unit);
+            uint32_t value = mmio_read(from, unit);
 
             memcpy(to + (size_t)field * unit, &value, unit);
         }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "drivers/virtio/registers.h"
+#include "drivers/virtio/virtio_wait.h"
 #include "vmm/host/time.h"
 
 #define WAIT_STEP_MAX_US 1000U

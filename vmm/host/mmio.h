@@ -9,16 +9,6 @@
 
 #include <stdint.h>
 
-static inline uint8_t mmio_read8(const volatile void *address)
-{
-    return *(const volatile uint8_t *)address;
-}
-
-static inline uint16_t mmio_read16(const volatile void *address)
-{
-    return *(const volatile uint16_t *)address;
-}
-
 static inline uint32_t mmio_read32(const volatile void *address)
 {
     return *(const volatile uint32_t *)address;
@@ -27,11 +17,6 @@ static inline uint32_t mmio_read32(const volatile void *address)
 static inline uint64_t mmio_read64(const volatile void *address)
 {
     return *(const volatile uint64_t *)address;
-}
-
-static inline void mmio_write8(volatile void *address, uint8_t value)
-{
-    *(volatile uint8_t *)address = value;
 }
 
 static inline void mmio_write16(volatile void *address, uint16_t value)
@@ -48,5 +33,12 @@ static inline void mmio_write64(volatile void *address, uint64_t value)
 {
     *(volatile uint64_t *)address = value;
 }
+
+/*
+ * The same for WIDTH = 1, 2 or 4 bytes at ADDRESS, a multiple of WIDTH. Of a device that is gone
+ * all ones are read. Any CPU. On the host, tests may link a simulated device instead.
+ */
+uint32_t mmio_read(const volatile void *address, unsigned width);
+void mmio_write(volatile void *address, unsigned width, uint32_t value);
 
 #endif

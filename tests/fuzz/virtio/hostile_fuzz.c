@@ -6,9 +6,9 @@
  */
 #include "drivers/pci/pci_config.h"
 #include "drivers/virtio/pf.h"
-#include "drivers/virtio/registers.h"
 #include "tests/unit/fakes/pci_space.h"
 #include "tests/unit/fakes/physical.h"
+#include "vmm/host/mmio.h"
 #include "vmm/host/pool.h"
 #include "vmm/host/time.h"
 
@@ -138,7 +138,7 @@ static void device_step(void)
     answer(what);
 }
 
-uint32_t virtio_register_read(const volatile void *address, unsigned width)
+uint32_t mmio_read(const volatile void *address, unsigned width)
 {
     size_t at = (size_t)((const volatile uint8_t *)address - bar);
     uint32_t value = 0;
@@ -155,7 +155,7 @@ uint32_t virtio_register_read(const volatile void *address, unsigned width)
     return value;
 }
 
-void virtio_register_write(volatile void *address, unsigned width, uint32_t value)
+void mmio_write(volatile void *address, unsigned width, uint32_t value)
 {
     size_t at = (size_t)((volatile uint8_t *)address - bar);
 

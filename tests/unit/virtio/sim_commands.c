@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The simulated PF's administration queue: the commands that it takes, what it does of them, and
  * its answers. */
-#include "drivers/virtio/registers.h"
 #include "tests/unit/virtio/simulated_internal.h"
 
 #include <string.h>

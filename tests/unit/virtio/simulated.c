@@ -3,10 +3,10 @@
 
 #include "drivers/pci/pci_config.h"
 #include "drivers/pci/scan.h"
-#include "drivers/virtio/registers.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pci_space.h"
 #include "tests/unit/fakes/physical.h"
+#include "vmm/host/mmio.h"
 #include "vmm/host/pool.h"
 #include "vmm/host/time.h"
 
@@ -276,7 +276,7 @@ static bool in_bar(const volatile void *address, uint32_t *offset)
     return at < sizeof(bar);
 }
 
-uint32_t virtio_register_read(const volatile void *address, unsigned width)
+uint32_t mmio_read(const volatile void *address, unsigned width)
 {
     uint32_t offset, value = 0;
 
@@ -300,7 +300,7 @@ uint32_t virtio_register_read(const volatile void *address, unsigned width)
     return value;
 }
 
-void virtio_register_write(volatile void *address, unsigned width, uint32_t value)
+void mmio_write(volatile void *address, unsigned width, uint32_t value)
 {
     uint32_t offset;
 

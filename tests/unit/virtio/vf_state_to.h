@@ -3,8 +3,8 @@
 #ifndef PORTOLAN_TESTS_UNIT_VIRTIO_VF_STATE_TO_H
 #define PORTOLAN_TESTS_UNIT_VIRTIO_VF_STATE_TO_H
 
-#include "drivers/virtio/registers.h"
 #include "drivers/virtio/vf_state.h"
+#include "drivers/virtio/virtio_wait.h"
 #include "vmm/host/time.h"
 
 static inline enum status vf_state_to(struct vf_state *vf, enum vf_state_level target)

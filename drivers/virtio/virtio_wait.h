@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The edge to a virtio device's registers. On the host, tests link a simulated device instead. */
-#ifndef PORTOLAN_DRIVERS_VIRTIO_REGISTERS_H
-#define PORTOLAN_DRIVERS_VIRTIO_REGISTERS_H
+#ifndef PORTOLAN_DRIVERS_VIRTIO_VIRTIO_WAIT_H
+#define PORTOLAN_DRIVERS_VIRTIO_VIRTIO_WAIT_H
 
 #include <stdbool.h>
 #include <stdint.h>
-
-/*
- * One access of WIDTH = 1, 2 or 4 bytes to a mapped register at ADDRESS, a multiple of WIDTH. Of a
- * device that is gone all ones are read. Any CPU.
- */
-uint32_t virtio_register_read(const volatile void *address, unsigned width);
-void virtio_register_write(volatile void *address, unsigned width, uint32_t value);
 
 /*
  * Waiting for a device, bounded without a clock: delays that grow with the time that has passed, so
