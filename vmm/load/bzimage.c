@@ -3,57 +3,23 @@
 
 #include "vmm/base/log.h"
 #include "vmm/load/bytes.h"
+#include "vmm/load/linux_header.h"
 
 #include <string.h>
 
-/* The setup header, at the same offsets in the file and in struct boot_params; and what else of
- * boot_params is written. */
+/* What of boot_params is written beside the setup header, which has the same offsets there. */
 enum {
     PARAMS_ACPI_RSDP = 0x070,
     PARAMS_E820_COUNT = 0x1e8,
-    HEADER_START = 0x1f1,
-    HEADER_SETUP_SECTS = 0x1f1,
-    HEADER_SYSSIZE = 0x1f4, /* of the protected-mode part, in 16 bytes */
-    HEADER_VID_MODE = 0x1fa,
-    HEADER_BOOT_FLAG = 0x1fe,
-    HEADER_JUMP_LENGTH = 0x201,
-    HEADER_JUMP_END = 0x202,
-    HEADER_MAGIC = 0x202,
-    HEADER_VERSION = 0x206,
-    HEADER_LOADER_TYPE = 0x210,
-    HEADER_LOADFLAGS = 0x211,
-    HEADER_CODE32_START = 0x214,
-    HEADER_INITRD = 0x218,
-    HEADER_INITRD_SIZE = 0x21c,
-    HEADER_HEAP_END = 0x224,
-    HEADER_LOADER_VERSION = 0x226,
-    HEADER_CMDLINE = 0x228,
-    HEADER_INITRD_MAX = 0x22c,
-    HEADER_ALIGNMENT = 0x230,
-    HEADER_RELOCATABLE = 0x234,
-    HEADER_XLOADFLAGS = 0x236,
-    HEADER_CMDLINE_SIZE = 0x238,
-    HEADER_END_206 = 0x23c,
-    HEADER_SETUP_DATA = 0x250,
-    HEADER_PREF_ADDRESS = 0x258,
-    HEADER_INIT_SIZE = 0x260,
-    HEADER_END_210 = 0x264,
-    HEADER_END_MAX = 0x290, /* of its room in boot_params */
     PARAMS_E820 = 0x2d0,
     PARAMS_E820_ENTRY = 20,
     PARAMS_SIZE = 4096
 };
 
-#define SECTOR            512ULL
-#define SETUP_SECTS_OLD   4U /* what setup_sects 0 means */
-#define BOOT_FLAG         0xaa55U
-#define MAGIC_HDRS        0x53726448U
 #define VERSION_MIN       0x206U /* cmdline_size; Linux 2.6.22 */
 #define VERSION_INIT_SIZE 0x20aU /* pref_address, init_size */
 #define VERSION_XLOAD     0x20cU
-#define LOADED_HIGH       (1U << 0)
 #define KEEP_SEGMENTS     (1U << 6)
-#define CAN_USE_HEAP      (1U << 7)
 #define XLF_KERNEL_64     (1U << 0)
 #define LOADER_UNDEFINED  0xffU
 #define VID_MODE_NORMAL   0xffffU

@@ -2,17 +2,14 @@
 /* Files that people try and that cannot be loaded: what they are, and what would take them. */
 #include "vmm/base/log.h"
 #include "vmm/load/bytes.h"
+#include "vmm/load/linux_header.h"
 #include "vmm/load/plan.h"
 
 #include <string.h>
 
 #define NAME_MAX 33U
 
-/* Linux's setup header (boot.rst): a name and the 32-bit entry. */
-#define HEADER_VERSION      0x206U
-#define HEADER_NAME         0x20eU /* offset from 200h; 0: none */
-#define HEADER_CODE32_START 0x214U
-#define VERSION_LINUX       0x206U /* from here on other programs are loaded as well as Linux */
+#define VERSION_LINUX 0x206U /* from here on other programs are loaded as well as Linux */
 
 /* Multiboot 2, 3.1: the header is aligned to 8 bytes, in the first 32 KiB. */
 #define MULTIBOOT2_MAGIC  0xe85250d6U

@@ -8,35 +8,17 @@
 
 #include "vmm/base/log.h"
 #include "vmm/load/bytes.h"
+#include "vmm/load/linux_header.h"
 
 #include <string.h>
 
 enum {
     OLD_CMDLINE_MAGIC = 0x20,
-    OLD_CMDLINE_OFFSET = 0x22, /* from the setup's start */
-    HEADER_SETUP_SECTS = 0x1f1,
-    HEADER_BOOT_FLAG = 0x1fe,
-    HEADER_MAGIC = 0x202,
-    HEADER_VERSION = 0x206,
-    HEADER_LOADER_TYPE = 0x210,
-    HEADER_LOADFLAGS = 0x211,
-    HEADER_INITRD = 0x218,
-    HEADER_INITRD_SIZE = 0x21c,
-    HEADER_HEAP_END = 0x224,
-    HEADER_CMDLINE = 0x228,
-    HEADER_INITRD_MAX = 0x22c,
-    HEADER_CMDLINE_SIZE = 0x238,
-    HEADER_END = 0x23c
+    OLD_CMDLINE_OFFSET = 0x22 /* from the setup's start */
 };
 
-#define SECTOR            512U
-#define SETUP_SECTS_OLD   4U
-#define BOOT_FLAG         0xaa55U
-#define MAGIC_HDRS        0x53726448U
 #define OLD_MAGIC         0xa33fU
 #define LOADER_QEMU       0xb0U
-#define LOADED_HIGH       (1U << 0)
-#define CAN_USE_HEAP      (1U << 7)
 #define VERSION_HEADER    0x200U
 #define VERSION_HEAP      0x201U
 #define VERSION_CMDLINE   0x202U
@@ -68,7 +50,7 @@ static enum status header_read(const struct load_file *file, struct kernel *kern
     const uint8_t *data = file->data;
 
     *kernel = (struct kernel){.file = file};
-    if (file->size < HEADER_END || bytes_get16(data + HEADER_BOOT_FLAG) != BOOT_FLAG) {
+    if (file->size < HEADER_END_206 || bytes_get16(data + HEADER_BOOT_FLAG) != BOOT_FLAG) {
         log_warn("load: %s: neither Linux nor a program of its form: there is no 55h AAh at 1FEh",
                  file->name);
         return STATUS_NOTE(STATUS_INVALID);
