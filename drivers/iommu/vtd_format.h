@@ -87,6 +87,13 @@ struct vtd_pair {
 };
 _Static_assert(sizeof(struct vtd_pair) == 16, "VT-d 4.1, 9.1, 9.3, 9.10 and 6.5.2: 128 bits");
 
+static inline struct vtd_pair vtd_pair(uint64_t low, uint64_t high)
+{
+    return (struct vtd_pair){
+        {low, high}
+    };
+}
+
 #define VTD_PRESENT       1ULL
 #define VTD_TABLE_ADDRESS 0x000ffffffffff000ULL
 
@@ -99,9 +106,7 @@ _Static_assert(sizeof(struct vtd_pair) == 16, "VT-d 4.1, 9.1, 9.3, 9.10 and 6.5.
 /* Section 9.1: the context table of one bus. */
 static inline struct vtd_pair vtd_root_entry(hpa_t context_table)
 {
-    return (struct vtd_pair){
-        {context_table.raw | VTD_PRESENT, 0}
-    };
+    return vtd_pair(context_table.raw | VTD_PRESENT, 0);
 }
 
 /*
@@ -110,9 +115,7 @@ static inline struct vtd_pair vtd_root_entry(hpa_t context_table)
  */
 static inline struct vtd_pair vtd_context_entry(hpa_t table, unsigned levels, uint16_t domain)
 {
-    return (struct vtd_pair){
-        {table.raw | VTD_PRESENT, (levels - 2ULL) | (uint64_t)domain << 8}
-    };
+    return vtd_pair(table.raw | VTD_PRESENT, (levels - 2ULL) | (uint64_t)domain << 8);
 }
 
 /*
@@ -124,9 +127,7 @@ static inline struct vtd_pair vtd_irq_entry(uint32_t apic_id, uint8_t vector, ui
 {
     uint64_t destination = x2apic ? apic_id : (uint64_t)(apic_id & 0xffU) << 8;
 
-    return (struct vtd_pair){
-        {VTD_PRESENT | (uint64_t)vector << 16 | destination << 32, source | 1ULL << 18}
-    };
+    return vtd_pair(VTD_PRESENT | (uint64_t)vector << 16 | destination << 32, source | 1ULL << 18);
 }
 
 /* Section 5.1.2.2: the remappable format, without a sub-handle. */
@@ -138,55 +139,41 @@ static inline uint64_t vtd_irq_address(uint16_t entry)
 /* Section 6.5.2: invalidation descriptors. */
 static inline struct vtd_pair vtd_invalidate_contexts(void)
 {
-    return (struct vtd_pair){
-        {0x1U | 1U << 4, 0}
-    };
+    return vtd_pair(0x1U | 1U << 4, 0);
 }
 
 static inline struct vtd_pair vtd_invalidate_context(uint16_t source, uint16_t domain)
 {
-    return (struct vtd_pair){
-        {0x1U | 3U << 4 | (uint64_t)domain << 16 | (uint64_t)source << 32, 0}
-    };
+    return vtd_pair(0x1U | 3U << 4 | (uint64_t)domain << 16 | (uint64_t)source << 32, 0);
 }
 
 #define VTD_DRAIN (1ULL << 6 | 1ULL << 7) /* writes and reads under way finish first */
 
 static inline struct vtd_pair vtd_invalidate_all(void)
 {
-    return (struct vtd_pair){
-        {0x2U | 1U << 4 | VTD_DRAIN, 0}
-    };
+    return vtd_pair(0x2U | 1U << 4 | VTD_DRAIN, 0);
 }
 
 static inline struct vtd_pair vtd_invalidate_domain(uint16_t domain)
 {
-    return (struct vtd_pair){
-        {0x2U | 2U << 4 | VTD_DRAIN | (uint64_t)domain << 16, 0}
-    };
+    return vtd_pair(0x2U | 2U << 4 | VTD_DRAIN | (uint64_t)domain << 16, 0);
 }
 
 static inline struct vtd_pair vtd_invalidate_irqs(void)
 {
-    return (struct vtd_pair){
-        {0x4U, 0}
-    };
+    return vtd_pair(0x4U, 0);
 }
 
 static inline struct vtd_pair vtd_invalidate_irq(uint16_t entry)
 {
-    return (struct vtd_pair){
-        {0x4U | 1U << 4 | (uint64_t)entry << 32, 0}
-    };
+    return vtd_pair(0x4U | 1U << 4 | (uint64_t)entry << 32, 0);
 }
 
 /* Write VALUE to STATUS (a multiple of 4) when all before is done; nothing after it begins before.
  */
 static inline struct vtd_pair vtd_wait(hpa_t status, uint32_t value)
 {
-    return (struct vtd_pair){
-        {0x5U | 1U << 5 | 1U << 6 | (uint64_t)value << 32, status.raw}
-    };
+    return vtd_pair(0x5U | 1U << 5 | 1U << 6 | (uint64_t)value << 32, status.raw);
 }
 
 /* Section 7.1: what a fault reason says. */
