@@ -38,46 +38,62 @@ static const struct {
     {VIRTIO_2021_REPORT_MAP,           "REPORT_MAP"                      },
 };
 
-static const struct {
+#define OTHERS UINT16_MAX /* the last row of each list: all numbers that no row before it has */
+
+struct answer {
     uint16_t number;
-    enum status outcome; /* when the qualifier says no more */
-    const char *name;
-} statuses[] = {
-    {VIRTIO_ADMIN_OK,     STATUS_OK,        "OK"    },
-    {VIRTIO_ADMIN_ENXIO,  STATUS_NOT_FOUND, "ENXIO" },
-    {VIRTIO_ADMIN_EAGAIN, STATUS_DEVICE,    "EAGAIN"},
-    {VIRTIO_ADMIN_ENOMEM, STATUS_NO_MEMORY, "ENOMEM"},
-    {VIRTIO_ADMIN_EBUSY,  STATUS_CONFLICT,  "EBUSY" },
-    {VIRTIO_ADMIN_EEXIST, STATUS_CONFLICT,  "EEXIST"},
-    {VIRTIO_ADMIN_EINVAL, STATUS_DEVICE,    "EINVAL"},
-    {VIRTIO_ADMIN_ENOSPC, STATUS_NO_MEMORY, "ENOSPC"},
-};
-
-static const struct {
-    enum status outcome; /* of EINVAL with it */
-    const char *name;
-} qualifiers[] = {
-    [VIRTIO_ADMIN_Q_OK] = {STATUS_DEVICE,      "no qualifier"      },
-    [VIRTIO_ADMIN_Q_INVALID_COMMAND] = {STATUS_DEVICE,      "invalid command"   },
-    [VIRTIO_ADMIN_Q_INVALID_OPCODE] = {STATUS_UNSUPPORTED, "unsupported opcode"},
-    [VIRTIO_ADMIN_Q_INVALID_FIELD] = {STATUS_INVALID,     "invalid field"     },
-    [VIRTIO_ADMIN_Q_INVALID_GROUP] = {STATUS_STATE,       "no such group"     },
-    [VIRTIO_ADMIN_Q_INVALID_MEMBER] = {STATUS_NOT_FOUND,   "no such member"    },
-    [VIRTIO_ADMIN_Q_NO_RESOURCE] = {STATUS_NO_MEMORY,   "out of resources"  },
-    [VIRTIO_ADMIN_Q_TRY_AGAIN] = {STATUS_DEVICE,      "try again"         },
-};
-
-static const struct {
     enum status outcome;
     const char *name;
-} statuses_2021[] = {
-    [VIRTIO_ADMIN_OK] = {STATUS_OK,          "OK"                 },
-    [VIRTIO_2021_ERR] = {STATUS_INVALID,     "ERR"                },
-    [VIRTIO_2021_INVALID_CLASS] = {STATUS_UNSUPPORTED, "INVALID_CLASS"      },
-    [VIRTIO_2021_INVALID_COMMAND] = {STATUS_UNSUPPORTED, "INVALID_COMMAND"    },
-    [VIRTIO_2021_TRANSFER_ERR] = {STATUS_DEVICE,      "DATA_TRANSFER_ERR"  },
-    [VIRTIO_2021_INTERNAL_ERR] = {STATUS_DEVICE,      "DEVICE_INTERNAL_ERR"},
 };
+
+/* The outcome is that of a status whose qualifier says no more. */
+static const struct answer statuses[] = {
+    {VIRTIO_ADMIN_OK,     STATUS_OK,        "OK"            },
+    {VIRTIO_ADMIN_ENXIO,  STATUS_NOT_FOUND, "ENXIO"         },
+    {VIRTIO_ADMIN_EAGAIN, STATUS_DEVICE,    "EAGAIN"        },
+    {VIRTIO_ADMIN_ENOMEM, STATUS_NO_MEMORY, "ENOMEM"        },
+    {VIRTIO_ADMIN_EBUSY,  STATUS_CONFLICT,  "EBUSY"         },
+    {VIRTIO_ADMIN_EEXIST, STATUS_CONFLICT,  "EEXIST"        },
+    {VIRTIO_ADMIN_EINVAL, STATUS_DEVICE,    "EINVAL"        },
+    {VIRTIO_ADMIN_ENOSPC, STATUS_NO_MEMORY, "ENOSPC"        },
+    {OTHERS,              STATUS_DEVICE,    "unknown status"},
+};
+
+/* The outcome is that of EINVAL with it. */
+static const struct answer qualifiers[] = {
+    {VIRTIO_ADMIN_Q_OK,              STATUS_DEVICE,      "no qualifier"      },
+    {VIRTIO_ADMIN_Q_INVALID_COMMAND, STATUS_DEVICE,      "invalid command"   },
+    {VIRTIO_ADMIN_Q_INVALID_OPCODE,  STATUS_UNSUPPORTED, "unsupported opcode"},
+    {VIRTIO_ADMIN_Q_INVALID_FIELD,   STATUS_INVALID,     "invalid field"     },
+    {VIRTIO_ADMIN_Q_INVALID_GROUP,   STATUS_STATE,       "no such group"     },
+    {VIRTIO_ADMIN_Q_INVALID_MEMBER,  STATUS_NOT_FOUND,   "no such member"    },
+    {VIRTIO_ADMIN_Q_NO_RESOURCE,     STATUS_NO_MEMORY,   "out of resources"  },
+    {VIRTIO_ADMIN_Q_TRY_AGAIN,       STATUS_DEVICE,      "try again"         },
+    {OTHERS,                         STATUS_DEVICE,      "unknown qualifier" },
+};
+
+static const struct answer statuses_2021[] = {
+    {VIRTIO_ADMIN_OK,             STATUS_OK,          "OK"                 },
+    {VIRTIO_2021_ERR,             STATUS_INVALID,     "ERR"                },
+    {VIRTIO_2021_INVALID_CLASS,   STATUS_UNSUPPORTED, "INVALID_CLASS"      },
+    {VIRTIO_2021_INVALID_COMMAND, STATUS_UNSUPPORTED, "INVALID_COMMAND"    },
+    {VIRTIO_2021_TRANSFER_ERR,    STATUS_DEVICE,      "DATA_TRANSFER_ERR"  },
+    {VIRTIO_2021_INTERNAL_ERR,    STATUS_DEVICE,      "DEVICE_INTERNAL_ERR"},
+    {OTHERS,                      STATUS_DEVICE,      "unknown status"     },
+};
+
+static const struct answer *answer_in(const struct answer *list, uint16_t number)
+{
+    while (list->number != number && list->number != OTHERS) {
+        list++;
+    }
+    return list;
+}
+
+static const struct answer *status_answer(const struct virtio_admin_command *command)
+{
+    return answer_in(admin_is_2021(command->opcode) ? statuses_2021 : statuses, command->status);
+}
 
 const char *virtio_admin_opcode_name(uint16_t opcode)
 {
@@ -91,45 +107,23 @@ const char *virtio_admin_opcode_name(uint16_t opcode)
 
 const char *virtio_admin_status_name(const struct virtio_admin_command *command)
 {
-    uint16_t status = command->status;
-
-    if (admin_is_2021(command->opcode)) {
-        return status < ARRAY_SIZE(statuses_2021) ? statuses_2021[status].name : "unknown status";
-    }
-    for (unsigned i = 0; i < ARRAY_SIZE(statuses); i++) {
-        if (statuses[i].number == status) {
-            return statuses[i].name;
-        }
-    }
-    return "unknown status";
+    return status_answer(command)->name;
 }
 
 const char *virtio_admin_qualifier_name(const struct virtio_admin_command *command)
 {
-    uint16_t qualifier = command->qualifier;
-
     if (admin_is_2021(command->opcode)) {
-        return qualifier == VIRTIO_2021_DNR ? "do not retry" : "try again";
+        return command->qualifier == VIRTIO_2021_DNR ? "do not retry" : "try again";
     }
-    return qualifier < ARRAY_SIZE(qualifiers) ? qualifiers[qualifier].name : "unknown qualifier";
+    return answer_in(qualifiers, command->qualifier)->name;
 }
 
 enum status virtio_admin_outcome(const struct virtio_admin_command *command)
 {
-    uint16_t status = command->status, qualifier = command->qualifier;
+    bool qualified = !admin_is_2021(command->opcode) && command->status == VIRTIO_ADMIN_EINVAL;
 
-    if (admin_is_2021(command->opcode)) {
-        return status < ARRAY_SIZE(statuses_2021) ? statuses_2021[status].outcome : STATUS_DEVICE;
-    }
-    if (status == VIRTIO_ADMIN_EINVAL) {
-        return qualifier < ARRAY_SIZE(qualifiers) ? qualifiers[qualifier].outcome : STATUS_DEVICE;
-    }
-    for (unsigned i = 0; i < ARRAY_SIZE(statuses); i++) {
-        if (statuses[i].number == status) {
-            return statuses[i].outcome;
-        }
-    }
-    return STATUS_DEVICE;
+    return qualified ? answer_in(qualifiers, command->qualifier)->outcome
+                     : status_answer(command)->outcome;
 }
 
 bool virtio_admin_was_refused(const struct virtio_admin_command *command)
