@@ -9,7 +9,6 @@
 
 #include <string.h>
 
-#define WORDS_MAX       10U
 #define WORD_MAX        CONSOLE_WORD_MAX /* a longer word is none that anybody knows */
 #define LOG_DEFAULT     40U
 #define LOG_MAX         1000U
@@ -19,8 +18,8 @@
 #define BUTTONS_MAX     7U
 
 struct words {
-    uint32_t count; /* may be more than WORDS_MAX: too many */
-    char word[WORDS_MAX][WORD_MAX];
+    uint32_t count; /* may be more than COMMAND_WORDS_MAX: too many */
+    char word[COMMAND_WORDS_MAX][WORD_MAX];
 };
 
 /* How many characters TEXT begins with that are blanks, or are none. */
@@ -41,7 +40,7 @@ static void split(const char *text, struct words *words)
         size_t blanks = run(text, true), length = run(text + blanks, false);
 
         if (length > 0) {
-            if (words->count < WORDS_MAX) {
+            if (words->count < COMMAND_WORDS_MAX) {
                 char *word = words->word[words->count];
 
                 /* One that is cut keeps WORD_MAX - 1 characters: longer than any name. */
@@ -367,33 +366,6 @@ static void do_vm(const struct command *command, const char *name, const char *m
     say_refusal(command, vm, status);
 }
 
-static bool arguments_fit(const struct command *command, uint32_t given)
-{
-    if (command->kind == COMMAND_HELP) {
-        return given <= 2;
-    }
-    if (command->argument[0] == '\0') {
-        return given == 0;
-    }
-    if (command->action == CONSOLE_VF_MOVE) {
-        return given >= 2 && given % 2 == 0 && given <= WORDS_MAX - words_of(command);
-    }
-    if (command->kind == COMMAND_VM_MIGRATE) {
-        return given == 2 || given == 3;
-    }
-    if (command->kind == COMMAND_VM_KEY || command->kind == COMMAND_VM_MOUSE) {
-        unsigned least = command->kind == COMMAND_VM_KEY ? 2 : 3;
-        unsigned most = command->kind == COMMAND_VM_KEY ? WORDS_MAX - 2 : 4;
-
-        return given >= least && given <= most;
-    }
-    bool first_may_lack = command->argument[0] == '[', second = strchr(command->argument, ' ');
-    bool second_may_lack = !second || strchr(command->argument, '[');
-
-    return (given == 1 && second_may_lack) || (given == 0 && first_may_lack) ||
-           (given == 2 && second);
-}
-
 void command_run(const char *text)
 {
     struct words words;
@@ -408,11 +380,11 @@ void command_run(const char *text)
         say_unknown(&words, 0);
         return;
     }
-    uint32_t given = words.count - words_of(command);
-    const char *argument = given > 0 ? words.word[words_of(command)] : "";
-    const char *more = given > 1 ? words.word[words_of(command) + 1] : "";
+    uint32_t first = words_of(command), given = words.count - first;
+    const char *argument = words.word[first], *more = words.word[first + 1]; /* "": not given */
 
-    if (!arguments_fit(command, given)) {
+    if (given < command->least || given > command->most ||
+        (command->action == CONSOLE_VF_MOVE && given % 2 != 0)) {
         print_usage(command);
         return;
     }
@@ -433,7 +405,7 @@ void command_run(const char *text)
         console_edge_vf_list();
         break;
     case COMMAND_VF_DO:
-        console_edge_vf_do(command->action, words.word + words_of(command), given);
+        console_edge_vf_do(command->action, words.word + first, given);
         break;
     case COMMAND_VM_KEY:
     case COMMAND_VM_MOUSE:

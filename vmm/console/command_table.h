@@ -25,11 +25,14 @@ enum command_kind {
     COMMAND_VF_DO,
 };
 
+#define COMMAND_WORDS_MAX 10U /* in a command with all its arguments */
+
 struct command {
-    const char *word, *second; /* second: NULL if one word is all */
-    const char *argument;      /* for people; in brackets: may be left out; "": there is none */
-    enum command_kind kind;
-    enum console_action action; /* COMMAND_VM_DO, COMMAND_VF_DO */
+    const char *word, *second;  /* second: NULL if one word is all */
+    const char *argument;       /* for people; in brackets: may be left out; "": there is none */
+    uint8_t least, most;        /* arguments */
+    enum command_kind kind : 8; /* with so many bits a row has 40 bytes and not 48 */
+    enum console_action action : 8; /* COMMAND_VM_DO, COMMAND_VF_DO */
     const char *help;
 };
 
