@@ -2,7 +2,6 @@
 #include "vmm/console/line.h"
 
 #include "vmm/host/irq.h"
-#include "vmm/host/spinlock.h"
 
 #include "drivers/uart/ns16550.h"
 
@@ -53,20 +52,20 @@ void line_set_buffered(void)
     line.buffered = true;
 }
 
-static uint64_t line_lock(void)
+uint64_t line_lock(struct spinlock *lock)
 {
     uint64_t flags = irq_save();
 
     if (!emergency) {
-        spinlock_acquire(&line.lock);
+        spinlock_acquire(lock);
     }
     return flags;
 }
 
-static void line_unlock(uint64_t flags)
+void line_unlock(struct spinlock *lock, uint64_t flags)
 {
     if (!emergency) {
-        spinlock_release(&line.lock);
+        spinlock_release(lock);
     }
     irq_restore(flags);
 }
@@ -112,16 +111,16 @@ void line_lose(uint64_t length)
 
 uint64_t line_enter(size_t need)
 {
-    uint64_t flags = line_lock();
+    uint64_t flags = line_lock(&line.lock);
 
     if (emergency) {
         drain_all();
     }
     while (!line_has_room(need)) {
         drain();
-        line_unlock(flags);
+        line_unlock(&line.lock, flags);
         __builtin_ia32_pause();
-        flags = line_lock();
+        flags = line_lock(&line.lock);
     }
     return flags;
 }
@@ -133,7 +132,7 @@ void line_leave(uint64_t flags)
     } else {
         drain();
     }
-    line_unlock(flags);
+    line_unlock(&line.lock, flags);
 }
 
 static void put_byte(char c)
@@ -279,36 +278,36 @@ void line_text(const char *text, size_t length)
 
 bool line_poll(void)
 {
-    uint64_t flags = line_lock();
+    uint64_t flags = line_lock(&line.lock);
 
     drain();
     bool more = ring_used() > 0 && !line.uart.dead && !line.uart.stalled;
 
-    line_unlock(flags);
+    line_unlock(&line.lock, flags);
     return more;
 }
 
 size_t line_read(char *buffer, size_t size)
 {
-    uint64_t flags = line_lock();
+    uint64_t flags = line_lock(&line.lock);
     size_t count = 0;
 
     while (count < size && ns16550_get(&line.uart, &buffer[count])) {
         count++;
     }
-    line_unlock(flags);
+    line_unlock(&line.lock, flags);
     return count;
 }
 
 uint64_t line_take_lost(void)
 {
-    uint64_t flags = line_lock(), lost = 0;
+    uint64_t flags = line_lock(&line.lock), lost = 0;
 
     if (!line.uart.stalled) {
         lost = line.lost;
         line.lost = 0;
     }
-    line_unlock(flags);
+    line_unlock(&line.lock, flags);
     return lost;
 }
 
@@ -319,20 +318,20 @@ uint32_t line_overruns(void)
 
 size_t line_room(void)
 {
-    uint64_t flags = line_lock();
+    uint64_t flags = line_lock(&line.lock);
     size_t room = line.uart.dead ? LINE_RING : LINE_RING - ring_used();
 
-    line_unlock(flags);
+    line_unlock(&line.lock, flags);
     return room;
 }
 
 void line_flush(void)
 {
-    uint64_t flags = line_lock();
+    uint64_t flags = line_lock(&line.lock);
 
     drain_all();
     ns16550_flush(&line.uart);
-    line_unlock(flags);
+    line_unlock(&line.lock, flags);
 }
 
 bool line_is(uint16_t port)
@@ -342,24 +341,24 @@ bool line_is(uint16_t port)
 
 enum status line_start(uint16_t port, uint32_t baud)
 {
-    uint64_t flags = line_lock();
+    uint64_t flags = line_lock(&line.lock);
 
     drain_all();
     ns16550_flush(&line.uart); /* the rate may change */
     enum status status = ns16550_init(&line.uart, port, baud);
 
     line.put = line.sent;
-    line_unlock(flags);
+    line_unlock(&line.lock, flags);
     return status;
 }
 
 void line_stop(void)
 {
-    uint64_t flags = line_lock();
+    uint64_t flags = line_lock(&line.lock);
 
     drain_all();
     ns16550_flush(&line.uart);
     line.uart.dead = true;
     line.put = line.sent;
-    line_unlock(flags);
+    line_unlock(&line.lock, flags);
 }

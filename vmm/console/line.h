@@ -21,6 +21,7 @@
 
 #include "vmm/base/status.h"
 #include "vmm/base/types.h"
+#include "vmm/host/spinlock.h"
 
 #define LINE_RING      16384U
 #define LINE_WHOLE_MAX 320U /* bytes of one whole line, with its prefix */
@@ -47,6 +48,13 @@ void line_set_buffered(void);
  */
 void line_set_emergency(void);
 bool line_in_emergency(void);
+
+/*
+ * Take LOCK, one of the console's, with interrupts off; in an emergency only these go. Returns what
+ * line_unlock() wants.
+ */
+uint64_t line_lock(struct spinlock *lock);
+void line_unlock(struct spinlock *lock, uint64_t flags);
 
 /*
  * Take the line, with interrupts off, when there is room for NEED bytes (at most LINE_RING / 2), or

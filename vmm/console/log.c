@@ -6,9 +6,7 @@
 #include "vmm/console/line.h"
 #include "vmm/console/screen.h"
 #include "vmm/console/sinks.h"
-#include "vmm/host/irq.h"
 #include "vmm/host/percpu.h"
-#include "vmm/host/spinlock.h"
 #include "vmm/host/time.h"
 
 #include <stdbool.h>
@@ -55,35 +53,17 @@ void log_set_level(enum log_level level)
     highest = level;
 }
 
-static uint64_t log_lock(void)
-{
-    uint64_t flags = irq_save();
-
-    if (!line_in_emergency()) {
-        spinlock_acquire(&lock);
-    }
-    return flags;
-}
-
-static void log_unlock(uint64_t flags)
-{
-    if (!line_in_emergency()) {
-        spinlock_release(&lock);
-    }
-    irq_restore(flags);
-}
-
 /* No lock is needed in an emergency. */
 static void redraw_screen(bool locked)
 {
     bool more = screen_is_there();
 
     for (uint32_t line = 0; more; line++) {
-        uint64_t flags = locked ? log_lock() : 0;
+        uint64_t flags = locked ? line_lock(&lock) : 0;
 
         more = screen_redraw(line);
         if (locked) {
-            log_unlock(flags);
+            line_unlock(&lock, flags);
         }
     }
 }
@@ -144,20 +124,20 @@ static void show(void)
 
 void log_show(void)
 {
-    uint64_t flags = log_lock();
+    uint64_t flags = line_lock(&lock);
 
     show();
-    log_unlock(flags);
+    line_unlock(&lock, flags);
 }
 
 void log_raw(const char *text, size_t length)
 {
-    uint64_t flags = log_lock();
+    uint64_t flags = line_lock(&lock);
 
     keep(text, length);
     line_text(text, length);
     shown = ring.written;
-    log_unlock(flags);
+    line_unlock(&lock, flags);
 }
 
 /* Cut at the end, with dots to say so; always ends in a newline. Returns the length. */
@@ -187,11 +167,11 @@ static void write_line(enum log_level level, const char *fmt, va_list args)
                         level_marks[level]);
     int text = format_args(line + prefix, sizeof(line) - (size_t)prefix, fmt, args);
     size_t length = finish_line(line, text < 0 ? text : prefix + text);
-    uint64_t flags = log_lock();
+    uint64_t flags = line_lock(&lock);
 
     keep(line, length);
     show();
-    log_unlock(flags);
+    line_unlock(&lock, flags);
 }
 
 void log_write(enum log_level level, const char *fmt, ...)
@@ -236,7 +216,7 @@ static void replay(void (*put)(const char *text, size_t length))
 
 enum status log_start_serial(uint16_t port, uint32_t baud)
 {
-    uint64_t flags = log_lock();
+    uint64_t flags = line_lock(&lock);
     bool has_it_all = line_is(port);
     enum status status = line_start(port, baud);
 
@@ -244,7 +224,7 @@ enum status log_start_serial(uint16_t port, uint32_t baud)
         replay(line_text);
         shown = ring.written;
     }
-    log_unlock(flags);
+    line_unlock(&lock, flags);
     return status;
 }
 
@@ -253,40 +233,40 @@ enum status log_start_screen(const struct handoff_framebuffer *framebuffer)
     enum status status = screen_init(framebuffer);
 
     if (status == STATUS_OK) {
-        uint64_t flags = log_lock();
+        uint64_t flags = line_lock(&lock);
 
         replay(screen_put);
         screen_on = true;
-        log_unlock(flags);
+        line_unlock(&lock, flags);
     }
     return status;
 }
 
 void log_flush(void)
 {
-    uint64_t flags = log_lock();
+    uint64_t flags = line_lock(&lock);
 
     do {
         show();
         line_flush();
     } while (shown < ring.written);
-    log_unlock(flags);
+    line_unlock(&lock, flags);
 }
 
 size_t log_read(uint64_t *from, char *buffer, size_t size)
 {
-    uint64_t flags = log_lock();
+    uint64_t flags = line_lock(&lock);
     size_t copied = ring_read(&ring, from, buffer, size);
 
-    log_unlock(flags);
+    line_unlock(&lock, flags);
     return copied;
 }
 
 uint64_t log_written(void)
 {
-    uint64_t flags = log_lock();
+    uint64_t flags = line_lock(&lock);
     uint64_t written = ring.written;
 
-    log_unlock(flags);
+    line_unlock(&lock, flags);
     return written;
 }
