@@ -5,9 +5,6 @@
 
 #include "vmm/config/config.h"
 
-/* Print what the parser has to say, a line at a time. */
-void config_print_report(const struct config_report *report);
-
 /* Print that file INDEX of CONFIG is not to be had: WHY, the key that names it, and what to do.
  * *REPORT is overwritten. */
 void config_print_file(const struct config *config, uint32_t index, const char *why,

@@ -27,21 +27,6 @@ static struct file {
 } files[CONFIG_FILES_MAX]; /* numbered as config_file_name() does */
 static struct spinlock files_lock = SPINLOCK(LOCK_FILES);
 
-/* The report's lines, each as one of the log's. */
-static void log_report(void)
-{
-    for (const char *line = report.text; *line;) {
-        const char *end = strchr(line, '\n');
-        int length = end ? (int)(end - line) : (int)strlen(line);
-
-        log_warn("%.*s", length, line);
-        line += length + (end ? 1 : 0);
-    }
-    if (report.left_out) {
-        log_warn("%s: %u more messages", file_name, report.left_out);
-    }
-}
-
 static void read_name(uint64_t at, char name[CONFIG_PATH_MAX])
 {
     const char *text = map_physical(hpa(at), CONFIG_PATH_MAX, MAP_READ_ONLY);
@@ -130,7 +115,7 @@ const struct config_vmm *main_configure(const struct handoff *handoff)
         map_release((void *)(uint64_t)modules, size);
     }
     if (parsed != STATUS_OK) {
-        log_report();
+        config_report_log(&report, LOG_WARN, file_name);
     }
     return &config.vmm;
 }
@@ -168,7 +153,7 @@ enum status main_check_machine(const struct platform_facts *facts)
             machine.core[i] = cpu_by_index(i)->apic_id >> facts->thread_bits;
         }
         status = config_check_machine(&config, &machine, &report);
-        log_report();
+        config_report_log(&report, LOG_WARN, file_name);
     }
     if (status != STATUS_OK) {
         log_warn("%s: %u errors: no VM is started", file_name, report.errors);

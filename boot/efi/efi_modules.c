@@ -78,7 +78,7 @@ static EFI_STATUS config_follow(const struct folder *folder, const char *name,
     }
     const char *text = file->data != NULL ? file->data : "";
     enum status status = config_parse(config, name, text, file->size, report);
-    config_print_report(report);
+    config_report_log(report, LOG_INFO, "portolan");
     if (status != STATUS_OK) {
         return console_fail(EFI_LOAD_ERROR, "%s%s is not a good configuration (%u errors)",
                             folder->path, name, report->errors);

@@ -135,12 +135,12 @@ enum status modules_match(const struct information *information, struct memory *
     const char *text = (const char *)modules->modules[0].base;
     if (config_parse(&config, config_name, text != NULL ? text : "", modules->modules[0].size,
                      &report) != STATUS_OK) {
-        config_print_report(&report);
+        config_report_log(&report, LOG_INFO, "portolan");
         log_info("portolan: %s is not a good configuration (%u errors)", config_name,
                  report.errors);
         return STATUS_NOTE(STATUS_INVALID);
     }
-    config_print_report(&report);
+    config_report_log(&report, LOG_INFO, "portolan");
     status = files_match(information, memory, modules);
     for (uint32_t i = 0; i < modules->count && status == STATUS_OK; i++) {
         module_clear_tail(&modules->modules[i]);

@@ -75,6 +75,20 @@ void config_fix(struct config_report *report, const char *fmt, ...)
     report_append(report, text);
 }
 
+void config_report_log(const struct config_report *report, enum log_level level, const char *who)
+{
+    for (const char *line = report->text; *line;) {
+        const char *end = strchr(line, '\n');
+        int length = end ? (int)(end - line) : (int)strlen(line);
+
+        log_write(level, "%.*s", length, line);
+        line += length + (end ? 1 : 0);
+    }
+    if (report->left_out) {
+        log_write(level, "%s: %u more messages", who, report->left_out);
+    }
+}
+
 struct config_quote config_quote(const char *text, size_t length)
 {
     struct config_quote quote;

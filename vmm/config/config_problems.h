@@ -3,6 +3,7 @@
 #ifndef PORTOLAN_VMM_CONFIG_CONFIG_PROBLEMS_H
 #define PORTOLAN_VMM_CONFIG_CONFIG_PROBLEMS_H
 
+#include "vmm/base/log.h"
 #include "vmm/base/status.h"
 
 #include <stddef.h>
@@ -31,6 +32,9 @@ void config_warning(struct config_report *report, uint32_t line, const char *fmt
     __attribute__((format(printf, 3, 4)));
 void config_fix(struct config_report *report, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Log the messages, each line as one of the log's; WHO says how many there was no room for. */
+void config_report_log(const struct config_report *report, enum log_level level, const char *who);
 
 /* Text from the file as it may be printed: what is not printable ASCII becomes '?'; cut after 40
  * characters. */
