@@ -2,7 +2,7 @@
 /*
  * AMD-Vi's registers, tables, commands and events, as hardware reads and writes them.
  * AMD I/O Virtualization Technology (IOMMU) Specification 3.08: sections 2.2 (tables), 2.4
- * (commands), 2.5 (events) and 3.4 (registers). Pure; private to this folder and its tests.
+ * (commands), 2.5 (events) and 3.4 (registers). Pure; for this folder, the report and the tests.
  */
 #ifndef PORTOLAN_DRIVERS_IOMMU_AMDVI_FORMAT_H
 #define PORTOLAN_DRIVERS_IOMMU_AMDVI_FORMAT_H
@@ -43,7 +43,8 @@ enum amdvi_register {
 /* Extended features, section 3.4.8. */
 #define AMDVI_F_X2APIC         (1ULL << 2)
 #define AMDVI_F_INVALIDATE_ALL (1ULL << 6)
-#define AMDVI_F_WIDE_IRQS      (1ULL << 7)
+#define AMDVI_F_WIDE_IRQS      (1ULL << 7)               /* GASup: and guests' APICs */
+#define AMDVI_F_HATS(features) ((features) >> 10 & 0x3U) /* levels of page tables, from 4 */
 #define AMDVI_F_MARKS          (1ULL << 49 | 1ULL << 52) /* HASup, HDSup */
 
 /* Status, section 3.4.15. */
@@ -57,6 +58,7 @@ enum amdvi_register {
 #define AMDVI_IVHD_PASS_PW     0x02U
 #define AMDVI_IVHD_RESPONSE_PW 0x04U
 #define AMDVI_IVHD_ISOCHRONOUS 0x08U
+#define AMDVI_IVHD_COHERENT    0x20U
 
 /* The header of the unit's capability in configuration space, section 3.2.1. */
 #define AMDVI_CAP_NPCACHE (1U << 26) /* caches also what is not present */

@@ -2,7 +2,7 @@
 /*
  * VT-d's registers, tables and descriptors in legacy mode, as hardware reads them.
  * Intel VT-d specification 4.1: chapters 9 (tables) and 11 (registers), sections 5.1 (interrupts)
- * and 6.5.2 (queued invalidation). Pure; private to this folder and its tests.
+ * and 6.5.2 (queued invalidation). Pure; for this folder, the report and the tests.
  */
 #ifndef PORTOLAN_DRIVERS_IOMMU_VTD_FORMAT_H
 #define PORTOLAN_DRIVERS_IOMMU_VTD_FORMAT_H
@@ -37,6 +37,7 @@ enum vtd_register {
 #define VTD_CAP_2M             (1ULL << 34)
 #define VTD_CAP_1G             (1ULL << 35)
 #define VTD_CAP_FAULTS(cap)    ((uint32_t)((cap) >> 40 & 0xffU) + 1)
+#define VTD_CAP_POSTED         (1ULL << 59) /* posted interrupts */
 #define VTD_ECAP_COHERENT      (1ULL << 0)
 #define VTD_ECAP_QI            (1ULL << 1)
 #define VTD_ECAP_IR            (1ULL << 3)

@@ -1,41 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "drivers/iommu/amdvi_format.h"
+#include "drivers/iommu/vtd_format.h"
 #include "vmm/base/log.h"
 #include "vmm/host/map_physical.h"
 #include "vmm/host/mmio.h"
 #include "vmm/report/features.h"
 
-/* Intel VT-d specification 4.1, sections 11.4.2 and 11.4.3. */
-#define VTD_CAP        0x08U
-#define VTD_ECAP       0x10U
-#define CAP_SAGAW(cap) ((cap) >> 8 & 0x1fU)
-#define CAP_MGAW(cap)  (((cap) >> 16 & 0x3fU) + 1)
-
-static const struct ability_bit {
-    uint8_t ability; /* enum iommu_ability */
-    uint8_t word;    /* in VT-d CAP or ECAP */
-    uint8_t bit;
-} vtd_bits[] = {
-    {IOMMU_PAGES_2M,            0, 34},
-    {IOMMU_PAGES_1G,            0, 35},
-    {IOMMU_POSTED_INTERRUPTS,   0, 59},
-    {IOMMU_COHERENT,            1, 0 },
-    {IOMMU_QUEUED_INVALIDATION, 1, 1 },
-    {IOMMU_REMAPS_INTERRUPTS,   1, 3 },
-    {IOMMU_X2APIC,              1, 4 },
-};
-
-/* AMD I/O Virtualization Technology Specification 3.08, section 3.4.8 and table 88. */
-#define AMDVI_EFR          0x30U
-#define AMDVI_SIZE         (4 * PAGE_SIZE)
-#define EFR_X2APIC         (1ULL << 2)
-#define EFR_GUEST_APIC     (1ULL << 7)
-#define EFR_HATS(efr)      ((efr) >> 10 & 0x3U)
-#define IVHD_FLAG_COHERENT 0x20U
+/* What every unit of AMD's can do. */
 #define AMDVI_ALWAYS                                                                 \
     (1U << IOMMU_PAGES_2M | 1U << IOMMU_PAGES_1G | 1U << IOMMU_QUEUED_INVALIDATION | \
      1U << IOMMU_REMAPS_INTERRUPTS)
 
 #define ALL_ONES (~0ULL)
+
+static uint32_t ability(enum iommu_ability which, uint64_t bits)
+{
+    return bits != 0 ? 1U << which : 0;
+}
 
 /* The widest addresses that the unit's page tables can have, by the depths it supports. */
 static uint8_t vtd_address_width(uint64_t cap)
@@ -45,11 +26,11 @@ static uint8_t vtd_address_width(uint64_t cap)
     uint8_t width = 0;
 
     for (unsigned i = 0; i < ARRAY_SIZE(widths); i++) {
-        if ((CAP_SAGAW(cap) >> i & 1U) != 0 && widths[i] > width) {
+        if ((VTD_CAP_SAGAW(cap) >> i & 1U) != 0 && widths[i] > width) {
             width = widths[i];
         }
     }
-    return CAP_MGAW(cap) < width ? (uint8_t)CAP_MGAW(cap) : width;
+    return VTD_CAP_MGAW(cap) < width ? (uint8_t)VTD_CAP_MGAW(cap) : width;
 }
 
 /* Read COUNT 64-bit registers from OFFSET of a unit. False when nothing answers. */
@@ -83,11 +64,13 @@ static void vtd_read(const struct acpi_drhd *drhd, struct pc_iommu *iommu)
     }
     iommu->answers = true;
     iommu->address_width = vtd_address_width(values[0]);
-    for (unsigned i = 0; i < ARRAY_SIZE(vtd_bits); i++) {
-        const struct ability_bit *row = &vtd_bits[i];
-
-        iommu->abilities |= (uint32_t)(values[row->word] >> row->bit & 1) << row->ability;
-    }
+    iommu->abilities = ability(IOMMU_PAGES_2M, values[0] & VTD_CAP_2M) |
+                       ability(IOMMU_PAGES_1G, values[0] & VTD_CAP_1G) |
+                       ability(IOMMU_POSTED_INTERRUPTS, values[0] & VTD_CAP_POSTED) |
+                       ability(IOMMU_COHERENT, values[1] & VTD_ECAP_COHERENT) |
+                       ability(IOMMU_QUEUED_INVALIDATION, values[1] & VTD_ECAP_QI) |
+                       ability(IOMMU_REMAPS_INTERRUPTS, values[1] & VTD_ECAP_IR) |
+                       ability(IOMMU_X2APIC, values[1] & VTD_ECAP_EIM);
 }
 
 static void amdvi_read(const struct acpi_ivhd *ivhd, uint8_t virtual_width, struct pc_iommu *iommu)
@@ -96,18 +79,19 @@ static void amdvi_read(const struct acpi_ivhd *ivhd, uint8_t virtual_width, stru
 
     *iommu =
         (struct pc_iommu){.kind = IOMMU_AMDVI, .base = ivhd->base, .segment = ivhd->bdf.segment};
-    if (!registers_read(ivhd->base, AMDVI_SIZE, AMDVI_EFR, 1, &efr)) {
+    if (!registers_read(ivhd->base, AMDVI_REGISTERS_SIZE, AMDVI_FEATURES, 1, &efr)) {
         return;
     }
     iommu->answers = true;
     /* 4, 5 or 6 levels; the table may say that fewer bits are wired. */
-    iommu->address_width = (uint8_t)(48 + 9 * EFR_HATS(efr) > 64 ? 64 : 48 + 9 * EFR_HATS(efr));
+    iommu->address_width =
+        (uint8_t)(48 + 9 * AMDVI_F_HATS(efr) > 64 ? 64 : 48 + 9 * AMDVI_F_HATS(efr));
     if (virtual_width != 0 && virtual_width < iommu->address_width) {
         iommu->address_width = virtual_width;
     }
-    iommu->abilities = AMDVI_ALWAYS | (efr & EFR_X2APIC ? 1U << IOMMU_X2APIC : 0) |
-                       (efr & EFR_GUEST_APIC ? 1U << IOMMU_POSTED_INTERRUPTS : 0) |
-                       (ivhd->flags & IVHD_FLAG_COHERENT ? 1U << IOMMU_COHERENT : 0);
+    iommu->abilities = AMDVI_ALWAYS | ability(IOMMU_X2APIC, efr & AMDVI_F_X2APIC) |
+                       ability(IOMMU_POSTED_INTERRUPTS, efr & AMDVI_F_WIDE_IRQS) |
+                       ability(IOMMU_COHERENT, ivhd->flags & AMDVI_IVHD_COHERENT);
 }
 
 void iommu_gather(struct platform_facts *facts)
