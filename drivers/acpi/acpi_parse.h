@@ -10,6 +10,7 @@
 #define PORTOLAN_DRIVERS_ACPI_ACPI_PARSE_H
 
 #include "drivers/acpi/acpi.h"
+#include "vmm/base/little_endian.h"
 
 /* Every table starts with a header of this size. */
 #define ACPI_HEADER_SIZE 36U
@@ -40,15 +41,10 @@ static inline bool window_has(struct acpi_window window, uint32_t offset, uint32
 /* The little-endian number of WIDTH (1..8) bytes at OFFSET; 0 when it is not wholly inside. */
 static inline uint64_t window_read(struct acpi_window window, uint32_t offset, uint32_t width)
 {
-    uint64_t value = 0;
-
     if (window.bytes == NULL || !window_has(window, offset, width)) {
         return 0;
     }
-    for (uint32_t i = 0; i < width; i++) {
-        value |= (uint64_t)window.bytes[offset + i] << (8 * i);
-    }
-    return value;
+    return bytes_get(window.bytes + offset, width);
 }
 
 static inline uint8_t window_u8(struct acpi_window window, uint32_t offset)

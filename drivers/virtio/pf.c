@@ -22,13 +22,6 @@ enum status virtio_pf_allocate(struct virtio_dma *memory)
     return STATUS_OK;
 }
 
-static void command_change(bdf_t bdf, uint32_t set, uint32_t clear)
-{
-    uint32_t command = pci_config_read(bdf, PCI_COMMAND, 2);
-
-    pci_config_write(bdf, PCI_COMMAND, 2, (command | set) & ~clear);
-}
-
 /* What tells this PF from others of its kind, for the log. */
 static void identify(const struct virtio_pf *pf, uint64_t offered, char *text, size_t size)
 {
@@ -100,7 +93,8 @@ enum status virtio_pf_start(struct virtio_pf *pf, const struct virtio_function *
     pf->has_admin = false;
     pf->transport = (struct virtio_transport){0};
     virtio_admin_clear(&pf->admin);
-    command_change(bdf, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_OFF, PCI_COMMAND_BUS_MASTER);
+    (void)pci_config_change(bdf, PCI_COMMAND, PCI_COMMAND_BUS_MASTER,
+                            PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_OFF);
     status = virtio_transport_map(&pf->transport, bdf, &function->regions, bars);
     if (status != STATUS_OK) {
         return status;
@@ -111,7 +105,7 @@ enum status virtio_pf_start(struct virtio_pf *pf, const struct virtio_function *
         return status;
     }
     /* Not before: until it was reset, the device may have been told to write anywhere. */
-    command_change(bdf, PCI_COMMAND_BUS_MASTER, 0);
+    (void)pci_config_change(bdf, PCI_COMMAND, 0, PCI_COMMAND_BUS_MASTER);
     status = bring_up(pf, memory);
     if (status != STATUS_OK) {
         log_warn("virtio " BDF_FORMAT ": the PF cannot be driven (%s); it is left reset, without "
@@ -130,7 +124,7 @@ enum status virtio_pf_stop(struct virtio_pf *pf)
 
     virtio_admin_release(&pf->admin);
     status = virtio_transport_reset(&pf->transport);
-    command_change(pf->transport.bdf, 0, PCI_COMMAND_BUS_MASTER);
+    (void)pci_config_change(pf->transport.bdf, PCI_COMMAND, PCI_COMMAND_BUS_MASTER, 0);
     virtio_transport_unmap(&pf->transport);
     return status;
 }

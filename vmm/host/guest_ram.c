@@ -125,17 +125,12 @@ void ram_mark(const struct ram *ram, gpa_t at, uint64_t size)
 
 unsigned ram_mark_word(const struct ram *ram, uint64_t first, uint64_t bits)
 {
-    unsigned count = 0;
-
     if (bits == 0 || !ram_holds(ram, first * PAGE_SIZE, RAM_MARKS_WORD * PAGE_SIZE)) {
         return 0;
     }
     __atomic_fetch_or(&ram->marks[ram_bit(ram, first * PAGE_SIZE) / RAM_MARKS_WORD], bits,
                       __ATOMIC_SEQ_CST);
-    for (; bits != 0; bits &= bits - 1) {
-        count++;
-    }
-    return count;
+    return bit_count(bits);
 }
 
 /* The part of [AT, AT + SIZE), all RAM, that lies in one run. */
