@@ -113,11 +113,9 @@ void iommu_fault_report(struct iommu_fault *fault)
     }
     if (count > 0 && is_told(count)) {
         log_warn("IOMMU: blocked %s of " BDF_FORMAT " %s %#llx: %s (%llu such so far)",
-                 fault->interrupt ? "an interrupt"
-                 : fault->write   ? "a write"
-                                  : "a read",
-                 BDF_ARGS(fault->bdf), fault->interrupt ? "through entry" : "at",
-                 (unsigned long long)fault->address, fault->reason, (unsigned long long)count);
+                 iommu_fault_kind(fault), BDF_ARGS(fault->bdf),
+                 fault->interrupt ? "through entry" : "at", (unsigned long long)fault->address,
+                 fault->reason, (unsigned long long)count);
     }
     iommu_edge_fault(fault);
 }

@@ -75,6 +75,11 @@ struct iommu_fault {
     uint32_t owner; /* as given to iommu_domain_create() */
 };
 
+static inline const char *iommu_fault_kind(const struct iommu_fault *fault)
+{
+    return fault->interrupt ? "an interrupt" : fault->write ? "a write" : "a read";
+}
+
 /*
  * Find all units, block every device, and switch translation on; interrupt remapping as well when
  * all units have it. X2APIC: the CPUs' APICs are in x2APIC mode. PHYSICAL_BITS: the CPU's address

@@ -9,14 +9,6 @@ void vf_poll_faults(void)
     }
 }
 
-static const char *kind_of(const struct iommu_fault *fault)
-{
-    if (fault->interrupt) {
-        return "an interrupt";
-    }
-    return fault->write ? "a write" : "a read";
-}
-
 /* Called on one CPU at a time, under the fault lock. */
 void iommu_edge_fault(const struct iommu_fault *fault)
 {
@@ -25,6 +17,6 @@ void iommu_edge_fault(const struct iommu_fault *fault)
     if (set) {
         __atomic_fetch_add(&set->faults, 1, __ATOMIC_RELAXED);
         guest_log(&set->fault_log, LOG_WARN, "VF " BDF_FORMAT ": %s at 0x%lx was blocked: %s",
-                  BDF_ARGS(fault->bdf), kind_of(fault), fault->address, fault->reason);
+                  BDF_ARGS(fault->bdf), iommu_fault_kind(fault), fault->address, fault->reason);
     }
 }
