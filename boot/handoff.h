@@ -16,6 +16,7 @@
 #ifndef PORTOLAN_BOOT_HANDOFF_H
 #define PORTOLAN_BOOT_HANDOFF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define HANDOFF_MAGIC   0x4e414c4f54524f50ULL /* "PORTOLAN" */
@@ -33,6 +34,13 @@ enum handoff_memory {
     HANDOFF_MEMORY_BAD = 6,      /* firmware found it faulty */
     HANDOFF_MEMORY_MMIO = 7      /* device space the firmware describes in its map */
 };
+
+/* Is memory of TYPE RAM that works? Loaders map that one to one, and nothing else. */
+static inline bool handoff_is_ram(uint32_t type)
+{
+    return type == HANDOFF_MEMORY_USABLE || type == HANDOFF_MEMORY_LOADER ||
+           type == HANDOFF_MEMORY_ACPI || type == HANDOFF_MEMORY_NVS;
+}
 
 /* Sorted by base, not overlapping, page-aligned. */
 struct handoff_region {

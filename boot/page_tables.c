@@ -18,18 +18,12 @@ struct slots {
     uint64_t count;
 };
 
-bool boot_tables_wants(uint32_t type)
-{
-    return type == HANDOFF_MEMORY_USABLE || type == HANDOFF_MEMORY_LOADER ||
-           type == HANDOFF_MEMORY_ACPI || type == HANDOFF_MEMORY_NVS;
-}
-
 /* The end of what is mapped of REGION; not above its base: nothing is. */
 static uint64_t region_mapped_end(const struct handoff_region *region)
 {
     uint64_t end = region->base + region->size;
 
-    if (!boot_tables_wants(region->type)) {
+    if (!handoff_is_ram(region->type)) {
         return 0;
     }
     return end < BOOT_TABLES_LIMIT ? end : BOOT_TABLES_LIMIT;

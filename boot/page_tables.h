@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The page tables that a boot loader enters the core with: all RAM one to one, and the core at
- * HANDOFF_CORE_VA. Four levels (AMD APM vol. 2, 5.3); everything readable, writable, executable.
+ * The page tables that a boot loader enters the core with: all RAM one to one (reserved and device
+ * space must not be touched), and the core at HANDOFF_CORE_VA. Four levels (AMD APM vol. 2, 5.3);
+ * everything readable, writable, executable.
  */
 #ifndef PORTOLAN_BOOT_PAGE_TABLES_H
 #define PORTOLAN_BOOT_PAGE_TABLES_H
@@ -21,9 +22,6 @@ struct boot_tables {
     bool has_1g; /* CPUID 80000001 EDX[26] */
     size_t used;
 };
-
-/* Is memory of TYPE mapped one to one? (RAM is; reserved and device space must not be touched.) */
-bool boot_tables_wants(uint32_t type);
 
 /*
  * The exact number of pages that boot_tables_build() takes for these REGIONS (sorted, disjoint)

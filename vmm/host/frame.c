@@ -34,12 +34,6 @@ static bool region_pages(const struct handoff_region *region, uint64_t *base, ui
     return *size > 0;
 }
 
-static bool region_is_ram(uint32_t type)
-{
-    return type == HANDOFF_MEMORY_USABLE || type == HANDOFF_MEMORY_LOADER ||
-           type == HANDOFF_MEMORY_ACPI || type == HANDOFF_MEMORY_NVS;
-}
-
 static void frame_add_usable(const struct handoff_region *region, uint64_t limit)
 {
     uint64_t base, size;
@@ -47,7 +41,7 @@ static void frame_add_usable(const struct handoff_region *region, uint64_t limit
     if (!region_sane(region, limit)) {
         return;
     }
-    counters.ram += region_is_ram(region->type) ? region->size : 0;
+    counters.ram += handoff_is_ram(region->type) ? region->size : 0;
     if (region->type != HANDOFF_MEMORY_USABLE || !region_pages(region, &base, &size)) {
         return;
     }

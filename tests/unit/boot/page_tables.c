@@ -96,7 +96,7 @@ static void test_large_machine(void **state)
     for (int has_1g = 0; has_1g <= 1; has_1g++) {
         build(large_machine, ARRAY_SIZE(large_machine), has_1g != 0, 0x123000);
         for (size_t i = 0; i < ARRAY_SIZE(large_machine); i++) {
-            if (boot_tables_wants(large_machine[i].type)) {
+            if (handoff_is_ram(large_machine[i].type)) {
                 check_region(&large_machine[i]);
             }
         }
@@ -170,7 +170,7 @@ static void test_random_maps(void **state)
         }
         build(regions, ARRAY_SIZE(regions), round % 2 == 0, PAGE_SIZE_2M);
         for (size_t i = 0; i < ARRAY_SIZE(regions); i++) {
-            if (boot_tables_wants(regions[i].type)) {
+            if (handoff_is_ram(regions[i].type)) {
                 check_region(&regions[i]);
             }
         }
