@@ -2,6 +2,7 @@
 #include "drivers/iommu/iommu.h"
 
 #include "drivers/iommu/iommu_backend.h"
+#include "drivers/iommu/iommu_edge.h"
 #include "vmm/base/log.h"
 #include "vmm/host/irq.h"
 #include "vmm/host/spinlock.h"

@@ -172,10 +172,4 @@ enum status iommu_irq_free(uint32_t irq);
  */
 uint32_t iommu_poll_faults(void);
 
-/*
- * Implemented by the VM layer: FAULT was blocked. Called by iommu_poll_faults() under the fault
- * lock: may call anything here but that. Should only note it: there may be many.
- */
-void iommu_edge_fault(const struct iommu_fault *fault);
-
 #endif

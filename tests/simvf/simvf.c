@@ -11,6 +11,7 @@
  */
 #include "tests/simvf/sim.h"
 
+#include "drivers/iommu/iommu_edge.h"
 #include "vmm/base/log.h"
 #include "vmm/host/apic.h"
 #include "vmm/host/instructions.h"

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Includes of the product point to layers above or the own folder, by the table in docs/architecture.md; no two of
-its sources share a file name; and what is for both vendors' CPUs has no names of one's."""
+its sources share a file name; what is for both vendors' CPUs has no names of one's; and edges have headers of their own,
+which are in the table's text."""
 import collections
 import pathlib
 import re
@@ -12,12 +13,17 @@ SUFFIXES = {".c", ".h", ".S"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 NEUTRAL = "vmm/vm/"
 NO_CODE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.S)
+EDGE = re.compile(r"\b(\w+_edge)_\w+ *\(")
 VENDOR = re.compile(r"\b(?:svm|vmx|vmcb|vmcs)\w*", re.I)
+
+
+def text_of(doc):
+    return doc.split("\n## Layers\n")[1].split("\n## ")[0]
 
 
 def read_table(text):
     """Path prefix -> (row, place); a path belongs to the longest prefix that it begins with."""
-    rows = re.findall(r"^\| (`[^|]*) \|", text.split("\n## Layers\n")[1].split("\n## ")[0], re.M)
+    rows = re.findall(r"^\| (`[^|]*) \|", text, re.M)
     return {prefix: (row, prefix) for row, cell in enumerate(rows) for prefix in re.findall(r"`([^`]+)`", cell)}
 
 
@@ -25,7 +31,17 @@ def place_of(table, path):
     return table.get(max((prefix for prefix in table if path.startswith(prefix)), key=len, default=None))
 
 
-def check(root, table):
+def check_names(path, text, layers):
+    code = NO_CODE.sub(" ", text)
+    if path.startswith(NEUTRAL):
+        yield from (f"{path}: {name} is one vendor's" for name in VENDOR.findall(code))
+    if path.endswith("_edge.h") and f"`{pathlib.Path(path).name}`" not in layers:
+        yield f"{path}: is no edge of docs/architecture.md"
+    if path.endswith(".h"):
+        yield from (f"{path}: declares functions of {edge}.h" for edge in EDGE.findall(code) if not path.endswith(f"/{edge}.h"))
+
+
+def check(root, table, layers):
     complaints, names = [], collections.defaultdict(list)
     files = sorted(f for top in ("boot", "vmm", "drivers") for f in (root / top).rglob("*") if f.suffix in SUFFIXES)
     for file in files:
@@ -35,8 +51,7 @@ def check(root, table):
         if mine is None:
             complaints.append(f"{path}: is in no layer of docs/architecture.md")
             continue
-        if path.startswith(NEUTRAL):
-            complaints += [f"{path}: {name} is one vendor's" for name in VENDOR.findall(NO_CODE.sub(" ", text))]
+        complaints += check_names(path, text, layers)
         for target in INCLUDE.findall(text):
             theirs = place_of(table, target)
             if theirs is None:
@@ -57,21 +72,25 @@ def test_itself(table):
                           ({"vmm/nowhere/x.h": ""}, 1),
                           ({"vmm/vm/c.c": '/* svm_a\n * VMCB */ // vmx_b\nchar *c = "VMX \\" SVM";\n'}, 0),
                           ({"vmm/vm/c.c": "int a = svm_a(VMCB_B, vmcs);\n"}, 3),
+                          ({"vmm/pc/pc_edge.h": "void pc_edge_a(int b);\n"}, 0),
+                          ({"vmm/pc/wrong_edge.h": ""}, 1),
+                          ({"vmm/pc/c.h": "/* pc_edge_b() */\nvoid pc_edge_a(int b);\n"}, 1),
                           ({"drivers/pci/b.h": ""}, 1)):
         with tempfile.TemporaryDirectory() as name:
             for path, text in {**good, **extra}.items():
                 file = pathlib.Path(name, path)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(text)
-            found = check(pathlib.Path(name), table)[1]
+            found = check(pathlib.Path(name), table, "`pc_edge.h`")[1]
             assert len(found) == wanted, (extra, found)
 
 
 def main():
     root = pathlib.Path(__file__).parents[2]
-    table = read_table((root / "docs/architecture.md").read_text())
+    layers = text_of((root / "docs/architecture.md").read_text())
+    table = read_table(layers)
     test_itself(table)
-    files, complaints = check(root, table)
+    files, complaints = check(root, table, layers)
     for complaint in complaints:
         print("layers:", complaint)
     print(f"layers: {files} files in {len(table)} places")

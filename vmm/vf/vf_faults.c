@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the IOMMU has blocked, charged to the VM whose VF it was. */
+#include "drivers/iommu/iommu_edge.h"
 #include "vmm/vf/vf_internal.h"
 
 void vf_poll_faults(void)

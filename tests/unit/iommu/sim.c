@@ -2,6 +2,7 @@
 #include "tests/unit/iommu/sim.h"
 
 #include "drivers/iommu/iommu_backend.h"
+#include "drivers/iommu/iommu_edge.h"
 #include "tests/unit/fakes/irq.h"
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/fakes/pci_space.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What is said of DMA that was blocked, and how often. */
+#include "drivers/iommu/iommu_edge.h"
 #include "tests/unit/fakes/log.h"
 #include "vmm/vf/vf_internal.h"
 
