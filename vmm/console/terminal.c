@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the VMs say. A byte goes into its VM's buffer, under the VM's platform lock, and from there
+ * What the VMs say. A byte goes into its VM's buffer, under the VM's pc lock, and from there
  * to the line, in turns, without it. Everything else that changes is under the line's lock.
  */
 #include "vmm/console/console_edge.h"
@@ -36,7 +36,7 @@ _Static_assert(TEXT_MAX + PREFIX_MAX <= LINE_WHOLE_MAX, "a background line is on
 
 struct terminal {
     /* What the UART has sent and the line not taken yet. These three are atomic. */
-    uint32_t put;   /* bytes ever; by one CPU at a time, with the VM's platform lock held */
+    uint32_t put;   /* bytes ever; by one CPU at a time, with the VM's pc lock held */
     uint32_t taken; /* of them, under the line's lock */
     bool waits;     /* the UART waits until there is room again */
     uint8_t output[OUTPUT_MAX];

@@ -9,14 +9,14 @@
  * these off the pc's own ports. Memory of the PCI hole goes to legacy_mmio_read() or
  * legacy_mmio_write() and then to the pc, which has nothing there; other device memory to the pc
  * only. Configuration space comes through pc_edge_pci_read() and pc_edge_pci_write(). After EVERY
- * write of a guest to the PCI data ports (CFCh..CFFh), on the same CPU, without the platform lock
+ * write of a guest to the PCI data ports (CFCh..CFFh), on the same CPU, without the pc lock
  * and before the guest goes on, the VM layer calls legacy_settle(). The VMM's interrupt handlers
  * call legacy_interrupt().
  *
  * Locks (docs/architecture.md has all of them): the function's registers lock (sequences of
  * register accesses; may be held until a device has reset), its interrupt lock (with interrupts
- * off, a few instructions), the platform lock. legacy_config_read() and legacy_config_write() are
- * called with the platform lock held and take none. All others are called without any of them.
+ * off, a few instructions), the pc lock. legacy_config_read() and legacy_config_write() are
+ * called with the pc lock held and take none. All others are called without any of them.
  *
  * Guest input may be anything, in every order, from several vCPUs at once.
  */

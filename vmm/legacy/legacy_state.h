@@ -34,7 +34,7 @@ struct legacy_queue {
 };
 
 struct legacy_state {
-    uint8_t config[LEGACY_CONFIG_SIZE]; /* PCI; under the platform lock */
+    uint8_t config[LEGACY_CONFIG_SIZE]; /* PCI; under the pc lock */
 
     /* Under the registers lock. */
     uint8_t lost;       /* the VF is out of order; set once until legacy_reset(); atomic */

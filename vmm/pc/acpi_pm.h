@@ -2,7 +2,7 @@
 /*
  * The power management function's I/O block (82371AB, 7.2): ACPI PM timer, PM1 fixed events and
  * control, and the APM ports B2h and B3h that hand over between BIOS and ACPI. ACPI 6.5, 4.8.
- * Every function needs the platform lock.
+ * Every function needs the pc lock.
  */
 #ifndef PORTOLAN_VMM_PC_ACPI_PM_H
 #define PORTOLAN_VMM_PC_ACPI_PM_H

@@ -2,7 +2,7 @@
 /*
  * The ports of a PC that are a register and no device: system control port A (92h), reset control
  * (CF9h), the POST code and delay ports, and the SMBus host of the PM function, which has no
- * devices. 82371SB (PIIX3) 2.5; 82371AB (PIIX4) 11.3. Every function needs the platform lock.
+ * devices. 82371SB (PIIX3) 2.5; 82371AB (PIIX4) 11.3. Every function needs the pc lock.
  */
 #ifndef PORTOLAN_VMM_PC_CHIPSET_H
 #define PORTOLAN_VMM_PC_CHIPSET_H

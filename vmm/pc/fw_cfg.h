@@ -2,7 +2,7 @@
 /*
  * The firmware configuration device of QEMU: selector at port 510h (16 bits), data at 511h (bytes),
  * and DMA by a descriptor in guest memory, whose address goes to 514h and 518h (big-endian). QEMU
- * docs/specs/fw_cfg. Read only. Every function needs the platform lock.
+ * docs/specs/fw_cfg. Read only. Every function needs the pc lock.
  */
 #ifndef PORTOLAN_VMM_PC_FW_CFG_H
 #define PORTOLAN_VMM_PC_FW_CFG_H

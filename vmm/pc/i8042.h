@@ -5,7 +5,7 @@
  * PS/2 Technical Reference, keyboard and auxiliary device controller.
  *
  * The A20 gate is a bit that reads back; what it does is in pc_low_kinds(). Every function needs
- * the platform lock.
+ * the pc lock.
  */
 #ifndef PORTOLAN_VMM_PC_I8042_H
 #define PORTOLAN_VMM_PC_I8042_H

@@ -5,7 +5,7 @@
  * A pin's input is "asserted" or not: polarity bits are kept but say nothing here. An edge on a
  * masked pin is lost, as the data sheet says; a level is delivered once it is unmasked. A level
  * that no local APIC accepts stays pending and is offered again by ioapic_retry(). Every function
- * needs the platform lock.
+ * needs the pc lock.
  */
 #ifndef PORTOLAN_VMM_PC_IOAPIC_H
 #define PORTOLAN_VMM_PC_IOAPIC_H

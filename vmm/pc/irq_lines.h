@@ -7,7 +7,7 @@
  *   GSI 16..19     PIRQA..D, to the pin alone; each also drives the ISA line it is routed to
  *   pin 0          the 8259s' INTR, as LINT0 of every local APIC
  *
- * Every function needs the platform lock.
+ * Every function needs the pc lock.
  */
 #ifndef PORTOLAN_VMM_PC_IRQ_LINES_H
 #define PORTOLAN_VMM_PC_IRQ_LINES_H

@@ -3,7 +3,7 @@
  * What the virtual PC asks of the VM it belongs to. vmm/vm implements these functions; the host
  * tests link a recorder instead. A VM finds itself from the struct pc that it embeds.
  *
- * Unless a comment says otherwise they are called with the platform lock held and on whatever CPU
+ * Unless a comment says otherwise they are called with the pc lock held and on whatever CPU
  * made the access, so they only note the request and kick: they never call a platform_ function.
  */
 #ifndef PORTOLAN_VMM_PC_PC_EDGE_H
@@ -13,7 +13,7 @@
 
 struct pc;
 
-/* The platform lock of the VM: not recursive. Interrupts are off while it is held, so nothing may
+/* The pc lock of the VM: not recursive. Interrupts are off while it is held, so nothing may
  * be waited for under it. */
 void pc_edge_lock(struct pc *pc);
 void pc_edge_unlock(struct pc *pc);

@@ -6,7 +6,7 @@
  *
  * The VGA, if there is one, is 02.0, the portal 1f.0; the other functions of slots 2..31 belong to
  * the VM: pc_edge_pci_read() and pc_edge_pci_write(). After reset the registers are as firmware
- * leaves them, so that a kernel can be started directly. Every function needs the platform lock.
+ * leaves them, so that a kernel can be started directly. Every function needs the pc lock.
  */
 #ifndef PORTOLAN_VMM_PC_PCI_HOST_H
 #define PORTOLAN_VMM_PC_PCI_HOST_H

@@ -5,7 +5,7 @@
  *
  * As in the PIIX, the chip's own level mode (ICW1 LTIM) is ignored; the ELCR decides for each line.
  * A request goes away with its line, an edge's too.
- * Every function needs the platform lock.
+ * Every function needs the pc lock.
  */
 #ifndef PORTOLAN_VMM_PC_PIC_H
 #define PORTOLAN_VMM_PC_PIC_H

@@ -7,7 +7,7 @@
  *
  * A count written while modes 2 and 3 run takes effect at the end of the current period.
  * Expiries that nobody looked at in time make one interrupt, later ones keep their phase.
- * Every function needs the platform lock.
+ * Every function needs the pc lock.
  */
 #ifndef PORTOLAN_VMM_PC_PIT_H
 #define PORTOLAN_VMM_PC_PIT_H

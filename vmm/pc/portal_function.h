@@ -4,7 +4,7 @@
  * docs/portal.md. Here are the registers, the indexes of the rings and the interrupt; what the
  * rings hold, and what the window shows, is vmm/portal's.
  *
- * Every function needs the platform lock, but those that get a copy of the state.
+ * Every function needs the pc lock, but those that get a copy of the state.
  */
 #ifndef PORTOLAN_VMM_PC_PORTAL_FUNCTION_H
 #define PORTOLAN_VMM_PC_PORTAL_FUNCTION_H

@@ -14,7 +14,7 @@ struct pc;
 bool ports_claim(const struct pc *pc, uint16_t port, unsigned width);
 
 /*
- * An access of WIDTH 1, 2 or 4 bytes. Needs the platform lock; pc->now is the time. What a
+ * An access of WIDTH 1, 2 or 4 bytes. Needs the pc lock; pc->now is the time. What a
  * device does not take at that width is split into bytes at successive ports, as an ISA bus does.
  */
 uint32_t ports_read(struct pc *pc, uint16_t port, unsigned width);

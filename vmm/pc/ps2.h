@@ -3,7 +3,7 @@
  * A PS/2 keyboard of 104 keys (without Pause) in scan code sets 1 to 3, and a PS/2 mouse with a
  * wheel (IntelliMouse). IBM PS/2 Technical Reference, keyboard and mouse; Microsoft's
  * IntelliMouse. They put bytes into queues, from which the controller takes them (i8042.h). In set
- * 3 each key sends make and break codes. Pure; the caller has the platform lock.
+ * 3 each key sends make and break codes. Pure; the caller has the pc lock.
  */
 #ifndef PORTOLAN_VMM_PC_PS2_H
 #define PORTOLAN_VMM_PC_PS2_H

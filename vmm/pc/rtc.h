@@ -6,7 +6,7 @@
  *
  * The date is kept as seconds since 1970 and made into registers when they are read. The update
  * cycle ends exactly on the second; UIP is set during the 2228 us before it.
- * Every function needs the platform lock.
+ * Every function needs the pc lock.
  */
 #ifndef PORTOLAN_VMM_PC_RTC_H
 #define PORTOLAN_VMM_PC_RTC_H

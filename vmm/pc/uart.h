@@ -4,7 +4,7 @@
  *
  * Sending takes no time unless the host is behind; receiving takes what the host offers, never more
  * than the FIFO holds. The character time of the divisor matters for the receive timeout only. As
- * on PCs, MCR OUT2 gates the interrupt. Every function needs the platform lock.
+ * on PCs, MCR OUT2 gates the interrupt. Every function needs the pc lock.
  */
 #ifndef PORTOLAN_VMM_PC_UART_H
 #define PORTOLAN_VMM_PC_UART_H

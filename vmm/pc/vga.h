@@ -11,7 +11,7 @@
  * P. Chain-4 and odd/even addresses lead to the same places, so that the CRTC's word and double
  * word modes need no notice. There is no interrupt on retrace.
  *
- * Every function needs the platform lock, but those that get a copy of the state.
+ * Every function needs the pc lock, but those that get a copy of the state.
  */
 #ifndef PORTOLAN_VMM_PC_VGA_H
 #define PORTOLAN_VMM_PC_VGA_H

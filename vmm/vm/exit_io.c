@@ -154,7 +154,7 @@ static void put_rax(uint64_t *rax, const struct exit_io *io, uint64_t value)
 #define BOARD_PORTS_END 0x100U
 #define PM_PORTS        0x1000U
 
-/* Is PORT one of a device whose accesses do all they do under the platform's lock? */
+/* Is PORT one of a device whose accesses do all they do under the pc lock? */
 static bool is_quick(const struct exit_io *io)
 {
     bool pm = io->port >= PM_PORTS || io->port - ACPI_PM_BASE <= ACPI_PM_SIZE - 4;

@@ -124,7 +124,7 @@ uint32_t pc_edge_pci_read(struct pc *pc, uint8_t devfn, uint8_t offset, unsigned
     return legacy_config_read(&vm_of(pc)->vfs.legacy, devfn, offset, width);
 }
 
-/* What it asks for is done after the platform's lock is given back: emulate_port_write(). */
+/* What it asks for is done after the pc lock is given back: emulate_port_write(). */
 void pc_edge_pci_write(struct pc *pc, uint8_t devfn, uint8_t offset, unsigned width, uint32_t value)
 {
     legacy_config_write(&vm_of(pc)->vfs.legacy, devfn, offset, width, value);

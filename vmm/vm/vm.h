@@ -168,7 +168,7 @@ enum status vm_make_new(struct vm *vm);
  * stops already. What is asked for already may be asked for again, which changes nothing and is not
  * logged. WHY: the line's end; NULL: no line. A stop is always logged, or, if the service VM was
  * the last to start or stop it, within the limit of its orders; the others within that of the
- * guest's lines. Any CPU, also under the platform lock.
+ * guest's lines. Any CPU, also under the pc lock.
  */
 enum status vm_stop(struct vm *vm, const char *why);
 /* Without WHY it is for a fault of the guest's, and after many of these the VM stays off. */

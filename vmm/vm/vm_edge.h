@@ -9,7 +9,7 @@
 
 /*
  * VM's UART sent BYTE, and vm_edge_has_room() was true before; one CPU at a time, with the VM's
- * platform lock held. Takes no lock and does not wait: the byte goes into the VM's buffer. False:
+ * pc lock held. Takes no lock and does not wait: the byte goes into the VM's buffer. False:
  * there is no room for another FIFO of bytes; the UART is to say that it is not empty, until
  * pc_console_ready(). Others than existing VMs are ignored.
  */
