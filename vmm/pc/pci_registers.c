@@ -12,57 +12,49 @@
 /* Registers that no table names read as zero and ignore writes. */
 
 static const struct pci_host_register host_bridge[] = {
-    {"vendor",            0x00, 2, 0x8086, 0         },
-    {"device",            0x02, 2, 0x1237, 0         },
-    {"command",           0x04, 2, 0x0106, 0x0140    }, /* SERR, as firmware sets it */
-    {"status",            0x06, 2, 0x0280, 0         },
-    {"revision",          0x08, 1, 0x02,   0         },
-    {"class",             0x0a, 2, 0x0600, 0         },
-    {"latency timer",     0x0d, 1, 0x00,   0xf8      },
+    {"vendor",            0x00, 2, 0x8086,     0         },
+    {"device",            0x02, 2, 0x1237,     0         },
+    {"command",           0x04, 2, 0x0106,     0x0140    }, /* SERR, as firmware sets it */
+    {"status",            0x06, 2, 0x0280,     0         },
+    {"revision",          0x08, 1, 0x02,       0         },
+    {"class",             0x0a, 2, 0x0600,     0         },
+    {"latency timer",     0x0d, 1, 0x00,       0xf8      },
  /* SeaBIOS looks for fw_cfg only behind this subsystem id. */
-    {"subsystem vendor",  0x2c, 2, 0x1af4, 0         },
-    {"subsystem",         0x2e, 2, 0x1100, 0         },
-    {"PMC configuration", 0x50, 2, 0x0000, 0xffff    },
-    {"deturbo counter",   0x52, 1, 0x00,   0xff      },
-    {"DRAM control",      0x57, 1, 0x01,   0x3f      },
-    {"DRAM timing",       0x58, 1, 0x00,   0xff      },
+    {"subsystem vendor",  0x2c, 2, 0x1af4,     0         },
+    {"subsystem",         0x2e, 2, 0x1100,     0         },
+    {"PMC configuration", 0x50, 2, 0x0000,     0xffff    },
+    {"deturbo counter",   0x52, 1, 0x00,       0xff      },
+    {"DRAM control",      0x57, 1, 0x01,       0x3f      },
+    {"DRAM timing",       0x58, 1, 0x00,       0xff      },
  /* See pc_low_kinds(). Reset: all segments RAM, as after BIOS; with a BIOS none, as before it.
   */
-    {"PAM0",              0x59, 1, 0x30,   0x30      },
-    {"PAM1",              0x5a, 1, 0x33,   0x33      },
-    {"PAM2",              0x5b, 1, 0x33,   0x33      },
-    {"PAM3",              0x5c, 1, 0x33,   0x33      },
-    {"PAM4",              0x5d, 1, 0x33,   0x33      },
-    {"PAM5",              0x5e, 1, 0x33,   0x33      },
-    {"PAM6",              0x5f, 1, 0x33,   0x33      },
-    {"DRAM row 0..3",     0x60, 4, 0,      0xffffffff},
-    {"DRAM row 4..7",     0x64, 4, 0,      0xffffffff},
-    {"SMRAM control",     0x72, 1, 0x02,   0x78      },
+    {"PAM0..3",           0x59, 4, 0x33333330, 0x33333330},
+    {"PAM4..6",           0x5d, 3, 0x333333,   0x333333  },
+    {"DRAM row 0..3",     0x60, 4, 0,          0xffffffff},
+    {"DRAM row 4..7",     0x64, 4, 0,          0xffffffff},
+    {"SMRAM control",     0x72, 1, 0x02,       0x78      },
 };
 
 static const struct pci_host_register isa_bridge[] = {
-    {"vendor",             0x00, 2, 0x8086, 0     },
-    {"device",             0x02, 2, 0x7000, 0     },
-    {"command",            0x04, 2, 0x0107, 0x0108},
-    {"status",             0x06, 2, 0x0200, 0     },
-    {"class",              0x0a, 2, 0x0601, 0     },
-    {"header type",        0x0e, 1, 0x80,   0     }, /* several functions in this slot */
-    {"subsystem vendor",   0x2c, 2, 0x1af4, 0     },
-    {"subsystem",          0x2e, 2, 0x1100, 0     },
-    {"I/O recovery timer", 0x4c, 1, 0x4d,   0xff  },
-    {"X-bus chip select",  0x4e, 2, 0x0003, 0x01ff},
-    {"PIRQA route",        0x60, 1, 10,     0x8f  },
-    {"PIRQB route",        0x61, 1, 10,     0x8f  },
-    {"PIRQC route",        0x62, 1, 11,     0x8f  },
-    {"PIRQD route",        0x63, 1, 11,     0x8f  },
-    {"top of memory",      0x69, 1, 0x02,   0xfe  },
-    {"miscellaneous",      0x6a, 2, 0x0000, 0x8085},
-    {"MIRQ0 route",        0x70, 1, 0x80,   0xef  },
-    {"motherboard DMA",    0x76, 2, 0x0c0c, 0x8f8f},
-    {"chip select base",   0x78, 2, 0x0002, 0xffff},
-    {"deterministic",      0x82, 1, 0x00,   0x0f  },
-    {"SMI control",        0xa0, 1, 0x08,   0x1f  },
-    {"fast-off timer",     0xa8, 1, 0x0f,   0xff  },
+    {"vendor",             0x00, 2, 0x8086,     0         },
+    {"device",             0x02, 2, 0x7000,     0         },
+    {"command",            0x04, 2, 0x0107,     0x0108    },
+    {"status",             0x06, 2, 0x0200,     0         },
+    {"class",              0x0a, 2, 0x0601,     0         },
+    {"header type",        0x0e, 1, 0x80,       0         }, /* several functions in this slot */
+    {"subsystem vendor",   0x2c, 2, 0x1af4,     0         },
+    {"subsystem",          0x2e, 2, 0x1100,     0         },
+    {"I/O recovery timer", 0x4c, 1, 0x4d,       0xff      },
+    {"X-bus chip select",  0x4e, 2, 0x0003,     0x01ff    },
+    {"PIRQA..D route",     0x60, 4, 0x0b0b0a0a, 0x8f8f8f8f}, /* 10, 10, 11 and 11 */
+    {"top of memory",      0x69, 1, 0x02,       0xfe      },
+    {"miscellaneous",      0x6a, 2, 0x0000,     0x8085    },
+    {"MIRQ0 route",        0x70, 1, 0x80,       0xef      },
+    {"motherboard DMA",    0x76, 2, 0x0c0c,     0x8f8f    },
+    {"chip select base",   0x78, 2, 0x0002,     0xffff    },
+    {"deterministic",      0x82, 1, 0x00,       0x0f      },
+    {"SMI control",        0xa0, 1, 0x08,       0x1f      },
+    {"fast-off timer",     0xa8, 1, 0x0f,       0xff      },
 };
 
 static const struct pci_host_register power_management[] = {
@@ -91,8 +83,7 @@ static const struct pci_host_register power_management[] = {
     {"SMBus base",        0x90, 4, CHIPSET_SMB_BASE | 1, 0xfff0    },
     {"SMBus host",        0xd2, 1, 0x09,                 0x0f      },
     {"SMBus slave",       0xd3, 1, 0,                    0xff      },
-    {"SMBus shadow 1",    0xd4, 1, 0,                    0xff      },
-    {"SMBus shadow 2",    0xd5, 1, 0,                    0xff      },
+    {"SMBus shadow 1, 2", 0xd4, 2, 0,                    0xffff    },
 };
 
 /* Where its BARs are when firmware has not moved them, and no VF is. */
