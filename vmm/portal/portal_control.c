@@ -106,7 +106,6 @@ static enum status vm(struct portal *portal, struct request *r)
     uint64_t index;
     enum status status = numbers(r, 1, 1, &index);
 
-    (void)portal;
     if (status == STATUS_OK &&
         (index >= PORTAL_VMS_MAX || !portal_edge_vm((unsigned)index, &info))) {
         status = STATUS_NOT_FOUND;
@@ -128,7 +127,6 @@ static enum status vf(struct portal *portal, struct request *r)
     uint64_t index = 0;
     enum status status = find_vm(r, 1, &which, &info);
 
-    (void)portal;
     if (status == STATUS_OK) {
         status = numbers(r, 2, 1, &index);
     }
@@ -157,7 +155,6 @@ static enum status command(struct portal *portal, struct request *r)
     unsigned which, i = 0;
     enum status status = find_vm(r, 1, &which, &info);
 
-    (void)portal;
     while (strcmp(commands[i], r->word[0]) != 0) { /* it is one of them */
         i++;
     }
@@ -170,7 +167,6 @@ static enum status progress(struct portal *portal, struct request *r)
     unsigned which;
     enum status status = find_vm(r, 1, &which, &info);
 
-    (void)portal;
     if (status == STATUS_OK) {
         portal_edge_progress(which, r->word[2]);
     }
@@ -192,7 +188,6 @@ static enum status confirm(struct portal *portal, struct request *r)
     unsigned which;
     enum status status = find_vm(r, 1, &which, &info);
 
-    (void)portal;
     return status == STATUS_OK ? portal_edge_confirm(which) : status;
 }
 
@@ -375,7 +370,6 @@ static enum status hide(struct portal *portal, struct request *r)
     uint64_t v[2];
     enum status status = numbers(r, 1, 2, v);
 
-    (void)portal;
     if (status == STATUS_OK && !is_of_pages(v, 2)) {
         status = STATUS_INVALID;
     }

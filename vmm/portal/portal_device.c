@@ -95,23 +95,13 @@ void vfio_user_edge_send(struct vfio_user *server, const uint8_t *bytes, uint32_
     struct portal_channel *channel = channel_of(server);
     struct portal *portal = channel->portal;
 
-    (void)handle;
-    (void)count;
     portal_send(portal, (unsigned)(channel - portal->device), bytes, size);
 }
 
 /* No handles pass. */
-void vfio_user_edge_close(struct vfio_user *server, int handle)
-{
-    (void)server;
-    (void)handle;
-}
+void vfio_user_edge_close(struct vfio_user *server, int handle) {}
 
-void vfio_user_edge_signal(struct vfio_user *server, int handle)
-{
-    (void)server;
-    (void)handle;
-}
+void vfio_user_edge_signal(struct vfio_user *server, int handle) {}
 
 /* ---- Regions ---- */
 
@@ -166,16 +156,10 @@ enum status vfio_user_edge_write(struct vfio_user *server, uint32_t region, uint
     return status;
 }
 
-void vfio_user_edge_vector(struct vfio_user *server, uint32_t vector, bool wanted)
-{
-    (void)server;
-    (void)vector;
-    (void)wanted;
-}
+void vfio_user_edge_vector(struct vfio_user *server, uint32_t vector, bool wanted) {}
 
 enum status vfio_user_edge_reset(struct vfio_user *server)
 {
-    (void)server;
     return STATUS_UNSUPPORTED;
 }
 
@@ -183,25 +167,16 @@ enum status vfio_user_edge_reset(struct vfio_user *server)
 
 enum status vfio_user_edge_map(struct vfio_user *server, const struct vfio_user_map *map)
 {
-    (void)server;
-    (void)map;
     return STATUS_UNSUPPORTED;
 }
 
 enum status vfio_user_edge_unmap(struct vfio_user *server, uint64_t address, uint64_t size,
                                  uint32_t *left)
 {
-    (void)server;
-    (void)address;
-    (void)size;
-    (void)left;
     return STATUS_NOT_FOUND;
 }
 
-void vfio_user_edge_unmap_all(struct vfio_user *server)
-{
-    (void)server;
-}
+void vfio_user_edge_unmap_all(struct vfio_user *server) {}
 
 /* ---- The log: what was written to the VM's RAM, by whomever ---- */
 

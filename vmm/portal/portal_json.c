@@ -34,7 +34,6 @@ enum status vfio_user_edge_parse(struct vfio_user *server, const char *text, uin
 {
     uint64_t value;
 
-    (void)server;
     if (length == 0 || text[0] != '{') {
         return STATUS_INVALID;
     }

@@ -89,7 +89,6 @@ void vm_edge_portal_ended(unsigned vm)
 
 void vm_edge_move_ended(unsigned vm)
 {
-    (void)vm;
     if (portal) {
         ring();
     }

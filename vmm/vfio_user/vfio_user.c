@@ -61,7 +61,6 @@ static const uint8_t error_of[STATUS_COUNT] = {
 
 static enum status reset(struct vfio_user *server, struct message *m)
 {
-    (void)m;
     if (server->setup.function->fixed) {
         return STATUS_UNSUPPORTED;
     }
