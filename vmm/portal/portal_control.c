@@ -17,6 +17,9 @@
 struct request {
     unsigned count;
     const char *word[WORDS_MAX];
+    unsigned vm; /* that a word names: find_vm() */
+    struct portal_vm info;
+    enum portal_command command; /* of command() */
     char text[PORTAL_LINE_MAX - 8];
     const char *why; /* NULL: as the status says */
 };
@@ -69,10 +72,10 @@ static enum status numbers(struct request *r, unsigned first, unsigned count, ui
 }
 
 /* The VM that word I names. */
-static enum status find_vm(struct request *r, unsigned i, unsigned *vm, struct portal_vm *info)
+static enum status find_vm(struct request *r, unsigned i)
 {
-    for (*vm = 0; *vm < PORTAL_VMS_MAX && portal_edge_vm(*vm, info); ++*vm) {
-        if (strcmp(info->name, r->word[i]) == 0) {
+    for (r->vm = 0; r->vm < PORTAL_VMS_MAX && portal_edge_vm(r->vm, &r->info); r->vm++) {
+        if (strcmp(r->info.name, r->word[i]) == 0) {
             return STATUS_OK;
         }
     }
@@ -121,20 +124,15 @@ static enum status vm(struct portal *portal, struct request *r)
 
 static enum status vf(struct portal *portal, struct request *r)
 {
-    struct portal_vm info;
     struct portal_vf f;
-    unsigned which;
-    uint64_t index = 0;
-    enum status status = find_vm(r, 1, &which, &info);
+    uint64_t index;
+    enum status status = numbers(r, 2, 1, &index);
 
-    if (status == STATUS_OK) {
-        status = numbers(r, 2, 1, &index);
-    }
-    if (status == STATUS_OK && index >= info.vfs) {
+    if (status == STATUS_OK && index >= r->info.vfs) {
         status = STATUS_NOT_FOUND;
     }
     if (status == STATUS_OK) {
-        portal_edge_vf(which, (unsigned)index, &f);
+        portal_edge_vf(r->vm, (unsigned)index, &f);
         (void)format(r->text, sizeof(r->text), " vf=%02x:%02x.%x/%u slot=%02x type=%u", f.pf >> 8,
                      f.pf >> 3 & 31U, f.pf & 7U, f.number, f.devfn, f.type);
     }
@@ -143,52 +141,25 @@ static enum status vf(struct portal *portal, struct request *r)
 
 /* ---- What is done with VMs ---- */
 
-static const char *const commands[] = {
-    [PORTAL_PAUSE] = "pause",         [PORTAL_RESUME] = "resume", [PORTAL_RESET] = "reset",
-    [PORTAL_POWERDOWN] = "powerdown", [PORTAL_START] = "start",   [PORTAL_STOP] = "stop",
-    [PORTAL_AWAIT] = "incoming",
-};
-
 static enum status command(struct portal *portal, struct request *r)
 {
-    struct portal_vm info;
-    unsigned which, i = 0;
-    enum status status = find_vm(r, 1, &which, &info);
-
-    while (strcmp(commands[i], r->word[0]) != 0) { /* it is one of them */
-        i++;
-    }
-    return status == STATUS_OK ? portal_edge_command(which, (enum portal_command)i) : status;
+    return portal_edge_command(r->vm, r->command);
 }
 
 static enum status progress(struct portal *portal, struct request *r)
 {
-    struct portal_vm info;
-    unsigned which;
-    enum status status = find_vm(r, 1, &which, &info);
-
-    if (status == STATUS_OK) {
-        portal_edge_progress(which, r->word[2]);
-    }
-    return status;
+    portal_edge_progress(r->vm, r->word[2]);
+    return STATUS_OK;
 }
 
 static enum status handover(struct portal *portal, struct request *r)
 {
-    struct portal_vm info;
-    unsigned which;
-    enum status status = find_vm(r, 1, &which, &info);
-
-    return status == STATUS_OK ? portal_hand_over(portal, which) : status;
+    return portal_hand_over(portal, r->vm);
 }
 
 static enum status confirm(struct portal *portal, struct request *r)
 {
-    struct portal_vm info;
-    unsigned which;
-    enum status status = find_vm(r, 1, &which, &info);
-
-    return status == STATUS_OK ? portal_edge_confirm(which) : status;
+    return portal_edge_confirm(r->vm);
 }
 
 /* ---- Channels ---- */
@@ -216,17 +187,13 @@ static enum status choose_side(const struct portal *portal, struct request *r,
 
 static enum status open_vm(struct portal *portal, struct request *r, unsigned channel)
 {
-    struct portal_vm info;
-    struct portal_move move = {.open = true, .whole = &portal->device[channel]};
-    enum status status = find_vm(r, 3, &move.vm, &info);
+    struct portal_move move = {.open = true, .vm = r->vm, .whole = &portal->device[channel]};
+    enum status status;
 
-    if (status != STATUS_OK) {
-        return status;
-    }
     if (portal->move.open) {
         return fail(r, STATUS_STATE, "a VM is open already");
     }
-    if (info.service) {
+    if (r->info.service) {
         return fail(r, STATUS_UNSUPPORTED, "it is the service VM");
     }
     /* Looked at again after it was exposed: if it stops later that ends. */
@@ -246,19 +213,13 @@ static enum status open_vm(struct portal *portal, struct request *r, unsigned ch
 
 static enum status open_vf(struct portal *portal, struct request *r, unsigned channel)
 {
-    struct portal_vm info;
-    unsigned which;
     uint64_t index = 0, driver = 0;
-    enum status status = find_vm(r, 3, &which, &info);
 
-    if (status == STATUS_OK && (!portal->move.open || portal->move.vm != which)) {
-        status = fail(r, STATUS_STATE, "its VM is to be opened first");
+    if (!portal->move.open || portal->move.vm != r->vm) {
+        return fail(r, STATUS_STATE, "its VM is to be opened first");
     }
-    if (status == STATUS_OK && r->count < 5) {
-        status = fail(r, STATUS_INVALID, "which one?");
-    }
-    if (status != STATUS_OK) {
-        return status;
+    if (r->count < 5) {
+        return fail(r, STATUS_INVALID, "which one?");
     }
     /* The last word is what is left of the line. */
     char *rest = strchr(r->word[4], ' ');
@@ -275,8 +236,8 @@ static enum status open_vf(struct portal *portal, struct request *r, unsigned ch
             return STATUS_CONFLICT;
         }
     }
-    return index < info.vfs ? portal_open(portal, channel, (uint32_t)index, (uint32_t)driver)
-                            : STATUS_NOT_FOUND;
+    return index < r->info.vfs ? portal_open(portal, channel, (uint32_t)index, (uint32_t)driver)
+                               : STATUS_NOT_FOUND;
 }
 
 /* The channel that word 1 names. */
@@ -298,17 +259,20 @@ static enum status find_channel(struct portal *portal, struct request *r, bool o
 
 static enum status open_channel(struct portal *portal, struct request *r)
 {
+    bool whole = strcmp(r->word[2], "vm") == 0;
     unsigned channel;
     enum status status = find_channel(portal, r, false, &channel);
 
+    if (status == STATUS_OK && !whole && strcmp(r->word[2], "vf") != 0) {
+        status = fail(r, STATUS_INVALID, "'vm' or 'vf' is wanted");
+    }
+    if (status == STATUS_OK) {
+        status = find_vm(r, 3);
+    }
     if (status != STATUS_OK) {
         return status;
     }
-    if (strcmp(r->word[2], "vm") == 0) {
-        return open_vm(portal, r, channel);
-    }
-    return strcmp(r->word[2], "vf") == 0 ? open_vf(portal, r, channel)
-                                         : fail(r, STATUS_INVALID, "'vm' or 'vf' is wanted");
+    return whole ? open_vm(portal, r, channel) : open_vf(portal, r, channel);
 }
 
 static enum status close_channel(struct portal *portal, struct request *r)
@@ -384,29 +348,32 @@ static enum status hide(struct portal *portal, struct request *r)
 
 /* ---- Lines ---- */
 
-/* The request, words at least, and words at most: the last is what is left of the line. */
+/* The request, words at least, and words at most: the last is what is left of the line. OF_VM: word
+ * 1 names the VM. */
 static const struct {
     const char *name;
     uint8_t least, most;
+    bool of_vm;
+    uint8_t command; /* of command(): enum portal_command */
     enum status (*run)(struct portal *portal, struct request *r);
 } requests[] = {
-    {"hello",     1, 1, hello        },
-    {"vm",        2, 2, vm           },
-    {"vf",        3, 3, vf           },
-    {"pause",     2, 2, command      },
-    {"resume",    2, 2, command      },
-    {"reset",     2, 2, command      },
-    {"powerdown", 2, 2, command      },
-    {"start",     2, 2, command      },
-    {"stop",      2, 2, command      },
-    {"incoming",  2, 2, command      },
-    {"open",      4, 5, open_channel },
-    {"close",     2, 2, close_channel},
-    {"show",      5, 5, show         },
-    {"hide",      3, 3, hide         },
-    {"handover",  2, 2, handover     },
-    {"confirm",   2, 2, confirm      },
-    {"progress",  3, 3, progress     },
+    {"hello",     1, 1, false, 0,                hello        },
+    {"vm",        2, 2, false, 0,                vm           },
+    {"vf",        3, 3, true,  0,                vf           },
+    {"pause",     2, 2, true,  PORTAL_PAUSE,     command      },
+    {"resume",    2, 2, true,  PORTAL_RESUME,    command      },
+    {"reset",     2, 2, true,  PORTAL_RESET,     command      },
+    {"powerdown", 2, 2, true,  PORTAL_POWERDOWN, command      },
+    {"start",     2, 2, true,  PORTAL_START,     command      },
+    {"stop",      2, 2, true,  PORTAL_STOP,      command      },
+    {"incoming",  2, 2, true,  PORTAL_AWAIT,     command      },
+    {"open",      4, 5, false, 0,                open_channel },
+    {"close",     2, 2, false, 0,                close_channel},
+    {"show",      5, 5, false, 0,                show         },
+    {"hide",      3, 3, false, 0,                hide         },
+    {"handover",  2, 2, true,  0,                handover     },
+    {"confirm",   2, 2, true,  0,                confirm      },
+    {"progress",  3, 3, true,  0,                progress     },
 };
 
 /* One space between words. */
@@ -441,7 +408,10 @@ static enum status run(struct portal *portal, struct request *r)
     if (r->count < requests[i].least) {
         return fail(r, STATUS_INVALID, "words are missing");
     }
-    return requests[i].run(portal, r);
+    enum status status = requests[i].of_vm ? find_vm(r, 1) : STATUS_OK;
+
+    r->command = (enum portal_command)requests[i].command;
+    return status == STATUS_OK ? requests[i].run(portal, r) : status;
 }
 
 static bool is_text(const struct portal *portal)
