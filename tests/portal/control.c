@@ -24,7 +24,7 @@ static struct sim_vm *find_vm(const char *name)
 
 static struct ordered *find_order(struct sim_vm *vm, const char *name)
 {
-    for (unsigned i = 0; i < PORTAL_ORDERS; i++) {
+    for (unsigned i = VM_MOVE_NONE + 1; i < VM_MOVE_ORDERS; i++) {
         if (strcmp(order_names[i], name) == 0) {
             return &vm->ordered[i];
         }

@@ -5,11 +5,11 @@
 #include <string.h>
 #include <time.h>
 
-const char *const order_names[PORTAL_ORDERS] = {
-    [PORTAL_TRACK] = "track",     [PORTAL_UNTRACK] = "untrack", [PORTAL_REPORT] = "report",
-    [PORTAL_HALT] = "stop",       [PORTAL_SAVE_VF] = "save-vf", [PORTAL_GO_ON] = "go-on",
-    [PORTAL_LOAD_VF] = "load-vf", [PORTAL_LOAD] = "load",       [PORTAL_RUN] = "run",
-    [PORTAL_DISCARD] = "discard",
+const char *const order_names[VM_MOVE_ORDERS] = {
+    [VM_MOVE_TRACK] = "track",     [VM_MOVE_UNTRACK] = "untrack", [VM_MOVE_REPORT] = "report",
+    [VM_MOVE_STOP] = "stop",       [VM_MOVE_SAVE_VF] = "save-vf", [VM_MOVE_GO_ON] = "go-on",
+    [VM_MOVE_LOAD_VF] = "load-vf", [VM_MOVE_LOAD] = "load",       [VM_MOVE_RUN] = "run",
+    [VM_MOVE_DISCARD] = "discard",
 };
 
 uint64_t now_ms(void)
@@ -33,34 +33,34 @@ int order_wait(void)
 }
 
 /* In which state of the VM it makes sense. */
-static bool fits(const struct sim_vm *vm, enum portal_order order)
+static bool fits(const struct sim_vm *vm, enum vm_move_order order)
 {
     switch ((unsigned)order) {
-    case PORTAL_TRACK:
+    case VM_MOVE_TRACK:
         return !vm->tracked && (vm->move == MOVE_IDLE || vm->move == MOVE_STOPPED);
-    case PORTAL_UNTRACK:
+    case VM_MOVE_UNTRACK:
         return vm->tracked;
-    case PORTAL_REPORT:
+    case VM_MOVE_REPORT:
         return vm->tracked && (vm->move == MOVE_IDLE || vm->move == MOVE_STOPPED);
-    case PORTAL_HALT:
+    case VM_MOVE_STOP:
         return vm->move == MOVE_IDLE;
-    case PORTAL_SAVE_VF:
+    case VM_MOVE_SAVE_VF:
         return vm->move == MOVE_STOPPED && vm->record_vf == PORTAL_WHOLE;
-    case PORTAL_GO_ON:
+    case VM_MOVE_GO_ON:
         return vm->move == MOVE_STOPPED;
-    case PORTAL_LOAD_VF:
-    case PORTAL_LOAD:
+    case VM_MOVE_LOAD_VF:
+    case VM_MOVE_LOAD:
         return vm->move == MOVE_INCOMING;
-    case PORTAL_RUN:
+    case VM_MOVE_RUN:
         return vm->move == MOVE_READY;
-    case PORTAL_DISCARD:
+    case VM_MOVE_DISCARD:
         return vm->move == MOVE_INCOMING || vm->move == MOVE_READY;
     default:
         return false;
     }
 }
 
-enum status portal_edge_begin(unsigned index, enum portal_order order, uint32_t vf)
+enum status portal_edge_begin(unsigned index, enum vm_move_order order, uint32_t vf)
 {
     struct sim_vm *vm = &sim.vm[index];
     struct ordered *ordered = &vm->ordered[order];
@@ -94,36 +94,36 @@ static enum status act(struct sim_vm *vm)
     enum status status = STATUS_OK;
 
     switch ((unsigned)vm->order) {
-    case PORTAL_TRACK:
-    case PORTAL_UNTRACK:
-        return track(vm, vm->order == PORTAL_TRACK);
-    case PORTAL_REPORT:
+    case VM_MOVE_TRACK:
+    case VM_MOVE_UNTRACK:
+        return track(vm, vm->order == VM_MOVE_TRACK);
+    case VM_MOVE_REPORT:
         if (vm->blind) { /* nobody can say what its VFs write */
             memset(vm->marks, 0xff, vm->memory / PAGE_SIZE / 8);
         }
         return STATUS_OK;
-    case PORTAL_HALT:
+    case VM_MOVE_STOP:
         machine_hold(vm, true);
         vm->move = MOVE_STOPPED;
         stream_save(vm);
         return STATUS_OK;
-    case PORTAL_SAVE_VF:
+    case VM_MOVE_SAVE_VF:
         record_save(vm, vm->vf);
         return STATUS_OK;
-    case PORTAL_GO_ON:
-    case PORTAL_RUN:
+    case VM_MOVE_GO_ON:
+    case VM_MOVE_RUN:
         vm->move = MOVE_IDLE;
         machine_hold(vm, false);
         return STATUS_OK;
-    case PORTAL_LOAD_VF:
+    case VM_MOVE_LOAD_VF:
         status = record_load(vm, vm->vf);
         vm->record_vf = PORTAL_WHOLE;
         return status;
-    case PORTAL_LOAD:
+    case VM_MOVE_LOAD:
         status = stream_load(vm);
         vm->move = status == STATUS_OK ? MOVE_READY : vm->move;
         return status;
-    case PORTAL_DISCARD:
+    case VM_MOVE_DISCARD:
         vm->move = MOVE_INCOMING;
         vm->loaded = vm->size = 0;
         vm->record_vf = PORTAL_WHOLE;

@@ -51,11 +51,11 @@ struct sim_vm {
 
     /* The order under way. */
     bool busy;
-    enum portal_order order;
+    enum vm_move_order order;
     uint32_t vf;
     uint64_t due; /* ms */
     enum status result;
-    struct ordered ordered[PORTAL_ORDERS];
+    struct ordered ordered[VM_MOVE_ORDERS];
     struct ordered await; /* PORTAL_AWAIT */
     struct ordered confirm;
     bool ends_session; /* when it is handed over */
@@ -100,7 +100,7 @@ uint64_t now_ms(void);
 
 /* Milliseconds until the next order ends; -1: none is under way. */
 int order_wait(void);
-extern const char *const order_names[PORTAL_ORDERS];
+extern const char *const order_names[VM_MOVE_ORDERS];
 
 /* ---- stream.c ---- */
 

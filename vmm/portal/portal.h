@@ -49,14 +49,14 @@ struct portal_move {
     enum portal_side side;
     struct portal_channel *whole; /* the VM's own channel */
     bool tracked;
-    bool stopped;     /* source: HALT went well */
+    bool stopped;     /* source: STOP went well */
     bool drained;     /* and VFs' devices have said since then what they had written */
     bool handed_over; /* source */
     bool ready, runs; /* target */
     uint32_t taken;   /* source: whose data have been read: bit VF, bit 31 the VM's */
 
-    bool ordered; /* an order is under way: */
-    uint8_t order;
+    bool ordered;              /* an order is under way: */
+    uint8_t order;             /* enum vm_move_order */
     struct portal_channel *by; /* whose; NULL: that of a move that is being closed */
 };
 

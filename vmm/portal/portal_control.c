@@ -323,7 +323,7 @@ static enum status show(struct portal *portal, struct request *r)
         portal_edge_ram(move->vm, v[ADDRESS], (uint32_t)v[BYTES]) == NULL) {
         return STATUS_RANGE;
     }
-    if (move->ready || move->runs || (move->ordered && move->order == PORTAL_LOAD)) {
+    if (move->ready || move->runs || (move->ordered && move->order == VM_MOVE_LOAD)) {
         return STATUS_STATE;
     }
     return portal_edge_show(move->vm, v[ADDRESS], v[BYTES], v[OFFSET], move->side == PORTAL_TARGET);

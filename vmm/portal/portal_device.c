@@ -207,7 +207,7 @@ enum status vfio_user_edge_log_start(struct vfio_user *server, uint64_t *page_si
     *page_size = PAGE_SIZE;
     return move->side != PORTAL_SOURCE || move->tracked
                ? STATUS_STATE
-               : portal_carry_out(channel_of(server), PORTAL_TRACK);
+               : portal_carry_out(channel_of(server), VM_MOVE_TRACK);
 }
 
 enum status vfio_user_edge_log_stop(struct vfio_user *server)
@@ -216,7 +216,7 @@ enum status vfio_user_edge_log_stop(struct vfio_user *server)
 
     /* Of one that is closed portal_close_move() has seen to it. */
     return !channel->open || !move_of(server)->tracked ? STATUS_STATE
-                                                       : portal_carry_out(channel, PORTAL_UNTRACK);
+                                                       : portal_carry_out(channel, VM_MOVE_UNTRACK);
 }
 
 enum status vfio_user_edge_log_report(struct vfio_user *server, const struct vfio_user_area *range,
@@ -235,7 +235,7 @@ enum status vfio_user_edge_log_report(struct vfio_user *server, const struct vfi
         return STATUS_STATE;
     }
     /* Each time all their maps are read: of VFs that stand still once is enough, in the pause. */
-    status = channel->portal->move.drained ? STATUS_OK : portal_carry_out(channel, PORTAL_REPORT);
+    status = channel->portal->move.drained ? STATUS_OK : portal_carry_out(channel, VM_MOVE_REPORT);
     while (status == STATUS_OK && done < count) {
         uint32_t now = count - done < WORDS_A_TIME ? (uint32_t)(count - done) : WORDS_A_TIME;
 

@@ -9,6 +9,7 @@
 #define PORTOLAN_VMM_PORTAL_PORTAL_EDGE_H
 
 #include "vmm/portal/portal.h"
+#include "vmm/vm/vm_move.h"
 
 /* ---- The function: vmm/pc/portal_function.h ---- */
 
@@ -87,29 +88,15 @@ void portal_edge_collect(unsigned vm, uint64_t first, uint32_t count, uint64_t *
 
 /* ---- Its move: as vmm/vm/vm_move.h has it ---- */
 
-enum portal_order {
-    PORTAL_TRACK,
-    PORTAL_UNTRACK,
-    PORTAL_REPORT,
-    PORTAL_HALT, /* VM_MOVE_STOP */
-    PORTAL_SAVE_VF,
-    PORTAL_GO_ON,
-    PORTAL_LOAD_VF,
-    PORTAL_LOAD,
-    PORTAL_RUN,
-    PORTAL_DISCARD,
-    PORTAL_ORDERS
-};
-
 /* Begin; one order at a time. VF: of SAVE_VF and LOAD_VF. */
-enum status portal_edge_begin(unsigned vm, enum portal_order order, uint32_t vf);
+enum status portal_edge_begin(unsigned vm, enum vm_move_order order, uint32_t vf);
 
 /* Has it ended, and how? */
 bool portal_edge_done(unsigned vm, enum status *status);
 
 /* Below, VF is PORTAL_WHOLE for the VM itself. */
 
-/* After HALT the VM's stream, after SAVE_VF that VF's record, until it is cleared; NULL: none. */
+/* After STOP the VM's stream, after SAVE_VF that VF's record, until it is cleared; NULL: none. */
 const uint8_t *portal_edge_data(unsigned vm, uint32_t vf, uint32_t *size);
 
 /* For LOAD_VF and LOAD: more of it. RANGE: it is too much; STATE: another VF's is not done with. */

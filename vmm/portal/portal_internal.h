@@ -46,7 +46,7 @@ void portal_close(struct portal_channel *channel);
  * Let CHANNEL's order be carried out. AGAIN: it is not done yet, ask the same again. Others' orders
  * go first if they were before.
  */
-enum status portal_carry_out(struct portal_channel *channel, enum portal_order order);
+enum status portal_carry_out(struct portal_channel *channel, enum vm_move_order order);
 
 /* CHANNEL is to go to STATE, from another. */
 enum status portal_set_state(struct portal_channel *channel, uint32_t state);

@@ -19,23 +19,23 @@ static void order_ended(struct portal_move *move, enum status status)
         return;
     }
     switch (move->order) {
-    case PORTAL_TRACK:
-    case PORTAL_UNTRACK:
-        move->tracked = move->order == PORTAL_TRACK;
+    case VM_MOVE_TRACK:
+    case VM_MOVE_UNTRACK:
+        move->tracked = move->order == VM_MOVE_TRACK;
         break;
-    case PORTAL_HALT:
-    case PORTAL_GO_ON:
-        move->stopped = move->order == PORTAL_HALT;
+    case VM_MOVE_STOP:
+    case VM_MOVE_GO_ON:
+        move->stopped = move->order == VM_MOVE_STOP;
         move->drained = false;
         move->taken = 0;
         break;
-    case PORTAL_REPORT:
+    case VM_MOVE_REPORT:
         move->drained = move->stopped;
         break;
-    case PORTAL_LOAD:
+    case VM_MOVE_LOAD:
         move->ready = true;
         break;
-    case PORTAL_RUN:
+    case VM_MOVE_RUN:
         move->runs = true;
         break;
     default:
@@ -44,7 +44,7 @@ static void order_ended(struct portal_move *move, enum status status)
 }
 
 static enum status carry_out(struct portal_move *move, struct portal_channel *by,
-                             enum portal_order order, uint32_t vf)
+                             enum vm_move_order order, uint32_t vf)
 {
     enum status status;
 
@@ -67,7 +67,7 @@ static enum status carry_out(struct portal_move *move, struct portal_channel *by
     return status;
 }
 
-enum status portal_carry_out(struct portal_channel *channel, enum portal_order order)
+enum status portal_carry_out(struct portal_channel *channel, enum vm_move_order order)
 {
     return carry_out(&channel->portal->move, channel, order, channel->vf);
 }
@@ -110,7 +110,7 @@ static void forget_vfs(struct portal *portal)
     }
 }
 
-/* The order by which the VM goes from one state to another; PORTAL_ORDERS: none is needed. */
+/* The order by which the VM goes from one state to another; VM_MOVE_NONE: none is needed. */
 struct way {
     uint8_t side;
     uint8_t from, to;
@@ -118,24 +118,24 @@ struct way {
 };
 
 static const struct way vm_ways[] = {
-    {PORTAL_SOURCE, BIT_RUNNING,              BIT_RUNNING | BIT_SAVING, PORTAL_ORDERS},
-    {PORTAL_SOURCE, BIT_RUNNING | BIT_SAVING, BIT_RUNNING,              PORTAL_ORDERS},
-    {PORTAL_SOURCE, BIT_RUNNING,              BIT_SAVING,               PORTAL_HALT  },
-    {PORTAL_SOURCE, BIT_RUNNING | BIT_SAVING, BIT_SAVING,               PORTAL_HALT  },
-    {PORTAL_SOURCE, BIT_SAVING,               0,                        PORTAL_ORDERS},
-    {PORTAL_SOURCE, 0,                        BIT_SAVING,               PORTAL_ORDERS},
-    {PORTAL_SOURCE, BIT_SAVING,               BIT_RUNNING,              PORTAL_GO_ON },
-    {PORTAL_SOURCE, 0,                        BIT_RUNNING,              PORTAL_GO_ON },
-    {PORTAL_TARGET, 0,                        BIT_RESUMING,             PORTAL_ORDERS},
-    {PORTAL_TARGET, BIT_RESUMING,             0,                        PORTAL_LOAD  },
-    {PORTAL_TARGET, 0,                        BIT_RUNNING,              PORTAL_RUN   },
+    {PORTAL_SOURCE, BIT_RUNNING,              BIT_RUNNING | BIT_SAVING, VM_MOVE_NONE },
+    {PORTAL_SOURCE, BIT_RUNNING | BIT_SAVING, BIT_RUNNING,              VM_MOVE_NONE },
+    {PORTAL_SOURCE, BIT_RUNNING,              BIT_SAVING,               VM_MOVE_STOP },
+    {PORTAL_SOURCE, BIT_RUNNING | BIT_SAVING, BIT_SAVING,               VM_MOVE_STOP },
+    {PORTAL_SOURCE, BIT_SAVING,               0,                        VM_MOVE_NONE },
+    {PORTAL_SOURCE, 0,                        BIT_SAVING,               VM_MOVE_NONE },
+    {PORTAL_SOURCE, BIT_SAVING,               BIT_RUNNING,              VM_MOVE_GO_ON},
+    {PORTAL_SOURCE, 0,                        BIT_RUNNING,              VM_MOVE_GO_ON},
+    {PORTAL_TARGET, 0,                        BIT_RESUMING,             VM_MOVE_NONE },
+    {PORTAL_TARGET, BIT_RESUMING,             0,                        VM_MOVE_LOAD },
+    {PORTAL_TARGET, 0,                        BIT_RUNNING,              VM_MOVE_RUN  },
 };
 
 static const struct way vf_ways[] = {
-    {PORTAL_SOURCE, 0,            BIT_SAVING,   PORTAL_SAVE_VF},
-    {PORTAL_SOURCE, BIT_SAVING,   0,            PORTAL_ORDERS },
-    {PORTAL_TARGET, 0,            BIT_RESUMING, PORTAL_ORDERS },
-    {PORTAL_TARGET, BIT_RESUMING, 0,            PORTAL_LOAD_VF},
+    {PORTAL_SOURCE, 0,            BIT_SAVING,   VM_MOVE_SAVE_VF},
+    {PORTAL_SOURCE, BIT_SAVING,   0,            VM_MOVE_NONE   },
+    {PORTAL_TARGET, 0,            BIT_RESUMING, VM_MOVE_NONE   },
+    {PORTAL_TARGET, BIT_RESUMING, 0,            VM_MOVE_LOAD_VF},
 };
 
 static const struct way *find_way(const struct portal_channel *channel, uint32_t to)
@@ -161,16 +161,16 @@ static bool way_is_open(const struct portal_channel *channel, const struct way *
     if (move->side == PORTAL_SOURCE) {
         return !move->handed_over;
     }
-    return way->order == PORTAL_RUN ? move->ready && !move->runs : !move->ready;
+    return way->order == VM_MOVE_RUN ? move->ready && !move->runs : !move->ready;
 }
 
 /* What it shows could be changed after it was checked. */
 static void before(struct portal_channel *channel, const struct way *way)
 {
-    if (way->order == PORTAL_LOAD && !channel->portal->move.ordered) {
+    if (way->order == VM_MOVE_LOAD && !channel->portal->move.ordered) {
         portal_edge_hide(0, PORTAL_WINDOW);
     }
-    if (way->order == PORTAL_ORDERS && (way->to == BIT_RESUMING || way->from == BIT_SAVING) &&
+    if (way->order == VM_MOVE_NONE && (way->to == BIT_RESUMING || way->from == BIT_SAVING) &&
         !(is_whole(channel) && way->from == BIT_SAVING)) {
         forget_data(channel);
     }
@@ -179,11 +179,11 @@ static void before(struct portal_channel *channel, const struct way *way)
 static void after(struct portal_channel *channel, const struct way *way)
 {
     channel->state = way->to;
-    if (way->order == PORTAL_HALT || way->order == PORTAL_SAVE_VF) {
+    if (way->order == VM_MOVE_STOP || way->order == VM_MOVE_SAVE_VF) {
         channel->saved = true;
         channel->read = 0;
     }
-    if (way->order == PORTAL_GO_ON) {
+    if (way->order == VM_MOVE_GO_ON) {
         channel->saved = false;
         forget_vfs(channel->portal);
     }
@@ -201,12 +201,12 @@ enum status portal_set_state(struct portal_channel *channel, uint32_t state)
         return STATUS_STATE;
     }
     before(channel, way);
-    if (way->order != PORTAL_ORDERS) {
-        status = portal_carry_out(channel, (enum portal_order)way->order);
+    if (way->order != VM_MOVE_NONE) {
+        status = portal_carry_out(channel, (enum vm_move_order)way->order);
     }
     if (status == STATUS_OK) {
         after(channel, way);
-    } else if (status != STATUS_AGAIN && way->order == PORTAL_LOAD) {
+    } else if (status != STATUS_AGAIN && way->order == VM_MOVE_LOAD) {
         channel->state = BITS_ERROR; /* half of it is there: only to be discarded */
     }
     return status;
@@ -290,32 +290,32 @@ enum status portal_close_vf(struct portal_channel *channel)
             return STATUS_AGAIN;
         }
         order_ended(move, status);
-        channel->saved = move->order == PORTAL_SAVE_VF;
+        channel->saved = move->order == VM_MOVE_SAVE_VF;
     }
     forget_data(channel);
     portal_close(channel);
     return STATUS_OK;
 }
 
-/* What is still to be done, so that exactly one runs; PORTAL_ORDERS: nothing. */
-static enum portal_order next_undoing(const struct portal_move *move)
+/* What is still to be done, so that exactly one runs; VM_MOVE_NONE: nothing. */
+static enum vm_move_order next_undoing(const struct portal_move *move)
 {
     if (move->side == PORTAL_TARGET) {
-        return move->ready || move->runs ? PORTAL_ORDERS : PORTAL_DISCARD;
+        return move->ready || move->runs ? VM_MOVE_NONE : VM_MOVE_DISCARD;
     }
     if (move->handed_over) {
-        return PORTAL_ORDERS;
+        return VM_MOVE_NONE;
     }
-    return move->stopped ? PORTAL_GO_ON : move->tracked ? PORTAL_UNTRACK : PORTAL_ORDERS;
+    return move->stopped ? VM_MOVE_GO_ON : move->tracked ? VM_MOVE_UNTRACK : VM_MOVE_NONE;
 }
 
 /* False: not all of it is done yet. A VM that does not take an order was stopped by others. */
 static bool undo(struct portal_move *move)
 {
     for (unsigned i = 0; i < 2; i++) { /* GO_ON, then UNTRACK */
-        enum portal_order order = next_undoing(move);
+        enum vm_move_order order = next_undoing(move);
 
-        if (order == PORTAL_ORDERS) {
+        if (order == VM_MOVE_NONE) {
             return true;
         }
         enum status status = carry_out(move, NULL, order, 0);
@@ -325,11 +325,11 @@ static bool undo(struct portal_move *move)
         }
         if (status != STATUS_OK) {
             log_warn("portal: a move was given up, but the VM cannot %s: %s",
-                     order == PORTAL_DISCARD ? "be made anew" : "go on as before",
+                     order == VM_MOVE_DISCARD ? "be made anew" : "go on as before",
                      status_name(status));
             return true;
         }
-        if (order == PORTAL_DISCARD) {
+        if (order == VM_MOVE_DISCARD) {
             return true;
         }
     }

@@ -292,17 +292,9 @@ void portal_edge_collect(unsigned vm, uint64_t first, uint32_t count, uint64_t *
 
 /* ---- Moves ---- */
 
-enum status portal_edge_begin(unsigned vm, enum portal_order order, uint32_t vf)
+enum status portal_edge_begin(unsigned vm, enum vm_move_order order, uint32_t vf)
 {
-    static const uint8_t orders[PORTAL_ORDERS] = {
-        [PORTAL_TRACK] = VM_MOVE_TRACK,     [PORTAL_UNTRACK] = VM_MOVE_UNTRACK,
-        [PORTAL_REPORT] = VM_MOVE_REPORT,   [PORTAL_HALT] = VM_MOVE_STOP,
-        [PORTAL_SAVE_VF] = VM_MOVE_SAVE_VF, [PORTAL_GO_ON] = VM_MOVE_GO_ON,
-        [PORTAL_LOAD_VF] = VM_MOVE_LOAD_VF, [PORTAL_LOAD] = VM_MOVE_LOAD,
-        [PORTAL_RUN] = VM_MOVE_RUN,         [PORTAL_DISCARD] = VM_MOVE_DISCARD,
-    };
-
-    return vm_move_begin(vm_by_index(vm), (enum vm_move_order)orders[order], vf);
+    return vm_move_begin(vm_by_index(vm), order, vf);
 }
 
 bool portal_edge_done(unsigned vm, enum status *status)

@@ -36,7 +36,7 @@ void fake_start(void)
     for (unsigned i = 0; i < FAKE_VMS; i++) {
         fake.vm[i].state = i == VM_B ? "off" : "running";
         fake.vm[i].record = PORTAL_WHOLE;
-        fake.vm[i].order = PORTAL_ORDERS;
+        fake.vm[i].order = VM_MOVE_NONE;
     }
     for (unsigned i = 0; i < FAKE_STREAM; i++) {
         stream[i] = (uint8_t)(i * 7);
@@ -197,34 +197,35 @@ void portal_edge_collect(unsigned vm, uint64_t first, uint32_t count, uint64_t *
 
 static const struct {
     const char *from, *to;
-} effects[PORTAL_ORDERS] = {
-    [PORTAL_TRACK] = {NULL,       NULL      },
-      [PORTAL_UNTRACK] = {NULL,       NULL      },
-    [PORTAL_REPORT] = {NULL,       NULL      },
-      [PORTAL_HALT] = {"running",  "moving"  },
-    [PORTAL_SAVE_VF] = {"moving",   NULL      },
-      [PORTAL_GO_ON] = {"moving",   "running" },
-    [PORTAL_LOAD_VF] = {"incoming", NULL      },
-      [PORTAL_LOAD] = {"incoming", "ready"   },
-    [PORTAL_RUN] = {"ready",    "running" },
-      [PORTAL_DISCARD] = {"incoming", "incoming"},
+} effects[VM_MOVE_ORDERS] = {
+    [VM_MOVE_TRACK] = {NULL,       NULL      },
+      [VM_MOVE_UNTRACK] = {NULL,       NULL      },
+    [VM_MOVE_REPORT] = {NULL,       NULL      },
+      [VM_MOVE_STOP] = {"running",  "moving"  },
+    [VM_MOVE_SAVE_VF] = {"moving",   NULL      },
+      [VM_MOVE_GO_ON] = {"moving",   "running" },
+    [VM_MOVE_LOAD_VF] = {"incoming", NULL      },
+      [VM_MOVE_LOAD] = {"incoming", "ready"   },
+    [VM_MOVE_RUN] = {"ready",    "running" },
+      [VM_MOVE_DISCARD] = {"incoming", "incoming"},
 };
 
-enum status portal_edge_begin(unsigned index, enum portal_order order, uint32_t vf)
+enum status portal_edge_begin(unsigned index, enum vm_move_order order, uint32_t vf)
 {
     struct fake_vm *vm = &fake.vm[index];
 
-    must((index == VM_A || index == VM_B) && order < PORTAL_ORDERS && !vm->busy);
-    if ((order != PORTAL_SAVE_VF && order != PORTAL_LOAD_VF ? 0 : vf) >= FAKE_VFS) {
+    must((index == VM_A || index == VM_B) && order != VM_MOVE_NONE && order < VM_MOVE_ORDERS &&
+         !vm->busy);
+    if ((order != VM_MOVE_SAVE_VF && order != VM_MOVE_LOAD_VF ? 0 : vf) >= FAKE_VFS) {
         return STATUS_NOT_FOUND;
     }
     if ((effects[order].from != NULL && !is(vm, effects[order].from)) ||
-        (order == PORTAL_SAVE_VF && vm->record != PORTAL_WHOLE)) {
+        (order == VM_MOVE_SAVE_VF && vm->record != PORTAL_WHOLE)) {
         return STATUS_STATE;
     }
     /* What is not allowed must not be tried: these are the portal's own to know. */
-    must(order != PORTAL_TRACK || !vm->tracked);
-    must((order != PORTAL_UNTRACK && order != PORTAL_REPORT) || vm->tracked);
+    must(order != VM_MOVE_TRACK || !vm->tracked);
+    must((order != VM_MOVE_UNTRACK && order != VM_MOVE_REPORT) || vm->tracked);
     vm->busy = true;
     vm->order = order;
     vm->vf = vf;
@@ -233,11 +234,11 @@ enum status portal_edge_begin(unsigned index, enum portal_order order, uint32_t 
 
 static enum status act(struct fake_vm *vm)
 {
-    if (vm->order == PORTAL_LOAD &&
+    if (vm->order == VM_MOVE_LOAD &&
         (vm->loaded != (1U << FAKE_VFS) - 1 || vm->added != FAKE_STREAM)) {
         return STATUS_INVALID;
     }
-    if (vm->order == PORTAL_LOAD_VF && (vm->record != vm->vf || vm->record_added != FAKE_RECORD)) {
+    if (vm->order == VM_MOVE_LOAD_VF && (vm->record != vm->vf || vm->record_added != FAKE_RECORD)) {
         vm->record = PORTAL_WHOLE;
         return STATUS_INVALID;
     }
@@ -245,35 +246,35 @@ static enum status act(struct fake_vm *vm)
         vm->state = effects[vm->order].to;
     }
     switch ((unsigned)vm->order) {
-    case PORTAL_TRACK:
-    case PORTAL_UNTRACK:
-        vm->tracked = vm->order == PORTAL_TRACK;
+    case VM_MOVE_TRACK:
+    case VM_MOVE_UNTRACK:
+        vm->tracked = vm->order == VM_MOVE_TRACK;
         break;
-    case PORTAL_REPORT:
+    case VM_MOVE_REPORT:
         vm->reports++;
         break;
-    case PORTAL_SAVE_VF:
+    case VM_MOVE_SAVE_VF:
         vm->record = vm->vf;
         break;
-    case PORTAL_LOAD_VF:
+    case VM_MOVE_LOAD_VF:
         vm->loaded |= 1U << vm->vf;
         vm->record = PORTAL_WHOLE;
         break;
-    case PORTAL_DISCARD:
+    case VM_MOVE_DISCARD:
         vm->loaded = vm->added = 0;
         break;
     default:
         break;
     }
-    vm->order = PORTAL_ORDERS; /* it has been done */
+    vm->order = VM_MOVE_NONE; /* it has been done */
     return STATUS_OK;
 }
 
 /* What undoes a move fails only if somebody has stopped the VM. */
 static enum status fail(struct fake_vm *vm)
 {
-    if (vm->order == PORTAL_UNTRACK || vm->order == PORTAL_GO_ON || vm->order == PORTAL_RUN ||
-        vm->order == PORTAL_DISCARD) {
+    if (vm->order == VM_MOVE_UNTRACK || vm->order == VM_MOVE_GO_ON || vm->order == VM_MOVE_RUN ||
+        vm->order == VM_MOVE_DISCARD) {
         vm->state = "off";
         vm->tracked = vm->exposed = false;
         memset(fake.window, 0, sizeof(fake.window));
@@ -289,10 +290,10 @@ bool portal_edge_done(unsigned index, enum status *status)
     if (vm->busy) {
         return false;
     }
-    if (vm->order != PORTAL_ORDERS) {
+    if (vm->order != VM_MOVE_NONE) {
         vm->result = fake.fails != STATUS_OK ? fail(vm) : act(vm);
         fake.fails = STATUS_OK;
-        vm->order = PORTAL_ORDERS;
+        vm->order = VM_MOVE_NONE;
     }
     *status = vm->result;
     return true;

@@ -22,7 +22,7 @@ struct fake_vm {
     uint32_t resets, powerdowns;
     bool tracked, exposed;
     bool busy; /* an order is under way */
-    enum portal_order order;
+    enum vm_move_order order;
     uint32_t vf;
     enum status result; /* of the last */
     uint32_t record;    /* whose record there is, or PORTAL_WHOLE */
