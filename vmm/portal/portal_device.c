@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The devices: vmm/vfio_user/vfio_user_edge.h for a VM and for its VFs. */
+/* The devices: vmm/vfio_user/vfio_user_edge.h for a VM and for its VFs, but for their states. */
 #include "vmm/portal/portal_internal.h"
 #include "vmm/vfio_user/vfio_user_edge.h"
 
@@ -11,11 +11,6 @@
 #define WORD_PAGES   64U
 #define WORD_BYTES   (WORD_PAGES * PAGE_SIZE) /* of RAM */
 #define WORDS_A_TIME 64U
-
-static struct portal_channel *channel_of(struct vfio_user *server)
-{
-    return (struct portal_channel *)((uintptr_t)server - offsetof(struct portal_channel, server));
-}
 
 static struct portal_move *move_of(struct vfio_user *server)
 {
@@ -249,31 +244,3 @@ enum status vfio_user_edge_log_report(struct vfio_user *server, const struct vfi
 
 /* These devices do no DMA by messages, so there is no answer to wait for. */
 void vfio_user_edge_dma_done(struct vfio_user *server, bool ok, const uint8_t *data) {}
-
-/* ---- States ---- */
-
-enum status vfio_user_edge_set_state(struct vfio_user *server, uint32_t state)
-{
-    return portal_set_state(channel_of(server), state);
-}
-
-uint32_t vfio_user_edge_state(struct vfio_user *server)
-{
-    return portal_get_state(channel_of(server));
-}
-
-/* While the VM runs nothing of its state can be read. */
-uint64_t vfio_user_edge_pending(struct vfio_user *server)
-{
-    return portal_pending(channel_of(server));
-}
-
-enum status vfio_user_edge_save(struct vfio_user *server, uint8_t *data, uint32_t *size)
-{
-    return portal_save(channel_of(server), data, size);
-}
-
-enum status vfio_user_edge_load(struct vfio_user *server, const uint8_t *data, uint32_t size)
-{
-    return portal_load(channel_of(server), data, size);
-}

@@ -36,6 +36,12 @@ void portal_forget_events(struct portal *portal);
 
 /* ---- portal_device.c ---- */
 
+/* SERVER is a channel's. */
+static inline struct portal_channel *channel_of(struct vfio_user *server)
+{
+    return (struct portal_channel *)((uintptr_t)server - offsetof(struct portal_channel, server));
+}
+
 /* Let CHANNEL, which is not open, serve VF of the VM that is being moved, or the VM. */
 enum status portal_open(struct portal *portal, unsigned channel, uint32_t vf, uint32_t driver);
 void portal_close(struct portal_channel *channel);
@@ -47,15 +53,6 @@ void portal_close(struct portal_channel *channel);
  * go first if they were before.
  */
 enum status portal_carry_out(struct portal_channel *channel, enum vm_move_order order);
-
-/* CHANNEL is to go to STATE, from another. */
-enum status portal_set_state(struct portal_channel *channel, uint32_t state);
-uint32_t portal_get_state(const struct portal_channel *channel);
-
-/* Data of CHANNEL: as vmm/vfio_user/vfio_user_edge.h has it. */
-uint32_t portal_pending(const struct portal_channel *channel);
-enum status portal_save(struct portal_channel *channel, uint8_t *data, uint32_t *size);
-enum status portal_load(struct portal_channel *channel, const uint8_t *data, uint32_t size);
 
 /* STATE: not all of it is read. */
 enum status portal_hand_over(struct portal *portal, unsigned vm);

@@ -6,6 +6,7 @@
 #include "vmm/portal/portal_internal.h"
 
 #include "vmm/base/log.h"
+#include "vmm/vfio_user/vfio_user_edge.h"
 
 #include <string.h>
 
@@ -79,7 +80,7 @@ static bool is_whole(const struct portal_channel *channel)
     return channel->vf == PORTAL_WHOLE;
 }
 
-uint32_t portal_get_state(const struct portal_channel *channel)
+static uint32_t get_state(const struct portal_channel *channel)
 {
     const struct portal_move *move = &channel->portal->move;
     bool runs = move->side == PORTAL_SOURCE ? !move->stopped : move->runs;
@@ -145,7 +146,7 @@ static const struct way *find_way(const struct portal_channel *channel, uint32_t
     unsigned count = is_whole(channel) ? ARRAY_SIZE(vm_ways) : ARRAY_SIZE(vf_ways);
 
     for (unsigned i = 0; i < count; i++) {
-        if (ways[i].side == (uint8_t)move->side && ways[i].from == portal_get_state(channel) &&
+        if (ways[i].side == (uint8_t)move->side && ways[i].from == get_state(channel) &&
             ways[i].to == to) {
             return &ways[i];
         }
@@ -189,12 +190,18 @@ static void after(struct portal_channel *channel, const struct way *way)
     }
 }
 
-enum status portal_set_state(struct portal_channel *channel, uint32_t state)
+uint32_t vfio_user_edge_state(struct vfio_user *server)
 {
+    return get_state(channel_of(server));
+}
+
+enum status vfio_user_edge_set_state(struct vfio_user *server, uint32_t state)
+{
+    struct portal_channel *channel = channel_of(server);
     const struct way *way = find_way(channel, state);
     enum status status = STATUS_OK;
 
-    if (portal_get_state(channel) == state) {
+    if (get_state(channel) == state) {
         return STATUS_OK;
     }
     if (way == NULL || !way_is_open(channel, way)) {
@@ -230,16 +237,18 @@ static const uint8_t *find_data(const struct portal_channel *channel, uint32_t *
     return *left != 0 ? data + channel->read : NULL;
 }
 
-uint32_t portal_pending(const struct portal_channel *channel)
+/* While the VM runs nothing of its state can be read. */
+uint64_t vfio_user_edge_pending(struct vfio_user *server)
 {
     uint32_t left;
 
-    (void)find_data(channel, &left);
+    (void)find_data(channel_of(server), &left);
     return left;
 }
 
-enum status portal_save(struct portal_channel *channel, uint8_t *data, uint32_t *size)
+enum status vfio_user_edge_save(struct vfio_user *server, uint8_t *data, uint32_t *size)
 {
+    struct portal_channel *channel = channel_of(server);
     struct portal_move *move = &channel->portal->move;
     uint32_t left;
     const uint8_t *from = find_data(channel, &left);
@@ -257,8 +266,10 @@ enum status portal_save(struct portal_channel *channel, uint8_t *data, uint32_t 
     return STATUS_OK;
 }
 
-enum status portal_load(struct portal_channel *channel, const uint8_t *data, uint32_t size)
+enum status vfio_user_edge_load(struct vfio_user *server, const uint8_t *data, uint32_t size)
 {
+    const struct portal_channel *channel = channel_of(server);
+
     return portal_edge_data_add(channel->portal->move.vm, channel->vf, data, size);
 }
 
