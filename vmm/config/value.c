@@ -72,12 +72,21 @@ static bool number_in_base(struct slice slice, unsigned base, uint64_t *value)
     return true;
 }
 
+static bool has_0x(struct slice slice)
+{
+    return slice.length > 2 && slice.at[0] == '0' && (slice.at[1] == 'x' || slice.at[1] == 'X');
+}
+
 bool value_number(struct slice slice, uint64_t *value)
 {
-    if (slice.length > 2 && slice.at[0] == '0' && (slice.at[1] == 'x' || slice.at[1] == 'X')) {
-        return number_in_base((struct slice){slice.at + 2, slice.length - 2}, 16, value);
-    }
-    return number_in_base(slice, 10, value);
+    return has_0x(slice) ? value_hex(slice, value) : number_in_base(slice, 10, value);
+}
+
+bool value_hex(struct slice slice, uint64_t *value)
+{
+    unsigned skip = has_0x(slice) ? 2 : 0;
+
+    return number_in_base((struct slice){slice.at + skip, slice.length - skip}, 16, value);
 }
 
 bool value_size(struct slice slice, uint64_t *bytes)

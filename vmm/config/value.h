@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* For parse.c: values in the configuration's text. Pure; every function takes the whole slice or
- * fails. */
+/* Values in the configuration's text, and numbers in other lines. Pure; every function takes the
+ * whole slice or fails. */
 #ifndef PORTOLAN_VMM_CONFIG_VALUE_H
 #define PORTOLAN_VMM_CONFIG_VALUE_H
 
@@ -23,6 +23,9 @@ struct slice slice_cut(struct slice *slice, char c);
 
 /* 123, 0x7b; below 2^64. */
 bool value_number(struct slice slice, uint64_t *value);
+
+/* The same in hexadecimal, 0x before it or not. */
+bool value_hex(struct slice slice, uint64_t *value);
 
 /* A number with K, M, G or T behind it, or without: bytes; below 2^64. */
 bool value_size(struct slice slice, uint64_t *bytes);

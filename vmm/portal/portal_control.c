@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Channel 0: lines, and what they ask for. */
 #include "vmm/base/format.h"
+#include "vmm/config/value.h"
 #include "vmm/portal/portal_internal.h"
 
 #include <string.h>
@@ -32,39 +33,16 @@ static enum status fail(struct request *r, enum status status, const char *why)
 
 /* ---- Words ---- */
 
-static unsigned digit_of(char c)
+static struct slice slice_of(const char *word)
 {
-    return c >= '0' && c <= '9'   ? (unsigned)(c - '0')
-           : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
-                                  : UINT32_MAX;
-}
-
-/* Decimal, or hexadecimal behind 0x; HEX: without it, too. */
-static bool number(const char *word, bool hex, uint64_t *value)
-{
-    unsigned base = hex ? 16 : 10;
-
-    if (word[0] == '0' && word[1] == 'x') {
-        base = 16;
-        word += 2;
-    }
-    *value = 0;
-    for (const char *at = word; *at != '\0'; at++) {
-        unsigned digit = digit_of(*at);
-
-        if (digit >= base || *value > (UINT64_MAX - digit) / base) {
-            return false;
-        }
-        *value = *value * base + digit;
-    }
-    return *word != '\0';
+    return (struct slice){word, strlen(word)};
 }
 
 /* NUMBERS of the words from FIRST on. */
 static enum status numbers(struct request *r, unsigned first, unsigned count, uint64_t *value)
 {
     for (unsigned i = 0; i < count; i++) {
-        if (!number(r->word[first + i], false, &value[i])) {
+        if (!value_number(slice_of(r->word[first + i]), &value[i])) {
             return fail(r, STATUS_INVALID, "a number is wanted");
         }
     }
@@ -227,8 +205,8 @@ static enum status open_vf(struct portal *portal, struct request *r, unsigned ch
     if (rest != NULL) {
         *rest++ = '\0';
     }
-    if (!number(r->word[4], false, &index) ||
-        (rest != NULL && (!number(rest, true, &driver) || driver > UINT32_MAX))) {
+    if (!value_number(slice_of(r->word[4]), &index) ||
+        (rest != NULL && (!value_hex(slice_of(rest), &driver) || driver > UINT32_MAX))) {
         return fail(r, STATUS_INVALID, "a number is wanted");
     }
     for (unsigned i = 1; i < PORTAL_CHANNELS; i++) {
@@ -244,7 +222,7 @@ static enum status open_vf(struct portal *portal, struct request *r, unsigned ch
 static enum status find_channel(struct portal *portal, struct request *r, bool open,
                                 unsigned *channel)
 {
-    uint64_t value;
+    uint64_t value = 0;
     enum status status = numbers(r, 1, 1, &value);
 
     if (status == STATUS_OK && (value == 0 || value >= PORTAL_CHANNELS)) {

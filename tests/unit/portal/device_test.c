@@ -157,6 +157,7 @@ static void test_info(void **state)
     assert_string_equal(service_ask("open 4 vf a 1"), "error conflict conflict");
     assert_string_equal(service_ask("open 4 vf a 2"), "error not-found not found");
     assert_string_equal(service_ask("open 4 vf a 0 x"), "error invalid a number is wanted");
+    assert_string_equal(service_ask("open 4 vf a 0 100000000"), "error invalid a number is wanted");
     assert_string_equal(service_ask("open 4 vf a"), "error invalid which one?");
     assert_string_equal(service_ask("open 4 vm a"), "error wrong-state a VM is open already");
     assert_string_equal(service_ask("open 4 vf b 0"),

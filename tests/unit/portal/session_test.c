@@ -211,6 +211,8 @@ static void test_refusals(void **state)
         {"vm",                      "error invalid words are missing"                                         },
         {"vm x",                    "error invalid a number is wanted"                                        },
         {"vm 0x",                   "error invalid a number is wanted"                                        },
+        {"vm 0XF",                  "error not-found not found"                                               },
+        {"vm 0xG",                  "error invalid a number is wanted"                                        },
         {"vm 18446744073709551616", "error invalid a number is wanted"                                        },
         {"vm 4",                    "error not-found not found"                                               },
         {"vf a 2",                  "error not-found not found"                                               },
