@@ -3,7 +3,7 @@
 #ifndef PORTOLAN_TOOLS_VFIOD_BACKING_H
 #define PORTOLAN_TOOLS_VFIOD_BACKING_H
 
-#include "vmm/vfio_user/vfio_user_edge.h"
+#include "tools/vfiod/vfio_user_device.h"
 
 #include <sys/types.h>
 

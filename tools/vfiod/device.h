@@ -9,7 +9,7 @@
 #ifndef PORTOLAN_TOOLS_VFIOD_DEVICE_H
 #define PORTOLAN_TOOLS_VFIOD_DEVICE_H
 
-#include "vmm/vfio_user/vfio_user_edge.h"
+#include "tools/vfiod/vfio_user_device.h"
 
 #include <poll.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* vmm/vfio_user/vfio_user_edge.h by file descriptors, the function and the client's memory. */
+/* vfio_user_edge.h and the edge in vfio_user_device.h by file descriptors, the function and the
+ * client's memory. */
 #include "tools/vfiod/memory.h"
 #include "tools/vfiod/vfiod.h"
 

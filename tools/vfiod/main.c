@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 struct connection connection = {.listener = -1, .client = -1};
-struct vfio_user vfio_user;
+struct vfio_user_device vfio_user;
 volatile sig_atomic_t vfiod_stopping;
 
 static int stop_event = -1; /* ends a poll when a signal has come just before it */
@@ -63,8 +63,8 @@ static int print_capabilities(void)
     const struct vfio_user_setup setup = {.function = &all, .data = VFIO_USER_DATA_MAX};
     char today[512], in_2021[512];
 
-    (void)vfio_user_capabilities(&setup, VFIO_USER_TODAY, UINT32_MAX, today, sizeof(today));
-    (void)vfio_user_capabilities(&setup, VFIO_USER_2021, UINT32_MAX, in_2021, sizeof(in_2021));
+    (void)vfio_user_capabilities(&setup, UINT32_MAX, today, sizeof(today));
+    (void)vfio_user_2021_capabilities(&setup, UINT32_MAX, in_2021, sizeof(in_2021));
     (void)printf("{\"type\":\"vfio-user\",\"functions\":[\"simulated\",\"vf\"],"
                  "\"protocols\":{\"today\":%s,\"2021\":%s}}\n",
                  today, in_2021);
@@ -134,16 +134,12 @@ int main(int argc, char **argv)
     if (!vdev_open(options.function, options.vf)) {
         return EXIT_FAILURE;
     }
-    const struct vfio_user_setup setup = {.function = vdev_describe(),
-                                          .form = options.form,
-                                          .data = VFIO_USER_DATA_MAX,
-                                          .input = input,
-                                          .output = output,
-                                          .stage = stage};
+    const struct vfio_user_setup setup = {
+        .function = vdev_describe(), .data = VFIO_USER_DATA_MAX, .input = input, .output = output};
 
     capabilities_init();
-    connection.server = &vfio_user;
-    if (vfio_user_init(&vfio_user, &setup) != STATUS_OK) {
+    connection.server = &vfio_user.server;
+    if (vfio_user_device_init(&vfio_user, &setup, options.form, stage) != STATUS_OK) {
         vfiod_say("the function is too large for the protocol");
     } else if (connection_open(&connection, &options, QUEUE) && sandbox_enter(options.sandbox)) {
         code = EXIT_SUCCESS;

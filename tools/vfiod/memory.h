@@ -5,7 +5,7 @@
 #ifndef PORTOLAN_TOOLS_VFIOD_MEMORY_H
 #define PORTOLAN_TOOLS_VFIOD_MEMORY_H
 
-#include "vmm/vfio_user/vfio_user_edge.h"
+#include "tools/vfiod/vfio_user_device.h"
 
 /*
  * Where the LENGTH bytes at IOVA are mapped here; valid until vdev_memory_leaves() was called for

@@ -62,7 +62,7 @@ void connection_send(struct connection *c, const uint8_t *bytes, uint32_t size, 
                      uint32_t count);
 
 extern struct connection connection;
-extern struct vfio_user vfio_user;
+extern struct vfio_user_device vfio_user;
 
 /* Somebody wants the process to end. */
 extern volatile sig_atomic_t vfiod_stopping;

@@ -40,7 +40,7 @@ static void describe(struct portal_channel *channel, uint32_t text)
 {
     struct vfio_user_function *f = &channel->function;
 
-    *f = (struct vfio_user_function){.migrates = true, .fixed = true};
+    *f = (struct vfio_user_function){.migrates = true};
     for (unsigned i = 0; i < VFIO_USER_PCI_REGIONS; i++) {
         f->region[i].handle = NO_HANDLE;
     }
@@ -56,7 +56,6 @@ enum status portal_open(struct portal *portal, unsigned channel, uint32_t vf, ui
     struct portal_channel *c = &portal->device[channel];
     bool whole = vf == PORTAL_WHOLE;
     struct vfio_user_setup setup = {.function = &c->function,
-                                    .form = VFIO_USER_TODAY,
                                     .data = whole ? PORTAL_DATA : PORTAL_VF_DATA,
                                     .input = whole ? portal->input : c->input,
                                     .output = portal->output};
@@ -95,8 +94,6 @@ void vfio_user_edge_send(struct vfio_user *server, const uint8_t *bytes, uint32_
 
 /* No handles pass. */
 void vfio_user_edge_close(struct vfio_user *server, int handle) {}
-
-void vfio_user_edge_signal(struct vfio_user *server, int handle) {}
 
 /* ---- Regions ---- */
 
@@ -150,28 +147,6 @@ enum status vfio_user_edge_write(struct vfio_user *server, uint32_t region, uint
     }
     return status;
 }
-
-void vfio_user_edge_vector(struct vfio_user *server, uint32_t vector, bool wanted) {}
-
-enum status vfio_user_edge_reset(struct vfio_user *server)
-{
-    return STATUS_UNSUPPORTED;
-}
-
-/* ---- There is no DMA by the client's memory ---- */
-
-enum status vfio_user_edge_map(struct vfio_user *server, const struct vfio_user_map *map)
-{
-    return STATUS_UNSUPPORTED;
-}
-
-enum status vfio_user_edge_unmap(struct vfio_user *server, uint64_t address, uint64_t size,
-                                 uint32_t *left)
-{
-    return STATUS_NOT_FOUND;
-}
-
-void vfio_user_edge_unmap_all(struct vfio_user *server) {}
 
 /* ---- The log: what was written to the VM's RAM, by whomever ---- */
 
@@ -241,6 +216,3 @@ enum status vfio_user_edge_log_report(struct vfio_user *server, const struct vfi
     }
     return status;
 }
-
-/* These devices do no DMA by messages, so there is no answer to wait for. */
-void vfio_user_edge_dma_done(struct vfio_user *server, bool ok, const uint8_t *data) {}

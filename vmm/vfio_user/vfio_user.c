@@ -4,43 +4,17 @@
 
 #include <string.h>
 
-static enum status reset(struct vfio_user *server, struct message *m);
-
-/* A command: payload at least, whether handles may come with it, and what carries it out. */
-struct row {
-    uint16_t bytes;
-    bool handles;
-    enum status (*run)(struct vfio_user *server, struct message *m);
-};
-
 /* clang-format off */
-static const struct row both[COMMANDS] = {
-    [COMMAND_VERSION]           = {4,  false, vfio_user_version},
-    [COMMAND_GET_INFO]          = {16, false, vfio_user_info},
-    [COMMAND_GET_REGION_INFO]   = {32, false, vfio_user_region_info},
-    [COMMAND_GET_REGION_IO_FDS] = {16, false, vfio_user_io_fds},
-    [COMMAND_GET_IRQ_INFO]      = {16, false, vfio_user_irq_info},
-    [COMMAND_SET_IRQS]          = {20, true,  vfio_user_set_irqs},
-    [COMMAND_REGION_READ]       = {16, false, vfio_user_region_read},
-    [COMMAND_REGION_WRITE]      = {16, false, vfio_user_region_write},
-};
-
-static const struct row today[COMMANDS] = {
-    [COMMAND_DMA_MAP]           = {32, true,  vfio_user_dma_map},
-    [COMMAND_DMA_UNMAP]         = {24, false, vfio_user_dma_unmap},
-    [COMMAND_RESET]             = {0,  false, reset},
-    [COMMAND_WRITE_MULTI]       = {8,  false, vfio_user_write_multi},
-    [COMMAND_FEATURE]           = {8,  false, vfio_user_feature},
-    [COMMAND_MIG_DATA_READ]     = {8,  false, vfio_user_mig_read},
-    [COMMAND_MIG_DATA_WRITE]    = {8,  false, vfio_user_mig_write},
-    [COMMAND_PRECOPY_INFO]      = {24, false, vfio_user_precopy_info},
-};
-
-static const struct row in_2021[COMMANDS] = {
-    [COMMAND_DMA_MAP]           = {32, true,  vfio_user_2021_map},
-    [COMMAND_DMA_UNMAP]         = {32, false, vfio_user_2021_unmap},
-    [COMMAND_2021_RESET]        = {0,  false, reset},
-    [COMMAND_2021_DIRTY_PAGES]  = {8,  false, vfio_user_2021_dirty},
+static const struct row commands[COMMANDS] = {
+    [COMMAND_VERSION]         = {4,  false, vfio_user_version},
+    [COMMAND_GET_INFO]        = {16, false, vfio_user_info},
+    [COMMAND_GET_REGION_INFO] = {32, false, vfio_user_region_info},
+    [COMMAND_REGION_READ]     = {16, false, vfio_user_region_read},
+    [COMMAND_REGION_WRITE]    = {16, false, vfio_user_region_write},
+    [COMMAND_FEATURE]         = {8,  false, vfio_user_feature},
+    [COMMAND_MIG_DATA_READ]   = {8,  false, vfio_user_mig_read},
+    [COMMAND_MIG_DATA_WRITE]  = {8,  false, vfio_user_mig_write},
+    [COMMAND_PRECOPY_INFO]    = {24, false, vfio_user_precopy_info},
 };
 
 /* What a status is on the wire: error numbers of Linux. */
@@ -59,22 +33,11 @@ static const uint8_t error_of[STATUS_COUNT] = {
 };
 /* clang-format on */
 
-static enum status reset(struct vfio_user *server, struct message *m)
-{
-    if (server->setup.function->fixed) {
-        return STATUS_UNSUPPORTED;
-    }
-    server->staged = 0;
-    server->fetched = false;
-    return vfio_user_edge_reset(server);
-}
-
 enum status vfio_user_init(struct vfio_user *server, const struct vfio_user_setup *setup)
 {
     const struct vfio_user_function *f = setup->function;
 
-    if (setup->data < VFIO_USER_DATA_MIN || setup->data > VFIO_USER_DATA_MAX || f->intx > 1 ||
-        f->vectors > VFIO_USER_VECTORS_MAX || f->notifies > VFIO_USER_NOTIFY_MAX) {
+    if (setup->data < VFIO_USER_DATA_MIN || setup->data > VFIO_USER_DATA_MAX) {
         return STATUS_RANGE;
     }
     for (unsigned i = 0; i < VFIO_USER_PCI_REGIONS; i++) {
@@ -84,16 +47,12 @@ enum status vfio_user_init(struct vfio_user *server, const struct vfio_user_setu
     }
     memset(server, 0, sizeof(*server));
     server->setup = *setup;
-    server->intx = (struct vfio_user_line){NO_HANDLE, NO_HANDLE};
-    for (unsigned i = 0; i < VFIO_USER_VECTORS_MAX; i++) {
-        server->vector[i] = NO_HANDLE;
-    }
     return STATUS_OK;
 }
 
 /* ---- Out ---- */
 
-static void put_header(uint8_t *at, uint16_t id, uint16_t command, uint32_t size, uint32_t flags)
+void vfio_user_put_header(uint8_t *at, uint16_t id, uint16_t command, uint32_t size, uint32_t flags)
 {
     bytes_put(at, 2, id);
     bytes_put(at + 2, 2, command);
@@ -108,23 +67,13 @@ static void answer(struct vfio_user *server, const struct message *m, enum statu
     uint32_t size = HEADER + m->answer;
 
     if (status != STATUS_OK) {
-        put_header(out, m->id, m->command, HEADER, FLAG_ANSWER | FLAG_ERROR);
+        vfio_user_put_header(out, m->id, m->command, HEADER, FLAG_ANSWER | FLAG_ERROR);
         put32(out + 12, error_of[status]);
         vfio_user_edge_send(server, out, HEADER, NULL, 0);
         return;
     }
-    put_header(out, m->id, m->command, size, FLAG_ANSWER);
+    vfio_user_put_header(out, m->id, m->command, size, FLAG_ANSWER);
     vfio_user_edge_send(server, out, size, m->handle, m->handles);
-}
-
-uint16_t vfio_user_send_command(struct vfio_user *server, enum command command, uint8_t *message,
-                                uint32_t size)
-{
-    uint16_t id = server->next_id++;
-
-    put_header(message, id, (uint16_t)command, size, 0);
-    vfio_user_edge_send(server, message, size, NULL, 0);
-    return id;
 }
 
 /* ---- In ---- */
@@ -152,13 +101,12 @@ static void close_handles(struct vfio_user *server)
 /* How the form that was chosen has COMMAND; NULL: it has not. */
 static const struct row *row_of(const struct vfio_user *server, uint16_t command)
 {
-    const struct row *rows = server->form == VFIO_USER_2021 ? in_2021 : today;
+    const struct vfio_user_more *more = server->setup.more;
+    const struct row *rows = more == NULL                     ? commands
+                             : server->form == VFIO_USER_2021 ? more->in_2021
+                                                              : more->today;
 
-    if (command >= COMMANDS) {
-        return NULL;
-    }
-    rows = both[command].run != NULL ? both : rows;
-    return rows[command].run != NULL ? &rows[command] : NULL;
+    return command < COMMANDS && rows[command].run != NULL ? &rows[command] : NULL;
 }
 
 static enum status run(struct vfio_user *server, struct message *m)
@@ -193,7 +141,10 @@ static void finish(struct vfio_user *server, enum status status)
     if ((flags & FLAG_TYPE) == FLAG_ANSWER) { /* to a command of ours */
         server->have = 0;
         close_handles(server);
-        vfio_user_dma_answer(server, &m, status == STATUS_OK && (flags & FLAG_ERROR) == 0);
+        if (server->setup.more != NULL) {
+            server->setup.more->answered(server, &m,
+                                         status == STATUS_OK && (flags & FLAG_ERROR) == 0);
+        }
         return;
     }
     if (status == STATUS_OK) {
@@ -280,15 +231,13 @@ bool vfio_user_again(struct vfio_user *server)
 void vfio_user_disconnected(struct vfio_user *server)
 {
     close_handles(server);
-    vfio_user_irqs_end(server);
-    vfio_user_edge_unmap_all(server);
+    if (server->setup.more != NULL) {
+        server->setup.more->ended(server);
+    }
     if (server->setup.function->logs) {
         (void)vfio_user_edge_log_stop(server);
     }
-    server->maps = 0;
-    server->dma.waits = false;
     server->have = server->skip = 0;
-    server->staged = 0;
-    server->fetched = server->failed = server->waits = false;
+    server->failed = server->waits = false;
     server->form = VFIO_USER_AUTO;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The server's half of vfio-user: one PCI function, served to one client. docs/vfio-user.md has the
- * messages, in the form of today (QEMU's docs/interop/vfio-user.rst) and in that of 2021 (v8).
+ * messages. Here is what a function needs that has no interrupts, no DMA and no reset, in the form
+ * of today (QEMU's docs/interop/vfio-user.rst); who serves more than that brings it as struct
+ * vfio_user_more (tools/vfiod).
  *
  * No allocation, no OS call: bytes and handles come in by vfio_user_received(), and all that is
  * needed goes out by vfio_user_edge.h. A handle is what the transport passes beside bytes (on Linux
@@ -35,19 +37,7 @@ enum vfio_user_region_index {
     VFIO_USER_ROM = 6,
     VFIO_USER_CONFIG = 7,
     VFIO_USER_VGA = 8,
-    VFIO_USER_PCI_REGIONS = 9,
-    VFIO_USER_MIGRATION = 9, /* in the form of 2021 */
-    VFIO_USER_REGIONS = 10
-};
-
-/* PCI's kinds of interrupts. */
-enum vfio_user_irq_index {
-    VFIO_USER_INTX,
-    VFIO_USER_MSI,
-    VFIO_USER_MSIX,
-    VFIO_USER_ERR,
-    VFIO_USER_REQ,
-    VFIO_USER_IRQS
+    VFIO_USER_PCI_REGIONS = 9
 };
 
 struct vfio_user_area {
@@ -75,42 +65,38 @@ struct vfio_user_notify {
 /* What the function is; it does not change while it is served. */
 struct vfio_user_function {
     struct vfio_user_region region[VFIO_USER_PCI_REGIONS];
+    bool migrates,
+        logs; /* vfio_user_edge_state() and others work, vfio_user_edge_log_start() does */
+
+    /* For struct vfio_user_more: */
     uint32_t intx;    /* 1: it has INTA */
     uint32_t vectors; /* of MSI-X */
     uint32_t notifies;
     const struct vfio_user_notify *notify; /* so many */
-    bool migrates,
-        logs;   /* vfio_user_edge_state() and others work, vfio_user_edge_log_start() does */
-    bool fixed; /* it cannot be reset */
     bool split; /* parts of maps can be unmapped: asked for by the form of 2021 only */
 };
 
 enum vfio_user_form {
-    VFIO_USER_AUTO, /* by what the client says of itself */
+    VFIO_USER_AUTO, /* by what the client says of itself; not chosen yet */
     VFIO_USER_TODAY,
     VFIO_USER_2021
 };
 
+/* What a server can besides: vfio_user_internal.h. */
+struct vfio_user_more;
+
 /* The buffers are the server's from vfio_user_init() on. */
 struct vfio_user_setup {
     const struct vfio_user_function *function;
-    enum vfio_user_form form;
+    const struct vfio_user_more *more; /* NULL: nothing */
     uint32_t data;   /* bytes of data in a message, at most: VFIO_USER_DATA_MIN to _MAX */
     uint8_t *input;  /* this, and VFIO_USER_ENVELOPE */
     uint8_t *output; /* likewise */
-    uint8_t *stage;  /* 'data' bytes: a piece of a state, for the migration region; not used by
-                      * VFIO_USER_TODAY */
-};
-
-/* An interrupt: where a signal of it goes. */
-struct vfio_user_line {
-    int trigger;
-    int unmask; /* INTA: a signal there unmasks it. The transport looks at it */
 };
 
 struct vfio_user {
     struct vfio_user_setup setup;
-    enum vfio_user_form form; /* that was chosen; AUTO: no version yet */
+    enum vfio_user_form form; /* AUTO: no version yet */
     bool failed;              /* the client broke the rules: nothing is read any more */
     bool waits;               /* a message is whole, but cannot be answered yet */
 
@@ -122,27 +108,9 @@ struct vfio_user {
 
     /* What the client can. */
     uint32_t client_data, client_handles;
-    uint32_t maps; /* that it has */
-
-    struct vfio_user_line intx;
-    bool intx_level, intx_masked;
-    int vector[VFIO_USER_VECTORS_MAX];
-    uint16_t next_id; /* of our own commands */
-
-    /* The DMA_READ or DMA_WRITE that the client has not answered yet. */
-    struct {
-        bool waits;
-        uint16_t id, command;
-        uint64_t address;
-        uint32_t count;
-    } dma;
-
-    /* The migration region. */
-    uint32_t staged; /* bytes in 'stage' */
-    bool fetched;    /* they are those of the last data_offset */
 };
 
-/* A server without a client. RANGE: 'data', or what the function has, is out of bounds. */
+/* A server without a client. RANGE: 'data', or a region's areas, are out of bounds. */
 enum status vfio_user_init(struct vfio_user *server, const struct vfio_user_setup *setup);
 
 /*
@@ -168,25 +136,9 @@ bool vfio_user_again(struct vfio_user *server);
 /* The client has gone: its maps and handles go, too; the function stays as it is. */
 void vfio_user_disconnected(struct vfio_user *server);
 
-/* The function drives INTA to LEVEL, or sends the message of a vector. */
-void vfio_user_set_intx(struct vfio_user *server, bool level);
-void vfio_user_send_vector(struct vfio_user *server, uint32_t vector);
-
-/* The client's handle for it was signalled: INTA is unmasked. */
-void vfio_user_unmask_intx(struct vfio_user *server);
-
-/*
- * Ask the client for COUNT bytes, at least 1, at ADDRESS of its memory, or write FROM there.
- * Returns how many: what one message may have, or 0: there is no client. vfio_user_edge_dma_done()
- * has the answer, unless the client goes; until then this is not called again. Not from within
- * vfio_user_received(): a command may wait for its answer then.
- */
-uint32_t vfio_user_dma(struct vfio_user *server, uint64_t address, uint32_t count,
-                       const uint8_t *from);
-
-/* What we can as JSON, in the form of today or of 2021, into TEXT of SIZE bytes; returns the length
- * that it has. ASKED, enum vfio_user_capability: a client is told only what it named. */
-int vfio_user_capabilities(const struct vfio_user_setup *setup, enum vfio_user_form form,
-                           uint32_t asked, char *text, size_t size);
+/* What we can as JSON into TEXT of SIZE bytes; returns the length that it has. ASKED, enum
+ * vfio_user_capability: a client is told only what it named. */
+int vfio_user_capabilities(const struct vfio_user_setup *setup, uint32_t asked, char *text,
+                           size_t size);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What vmm/vfio_user asks of the function that it serves, of the client's memory and of the
- * transport. Nothing here calls back, but for vfio_user_set_intx() and vfio_user_send_vector(),
- * which are allowed everywhere. All ranges have been checked against struct vfio_user_function.
+ * What vmm/vfio_user asks of the function that it serves and of the transport. Nothing here calls
+ * back, but for what tools/vfiod/vfio_user_device.h allows. All ranges have been checked against
+ * struct vfio_user_function.
  *
  * A status other than OK becomes the error number of the answer. Where it says so AGAIN is allowed:
  * it takes time, other servers go on meanwhile, and vfio_user_again() asks the same once more. If
@@ -23,9 +23,6 @@ void vfio_user_edge_send(struct vfio_user *server, const uint8_t *bytes, uint32_
                          const int *handle, uint32_t count);
 
 void vfio_user_edge_close(struct vfio_user *server, int handle);
-
-/* Signal HANDLE; one that cannot be is as good as one that nobody looks at. Never waits. */
-void vfio_user_edge_signal(struct vfio_user *server, int handle);
 
 /* What a client named among its capabilities. */
 enum vfio_user_capability {
@@ -55,37 +52,7 @@ enum status vfio_user_edge_read(struct vfio_user *server, uint32_t region, uint6
 enum status vfio_user_edge_write(struct vfio_user *server, uint32_t region, uint64_t offset,
                                  const uint8_t *data, uint32_t count);
 
-/* The client listens to this vector from now on, or no longer: nobody wants its messages. */
-void vfio_user_edge_vector(struct vfio_user *server, uint32_t vector, bool wanted);
-
-/* As by an FLR; a state of ERROR ends. It is RUNNING then. AGAIN. Not of what is 'fixed'. */
-enum status vfio_user_edge_reset(struct vfio_user *server);
-
-/* ---- The client's memory ---- */
-
-struct vfio_user_map {
-    uint64_t address, size; /* both multiples of 4096, and the end does not wrap */
-    uint64_t offset;        /* in what the handle stands for */
-    bool readable, writable;
-    int handle; /* NO_HANDLE: it can be had by messages only */
-};
-
-/* The handle is taken, whatever comes of it. CONFLICT: something there is mapped. */
-enum status vfio_user_edge_map(struct vfio_user *server, const struct vfio_user_map *map);
-
-/*
- * After it nobody uses that memory any more. It is a map, or a part of one, of which as many maps
- * are left as it has ends, *LEFT at most, and *LEFT says how many. With 0 only whole maps go: so it
- * is always where the function does not 'split'. NOT_FOUND: no map is, or has, this; NO_ROOM: more
- * than *LEFT would be left, and it is not 0; any failure: nothing changed.
- */
-enum status vfio_user_edge_unmap(struct vfio_user *server, uint64_t address, uint64_t size,
-                                 uint32_t *left);
-void vfio_user_edge_unmap_all(struct vfio_user *server);
-
-/* The answer to vfio_user_dma(): DATA, as many bytes as that said, if it asked for some. With OK
- * false the client refused, or answered something else. */
-void vfio_user_edge_dma_done(struct vfio_user *server, bool ok, const uint8_t *data);
+/* ---- The log ---- */
 
 /*
  * Note what is written to the COUNT ranges at RANGE, to all memory if there is none, in pages of

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files of vmm/vfio_user share: the message, and one function for each command. */
+/* What the files of vmm/vfio_user share, also with those of struct vfio_user_more: the message, and
+ * one function for each command. */
 #ifndef PORTOLAN_VMM_VFIO_USER_VFIO_USER_INTERNAL_H
 #define PORTOLAN_VMM_VFIO_USER_VFIO_USER_INTERNAL_H
 
@@ -7,6 +8,13 @@
 #include "vmm/vfio_user/vfio_user_edge.h"
 
 #define HEADER 16U /* id u16, command u16, size u32 (of all), flags u32, error u32 */
+
+#define REGION_INFO 32U /* bytes: argsz u32, flags, index, cap_offset; size u64, offset */
+#define CAP_HEADER  8U  /* of its capabilities: id u16, version u16, next u32 */
+#define ACCESS      16U /* offset u64, region u32, count u32 */
+
+/* Among the capabilities, as JSON. */
+#define MIGRATION_TEXT ",\"migration\":{\"pgsize\":4096}"
 
 #define FLAG_TYPE     0xfU /* 0: a command; 1: an answer */
 #define FLAG_ANSWER   0x1U
@@ -51,6 +59,25 @@ struct message {
     int handle[VFIO_USER_HANDLES_MAX];
 };
 
+/* A command: payload at least, whether handles may come with it, and what carries it out. */
+struct row {
+    uint16_t bytes;
+    bool handles;
+    enum status (*run)(struct vfio_user *server, struct message *m);
+};
+
+/* What a server can besides. */
+struct vfio_user_more {
+    /* COMMANDS rows of each form, in the place of those here; those before VERSION are today's. */
+    const struct row *today, *in_2021;
+
+    /* An answer to a command of ours; with OK false it says so itself, or was too long. */
+    void (*answered)(struct vfio_user *server, const struct message *m, bool ok);
+
+    /* The client has gone; 'form' is still its. */
+    void (*ended)(struct vfio_user *server);
+};
+
 static inline uint32_t get32(const uint8_t *at)
 {
     return (uint32_t)bytes_get(at, 4);
@@ -92,50 +119,47 @@ static inline bool page_size_is_valid(uint64_t page)
 /* The message's handle I is the caller's now. */
 int vfio_user_take(struct vfio_user *server, uint32_t i);
 
-/* Send a command of our own, without handles: the SIZE bytes at MESSAGE, of which the first HEADER
- * are filled in here. Returns its id. */
-uint16_t vfio_user_send_command(struct vfio_user *server, enum command command, uint8_t *message,
-                                uint32_t size);
-
-/* An answer to a command of ours; with OK false it says so itself, or was too long. */
-void vfio_user_dma_answer(struct vfio_user *server, const struct message *m, bool ok);
+/* The HEADER bytes of a message of SIZE bytes, without an error. */
+void vfio_user_put_header(uint8_t *at, uint16_t id, uint16_t command, uint32_t size,
+                          uint32_t flags);
 
 /*
- * The commands. The message has at least the bytes that the table in vfio_user.c asks for. With a
- * status other than OK the answer is that error, and nothing has been done.
+ * The commands. The message has at least the bytes that their row asks for. With a status other
+ * than OK the answer is that error, and nothing has been done.
  */
 enum status vfio_user_version(struct vfio_user *server, struct message *m);
-enum status vfio_user_dma_map(struct vfio_user *server, struct message *m);
-enum status vfio_user_dma_unmap(struct vfio_user *server, struct message *m);
-enum status vfio_user_2021_map(struct vfio_user *server, struct message *m);
-enum status vfio_user_2021_unmap(struct vfio_user *server, struct message *m);
-enum status vfio_user_2021_dirty(struct vfio_user *server, struct message *m);
 enum status vfio_user_info(struct vfio_user *server, struct message *m);
 enum status vfio_user_region_info(struct vfio_user *server, struct message *m);
-enum status vfio_user_io_fds(struct vfio_user *server, struct message *m);
-enum status vfio_user_irq_info(struct vfio_user *server, struct message *m);
-enum status vfio_user_set_irqs(struct vfio_user *server, struct message *m);
 enum status vfio_user_region_read(struct vfio_user *server, struct message *m);
 enum status vfio_user_region_write(struct vfio_user *server, struct message *m);
-enum status vfio_user_write_multi(struct vfio_user *server, struct message *m);
 enum status vfio_user_feature(struct vfio_user *server, struct message *m);
 enum status vfio_user_mig_read(struct vfio_user *server, struct message *m);
 enum status vfio_user_mig_write(struct vfio_user *server, struct message *m);
 enum status vfio_user_precopy_info(struct vfio_user *server, struct message *m);
 
-/* The migration region of 2021. */
-uint64_t vfio_user_migration_size(const struct vfio_user *server);
-enum status vfio_user_migration_read(struct vfio_user *server, uint64_t offset, uint8_t *data,
-                                     uint32_t count);
-enum status vfio_user_migration_write(struct vfio_user *server, uint64_t offset,
-                                      const uint8_t *data, uint32_t count);
+/* Parts of VERSION: read it, and of what the client can FOUND gets what is there; choose the form
+ * of today, and answer. */
+enum status vfio_user_read_version(struct vfio_user *server, const struct message *m,
+                                   struct vfio_user_capabilities *found);
+void vfio_user_begin(struct vfio_user *server, struct message *m,
+                     const struct vfio_user_capabilities *client);
 
-/* How many regions the client may see, and how large one is; 0: there is none. */
-uint32_t vfio_user_regions(const struct vfio_user *server);
+/* Of GET_REGION_INFO: a capability of SIZE bytes at OFFSET of the answer OUT; MORE come after it.
+ * Returns where it ends. And all before the capabilities, which END there. */
+uint32_t vfio_user_put_cap(uint8_t *out, uint32_t offset, uint32_t id, uint32_t size, bool more);
+void vfio_user_put_region(struct message *m, uint64_t size, uint32_t end);
+
+/* Of accesses: does this one fit a region of SIZE bytes? The answer is put out, but for data. */
+bool vfio_user_begin_read(const struct vfio_user *server, struct message *m, uint64_t size);
+bool vfio_user_begin_write(struct message *m, uint64_t size);
+
+/* Bytes of one of PCI's regions, 0: there is none; and a write that fits there. */
 uint64_t vfio_user_region_size(const struct vfio_user *server, uint32_t index);
+enum status vfio_user_write_region(struct vfio_user *server, const uint8_t *access);
 
-/* The interrupts of a client that comes, or goes. */
-void vfio_user_irqs_begin(struct vfio_user *server);
-void vfio_user_irqs_end(struct vfio_user *server);
+/* The four bits of vfio_user_edge_state(): what they are, and are to be. NDMA means nothing to what
+ * does not run. */
+uint32_t vfio_user_bits(struct vfio_user *server);
+enum status vfio_user_set_bits(struct vfio_user *server, uint32_t bits);
 
 #endif

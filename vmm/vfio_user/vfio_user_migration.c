@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Migration and the log of DMA: by DEVICE_FEATURE and MIG_DATA today (the states of VFIO's version
- * 2), by a region in 2021 (version 1: the four bits of vmm/migrate/device_state.h, which is what is
- * asked for below).
+ * Migration and the log of DMA, by DEVICE_FEATURE and MIG_DATA: the states of VFIO's version 2.
+ * What is asked for below are those of version 1: the four bits of vmm/migrate/device_state.h.
  */
 #include "vmm/vfio_user/vfio_user_internal.h"
 
@@ -13,7 +12,6 @@
 #define RESUMING 4U
 #define ERROR    (SAVING | RESUMING)
 #define NDMA     8U
-#define BITS     15U
 
 #define FEATURE_INDEX 0xffffU
 #define FEATURE_GET   0x10000U
@@ -35,31 +33,23 @@ enum { STOP_COPY = 3, STATE_PRE_COPY = 6, STATES = 7, NOT_USED = 0xff };
 static const uint8_t bits_of[STATES] = {ERROR,    0,        RUNNING,         SAVING,
                                         RESUMING, NOT_USED, SAVING | RUNNING};
 
-static bool bits_are_valid(uint64_t bits)
-{
-    return bits <= BITS && ((bits & RESUMING) == 0 || (bits & (RUNNING | SAVING)) == 0);
-}
-
-/* NDMA means nothing to what does not run. */
-static uint32_t bits_now(struct vfio_user *server)
+uint32_t vfio_user_bits(struct vfio_user *server)
 {
     uint32_t bits = vfio_user_edge_state(server);
 
     return (bits & RUNNING) == 0 ? bits & ~NDMA : bits;
 }
 
-static enum status set_bits(struct vfio_user *server, uint32_t bits)
+enum status vfio_user_set_bits(struct vfio_user *server, uint32_t bits)
 {
-    server->staged = 0;
-    server->fetched = false;
-    return bits_now(server) == ERROR ? STATUS_STATE : vfio_user_edge_set_state(server, bits);
+    return vfio_user_bits(server) == ERROR ? STATUS_STATE : vfio_user_edge_set_state(server, bits);
 }
 
 /* ---- DEVICE_FEATURE ---- */
 
 static enum status device_state(struct vfio_user *server, struct message *m)
 {
-    uint32_t wanted, now = bits_now(server) & ~NDMA, state = 0;
+    uint32_t wanted, now = vfio_user_bits(server) & ~NDMA, state = 0;
 
     if ((get32(m->in + 4) & FEATURE_SET) == 0) {
         while (state < STATES - 1 && bits_of[state] != now) {
@@ -74,7 +64,7 @@ static enum status device_state(struct vfio_user *server, struct message *m)
         (now == SAVING && wanted == STATE_PRE_COPY)) {
         return STATUS_INVALID;
     }
-    return set_bits(server, bits_of[wanted]);
+    return vfio_user_set_bits(server, bits_of[wanted]);
 }
 
 static enum status log_start(struct vfio_user *server, struct message *m)
@@ -205,7 +195,7 @@ enum status vfio_user_mig_read(struct vfio_user *server, struct message *m)
     if (argsz < 8 || !server->setup.function->migrates) {
         return STATUS_INVALID;
     }
-    if ((bits_now(server) & (SAVING | RESUMING)) != SAVING) {
+    if ((vfio_user_bits(server) & (SAVING | RESUMING)) != SAVING) {
         return STATUS_STATE;
     }
     if (size > server->client_data) {
@@ -235,7 +225,7 @@ enum status vfio_user_mig_write(struct vfio_user *server, struct message *m)
     if (get32(m->in) < 8 || m->size != 8 + (uint64_t)size || !server->setup.function->migrates) {
         return STATUS_INVALID;
     }
-    if (bits_now(server) != RESUMING) {
+    if (vfio_user_bits(server) != RESUMING) {
         return STATUS_STATE;
     }
     return size == 0 ? STATUS_OK : vfio_user_edge_load(server, m->in + 8, size);
@@ -246,7 +236,7 @@ enum status vfio_user_precopy_info(struct vfio_user *server, struct message *m)
     if (get32(m->in) < 24 || get32(m->in + 4) != 0 || !server->setup.function->migrates) {
         return STATUS_INVALID;
     }
-    if ((bits_now(server) & ~NDMA) != (SAVING | RUNNING)) {
+    if ((vfio_user_bits(server) & ~NDMA) != (SAVING | RUNNING)) {
         return STATUS_STATE;
     }
     memset(m->out, 0, 24);
@@ -254,125 +244,4 @@ enum status vfio_user_precopy_info(struct vfio_user *server, struct message *m)
     put64(m->out + 16, vfio_user_edge_pending(server));
     m->answer = 24;
     return STATUS_OK;
-}
-
-/* ---- The region ---- */
-
-#define REGISTER_STATE   0U
-#define REGISTER_PENDING 8U
-#define REGISTER_OFFSET  16U
-#define REGISTER_SIZE    24U
-#define REGISTERS        32U
-#define DATA             4096U /* where data is, for both ways */
-
-uint64_t vfio_user_migration_size(const struct vfio_user *server)
-{
-    return DATA + (uint64_t)server->setup.data;
-}
-
-/* What is read there; an access of its width. */
-static enum status register_read(struct vfio_user *server, uint64_t offset, uint64_t *value)
-{
-    bool saving = (bits_now(server) & (SAVING | RESUMING)) == SAVING;
-
-    switch (offset) {
-    case REGISTER_STATE:
-        *value = vfio_user_edge_state(server);
-        return STATUS_OK;
-    case REGISTER_PENDING: /* what was fetched is consumed */
-        server->staged = saving ? 0 : server->staged;
-        server->fetched = false;
-        *value = saving ? vfio_user_edge_pending(server) : 0;
-        return STATUS_OK;
-    case REGISTER_OFFSET:
-        *value = DATA;
-        if (saving && !server->fetched) {
-            server->staged = server->setup.data;
-            enum status status = vfio_user_edge_save(server, server->setup.stage, &server->staged);
-
-            server->staged = status == STATUS_OK ? server->staged : 0;
-            server->fetched = status == STATUS_OK;
-            return status;
-        }
-        return STATUS_OK;
-    default:
-        *value = offset == REGISTER_SIZE ? server->staged : 0;
-        return STATUS_OK;
-    }
-}
-
-static bool register_width_is_right(uint64_t offset, uint32_t count)
-{
-    return offset < 8 ? count == 4 && offset % 4 == 0 : count == 8 && offset % 8 == 0;
-}
-
-enum status vfio_user_migration_read(struct vfio_user *server, uint64_t offset, uint8_t *data,
-                                     uint32_t count)
-{
-    uint64_t value = 0;
-
-    if (offset >= DATA) {
-        if (!range_fits(offset - DATA, count, server->staged)) {
-            return STATUS_INVALID;
-        }
-        memcpy(data, server->setup.stage + (offset - DATA), count);
-        return STATUS_OK;
-    }
-    if (offset >= REGISTERS || !register_width_is_right(offset, count)) {
-        return STATUS_INVALID;
-    }
-    enum status status = register_read(server, offset, &value);
-
-    bytes_put(data, count, value);
-    return status;
-}
-
-static enum status register_write(struct vfio_user *server, uint64_t offset, uint64_t value)
-{
-    uint32_t size = server->staged;
-
-    switch (offset) {
-    case REGISTER_STATE:
-        if (!bits_are_valid(value) || (value & ~(uint64_t)NDMA) == ERROR) {
-            return STATUS_INVALID;
-        }
-        return set_bits(server, (uint32_t)value);
-    case REGISTER_SIZE: /* so much was written to the data */
-        if (bits_now(server) != RESUMING) {
-            return STATUS_STATE;
-        }
-        if (value > size) {
-            return STATUS_INVALID;
-        }
-        server->staged = 0;
-        return value == 0 ? STATUS_OK
-                          : vfio_user_edge_load(server, server->setup.stage, (uint32_t)value);
-    case 4:
-        return STATUS_OK; /* reserved: ignored */
-    default:
-        return STATUS_INVALID; /* to be read only */
-    }
-}
-
-enum status vfio_user_migration_write(struct vfio_user *server, uint64_t offset,
-                                      const uint8_t *data, uint32_t count)
-{
-    if (offset >= DATA) {
-        if (bits_now(server) != RESUMING) {
-            return STATUS_STATE;
-        }
-        /* Without holes, so that nothing old is taken for new. */
-        if (offset - DATA > server->staged) {
-            return STATUS_INVALID;
-        }
-        memcpy(server->setup.stage + (offset - DATA), data, count);
-        if (server->staged < offset - DATA + count) {
-            server->staged = (uint32_t)(offset - DATA) + count;
-        }
-        return STATUS_OK;
-    }
-    if (offset >= REGISTERS || !register_width_is_right(offset, count)) {
-        return STATUS_INVALID;
-    }
-    return register_write(server, offset, bytes_get(data, count));
 }

@@ -25,17 +25,17 @@ static void act(uint8_t what)
 {
     switch (what % 6) {
     case 0:
-        vfio_user_set_intx(&fake.server, (what & 8) != 0);
+        vfio_user_set_intx(&fake.device, (what & 8) != 0);
         break;
     case 1:
-        vfio_user_send_vector(&fake.server, what);
+        vfio_user_send_vector(&fake.device, what);
         break;
     case 2:
-        vfio_user_unmask_intx(&fake.server);
+        vfio_user_unmask_intx(&fake.device);
         break;
     case 4:
-        if (!fake.server.dma.waits) {
-            (void)vfio_user_dma(&fake.server, what, what * 40U + 1,
+        if (!fake.device.dma.waits) {
+            (void)vfio_user_dma(&fake.device, what, what * 40U + 1,
                                 (what & 8) != 0 ? message : NULL);
         }
         break;
@@ -64,9 +64,9 @@ static void send_message(uint8_t how, const uint8_t *bytes, uint32_t length)
         put32(message + 4, whole);
         put32(message + 8, get32(message + 8) & FLAG_NO_REPLY);
         bytes_put(message + 2, 2, message[2] % (COMMANDS + 1));
-        if (fake.server.dma.waits && (message[0] & 1) != 0) { /* it has the answer */
-            bytes_put(message, 2, fake.server.dma.id);
-            bytes_put(message + 2, 2, fake.server.dma.command);
+        if (fake.device.dma.waits && (message[0] & 1) != 0) { /* it has the answer */
+            bytes_put(message, 2, fake.device.dma.id);
+            bytes_put(message + 2, 2, fake.device.dma.command);
             put32(message + 8, FLAG_ANSWER | (message[12] & 1 ? FLAG_ERROR : 0));
         }
     } else if (get32(message + 4) > whole && get32(message + 4) <= sizeof(message)) {
@@ -96,15 +96,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
     fake_start((enum vfio_user_form)(input[0] % 3), VFIO_USER_DATA_MIN);
     fake.function.migrates = (input[1] & 1) == 0;
     fake.function.logs = (input[1] & 2) == 0;
-    fake.function.fixed = (input[1] & 8) != 0;
-    if ((input[1] & VERSION) == 0) { /* most of what is interesting comes after it */
-        enum vfio_user_form form =
-            input[0] % 3 == VFIO_USER_AUTO && (input[1] & 4) != 0 ? VFIO_USER_2021
-            : input[0] % 3 == VFIO_USER_AUTO                      ? VFIO_USER_TODAY
-                                             : (enum vfio_user_form)(input[0] % 3);
-        fake_version(form);
+    if ((input[1] & 8) != 0) { /* as the portal has it */
+        fake.device.server.setup.more = NULL;
     }
-    while (at + 3 <= size && !fake.server.failed) {
+    if ((input[1] & VERSION) == 0) { /* most of what is interesting comes after it */
+        enum vfio_user_form form = (enum vfio_user_form)(input[0] % 3);
+
+        if (form == VFIO_USER_AUTO && (input[1] & 4) != 0) {
+            form = VFIO_USER_2021;
+        }
+        fake_version(form == VFIO_USER_AUTO || (input[1] & 8) != 0 ? VFIO_USER_TODAY : form);
+    }
+    while (at + 3 <= size && !fake.device.server.failed) {
         uint8_t how = input[at];
         uint32_t length = (input[at + 1] | (uint32_t)input[at + 2] << 8) % MESSAGE;
 

@@ -142,8 +142,14 @@ static void test_info(void **state)
 
     open_source();
     assert_int_equal(service_command(1, 4, info, 16), 0);
-    assert_int_equal(bytes_get(service_payload + 4, 4), 2); /* PCI, no reset */
+    assert_int_equal(bytes_get(service_payload + 4, 4), 2);  /* PCI, no reset */
+    assert_int_equal(bytes_get(service_payload + 12, 4), 0); /* no interrupts */
     assert_int_equal(service_command(1, 13, NULL, 0), ENOTSUP);
+    for (uint16_t command = 2; command <= 15; command++) {
+        if (command != 4 && command != 5 && command != 9 && command != 10) {
+            assert_int_equal(service_command(1, command, info, sizeof(info)), ENOTSUP);
+        }
+    }
     assert_int_equal(service_command(1, 5, info, 32), 0);
     assert_int_equal(bytes_get(service_payload + 4, 4), 11); /* read, write, capabilities */
     assert_int_equal(bytes_get(service_payload + 16, 8), FAKE_RAM + FAKE_RAM / 2);

@@ -45,7 +45,7 @@ static void reads(void **state)
 {
     for (enum vfio_user_form form = VFIO_USER_TODAY; form <= VFIO_USER_2021; form++) {
         start(form);
-        assert_int_equal(vfio_user_dma(&fake.server, AT, 100, NULL), 100);
+        assert_int_equal(vfio_user_dma(&fake.device, AT, 100, NULL), 100);
         assert_int_equal(fake.sent_size, HEADER + PLACE);
         assert_int_equal(bytes_get(fake.sent + 2, 2), 11);
         assert_int_equal(get32(fake.sent + 4), HEADER + PLACE);
@@ -66,7 +66,7 @@ static void writes(void **state)
 
     start(VFIO_USER_TODAY);
     memset(data, 0x33, sizeof(data));
-    assert_int_equal(vfio_user_dma(&fake.server, AT, 100, data), 100);
+    assert_int_equal(vfio_user_dma(&fake.device, AT, 100, data), 100);
     assert_int_equal(fake.sent_size, HEADER + PLACE + 100);
     assert_int_equal(bytes_get(fake.sent + 2, 2), 12);
     assert_int_equal(get64(fake.sent + 24), 100);
@@ -75,12 +75,12 @@ static void writes(void **state)
     assert_int_equal(fake.dma_done, 1);
     /* An answer with nothing in it says so, too; an error does not. */
     fake.sent_size = 0;
-    assert_int_equal(vfio_user_dma(&fake.server, AT, 1, data), 1);
+    assert_int_equal(vfio_user_dma(&fake.device, AT, 1, data), 1);
     answer(sent_id(), 12, FLAG_ANSWER, 0, 0, 0);
     assert_int_equal(fake.dma_done, 2);
     assert_true(fake.dma_ok);
     fake.sent_size = 0;
-    assert_int_equal(vfio_user_dma(&fake.server, AT, 1, data), 1);
+    assert_int_equal(vfio_user_dma(&fake.device, AT, 1, data), 1);
     answer(sent_id(), 12, FLAG_ANSWER | FLAG_ERROR, 0, 0, 0);
     assert_int_equal(fake.dma_done, 3);
     assert_false(fake.dma_ok);
@@ -92,13 +92,13 @@ static void asks_for_what_a_message_may_have(void **state)
     uint8_t limit[] = "\0\0\0\0{\"capabilities\":{\"max_data_xfer_size\":64}}";
 
     fake_start(VFIO_USER_TODAY, DATA);
-    assert_int_equal(vfio_user_dma(&fake.server, AT, 1, NULL), 0); /* to nobody */
+    assert_int_equal(vfio_user_dma(&fake.device, AT, 1, NULL), 0); /* to nobody */
     assert_int_equal(fake_command(COMMAND_VERSION, limit, sizeof(limit), NULL, 0), 0);
-    assert_int_equal(vfio_user_dma(&fake.server, AT, 65, NULL), 64);
+    assert_int_equal(vfio_user_dma(&fake.device, AT, 65, NULL), 64);
     fake_stop();
     fake_start(VFIO_USER_TODAY, DATA);
     assert_int_equal(fake_command(COMMAND_VERSION, "\0\0\0", 4, NULL, 0), 0);
-    assert_int_equal(vfio_user_dma(&fake.server, AT, UINT32_MAX, NULL), DATA);
+    assert_int_equal(vfio_user_dma(&fake.device, AT, UINT32_MAX, NULL), DATA);
     fake_stop();
 }
 
@@ -125,7 +125,7 @@ static void answers_may_be_anything(void **state)
 
     for (unsigned i = 0; i < ARRAY_SIZE(wrong); i++) {
         start(VFIO_USER_TODAY);
-        (void)vfio_user_dma(&fake.server, AT, 100, NULL);
+        (void)vfio_user_dma(&fake.device, AT, 100, NULL);
         answer((uint16_t)(sent_id() + wrong[i].id), (uint16_t)wrong[i].command, wrong[i].flags,
                wrong[i].address, wrong[i].count, wrong[i].size);
         assert_int_equal(fake.dma_done, wrong[i].ends ? 1 : 0);
@@ -143,8 +143,8 @@ static void answers_may_be_anything(void **state)
 static void answers_of_a_client_that_went(void **state)
 {
     start(VFIO_USER_TODAY);
-    (void)vfio_user_dma(&fake.server, AT, 100, NULL);
-    vfio_user_disconnected(&fake.server);
+    (void)vfio_user_dma(&fake.device, AT, 100, NULL);
+    vfio_user_disconnected(&fake.device.server);
     fake_version(VFIO_USER_TODAY);
     answer(sent_id(), 11, FLAG_ANSWER, AT, 100, PLACE + 100);
     assert_int_equal(fake.dma_done, 0);

@@ -66,19 +66,15 @@ void fake_start(enum vfio_user_form form, uint32_t data)
     fake.state = 1;
     fake.piece = 300;
     describe(&fake.function);
-    const struct vfio_user_setup setup = {.function = &fake.function,
-                                          .form = form,
-                                          .data = data,
-                                          .input = fake.input,
-                                          .output = fake.output,
-                                          .stage = fake.stage};
+    const struct vfio_user_setup setup = {
+        .function = &fake.function, .data = data, .input = fake.input, .output = fake.output};
 
-    must(vfio_user_init(&fake.server, &setup) == STATUS_OK);
+    must(vfio_user_device_init(&fake.device, &setup, form, fake.stage) == STATUS_OK);
 }
 
 void fake_stop(void)
 {
-    vfio_user_disconnected(&fake.server);
+    vfio_user_disconnected(&fake.device.server);
     for (int i = FAKE_FIRST; i < fake.next_handle; i++) {
         must(fake.handle[i] == HANDLE_CLOSED);
     }
@@ -104,21 +100,21 @@ uint32_t fake_feed(const uint8_t *bytes, uint32_t size, const int *handle, uint3
     uint32_t done = 0, room;
 
     while (done < size) {
-        uint8_t *at = vfio_user_space(&fake.server, &room);
+        uint8_t *at = vfio_user_space(&fake.device.server, &room);
 
         if (at == NULL) {
             break;
         }
         if (room == 0) { /* it reads on when it has answered */
-            must(fake.server.waits);
-            (void)vfio_user_again(&fake.server);
+            must(fake.device.server.waits);
+            (void)vfio_user_again(&fake.device.server);
             continue;
         }
         room = room < piece ? room : piece;
         room = room < size - done ? room : size - done;
         memcpy(at, bytes + done, room);
         done += room;
-        vfio_user_received(&fake.server, room, handle, count);
+        vfio_user_received(&fake.device.server, room, handle, count);
         count = 0;
     }
     for (uint32_t i = 0; i < count; i++) { /* they did not go out */
@@ -175,7 +171,7 @@ void fake_version(enum vfio_user_form form)
 
     must(fake_command(1, form == VFIO_USER_2021 ? in_2021 : today,
                       form == VFIO_USER_2021 ? sizeof(in_2021) : sizeof(today), NULL, 0) == 0);
-    must(fake.server.form == form);
+    must(fake.device.server.form == form);
 }
 
 void fake_put32(uint8_t *at, unsigned count, ...)
@@ -210,7 +206,7 @@ static void must_be_open(int handle)
 void vfio_user_edge_send(struct vfio_user *server, const uint8_t *bytes, uint32_t size,
                          const int *handle, uint32_t count)
 {
-    must(server == &fake.server && size >= HEADER && get32(bytes + 4) == size);
+    must(server == &fake.device.server && size >= HEADER && get32(bytes + 4) == size);
     must(size <= server->setup.data + VFIO_USER_ENVELOPE && count <= VFIO_USER_HANDLES_MAX);
     if (size > FAKE_SENT - fake.sent_size) {
         fake.sent_size = 0; /* nobody reads so much */
@@ -273,7 +269,7 @@ static bool not_yet(void)
 
 enum status vfio_user_edge_reset(struct vfio_user *server)
 {
-    must(!fake.function.fixed);
+    must(server->setup.more != NULL);
     if (not_yet()) {
         return STATUS_AGAIN;
     }
@@ -345,11 +341,11 @@ void vfio_user_edge_unmap_all(struct vfio_user *server)
 
 void vfio_user_edge_dma_done(struct vfio_user *server, bool ok, const uint8_t *data)
 {
-    must((data != NULL) == (ok && server->dma.command == COMMAND_DMA_READ));
+    must((data != NULL) == (ok && fake.device.dma.command == COMMAND_DMA_READ));
     fake.dma_done++;
     fake.dma_ok = ok;
     fake.dma_sum = 0;
-    for (uint32_t i = 0; data != NULL && i < server->dma.count; i++) {
+    for (uint32_t i = 0; data != NULL && i < fake.device.dma.count; i++) {
         fake.dma_sum += data[i];
     }
 }

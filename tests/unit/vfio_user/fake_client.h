@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A client of vmm/vfio_user and all that its edge asks for, in memory. Handles are numbers that are
- * followed: each that came in is taken or closed, once, and none is used after that. What breaks a
- * rule of the edge ends the program.
+ * A client of vmm/vfio_user, and of tools/vfiod/vfio_user_device.h, and all that their edges ask
+ * for, in memory. Handles are numbers that are followed: each that came in is taken or closed,
+ * once, and none is used after that. What breaks a rule of the edge ends the program.
  */
 #ifndef PORTOLAN_TESTS_UNIT_VFIO_USER_FAKE_CLIENT_H
 #define PORTOLAN_TESTS_UNIT_VFIO_USER_FAKE_CLIENT_H
 
-#include "vmm/vfio_user/vfio_user_internal.h"
+#include "tools/vfiod/vfio_user_commands.h"
 
 #define FAKE_HANDLES 100000U /* handles of the client: from FAKE_FIRST on */
 #define FAKE_FIRST   1000
@@ -27,7 +27,7 @@ struct fake_map {
 };
 
 struct fake_client {
-    struct vfio_user server;
+    struct vfio_user_device device;
     struct vfio_user_function function;
     uint8_t *input, *output, *stage;
 

@@ -64,25 +64,25 @@ static void intx_masks_itself(void **state)
 {
     int handle = fake_handle(), other;
 
-    vfio_user_set_intx(&fake.server, true); /* nobody listens yet */
+    vfio_user_set_intx(&fake.device, true); /* nobody listens yet */
     assert_int_equal(set(EVENTFD | TRIGGER, 0, 0, 1, NULL, &handle, 1), 0);
     assert_int_equal(fake.signals[handle], 1); /* it was there already */
-    vfio_user_set_intx(&fake.server, true);
-    vfio_user_set_intx(&fake.server, false);
-    vfio_user_set_intx(&fake.server, true);
+    vfio_user_set_intx(&fake.device, true);
+    vfio_user_set_intx(&fake.device, false);
+    vfio_user_set_intx(&fake.device, true);
     assert_int_equal(fake.signals[handle], 1);
     assert_int_equal(set(NONE | UNMASK, 0, 0, 1, NULL, NULL, 0), 0);
     assert_int_equal(fake.signals[handle], 2); /* it is still there */
-    vfio_user_set_intx(&fake.server, false);
+    vfio_user_set_intx(&fake.device, false);
     assert_int_equal(set(NONE | UNMASK, 0, 0, 1, NULL, NULL, 0), 0);
     assert_int_equal(fake.signals[handle], 2);
-    vfio_user_set_intx(&fake.server, true);
+    vfio_user_set_intx(&fake.device, true);
     assert_int_equal(fake.signals[handle], 3);
     /* Masked by the client. */
-    vfio_user_set_intx(&fake.server, false);
+    vfio_user_set_intx(&fake.device, false);
     assert_int_equal(set(NONE | UNMASK, 0, 0, 1, NULL, NULL, 0), 0);
     assert_int_equal(set(BOOL | MASK, 0, 0, 1, "\1", NULL, 0), 0);
-    vfio_user_set_intx(&fake.server, true);
+    vfio_user_set_intx(&fake.device, true);
     assert_int_equal(fake.signals[handle], 3);
     assert_int_equal(set(BOOL | UNMASK, 0, 0, 1, "\0", NULL, 0), 0); /* not this one */
     assert_int_equal(fake.signals[handle], 3);
@@ -91,8 +91,8 @@ static void intx_masks_itself(void **state)
     /* A handle that unmasks it; both go when nobody listens any more. */
     other = fake_handle();
     assert_int_equal(set(EVENTFD | UNMASK, 0, 0, 1, NULL, &other, 1), 0);
-    assert_int_equal(fake.server.intx.unmask, other);
-    vfio_user_unmask_intx(&fake.server);
+    assert_int_equal(fake.device.intx.unmask, other);
+    vfio_user_unmask_intx(&fake.device);
     assert_int_equal(fake.signals[handle], 5);
     assert_int_equal(set(NONE | TRIGGER, 0, 0, 0, NULL, NULL, 0), 0);
     assert_int_equal(fake.handle[handle], HANDLE_CLOSED);
@@ -107,15 +107,15 @@ static void vectors_are_signals(void **state)
 {
     int handle[3] = {fake_handle(), fake_handle(), fake_handle()};
 
-    vfio_user_send_vector(&fake.server, 1);
+    vfio_user_send_vector(&fake.device, 1);
     assert_int_equal(set(EVENTFD | TRIGGER, 2, 1, 2, NULL, handle, 2), 0);
     assert_true(!fake.wanted[0] && fake.wanted[1] && fake.wanted[2] && !fake.wanted[3]);
-    vfio_user_send_vector(&fake.server, 1);
-    vfio_user_send_vector(&fake.server, 1);
-    vfio_user_send_vector(&fake.server, 2);
-    vfio_user_send_vector(&fake.server, 3);
-    vfio_user_send_vector(&fake.server, FAKE_VECTORS);
-    vfio_user_send_vector(&fake.server, UINT32_MAX);
+    vfio_user_send_vector(&fake.device, 1);
+    vfio_user_send_vector(&fake.device, 1);
+    vfio_user_send_vector(&fake.device, 2);
+    vfio_user_send_vector(&fake.device, 3);
+    vfio_user_send_vector(&fake.device, FAKE_VECTORS);
+    vfio_user_send_vector(&fake.device, UINT32_MAX);
     assert_int_equal(fake.signals[handle[0]], 2);
     assert_int_equal(fake.signals[handle[1]], 1);
     /* The client's own triggers. */
@@ -127,7 +127,7 @@ static void vectors_are_signals(void **state)
     /* Another for the same. */
     assert_int_equal(set(EVENTFD | TRIGGER, 2, 1, 1, NULL, &handle[2], 1), 0);
     assert_int_equal(fake.handle[handle[0]], HANDLE_CLOSED);
-    vfio_user_send_vector(&fake.server, 1);
+    vfio_user_send_vector(&fake.device, 1);
     assert_int_equal(fake.signals[handle[2]], 1);
     /* None for a part, then for all. */
     assert_int_equal(set(EVENTFD | TRIGGER, 2, 2, 1, NULL, NULL, 0), 0);
@@ -195,8 +195,8 @@ static void handles_go_with_their_client(void **state)
     assert_int_equal(
         set(EVENTFD | TRIGGER, 2, 3, VFIO_USER_HANDLES_MAX, NULL, handle, VFIO_USER_HANDLES_MAX),
         0);
-    vfio_user_disconnected(&fake.server);
-    vfio_user_send_vector(&fake.server, 3);
+    vfio_user_disconnected(&fake.device.server);
+    vfio_user_send_vector(&fake.device, 3);
     assert_int_equal(fake.signals[handle[0]], 0);
     /* Another one comes. */
     fake_version(VFIO_USER_TODAY);
@@ -211,9 +211,9 @@ static void are_messages_in_2021(void **state)
     fake_version(VFIO_USER_2021);
     assert_true(fake.wanted[0] && fake.wanted[FAKE_VECTORS - 1]);
     fake.sent_size = 0;
-    vfio_user_send_vector(&fake.server, 7);
-    vfio_user_set_intx(&fake.server, true);
-    vfio_user_set_intx(&fake.server, true);
+    vfio_user_send_vector(&fake.device, 7);
+    vfio_user_set_intx(&fake.device, true);
+    vfio_user_set_intx(&fake.device, true);
     assert_int_equal(fake.sent_size, 2 * 20);
     assert_int_equal(bytes_get(fake.sent + 2, 2), COMMAND_2021_VM_INTERRUPT);
     assert_int_equal(get32(fake.sent + 4), 20);
@@ -225,7 +225,7 @@ static void are_messages_in_2021(void **state)
     handle = fake_handle();
     assert_int_equal(set(EVENTFD | TRIGGER, 2, 7, 1, NULL, &handle, 1), 0);
     fake.sent_size = 0;
-    vfio_user_send_vector(&fake.server, 7);
+    vfio_user_send_vector(&fake.device, 7);
     assert_int_equal(fake.sent_size, 0);
     assert_int_equal(fake.signals[handle], 1);
     /* The client answers, which is passed over. */
@@ -236,7 +236,7 @@ static void are_messages_in_2021(void **state)
     put32(answer + 8, FLAG_ANSWER);
     (void)fake_feed(answer, HEADER, NULL, 0, HEADER);
     assert_int_equal(fake.sent_size, 0);
-    assert_false(fake.server.failed);
+    assert_false(fake.device.server.failed);
 }
 
 int main(void)

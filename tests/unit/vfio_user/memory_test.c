@@ -74,7 +74,7 @@ static void maps_and_unmaps(void **state)
     assert_int_equal(unmap(2, PAGE, PAGE), 22);
     assert_int_equal(unmap(2, 0, 0), 0);
     assert_int_equal(fake.maps, 0);
-    assert_int_equal(fake.server.maps, 0);
+    assert_int_equal(fake.device.maps, 0);
 }
 
 static void refuses_wrong_maps(void **state)
@@ -118,7 +118,7 @@ static void refuses_wrong_maps(void **state)
     assert_int_equal(unmap(0, 0, 0), 22);
     fake.fails = STATUS_NO_MEMORY;
     assert_int_equal(map(3, 0, 0, PAGE, NULL), 12);
-    assert_int_equal(fake.server.maps, 0);
+    assert_int_equal(fake.device.maps, 0);
     assert_int_equal(fake.maps, 0);
 }
 
@@ -169,7 +169,7 @@ static void maps_tables_in_2021(void **state)
 
     assert_int_equal(fake_command(COMMAND_DMA_MAP, table, 96, more, 3), 17);
     assert_int_equal(fake.maps, 3);
-    assert_int_equal(fake.server.maps, 3);
+    assert_int_equal(fake.device.maps, 3);
     /* What is wrong with it as a whole. */
     put_entry(1, 66 * PAGE, 1, 3, 1);
     assert_int_equal(fake_command(COMMAND_DMA_MAP, table, 96, NULL, 0), 22);
@@ -215,23 +215,23 @@ static void unmaps_parts_in_2021(void **state)
     put_entry(1, 16 * PAGE, 16, 3, 0);
     assert_int_equal(fake_command(COMMAND_DMA_MAP, table, 64, NULL, 0), 0);
     assert_int_equal(unmap_pages_2021(4, 2), 0); /* two are left of it */
-    assert_int_equal(fake.server.maps, 3);
+    assert_int_equal(fake.device.maps, 3);
     expect_map(0, 4);
     expect_map(6, 10);
     assert_int_equal(unmap_pages_2021(6, 3), 0); /* its beginning */
     expect_map(9, 7);
     assert_int_equal(unmap_pages_2021(2, 2), 0); /* its end */
     expect_map(0, 2);
-    assert_int_equal(fake.server.maps, 3);
+    assert_int_equal(fake.device.maps, 3);
     assert_int_equal(unmap_pages_2021(15, 2), 2); /* of two */
     assert_int_equal(unmap_pages_2021(1, 2), 2);  /* not all is there */
     assert_int_equal(unmap_pages_2021(0, 2), 0);
     assert_int_equal(unmap_pages_2021(9, 7), 0);
-    assert_int_equal(fake.server.maps, 1);
+    assert_int_equal(fake.device.maps, 1);
     /* Where the function cannot. */
     fake.function.split = false;
     assert_int_equal(unmap_pages_2021(16, 1), 2);
-    assert_int_equal(fake.server.maps, 1);
+    assert_int_equal(fake.device.maps, 1);
 }
 
 /* As many maps as there may be: none can become two, but one can become smaller. */
@@ -243,12 +243,12 @@ static void a_part_needs_room_in_2021(void **state)
         }
         assert_int_equal(fake_command(COMMAND_DMA_MAP, table, 255 * 32, NULL, 0), 0);
     }
-    assert_int_equal(fake.server.maps, VFIO_USER_MAPS_MAX);
+    assert_int_equal(fake.device.maps, VFIO_USER_MAPS_MAX);
     assert_int_equal(unmap_pages_2021(1, 1), 28);
     assert_int_equal(unmap_pages_2021(0, 1), 0);
     assert_int_equal(unmap_pages_2021(3, 3), 0);
     assert_int_equal(unmap_pages_2021(7, 1), 0);
-    assert_int_equal(fake.server.maps, VFIO_USER_MAPS_MAX);
+    assert_int_equal(fake.device.maps, VFIO_USER_MAPS_MAX);
     assert_int_equal(unmap_pages_2021(10, 1), 28);
 }
 

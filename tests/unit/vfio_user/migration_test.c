@@ -440,36 +440,25 @@ static void waits(void **state)
 
     fake.again = 3;
     assert_int_equal(fake_command(COMMAND_FEATURE, payload, sizeof(payload), NULL, 0), -1);
-    assert_non_null(vfio_user_space(&fake.server, &room));
+    assert_non_null(vfio_user_space(&fake.device.server, &room));
     assert_int_equal(room, 0);
     assert_int_equal(fake.state, 1);
-    assert_false(vfio_user_again(&fake.server));
+    assert_false(vfio_user_again(&fake.device.server));
     assert_int_equal(fake.sent_size, 0);
-    assert_true(vfio_user_again(&fake.server));
+    assert_true(vfio_user_again(&fake.device.server));
     assert_int_equal(fake.state, 2);
     assert_int_equal(fake.sent_size, HEADER + sizeof(payload));
-    assert_true(vfio_user_again(&fake.server)); /* nothing waits any more */
+    assert_true(vfio_user_again(&fake.device.server)); /* nothing waits any more */
     assert_int_equal(fake.sent_size, HEADER + sizeof(payload));
-    assert_non_null(vfio_user_space(&fake.server, &room));
+    assert_non_null(vfio_user_space(&fake.device.server, &room));
     assert_int_equal(room, HEADER);
     /* The client goes meanwhile. */
     fake.again = 5;
     assert_int_equal(fake_command(COMMAND_RESET, NULL, 0, NULL, 0), -1);
-    vfio_user_disconnected(&fake.server);
-    assert_true(vfio_user_again(&fake.server));
+    vfio_user_disconnected(&fake.device.server);
+    assert_true(vfio_user_again(&fake.device.server));
     assert_int_equal(fake.resets, 0);
     fake.again = 0;
-}
-
-/* What has no reset says so. */
-static void has_no_reset(void **state)
-{
-    static const uint8_t payload[16] = {16};
-
-    fake.function.fixed = true;
-    assert_int_equal(fake_command(COMMAND_RESET, NULL, 0, NULL, 0), 95);
-    assert_int_equal(fake_command(COMMAND_GET_INFO, payload, sizeof(payload), NULL, 0), 0);
-    assert_int_equal(get32(fake.reply + 4), 2);
 }
 
 int main(void)
@@ -482,7 +471,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(logs, begin, end),
         cmocka_unit_test_setup_teardown(logs_ranges, begin, end),
         cmocka_unit_test_setup_teardown(waits, begin, end),
-        cmocka_unit_test_setup_teardown(has_no_reset, begin, end),
         cmocka_unit_test_setup_teardown(saves_by_the_region, begin_2021, end),
         cmocka_unit_test_setup_teardown(loads_by_the_region, begin_2021, end),
         cmocka_unit_test_setup_teardown(guards_the_registers, begin_2021, end),

@@ -149,7 +149,7 @@ static void gives_handles_for_notifications(void **state)
     assert_int_equal(ask(COMMAND_GET_REGION_IO_FDS, 16, all, 0, 9), 22);
     assert_int_equal(ask(COMMAND_GET_REGION_IO_FDS, 16, 15, 0, 0), 22);
     /* As many as the client can take. */
-    fake.server.client_handles = 3;
+    fake.device.server.client_handles = 3;
     assert_int_equal(ask(COMMAND_GET_REGION_IO_FDS, 16, all, 0, 0), 0);
     assert_int_equal(fake.sent_handles, 3);
     assert_int_equal(reply32(12), 6);
@@ -232,7 +232,7 @@ static void refuses_accesses_outside(void **state)
     assert_int_equal(access_region(COMMAND_REGION_WRITE, 0, 7, 4, data, 5), 22);
     assert_int_equal(access_region(COMMAND_REGION_READ, 0, 7, 4, data, 4), 22);
     /* More than the client can take. */
-    fake.server.client_data = 100;
+    fake.device.server.client_data = 100;
     assert_int_equal(access_region(COMMAND_REGION_READ, 0, 7, 101, NULL, 0), 22);
     assert_int_equal(access_region(COMMAND_REGION_READ, 0, 7, 100, NULL, 0), 0);
     assert_int_equal(fake.writes, 0);

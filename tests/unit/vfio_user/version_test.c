@@ -44,9 +44,9 @@ static void says_what_it_can(void **state)
     assert_string_equal(
         said(), "{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576,"
                 "\"max_dma_maps\":65535,\"pgsizes\":4096,\"migration\":{\"pgsize\":4096}}}");
-    assert_int_equal(fake.server.form, VFIO_USER_TODAY);
-    assert_int_equal(fake.server.client_handles, 16);
-    assert_int_equal(fake.server.client_data, VFIO_USER_DATA_MAX);
+    assert_int_equal(fake.device.server.form, VFIO_USER_TODAY);
+    assert_int_equal(fake.device.server.client_handles, 16);
+    assert_int_equal(fake.device.server.client_data, VFIO_USER_DATA_MAX);
     /* It is said once. */
     assert_int_equal(version(0, 0, of_qemu, sizeof(of_qemu)), 22);
     fake_stop();
@@ -63,7 +63,7 @@ static void tells_only_what_was_asked(void **state)
     assert_int_equal(bytes_get(fake.reply + 2, 2), 2); /* not more than it knows */
     assert_non_null(strstr(said(), "\"write_multiple\":true"));
     assert_null(strstr(said(), "migration"));
-    assert_int_equal(fake.server.client_handles, 1);
+    assert_int_equal(fake.device.server.client_handles, 1);
     fake_stop();
     fake_start(VFIO_USER_AUTO, DATA);
     assert_int_equal(version(0, 0, no, sizeof(no)), 0);
@@ -77,7 +77,7 @@ static void tells_only_what_was_asked(void **state)
     /* Without a word. */
     fake_start(VFIO_USER_AUTO, DATA);
     assert_int_equal(version(0, 0, NULL, 0), 0);
-    assert_int_equal(fake.server.client_data, DATA);
+    assert_int_equal(fake.device.server.client_data, DATA);
     fake_stop();
 }
 
@@ -101,7 +101,7 @@ static void chooses_the_form(void **state)
         fake_start(cases[i].wanted, DATA);
         assert_int_equal(
             version(0, cases[i].minor, cases[i].json, (uint32_t)strlen(cases[i].json) + 1), 0);
-        assert_int_equal(fake.server.form, cases[i].form);
+        assert_int_equal(fake.device.server.form, cases[i].form);
         assert_true((strstr(said(), "max_msg_size") != NULL) == (cases[i].form == VFIO_USER_2021));
         fake_stop();
     }
@@ -110,8 +110,8 @@ static void chooses_the_form(void **state)
 
     fake_start(VFIO_USER_AUTO, DATA);
     assert_int_equal(version(0, 1, later, sizeof(later)), 0);
-    assert_int_equal(fake.server.client_handles, 3);
-    assert_int_equal(fake.server.client_data, 64);
+    assert_int_equal(fake.device.server.client_handles, 3);
+    assert_int_equal(fake.device.server.client_data, 64);
     fake_stop();
 }
 
@@ -122,16 +122,16 @@ static void refuses_wrong_versions(void **state)
 
     fake_start(VFIO_USER_AUTO, DATA);
     assert_int_equal(version(1, 0, of_qemu, sizeof(of_qemu)), 95);
-    assert_true(fake.server.failed);
+    assert_true(fake.device.server.failed);
     assert_int_equal(version(0, 0, of_qemu, sizeof(of_qemu)), -1); /* nobody listens */
     fake_stop();
     fake_start(VFIO_USER_AUTO, DATA);
     assert_int_equal(version(0, 0, unended, sizeof(unended)), 22);
-    assert_true(fake.server.failed);
+    assert_true(fake.device.server.failed);
     fake_stop();
     fake_start(VFIO_USER_AUTO, DATA);
     assert_int_equal(fake_command(COMMAND_GET_INFO, of_qemu, 16, NULL, 0), 22);
-    assert_true(fake.server.failed);
+    assert_true(fake.device.server.failed);
     fake_stop();
     fake_start(VFIO_USER_AUTO, DATA);
     handle = fake_handle();
@@ -250,7 +250,7 @@ static void ends_with_what_is_no_message(void **state)
         fake_version(VFIO_USER_TODAY);
         put_message(bytes, 1, COMMAND_RESET, size, 0);
         (void)fake_feed(bytes, sizeof(bytes), NULL, 0, 100);
-        assert_true(fake.server.failed);
+        assert_true(fake.device.server.failed);
         assert_int_equal(fake.resets, 0);
         fake_stop();
     }
@@ -330,8 +330,13 @@ static void refuses_too_many_handles(void **state)
     fake_put32(bytes + HEADER, 5, 20, 36, 2, 0, 17);
     (void)fake_feed(bytes, 4, handle, VFIO_USER_HANDLES_MAX, 4);
     (void)fake_feed(bytes + 4, sizeof(bytes) - 4, handle + VFIO_USER_HANDLES_MAX, 1, 100);
-    assert_true(fake.server.failed);
+    assert_true(fake.device.server.failed);
     fake_stop();
+}
+
+static enum status init(const struct vfio_user_setup *setup)
+{
+    return vfio_user_device_init(&fake.device, setup, VFIO_USER_TODAY, NULL);
 }
 
 static void checks_its_setup(void **state)
@@ -339,18 +344,56 @@ static void checks_its_setup(void **state)
     struct vfio_user_setup setup;
 
     fake_start(VFIO_USER_TODAY, DATA);
-    setup = fake.server.setup;
+    setup = fake.device.server.setup;
     fake_stop();
     setup.data = VFIO_USER_DATA_MIN - 1;
-    assert_int_equal(vfio_user_init(&fake.server, &setup), STATUS_RANGE);
+    assert_int_equal(init(&setup), STATUS_RANGE);
     setup.data = VFIO_USER_DATA_MAX + 1;
-    assert_int_equal(vfio_user_init(&fake.server, &setup), STATUS_RANGE);
+    assert_int_equal(init(&setup), STATUS_RANGE);
     setup.data = DATA;
     fake.function.vectors = VFIO_USER_VECTORS_MAX + 1;
-    assert_int_equal(vfio_user_init(&fake.server, &setup), STATUS_RANGE);
+    assert_int_equal(init(&setup), STATUS_RANGE);
     fake.function.vectors = 1;
     fake.function.region[3].areas = VFIO_USER_AREAS_MAX + 1;
-    assert_int_equal(vfio_user_init(&fake.server, &setup), STATUS_RANGE);
+    assert_int_equal(init(&setup), STATUS_RANGE);
+}
+
+/* Without struct vfio_user_more: no interrupts, no DMA, no reset, and the form of today only. */
+static void serves_less_alone(void **state)
+{
+    static const char json[] = "{\"capabilities\":{\"max_fds\":3}}";
+    static const uint16_t others[] = {
+        COMMAND_DMA_MAP,      COMMAND_DMA_UNMAP, COMMAND_GET_REGION_IO_FDS,
+        COMMAND_GET_IRQ_INFO, COMMAND_SET_IRQS,  COMMAND_DMA_READ,
+        COMMAND_DMA_WRITE,    COMMAND_RESET,     14,
+        COMMAND_WRITE_MULTI,  COMMANDS};
+    static const uint8_t payload[32] = {32};
+    uint8_t bytes[HEADER];
+    int handle;
+
+    fake_start(VFIO_USER_2021, DATA);
+    fake.device.server.setup.more = NULL;
+    assert_int_equal(version(0, 1, json, sizeof(json)), 0);
+    assert_int_equal(fake.device.server.form, VFIO_USER_TODAY);
+    for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
+        assert_int_equal(fake_command(others[i], payload, sizeof(payload), NULL, 0), 95);
+        assert_int_equal(fake_command(others[i], NULL, 0, NULL, 0), 95);
+    }
+    handle = fake_handle();
+    assert_int_equal(fake_command(COMMAND_SET_IRQS, payload, sizeof(payload), &handle, 1), 95);
+    assert_int_equal(fake.handle[handle], HANDLE_CLOSED);
+    assert_int_equal(fake_command(COMMAND_GET_INFO, payload, 16, NULL, 0), 0);
+    assert_int_equal(get32(fake.reply + 4), 2); /* PCI, no reset */
+    assert_int_equal(get32(fake.reply + 8), 9);
+    assert_int_equal(get32(fake.reply + 12), 0); /* no kind of interrupts */
+    /* Nobody has asked for an answer. */
+    fake.sent_size = 0;
+    put_message(bytes, 1, COMMAND_DMA_READ, HEADER, FLAG_ANSWER);
+    (void)fake_feed(bytes, HEADER, NULL, 0, HEADER);
+    assert_int_equal(fake.sent_size, 0);
+    assert_false(fake.device.server.failed);
+    assert_int_equal(fake_command(COMMAND_GET_REGION_INFO, payload, 32, NULL, 0), 0);
+    fake_stop();
 }
 
 int main(void)
@@ -368,6 +411,7 @@ int main(void)
         cmocka_unit_test(answers_errors_with_a_header),
         cmocka_unit_test(refuses_too_many_handles),
         cmocka_unit_test(checks_its_setup),
+        cmocka_unit_test(serves_less_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

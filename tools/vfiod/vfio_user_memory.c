@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The client's memory: maps, in the form of today and in tables as in 2021, and what was written.
  */
-#include "vmm/vfio_user/vfio_user_internal.h"
+#include "tools/vfiod/vfio_user_commands.h"
 
 #include <string.h>
 
@@ -27,16 +27,17 @@ static bool range_is_valid(uint64_t address, uint64_t size)
 /* MAP's handle is taken. */
 static enum status map_one(struct vfio_user *server, const struct vfio_user_map *map)
 {
+    uint32_t *maps = &device_of(server)->maps;
     enum status status = STATUS_INVALID;
 
     if (!range_is_valid(map->address, map->size) || (map->offset & (PAGE_SIZE - 1)) != 0 ||
         map->offset > UINT64_MAX - map->size || (!map->readable && !map->writable)) {
         status = STATUS_INVALID;
-    } else if (server->maps == VFIO_USER_MAPS_MAX) {
+    } else if (*maps == VFIO_USER_MAPS_MAX) {
         status = STATUS_NO_ROOM;
     } else {
         status = vfio_user_edge_map(server, map);
-        server->maps += status == STATUS_OK ? 1 : 0;
+        *maps += status == STATUS_OK ? 1 : 0;
         return status;
     }
     if (map->handle != NO_HANDLE) {
@@ -51,7 +52,7 @@ static enum status unmap_one(struct vfio_user *server, uint64_t address, uint64_
 {
     enum status status = vfio_user_edge_unmap(server, address, size, &left);
 
-    server->maps -= status == STATUS_OK ? 1 - left : 0;
+    device_of(server)->maps -= status == STATUS_OK ? 1 - left : 0;
     return status;
 }
 
@@ -92,7 +93,7 @@ enum status vfio_user_dma_unmap(struct vfio_user *server, struct message *m)
         return STATUS_INVALID;
     }
     vfio_user_edge_unmap_all(server);
-    server->maps = 0;
+    device_of(server)->maps = 0;
     return STATUS_OK;
 }
 
@@ -189,9 +190,11 @@ static enum status check_unmaps(const struct vfio_user *server, const struct mes
 }
 
 /* "Removing a portion of a DMA region is possible": so many may then be left of it. */
-static uint32_t most_left(const struct vfio_user *server)
+static uint32_t most_left(struct vfio_user *server)
 {
-    return !server->setup.function->split ? 0 : server->maps < VFIO_USER_MAPS_MAX ? 2 : 1;
+    return !server->setup.function->split                 ? 0
+           : device_of(server)->maps < VFIO_USER_MAPS_MAX ? 2
+                                                          : 1;
 }
 
 /* Entries that went before one that fails stay unmapped. */

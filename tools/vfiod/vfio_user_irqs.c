@@ -3,7 +3,7 @@
  * Interrupts. INTA is a level that masks itself when it is signalled, and is signalled again if it
  * is still there when it is unmasked. A vector of MSI-X is a signal each time.
  */
-#include "vmm/vfio_user/vfio_user_internal.h"
+#include "tools/vfiod/vfio_user_commands.h"
 
 #define IRQ_EVENTFD    1U /* flags of GET_IRQ_INFO */
 #define IRQ_MASKABLE   2U
@@ -50,91 +50,91 @@ enum status vfio_user_irq_info(struct vfio_user *server, struct message *m)
 }
 
 /* In the form of 2021 a message tells the client what no handle does. */
-static bool notify_client(struct vfio_user *server, int handle, uint32_t sub_index)
+static bool notify_client(struct vfio_user_device *device, int handle, uint32_t sub_index)
 {
     uint8_t message[HEADER + 4];
 
     if (handle != NO_HANDLE) {
-        vfio_user_edge_signal(server, handle);
+        vfio_user_edge_signal(&device->server, handle);
         return true;
     }
-    if (server->form != VFIO_USER_2021) {
+    if (device->server.form != VFIO_USER_2021) {
         return false;
     }
     put32(message + HEADER, sub_index);
-    (void)vfio_user_send_command(server, COMMAND_2021_VM_INTERRUPT, message, sizeof(message));
+    (void)vfio_user_send_command(device, COMMAND_2021_VM_INTERRUPT, message, sizeof(message));
     return true;
 }
 
-static void look_at_intx(struct vfio_user *server)
+static void look_at_intx(struct vfio_user_device *device)
 {
-    if (server->intx_level && !server->intx_masked &&
-        notify_client(server, server->intx.trigger, 0)) {
-        server->intx_masked = true;
+    if (device->intx_level && !device->intx_masked &&
+        notify_client(device, device->intx.trigger, 0)) {
+        device->intx_masked = true;
     }
 }
 
-void vfio_user_set_intx(struct vfio_user *server, bool level)
+void vfio_user_set_intx(struct vfio_user_device *device, bool level)
 {
-    server->intx_level = level;
-    look_at_intx(server);
+    device->intx_level = level;
+    look_at_intx(device);
 }
 
-void vfio_user_unmask_intx(struct vfio_user *server)
+void vfio_user_unmask_intx(struct vfio_user_device *device)
 {
-    server->intx_masked = false;
-    look_at_intx(server);
+    device->intx_masked = false;
+    look_at_intx(device);
 }
 
-void vfio_user_send_vector(struct vfio_user *server, uint32_t vector)
+void vfio_user_send_vector(struct vfio_user_device *device, uint32_t vector)
 {
-    if (vector < server->setup.function->vectors) {
-        (void)notify_client(server, server->vector[vector], vector);
+    if (vector < device->server.setup.function->vectors) {
+        (void)notify_client(device, device->vector[vector], vector);
     }
 }
 
 /* Put HANDLE where *PLACE is, and close what was there. */
-static void replace(struct vfio_user *server, int *place, int handle)
+static void replace(struct vfio_user_device *device, int *place, int handle)
 {
     if (*place != NO_HANDLE) {
-        vfio_user_edge_close(server, *place);
+        vfio_user_edge_close(&device->server, *place);
     }
     *place = handle;
 }
 
-static void set_trigger(struct vfio_user *server, uint32_t index, uint32_t i, int handle)
+static void set_trigger(struct vfio_user_device *device, uint32_t index, uint32_t i, int handle)
 {
     if (index == VFIO_USER_INTX) {
-        replace(server, &server->intx.trigger, handle);
+        replace(device, &device->intx.trigger, handle);
         if (handle == NO_HANDLE) {
-            replace(server, &server->intx.unmask, NO_HANDLE);
+            replace(device, &device->intx.unmask, NO_HANDLE);
         }
-        server->intx_masked = false;
-        look_at_intx(server);
+        device->intx_masked = false;
+        look_at_intx(device);
         return;
     }
-    bool wanted = server->vector[i] != NO_HANDLE, wants = handle != NO_HANDLE;
+    bool wanted = device->vector[i] != NO_HANDLE, wants = handle != NO_HANDLE;
 
-    replace(server, &server->vector[i], handle);
-    if (wanted != wants && server->form != VFIO_USER_2021) {
-        vfio_user_edge_vector(server, i, wants);
+    replace(device, &device->vector[i], handle);
+    if (wanted != wants && device->server.form != VFIO_USER_2021) {
+        vfio_user_edge_vector(&device->server, i, wants);
     }
 }
 
 /* Without data, or where the data says so. */
-static void act(struct vfio_user *server, const struct change *c, uint32_t i)
+static void act(struct vfio_user_device *device, const struct change *c, uint32_t i)
 {
     switch (c->flags & ACTION_BITS) {
     case TRIGGER:
         (void)notify_client(
-            server, c->index == VFIO_USER_INTX ? server->intx.trigger : server->vector[i], i);
+            device, c->index == VFIO_USER_INTX ? device->intx.trigger : device->vector[i], i);
         break;
     case MASK:
-        server->intx_masked = true;
+        device->intx_masked = true;
         break;
     case UNMASK:
     default:
-        vfio_user_unmask_intx(server);
+        vfio_user_unmask_intx(device);
         break;
     }
 }
@@ -168,6 +168,7 @@ static bool change_is_valid(const struct vfio_user *server, const struct message
 
 enum status vfio_user_set_irqs(struct vfio_user *server, struct message *m)
 {
+    struct vfio_user_device *device = device_of(server);
     struct change c = {.flags = get32(m->in + 4),
                        .index = get32(m->in + 8),
                        .start = get32(m->in + 12),
@@ -183,49 +184,42 @@ enum status vfio_user_set_irqs(struct vfio_user *server, struct message *m)
     }
     for (uint32_t i = 0; i < c.count; i++) {
         if (off) {
-            set_trigger(server, c.index, i, NO_HANDLE);
+            set_trigger(device, c.index, i, NO_HANDLE);
         } else if ((c.flags & DATA_EVENTFD) != 0) {
             int handle = server->handles != 0 ? vfio_user_take(server, i) : NO_HANDLE;
 
             if ((c.flags & UNMASK) != 0) {
-                replace(server, &server->intx.unmask, handle);
+                replace(device, &device->intx.unmask, handle);
             } else {
-                set_trigger(server, c.index, c.start + i, handle);
+                set_trigger(device, c.index, c.start + i, handle);
             }
         } else if ((c.flags & DATA_BOOL) == 0 || c.which[i] != 0) {
-            act(server, &c, c.start + i);
+            act(device, &c, c.start + i);
         }
     }
     return STATUS_OK;
 }
 
 /* Who has no handles gets messages, from the beginning. */
-static void want_all(struct vfio_user *server, bool wanted)
+void vfio_user_2021_irqs_begin(struct vfio_user_device *device)
 {
-    for (uint32_t i = 0; i < server->setup.function->vectors; i++) {
-        vfio_user_edge_vector(server, i, wanted);
+    for (uint32_t i = 0; i < device->server.setup.function->vectors; i++) {
+        vfio_user_edge_vector(&device->server, i, true);
     }
 }
 
-void vfio_user_irqs_begin(struct vfio_user *server)
+void vfio_user_irqs_end(struct vfio_user_device *device)
 {
-    if (server->form == VFIO_USER_2021) {
-        want_all(server, true);
-    }
-}
+    bool in_2021 = device->server.form == VFIO_USER_2021;
 
-void vfio_user_irqs_end(struct vfio_user *server)
-{
-    bool in_2021 = server->form == VFIO_USER_2021;
-
-    server->form = VFIO_USER_AUTO; /* nobody is told anything any more */
-    replace(server, &server->intx.trigger, NO_HANDLE);
-    replace(server, &server->intx.unmask, NO_HANDLE);
-    server->intx_masked = false;
-    for (uint32_t i = 0; i < server->setup.function->vectors; i++) {
-        if (server->vector[i] != NO_HANDLE || in_2021) {
-            replace(server, &server->vector[i], NO_HANDLE);
-            vfio_user_edge_vector(server, i, false);
+    device->server.form = VFIO_USER_AUTO; /* nobody is told anything any more */
+    replace(device, &device->intx.trigger, NO_HANDLE);
+    replace(device, &device->intx.unmask, NO_HANDLE);
+    device->intx_masked = false;
+    for (uint32_t i = 0; i < device->server.setup.function->vectors; i++) {
+        if (device->vector[i] != NO_HANDLE || in_2021) {
+            replace(device, &device->vector[i], NO_HANDLE);
+            vfio_user_edge_vector(&device->server, i, false);
         }
     }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Memory of the client that only messages reach: commands of ours, alike in both forms. */
-#include "vmm/vfio_user/vfio_user_internal.h"
+#include "tools/vfiod/vfio_user_commands.h"
 
 #include <string.h>
 
@@ -10,9 +10,10 @@
 
 #define PLACE 16U /* address u64, count u64; in the answer, too, and before the data */
 
-uint32_t vfio_user_dma(struct vfio_user *server, uint64_t address, uint32_t count,
+uint32_t vfio_user_dma(struct vfio_user_device *device, uint64_t address, uint32_t count,
                        const uint8_t *from)
 {
+    const struct vfio_user *server = &device->server;
     enum command command = from != NULL ? COMMAND_DMA_WRITE : COMMAND_DMA_READ;
     uint8_t *out = server->setup.output;
     uint32_t size = HEADER + PLACE;
@@ -30,26 +31,27 @@ uint32_t vfio_user_dma(struct vfio_user *server, uint64_t address, uint32_t coun
         memcpy(out + size, from, count);
         size += count;
     }
-    server->dma.command = (uint16_t)command;
-    server->dma.address = address;
-    server->dma.count = count;
-    server->dma.waits = true;
-    server->dma.id = vfio_user_send_command(server, command, out, size);
+    device->dma.command = (uint16_t)command;
+    device->dma.address = address;
+    device->dma.count = count;
+    device->dma.waits = true;
+    device->dma.id = vfio_user_send_command(device, command, out, size);
     return count;
 }
 
 /* Some clients answer a write with its address and count, some with nothing. */
 void vfio_user_dma_answer(struct vfio_user *server, const struct message *m, bool ok)
 {
-    bool reads = server->dma.command == COMMAND_DMA_READ;
+    struct vfio_user_device *device = device_of(server);
+    bool reads = device->dma.command == COMMAND_DMA_READ;
 
-    if (!server->dma.waits || m->id != server->dma.id || m->command != server->dma.command) {
+    if (!device->dma.waits || m->id != device->dma.id || m->command != device->dma.command) {
         return; /* VM_INTERRUPT's, in which there is nothing; or one that is late */
     }
-    server->dma.waits = false;
+    device->dma.waits = false;
     if (ok && reads) {
-        ok = m->size == PLACE + server->dma.count && get64(m->in) == server->dma.address &&
-             get64(m->in + 8) == server->dma.count;
+        ok = m->size == PLACE + device->dma.count && get64(m->in) == device->dma.address &&
+             get64(m->in + 8) == device->dma.count;
     }
     vfio_user_edge_dma_done(server, ok, ok && reads ? m->in + PLACE : NULL);
 }
