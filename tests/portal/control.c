@@ -12,7 +12,7 @@ struct words {
     char *word[6];
 };
 
-static struct sim_vm *find_vm(const char *name)
+static struct vm *find_vm(const char *name)
 {
     for (unsigned i = 0; i < sim.vms; i++) {
         if (strcmp(sim.vm[i].name, name) == 0) {
@@ -22,7 +22,7 @@ static struct sim_vm *find_vm(const char *name)
     return NULL;
 }
 
-static struct ordered *find_order(struct sim_vm *vm, const char *name)
+static struct ordered *find_order(struct vm *vm, const char *name)
 {
     for (unsigned i = VM_MOVE_NONE + 1; i < VM_MOVE_ORDERS; i++) {
         if (strcmp(order_names[i], name) == 0) {
@@ -43,7 +43,7 @@ static enum status find_status(const char *name)
 }
 
 /* fault VM ORDER STATUS [TIMES] | delay VM ORDER MS; some are no orders, but fail likewise. */
-static bool order_fault(struct sim_vm *vm, const struct words *w)
+static bool order_fault(struct vm *vm, const struct words *w)
 {
     struct ordered *order = w->count < 4                          ? NULL
                             : strcmp(w->word[2], "incoming") == 0 ? &vm->await
@@ -66,7 +66,7 @@ static bool order_fault(struct sim_vm *vm, const struct words *w)
 }
 
 /* migrate VM TO | cancel VM | incoming VM; the last as the console's command does it. */
-static enum status wish(struct sim_vm *vm, const struct words *w)
+static enum status wish(struct vm *vm, const struct words *w)
 {
     unsigned index = (unsigned)(vm - sim.vm);
 
@@ -82,7 +82,7 @@ static enum status wish(struct sim_vm *vm, const struct words *w)
 }
 
 /* resolve VM here|there */
-static enum status resolve(struct sim_vm *vm, bool here)
+static enum status resolve(struct vm *vm, bool here)
 {
     if (vm->move != MOVE_HANDED_OVER && vm->move != MOVE_READY) {
         return STATUS_STATE;
@@ -100,7 +100,7 @@ static enum status resolve(struct sim_vm *vm, bool here)
     return STATUS_OK;
 }
 
-static enum status of_vm(struct sim_vm *vm, const struct words *w)
+static enum status of_vm(struct vm *vm, const struct words *w)
 {
     static const char *const commands[] = {"pause",     "resume", "reset",
                                            "powerdown", "start",  "stop"};
@@ -150,7 +150,7 @@ static bool of_machine(const char *word)
     return true;
 }
 
-static void show_vm(struct sim_vm *vm, char *answer, size_t size)
+static void show_vm(struct vm *vm, char *answer, size_t size)
 {
     pthread_mutex_lock(&vm->lock);
     (void)snprintf(answer, size, "state=%s ticks=%" PRIu64 " sum=%016" PRIx64 " tracked=%d\n",
@@ -161,7 +161,7 @@ static void show_vm(struct sim_vm *vm, char *answer, size_t size)
 void control_line(char *line, char *answer, size_t size)
 {
     struct words w = {0};
-    struct sim_vm *vm;
+    struct vm *vm;
 
     for (char *word = strtok(line, " \n"); word != NULL && w.count < ARRAY_SIZE(w.word);
          word = strtok(NULL, " \n")) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* vmm/portal/portal_edge.h by simulated VMs, but for orders. */
+/* vmm/portal/portal_edge.h and vmm/vm/vm_move.h by simulated VMs, but for orders. */
 #include "tests/portal/sim.h"
 #include "vmm/base/format.h"
 
@@ -41,12 +41,13 @@ void portal_edge_hide(uint64_t offset, uint64_t bytes)
 
 bool portal_edge_vm(unsigned index, struct portal_vm *info)
 {
-    const struct sim_vm *vm = &sim.vm[index];
+    struct vm *vm = &sim.vm[index];
 
     if (index >= sim.vms) {
         return false;
     }
     *info = (struct portal_vm){
+        .vm = vm,
         .name = vm->name,
         .state = machine_state(vm),
         .cpus = vm->cpus,
@@ -72,7 +73,7 @@ void portal_edge_vf(unsigned vm, unsigned vf, struct portal_vf *info)
 
 enum status portal_edge_command(unsigned index, enum portal_command command)
 {
-    struct sim_vm *vm = &sim.vm[index];
+    struct vm *vm = &sim.vm[index];
     bool moves = vm->move != MOVE_IDLE;
 
     switch (command) {
@@ -149,7 +150,7 @@ uint8_t *portal_edge_ram(unsigned vm, uint64_t address, uint32_t size)
 
 void portal_edge_collect(unsigned index, uint64_t first, uint32_t count, uint64_t *bitmap)
 {
-    struct sim_vm *vm = &sim.vm[index];
+    struct vm *vm = &sim.vm[index];
     uint64_t words = vm->memory / PAGE_SIZE / 64;
 
     pthread_mutex_lock(&vm->lock);
@@ -166,9 +167,8 @@ void portal_edge_collect(unsigned index, uint64_t first, uint32_t count, uint64_
 
 /* ---- Data ---- */
 
-const uint8_t *portal_edge_data(unsigned index, uint32_t vf, uint32_t *size)
+const uint8_t *vm_move_data(struct vm *vm, uint32_t vf, uint32_t *size)
 {
-    struct sim_vm *vm = &sim.vm[index];
     bool whole = vf == PORTAL_WHOLE;
 
     if (whole ? vm->move != MOVE_STOPPED && vm->move != MOVE_HANDED_OVER : vm->record_vf != vf) {
@@ -178,9 +178,8 @@ const uint8_t *portal_edge_data(unsigned index, uint32_t vf, uint32_t *size)
     return whole ? vm->data : vm->record;
 }
 
-enum status portal_edge_data_add(unsigned index, uint32_t vf, const uint8_t *bytes, uint32_t size)
+enum status vm_move_data_add(struct vm *vm, uint32_t vf, const uint8_t *bytes, uint32_t size)
 {
-    struct sim_vm *vm = &sim.vm[index];
     bool whole = vf == PORTAL_WHOLE;
     uint32_t *used = whole ? &vm->size : &vm->record_size;
 
@@ -200,10 +199,8 @@ enum status portal_edge_data_add(unsigned index, uint32_t vf, const uint8_t *byt
     return STATUS_OK;
 }
 
-void portal_edge_data_clear(unsigned index, uint32_t vf)
+void vm_move_data_clear(struct vm *vm, uint32_t vf)
 {
-    struct sim_vm *vm = &sim.vm[index];
-
     if (vf == PORTAL_WHOLE && vm->move != MOVE_STOPPED) {
         vm->size = 0;
     } else if (vm->record_vf == vf) {
@@ -213,7 +210,7 @@ void portal_edge_data_clear(unsigned index, uint32_t vf)
 
 enum status portal_edge_text(unsigned index, uint32_t vf, uint32_t driver, char *text)
 {
-    const struct sim_vm *vm = &sim.vm[index];
+    const struct vm *vm = &sim.vm[index];
 
     if (vf == PORTAL_WHOLE) {
         /* The keys of vmm/migrate/compare.c. */
@@ -233,28 +230,28 @@ enum status portal_edge_text(unsigned index, uint32_t vf, uint32_t driver, char 
     return STATUS_OK;
 }
 
-enum status portal_edge_hand_over(unsigned vm)
+enum status vm_move_hand_over(struct vm *vm)
 {
-    if (sim.vm[vm].move != MOVE_STOPPED) {
+    if (vm->move != MOVE_STOPPED) {
         return STATUS_STATE;
     }
-    sim.vm[vm].move = MOVE_HANDED_OVER;
-    sim.portal->ended |= sim.vm[vm].ends_session; /* before it can be answered */
-    sim.vm[vm].ends_session = false;
+    vm->move = MOVE_HANDED_OVER;
+    sim.portal->ended |= vm->ends_session; /* before it can be answered */
+    vm->ends_session = false;
     return STATUS_OK;
 }
 
-enum status portal_edge_confirm(unsigned vm)
+enum status vm_move_confirm(struct vm *vm)
 {
-    struct ordered *confirm = &sim.vm[vm].confirm;
+    struct ordered *confirm = &vm->confirm;
 
     if (confirm->times != 0) {
         confirm->times--;
         return confirm->fails;
     }
-    if (sim.vm[vm].move != MOVE_HANDED_OVER) {
+    if (vm->move != MOVE_HANDED_OVER) {
         return STATUS_STATE;
     }
-    machine_stop(&sim.vm[vm]);
+    machine_stop(vm);
     return STATUS_OK;
 }

@@ -21,7 +21,7 @@ static uint64_t next_random(uint64_t *state)
 }
 
 /* One page; the disk's block, too, now and then: it has what its VM did last. */
-static void write_page(struct sim_vm *vm)
+static void write_page(struct vm *vm)
 {
     uint64_t page = next_random(&vm->random) % (vm->memory / PAGE_SIZE);
     uint64_t word = next_random(&vm->random) % (PAGE_SIZE / 8);
@@ -36,7 +36,7 @@ static void write_page(struct sim_vm *vm)
 /* A millisecond at a time. */
 static void *guest_main(void *argument)
 {
-    struct sim_vm *vm = argument;
+    struct vm *vm = argument;
     const struct timespec step = {.tv_nsec = 1000000};
     uint64_t credit = 0;
 
@@ -59,7 +59,7 @@ static void *guest_main(void *argument)
     return NULL;
 }
 
-bool machine_create(struct sim_vm *vm)
+bool machine_create(struct vm *vm)
 {
     vm->ram = mmap(NULL, vm->memory, PROT_READ | PROT_WRITE, MAP_SHARED, sim.ram, (off_t)vm->at);
     vm->marks = calloc(vm->memory / PAGE_SIZE / 64, 8);
@@ -72,7 +72,7 @@ bool machine_create(struct sim_vm *vm)
 }
 
 /* Only one VM may run with a disk: a second is the defect that all of this is to find. */
-static void hold_disk(struct sim_vm *vm, bool hold)
+static void hold_disk(struct vm *vm, bool hold)
 {
     if (!hold) {
         if (vm->disk_fd >= 0) {
@@ -91,7 +91,7 @@ static void hold_disk(struct sim_vm *vm, bool hold)
     }
 }
 
-static void set_running(struct sim_vm *vm, bool running)
+static void set_running(struct vm *vm, bool running)
 {
     hold_disk(vm, running);
     pthread_mutex_lock(&vm->lock);
@@ -100,7 +100,7 @@ static void set_running(struct sim_vm *vm, bool running)
 }
 
 /* A third is zeroes, a third one page many times, a third like nothing else. */
-enum status machine_start(struct sim_vm *vm)
+enum status machine_start(struct vm *vm)
 {
     uint64_t pages = vm->memory / PAGE_SIZE;
 
@@ -125,7 +125,7 @@ enum status machine_start(struct sim_vm *vm)
     return STATUS_OK;
 }
 
-void machine_stop(struct sim_vm *vm)
+void machine_stop(struct vm *vm)
 {
     set_running(vm, false);
     vm->on = vm->tracked = false;
@@ -136,18 +136,18 @@ void machine_stop(struct sim_vm *vm)
     }
 }
 
-void machine_pause(struct sim_vm *vm, bool pause)
+void machine_pause(struct vm *vm, bool pause)
 {
     vm->paused = pause;
     set_running(vm, !pause);
 }
 
-void machine_hold(struct sim_vm *vm, bool hold)
+void machine_hold(struct vm *vm, bool hold)
 {
     set_running(vm, !hold && !vm->paused);
 }
 
-const char *machine_state(const struct sim_vm *vm)
+const char *machine_state(const struct vm *vm)
 {
     static const char *const names[] = {
         [MOVE_STOPPED] = "moving",
@@ -163,7 +163,7 @@ const char *machine_state(const struct sim_vm *vm)
 }
 
 /* FNV-1a, by words. */
-uint64_t machine_sum(const struct sim_vm *vm)
+uint64_t machine_sum(const struct vm *vm)
 {
     uint64_t sum = 0xcbf29ce484222325ULL, word;
 

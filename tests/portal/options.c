@@ -34,7 +34,7 @@ static bool take_number(const char *text, uint64_t *value)
     return *text != '\0' && *end == '\0';
 }
 
-static bool take_word(struct sim_vm *vm, char *word)
+static bool take_word(struct vm *vm, char *word)
 {
     char *value = strchr(word, '=');
     uint64_t number = 0;
@@ -74,14 +74,14 @@ static bool take_word(struct sim_vm *vm, char *word)
 
 static bool take_vm(char *text)
 {
-    struct sim_vm *vm = &sim.vm[sim.vms];
+    struct vm *vm = &sim.vm[sim.vms];
     bool good;
 
     if (sim.vms == PORTAL_VMS_MAX) {
         return false;
     }
-    *vm = (struct sim_vm){
-        .memory = 64U << 20, .cpus = 1, .stream = 65536, .cpu = "host", .disk_fd = -1};
+    *vm =
+        (struct vm){.memory = 64U << 20, .cpus = 1, .stream = 65536, .cpu = "host", .disk_fd = -1};
     char *word = strtok(text, ",");
 
     good = word != NULL && copy(vm->name, sizeof(vm->name), word);

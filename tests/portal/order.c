@@ -33,7 +33,7 @@ int order_wait(void)
 }
 
 /* In which state of the VM it makes sense. */
-static bool fits(const struct sim_vm *vm, enum vm_move_order order)
+static bool fits(const struct vm *vm, enum vm_move_order order)
 {
     switch ((unsigned)order) {
     case VM_MOVE_TRACK:
@@ -60,9 +60,8 @@ static bool fits(const struct sim_vm *vm, enum vm_move_order order)
     }
 }
 
-enum status portal_edge_begin(unsigned index, enum vm_move_order order, uint32_t vf)
+enum status vm_move_begin(struct vm *vm, enum vm_move_order order, uint32_t vf)
 {
-    struct sim_vm *vm = &sim.vm[index];
     struct ordered *ordered = &vm->ordered[order];
 
     if (!vm->on || vm->busy || !fits(vm, order)) {
@@ -80,7 +79,7 @@ enum status portal_edge_begin(unsigned index, enum vm_move_order order, uint32_t
     return STATUS_OK;
 }
 
-static enum status track(struct sim_vm *vm, bool on)
+static enum status track(struct vm *vm, bool on)
 {
     pthread_mutex_lock(&vm->lock);
     vm->tracked = on;
@@ -89,7 +88,7 @@ static enum status track(struct sim_vm *vm, bool on)
     return STATUS_OK;
 }
 
-static enum status act(struct sim_vm *vm)
+static enum status act(struct vm *vm)
 {
     enum status status = STATUS_OK;
 
@@ -134,10 +133,8 @@ static enum status act(struct sim_vm *vm)
     }
 }
 
-bool portal_edge_done(unsigned index, enum status *status)
+bool vm_move_done(struct vm *vm, enum status *status)
 {
-    struct sim_vm *vm = &sim.vm[index];
-
     if (vm->busy && vm->due > now_ms()) {
         return false;
     }

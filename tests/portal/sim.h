@@ -26,7 +26,8 @@ struct ordered {
     unsigned times;
 };
 
-struct sim_vm {
+/* In the place of vmm/vm's. */
+struct vm {
     /* Options. */
     char name[NAME_MAX_SIM];
     char disk[128]; /* a file that only one VM may hold: who runs */
@@ -69,7 +70,7 @@ struct sim_vm {
 };
 
 struct sim {
-    struct sim_vm vm[PORTAL_VMS_MAX];
+    struct vm vm[PORTAL_VMS_MAX];
     unsigned vms;
     int ram; /* memfd: all VMs' */
     int rings;
@@ -86,13 +87,13 @@ bool sim_options(int argc, char **argv);
 
 /* ---- machine.c ---- */
 
-bool machine_create(struct sim_vm *vm);
-enum status machine_start(struct sim_vm *vm);
-void machine_stop(struct sim_vm *vm);
-void machine_pause(struct sim_vm *vm, bool pause); /* the operator's */
-void machine_hold(struct sim_vm *vm, bool hold);   /* a move's; it goes on if it is not paused */
-const char *machine_state(const struct sim_vm *vm);
-uint64_t machine_sum(const struct sim_vm *vm);
+bool machine_create(struct vm *vm);
+enum status machine_start(struct vm *vm);
+void machine_stop(struct vm *vm);
+void machine_pause(struct vm *vm, bool pause); /* the operator's */
+void machine_hold(struct vm *vm, bool hold);   /* a move's; it goes on if it is not paused */
+const char *machine_state(const struct vm *vm);
+uint64_t machine_sum(const struct vm *vm);
 
 /* ---- order.c ---- */
 
@@ -105,10 +106,10 @@ extern const char *const order_names[VM_MOVE_ORDERS];
 /* ---- stream.c ---- */
 
 /* The stream of VM, which is stopped, and the record of its VF; and back. */
-void stream_save(struct sim_vm *vm);
-enum status stream_load(struct sim_vm *vm);
-void record_save(struct sim_vm *vm, uint32_t vf);
-enum status record_load(struct sim_vm *vm, uint32_t vf);
+void stream_save(struct vm *vm);
+enum status stream_load(struct vm *vm);
+void record_save(struct vm *vm, uint32_t vf);
+enum status record_load(struct vm *vm, uint32_t vf);
 
 /* ---- socket.c ---- */
 

@@ -42,7 +42,7 @@ static bool is_sealed(const uint8_t *from, uint32_t size)
            bytes_get(from + size - 8, 8) == sum_of(from, size - 8);
 }
 
-void stream_save(struct sim_vm *vm)
+void stream_save(struct vm *vm)
 {
     const uint64_t word[STREAM_WORDS] = {STREAM_MAGIC, vm->memory, vm->cpus,   vm->vfs,
                                          vm->ticks,    vm->random, vm->paused, machine_sum(vm)};
@@ -52,7 +52,7 @@ void stream_save(struct sim_vm *vm)
 }
 
 /* The RAM must be what it was: a page that was forgotten is found here. */
-enum status stream_load(struct sim_vm *vm)
+enum status stream_load(struct vm *vm)
 {
     uint64_t word[STREAM_WORDS];
 
@@ -77,7 +77,7 @@ enum status stream_load(struct sim_vm *vm)
     return STATUS_OK;
 }
 
-void record_save(struct sim_vm *vm, uint32_t vf)
+void record_save(struct vm *vm, uint32_t vf)
 {
     const uint64_t word[3] = {RECORD_MAGIC, vf, vm->ticks};
 
@@ -86,7 +86,7 @@ void record_save(struct sim_vm *vm, uint32_t vf)
     seal(vm->record, word, 3, vm->record_size);
 }
 
-enum status record_load(struct sim_vm *vm, uint32_t vf)
+enum status record_load(struct vm *vm, uint32_t vf)
 {
     if (vm->record_vf != vf || !is_sealed(vm->record, vm->record_size) ||
         bytes_get(vm->record, 8) != RECORD_MAGIC || bytes_get(vm->record + 8, 8) != vf) {

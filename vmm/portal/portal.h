@@ -25,6 +25,7 @@
 #define PORTAL_WHOLE UINT32_MAX
 
 struct portal;
+struct vm;
 
 /* A device that is open. */
 struct portal_channel {
@@ -45,7 +46,8 @@ enum portal_side { PORTAL_SOURCE, PORTAL_TARGET };
 /* The VM that is being moved. */
 struct portal_move {
     bool open;
-    unsigned vm;
+    unsigned vm;      /* its index, ... */
+    struct vm *moved; /* ... and the VM: vmm/vm/vm_move.h */
     enum portal_side side;
     struct portal_channel *whole; /* the VM's own channel */
     bool tracked;

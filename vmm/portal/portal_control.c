@@ -137,7 +137,7 @@ static enum status handover(struct portal *portal, struct request *r)
 
 static enum status confirm(struct portal *portal, struct request *r)
 {
-    return portal_edge_confirm(r->vm);
+    return vm_move_confirm(r->info.vm);
 }
 
 /* ---- Channels ---- */
@@ -165,7 +165,8 @@ static enum status choose_side(const struct portal *portal, struct request *r,
 
 static enum status open_vm(struct portal *portal, struct request *r, unsigned channel)
 {
-    struct portal_move move = {.open = true, .vm = r->vm, .whole = &portal->device[channel]};
+    struct portal_move move = {
+        .open = true, .vm = r->vm, .moved = r->info.vm, .whole = &portal->device[channel]};
     enum status status;
 
     if (portal->move.open) {

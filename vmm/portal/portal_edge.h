@@ -32,6 +32,7 @@ void portal_edge_hide(uint64_t offset, uint64_t bytes);
 /* ---- VMs ---- */
 
 struct portal_vm {
+    struct vm *vm; /* for vmm/vm/vm_move.h */
     const char *name;
     const char *state; /* a word: vm_move_state_name() */
     unsigned cpus, vfs;
@@ -86,29 +87,10 @@ uint8_t *portal_edge_ram(unsigned vm, uint64_t address, uint32_t size);
  * what is no memory is 0. */
 void portal_edge_collect(unsigned vm, uint64_t first, uint32_t count, uint64_t *bitmap);
 
-/* ---- Its move: as vmm/vm/vm_move.h has it ---- */
+/* ---- Its move: vmm/vm/vm_move.h, and this ---- */
 
-/* Begin; one order at a time. VF: of SAVE_VF and LOAD_VF. */
-enum status portal_edge_begin(unsigned vm, enum vm_move_order order, uint32_t vf);
-
-/* Has it ended, and how? */
-bool portal_edge_done(unsigned vm, enum status *status);
-
-/* Below, VF is PORTAL_WHOLE for the VM itself. */
-
-/* After STOP the VM's stream, after SAVE_VF that VF's record, until it is cleared; NULL: none. */
-const uint8_t *portal_edge_data(unsigned vm, uint32_t vf, uint32_t *size);
-
-/* For LOAD_VF and LOAD: more of it. RANGE: it is too much; STATE: another VF's is not done with. */
-enum status portal_edge_data_add(unsigned vm, uint32_t vf, const uint8_t *bytes, uint32_t size);
-void portal_edge_data_clear(unsigned vm, uint32_t vf);
-
-/* The text of compatibility into TEXT of PORTAL_TEXT_MAX bytes, NUL-terminated. DRIVER: the
- * features that the guest's driver took of a VF that waits. */
+/* The text of compatibility, of the VM for PORTAL_WHOLE, into TEXT of PORTAL_TEXT_MAX bytes,
+ * NUL-terminated. DRIVER: the features that the guest's driver took of a VF that waits. */
 enum status portal_edge_text(unsigned vm, uint32_t vf, uint32_t driver, char *text);
-
-/* The source lets go: before the target is told to run, and after it does. */
-enum status portal_edge_hand_over(unsigned vm);
-enum status portal_edge_confirm(unsigned vm);
 
 #endif

@@ -50,7 +50,7 @@ static enum status carry_out(struct portal_move *move, struct portal_channel *by
     enum status status;
 
     if (!move->ordered) {
-        status = portal_edge_begin(move->vm, order, vf);
+        status = vm_move_begin(move->moved, order, vf);
         if (status != STATUS_OK) {
             return status;
         }
@@ -58,7 +58,7 @@ static enum status carry_out(struct portal_move *move, struct portal_channel *by
         move->order = (uint8_t)order;
         move->by = by;
     }
-    if (!portal_edge_done(move->vm, &status)) {
+    if (!vm_move_done(move->moved, &status)) {
         return STATUS_AGAIN;
     }
     if (move->by != by || move->order != order) { /* it waits for its own answer */
@@ -92,7 +92,7 @@ static uint32_t get_state(const struct portal_channel *channel)
 static void forget_data(struct portal_channel *channel)
 {
     if (channel->saved || channel->state == BIT_RESUMING) {
-        portal_edge_data_clear(channel->portal->move.vm, channel->vf);
+        vm_move_data_clear(channel->portal->move.moved, channel->vf);
     }
     channel->saved = false;
     channel->read = 0;
@@ -231,7 +231,7 @@ static const uint8_t *find_data(const struct portal_channel *channel, uint32_t *
 {
     uint32_t size = 0;
     const uint8_t *data =
-        channel->saved ? portal_edge_data(channel->portal->move.vm, channel->vf, &size) : NULL;
+        channel->saved ? vm_move_data(channel->portal->move.moved, channel->vf, &size) : NULL;
 
     *left = data != NULL && size > channel->read ? size - channel->read : 0;
     return *left != 0 ? data + channel->read : NULL;
@@ -270,7 +270,7 @@ enum status vfio_user_edge_load(struct vfio_user *server, const uint8_t *data, u
 {
     const struct portal_channel *channel = channel_of(server);
 
-    return portal_edge_data_add(channel->portal->move.vm, channel->vf, data, size);
+    return vm_move_data_add(channel->portal->move.moved, channel->vf, data, size);
 }
 
 /* ---- The end ---- */
@@ -286,7 +286,7 @@ enum status portal_hand_over(struct portal *portal, unsigned vm)
         move->taken != (((1U << info.vfs) - 1) | PORTAL_TAKEN_WHOLE)) {
         return STATUS_STATE;
     }
-    status = portal_edge_hand_over(vm);
+    status = vm_move_hand_over(move->moved);
     move->handed_over = status == STATUS_OK;
     return status;
 }
@@ -297,7 +297,7 @@ enum status portal_close_vf(struct portal_channel *channel)
     enum status status;
 
     if (move->ordered && move->by == channel) {
-        if (!portal_edge_done(move->vm, &status)) {
+        if (!vm_move_done(move->moved, &status)) {
             return STATUS_AGAIN;
         }
         order_ended(move, status);
@@ -356,7 +356,7 @@ bool portal_close_move(struct portal *portal)
         return true;
     }
     if (move->ordered && move->by != NULL) { /* nobody waits for it any more */
-        if (!portal_edge_done(move->vm, &status)) {
+        if (!vm_move_done(move->moved, &status)) {
             return false;
         }
         order_ended(move, status);

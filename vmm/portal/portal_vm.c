@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* vmm/portal/portal_edge.h by the machine's VMs: vmm/vm/vm_move.h, vmm/vm/service.h. */
+/* vmm/portal/portal_edge.h by the machine's VMs. */
 #include "vmm/portal/portal_vm.h"
 
 #include "vmm/base/log.h"
@@ -185,12 +185,13 @@ void portal_edge_hide(uint64_t offset, uint64_t bytes)
 
 bool portal_edge_vm(unsigned index, struct portal_vm *info)
 {
-    const struct vm *vm = vm_by_index(index);
+    struct vm *vm = vm_by_index(index);
 
     if (!vm) {
         return false;
     }
     *info = (struct portal_vm){
+        .vm = vm,
         .name = vm->config->name,
         .state = vm_move_state_name(vm),
         .cpus = vm->vcpu_count,
@@ -292,43 +293,8 @@ void portal_edge_collect(unsigned vm, uint64_t first, uint32_t count, uint64_t *
 
 /* ---- Moves ---- */
 
-enum status portal_edge_begin(unsigned vm, enum vm_move_order order, uint32_t vf)
-{
-    return vm_move_begin(vm_by_index(vm), order, vf);
-}
-
-bool portal_edge_done(unsigned vm, enum status *status)
-{
-    return vm_move_done(vm_by_index(vm), status);
-}
-
-const uint8_t *portal_edge_data(unsigned vm, uint32_t vf, uint32_t *size)
-{
-    return vm_move_data(vm_by_index(vm), vf, size);
-}
-
-enum status portal_edge_data_add(unsigned vm, uint32_t vf, const uint8_t *bytes, uint32_t size)
-{
-    return vm_move_data_add(vm_by_index(vm), vf, bytes, size);
-}
-
-void portal_edge_data_clear(unsigned vm, uint32_t vf)
-{
-    vm_move_data_clear(vm_by_index(vm), vf);
-}
-
 enum status portal_edge_text(unsigned vm, uint32_t vf, uint32_t driver, char *text)
 {
     return vf == PORTAL_WHOLE ? vm_move_text(vm_by_index(vm), text)
                               : vm_move_vf_text(vm_by_index(vm), vf, driver, text);
-}
-
-enum status portal_edge_hand_over(unsigned vm)
-{
-    return vm_move_hand_over(vm_by_index(vm));
-}
-
-enum status portal_edge_confirm(unsigned vm)
-{
-    return vm_move_confirm(vm_by_index(vm));
 }

@@ -21,7 +21,7 @@ struct portal fake_portal;
 static const char *const names[FAKE_VMS] = {"a", "b", "s", "p"};
 static uint8_t stream[FAKE_STREAM], record[FAKE_RECORD];
 
-static bool is(const struct fake_vm *vm, const char *state)
+static bool is(const struct vm *vm, const char *state)
 {
     return strcmp(vm->state, state) == 0;
 }
@@ -120,7 +120,8 @@ bool portal_edge_vm(unsigned vm, struct portal_vm *info)
     if (vm >= FAKE_VMS) {
         return false;
     }
-    *info = (struct portal_vm){.name = names[vm],
+    *info = (struct portal_vm){.vm = &fake.vm[vm],
+                               .name = names[vm],
                                .state = fake.vm[vm].state,
                                .cpus = 1,
                                .vfs = vm == VM_A || vm == VM_B ? FAKE_VFS : 0,
@@ -210,12 +211,10 @@ static const struct {
       [VM_MOVE_DISCARD] = {"incoming", "incoming"},
 };
 
-enum status portal_edge_begin(unsigned index, enum vm_move_order order, uint32_t vf)
+enum status vm_move_begin(struct vm *vm, enum vm_move_order order, uint32_t vf)
 {
-    struct fake_vm *vm = &fake.vm[index];
-
-    must((index == VM_A || index == VM_B) && order != VM_MOVE_NONE && order < VM_MOVE_ORDERS &&
-         !vm->busy);
+    must((vm == &fake.vm[VM_A] || vm == &fake.vm[VM_B]) && order != VM_MOVE_NONE &&
+         order < VM_MOVE_ORDERS && !vm->busy);
     if ((order != VM_MOVE_SAVE_VF && order != VM_MOVE_LOAD_VF ? 0 : vf) >= FAKE_VFS) {
         return STATUS_NOT_FOUND;
     }
@@ -232,7 +231,7 @@ enum status portal_edge_begin(unsigned index, enum vm_move_order order, uint32_t
     return STATUS_OK;
 }
 
-static enum status act(struct fake_vm *vm)
+static enum status act(struct vm *vm)
 {
     if (vm->order == VM_MOVE_LOAD &&
         (vm->loaded != (1U << FAKE_VFS) - 1 || vm->added != FAKE_STREAM)) {
@@ -271,7 +270,7 @@ static enum status act(struct fake_vm *vm)
 }
 
 /* What undoes a move fails only if somebody has stopped the VM. */
-static enum status fail(struct fake_vm *vm)
+static enum status fail(struct vm *vm)
 {
     if (vm->order == VM_MOVE_UNTRACK || vm->order == VM_MOVE_GO_ON || vm->order == VM_MOVE_RUN ||
         vm->order == VM_MOVE_DISCARD) {
@@ -282,10 +281,8 @@ static enum status fail(struct fake_vm *vm)
     return fake.fails;
 }
 
-bool portal_edge_done(unsigned index, enum status *status)
+bool vm_move_done(struct vm *vm, enum status *status)
 {
-    struct fake_vm *vm = &fake.vm[index];
-
     vm->busy &= !fake.ends_at_once;
     if (vm->busy) {
         return false;
@@ -301,30 +298,28 @@ bool portal_edge_done(unsigned index, enum status *status)
 
 /* ---- Data ---- */
 
-const uint8_t *portal_edge_data(unsigned vm, uint32_t vf, uint32_t *size)
+const uint8_t *vm_move_data(struct vm *vm, uint32_t vf, uint32_t *size)
 {
     bool whole = vf == PORTAL_WHOLE;
 
-    must(vm == VM_A);
-    if (whole ? !is(&fake.vm[vm], "moving") && !is(&fake.vm[vm], "handed-over")
-              : fake.vm[vm].record != vf) {
+    must(vm == &fake.vm[VM_A]);
+    if (whole ? !is(vm, "moving") && !is(vm, "handed-over") : vm->record != vf) {
         return NULL;
     }
     if (fake.data_lasts != 0 && --fake.data_lasts == 0) {
-        fake.vm[vm].state = "off";
-        fake.vm[vm].record = PORTAL_WHOLE;
+        vm->state = "off";
+        vm->record = PORTAL_WHOLE;
     }
     *size = (whole ? FAKE_STREAM : FAKE_RECORD) - fake.data_gone;
     return whole ? stream : record;
 }
 
-enum status portal_edge_data_add(unsigned index, uint32_t vf, const uint8_t *bytes, uint32_t size)
+enum status vm_move_data_add(struct vm *vm, uint32_t vf, const uint8_t *bytes, uint32_t size)
 {
-    struct fake_vm *vm = &fake.vm[index];
     bool whole = vf == PORTAL_WHOLE;
     uint32_t *added = whole ? &vm->added : &vm->record_added;
 
-    must(index == VM_B && size != 0);
+    must(vm == &fake.vm[VM_B] && size != 0);
     if (!is(vm, "incoming") || (!whole && vm->record != vf && vm->record != PORTAL_WHOLE)) {
         return STATUS_STATE;
     }
@@ -339,10 +334,8 @@ enum status portal_edge_data_add(unsigned index, uint32_t vf, const uint8_t *byt
     return STATUS_OK;
 }
 
-void portal_edge_data_clear(unsigned index, uint32_t vf)
+void vm_move_data_clear(struct vm *vm, uint32_t vf)
 {
-    struct fake_vm *vm = &fake.vm[index];
-
     if (vf == PORTAL_WHOLE) {
         vm->added = 0;
     } else if (vm->record == vf) {
@@ -357,18 +350,18 @@ enum status portal_edge_text(unsigned vm, uint32_t vf, uint32_t driver, char *te
     return STATUS_OK;
 }
 
-enum status portal_edge_hand_over(unsigned vm)
+enum status vm_move_hand_over(struct vm *vm)
 {
-    must(is(&fake.vm[vm], "moving"));
-    fake.vm[vm].state = "handed-over";
+    must(is(vm, "moving"));
+    vm->state = "handed-over";
     return STATUS_OK;
 }
 
-enum status portal_edge_confirm(unsigned vm)
+enum status vm_move_confirm(struct vm *vm)
 {
-    if (!is(&fake.vm[vm], "handed-over")) {
+    if (!is(vm, "handed-over")) {
         return STATUS_STATE;
     }
-    fake.vm[vm].state = "off";
+    vm->state = "off";
     return STATUS_OK;
 }

@@ -17,7 +17,8 @@
 
 enum { VM_A, VM_B, VM_S, VM_P };
 
-struct fake_vm {
+/* In the place of vmm/vm's. */
+struct vm {
     const char *state; /* the words of vm_move_state_name() */
     uint32_t resets, powerdowns;
     bool tracked, exposed;
@@ -35,7 +36,7 @@ struct fake_vm {
 };
 
 struct fake_machine {
-    struct fake_vm vm[FAKE_VMS];
+    struct vm vm[FAKE_VMS];
     struct portal_function function;
     uint8_t ring[2 * PORTAL_RING];
     uint8_t window[PORTAL_WINDOW / PAGE_SIZE]; /* 1: shown, 2: writable */
