@@ -33,11 +33,6 @@ static const struct {
     {STREAM_RUNNING, "RUNNING", 0,                   0                          },
 };
 
-static uint32_t get32(const uint8_t *at)
-{
-    return (uint32_t)bytes_get(at, 4);
-}
-
 __attribute__((target("sse4.2"))) static uint32_t checksum_fast(const uint8_t *bytes, size_t size)
 {
     uint64_t crc = 0xffffffffU, word;
@@ -74,7 +69,7 @@ bool stream_check_preamble(const uint8_t *bytes, char *why)
         (void)snprintf(why, AGENT_TEXT_MAX, "it is no stream of Portolan's");
         return false;
     }
-    if (get32(bytes + 12) != stream_checksum(bytes, 12)) {
+    if (bytes_get32(bytes + 12) != stream_checksum(bytes, 12)) {
         (void)snprintf(why, AGENT_TEXT_MAX, "the stream's first bytes are damaged");
         return false;
     }
@@ -126,9 +121,9 @@ bool stream_get_header(const uint8_t *bytes, struct stream_record *record, char 
 {
     *record = (struct stream_record){.type = (uint16_t)bytes_get(bytes, 2),
                                      .optional = (bytes[2] & STREAM_OPTIONAL) != 0,
-                                     .length = get32(bytes + 4),
-                                     .checksum = get32(bytes + 8)};
-    if (get32(bytes + 12) != stream_checksum(bytes, 12)) {
+                                     .length = bytes_get32(bytes + 4),
+                                     .checksum = bytes_get32(bytes + 8)};
+    if (bytes_get32(bytes + 12) != stream_checksum(bytes, 12)) {
         (void)snprintf(why, AGENT_TEXT_MAX, "the stream is damaged: a record's header");
         return false;
     }
@@ -214,12 +209,12 @@ static bool name_is_valid(const uint8_t *name, uint32_t length)
 bool stream_get_vm(const struct stream_record *record, struct stream_vm *vm, char *why)
 {
     const uint8_t *p = record->payload, *at = p + VM_FIXED;
-    uint32_t length = get32(p + 12);
+    uint32_t length = bytes_get32(p + 12);
 
     memset(vm, 0, sizeof(*vm));
-    vm->vfs = get32(p);
-    vm->runs = get32(p + 4);
-    vm->voids = get32(p + 8);
+    vm->vfs = bytes_get32(p);
+    vm->runs = bytes_get32(p + 4);
+    vm->voids = bytes_get32(p + 8);
     (void)snprintf(why, AGENT_TEXT_MAX, "what the stream says of the VM makes no sense");
     if (vm->vfs > VM_VFS_MAX || vm->runs > VM_RUNS_MAX || vm->voids > STREAM_VOIDS_MAX ||
         length >= VM_NAME_MAX ||
@@ -252,7 +247,7 @@ bool stream_get_text(const struct stream_record *record, uint32_t *device, char 
 {
     uint32_t length = record->length - TEXT_SIZE;
 
-    *device = get32(record->payload);
+    *device = bytes_get32(record->payload);
     if (*device >= STREAM_DEVICES_MAX || length >= STREAM_TEXT_MAX ||
         memchr(record->payload + TEXT_SIZE, '\0', length) != NULL) {
         (void)snprintf(why, AGENT_TEXT_MAX, "a text of the stream makes no sense");

@@ -44,11 +44,6 @@ static const char capabilities[] =
 
 static uint16_t next_id;
 
-static uint32_t get32(const uint8_t *at)
-{
-    return (uint32_t)bytes_get(at, 4);
-}
-
 /* All of SIZE bytes, as the ring takes them. */
 static int send_all(uint32_t channel, const uint8_t *bytes, uint32_t size)
 {
@@ -109,16 +104,16 @@ static int ask(uint32_t channel, enum command command, const uint8_t *fixed, uin
     if (error != 0) {
         return error;
     }
-    whole = get32(portal.input + 4);
+    whole = bytes_get32(portal.input + 4);
     if (bytes_get(portal.input, 2) != id || bytes_get(portal.input + 2, 2) != command ||
-        (get32(portal.input + 8) & FLAG_TYPE) != FLAG_ANSWER || whole < HEADER ||
+        (bytes_get32(portal.input + 8) & FLAG_TYPE) != FLAG_ANSWER || whole < HEADER ||
         whole > PORTAL_INPUT_MAX) {
         return EPROTO;
     }
     error = wait_input(whole);
     *got = whole - HEADER;
-    if (error == 0 && (get32(portal.input + 8) & FLAG_ERROR) != 0) {
-        error = (int)(get32(portal.input + 12) & 0xfffU);
+    if (error == 0 && (bytes_get32(portal.input + 8) & FLAG_ERROR) != 0) {
+        error = (int)(bytes_get32(portal.input + 12) & 0xfffU);
         error = error != 0 ? error : EPROTO;
     }
     return error;
@@ -155,7 +150,7 @@ int vfu_begin(uint32_t channel, uint32_t *data)
 /* The sparse capability in the answer of GOT bytes. */
 static int read_areas(uint32_t got, struct vfu_area *area, uint32_t *count)
 {
-    uint32_t room = *count, at = get32(answer() + 12);
+    uint32_t room = *count, at = bytes_get32(answer() + 12);
 
     *count = 0;
     /* Each is behind the one before: so the chain ends. */
@@ -166,7 +161,7 @@ static int read_areas(uint32_t got, struct vfu_area *area, uint32_t *count)
         const uint8_t *cap = answer() + at;
 
         if (bytes_get(cap, 2) == CAP_SPARSE) {
-            *count = get32(cap + 8);
+            *count = bytes_get32(cap + 8);
             if (*count > room || *count > (got - at - 16) / 16) {
                 return EPROTO;
             }
@@ -176,7 +171,7 @@ static int read_areas(uint32_t got, struct vfu_area *area, uint32_t *count)
             }
             return 0;
         }
-        next = get32(cap + 4);
+        next = bytes_get32(cap + 4);
         if (next != 0 && next <= at) {
             return EPROTO;
         }
@@ -214,7 +209,7 @@ int vfu_read(uint32_t channel, uint32_t region, uint64_t offset, uint8_t *data, 
     bytes_put(fixed + 12, 4, size);
     int error = ask(channel, REGION_READ, fixed, sizeof(fixed), NULL, 0, &got);
 
-    if (error == 0 && (got != sizeof(fixed) + size || get32(answer() + 12) != size)) {
+    if (error == 0 && (got != sizeof(fixed) + size || bytes_get32(answer() + 12) != size)) {
         error = EPROTO;
     }
     if (error == 0) {
@@ -291,7 +286,7 @@ int vfu_save(uint32_t channel, uint8_t *data, uint32_t *size)
     if (error != 0) {
         return error;
     }
-    if (got < 8 || get32(answer() + 4) != got - 8 || got - 8 > *size) {
+    if (got < 8 || bytes_get32(answer() + 4) != got - 8 || got - 8 > *size) {
         return EPROTO;
     }
     *size = got - 8;

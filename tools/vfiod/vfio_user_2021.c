@@ -208,7 +208,7 @@ static enum status migration_write(struct vfio_user_device *device, uint64_t off
 
 static bool is_migration(const struct vfio_user *server, const struct message *m)
 {
-    return get32(m->in + 8) == REGION && vfio_user_regions(server) > REGION;
+    return bytes_get32(m->in + 8) == REGION && vfio_user_regions(server) > REGION;
 }
 
 enum status vfio_user_2021_region_info(struct vfio_user *server, struct message *m)
@@ -218,11 +218,11 @@ enum status vfio_user_2021_region_info(struct vfio_user *server, struct message 
     if (!is_migration(server, m)) {
         return vfio_user_region_info(server, m);
     }
-    if (get32(m->in) < REGION_INFO) {
+    if (bytes_get32(m->in) < REGION_INFO) {
         return STATUS_INVALID;
     }
-    put32(m->out + end + CAP_HEADER, TYPE_MIGRATION);
-    put32(m->out + end + CAP_HEADER + 4, SUBTYPE_MIGRATION);
+    bytes_put32(m->out + end + CAP_HEADER, TYPE_MIGRATION);
+    bytes_put32(m->out + end + CAP_HEADER + 4, SUBTYPE_MIGRATION);
     end = vfio_user_put_cap(m->out, end, CAP_TYPE, CAP_HEADER + 8, true);
     end = vfio_user_put_cap(m->out, end, CAP_MIG_NDMA, CAP_HEADER, false);
     vfio_user_put_region(m, region_size(server), end);
@@ -231,7 +231,7 @@ enum status vfio_user_2021_region_info(struct vfio_user *server, struct message 
 
 enum status vfio_user_2021_region_read(struct vfio_user *server, struct message *m)
 {
-    uint32_t count = get32(m->in + 12);
+    uint32_t count = bytes_get32(m->in + 12);
 
     if (!is_migration(server, m)) {
         return vfio_user_region_read(server, m);
@@ -239,13 +239,14 @@ enum status vfio_user_2021_region_read(struct vfio_user *server, struct message 
     if (!vfio_user_begin_read(server, m, region_size(server))) {
         return STATUS_INVALID;
     }
-    return count == 0 ? STATUS_OK
-                      : migration_read(device_of(server), get64(m->in), m->out + ACCESS, count);
+    return count == 0
+               ? STATUS_OK
+               : migration_read(device_of(server), bytes_get64(m->in), m->out + ACCESS, count);
 }
 
 enum status vfio_user_2021_region_write(struct vfio_user *server, struct message *m)
 {
-    uint32_t count = get32(m->in + 12);
+    uint32_t count = bytes_get32(m->in + 12);
     enum status status = STATUS_OK;
 
     if (!is_migration(server, m)) {
@@ -253,8 +254,8 @@ enum status vfio_user_2021_region_write(struct vfio_user *server, struct message
     } else if (!vfio_user_begin_write(m, region_size(server))) {
         status = STATUS_INVALID;
     } else if (count != 0) {
-        status = migration_write(device_of(server), get64(m->in), m->in + ACCESS, count);
+        status = migration_write(device_of(server), bytes_get64(m->in), m->in + ACCESS, count);
     }
-    put32(m->out + 12, 0); /* so many were written, by its text */
+    bytes_put32(m->out + 12, 0); /* so many were written, by its text */
     return status;
 }

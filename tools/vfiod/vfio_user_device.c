@@ -25,9 +25,9 @@ static enum status info(struct vfio_user *server, struct message *m)
     enum status status = vfio_user_info(server, m);
 
     if (status == STATUS_OK) {
-        put32(m->out + 4, get32(m->out + 4) | DEVICE_RESET);
-        put32(m->out + 8, vfio_user_regions(server));
-        put32(m->out + 12, VFIO_USER_IRQS);
+        bytes_put32(m->out + 4, bytes_get32(m->out + 4) | DEVICE_RESET);
+        bytes_put32(m->out + 8, vfio_user_regions(server));
+        bytes_put32(m->out + 12, VFIO_USER_IRQS);
     }
     return status;
 }
@@ -63,10 +63,10 @@ static bool handle_index(const struct vfio_user *server, struct message *m, int 
 static enum status io_fds(struct vfio_user *server, struct message *m)
 {
     const struct vfio_user_function *f = server->setup.function;
-    uint32_t argsz = get32(m->in), region = get32(m->in + 8), count = 0;
+    uint32_t argsz = bytes_get32(m->in), region = bytes_get32(m->in + 8), count = 0;
 
-    if (argsz < NOTIFY_INFO || get32(m->in + 4) != 0 || region >= vfio_user_regions(server) ||
-        get32(m->in + 12) != 0) {
+    if (argsz < NOTIFY_INFO || bytes_get32(m->in + 4) != 0 || region >= vfio_user_regions(server) ||
+        bytes_get32(m->in + 12) != 0) {
         return STATUS_INVALID;
     }
     for (uint32_t i = 0; i < f->notifies; i++) {
@@ -78,20 +78,20 @@ static enum status io_fds(struct vfio_user *server, struct message *m)
         if (n->region != region || !handle_index(server, m, n->handle, &index)) {
             continue;
         }
-        put64(out, n->offset);
-        put64(out + 8, n->size);
-        put32(out + 16, index);
-        put32(out + 20, 0); /* an ioeventfd */
-        put32(out + 24, NOTIFY_MATCH | (n->io ? NOTIFY_IO : 0));
-        put32(out + 28, 0);
-        put64(out + 32, n->match);
+        bytes_put64(out, n->offset);
+        bytes_put64(out + 8, n->size);
+        bytes_put32(out + 16, index);
+        bytes_put32(out + 20, 0); /* an ioeventfd */
+        bytes_put32(out + 24, NOTIFY_MATCH | (n->io ? NOTIFY_IO : 0));
+        bytes_put32(out + 28, 0);
+        bytes_put64(out + 32, n->match);
         count++;
     }
     m->answer = NOTIFY_INFO + count * NOTIFY_ENTRY;
-    put32(m->out, m->answer);
-    put32(m->out + 4, 0);
-    put32(m->out + 8, region);
-    put32(m->out + 12, count);
+    bytes_put32(m->out, m->answer);
+    bytes_put32(m->out + 4, 0);
+    bytes_put32(m->out + 8, region);
+    bytes_put32(m->out + 12, count);
     if (m->answer > argsz) {
         m->answer = NOTIFY_INFO;
         m->handles = 0;
@@ -101,23 +101,24 @@ static enum status io_fds(struct vfio_user *server, struct message *m)
 
 static enum status write_multi(struct vfio_user *server, struct message *m)
 {
-    uint64_t count = get64(m->in), done = 0;
+    uint64_t count = bytes_get64(m->in), done = 0;
 
     if (m->size % WRITE != 8 || count != m->size / WRITE) {
         return STATUS_INVALID;
     }
     while (done < count) {
         const uint8_t *access = m->in + 8 + done * WRITE;
-        uint32_t bytes = get32(access + 12);
+        uint32_t bytes = bytes_get32(access + 12);
 
         if (bytes > 8 ||
-            !range_fits(get64(access), bytes, vfio_user_region_size(server, get32(access + 8))) ||
+            !range_fits(bytes_get64(access), bytes,
+                        vfio_user_region_size(server, bytes_get32(access + 8))) ||
             vfio_user_write_region(server, access) != STATUS_OK) {
             break;
         }
         done++;
     }
-    put64(m->out, done);
+    bytes_put64(m->out, done);
     m->answer = 8;
     return STATUS_OK;
 }

@@ -25,8 +25,8 @@ uint32_t vfio_user_dma(struct vfio_user_device *device, uint64_t address, uint32
     if (count == 0) {
         return 0;
     }
-    put64(out + HEADER, address);
-    put64(out + HEADER + 8, count);
+    bytes_put64(out + HEADER, address);
+    bytes_put64(out + HEADER + 8, count);
     if (from != NULL) {
         memcpy(out + size, from, count);
         size += count;
@@ -50,8 +50,8 @@ void vfio_user_dma_answer(struct vfio_user *server, const struct message *m, boo
     }
     device->dma.waits = false;
     if (ok && reads) {
-        ok = m->size == PLACE + device->dma.count && get64(m->in) == device->dma.address &&
-             get64(m->in + 8) == device->dma.count;
+        ok = m->size == PLACE + device->dma.count && bytes_get64(m->in) == device->dma.address &&
+             bytes_get64(m->in + 8) == device->dma.count;
     }
     vfio_user_edge_dma_done(server, ok, ok && reads ? m->in + PLACE : NULL);
 }

@@ -34,17 +34,17 @@ static uint32_t irq_count(const struct vfio_user *server, uint32_t index)
 
 enum status vfio_user_irq_info(struct vfio_user *server, struct message *m)
 {
-    uint32_t index = get32(m->in + 8);
+    uint32_t index = bytes_get32(m->in + 8);
 
-    if (get32(m->in) < 16 || index >= VFIO_USER_IRQS) {
+    if (bytes_get32(m->in) < 16 || index >= VFIO_USER_IRQS) {
         return STATUS_INVALID;
     }
-    put32(m->out, 16);
-    put32(m->out + 4, irq_count(server, index) == 0 ? 0
-                      : index == VFIO_USER_INTX     ? IRQ_EVENTFD | IRQ_MASKABLE | IRQ_AUTOMASKED
-                                                    : IRQ_EVENTFD);
-    put32(m->out + 8, index);
-    put32(m->out + 12, irq_count(server, index));
+    bytes_put32(m->out, 16);
+    bytes_put32(m->out + 4, irq_count(server, index) == 0 ? 0
+                            : index == VFIO_USER_INTX ? IRQ_EVENTFD | IRQ_MASKABLE | IRQ_AUTOMASKED
+                                                      : IRQ_EVENTFD);
+    bytes_put32(m->out + 8, index);
+    bytes_put32(m->out + 12, irq_count(server, index));
     m->answer = 16;
     return STATUS_OK;
 }
@@ -61,7 +61,7 @@ static bool notify_client(struct vfio_user_device *device, int handle, uint32_t 
     if (device->server.form != VFIO_USER_2021) {
         return false;
     }
-    put32(message + HEADER, sub_index);
+    bytes_put32(message + HEADER, sub_index);
     (void)vfio_user_send_command(device, COMMAND_2021_VM_INTERRUPT, message, sizeof(message));
     return true;
 }
@@ -147,7 +147,7 @@ static bool change_is_valid(const struct vfio_user *server, const struct message
     uint32_t room = m->size - SET_IRQS;
 
     if ((c->flags & ~(DATA_BITS | ACTION_BITS)) != 0 || bit_count(data) != 1 ||
-        bit_count(action) != 1 || c->index >= VFIO_USER_IRQS || get32(m->in) < SET_IRQS ||
+        bit_count(action) != 1 || c->index >= VFIO_USER_IRQS || bytes_get32(m->in) < SET_IRQS ||
         !range_fits(c->start, c->count, all)) {
         return false;
     }
@@ -169,10 +169,10 @@ static bool change_is_valid(const struct vfio_user *server, const struct message
 enum status vfio_user_set_irqs(struct vfio_user *server, struct message *m)
 {
     struct vfio_user_device *device = device_of(server);
-    struct change c = {.flags = get32(m->in + 4),
-                       .index = get32(m->in + 8),
-                       .start = get32(m->in + 12),
-                       .count = get32(m->in + 16),
+    struct change c = {.flags = bytes_get32(m->in + 4),
+                       .index = bytes_get32(m->in + 8),
+                       .start = bytes_get32(m->in + 12),
+                       .count = bytes_get32(m->in + 16),
                        .which = m->in + SET_IRQS};
     bool off = c.count == 0;
 

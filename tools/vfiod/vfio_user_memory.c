@@ -58,15 +58,15 @@ static enum status unmap_one(struct vfio_user *server, uint64_t address, uint64_
 
 enum status vfio_user_dma_map(struct vfio_user *server, struct message *m)
 {
-    uint32_t flags = get32(m->in + 4);
-    struct vfio_user_map map = {.offset = get64(m->in + 8),
-                                .address = get64(m->in + 16),
-                                .size = get64(m->in + 24),
+    uint32_t flags = bytes_get32(m->in + 4);
+    struct vfio_user_map map = {.offset = bytes_get64(m->in + 8),
+                                .address = bytes_get64(m->in + 16),
+                                .size = bytes_get64(m->in + 24),
                                 .readable = (flags & READABLE) != 0,
                                 .writable = (flags & WRITABLE) != 0,
                                 .handle = NO_HANDLE};
 
-    if (get32(m->in) < ENTRY || (flags & ~(READABLE | WRITABLE | MAPPABLE)) != 0 ||
+    if (bytes_get32(m->in) < ENTRY || (flags & ~(READABLE | WRITABLE | MAPPABLE)) != 0 ||
         server->handles > 1 || (server->handles == 0 && (flags & MAPPABLE) != 0)) {
         return STATUS_INVALID;
     }
@@ -78,10 +78,10 @@ enum status vfio_user_dma_map(struct vfio_user *server, struct message *m)
 
 enum status vfio_user_dma_unmap(struct vfio_user *server, struct message *m)
 {
-    uint32_t flags = get32(m->in + 4);
-    uint64_t address = get64(m->in + 8), size = get64(m->in + 16);
+    uint32_t flags = bytes_get32(m->in + 4);
+    uint64_t address = bytes_get64(m->in + 8), size = bytes_get64(m->in + 16);
 
-    if (get32(m->in) < 24 || (flags & ~UNMAP_ALL) != 0) {
+    if (bytes_get32(m->in) < 24 || (flags & ~UNMAP_ALL) != 0) {
         return STATUS_INVALID;
     }
     memcpy(m->out, m->in, 24);
@@ -106,17 +106,17 @@ enum status vfio_user_2021_map(struct vfio_user *server, struct message *m)
     enum status status = STATUS_OK;
 
     for (uint32_t i = 0; i < count; i++) {
-        wanted += get32(m->in + (size_t)i * ENTRY + 28) & ENTRY_FLAG;
+        wanted += bytes_get32(m->in + (size_t)i * ENTRY + 28) & ENTRY_FLAG;
     }
     if (m->size % ENTRY != 0 || wanted != server->handles) {
         return STATUS_INVALID;
     }
     for (done = 0; done < count; done++) {
         const uint8_t *e = m->in + (size_t)done * ENTRY;
-        uint32_t protections = get32(e + 24), flags = get32(e + 28);
-        struct vfio_user_map map = {.address = get64(e),
-                                    .size = get64(e + 8),
-                                    .offset = get64(e + 16),
+        uint32_t protections = bytes_get32(e + 24), flags = bytes_get32(e + 28);
+        struct vfio_user_map map = {.address = bytes_get64(e),
+                                    .size = bytes_get64(e + 8),
+                                    .offset = bytes_get64(e + 16),
                                     .readable = (protections & READABLE) != 0,
                                     .writable = (protections & WRITABLE) != 0,
                                     .handle = NO_HANDLE};
@@ -134,8 +134,8 @@ enum status vfio_user_2021_map(struct vfio_user *server, struct message *m)
         }
     }
     while (status != STATUS_OK && done-- > 0) {
-        (void)unmap_one(server, get64(m->in + (size_t)done * ENTRY),
-                        get64(m->in + (size_t)done * ENTRY + 8), 0);
+        (void)unmap_one(server, bytes_get64(m->in + (size_t)done * ENTRY),
+                        bytes_get64(m->in + (size_t)done * ENTRY + 8), 0);
     }
     return status;
 }
@@ -143,9 +143,9 @@ enum status vfio_user_2021_map(struct vfio_user *server, struct message *m)
 /* The bitmap that HEADER asks for can be given for SIZE bytes of memory. */
 static bool bitmap_is_valid(const uint8_t *header, uint64_t size)
 {
-    uint64_t page = get64(header);
+    uint64_t page = bytes_get64(header);
 
-    return page_size_is_valid(page) && get64(header + 8) >= bitmap_bytes(size, page);
+    return page_size_is_valid(page) && bytes_get64(header + 8) >= bitmap_bytes(size, page);
 }
 
 /* HEADER and the bitmap that it asks for, to OUT. */
@@ -153,8 +153,8 @@ static enum status put_bitmap(struct vfio_user *server, const uint8_t *header,
                               const struct vfio_user_area *range, uint8_t *out)
 {
     memcpy(out, header, BITMAP_HEADER);
-    memset(out + BITMAP_HEADER, 0, get64(header + 8));
-    return vfio_user_edge_log_report(server, range, get64(header), out + BITMAP_HEADER);
+    memset(out + BITMAP_HEADER, 0, bytes_get64(header + 8));
+    return vfio_user_edge_log_report(server, range, bytes_get64(header), out + BITMAP_HEADER);
 }
 
 /* Can all of this be asked, and answered? */
@@ -167,19 +167,20 @@ static enum status check_unmaps(const struct vfio_user *server, const struct mes
         bool bitmap = false;
 
         if (m->size - at >= ENTRY) {
-            bitmap = get32(e + 28) == ENTRY_FLAG;
+            bitmap = bytes_get32(e + 28) == ENTRY_FLAG;
         }
         if (m->size - at < ENTRY + (bitmap ? BITMAP_HEADER : 0) ||
-            (get32(e + 28) & ~ENTRY_FLAG) != 0 || !range_is_valid(get64(e), get64(e + 8))) {
+            (bytes_get32(e + 28) & ~ENTRY_FLAG) != 0 ||
+            !range_is_valid(bytes_get64(e), bytes_get64(e + 8))) {
             return STATUS_INVALID;
         }
         answer += ENTRY;
         if (bitmap) {
-            if (!server->setup.function->logs || !bitmap_is_valid(e + ENTRY, get64(e + 8)) ||
-                get64(e + ENTRY + 8) > most) {
+            if (!server->setup.function->logs || !bitmap_is_valid(e + ENTRY, bytes_get64(e + 8)) ||
+                bytes_get64(e + ENTRY + 8) > most) {
                 return STATUS_INVALID;
             }
-            answer += BITMAP_HEADER + get64(e + ENTRY + 8);
+            answer += BITMAP_HEADER + bytes_get64(e + ENTRY + 8);
             at += BITMAP_HEADER;
         }
         if (answer > most) {
@@ -204,13 +205,13 @@ enum status vfio_user_2021_unmap(struct vfio_user *server, struct message *m)
 
     for (uint32_t at = 0; at < m->size && status == STATUS_OK; at += ENTRY) {
         const uint8_t *e = m->in + at;
-        const struct vfio_user_area range = {get64(e), get64(e + 8)};
+        const struct vfio_user_area range = {bytes_get64(e), bytes_get64(e + 8)};
 
         memcpy(m->out + m->answer, e, ENTRY);
         m->answer += ENTRY;
-        if (get32(e + 28) == ENTRY_FLAG) {
+        if (bytes_get32(e + 28) == ENTRY_FLAG) {
             status = put_bitmap(server, e + ENTRY, &range, m->out + m->answer);
-            m->answer += BITMAP_HEADER + (uint32_t)get64(e + ENTRY + 8);
+            m->answer += BITMAP_HEADER + (uint32_t)bytes_get64(e + ENTRY + 8);
             at += BITMAP_HEADER;
         }
         if (status == STATUS_OK) {
@@ -228,7 +229,7 @@ enum status vfio_user_2021_dirty(struct vfio_user *server, struct message *m)
     if (!server->setup.function->logs) {
         return STATUS_UNSUPPORTED;
     }
-    switch (get32(m->in + 4)) {
+    switch (bytes_get32(m->in + 4)) {
     case DIRTY_START:
         return vfio_user_edge_log_start(server, &page, NULL, 0);
     case DIRTY_STOP:
@@ -241,13 +242,13 @@ enum status vfio_user_2021_dirty(struct vfio_user *server, struct message *m)
     if (m->size < 8 + 16 + BITMAP_HEADER) {
         return STATUS_INVALID;
     }
-    range = (struct vfio_user_area){get64(m->in + 8), get64(m->in + 16)};
+    range = (struct vfio_user_area){bytes_get64(m->in + 8), bytes_get64(m->in + 16)};
     if (!range_is_valid(range.offset, range.size) || !bitmap_is_valid(m->in + 24, range.size)) {
         return STATUS_INVALID;
     }
-    if (get64(m->in + 32) > server->client_data) {
+    if (bytes_get64(m->in + 32) > server->client_data) {
         return STATUS_RANGE;
     }
-    m->answer = BITMAP_HEADER + (uint32_t)get64(m->in + 32);
+    m->answer = BITMAP_HEADER + (uint32_t)bytes_get64(m->in + 32);
     return put_bitmap(server, m->in + 24, &range, m->out);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/load/plan.h"
 
+#include "vmm/base/little_endian.h"
 #include "vmm/base/log.h"
-#include "vmm/load/bytes.h"
 #include "vmm/load/linux_header.h"
 
 #include <string.h>
@@ -50,7 +50,7 @@ static enum status magic_check(const struct load_file *image)
 {
     const uint8_t *file = image->data;
 
-    if (image->size < (SETUP_SECTS_OLD + 1) * SECTOR ||
+    if (image->size < (SETUP_SECTS_OLD + 1ULL) * SECTOR ||
         bytes_get16(file + HEADER_BOOT_FLAG) != BOOT_FLAG ||
         bytes_get32(file + HEADER_MAGIC) != MAGIC_HDRS) {
         if (!foreign_explain(image, LOAD_LINUX)) {
@@ -96,7 +96,7 @@ static enum status layout_read(const struct load_file *image, struct bzimage *ke
     }
     /* A later protocol may say more than boot_params has room for; nobody reads that there. */
     kernel->header_end = end < HEADER_END_MAX ? end : HEADER_END_MAX;
-    kernel->offset = ((sectors != 0 ? sectors : SETUP_SECTS_OLD) + 1) * SECTOR;
+    kernel->offset = ((sectors != 0 ? sectors : SETUP_SECTS_OLD) + 1ULL) * SECTOR;
     uint64_t wanted = 16ULL * bytes_get32(file + HEADER_SYSSIZE);
     if (image->size <= kernel->offset + ENTRY_64 ||
         wanted > align_up(image->size - kernel->offset, 16)) {

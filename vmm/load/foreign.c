@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Files that people try and that cannot be loaded: what they are, and what would take them. */
+#include "vmm/base/little_endian.h"
 #include "vmm/base/log.h"
-#include "vmm/load/bytes.h"
 #include "vmm/load/linux_header.h"
 #include "vmm/load/plan.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/load/plan.h"
 
+#include "vmm/base/little_endian.h"
 #include "vmm/base/log.h"
-#include "vmm/load/bytes.h"
 
 #include <string.h>
 

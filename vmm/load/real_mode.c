@@ -6,8 +6,8 @@
  */
 #include "vmm/load/load.h"
 
+#include "vmm/base/little_endian.h"
 #include "vmm/base/log.h"
-#include "vmm/load/bytes.h"
 #include "vmm/load/linux_header.h"
 
 #include <string.h>

@@ -56,9 +56,9 @@ void vfio_user_put_header(uint8_t *at, uint16_t id, uint16_t command, uint32_t s
 {
     bytes_put(at, 2, id);
     bytes_put(at + 2, 2, command);
-    put32(at + 4, size);
-    put32(at + 8, flags);
-    put32(at + 12, 0);
+    bytes_put32(at + 4, size);
+    bytes_put32(at + 8, flags);
+    bytes_put32(at + 12, 0);
 }
 
 static void answer(struct vfio_user *server, const struct message *m, enum status status)
@@ -68,7 +68,7 @@ static void answer(struct vfio_user *server, const struct message *m, enum statu
 
     if (status != STATUS_OK) {
         vfio_user_put_header(out, m->id, m->command, HEADER, FLAG_ANSWER | FLAG_ERROR);
-        put32(out + 12, error_of[status]);
+        bytes_put32(out + 12, error_of[status]);
         vfio_user_edge_send(server, out, HEADER, NULL, 0);
         return;
     }
@@ -130,11 +130,11 @@ static enum status run(struct vfio_user *server, struct message *m)
 static void finish(struct vfio_user *server, enum status status)
 {
     const uint8_t *in = server->setup.input;
-    uint32_t flags = get32(in + 8);
+    uint32_t flags = bytes_get32(in + 8);
     struct message m = {.id = (uint16_t)bytes_get(in, 2),
                         .command = (uint16_t)bytes_get(in + 2, 2),
                         .in = in + HEADER,
-                        .size = get32(in + 4) - HEADER,
+                        .size = bytes_get32(in + 4) - HEADER,
                         .out = server->setup.output + HEADER,
                         .room = server->setup.data + VFIO_USER_ENVELOPE - HEADER};
 
@@ -178,7 +178,7 @@ uint8_t *vfio_user_space(struct vfio_user *server, uint32_t *room)
         *room = least(server->skip, server->setup.data);
         return input + HEADER;
     }
-    *room = (server->have < HEADER ? HEADER : get32(input + 4)) - server->have;
+    *room = (server->have < HEADER ? HEADER : bytes_get32(input + 4)) - server->have;
     return input + server->have;
 }
 
@@ -210,7 +210,7 @@ void vfio_user_received(struct vfio_user *server, uint32_t size, const int *hand
     if (server->have < HEADER) {
         return;
     }
-    whole = get32(server->setup.input + 4);
+    whole = bytes_get32(server->setup.input + 4);
     if (whole < HEADER) {
         server->failed = true;
     } else if (whole > server->setup.data + VFIO_USER_ENVELOPE) {

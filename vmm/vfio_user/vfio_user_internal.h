@@ -78,26 +78,6 @@ struct vfio_user_more {
     void (*ended)(struct vfio_user *server);
 };
 
-static inline uint32_t get32(const uint8_t *at)
-{
-    return (uint32_t)bytes_get(at, 4);
-}
-
-static inline uint64_t get64(const uint8_t *at)
-{
-    return bytes_get(at, 8);
-}
-
-static inline void put32(uint8_t *at, uint32_t value)
-{
-    bytes_put(at, 4, value);
-}
-
-static inline void put64(uint8_t *at, uint64_t value)
-{
-    bytes_put(at, 8, value);
-}
-
 static inline uint32_t least(uint64_t a, uint32_t b)
 {
     return a < b ? (uint32_t)a : b;

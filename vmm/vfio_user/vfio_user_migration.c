@@ -51,15 +51,15 @@ static enum status device_state(struct vfio_user *server, struct message *m)
 {
     uint32_t wanted, now = vfio_user_bits(server) & ~NDMA, state = 0;
 
-    if ((get32(m->in + 4) & FEATURE_SET) == 0) {
+    if ((bytes_get32(m->in + 4) & FEATURE_SET) == 0) {
         while (state < STATES - 1 && bits_of[state] != now) {
             state++;
         }
-        put32(m->out + FEATURE, state);
-        put32(m->out + FEATURE + 4, UINT32_MAX); /* no descriptor */
+        bytes_put32(m->out + FEATURE, state);
+        bytes_put32(m->out + FEATURE + 4, UINT32_MAX); /* no descriptor */
         return STATUS_OK;
     }
-    wanted = get32(m->in + FEATURE);
+    wanted = bytes_get32(m->in + FEATURE);
     if (wanted == 0 || wanted >= STATES || bits_of[wanted] == NOT_USED ||
         (now == SAVING && wanted == STATE_PRE_COPY)) {
         return STATUS_INVALID;
@@ -70,8 +70,8 @@ static enum status device_state(struct vfio_user *server, struct message *m)
 static enum status log_start(struct vfio_user *server, struct message *m)
 {
     const uint8_t *data = m->in + FEATURE;
-    uint64_t page = get64(data);
-    uint32_t count = get32(data + 8);
+    uint64_t page = bytes_get64(data);
+    uint32_t count = bytes_get32(data + 8);
     /* The ranges lie in the message, not as this machine has structures. */
     struct vfio_user_area range[LOG_RANGES_MAX];
 
@@ -82,23 +82,23 @@ static enum status log_start(struct vfio_user *server, struct message *m)
         return STATUS_INVALID;
     }
     for (uint32_t i = 0; i < count; i++) {
-        range[i].offset = get64(data + LOG_START_DATA + (size_t)i * 16);
-        range[i].size = get64(data + LOG_START_DATA + (size_t)i * 16 + 8);
+        range[i].offset = bytes_get64(data + LOG_START_DATA + (size_t)i * 16);
+        range[i].size = bytes_get64(data + LOG_START_DATA + (size_t)i * 16 + 8);
         if (range[i].size == 0 || range[i].size - 1 > UINT64_MAX - range[i].offset) {
             return STATUS_INVALID;
         }
     }
     enum status status = vfio_user_edge_log_start(server, &page, range, count);
 
-    put64(m->out + FEATURE, page);
+    bytes_put64(m->out + FEATURE, page);
     return status;
 }
 
 static enum status log_report(struct vfio_user *server, struct message *m)
 {
     const uint8_t *data = m->in + FEATURE;
-    const struct vfio_user_area range = {get64(data), get64(data + 8)};
-    uint64_t page = get64(data + 16), bytes;
+    const struct vfio_user_area range = {bytes_get64(data), bytes_get64(data + 8)};
+    uint64_t page = bytes_get64(data + 16), bytes;
 
     if (range.size == 0 || range.size - 1 > UINT64_MAX - range.offset ||
         !page_size_is_valid(page) || (range.offset & (page - 1)) != 0) {
@@ -109,12 +109,12 @@ static enum status log_report(struct vfio_user *server, struct message *m)
         return STATUS_RANGE;
     }
     m->answer = FEATURE + REPORT_DATA + (uint32_t)bytes;
-    if (m->answer > get32(m->in)) { /* so much is needed */
-        put32(m->out, m->answer);
+    if (m->answer > bytes_get32(m->in)) { /* so much is needed */
+        bytes_put32(m->out, m->answer);
         m->answer = FEATURE;
         return STATUS_OK;
     }
-    put32(m->out, m->answer);
+    bytes_put32(m->out, m->answer);
     memset(m->out + FEATURE + REPORT_DATA, 0, bytes);
     return vfio_user_edge_log_report(server, &range, page, m->out + FEATURE + REPORT_DATA);
 }
@@ -137,7 +137,7 @@ static enum status carry_out(struct vfio_user *server, struct message *m, unsign
 {
     switch (index) {
     case MIGRATION:
-        put64(m->out + FEATURE, MIGRATION_STOP_COPY | MIGRATION_PRE_COPY);
+        bytes_put64(m->out + FEATURE, MIGRATION_STOP_COPY | MIGRATION_PRE_COPY);
         return STATUS_OK;
     case DEVICE_STATE:
         return device_state(server, m);
@@ -154,7 +154,7 @@ static enum status carry_out(struct vfio_user *server, struct message *m, unsign
 enum status vfio_user_feature(struct vfio_user *server, struct message *m)
 {
     const struct vfio_user_function *f = server->setup.function;
-    uint32_t argsz = get32(m->in), flags = get32(m->in + 4), i = 0;
+    uint32_t argsz = bytes_get32(m->in), flags = bytes_get32(m->in + 4), i = 0;
     uint32_t how = flags & (FEATURE_GET | FEATURE_SET);
 
     while (i < ARRAY_SIZE(features) && features[i].index != (flags & FEATURE_INDEX)) {
@@ -177,7 +177,7 @@ enum status vfio_user_feature(struct vfio_user *server, struct message *m)
     }
     if (how == FEATURE_GET) {
         m->answer = FEATURE + features[i].got;
-        put32(m->out, m->answer);
+        bytes_put32(m->out, m->answer);
         if (argsz < m->answer) {
             m->answer = FEATURE;
             return STATUS_OK;
@@ -190,7 +190,7 @@ enum status vfio_user_feature(struct vfio_user *server, struct message *m)
 
 enum status vfio_user_mig_read(struct vfio_user *server, struct message *m)
 {
-    uint32_t argsz = get32(m->in), size = get32(m->in + 4), done = 0, now;
+    uint32_t argsz = bytes_get32(m->in), size = bytes_get32(m->in + 4), done = 0, now;
 
     if (argsz < 8 || !server->setup.function->migrates) {
         return STATUS_INVALID;
@@ -212,17 +212,18 @@ enum status vfio_user_mig_read(struct vfio_user *server, struct message *m)
         }
         done += now;
     } while (now != 0 && done < size);
-    put32(m->out, 8 + done);
-    put32(m->out + 4, done);
+    bytes_put32(m->out, 8 + done);
+    bytes_put32(m->out + 4, done);
     m->answer = 8 + done;
     return STATUS_OK;
 }
 
 enum status vfio_user_mig_write(struct vfio_user *server, struct message *m)
 {
-    uint32_t size = get32(m->in + 4);
+    uint32_t size = bytes_get32(m->in + 4);
 
-    if (get32(m->in) < 8 || m->size != 8 + (uint64_t)size || !server->setup.function->migrates) {
+    if (bytes_get32(m->in) < 8 || m->size != 8 + (uint64_t)size ||
+        !server->setup.function->migrates) {
         return STATUS_INVALID;
     }
     if (vfio_user_bits(server) != RESUMING) {
@@ -233,15 +234,16 @@ enum status vfio_user_mig_write(struct vfio_user *server, struct message *m)
 
 enum status vfio_user_precopy_info(struct vfio_user *server, struct message *m)
 {
-    if (get32(m->in) < 24 || get32(m->in + 4) != 0 || !server->setup.function->migrates) {
+    if (bytes_get32(m->in) < 24 || bytes_get32(m->in + 4) != 0 ||
+        !server->setup.function->migrates) {
         return STATUS_INVALID;
     }
     if ((vfio_user_bits(server) & ~NDMA) != (SAVING | RUNNING)) {
         return STATUS_STATE;
     }
     memset(m->out, 0, 24);
-    put32(m->out, 24);
-    put64(m->out + 16, vfio_user_edge_pending(server));
+    bytes_put32(m->out, 24);
+    bytes_put64(m->out + 16, vfio_user_edge_pending(server));
     m->answer = 24;
     return STATUS_OK;
 }

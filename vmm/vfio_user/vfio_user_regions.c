@@ -15,13 +15,13 @@
 
 enum status vfio_user_info(struct vfio_user *server, struct message *m)
 {
-    if (get32(m->in) < 16) {
+    if (bytes_get32(m->in) < 16) {
         return STATUS_INVALID;
     }
-    put32(m->out, 16);
-    put32(m->out + 4, DEVICE_PCI);
-    put32(m->out + 8, VFIO_USER_PCI_REGIONS);
-    put32(m->out + 12, 0); /* kinds of interrupts */
+    bytes_put32(m->out, 16);
+    bytes_put32(m->out + 4, DEVICE_PCI);
+    bytes_put32(m->out + 8, VFIO_USER_PCI_REGIONS);
+    bytes_put32(m->out + 12, 0); /* kinds of interrupts */
     m->answer = 16;
     return STATUS_OK;
 }
@@ -30,7 +30,7 @@ uint32_t vfio_user_put_cap(uint8_t *out, uint32_t offset, uint32_t id, uint32_t 
 {
     bytes_put(out + offset, 2, id);
     bytes_put(out + offset + 2, 2, 1);
-    put32(out + offset + 4, more ? offset + size : 0);
+    bytes_put32(out + offset + 4, more ? offset + size : 0);
     return offset + size;
 }
 
@@ -42,34 +42,34 @@ static uint32_t put_caps(const struct vfio_user_region *r, uint8_t *out)
     if (r->areas == 0) {
         return REGION_INFO;
     }
-    put32(at, r->areas);
-    put32(at + 4, 0);
+    bytes_put32(at, r->areas);
+    bytes_put32(at + 4, 0);
     for (uint32_t i = 0; i < r->areas; i++) {
-        put64(at + 8 + (size_t)i * 16, r->area[i].offset);
-        put64(at + 16 + (size_t)i * 16, r->area[i].size);
+        bytes_put64(at + 8 + (size_t)i * 16, r->area[i].offset);
+        bytes_put64(at + 16 + (size_t)i * 16, r->area[i].size);
     }
     return vfio_user_put_cap(out, REGION_INFO, CAP_SPARSE, CAP_HEADER + 8 + r->areas * 16, false);
 }
 
 void vfio_user_put_region(struct message *m, uint64_t size, uint32_t end)
 {
-    bool fits = end <= get32(m->in); /* or the client asks once more */
+    bool fits = end <= bytes_get32(m->in); /* or the client asks once more */
 
     m->answer = fits ? end : REGION_INFO;
-    put32(m->out, end);
-    put32(m->out + 4,
-          (size != 0 ? REGION_READ | REGION_WRITE : 0) | (end != REGION_INFO ? REGION_CAPS : 0));
-    put32(m->out + 8, get32(m->in + 8));
-    put32(m->out + 12, fits && end != REGION_INFO ? REGION_INFO : 0);
-    put64(m->out + 16, size);
-    put64(m->out + 24, 0);
+    bytes_put32(m->out, end);
+    bytes_put32(m->out + 4, (size != 0 ? REGION_READ | REGION_WRITE : 0) |
+                                (end != REGION_INFO ? REGION_CAPS : 0));
+    bytes_put32(m->out + 8, bytes_get32(m->in + 8));
+    bytes_put32(m->out + 12, fits && end != REGION_INFO ? REGION_INFO : 0);
+    bytes_put64(m->out + 16, size);
+    bytes_put64(m->out + 24, 0);
 }
 
 enum status vfio_user_region_info(struct vfio_user *server, struct message *m)
 {
-    uint32_t index = get32(m->in + 8), end;
+    uint32_t index = bytes_get32(m->in + 8), end;
 
-    if (get32(m->in) < REGION_INFO || index >= VFIO_USER_PCI_REGIONS) {
+    if (bytes_get32(m->in) < REGION_INFO || index >= VFIO_USER_PCI_REGIONS) {
         return STATUS_INVALID;
     }
     const struct vfio_user_region *r = &server->setup.function->region[index];
@@ -77,8 +77,8 @@ enum status vfio_user_region_info(struct vfio_user *server, struct message *m)
     end = put_caps(r, m->out);
     vfio_user_put_region(m, r->size, end);
     if (r->size != 0 && r->handle != NO_HANDLE && server->client_handles != 0) {
-        put32(m->out + 4, get32(m->out + 4) | REGION_MMAP);
-        put64(m->out + 24, r->offset);
+        bytes_put32(m->out + 4, bytes_get32(m->out + 4) | REGION_MMAP);
+        bytes_put64(m->out + 24, r->offset);
         m->handles = m->answer == end ? 1 : 0;
         m->handle[0] = r->handle;
     }
@@ -94,46 +94,47 @@ uint64_t vfio_user_region_size(const struct vfio_user *server, uint32_t index)
 
 bool vfio_user_begin_read(const struct vfio_user *server, struct message *m, uint64_t size)
 {
-    uint32_t count = get32(m->in + 12);
+    uint32_t count = bytes_get32(m->in + 12);
 
     memcpy(m->out, m->in, ACCESS);
     m->answer = ACCESS + count;
     return m->size == ACCESS && count <= server->client_data &&
-           range_fits(get64(m->in), count, size);
+           range_fits(bytes_get64(m->in), count, size);
 }
 
 bool vfio_user_begin_write(struct message *m, uint64_t size)
 {
-    uint32_t count = get32(m->in + 12);
+    uint32_t count = bytes_get32(m->in + 12);
 
     memcpy(m->out, m->in, ACCESS);
     m->answer = ACCESS;
-    return m->size - ACCESS == count && range_fits(get64(m->in), count, size);
+    return m->size - ACCESS == count && range_fits(bytes_get64(m->in), count, size);
 }
 
 enum status vfio_user_region_read(struct vfio_user *server, struct message *m)
 {
-    uint32_t region = get32(m->in + 8), count = get32(m->in + 12);
+    uint32_t region = bytes_get32(m->in + 8), count = bytes_get32(m->in + 12);
 
     if (!vfio_user_begin_read(server, m, vfio_user_region_size(server, region))) {
         return STATUS_INVALID;
     }
-    return count == 0 ? STATUS_OK
-                      : vfio_user_edge_read(server, region, get64(m->in), m->out + ACCESS, count);
+    return count == 0
+               ? STATUS_OK
+               : vfio_user_edge_read(server, region, bytes_get64(m->in), m->out + ACCESS, count);
 }
 
 enum status vfio_user_write_region(struct vfio_user *server, const uint8_t *access)
 {
-    uint32_t count = get32(access + 12);
+    uint32_t count = bytes_get32(access + 12);
 
     return count == 0 ? STATUS_OK
-                      : vfio_user_edge_write(server, get32(access + 8), get64(access),
+                      : vfio_user_edge_write(server, bytes_get32(access + 8), bytes_get64(access),
                                              access + ACCESS, count);
 }
 
 enum status vfio_user_region_write(struct vfio_user *server, struct message *m)
 {
-    return vfio_user_begin_write(m, vfio_user_region_size(server, get32(m->in + 8)))
+    return vfio_user_begin_write(m, vfio_user_region_size(server, bytes_get32(m->in + 8)))
                ? vfio_user_write_region(server, m->in)
                : STATUS_INVALID;
 }

@@ -7,6 +7,7 @@
  */
 #include "drivers/virtio/vf_state.h"
 #include "tests/unit/fakes/log.h"
+#include "vmm/base/little_endian.h"
 #include "vmm/legacy/legacy.h"
 #include "vmm/legacy/legacy_internal.h"
 #include "vmm/migrate/compare.h"
@@ -68,27 +69,15 @@ void legacy_life_take_off(struct legacy_function *f) {}
 
 /* ---- Building ---- */
 
-static void put32(uint8_t *at, uint32_t value)
-{
-    memcpy(at, &value, sizeof(value));
-}
-
-static uint32_t get32(const uint8_t *at)
-{
-    uint32_t value;
-
-    memcpy(&value, at, sizeof(value));
-    return value;
-}
-
 /* The section at AT, as far as its length makes sense within ROOM. */
 static void seal_function(uint8_t *section, uint32_t room)
 {
-    uint32_t length = room < STATE_RECORD_HEADER ? 0 : get32(section + 4);
+    uint32_t length = room < STATE_RECORD_HEADER ? 0 : bytes_get32(section + 4);
 
     if (length >= STATE_RECORD_HEADER + STATE_CHECKSUM && length <= room) {
-        put32(section, STATE_MAGIC);
-        put32(section + length - STATE_CHECKSUM, state_checksum(section, length - STATE_CHECKSUM));
+        bytes_put32(section, STATE_MAGIC);
+        bytes_put32(section + length - STATE_CHECKSUM,
+                    state_checksum(section, length - STATE_CHECKSUM));
     }
 }
 
@@ -101,10 +90,10 @@ static void seal(uint8_t *at, uint32_t size, uint32_t function)
     if (function != 0 && function < size) {
         seal_function(at + function, size - function);
     }
-    put32(at, RECORD_MAGIC);
-    put32(at + 4, RECORD_VERSION);
-    put32(at + 8, size);
-    put32(at + size - STATE_CHECKSUM, state_checksum(at, size - STATE_CHECKSUM));
+    bytes_put32(at, RECORD_MAGIC);
+    bytes_put32(at + 4, RECORD_VERSION);
+    bytes_put32(at + 8, size);
+    bytes_put32(at + size - STATE_CHECKSUM, state_checksum(at, size - STATE_CHECKSUM));
 }
 
 static void put_bytes(struct record_writer *w, unsigned type, const void *bytes, uint32_t size)
@@ -125,14 +114,14 @@ static uint32_t good_device(uint32_t kind, uint8_t device[DEVICE_MAX])
 
     memset(device, 0, DEVICE_MAX);
     if (fielded) {
-        put32(device, parts);
+        bytes_put32(device, parts);
         at = 4;
     }
     for (uint32_t i = 0; i < parts; i++) {
         uint32_t length = next() % 32U;
 
-        put32(device + at, fielded ? i : 0x100 + i);
-        put32(device + at + (fielded ? 4 : 12), length);
+        bytes_put32(device + at, fielded ? i : 0x100 + i);
+        bytes_put32(device + at + (fielded ? 4 : 12), length);
         at += (fielded ? 8 : 16) + length;
     }
     return at;
@@ -202,8 +191,8 @@ static uint32_t from_parts(void)
         uint8_t what = next(), length = next();
         uint32_t type = what % 8U < RECORD_TYPES ? parts + 1 : what % 8U; /* most in their order */
 
-        put32(built + used, type | (uint32_t)(what >> 3 & 1) << 16);
-        put32(built + used + 4, length + ((what & 0x80) != 0 ? (uint32_t)next() << 24 : 0));
+        bytes_put32(built + used, type | (uint32_t)(what >> 3 & 1) << 16);
+        bytes_put32(built + used + 4, length + ((what & 0x80) != 0 ? (uint32_t)next() << 24 : 0));
         used += RECORD_PART;
         for (uint32_t i = 0; i < align_up(length, 8); i++) {
             built[used + i] = next();
@@ -211,7 +200,7 @@ static uint32_t from_parts(void)
         used += (uint32_t)align_up(length, 8);
         parts++;
     }
-    put32(built + 12, parts);
+    bytes_put32(built + 12, parts);
     return used + STATE_CHECKSUM;
 }
 
@@ -323,12 +312,12 @@ static void check_types(const uint8_t *at, uint32_t size)
     uint32_t last = 0;
 
     for (uint32_t offset = RECORD_HEADER; offset < size - STATE_CHECKSUM;) {
-        uint32_t head = get32(at + offset), type = head & 0xffff;
+        uint32_t head = bytes_get32(at + offset), type = head & 0xffff;
 
         require(type > last);
         require(type < RECORD_TYPES || (head >> 16 & RECORD_OPTIONAL) != 0);
         last = type;
-        offset += RECORD_PART + (uint32_t)align_up(get32(at + offset + 4), 8);
+        offset += RECORD_PART + (uint32_t)align_up(bytes_get32(at + offset + 4), 8);
     }
 }
 

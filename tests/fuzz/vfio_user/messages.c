@@ -61,16 +61,16 @@ static void send_message(uint8_t how, const uint8_t *bytes, uint32_t length)
     memcpy(message, bytes, length);
     whole = length < HEADER ? HEADER : length;
     if ((how & MENDED) != 0) {
-        put32(message + 4, whole);
-        put32(message + 8, get32(message + 8) & FLAG_NO_REPLY);
+        bytes_put32(message + 4, whole);
+        bytes_put32(message + 8, bytes_get32(message + 8) & FLAG_NO_REPLY);
         bytes_put(message + 2, 2, message[2] % (COMMANDS + 1));
         if (fake.device.dma.waits && (message[0] & 1) != 0) { /* it has the answer */
             bytes_put(message, 2, fake.device.dma.id);
             bytes_put(message + 2, 2, fake.device.dma.command);
-            put32(message + 8, FLAG_ANSWER | (message[12] & 1 ? FLAG_ERROR : 0));
+            bytes_put32(message + 8, FLAG_ANSWER | (message[12] & 1 ? FLAG_ERROR : 0));
         }
-    } else if (get32(message + 4) > whole && get32(message + 4) <= sizeof(message)) {
-        whole = get32(message + 4); /* with what the last ones left there */
+    } else if (bytes_get32(message + 4) > whole && bytes_get32(message + 4) <= sizeof(message)) {
+        whole = bytes_get32(message + 4); /* with what the last ones left there */
     }
     for (uint32_t i = 0; i < count; i++) {
         handle[i] = fake_handle();

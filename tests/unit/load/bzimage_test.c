@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Linux: what the plan says for a good bzImage, and every reason to refuse one. */
 #include "tests/unit/load/images.h"
-#include "vmm/load/bytes.h"
+#include "vmm/base/little_endian.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
 /* What is given as a kernel and is none: 'foreign_test FOLDER', with files of Debian's in it. */
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/load/images.h"
-#include "vmm/load/bytes.h"
+#include "vmm/base/little_endian.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

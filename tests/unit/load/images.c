@@ -2,7 +2,7 @@
 #include "tests/unit/load/images.h"
 
 #include "tests/unit/fakes/log.h"
-#include "vmm/load/bytes.h"
+#include "vmm/base/little_endian.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

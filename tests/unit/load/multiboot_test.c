@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Multiboot 1: what the plan says for good images, to the limits of what is good. */
 #include "tests/unit/load/multiboot_files.h"
-#include "vmm/load/bytes.h"
+#include "vmm/base/little_endian.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

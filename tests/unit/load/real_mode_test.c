@@ -3,7 +3,7 @@
  * Debian's in it. */
 #include "tests/unit/fakes/log.h"
 #include "tests/unit/load/images.h"
-#include "vmm/load/bytes.h"
+#include "vmm/base/little_endian.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -28,10 +28,10 @@ static void answer(uint16_t id, uint16_t command, uint32_t flags, uint64_t addre
 
     bytes_put(bytes, 2, id);
     bytes_put(bytes + 2, 2, command);
-    put32(bytes + 4, HEADER + size);
-    put32(bytes + 8, flags);
-    put64(bytes + HEADER, address);
-    put64(bytes + HEADER + 8, count);
+    bytes_put32(bytes + 4, HEADER + size);
+    bytes_put32(bytes + 8, flags);
+    bytes_put64(bytes + HEADER, address);
+    bytes_put64(bytes + HEADER + 8, count);
     memset(bytes + HEADER + PLACE, 0x77, 2 * DATA);
     (void)fake_feed(bytes, HEADER + size, NULL, 0, UINT32_MAX);
 }
@@ -48,10 +48,10 @@ static void reads(void **state)
         assert_int_equal(vfio_user_dma(&fake.device, AT, 100, NULL), 100);
         assert_int_equal(fake.sent_size, HEADER + PLACE);
         assert_int_equal(bytes_get(fake.sent + 2, 2), 11);
-        assert_int_equal(get32(fake.sent + 4), HEADER + PLACE);
-        assert_int_equal(get32(fake.sent + 8), 0);
-        assert_int_equal(get64(fake.sent + 16), AT);
-        assert_int_equal(get64(fake.sent + 24), 100);
+        assert_int_equal(bytes_get32(fake.sent + 4), HEADER + PLACE);
+        assert_int_equal(bytes_get32(fake.sent + 8), 0);
+        assert_int_equal(bytes_get64(fake.sent + 16), AT);
+        assert_int_equal(bytes_get64(fake.sent + 24), 100);
         answer(sent_id(), 11, FLAG_ANSWER, AT, 100, PLACE + 100);
         assert_int_equal(fake.dma_done, 1);
         assert_true(fake.dma_ok);
@@ -69,7 +69,7 @@ static void writes(void **state)
     assert_int_equal(vfio_user_dma(&fake.device, AT, 100, data), 100);
     assert_int_equal(fake.sent_size, HEADER + PLACE + 100);
     assert_int_equal(bytes_get(fake.sent + 2, 2), 12);
-    assert_int_equal(get64(fake.sent + 24), 100);
+    assert_int_equal(bytes_get64(fake.sent + 24), 100);
     assert_memory_equal(fake.sent + HEADER + PLACE, data, 100);
     answer(sent_id(), 12, FLAG_ANSWER, AT, 100, PLACE);
     assert_int_equal(fake.dma_done, 1);

@@ -132,7 +132,7 @@ int fake_command(uint16_t command, const void *payload, uint32_t size, const int
     must(bytes != NULL);
     bytes_put(bytes, 2, ++id);
     bytes_put(bytes + 2, 2, command);
-    put32(bytes + 4, HEADER + size);
+    bytes_put32(bytes + 4, HEADER + size);
     if (size != 0) {
         memcpy(bytes + HEADER, payload, size);
     }
@@ -144,22 +144,22 @@ int fake_command(uint16_t command, const void *payload, uint32_t size, const int
         return -1;
     }
     const uint8_t *m = fake.sent;
-    uint32_t whole = get32(m + 4);
+    uint32_t whole = bytes_get32(m + 4);
 
     /* Messages of the server's own come before it. */
-    while ((get32(m + 8) & FLAG_TYPE) == 0) {
+    while ((bytes_get32(m + 8) & FLAG_TYPE) == 0) {
         m += whole;
         must(m < fake.sent + fake.sent_size);
-        whole = get32(m + 4);
+        whole = bytes_get32(m + 4);
     }
     must(m + whole == fake.sent + fake.sent_size);
     must(bytes_get(m, 2) == id && bytes_get(m + 2, 2) == command);
     fake.reply = m + HEADER;
     fake.reply_size = whole - HEADER;
-    fake.reply_flags = get32(m + 8);
+    fake.reply_flags = bytes_get32(m + 8);
     must((fake.reply_flags & FLAG_ERROR) == 0 || fake.reply_size == 0);
-    must((fake.reply_flags & FLAG_ERROR) == 0 || get32(m + 12) != 0);
-    return (fake.reply_flags & FLAG_ERROR) != 0 ? (int)get32(m + 12) : 0;
+    must((fake.reply_flags & FLAG_ERROR) == 0 || bytes_get32(m + 12) != 0);
+    return (fake.reply_flags & FLAG_ERROR) != 0 ? (int)bytes_get32(m + 12) : 0;
 }
 
 void fake_version(enum vfio_user_form form)
@@ -180,7 +180,7 @@ void fake_put32(uint8_t *at, unsigned count, ...)
 
     va_start(args, count);
     for (unsigned i = 0; i < count; i++) {
-        put32(at + (size_t)i * 4, va_arg(args, uint32_t));
+        bytes_put32(at + (size_t)i * 4, va_arg(args, uint32_t));
     }
     va_end(args);
 }
@@ -191,7 +191,7 @@ void fake_put64(uint8_t *at, unsigned count, ...)
 
     va_start(args, count);
     for (unsigned i = 0; i < count; i++) {
-        put64(at + (size_t)i * 8, va_arg(args, uint64_t));
+        bytes_put64(at + (size_t)i * 8, va_arg(args, uint64_t));
     }
     va_end(args);
 }
@@ -206,7 +206,7 @@ static void must_be_open(int handle)
 void vfio_user_edge_send(struct vfio_user *server, const uint8_t *bytes, uint32_t size,
                          const int *handle, uint32_t count)
 {
-    must(server == &fake.device.server && size >= HEADER && get32(bytes + 4) == size);
+    must(server == &fake.device.server && size >= HEADER && bytes_get32(bytes + 4) == size);
     must(size <= server->setup.data + VFIO_USER_ENVELOPE && count <= VFIO_USER_HANDLES_MAX);
     if (size > FAKE_SENT - fake.sent_size) {
         fake.sent_size = 0; /* nobody reads so much */

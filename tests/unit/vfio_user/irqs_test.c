@@ -51,10 +51,10 @@ static void tells_of_interrupts(void **state)
         fake_put32(bytes + 8, 1, i);
         assert_int_equal(fake_command(COMMAND_GET_IRQ_INFO, bytes, 16, NULL, 0), 0);
         assert_int_equal(fake.reply_size, 16);
-        assert_int_equal(get32(fake.reply), 16);
-        assert_int_equal(get32(fake.reply + 4), flags[i]);
-        assert_int_equal(get32(fake.reply + 8), i);
-        assert_int_equal(get32(fake.reply + 12), counts[i]);
+        assert_int_equal(bytes_get32(fake.reply), 16);
+        assert_int_equal(bytes_get32(fake.reply + 4), flags[i]);
+        assert_int_equal(bytes_get32(fake.reply + 8), i);
+        assert_int_equal(bytes_get32(fake.reply + 12), counts[i]);
     }
     fake_put32(bytes + 8, 1, 5);
     assert_int_equal(fake_command(COMMAND_GET_IRQ_INFO, bytes, 16, NULL, 0), 22);
@@ -216,10 +216,10 @@ static void are_messages_in_2021(void **state)
     vfio_user_set_intx(&fake.device, true);
     assert_int_equal(fake.sent_size, 2 * 20);
     assert_int_equal(bytes_get(fake.sent + 2, 2), COMMAND_2021_VM_INTERRUPT);
-    assert_int_equal(get32(fake.sent + 4), 20);
-    assert_int_equal(get32(fake.sent + 8), 0);
-    assert_int_equal(get32(fake.sent + 16), 7);
-    assert_int_equal(get32(fake.sent + 20 + 16), 0);
+    assert_int_equal(bytes_get32(fake.sent + 4), 20);
+    assert_int_equal(bytes_get32(fake.sent + 8), 0);
+    assert_int_equal(bytes_get32(fake.sent + 16), 7);
+    assert_int_equal(bytes_get32(fake.sent + 20 + 16), 0);
     assert_int_not_equal(bytes_get(fake.sent, 2), bytes_get(fake.sent + 20, 2));
     /* With a handle there is none. */
     handle = fake_handle();
@@ -232,8 +232,8 @@ static void are_messages_in_2021(void **state)
     uint8_t answer[HEADER] = {0};
 
     bytes_put(answer + 2, 2, COMMAND_2021_VM_INTERRUPT);
-    put32(answer + 4, HEADER);
-    put32(answer + 8, FLAG_ANSWER);
+    bytes_put32(answer + 4, HEADER);
+    bytes_put32(answer + 8, FLAG_ANSWER);
     (void)fake_feed(answer, HEADER, NULL, 0, HEADER);
     assert_int_equal(fake.sent_size, 0);
     assert_false(fake.device.server.failed);

@@ -68,7 +68,7 @@ static void maps_and_unmaps(void **state)
     assert_int_equal(unmap(0, 0, 15 * PAGE), 2);
     assert_int_equal(unmap(0, 0, 16 * PAGE), 0);
     assert_int_equal(fake.reply_size, 24);
-    assert_int_equal(get64(fake.reply + 16), 16 * PAGE);
+    assert_int_equal(bytes_get64(fake.reply + 16), 16 * PAGE);
     assert_int_equal(unmap(0, 0, 16 * PAGE), 2);
     assert_int_equal(fake.maps, 2);
     assert_int_equal(unmap(2, PAGE, PAGE), 22);
@@ -275,13 +275,13 @@ static void reports_what_was_written_in_2021(void **state)
     fake.map[0].written = fake.map[1].written = true;
     assert_int_equal(dirty(4, 0, 200, PAGE, 40), 0); /* more room than there must be */
     assert_int_equal(fake.reply_size, 24 + 40);
-    assert_int_equal(get64(fake.reply), PAGE);
-    assert_int_equal(get64(fake.reply + 8), 40);
-    assert_int_equal(get64(fake.reply + 24), 1);
-    assert_int_equal(get64(fake.reply + 32), 1ULL << (100 - 64));
-    assert_int_equal(get64(fake.reply + 56), 0);
+    assert_int_equal(bytes_get64(fake.reply), PAGE);
+    assert_int_equal(bytes_get64(fake.reply + 8), 40);
+    assert_int_equal(bytes_get64(fake.reply + 24), 1);
+    assert_int_equal(bytes_get64(fake.reply + 32), 1ULL << (100 - 64));
+    assert_int_equal(bytes_get64(fake.reply + 56), 0);
     assert_int_equal(dirty(4, 0, 200, PAGE, 32), 0);
-    assert_int_equal(get64(fake.reply + 24), 0); /* and was forgotten */
+    assert_int_equal(bytes_get64(fake.reply + 24), 0); /* and was forgotten */
     /* What cannot be asked. */
     assert_int_equal(dirty(4, 0, 200, PAGE, 31), 22);
     assert_int_equal(dirty(4, 0, 0, PAGE, 32), 22);
@@ -300,8 +300,8 @@ static void reports_what_was_written_in_2021(void **state)
     assert_int_equal(fake_command(COMMAND_DMA_UNMAP, table, 88, NULL, 0), 0);
     assert_int_equal(fake.reply_size, 32 + 24 + 16 + 32);
     assert_memory_equal(fake.reply, table, 56);
-    assert_int_equal(get64(fake.reply + 56), 1);
-    assert_int_equal(get64(fake.reply + 64), 0);
+    assert_int_equal(bytes_get64(fake.reply + 56), 1);
+    assert_int_equal(bytes_get64(fake.reply + 64), 0);
     assert_memory_equal(fake.reply + 72, table + 56, 32);
     assert_int_equal(fake.maps, 0);
     assert_int_equal(dirty(2, 0, 0, 0, 0), 0);

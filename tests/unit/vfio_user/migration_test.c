@@ -69,7 +69,7 @@ static uint32_t get_state(void)
 {
     assert_int_equal(feature(16, GET | 2, NULL, 0), 0);
     assert_int_equal(fake.reply_size, 16);
-    return get32(fake.reply + 8);
+    return bytes_get32(fake.reply + 8);
 }
 
 static void tells_of_features(void **state)
@@ -104,11 +104,11 @@ static void tells_of_features(void **state)
     }
     assert_int_equal(feature(16, GET | 1, NULL, 0), 0);
     assert_int_equal(fake.reply_size, 16);
-    assert_int_equal(get32(fake.reply), 16);
-    assert_int_equal(get64(fake.reply + 8), 5); /* STOP_COPY, PRE_COPY */
+    assert_int_equal(bytes_get32(fake.reply), 16);
+    assert_int_equal(bytes_get64(fake.reply + 8), 5); /* STOP_COPY, PRE_COPY */
     assert_int_equal(feature(8, GET | 1, NULL, 0), 0);
     assert_int_equal(fake.reply_size, 8); /* so much is needed: */
-    assert_int_equal(get32(fake.reply), 16);
+    assert_int_equal(bytes_get32(fake.reply), 16);
     assert_int_equal(feature(7, GET | 1, NULL, 0), 22);
     fake.function.migrates = fake.function.logs = false;
     assert_int_equal(feature(16, GET | 1, NULL, 0), 22);
@@ -181,16 +181,16 @@ static void moves_a_state(void **state)
     assert_int_equal(set_state(STOP_COPY), 0);
     assert_int_equal(mig(COMMAND_MIG_DATA_READ, 800, 700, NULL, 0), 0);
     assert_int_equal(fake.reply_size, 708); /* of pieces of 300 */
-    assert_int_equal(get32(fake.reply), 708);
-    assert_int_equal(get32(fake.reply + 4), 700);
+    assert_int_equal(bytes_get32(fake.reply), 708);
+    assert_int_equal(bytes_get32(fake.reply + 4), 700);
     assert_memory_equal(fake.reply + 8, stream, 700);
     assert_int_equal(mig(COMMAND_MIG_DATA_READ, 108, 700, NULL, 0), 0);
-    assert_int_equal(get32(fake.reply + 4), 100); /* no more than argsz has room for */
+    assert_int_equal(bytes_get32(fake.reply + 4), 100); /* no more than argsz has room for */
     assert_int_equal(mig(COMMAND_MIG_DATA_READ, 800, 700, NULL, 0), 0);
-    assert_int_equal(get32(fake.reply + 4), 200); /* the end */
+    assert_int_equal(bytes_get32(fake.reply + 4), 200); /* the end */
     assert_memory_equal(fake.reply + 8, stream + 800, 200);
     assert_int_equal(mig(COMMAND_MIG_DATA_READ, 800, 700, NULL, 0), 0);
-    assert_int_equal(get32(fake.reply + 4), 0);
+    assert_int_equal(bytes_get32(fake.reply + 4), 0);
     assert_int_equal(mig(COMMAND_MIG_DATA_READ, 7, 700, NULL, 0), 22);
     assert_int_equal(mig(COMMAND_MIG_DATA_READ, 9000, DATA + 1, NULL, 0), 7);
     assert_int_equal(mig(COMMAND_MIG_DATA_WRITE, 18, 10, stream, 10), 16);
@@ -217,9 +217,9 @@ static void tells_of_pre_copy(void **state)
     assert_int_equal(set_state(PRE_COPY), 0);
     assert_int_equal(fake_command(COMMAND_PRECOPY_INFO, bytes, 24, NULL, 0), 0);
     assert_int_equal(fake.reply_size, 24);
-    assert_int_equal(get64(fake.reply + 16), 0);
+    assert_int_equal(bytes_get64(fake.reply + 16), 0);
     assert_int_equal(mig(COMMAND_MIG_DATA_READ, 108, 100, NULL, 0), 0);
-    assert_int_equal(get32(fake.reply + 4), 0);
+    assert_int_equal(bytes_get32(fake.reply + 4), 0);
     bytes[0] = 23;
     assert_int_equal(fake_command(COMMAND_PRECOPY_INFO, bytes, 24, NULL, 0), 22);
 }
@@ -238,7 +238,7 @@ static void logs(void **state)
     assert_int_equal(feature(8, SET | 7, NULL, 0), 16);
     assert_int_equal(feature(56, SET | 6, data, 48), 0);
     assert_int_equal(fake.reply_size, 56);
-    assert_int_equal(get64(fake.reply + 8), PAGE);
+    assert_int_equal(bytes_get64(fake.reply + 8), PAGE);
     assert_int_equal(fake.log_ranges, 2);
     assert_int_equal(feature(56, SET | 6, data, 48), 16);
     /* The report. */
@@ -246,12 +246,12 @@ static void logs(void **state)
     fake_put64(data, 3, 0ULL, 128 * PAGE, PAGE);
     assert_int_equal(feature(32 + 16, GET | 8, data, 24), 0);
     assert_int_equal(fake.reply_size, 32 + 16);
-    assert_int_equal(get32(fake.reply), 48);
-    assert_int_equal(get64(fake.reply + 32), 0);
-    assert_int_equal(get64(fake.reply + 40), 1ULL << (70 - 64));
+    assert_int_equal(bytes_get32(fake.reply), 48);
+    assert_int_equal(bytes_get64(fake.reply + 32), 0);
+    assert_int_equal(bytes_get64(fake.reply + 40), 1ULL << (70 - 64));
     assert_int_equal(feature(32 + 15, GET | 8, data, 24), 0);
     assert_int_equal(fake.reply_size, 8);
-    assert_int_equal(get32(fake.reply), 48);
+    assert_int_equal(bytes_get32(fake.reply), 48);
     fake_put64(data, 3, 0ULL, (uint64_t)DATA * 8 * PAGE, PAGE);
     assert_int_equal(feature(32 + DATA, GET | 8, data, 24), 0); /* as much as fits */
     fake_put64(data, 3, 0ULL, (uint64_t)DATA * 8 * PAGE + 1, PAGE);
@@ -297,7 +297,7 @@ static void logs_ranges(void **state)
     fake_put32(data + 8, 1, 0);
     fake.log_page = PAGE;
     assert_int_equal(feature(24, SET | 6, data, 16), 0);
-    assert_int_equal(get64(fake.reply + 8), PAGE);
+    assert_int_equal(bytes_get64(fake.reply + 8), PAGE);
     /* It ends with the client: see fake_stop(). */
 }
 

@@ -27,13 +27,13 @@ static int end(void **state)
 static uint32_t reply32(uint32_t offset)
 {
     assert_true(offset + 4 <= fake.reply_size);
-    return get32(fake.reply + offset);
+    return bytes_get32(fake.reply + offset);
 }
 
 static uint64_t reply64(uint32_t offset)
 {
     assert_true(offset + 8 <= fake.reply_size);
-    return get64(fake.reply + offset);
+    return bytes_get64(fake.reply + offset);
 }
 
 static int ask(uint16_t command, uint32_t size, uint32_t argsz, uint32_t flags, uint32_t index)

@@ -40,7 +40,7 @@ static void says_what_it_can(void **state)
     assert_int_equal(version(0, 0, of_qemu, sizeof(of_qemu)), 0);
     assert_true(fake.reply_size <= 4 + sizeof(of_qemu));
     assert_int_equal(fake.reply[fake.reply_size - 1], '\0');
-    assert_int_equal(get32(fake.reply), 0);
+    assert_int_equal(bytes_get32(fake.reply), 0);
     assert_string_equal(
         said(), "{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576,"
                 "\"max_dma_maps\":65535,\"pgsizes\":4096,\"migration\":{\"pgsize\":4096}}}");
@@ -214,8 +214,8 @@ static void put_message(uint8_t *at, uint16_t id, uint16_t command, uint32_t siz
     memset(at, 0, HEADER);
     bytes_put(at, 2, id);
     bytes_put(at + 2, 2, command);
-    put32(at + 4, size);
-    put32(at + 8, flags);
+    bytes_put32(at + 4, size);
+    bytes_put32(at + 8, flags);
 }
 
 static void may_be_cut_anywhere(void **state)
@@ -268,8 +268,8 @@ static void passes_over_what_is_too_long(void **state)
     fake.sent_size = 0;
     assert_int_equal(fake_feed(bytes, sizeof(bytes), &handle, 1, 999), sizeof(bytes));
     assert_int_equal(fake.sent_size, HEADER);
-    assert_int_equal(get32(fake.sent + 8), FLAG_ANSWER | FLAG_ERROR);
-    assert_int_equal(get32(fake.sent + 12), 7);
+    assert_int_equal(bytes_get32(fake.sent + 8), FLAG_ANSWER | FLAG_ERROR);
+    assert_int_equal(bytes_get32(fake.sent + 12), 7);
     /* One that is as long as there is room is read. */
     assert_int_equal(
         fake_command(COMMAND_RESET, bytes, DATA + VFIO_USER_ENVELOPE - HEADER, NULL, 0), 0);
@@ -383,9 +383,9 @@ static void serves_less_alone(void **state)
     assert_int_equal(fake_command(COMMAND_SET_IRQS, payload, sizeof(payload), &handle, 1), 95);
     assert_int_equal(fake.handle[handle], HANDLE_CLOSED);
     assert_int_equal(fake_command(COMMAND_GET_INFO, payload, 16, NULL, 0), 0);
-    assert_int_equal(get32(fake.reply + 4), 2); /* PCI, no reset */
-    assert_int_equal(get32(fake.reply + 8), 9);
-    assert_int_equal(get32(fake.reply + 12), 0); /* no kind of interrupts */
+    assert_int_equal(bytes_get32(fake.reply + 4), 2); /* PCI, no reset */
+    assert_int_equal(bytes_get32(fake.reply + 8), 9);
+    assert_int_equal(bytes_get32(fake.reply + 12), 0); /* no kind of interrupts */
     /* Nobody has asked for an answer. */
     fake.sent_size = 0;
     put_message(bytes, 1, COMMAND_DMA_READ, HEADER, FLAG_ANSWER);

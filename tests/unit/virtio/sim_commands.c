@@ -3,15 +3,10 @@
  * its answers. */
 #include "tests/unit/virtio/simulated_internal.h"
 
+#include "vmm/base/little_endian.h"
+
 #include <string.h>
 
-static uint64_t get64(const uint8_t *from)
-{
-    uint64_t value;
-
-    memcpy(&value, from, sizeof(value));
-    return value;
-}
 uint8_t *sim_used_ring(void)
 {
     return sim_dma_at(sim.addresses[2], 4 + 8ULL * sim.queue_size);
@@ -40,7 +35,7 @@ static void fail(struct sim_command *c, uint16_t qualifier)
 
 static void list_use(struct sim_command *c)
 {
-    uint64_t list = get64(c->data);
+    uint64_t list = bytes_get64(c->data);
 
     sim_require(c->data_size == 8);
     if ((list & ~(c->group == 1 ? sim.opcodes : sim.self_opcodes)) != 0) {
@@ -60,7 +55,7 @@ static void legacy_access(struct sim_command *c)
     uint32_t size = opcode < 4 ? sizeof(sim.vf_common[0]) : SIM_DEVICE_SIZE;
     uint32_t width = write ? c->data_size - 8 : c->room;
 
-    sim_require(c->data_size >= 8 && get64(c->data) >> 8 == 0); /* the padding is zero */
+    sim_require(c->data_size >= 8 && bytes_get64(c->data) >> 8 == 0); /* the padding is zero */
     if (width == 0 || width > 4 || !range_fits(c->data[0], width, size)) {
         fail(c, 3);
     } else if (write) {
@@ -159,7 +154,7 @@ static void follow(struct chain *chain, uint16_t head)
         memcpy(&length, desc + 8, 4);
         flags = sim_get16(desc + 12);
         sim_require(length > 0 && (flags & ~3U) == 0);
-        chain->part[chain->parts] = sim_dma_at(get64(desc), length);
+        chain->part[chain->parts] = sim_dma_at(bytes_get64(desc), length);
         chain->length[chain->parts] = length;
         if (flags & 2) {
             chain->writable += length;
@@ -206,10 +201,10 @@ static void read_request(const struct chain *chain, struct sim_command *c)
     c->data_size = chain->readable - header;
     c->room = chain->writable - (old ? 1 : 8);
     if (!old) {
-        sim_require(get64(chain->request + 4) == 0 &&
-                    get64(chain->request + 8) == 0); /* reserved */
+        sim_require(bytes_get64(chain->request + 4) == 0 &&
+                    bytes_get64(chain->request + 8) == 0); /* reserved */
         c->group = sim_get16(chain->request + 2);
-        c->member = get64(chain->request + 16);
+        c->member = bytes_get64(chain->request + 16);
     }
 }
 
