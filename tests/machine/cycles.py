@@ -15,7 +15,7 @@ import vfdisk
 
 PARTS = 8 # at most; after each one all VMs are off, and what is held is compared
 PART = 30 # cycles, at least
-SILENCE = 180 # seconds without a line: something hangs
+PATIENCE = 180 # seconds in which no VM gets on: something hangs
 ROUNDS_AT_END = 5 # lines of progress
 
 CONFIG = """[vmm]
@@ -57,14 +57,19 @@ class Vm:
         self.begun = self.progress = self.stopped = 0
         self.answers, self.done = [], {}
         self.rest = "" # of what the guest said: a line whose end is long in coming is shown in pieces
+        self.front = False # keys are typed for it: its lines have no name before them, and others' lines may come in between
         self.sure = False # the guest has begun, and no reset is on its way: it will read its console
+
+    def __str__(self):
+        return f"{self.name} has begun {self.begun} times and stopped {self.stopped} times, with {self.progress} lines of progress"
 
     def see(self, line):
         """LINE came over the serial line."""
         said = re.search(r"\[(\w+)\][ +](.*)", line)
+        self.front = (self.front or f"[VM {self.number}, {self.name}: " in line) and "[VMM: " not in line
         if said and said[1] == self.name:
             self.rest += said[2]
-        elif not said and re.search(rf"\b{self.name}: (begins|\d+ rounds)", line): # in the foreground while keys are typed
+        elif self.front and not line.startswith("["):
             self.rest += line
         while whole := re.search(rf"{self.name}: (?:(begins)|\d+ rounds)", self.rest):
             self.begun += whole[1] is not None
@@ -191,9 +196,9 @@ class CycleMachine(machine.Machine):
     def lines(self):
         """The whole lines that have come, after waiting for some."""
         try:
-            self.rest += self.process.read_nonblocking(1 << 16, SILENCE)
+            self.rest += self.process.read_nonblocking(1 << 16, PATIENCE)
         except pexpect.TIMEOUT:
-            raise machine.Failure(f"nothing was printed for {SILENCE} s") from None
+            raise machine.Failure(f"nothing was printed for {PATIENCE} s") from None
         except pexpect.EOF:
             raise machine.Failure("the machine ended") from None
         self.place = self.mark()
@@ -204,6 +209,7 @@ class CycleMachine(machine.Machine):
     def run_all(self, vms, lives):
         """Carry LIVES, one of each of VMS, on together until all have ended."""
         waiting = {life: next(life, None) for life in lives}
+        moved = time.monotonic()
         while any(waiting.values()):
             for line in self.lines():
                 for vm in vms:
@@ -211,6 +217,9 @@ class CycleMachine(machine.Machine):
             for life, ready in list(waiting.items()):
                 while ready and ready():
                     ready = waiting[life] = next(life, None)
+                    moved = time.monotonic()
+            if time.monotonic() - moved > PATIENCE:
+                raise machine.Failure(f"no VM got on for {PATIENCE} s: " + "; ".join(map(str, vms)))
 
 
 HELD = [r"memory: (\d+) KiB of RAM free, (\d+) KiB of the VMM's own in use",
