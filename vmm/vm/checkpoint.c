@@ -288,7 +288,7 @@ enum status checkpoint_take(struct vm *vm)
 {
     struct vm_checkpoints *own = &vm->checkpoints;
     bool due = own->due;
-    size_t size;
+    size_t size = 0;
 
     own->due = false;
     /* One more may have been asked for while the last one was taken. */
