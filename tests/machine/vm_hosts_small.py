@@ -35,7 +35,7 @@ MMR_INTEL, MMR_AMD = Host("intel", "mmr"), Host("amd", "mmr")
 ADMIN_INTEL, ADMIN_AMD = Host("intel", "admin"), Host("amd", "admin")
 
 CASES = {
-    "mmr-admin": Case(MMR_INTEL, ADMIN_AMD, moves=10),
+    "mmr-admin": Case(MMR_INTEL, ADMIN_AMD, moves=14),
     "menu": Case(MMR_INTEL, ADMIN_AMD, abi="2021", moves=8),
     "screen": Case(MMR_INTEL, MMR_INTEL, moves=3),
     # The long ones.
