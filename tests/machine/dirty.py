@@ -50,8 +50,8 @@ def order(run, letter, answer):
     16 characters: no more are typed before they are taken."""
     mark = run.mark()
     run.send(f"\x011{letter}")
-    run.wait(mark, answer)
-    said = run.log(mark)
+    run.wait_said("wr", mark, answer)
+    said = run.said("wr", mark)
     run.send("\x010")
     run.wait(mark, r"'help' lists the commands")
     return said
@@ -109,7 +109,7 @@ def test(folder):
         run.send("vm dirty wr\r")
         run.expect("vm dirty wr: it is not tracked")
         run.send("\x011q") # and the machine goes off
-        run.expect(r"PASS: \d+ checks, 0 failed")
+        run.wait_said("wr", 0, r"PASS: \d+ checks, 0 failed")
         run.expect_end()
         run.require_checkpoints("wr")
         run.forbid("PANIC", "ERROR", "FAIL")

@@ -105,7 +105,7 @@ def end(run, name, number):
     run.send(f"\x01{number}")
     run.expect(rf"VM {number}, \S+: running")
     run.send("\r")
-    run.wait(mark, r"init: test standby ended with status 0\b")
+    run.wait_said(name, mark, r"init: test standby ended with status 0(?!\d)")
     run.wait(mark, rf"VM '{name}': stopped")
     run.send("\x010")
 

@@ -57,6 +57,8 @@ NOISE = "TCG doesn't support requested feature"
 
 # A line, or what goes on with one, of a guest in the background, behind what the operator's prompt left of its own line.
 PIECE = re.compile(r"(?:^|\x1b\[K)\[([^\]\n]+)\]([ +])(.*)")
+# What the console says when another comes to the foreground: a VM, or none but the VMM.
+FOREGROUND = re.compile(r"\[(?:VM \d+, (\S+): |VMM: )")
 
 
 # A check of a small guest failed: it goes on, and what a test waits for may never come.
@@ -85,6 +87,23 @@ def joined(text):
             begun[piece[1]] = len(lines)
         lines.append(line)
     return "\n".join(lines)
+
+
+def said_by(name, text, mark=0):
+    """What VM NAME says in TEXT of a serial line behind MARK, without ends of lines. While it is in the foreground its lines have no name
+    before them, and another's may come in the middle of one."""
+    if f", {name}: " not in text:
+        return "".join(re.findall(rf"\[{name}\][ +]([^\n]*)", text[mark:]))
+    before = list(FOREGROUND.finditer(text, 0, mark))
+    front, said = before[-1][1] if before else None, []
+    for line in text[mark:].split("\n"):
+        if header := FOREGROUND.search(line):
+            front = header[1]
+        elif piece := re.search(rf"\[{name}\][ +](.*)", line):
+            said.append(piece[1])
+        elif front == name and not line.startswith("["):
+            said.append(line)
+    return "".join(said)
 
 
 def make_image(folder, config, files=(), extra=()):
@@ -271,7 +290,7 @@ class Machine:
 
     def said(self, name, mark=0):
         """What VM NAME has said behind MARK, without ends of lines."""
-        return "".join(re.findall(rf"\[{name}\][ +]([^\n]*)", self.raw()[mark:]))
+        return said_by(name, self.raw(), mark)
 
     def wait_said(self, name, mark, pattern):
         """Wait for PATTERN in what VM NAME says; return its match."""

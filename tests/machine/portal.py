@@ -11,6 +11,7 @@ import bios
 import bochs
 import machine
 
+NUMBERS = {"here": 1, "there": 2} # of the VMs that are typed to
 VM = """[vm {name}]
 cpus = {cpu}
 memory = 64M
@@ -36,24 +37,24 @@ def start(folder, engine):
     return bios.PcMachine(bios.make_iso(folder, CONFIG, files), cpus=4, memory="512M")
 
 
-def order(run, vm, letter, answer):
-    """Type LETTER on the console of the guest VM, in the foreground, until ANSWER."""
+def order(run, name, letter, answer):
+    """Type LETTER on the console of VM NAME, in the foreground, until ANSWER."""
     mark = run.mark()
-    run.send(f"\x01{vm}{letter}")
-    run.wait(mark, answer)
+    run.send(f"\x01{NUMBERS[name]}{letter}")
+    run.wait_said(name, mark, answer)
     run.send("\x010")
 
 
 def test(folder):
     with start(folder, sys.argv[1]) as run:
         run.wait_said("here", 0, "ready 0")
-        order(run, 1, "g", "ready 1")
+        order(run, "here", "g", "ready 1")
         run.send("vm start svc\r")
         run.wait(0, r"VM 'svc': debug exit, status 1\n")
         run.wait(0, r"VM 'here': stopped\n")
         for answer in ("ready 2", "ready 3", "ready to end"):
-            order(run, 2, "g", answer)
-        order(run, 2, "q", r"PASS: \d+ checks, 0 failed")
+            order(run, "there", "g", answer)
+        order(run, "there", "q", r"PASS: \d+ checks, 0 failed")
         run.expect_end()
         run.require("[svc] PASS: ", "VM 'there': debug exit, status 1")
         run.forbid("PANIC", "ERROR", "FAIL")
