@@ -62,11 +62,13 @@ static void count_states(const struct vf_set *set, struct states *states)
     for (uint32_t i = 0; i < set->count; i++) {
         const struct vf *vf = set->vf[i];
         bool fresh = __atomic_load_n(&vf->fresh, __ATOMIC_ACQUIRE);
+        /* Once: another CPU may be about to reset its PF, and forgets it then. */
+        const struct pci_vf *pci = __atomic_load_n(&vf->pci, __ATOMIC_RELAXED);
 
         states->used += vf->attached;
         states->fresh += !vf->attached && fresh;
         states->unset += !vf->attached && !fresh;
-        states->masters += vf->pci && vf->pci->master.held;
+        states->masters += pci && pci->master.held;
     }
 }
 

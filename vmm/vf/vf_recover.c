@@ -50,7 +50,7 @@ void vf_forget(struct vf *vf)
         vf->doorbell = NULL;
     }
     __atomic_store_n(&vf->fresh, false, __ATOMIC_RELEASE);
-    vf->pci = NULL;
+    __atomic_store_n(&vf->pci, NULL, __ATOMIC_RELAXED);
     vf->fit = STATUS_STATE;
 }
 
