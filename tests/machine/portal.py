@@ -27,7 +27,8 @@ multiboot = portal.elf
 debug_exit = 0xf4
 autostart = no
 service = yes
-"""
+checkpoints = %d
+""" % machine.CHECKPOINTS
 
 
 def start(folder, engine):
@@ -56,6 +57,7 @@ def test(folder):
             order(run, "there", "g", answer)
         order(run, "there", "q", r"PASS: \d+ checks, 0 failed")
         run.expect_end()
+        run.require_checkpoints("svc")
         run.require("[svc] PASS: ", "VM 'there': debug exit, status 1")
         run.forbid("PANIC", "ERROR", "FAIL")
 
