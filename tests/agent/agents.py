@@ -228,15 +228,22 @@ class Pair:
         self.b.close()
 
 
+def rest(host):
+    """Its agent has no move under way, and would begin one. The source of a move is done first, and the VM runs before its target is."""
+    wait_for(lambda: host.qmp.status().get("status", "none") not in MOVING, lambda: f"rest: {host.qmp.status()}")
+
+
 def check_moved(source, target):
     """It runs there, and nowhere else, and goes on."""
     wait_for(lambda: target.runs() and source.state() == "off", lambda: f"move: {source.state()}, {target.state()}")
+    rest(target)
     before = int(target.sim.vm("g")["ticks"])
     wait_for(lambda: int(target.sim.vm("g")["ticks"]) > before, "ticks of the guest")
 
 
 def move(source, target, port=None):
     """A whole move, which has to succeed."""
+    rest(source)
     source.qmp.do("migrate", uri=f"tcp:127.0.0.1:{port or target.port}")
     status = source.qmp.ended()
     assert status["status"] == "completed", (status, source.said(), target.said())

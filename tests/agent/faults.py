@@ -12,8 +12,8 @@ import sys
 import tempfile
 import threading
 
-from agents import (ACCEPT, COMMIT, DEVICE, END, MOVING, NAMES, PAGES, READY, ROUND, RUNNING, TEXT, VM, Between, Pair, Refused,
-                    check_moved, move, wait_for)
+from agents import (ACCEPT, COMMIT, DEVICE, END, NAMES, PAGES, READY, ROUND, RUNNING, TEXT, VM, Between, Pair, Refused,
+                    check_moved, move, rest, wait_for)
 
 # (from the source?, record, which of them): where a fault happens. 0 is the preamble.
 PLACES = [(True, 0, 1), (False, 0, 1), (True, VM, 1), (True, TEXT, 2), (False, VM, 1), (False, TEXT, 3), (False, ACCEPT, 1),
@@ -144,7 +144,7 @@ def settle(host):
     if host.agent.poll() is not None:
         host.qmp.close()
         host.start()
-    wait_for(lambda: host.qmp.status().get("status", "none") not in MOVING, lambda: f"rest: {host.qmp.status()}")
+    rest(host)
 
 
 def who_runs(source, target):

@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 
-from agents import (DEVICE, PAGES, Host, Pair, Refused, check_moved, free_port, move, preamble, record, records, run_tests,
+from agents import (DEVICE, PAGES, Host, Pair, Refused, check_moved, free_port, move, preamble, record, records, rest, run_tests,
                     wait_for)
 
 
@@ -259,6 +259,7 @@ def test_paused(folder):
             wait_for(lambda: target.qmp.do("query-status") == {"running": False, "status": "paused"}, "paused VM")
             assert target.state() == "paused"
             assert target.sim.vm("g")["ticks"] == ticks and (source is target or source.state() == "off")
+            rest(target)
             return status["status"], status.get("error-desc")
 
         pair.a.qmp.do("stop")
