@@ -5,7 +5,6 @@
 
 #define UART          0x3f8
 #define PIT_PIN       2
-#define PIT_PERIOD    11932 /* 10 ms */
 #define PCI_ADDRESS   0xcf8
 #define PCI_DATA      0xcfc
 #define PCI_PM        11 /* device and function of the PM function: 1.3 */

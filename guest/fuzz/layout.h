@@ -40,6 +40,8 @@
 
 #define NMI_LIMIT 60 /* this many NMIs within one step: it will not end */
 
+#define PIT_PERIOD 11932 /* of the watchdog's NMIs: 10 ms */
+
 #define SEL_CODE64     0x08
 #define SEL_DATA       0x10
 #define SEL_CODE32     0x18
